@@ -1,0 +1,242 @@
+"""Live measurement: both servers on one device, loaded at once; servers that the next trial needs are kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from objectives import budget, engine
+from objectives.allocation import Allocation
+from objectives.clips import read_clips
+from objectives.command import Services, llm_command, stt_command
+from objectives.device import Device, Sample, watching
+from objectives.diagnosis import Diagnosis, outcome
+from objectives.errors import Disturbed, OutOfMemory, TrialFailed
+from objectives.exercise import Exercise
+from objectives.failure import Suspects, prechecked
+from objectives.load import Endpoints, Slo
+from objectives.measurement import INFINITE, Measurement, Reply, interference, summarise, word_error_rate
+from objectives.pair import Pair
+from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
+from objectives.server import Server
+from objectives.tenants import Tenant, holding
+from objectives.workload import Workload
+
+FIRST_RUNG = 8
+CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of one command
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One evaluation: its seed, the folder for its logs, and who is told about its phases."""
+
+    seed: int
+    folder: Path
+    on_phase: Callable[[str], None] = lambda _: None
+
+
+Measure = Callable[[Allocation, Run], Measurement]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What the baseline fixes for the whole study: the SLO in ms and the rung where ladders start."""
+
+    slo: Slo
+    first_rung: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Everything that is the same for all trials of a study.
+
+    slo_multiple: the SLO as a multiple of the first measurement's p95, unless `slo` gives it in ms
+    precheck: whether the arithmetic may spare a launch
+    """
+
+    services: Services
+    workload: Workload
+    tenants: Sequence[Tenant] = ()
+    reserve_mib: float = 512.0
+    slo_multiple: float = 1.5
+    slo: Slo | None = None
+    precheck: bool = True
+
+
+class Colocation:
+    """Measures allocations on one device; a context manager that holds the tenants and stops every server.
+
+    anchor: set by the first measurement unless given; known: this study's measurements, for the arithmetic
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        device: Device,
+        folder: Path,
+        *,
+        anchor: Anchor | None = None,
+        known: Sequence[tuple[Allocation, Measurement]] = (),
+    ) -> None:
+        self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
+        self._known = list(known)
+        self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
+        self._kv_tokens: dict[str, int] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._tenants: list[Server] = stack.enter_context(holding(self.setting.tenants, self.device, self.folder))
+            self._pair = Pair(self.device, self.setting.reserve_mib)
+            stack.callback(self._pair.stop, "llm", "stt")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def restart(self) -> None:
+        """Stop both servers, so that the next measurement launches afresh."""
+        self._pair.stop("llm", "stt")
+
+    def measure(self, allocation: Allocation, run: Run) -> Measurement:
+        """One allocation, launched again as often as its failure's class allows.
+
+        raises: OutOfMemory where the allocation does not work; Disturbed after the last retry; SetupError
+        """
+        for attempt in range(10):
+            try:
+                measured = self._once(allocation, run)
+            except TrialFailed as failed:
+                self._pair.stop("llm", "stt")
+                rule = outcome(failed.diagnosis.failure_class)
+                if isinstance(failed, OutOfMemory):
+                    raise
+                if attempt >= rule.retries:
+                    if rule.then == "infeasible":
+                        raise OutOfMemory(failed.diagnosis, failed.measured) from failed
+                    raise
+                run.on_phase(f"once more after {failed.diagnosis.failure_class}")
+            else:
+                self._known.append((allocation, measured))
+                return measured
+        raise AssertionError("no failure class allows ten retries")
+
+    def _once(self, allocation: Allocation, run: Run) -> Measurement:
+        setting, pair = self.setting, self._pair
+        total_mib = self.device.identity.total_mib
+        held_mib = total_mib - pair.free_at_rest_mib
+        verdict = budget.check(
+            allocation,
+            budget.figures(self._known),
+            total_mib=total_mib,
+            tenants_mib=held_mib,
+            reserve_mib=setting.reserve_mib,
+        )
+        if setting.precheck and verdict.fits.startswith("predicted"):
+            raise prechecked(verdict)
+        stt = stt_command(allocation, setting.services.stt, self.device.server_env)
+        llm = llm_command(allocation, setting.services.llm, self.device.server_env)
+        if not pair.runs("llm", llm):
+            pair.stop("llm")
+        if not pair.runs("stt", stt):
+            # swapping speech beside a kept LLM server needs figures that show the speech-first start would fit too
+            pair.stop("stt", *(("llm",) if verdict.fits == "unknown" else ()))
+        measured: dict[str, Any] = {"device_total_mib": total_mib}
+        measured["started_first"] = "llm" if pair.runs("llm", llm) and not pair.runs("stt", stt) else "stt"
+        clip, service = self._exercise.clips[0], setting.services.llm
+        run.on_phase("starting speech")
+        health = setting.services.stt.health_path
+        measured |= pair.start("stt", stt, lambda u: stt_ready(u, health, clip), run.folder / "stt.log", measured)
+        run.on_phase("starting LLM")
+        measured |= pair.start("llm", llm, lambda u: llm_ready(u, service), run.folder / "llm.log", measured)
+        measured |= self._kv_cache(allocation, str(llm), pair.server("llm"), measured)
+        endpoints = Endpoints(
+            pair.server("llm").url,
+            pair.server("stt").url,
+            service.served_model,
+            vocabulary_of(service),
+            service.metrics_path,
+        )
+        suspects = Suspects(pair.server("llm"), pair.server("stt"), self._tenants, measured)
+        speech = budget.speech_key(allocation)
+        is_random = allocation.speech in setting.services.stt.random_weights
+        alone = self._exercise.alone(endpoints, suspects, run.on_phase, speech, is_scored=not is_random)
+        with watching(self.device) as watch:
+            start_s = time.monotonic()
+            window = self._exercise.window(endpoints, suspects, run.on_phase)
+            samples = watch.since(start_s)
+        measured |= summarise(window.replies)
+        measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
+        measured |= {f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")}
+        measured |= _memory(samples, total_mib, held_mib)
+        measured |= self._ladder(endpoints, suspects, run, measured)
+        measured["word_errors"] = self._exercise.word_errors.get(speech, ())
+        measured["stt_wer_pct"] = word_error_rate(measured["word_errors"])
+        _write_replies(run.folder, window.replies)
+        return Measurement(**measured)
+
+    def _kv_cache(
+        self, allocation: Allocation, command: str, server: Server, measured: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The engine's own account of its KV cache; a size unlike an earlier start's means a disturbed profile."""
+        service = self.setting.services.llm
+        cache = engine.kv_cache(engine_metrics(server.url, service.metrics_path), server.log_text())
+        if cache.tokens is not None:
+            earlier = self._kv_tokens.setdefault(command, cache.tokens)
+            if abs(cache.tokens - earlier) > CONTAMINATED * earlier:
+                evidence = f"KV cache of {cache.tokens} tokens; an earlier start of this command had {earlier}"
+                raise Disturbed(Diagnosis("contaminated", None, "start", None, evidence), measured)
+        bound = engine.kv_capacity_bound(cache.tokens, self.setting.workload, allocation, service.args)
+        return {
+            "kv_tokens": cache.tokens,
+            "kv_cache_mib": cache.mib,
+            "max_model_len": cache.max_model_len,
+            "kv_capacity_bound": bound,
+        }
+
+    def _ladder(self, endpoints: Endpoints, suspects: Suspects, run: Run, measured: dict[str, Any]) -> dict[str, Any]:
+        """The capacity ladder; the first measurement with finite latencies fixes the SLO for the study."""
+        p95 = (measured["stt_latency_p95_ms"], measured["llm_latency_p95_ms"])
+        is_first = self.anchor is None
+        if is_first and None not in p95 and INFINITE not in p95:
+            slo = self.setting.slo or Slo(*(x * self.setting.slo_multiple for x in p95))
+            self.anchor = Anchor(slo, min(FIRST_RUNG, self.setting.workload.ladder_max_sessions))
+        if self.anchor is None or self.setting.workload.ladder_s <= 0:
+            return {}
+        found = self._exercise.ladder(endpoints, suspects, run.on_phase, self.anchor.slo, self.anchor.first_rung)
+        if is_first and found["concurrent_capacity"]:
+            self.anchor = replace(self.anchor, first_rung=found["concurrent_capacity"])
+        return found
+
+
+def _memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:
+    """Memory and telemetry over the window; `held_mib` is what tenants and the system held before it."""
+    if not samples:
+        return {}
+    used_mib = total_mib - sum(s.free_mib for s in samples) / len(samples)
+    busy = [s.busy_pct for s in samples if s.busy_pct is not None]
+    power = [s.power_w for s in samples if s.power_w is not None]
+    return {
+        "window_s": samples[-1].at_s - samples[0].at_s,
+        "gpu_utilization_pct": 100.0 * used_mib / total_mib,
+        "free_memory_mib": min(s.free_mib for s in samples),
+        "own_memory_pct": 100.0 * max(0.0, used_mib - held_mib) / max(1.0, total_mib - held_mib),
+        "gpu_busy_pct": sum(busy) / len(busy) if busy else None,
+        "gpu_power_w": sum(power) / len(power) if power else None,
+    }
+
+
+def _write_replies(folder: Path, replies: Sequence[Reply]) -> None:
+    """Every request of the window with its times, whole or not at all."""
+    draft = folder / "replies.draft"
+    draft.write_text("".join(json.dumps(asdict(r)) + "\n" for r in replies))
+    draft.replace(folder / "replies.jsonl")

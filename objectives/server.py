@@ -1,0 +1,165 @@
+"""A server process that lives as long as a `with` block, under a supervisor that outlives a killed study."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.command import Command
+from objectives.errors import ServerDied, StartTimeout
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+MARK = "ALLOCATION_STUDY_SERVER"
+STOP_GRACE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server.
+
+    url: on 127.0.0.1; start_s: launch to ready, seconds; pid: of its supervisor
+    """
+
+    name: str
+    url: str
+    log: Path
+    pid: int
+    start_s: float
+    _supervisor: subprocess.Popen[bytes]
+    _status: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's main process still runs."""
+        return self._supervisor.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The server's own exit code, negative for a signal; None while it runs."""
+        return _exit_code(self._supervisor, self._status)
+
+    def log_text(self) -> str:
+        """Everything the server has written so far."""
+        return self.log.read_text(errors="replace")
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that is free now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@contextmanager
+def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bool]) -> Iterator[Server]:
+    """Start a server, wait until it is ready, and stop it with all its descendants at the end.
+
+    ready: called with the server's url about four times a second until it is true
+    raises: ServerDied with its log when it exits first; StartTimeout after `command.start_timeout_s`
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    mark = f"{name}-{uuid.uuid4().hex}"
+    status, record = log.with_suffix(".exit"), log.with_suffix(".running.json")
+    status.unlink(missing_ok=True)
+    started = time.monotonic()
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-I", str(SUPERVISOR), str(reading), str(status), "--", *command.with_port(port)]
+    try:
+        with log.open("wb") as out:
+            supervisor = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **command.env, MARK: mark},
+                pass_fds=[reading],
+                start_new_session=True,
+            )
+    except OSError:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    try:
+        draft = record.with_suffix(".draft")
+        draft.write_text(json.dumps({"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)}))
+        draft.replace(record)
+        url = f"http://127.0.0.1:{port}"
+        deadline = started + command.start_timeout_s
+        while not ready(url):
+            if supervisor.poll() is not None:
+                raise ServerDied(name, log, _exit_code(supervisor, status))
+            if time.monotonic() > deadline:
+                raise StartTimeout(name, log, command.start_timeout_s)
+            time.sleep(0.25)
+        yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
+    finally:
+        _stop(supervisor, writing)
+        record.unlink(missing_ok=True)
+
+
+def _stop(supervisor: subprocess.Popen[bytes], writing: int) -> None:
+    try:
+        os.write(writing, f"stop {STOP_GRACE_S:g}\n".encode())
+        supervisor.wait(STOP_GRACE_S + 2)
+    except (BrokenPipeError, subprocess.TimeoutExpired):
+        pass  # closing the pipe below is the stronger word
+    finally:
+        os.close(writing)
+    supervisor.wait(20)
+
+
+def _exit_code(supervisor: subprocess.Popen[bytes], status: Path) -> int | None:
+    if supervisor.poll() is None:
+        return None
+    try:
+        return int(json.loads(status.read_text())["exit_code"])
+    except FileNotFoundError:
+        return supervisor.returncode  # the supervisor itself was killed
+
+
+def marked(mark: str) -> list[int]:
+    """Processes whose environment carries this mark: ours, wherever they were re-parented to."""
+    needle = f"{MARK}={mark}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # ended, or another user's
+    return found
+
+
+def reap_left_behind(folder: Path) -> list[str]:
+    """Kill what a dead study left running below `folder`; one sentence for each server found."""
+    said = []
+    for record in sorted(folder.rglob("*.running.json")):
+        try:
+            mark = str(json.loads(record.read_text())["mark"])
+        except (json.JSONDecodeError, KeyError):
+            record.unlink(missing_ok=True)
+            continue
+        deadline = time.monotonic() + 10
+        while (pids := marked(mark)) and time.monotonic() < deadline:
+            said.append(f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})")
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.2)
+        record.unlink(missing_ok=True)
+    return sorted(set(said))

@@ -1,0 +1,115 @@
+"""Outlives the study to end its servers: `supervisor.py CONTROL_FD STATUS_FILE -- COMMAND...`.
+
+Run as a plain file; standard library only. It adopts every orphan below it (child subreaper) and holds the read end
+of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe, for whatever reason, kills
+every descendant at once, whatever session or process group it has moved to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def descendants(root: int) -> list[int]:
+    """Every living process below `root`, found by parent ids; zombies are left out."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text(errors="replace")
+            except OSError:
+                continue  # it ended while we looked
+            state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(entry.name))
+    found, queue = [], [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def reap() -> dict[int, int]:
+    """Collect every ended child; its exit code (negative for a signal) by process id."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
+
+
+def kill_all(patience_s: float) -> dict[int, int]:
+    """Kill descendants until none is left: a process may fork while it is being killed."""
+    ended: dict[int, int] = {}
+    deadline = time.monotonic() + patience_s
+    while (living := descendants(os.getpid())) and time.monotonic() < deadline:
+        for pid in living:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)
+        ended |= reap()
+    return ended | reap()
+
+
+def main(control: int, status_file: Path, command: list[str]) -> None:
+    """Run the command until it ends or the pipe says so; then leave nothing of it behind."""
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.set_inheritable(control, False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+    def in_child() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    try:
+        child = subprocess.Popen(command, start_new_session=True, preexec_fn=in_child)  # noqa: PLW1509
+    except OSError as error:
+        print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        report(status_file, 127, asked=False)
+        return
+    ended: dict[int, int] = {}
+    asked, kill_at = False, float("inf")
+    while child.pid not in ended:
+        readable, _, _ = select.select([control], [], [], 0.1)
+        if readable:
+            message = os.read(control, 64)
+            if not message:
+                break
+            asked, kill_at = True, time.monotonic() + float(message.split()[1])
+            os.killpg(child.pid, signal.SIGTERM)
+        if time.monotonic() > kill_at:
+            break
+        ended |= reap()
+    ended |= kill_all(8.0)
+    report(status_file, ended.get(child.pid, -signal.SIGKILL), asked=asked)
+
+
+def report(status_file: Path, exit_code: int, *, asked: bool) -> None:
+    """Leave the server's own exit code for the study, whole or not at all."""
+    draft = status_file.with_suffix(".draft")
+    draft.write_text(json.dumps({"exit_code": exit_code, "asked": asked}))
+    draft.replace(status_file)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[4:])

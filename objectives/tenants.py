@@ -1,0 +1,68 @@
+"""Other tenants of the device: memory that really is held while a study runs, and released at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from objectives.command import Command
+from objectives.device import Device
+from objectives.errors import ServerDied, SetupError, StartTimeout
+from objectives.server import Server, serving
+
+BALLAST = Path(__file__).with_name("ballast.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Another user of the device that holds `mib` MiB, or `share` (0-1) of its total."""
+
+    name: str
+    mib: float | None = None
+    share: float | None = None
+
+    def held_mib(self, total_mib: float) -> int:
+        """How much it holds on a device of this size.
+
+        >>> Tenant(name="ballast", share=0.25).held_mib(8000)
+        2000
+        """
+        return round(self.mib if self.mib is not None else (self.share or 0.0) * total_mib)
+
+
+@contextmanager
+def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator[list[Server]]:
+    """Start every tenant and keep it for as long as the block lasts.
+
+    raises: SetupError where the device has no room for one
+    """
+    kind = "cuda" if device.identity.cuda else "cpu"
+    with ExitStack() as stack:
+        servers = []
+        for tenant in tenants:
+            mib = tenant.held_mib(device.identity.total_mib)
+            free = device.sample().free_mib
+            if mib > free - 256:
+                raise SetupError(
+                    f"tenant {tenant.name!r} wants {mib:,} MiB and {free:,.0f} MiB are free; "
+                    "free the device or ask for less under `tenants:`"
+                )
+            argv = (sys.executable, str(BALLAST), "--mib", str(mib), "--device", kind)
+            command = Command(argv, device.server_env, "", 120.0)
+            log = folder / f"tenant-{tenant.name}.log"
+            try:
+                serving_it = serving(f"tenant-{tenant.name}", command, log=log, ready=partial(_says, log))
+                servers.append(stack.enter_context(serving_it))
+            except (ServerDied, StartTimeout) as error:
+                raise SetupError(
+                    f"tenant {tenant.name!r} could not hold {mib:,} MiB: {log.read_text().strip()[-200:]}"
+                ) from error
+        yield servers
+
+
+def _says(log: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port: its log says when it holds
+    return "ballast holds" in log.read_text(errors="replace")

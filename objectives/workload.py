@@ -1,0 +1,102 @@
+"""What is sent to the servers: one seeded trace of arrivals, and the sessions of the capacity ladder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Service = Literal["llm", "stt"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A traffic pattern; every trial of a study replays the same one.
+
+    window_s: length of the arrival trace, seconds
+    llm_per_s, stt_per_s: mean arrival rates, requests per second
+    llm_burst: how many LLM requests arrive together (their mean rate stays `llm_per_s`)
+    prompt_tokens: shortest and longest prompt, tokens
+    output_tokens: tokens of every answer (`ignore_eos`, so that work is equal)
+    clips: `assistant` (shipped) or a folder with a manifest.jsonl
+    ladder_s: time for the capacity ladder, seconds; 0 leaves it out
+    ladder_max_sessions: its highest rung
+    session_pause_s: a user's pause between two turns
+    session_prompt_tokens: the first turn's prompt; each turn adds `session_turn_tokens`, up to the longest prompt
+    alone_requests: requests of each service sent alone, before the joint load, for the interference figure
+    request_timeout_s: a request that takes longer has failed
+    """
+
+    seed: int = 1
+    window_s: float = 60.0
+    llm_per_s: float = 0.5
+    stt_per_s: float = 0.5
+    llm_burst: int = 1
+    prompt_tokens: tuple[int, int] = (512, 2048)
+    output_tokens: int = 128
+    clips: str = "assistant"
+    ladder_s: float = 60.0
+    ladder_max_sessions: int = 64
+    session_pause_s: float = 1.0
+    session_prompt_tokens: int = 512
+    session_turn_tokens: int = 128
+    alone_requests: int = 5
+    request_timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One scheduled request: `at_s` seconds after the start of the window."""
+
+    service: Service
+    at_s: float
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    clip: int = 0
+    seed: int = 0
+
+
+def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
+    """The arrivals of the window, sorted by time: Poisson per service, the same for the same seed.
+
+    clips: how many speech clips there are; each speech request names one by number
+
+    >>> a = trace(Workload(window_s=30, llm_per_s=2), clips=24)
+    >>> a == trace(Workload(window_s=30, llm_per_s=2), clips=24), {r.service for r in a} == {"llm", "stt"}
+    (True, True)
+    """
+    rng = np.random.default_rng([workload.seed, 0])
+    llm = [
+        Request(
+            "llm",
+            at_s,
+            prompt_tokens=int(rng.integers(workload.prompt_tokens[0], workload.prompt_tokens[1] + 1)),
+            output_tokens=workload.output_tokens,
+            seed=int(rng.integers(2**31)),
+        )
+        for at_s in _arrivals(rng, workload.llm_per_s, workload.llm_burst, workload.window_s)
+    ]
+    rng = np.random.default_rng([workload.seed, 1])
+    order = rng.permutation(clips)
+    stt = [
+        Request("stt", at_s, clip=int(order[n % clips]))
+        for n, at_s in enumerate(_arrivals(rng, workload.stt_per_s, 1, workload.window_s))
+    ]
+    return tuple(sorted(llm + stt, key=lambda r: r.at_s))
+
+
+def _arrivals(rng: np.random.Generator, per_s: float, burst: int, window_s: float) -> list[float]:
+    """Arrival times; a fixed number of them, so that two seeds carry the same amount of work."""
+    groups = round(per_s * window_s / burst)
+    times = np.sort(rng.uniform(0.0, window_s, groups))
+    return [round(float(t), 6) for t in times for _ in range(burst)]
+
+
+def prompt(tokens: int, seed: int, vocabulary: int) -> list[int]:
+    """A prompt of exactly `tokens` token ids that no other seed shares, so that no prefix cache helps.
+
+    The ids avoid the lowest 300, where tokenizers keep their special tokens and bytes.
+    """
+    first = min(300, vocabulary // 2)
+    return [int(t) for t in np.random.default_rng([seed, 2]).integers(first, vocabulary, tokens)]

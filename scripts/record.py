@@ -1,0 +1,37 @@
+"""Measure a whole search space live into one file that studies can replay anywhere.
+
+    python scripts/record.py study/specs/cpu.yaml --repeats 2 --out cpu.jsonl
+
+Run again, it goes on where it stopped. Every launch is real; failures are recorded with their evidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from study.recorder import record
+from study.spec import load
+from study.terminal import exiting
+
+
+def main() -> None:
+    """Arguments -> spec -> one call."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
+    parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
+    parser.add_argument("--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
+    arguments = parser.parse_args()
+    if arguments.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    with exiting():
+        spec = load(arguments.spec, arguments.experiment)
+        out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
+        found = record(spec, out, arguments.repeats, tell=lambda line: print(line, flush=True))
+        failed = sum(e.measurement is None for e in found.entries)
+        print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""From a spec to the instrument: the device, the servers of this machine, and their versions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from objectives import budget
+from objectives.allocation import Allocation
+from objectives.colocation import Setting
+from objectives.device import Device, Occupant, open_device
+from objectives.environment import Versions, fit, resolved, versions
+from objectives.errors import SetupError
+from objectives.load import Slo
+from study.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that stands ready before the first live trial."""
+
+    device: Device
+    setting: Setting
+    versions: Versions
+    occupants: Sequence[Occupant]
+    warnings: Sequence[str]
+
+
+def setting_of(spec: Spec) -> Setting:
+    """What is the same for all trials of a spec."""
+    given = spec.slo.stt_p95_ms is not None and spec.slo.llm_p95_ms is not None
+    has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return Setting(
+        services=spec.services,
+        workload=spec.workload,
+        tenants=spec.tenants,
+        reserve_mib=spec.reserve_mib if spec.reserve_mib is not None else 1024.0 if has_display else 512.0,
+        slo_multiple=spec.slo.multiple,
+        slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if given else None,
+        precheck=spec.precheck == "prune",
+    )
+
+
+def bench(spec: Spec) -> Bench:
+    """Look at this machine: device, neighbours, interpreters, models.
+
+    raises: SetupError where the study cannot run here, with what to do
+    """
+    found = versions(spec.services)
+    device = open_device(spec.device)
+    setting = setting_of(replace(spec, services=resolved(spec.services)))
+    return Bench(device, setting, found, device.occupants(), fit(device, found))
+
+
+def refuse_full_device(spec: Spec, made: Bench) -> None:
+    """The baseline must fit beside what is on the device now, or no trial is worth a start.
+
+    raises: SetupError with the processes that hold memory and the line that would free it
+    """
+    total = made.device.identity.total_mib
+    free = made.device.sample().free_mib
+    ballast = sum(t.held_mib(total) for t in spec.tenants)
+    need = budget.share_mib(spec.baseline, total)
+    missing = need + ballast - free
+    if missing <= 0:
+        return
+    held = sorted(made.occupants, key=lambda o: -(o.mib or 0.0))[:5]
+    lines = [f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "") for o in held]
+    first = next((o for o in held if o.unit), held[0] if held else None)
+    way_out = ""
+    if first is not None:
+        way_out = f"; `systemctl stop {first.unit}`" if first.unit else f"; `kill {first.pid}` if it is yours"
+        way_out += " would free the largest"
+    raise SetupError(
+        f"the baseline ({spec.baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
+        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{way_out}\n" + "\n".join(lines)
+    )
+
+
+def mib(occupant: Occupant) -> str:
+    """Memory of a process for a table; NVML does not always know it."""
+    return "     ? MiB" if occupant.mib is None else f"{occupant.mib:>6,.0f} MiB"
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the checkout that holds `folder`, with `+` where it has changes; None outside one."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip()
+
+
+def order_by_llm(allocations: Sequence[Allocation]) -> list[Allocation]:
+    """The order that restarts servers least: equal LLM settings side by side, speech swapped beside them."""
+
+    def llm(a: Allocation) -> tuple[tuple[str, str], ...]:
+        return tuple((k, str(v)) for k, v in a.values.items() if not k.startswith("whisper"))
+
+    first_seen = {key: n for n, key in reversed(list(enumerate(map(llm, allocations))))}
+    return sorted(allocations, key=lambda a: first_seen[llm(a)])

@@ -1,0 +1,103 @@
+"""Measures a whole space live into one recording; resumable, each repeat a separate launch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.colocation import Anchor, Colocation, Run
+from objectives.errors import BadInput, Disturbed, OutOfMemory
+from objectives.load import Slo
+from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
+from study.live import Bench, bench, git_commit, order_by_llm, refuse_full_device
+from study.spec import Spec
+
+
+def record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> Recording:
+    """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
+
+    A launch that was disturbed is said and left out, so that the next run tries it again.
+    raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
+    """
+    if spec.measure != "live":
+        raise BadInput(f"{spec.name}: a recording needs `measure: live`")
+    if spec.search_space.size is None:
+        raise BadInput(f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range")
+    made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
+    refuse_full_device(spec, made)
+    entries: list[Entry] = []
+    provenance = _provenance(made)
+    if out.exists():
+        earlier = read(out)
+        _refuse_other_conditions(earlier, provenance)
+        entries, provenance = list(earlier.entries), earlier.provenance
+    anchor = None
+    if provenance.slo and provenance.first_rung:
+        anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
+    todo = [
+        (allocation, repeat)
+        for repeat in range(1, repeats + 1)
+        for allocation in _baseline_first(spec)
+        if not any(e.key == str(allocation) and e.repeat == repeat for e in entries)
+    ]
+    folder = out.with_suffix("")
+    with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
+        last_repeat = 1
+        for done, (allocation, repeat) in enumerate(todo, start=1):
+            if repeat != last_repeat:
+                colocation.restart()
+                last_repeat = repeat
+            tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
+            run = Run(repeat, folder / f"{str(allocation).replace(' ', '_')}-{repeat}", lambda p: tell(f"    {p}"))
+            run.folder.mkdir(parents=True, exist_ok=True)
+            started = time.monotonic()
+            try:
+                result = colocation.measure(allocation, run)
+            except OutOfMemory as failure:
+                entries.append(entry(allocation, repeat, run, time.monotonic() - started, failure))
+                tell(f"    {failure}")
+            except Disturbed as failure:
+                tell(f"    left out, run again for it: {failure}")
+                continue
+            else:
+                entries.append(entry(allocation, repeat, run, time.monotonic() - started, result))
+            if colocation.anchor is not None and provenance.slo is None:
+                slo = colocation.anchor.slo
+                provenance = _anchored(provenance, slo, colocation.anchor.first_rung)
+            write(out, provenance, entries)
+    return read(out)
+
+
+def _baseline_first(spec: Spec) -> list[Allocation]:
+    rest = [a for a in spec.search_space.grid() if str(a) != str(spec.baseline)]
+    return order_by_llm([spec.baseline, *rest])
+
+
+def _provenance(made: Bench) -> Provenance:
+    return Provenance(
+        device=made.device.identity,
+        versions=made.versions,
+        conditions=conditions(made.setting),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        git_commit=git_commit(Path(__file__).parent),
+    )
+
+
+def _anchored(provenance: Provenance, slo: Slo, first_rung: int) -> Provenance:
+    return replace(provenance, slo=asdict(slo), first_rung=first_rung)
+
+
+def _refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
+    then = earlier.provenance
+    for name in ("workload", "services", "tenants"):
+        if then.conditions[name] != now.conditions[name]:
+            raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
+    if then.device.product != now.device.product or abs(then.device.total_mib / now.device.total_mib - 1) > 0.02:
+        raise BadInput(
+            f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
+            f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
+        )

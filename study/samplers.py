@@ -1,0 +1,123 @@
+"""A sampler by its name: the tournament, and the strategies of Optuna that it is compared with."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GridSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from objectives.errors import BadInput, SetupError
+from study.tournament import TournamentSampler, untried
+
+NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
+
+
+def sampler(  # noqa: PLR0911  one return for each name
+    name: str,
+    *,
+    seed: int,
+    space: Mapping[str, BaseDistribution],
+    options: Mapping[str, object] = {},
+) -> BaseSampler:
+    """The sampler of this name for this search space.
+
+    options: parameters of `TournamentSampler`, under their own names; the others have none
+
+    >>> str(sampler("tpe", seed=0, space={}))
+    'TPESampler'
+    """
+    match name:
+        case "tournament":
+            return _tournament(seed, options)
+        case "tpe":
+            # A generation is asked before any of it is told. The liar takes running trials for bad ones and
+            # so spreads the batch; without it, the whole batch would come from the same two densities.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        case "grid":
+            return UntilExhausted(GridSampler(_grid(name, space), seed=seed))
+        case "gp":
+            if importlib.util.find_spec("torch") is None:
+                raise SetupError("sampler 'gp' needs PyTorch; python -m pip install torch")
+            return optuna.samplers.GPSampler(
+                seed=seed, warn_independent_sampling=False
+            )  # the first trial is: no space is known yet
+        case "nsga2":
+            return optuna.samplers.NSGAIISampler(
+                seed=seed, population_size=10
+            )  # 50, the default, is random search for 50 trials
+        case "bruteforce":
+            _grid(name, space)
+            with warnings.catch_warnings():  # experimental since 3.1; what we use of it is tested here
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return UntilExhausted(optuna.samplers.BruteForceSampler(seed=seed))
+    raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
+
+
+def _tournament(seed: int, options: Mapping[str, object]) -> TournamentSampler:
+    numbers = {key: value for key, value in options.items() if type(value) is int}
+    for key in options.keys() - numbers.keys():
+        raise BadInput(f"{key} is {options[key]!r}; give a whole number")
+    try:
+        return TournamentSampler(seed=seed, **numbers)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def _grid(name: str, space: Mapping[str, BaseDistribution]) -> dict[str, list[Any]]:
+    """Every value of every parameter."""
+    grid = {}
+    for parameter, distribution in space.items():
+        values = untried({parameter: distribution}, [])
+        if values is None:
+            raise BadInput(f"sampler {name!r} cannot end: {parameter} has no step; give it one, or a list")
+        grid[parameter] = [value[parameter] for value in values]
+    return grid
+
+
+class UntilExhausted(BaseSampler):
+    """A sampler that stops the study at the end of its space, made fit for ask and tell.
+
+    `Study.stop` raises where no `optimize` is running, so the last `tell` of a complete grid would fail. Here
+    it ends in peace, and whoever asks again is given a known configuration.
+    """
+
+    def __init__(self, inner: BaseSampler) -> None:
+        self._inner = inner
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._inner.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        if isinstance(self._inner, GridSampler) and "grid_id" not in trial.system_attrs:
+            return  # an enqueued trial is in no cell of the grid, and GridSampler would look for its cell
+        try:
+            self._inner.after_trial(study, trial, state, values)
+        except RuntimeError as error:
+            if "Study.stop" not in str(error):
+                raise
+
+    def reseed_rng(self) -> None:
+        self._inner.reseed_rng()
