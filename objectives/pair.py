@@ -56,9 +56,9 @@ class Pair:
         """
         if self.runs(service, command):
             return {f"{service}_start_s": 0.0, f"{service}_memory_mib": self._held[service].taken_mib}
-        before = self.device.sample().free_mib
         expected = self.free_at_rest_mib - sum(h.taken_mib for h in self._held.values())
-        check_neighbours(self.device, before, expected, self.reserve_mib, measured)
+        check_neighbours(self.device, expected, self.reserve_mib, measured)
+        before = self.device.sample().free_mib
         stack = ExitStack()
         try:
             server = stack.enter_context(serving(service, command, log=log, ready=ready))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,10 @@ class Recording:
         chosen = repeats[run.seed % len(repeats)]
         run.on_phase("replaying")
         if chosen.measurement is not None:
-            return chosen.measurement
+            return replace(chosen.measurement, wall_s=chosen.wall_s)
         if chosen.diagnosis is None:
             raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
-        raise raised(chosen.diagnosis, chosen.measured)
+        raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
 
     def sentence(self) -> str:
         """Where the numbers come from, for people."""

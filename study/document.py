@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 import types
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -92,8 +93,15 @@ class Entry:
         return isinstance(self.node, yaml.ScalarNode) and self.node.tag == f"{TAG}null"
 
     @property
+    def text(self) -> str:
+        """A single value as it is written; empty for a list or mapping."""
+        return str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else ""
+
+    @property
     def shown(self) -> str:
         """The value as a message quotes it."""
+        if self.is_null and not self.text:
+            return "nothing"
         if isinstance(self.node, yaml.ScalarNode):
             text = self.node.value if len(self.node.value) <= 60 else f"{self.node.value[:57]}..."
             return repr(text) if self.node.tag == f"{TAG}str" or not text else text
@@ -128,6 +136,10 @@ class Entry:
             own[key.value] = entry
         return merged | own
 
+    def entries(self) -> list[Entry]:
+        """The mapping's values; none where the value is something else, or absent."""
+        return list(self.items().values()) if self.is_mapping else []
+
     def elements(self) -> list[Entry]:
         """The list's values, under the list's own name."""
         if not isinstance(self.node, yaml.SequenceNode):
@@ -147,8 +159,8 @@ class Entry:
                     return None
                 case "bool" if text.lower() in ("true", "yes", "on", "false", "no", "off"):
                     return text.lower() in ("true", "yes", "on")
-                case "int":
-                    return int(text.replace("_", ""), 0)
+                case "int" if abs(whole := int(text.replace("_", ""), 0)) < 2**63:
+                    return whole
                 case "float" if math.isfinite(number := float(text.replace("_", ""))):
                     return number
         except ValueError as error:
@@ -164,7 +176,7 @@ class Entry:
         match get_origin(kind):
             case None:
                 return self._dataclass(kind, limits) if is_dataclass(kind) else self._single(kind, limits)
-            case types.UnionType:
+            case types.UnionType | typing.Union:  # one type from Python 3.14 on
                 if self.is_null:
                     return None
                 return self.build(next(a for a in arguments if a is not types.NoneType), limits)
@@ -190,7 +202,7 @@ class Entry:
     def _single(self, kind: type, limits: Limits) -> Scalar:
         value = self.scalar()
         if kind is float and type(value) is int:
-            value = float(value) if abs(value) < 1e300 else math.inf
+            value = float(value)
         if value is None or type(value) is not kind:
             way_out = f"write {KINDS[kind]}" + (", in quotes" if kind is str and value is not None else "")
             raise self.wrong(f"{self.shown} is not {KINDS[kind]}", way_out)
@@ -236,6 +248,8 @@ def read(path: Path) -> tuple[Entry, str, bytes]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise wrong(line, "it is not UTF-8 text", "save it as UTF-8") from error
+    except (ValueError, OverflowError) as error:  # an escape beyond Unicode
+        raise wrong(1, f"not valid YAML: {error}", "check the escapes in quoted text") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = f"not valid YAML: {error.problem or error.context}"

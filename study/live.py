@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from objectives import budget
-from objectives.allocation import Allocation
+from objectives.allocation import SPEECH, Allocation
 from objectives.colocation import Setting
 from objectives.device import Device, Occupant, open_device
 from objectives.environment import Versions, fit, resolved, versions
@@ -100,11 +100,11 @@ def git_commit(folder: Path) -> str | None:
     return asked.stdout.strip()
 
 
-def order_by_llm(allocations: Sequence[Allocation]) -> list[Allocation]:
-    """The order that restarts servers least: equal LLM settings side by side, speech swapped beside them."""
+def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:
+    """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
 
     def llm(a: Allocation) -> tuple[tuple[str, str], ...]:
-        return tuple((k, str(v)) for k, v in a.values.items() if not k.startswith("whisper"))
+        return tuple((k, str(v)) for k, v in a.values.items() if k != SPEECH and not k.startswith("whisper."))
 
-    first_seen = {key: n for n, key in reversed(list(enumerate(map(llm, allocations))))}
-    return sorted(allocations, key=lambda a: first_seen[llm(a)])
+    groups = list(dict.fromkeys(llm(a) for a in ([running] if running else []) + list(allocations)))
+    return sorted(allocations, key=lambda a: groups.index(llm(a)))

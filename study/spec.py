@@ -10,7 +10,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -202,6 +202,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         raise keys["name"].wrong(f"{keys['name'].shown} cannot name a folder", "use letters, digits, _ and -")
     _check_plain(top, plain)
     measure = _measure(top, path.parent)
+    _place_clips(top, plain, path.parent, must_exist=measure == "live")
     device = _device(top, plain.get("budget", Budget()))
     bounds = _bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
@@ -211,12 +212,9 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
     services = _with_models(top, services, _sizes(space, baseline), path.parent if measure == "live" else None)
-    ignored += [k for k in keys if k in LEGACY]
-    ignored += ["template"] if "template" in keys and not keys["template"].is_null else []
+    ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
-        ignored += (
-            [f"evaluator.{k}" for k in keys["evaluator"].items()] if keys["evaluator"].is_mapping else ["evaluator"]
-        )
+        ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
         notes.append("evaluator: this project's own measurement is used instead")
     if not plain.get("enabled", True):
         notes.append("enabled: false is noted; a study that is asked for runs all the same")
@@ -240,10 +238,10 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
     entries = keys["experiments"].elements()
     if not entries:
         raise keys["experiments"].wrong("the list is empty", "add an experiment")
-    names = [e.at("name").shown.strip("'") for e in entries]
+    names = [e.at("name").text or "?" for e in entries]
     found = [e for e, name in zip(entries, names, strict=True) if experiment in (None, name)]
     if len(found) != 1:
-        what = {True: "several experiments", False: f"no single experiment {experiment!r}"}[experiment is None]
+        what = "several experiments" if experiment is None else f"no single experiment {experiment!r}"
         raise keys["experiments"].wrong(f"the file holds {what}", f"choose --experiment {' or '.join(names)}")
     chosen = replace(found[0], path=())
     others = [f"experiments.{name}" for e, name in zip(entries, names, strict=True) if e is not found[0]]
@@ -268,8 +266,9 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
     if weights is not None:
         given = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
         rule = plain["fitness"] = replace(plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **given))
-        if not any(getattr(rule.weights, k) for k in ("stt", "llm", "capacity", "stability")):
-            raise top.at("fitness", "weights").wrong("every term but efficiency weighs 0", "raise one")
+        if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
+            what = "every term but capacity weighs 0, and capacity is not always measured"
+            raise top.at("fitness", "weights").wrong(what, "raise another one")
     tenants: Sequence[Tenant] = plain.get("tenants", ())
     for n, tenant in enumerate(tenants):
         entry = top.at("tenants").elements()[n]
@@ -279,6 +278,19 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
             raise entry.at("name").wrong(f"{tenant.name!r} is no name of its own", "give each tenant another name")
     if sum(t.share or 0 for t in tenants) >= 1:
         raise top.at("tenants").wrong("the shares reach 1 together", "leave room for the servers")
+
+
+def _place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
+    """Make the folder of the user's own clips absolute."""
+    clips = plain["workload"].clips if "workload" in plain else "assistant"
+    if clips == "assistant":
+        return
+    found = _found(clips, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
+    if found is not None:
+        plain["workload"] = replace(plain["workload"], clips=str(found))
+    elif must_exist:
+        what = f"there is no folder {clips!r} with a manifest.jsonl"
+        raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
 
 
 def _check_metrics(top: Entry) -> list[str]:
@@ -297,26 +309,39 @@ def _check_metrics(top: Entry) -> list[str]:
 
 def _measure(top: Entry, folder: Path) -> Literal["live"] | Path:
     entry = top.at("measure")
-    if "measure" not in top.items() or (not entry.is_mapping and entry.scalar() == "live"):
+    if not entry.given or (not entry.is_mapping and entry.scalar() == "live"):
         return "live"
     if not entry.is_mapping or set(entry.items()) != {"recorded"}:
         raise entry.wrong("it is neither `live` nor a recording", "write `live` or `{recorded: FILE}`")
-    named = Path(entry.at("recorded").build(str, LIMITS)).expanduser()
-    for base in (folder, Path(str(files("objectives"))) / "recordings"):
-        if (base / named).is_file():
-            return (base / named).absolute()
-    raise entry.at("recorded").wrong(f"there is no recording {str(named)!r}", "name a file of scripts/record.py")
+    entry = entry.at("recorded")
+    named = entry.build(str, LIMITS)
+    shipped = Path(str(files("objectives"))) / "recordings"
+    if found := _found(named, (folder, shipped), Path.is_file):
+        return found
+    known = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
+    raise entry.wrong(f"there is no recording {named!r}", f"name a file of scripts/record.py (shipped: {known})")
+
+
+def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
+    """The absolute path of a file or folder that passes the test; links stay as they are."""
+    for folder in folders:
+        path = Path(os.path.expanduser(name) if name[:1] == "~" else folder / name).absolute()  # noqa: PTH111
+        try:
+            if name and test(path):
+                return path
+        except OSError:  # a name that is too long, or a folder that may not be entered: not found there
+            continue
+    return None
 
 
 def _device(top: Entry, budget: Budget) -> str:
     entry = top.at("device")
-    device = str(entry.scalar()) if "device" in top.items() else "cuda"
-    device = device.removeprefix("cuda:")
-    if not re.fullmatch(r"cpu|cuda|[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", device):
+    device = str(entry.scalar()) if entry.given else "cuda"
+    if not re.fullmatch(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", device):
         raise entry.wrong(f"{entry.shown} is no device", "write cpu, cuda, an index such as 0, or a UUID (GPU-...)")
     if device != "cpu" and not budget.allow_gpu:
         raise top.at("budget", "allow_gpu").wrong("it forbids the GPU that `device` asks for", "write `device: cpu`")
-    return device
+    return device.removeprefix("cuda:")
 
 
 def _searched(top: Entry) -> dict[str, Entry]:
@@ -332,7 +357,7 @@ def _searched(top: Entry) -> dict[str, Entry]:
 
 def _bounds(top: Entry) -> dict[str, tuple[float, float]]:
     bounds = dict(DEFAULT_BOUNDS)
-    given = top.at("bounds").items() if "bounds" in top.items() else {}
+    given = top.at("bounds").items() if top.at("bounds").given else {}
     known = [n for n in {SHARE, *top.at("search_space").items()} if n != SPEECH]
     for name, entry in given.items():
         if name not in known:
@@ -373,11 +398,11 @@ def _parameter(entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]
         value = e.scalar()
         if value is None or value == "":
             raise e.wrong("an empty value", "write a number or text")
-        if value in choices and type(value) in map(type, choices):
+        if choices and _kind(value) != _kind(choices[0]):
+            raise e.wrong(f"{e.shown} is of another kind than {choices[0]!r}", "list numbers only, or text only")
+        if value in choices:
             raise e.wrong(f"{e.shown} is listed twice", "remove one")
         choices.append(value)
-        if len({_kind(c) for c in choices}) > 1:
-            raise e.wrong(f"{e.shown} is of another kind than {choices[0]!r}", "list numbers only, or text only")
         if (kind := CLASSIC.get(name)) and _kind(value) != kind:
             raise e.wrong(f"{e.shown} is not a {kind}", f"write a {kind}")
         _inside(e, name, value, bounds)
@@ -424,8 +449,8 @@ def _range(entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]]) -
         raise entry.at("log").wrong("a logarithmic range needs low above 0 and no step", "raise low or remove log")
     if asked.step is not None:
         steps = (asked.high - asked.low) / asked.step if asked.step > 0 else 0.0
-        if steps < 1 - 1e-9 or not math.isclose(steps, round(steps), rel_tol=1e-6):
-            raise entry.at("step").wrong(f"{step} does not divide {low} to {high}", "choose a step that ends at high")
+        if not 1 - 1e-9 <= steps <= 10_000 or not math.isclose(steps, round(steps), rel_tol=1e-6):
+            raise entry.at("step").wrong(f"{step} does not divide {low} to {high}", "choose one that ends at high")
     assert isinstance(low, int | float) and isinstance(high, int | float)  # noqa: S101  built as numbers
     return Parameter(name, low=low, high=high, step=asked.step, log=asked.log)
 
@@ -449,7 +474,7 @@ def _baseline(
     top: Entry, parameters: tuple[Parameter, ...], stt: SttService, bounds: Mapping[str, tuple[float, float]]
 ) -> dict[str, Scalar]:
     """A value for each parameter: the given one, or for the classic two their default."""
-    given = top.at("baseline").items() if "baseline" in top.items() else {}
+    given = top.at("baseline").items() if top.at("baseline").given else {}
     searched = {p.name: p for p in parameters}
     values: dict[str, Scalar] = {}
     for name, entry in given.items():
@@ -503,17 +528,17 @@ def _services(
 ) -> tuple[Services, list[str]]:
     """Both services, checked; `folder` is the spec's, for a live study, whose interpreters must exist."""
     entry = top.at("services")
-    if "services" in top.items():
+    if entry.given:
         entry.only(("llm", "stt"))
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
-    searched = {SHARE, SPEECH, *(p.name for p in parameters)}
+    named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     for label, command in (("llm", llm.command), ("stt", stt.command)):
         if command is not None:
-            _check_template(entry.at(label, "command"), command, _of(label, parameters), searched)
-    for name in (p.name for p in _of("stt", parameters) if p.name != SPEECH and stt.command is None):
-        if (option := name.removeprefix("whisper.").replace("-", "_")) not in WHISPER_OPTIONS:
-            at = top.at("search_space", name)
+            _check_template(entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named})
+    for name, at in named.items():
+        option = name.removeprefix("whisper.").replace("-", "_")
+        if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
             raise at.wrong("our speech server has no such option", meant(option, WHISPER_OPTIONS))
     return Services(llm=llm, stt=stt), notes
 
@@ -569,37 +594,35 @@ def _check_template(entry: Entry, template: str, mine: Iterable[Parameter], name
 
 
 def _with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
-    """The services with a model for every size that the study may use."""
-    models = dict(services.stt.models)
-    for size in sizes if services.stt.command is None else ():
+    """The services with a model for every size that the study may use, and no other."""
+    if services.stt.command is not None:
+        return services
+    models: dict[str, str] = {}
+    for size in sizes:
         entry = top.at("services", "stt", "models", size)
-        if size not in models and size not in WHISPER_HUB:
+        model = services.stt.models.get(size, WHISPER_HUB.get(size))
+        if model is None:
             raise entry.wrong(f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models")
-        if size not in models:
-            models[size] = WHISPER_HUB[size]
-        elif folder is not None:
-            models[size] = _model(entry, models[size], folder)
+        models[size] = model if folder is None else _model(entry, model, folder)
     return replace(services, stt=replace(services.stt, models=models))
 
 
 def _interpreter(entry: Entry, name: str, folder: Path) -> str:
     """The absolute path of an interpreter; links stay, since a virtual environment is known by its own."""
+    way_out = _way_out(name, "name the file of an existing one")
     if os.sep not in name:
         if found := shutil.which(name):
             return str(Path(found).absolute())
-        raise entry.wrong(f"{name!r} is not on the PATH", _way_out(name, "name the interpreter's file"))
-    for base in (folder, Path()):
-        file = (base / Path(name).expanduser()).absolute()
-        if file.is_file() and os.access(file, os.X_OK):
-            return str(file)
-    raise entry.wrong(f"there is no interpreter {name!r}", _way_out(name, "name an existing one"))
+        raise entry.wrong(f"{name!r} is not on the PATH", way_out)
+    if path := _found(name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)):
+        return str(path)
+    raise entry.wrong(f"there is no interpreter {name!r}", way_out)
 
 
 def _model(entry: Entry, name: str, folder: Path) -> str:
     """The absolute path of a model's folder, or the hub id as it is."""
-    for base in (folder, Path()):
-        if name and (base / Path(name).expanduser()).is_dir():
-            return str((base / Path(name).expanduser()).absolute())
+    if path := _found(name, (folder, Path()), Path.is_dir):
+        return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
         return name
     raise entry.wrong(f"there is no folder {name!r}", _way_out(name, "name a model's folder or a hub id, org/name"))

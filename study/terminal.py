@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from objectives.errors import StudyError
+from objectives.measurement import INFINITE
+from study.history import Row
+from study.promotion import Decision
+
+SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
 @contextmanager
 def exiting() -> Iterator[None]:
-    """Turn our own errors into a sentence and an exit code: 2 bad input, 3 set-up, 130 Ctrl-C."""
+    """Turn our own errors into a sentence and an exit code: 2 bad input, 3 set-up, 130 Ctrl-C or SIGTERM."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     except StudyError as error:
@@ -20,3 +38,130 @@ def exiting() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped; servers ended, state kept: run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+class Terminal:
+    """Says what happens: a progress bar on a terminal, sparse lines on a pipe, JSON lines if asked, or little.
+
+    quiet: only the end; as_json: one JSON object per trial and one for the decision, on standard output
+    """
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.quiet, self.as_json = quiet, as_json
+        self.console = Console(stderr=as_json, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = 130
+        self.log = logging.getLogger("study.runner")
+        self._progress: Progress | None = None
+        self._ended = 0
+
+    def line(self, text: str) -> None:
+        """Something worth knowing."""
+        self.log.info(text)
+        if not self.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def heading(self, text: str) -> None:
+        """Something that must be seen, also when quiet."""
+        self.log.info(text)
+        self.console.print(text, style="bold", markup=False, soft_wrap=True)
+
+    def phase(self, text: str) -> None:
+        """What is happening now; only on a terminal."""
+        self.log.info("  %s", text)
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], phase=text)
+
+    def trial(self, row: Row) -> None:
+        """A trial has ended."""
+        text = f"trial {row.number}: {row.allocation}: {outcome(row)}"
+        self.log.info(text)
+        if self.as_json:
+            print(json.dumps(row.to_json(str(row.number))), flush=True)
+        self._ended += 1
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=self._ended)
+        if not self.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def running(self, trials: int) -> Iterator[None]:
+        """A progress bar over the trials while the block lasts."""
+        if self.quiet or not self.console.is_terminal:
+            yield
+            return
+        columns = (TextColumn("{task.fields[phase]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console) as progress:
+            progress.add_task("trials", total=trials, phase="")
+            self._progress = progress
+            yield
+        self._progress = None
+
+    def table(self, rows: Sequence[Row], decision: Decision) -> None:
+        """Every configuration once, best first, with what failed and why."""
+        own = [r for r in rows if r.repeat_of is None]
+        names = list(own[0].allocation.values) if own else []
+        shown = Table(title="What was measured, best first; - was not measured", title_justify="left")
+        for name in names:
+            shown.add_column(SHORT.get(name, name))
+        for name in ("fitness", "STT p95 ms", "LLM p95 ms", "sessions", "WER %", "free MiB"):
+            shown.add_column(name, justify="right")
+        shown.add_column("outcome")
+        for r in sorted(own, key=lambda r: (not r.is_feasible, -(r.fitness or 0.0), r.number)):
+            m = r.measurement
+            shown.add_row(
+                *(str(v) for v in r.allocation.values.values()),
+                "-" if r.fitness is None else f"{r.fitness:.4f}",
+                number(m.stt_latency_p95_ms if m else None),
+                number(m.llm_latency_p95_ms if m else None),
+                sessions(r),
+                number(m.stt_wer_pct if m else None, 1),
+                number(m.free_memory_mib if m else None),
+                _mark(r, decision) or ("" if r.is_feasible else outcome(r)),
+            )
+        if not self.quiet:
+            self.console.print(shown)
+            repeats = sum(r.repeat_of is not None for r in rows)
+            self.console.print(f"{len(own)} measured, {repeats} repeats of known configurations", markup=False)
+        if self.as_json:
+            best = decision.winner.to_json(str(decision.winner.number)) if decision.winner else None
+            print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
+
+
+def _mark(row: Row, decision: Decision) -> str | None:
+    if decision.winner is not None and row.number == decision.winner.number:
+        return "best that may be promoted"
+    if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
+        return "baseline"
+    return None
+
+
+def outcome(row: Row) -> str:
+    """One phrase for what became of a trial."""
+    if row.repeat_of is not None:
+        return f"repeat of trial {row.repeat_of}"
+    if row.diagnosis is not None:
+        deficit = f", {row.diagnosis.deficit_mib:,.0f} MiB short" if row.diagnosis.deficit_mib else ""
+        return f"{row.status}: {row.diagnosis.failure_class}{deficit}"
+    if not row.is_feasible:
+        return "over: " + ", ".join(k for k, v in row.constraints.items() if v > 0)
+    return f"fitness {row.fitness:.4f}" if row.fitness is not None else row.status
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A figure for a table; what was not measured is a dash.
+
+    >>> number(None), number(float("inf")), number(1234.56)
+    ('-', 'inf', '1,235')
+    """
+    if value is None:
+        return "-"
+    return "inf" if value == INFINITE else f"{value:,.{digits}f}"
+
+
+def sessions(row: Row) -> str:
+    """Capacity with `>=` where the ladder ended before the answer was known."""
+    m = row.measurement
+    if m is None or m.concurrent_capacity is None:
+        return "-"
+    return f"{'>= ' if m.capacity_is_lower_bound else ''}{m.concurrent_capacity}"

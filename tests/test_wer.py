@@ -136,10 +136,6 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 
 
 @pytest.mark.live
-@pytest.mark.skipif(
-    not (TINY / "model.bin").is_file(),
-    reason="no Whisper weights; run: python scripts/install_cpu_servers.py",
-)
 def test_word_errors_rise_as_noise_rises():
     asked = options(["--model", str(TINY), "--port", "0", "--device", "cpu", "--threads", "2"])
     whisper, rng = Whisper(asked), np.random.default_rng(0)

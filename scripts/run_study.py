@@ -1,0 +1,53 @@
+"""Search how one device is divided between an LLM server and speech recognition.
+
+    python scripts/run_study.py                            replay measurements that ship with the project
+    python scripts/run_study.py study/specs/cpu.yaml       measure this machine, without a GPU
+    python scripts/run_study.py my_gpu.yaml --dry-run      what would be launched, and how long it takes
+
+Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 set-up, 4 nothing feasible, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from study.run import Options, run
+from study.samplers import NAMES
+from study.spec import load
+from study.terminal import Terminal, exiting
+
+
+def main() -> int:
+    """Arguments -> spec and options -> one call."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
+    parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
+    parser.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
+    parser.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
+    parser.add_argument("--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db")
+    parser.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
+    parser.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
+    parser.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
+    parser.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
+    parser.add_argument("--quiet", action="store_true", help="only the end")
+    given = parser.parse_args()
+    for name, least in (("n_trials", 1), ("timeout", 0.001), ("seed", 0)):
+        if (value := getattr(given, name)) is not None and not least <= value < 2**31:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least:g}, not {value:g}")
+    with exiting():
+        options = Options(
+            sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
+            storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
+            dry_run=given.dry_run,
+        )  # fmt: skip
+        return run(load(given.spec, given.experiment), options, Terminal(quiet=given.quiet, as_json=given.json))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

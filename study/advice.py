@@ -1,0 +1,43 @@
+"""Where nothing is feasible: the nearest change that would work, computed from what was measured. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from objectives import budget
+from objectives.allocation import Allocation
+from objectives.device import Occupant
+from objectives.diagnosis import Diagnosis
+from objectives.measurement import Measurement
+
+
+def advice(
+    failed: Sequence[tuple[Allocation, Diagnosis]],
+    known: Sequence[tuple[Allocation, Measurement]],
+    total_mib: float,
+    occupants: Sequence[Occupant],
+) -> list[str]:
+    """The reason for each configuration, then what would have to change; what was not measured is not guessed."""
+    said = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
+    figures = budget.figures(known)
+    if figures.non_kv_mib is not None and figures.one_request_mib is not None:
+        least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
+        said.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
+    too_small = [(a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")]
+    if too_small and figures.non_kv_mib is None:
+        shares = sorted({a.share for a, _ in too_small})
+        short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
+        more = f", by at least {min(short) / total_mib:.2f}" if short else ""
+        said.append(f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}")
+    per_token = [
+        (a.share, m.kv_cache_mib / m.kv_tokens, m.kv_cache_mib) for a, m in known if m.kv_cache_mib and m.kv_tokens
+    ]
+    for share, mib_per_token, cache_mib in sorted(per_token):
+        said.append(f"at share {share:g} the largest max_model_len is about {int(cache_mib / mib_per_token):,}")
+    short = [d.deficit_mib for _, d in failed if d.deficit_mib and "oom" in d.failure_class]
+    if short:
+        held = sorted((o for o in occupants if o.mib), key=lambda o: -(o.mib or 0))[:3]
+        who = "; ".join(f"{o.command[:50]} holds {o.mib:,.0f} MiB ({o.unit or f'process {o.pid}'})" for o in held)
+        said.append(f"freeing {min(short):,.0f} MiB would let the nearest one start" + (f": {who}" if who else ""))
+    return said

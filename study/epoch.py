@@ -1,0 +1,261 @@
+"""One run of a study: ask a generation, order it so that servers restart least, measure, tell. One run, one epoch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import optuna
+
+from objectives.allocation import Allocation
+from objectives.budget import speech_key
+from objectives.clips import read_clips
+from objectives.colocation import Measure, Run
+from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.fitness import Reference, reference_of
+from objectives.measurement import Measurement
+from study.history import (
+    BASELINE,
+    INTERRUPTED,
+    NOT_STARTED,
+    Row,
+    give_up,
+    note,
+    row,
+    rows,
+    tell_failure,
+    tell_score,
+)
+from study.live import order_by_llm
+from study.scoring import score
+from study.search import ask, begin, carried_over, free_left_behind
+from study.spec import Spec
+
+START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
+
+
+@dataclass(slots=True)
+class Progress:
+    """Who is told what: a finished trial, a phase, a plain line."""
+
+    on_trial: Callable[[Row], None] = lambda _: None
+    on_phase: Callable[[str], None] = lambda _: None
+    on_line: Callable[[str], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class Epoch:
+    """The state of one run.
+
+    measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
+    seconds_measured: what the measurements of this run took where they were made
+    """
+
+    study: optuna.Study
+    spec: Spec
+    measure: Measure
+    folder: Path
+    max_trials: int
+    timeout_s: float
+    seed: int
+    progress: Progress
+    is_replay: bool
+    number: int = 0
+    seconds_measured: float = 0.0
+    _reference: Reference | None = None
+    _baseline: Measurement | None = None
+    _done: list[Row] = field(default_factory=list)
+    _seconds: tuple[float, ...] = ()
+
+    def run(self) -> str:
+        """Measure until the budget, the time or the space ends; a sentence says which."""
+        started = time.monotonic()
+        self._seconds = tuple(c.seconds for c in read_clips(self.spec.workload.clips))
+        freed = free_left_behind(self.study, self.spec)
+        if freed:
+            self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
+        self._carry_over()
+        self._resume()
+        if not self._known() and not self._asked_before():
+            self._enqueue_baseline()
+        while True:
+            reason = self._finished()
+            if reason is not None:
+                return reason
+            batch = self._generation()
+            for position, (trial, allocation) in enumerate(batch):
+                expected_s = self._expected_s(allocation)
+                over = time.monotonic() - started + expected_s > self.timeout_s
+                if over and self._done and not self.is_replay:
+                    for left, _ in batch[position:]:
+                        give_up(self.study, left, NOT_STARTED)
+                    return (
+                        f"the next trial takes about {expected_s / 60:.1f} min and would not end within "
+                        f"the {self.timeout_s:g} s of this run; run again to go on"
+                    )
+                self._one(trial, allocation, [t for t, _ in batch[position + 1 :]])
+
+    def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
+        """Ask a whole batch, the same size for every sampler, ordered by LLM command, the baseline first."""
+        size = min(self.spec.selector.population_size, self.max_trials - self._used())
+        asked = [ask(self.study, self.spec)[0] for _ in range(size)]
+        by_text: dict[str, list[optuna.Trial]] = {}
+        for trial in asked:
+            by_text.setdefault(str(Allocation(trial.user_attrs["allocation"])), []).append(trial)
+        allocations = [Allocation(t.user_attrs["allocation"]) for t in asked]
+        if self._reference is None:
+            allocations.sort(key=lambda a: str(a) != str(self.spec.baseline))
+        running = self._done[-1].allocation if self._done else None
+        return [(by_text[str(a)].pop(0), a) for a in order_by_llm(allocations, running)]
+
+    def _one(self, trial: optuna.Trial, allocation: Allocation, left: Sequence[optuna.Trial]) -> None:
+        """One trial, to its end whatever happens; on an interruption the ones behind it are given back."""
+        begin(trial)
+        known = next((r for r in rows(self.study, self.spec.search_space) if self._answers(r, allocation)), None)
+        is_bridge = trial.user_attrs.get("role") == "bridge"
+        started = time.monotonic()
+        try:
+            if known is not None and not is_bridge:
+                self._repeat(trial, known)
+            else:
+                self._measure(trial, allocation, started)
+        except BaseException as error:
+            give_up(self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED)
+            for asked in left:
+                give_up(self.study, asked, NOT_STARTED)
+            raise
+        ended = row(self.study.get_trials(deepcopy=False)[trial.number], self.spec.search_space)
+        self._done.append(ended)
+        self._write_metrics()
+        self.progress.on_trial(ended)
+
+    def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
+        seed = self.seed * 10_007 + trial.number
+        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        try:
+            measured = self.measure(allocation, run)
+        except (OutOfMemory, Disturbed) as failure:
+            recorded = failure.measured.get("wall_s")
+            note(trial, wall_s=self._wall_s(recorded if isinstance(recorded, float) else None, started))
+            is_oom = isinstance(failure, OutOfMemory)
+            tell_failure(self.study, trial, failure.diagnosis, failure.measured, is_oom=is_oom)
+            return
+        note(trial, wall_s=self._wall_s(measured.wall_s, started))
+        self._settle(trial, allocation, measured)
+
+    def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
+        """Score a measurement against the reference; the first finite one becomes it if the baseline did not."""
+        is_baseline = str(allocation) == str(self.spec.baseline)
+        if is_baseline and self._baseline is None:
+            self._baseline = measured
+        if self._reference is None:
+            self._reference = reference_of(measured)
+            note(trial, is_reference=self._reference is not None or None)
+        reference = self._reference or Reference(1.0, 1.0, None)
+        scored = score(
+            self.spec,
+            measured,
+            reference,
+            self._baseline,
+            same_speech=speech_key(allocation) == speech_key(self.spec.baseline),
+            clip_seconds=self._seconds,
+        )
+        tell_score(self.study, trial, measured, scored)
+
+    def _repeat(self, trial: optuna.Trial, known: Row) -> None:
+        """A configuration that is known is not launched again: its result is told, and it counts as a repeat."""
+        note(trial, repeat_of=known.number)
+        if known.measurement is not None:
+            self._settle(trial, known.allocation, known.measurement)
+        elif known.diagnosis is not None:
+            is_oom = known.status == "pruned"
+            tell_failure(self.study, trial, known.diagnosis, known.measured, is_oom=is_oom)
+
+    def _answers(self, r: Row, allocation: Allocation) -> bool:
+        if str(r.allocation) != str(allocation) or r.repeat_of is not None:
+            return False
+        return r.is_known or (r.status == "failed" and self._failures(allocation) >= 2)
+
+    def _failures(self, allocation: Allocation) -> int:
+        return sum(r.status == "failed" and str(r.allocation) == str(allocation) for r in self._known())
+
+    def _known(self) -> list[Row]:
+        return [r for r in rows(self.study, self.spec.search_space) if r.counts]
+
+    def _used(self) -> int:
+        return len(self._known())
+
+    def _asked_before(self) -> bool:
+        return bool(self.study.get_trials(deepcopy=False))
+
+    def _finished(self) -> str | None:
+        if self._used() >= self.max_trials:
+            return f"the budget of {self.max_trials} trials is used"
+        size = self.spec.search_space.size
+        known = {str(r.allocation) for r in self._known() if r.is_known or self._failures(r.allocation) >= 2}
+        if size is not None and len(known) >= size:
+            return f"every one of the {size} configurations is measured"
+        return None
+
+    def _expected_s(self, allocation: Allocation) -> float:
+        """What a trial will take, by the trials so far; a guess from the workload before the first."""
+        if any(self._answers(r, allocation) for r in self._known()):
+            return 0.0
+        walls = [r.wall_s for r in self._known() if r.status == "complete" and r.repeat_of is None]
+        return median(walls) if walls else guess_s(self.spec)
+
+    def _wall_s(self, recorded: float | None, started: float) -> float:
+        wall_s = recorded if self.is_replay and recorded is not None else time.monotonic() - started
+        self.seconds_measured += wall_s
+        return round(wall_s, 2)
+
+    def _enqueue_baseline(self) -> None:
+        params = self.spec.search_space.encode(self.spec.baseline)
+        self.study.enqueue_trial(params, user_attrs={"role": BASELINE})
+
+    def _resume(self) -> None:
+        """The reference and the baseline, from what the study already holds."""
+        for r in self._known():
+            if r.measurement is None or r.repeat_of is not None:
+                continue
+            if self._baseline is None and str(r.allocation) == str(self.spec.baseline):
+                self._baseline = r.measurement
+            self._reference = self._reference or reference_of(r.measurement)
+
+    def _carry_over(self) -> None:
+        """Tell this study what the one it has grown from measured, scored by today's weights."""
+        for r in carried_over(self.study, self.spec):
+            self.study.enqueue_trial(self.spec.search_space.encode(r.allocation))
+            trial, _ = ask(self.study, self.spec)
+            begin(trial)
+            note(trial, carried_from=r.number, wall_s=r.wall_s, seed=r.seed, at=r.at, repeat_of=r.repeat_of)
+            if r.measurement is not None:
+                self._settle(trial, r.allocation, r.measurement)
+            elif r.diagnosis is not None:
+                is_oom = r.status == "pruned"
+                tell_failure(self.study, trial, r.diagnosis, r.measured, is_oom=is_oom)
+
+    def _write_metrics(self) -> None:
+        """All trials of this run, whole or not at all."""
+        if not self.number:
+            taken = [int(p.name.removeprefix("epoch_")) for p in self.folder.glob("epoch_*")]
+            self.number = max(taken, default=0) + 1
+        folder = self.folder / f"epoch_{self.number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / "metrics.draft"
+        name = self.study.study_name
+        draft.write_text("".join(json.dumps(r.to_json(f"{name}/{r.number}")) + "\n" for r in self._done))
+        draft.replace(folder / "metrics.jsonl")
+
+
+def guess_s(spec: Spec) -> float:
+    """Seconds of a trial before any was measured: starts, the services alone, the window twice over, the ladder."""
+    w = spec.workload
+    return START_GUESS_S + 15.0 + 1.5 * w.window_s + w.ladder_s

@@ -1,0 +1,70 @@
+"""What a run would do, without launching anything: every configuration, its arithmetic, commands, starts and time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+from objectives import budget
+from objectives.allocation import Allocation
+from objectives.colocation import Setting
+from objectives.command import Command, llm_command, stt_command
+from objectives.measurement import Measurement
+from study.epoch import guess_s
+from study.live import order_by_llm
+from study.spec import Spec
+
+SHOWN = 60
+
+
+def commands(allocation: Allocation, setting: Setting, env: Mapping[str, str]) -> dict[str, Command]:
+    """Both servers' command lines, by service."""
+    return {
+        "llm": llm_command(allocation, setting.services.llm, env),
+        "stt": stt_command(allocation, setting.services.stt, env),
+    }
+
+
+def plan(
+    spec: Spec,
+    setting: Setting,
+    *,
+    total_mib: float | None,
+    held_mib: float,
+    known: Sequence[tuple[Allocation, Measurement]],
+    done: Sequence[str],
+    seconds_per_trial: float | None,
+    max_trials: int,
+) -> list[str]:
+    """Lines for a person; arithmetic only where the device's total is known."""
+    size = spec.search_space.size
+    if size is None:
+        said = ["the space has a continuous range: no list of configurations"]
+        cells = [spec.baseline]
+    else:
+        cells = list(itertools.islice(spec.search_space.grid(), SHOWN))
+        said = [f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"]
+        said += [f"(the first {SHOWN} are shown)"] if size > SHOWN else []
+    figures = budget.figures(known)
+    for a in order_by_llm(cells, spec.baseline):
+        mark = "measured" if str(a) in done else "baseline" if str(a) == str(spec.baseline) else ""
+        verdict = "no device here, no arithmetic"
+        if total_mib is not None:
+            held = held_mib + sum(t.held_mib(total_mib) for t in spec.tenants)
+            found = budget.check(a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib)
+            verdict = f"{found.fits}: {found.explanation}"
+        said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
+    both = commands(spec.baseline, setting, {})
+    said += ["commands of the baseline:", f"  stt  {both['stt']}", f"  llm  {both['llm']}"]
+    remaining = min(max_trials, size or max_trials) - len(done)
+    each_s = seconds_per_trial or guess_s(spec)
+    fits = max(1, int(spec.budget.wallclock_sec // each_s))
+    starts = len({str(commands(a, setting, {})["llm"]) for a in cells})
+    source = "measured" if seconds_per_trial else "estimated"
+    said.append(
+        f"at least {starts} starts of the LLM server for these; about {each_s / 60:.1f} min a trial ({source}), "
+        f"{max(0, remaining) * each_s / 60:.0f} min for {max(0, remaining)} trials: "
+        f"{math.ceil(max(0, remaining) / fits)} run(s) of {spec.budget.wallclock_sec:g} s"
+    )
+    return said

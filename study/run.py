@@ -1,0 +1,282 @@
+"""One run from spec to promotion: open the study, measure what is left, say what was found."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from objectives.allocation import Allocation
+from objectives.colocation import Anchor, Colocation, Measure, Setting
+from objectives.device import Identity, Occupant
+from objectives.environment import Versions
+from objectives.errors import BadInput, SetupError
+from objectives.load import Slo
+from objectives.measurement import Measurement
+from objectives.recording import Recording, conditions, read
+from study.advice import advice
+from study.epoch import Epoch, Progress
+from study.history import Row, rows
+from study.live import Bench, bench, git_commit, mib, refuse_full_device, setting_of
+from study.plan import commands, plan
+from study.promotion import Origin, decide, document, write
+from study.search import identity_of, open_study
+from study.spec import Spec
+from study.terminal import Terminal
+
+NOTHING_FEASIBLE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line adds to a spec; None leaves the spec's own."""
+
+    sampler: str | None = None
+    n_trials: int | None = None
+    timeout_s: float | None = None
+    seed: int = 0
+    storage: str | None = None
+    study_name: str | None = None
+    out: Path = Path("artifacts")
+    fresh: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where figures come from: this machine's bench, or a recording."""
+
+    identity: Identity
+    versions: Versions
+    setting: Setting
+    bench: Bench | None
+    recording: Recording | None
+
+
+def run(spec: Spec, options: Options, terminal: Terminal) -> int:
+    """Run a study's next epoch; the exit code: 0, or 4 where nothing is feasible.
+
+    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study resumable
+    """
+    folder = options.out / spec.name
+    sampler_name = options.sampler or spec.sampler
+    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
+    storage = options.storage or f"sqlite:///{folder / 'study.db'}"
+    max_trials = options.n_trials or spec.budget.max_trials
+    ground = _ground(spec, terminal, dry_run=options.dry_run)
+    if options.dry_run:
+        for line in _dry_run(spec, ground, storage, name, max_trials):
+            terminal.line(line)
+        return 0
+    if ground.bench is not None:
+        refuse_full_device(spec, ground.bench)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), _logging(folder / "runner.log", terminal):
+        study = open_study(
+            spec,
+            identity_of(spec, ground.identity, ground.versions),
+            storage=storage,
+            name=name,
+            sampler_name=sampler_name,
+            seed=options.seed,
+            fresh=options.fresh,
+        )
+        terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {storage}")
+        before = len(_rows(study, spec))
+        with _measuring(spec, ground, study, folder) as measure:
+            epoch = Epoch(
+                study=study,
+                spec=spec,
+                measure=measure,
+                folder=folder,
+                max_trials=max_trials,
+                timeout_s=options.timeout_s or spec.budget.wallclock_sec,
+                seed=options.seed,
+                progress=Progress(terminal.trial, terminal.phase, terminal.line),
+                is_replay=ground.recording is not None,
+            )
+            with terminal.running(
+                max_trials if spec.search_space.size is None else min(max_trials, spec.search_space.size)
+            ):
+                ending = epoch.run()
+        terminal.line(f"ended: {ending}")
+        if ground.recording is not None and epoch.seconds_measured:
+            terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
+        return _conclude(
+            spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study, spec)) > before
+        )
+
+
+def _ground(spec: Spec, terminal: Terminal, *, dry_run: bool) -> Ground:
+    """Look at the recording or at this machine, and say plainly which."""
+    for note in spec.notes:
+        terminal.line(f"note: {note}")
+    if spec.ignored:
+        terminal.line(f"ignored in the spec: {', '.join(spec.ignored)}")
+    if isinstance(spec.measure, Path):
+        found = read(spec.measure)
+        setting = setting_of(spec)
+        here = conditions(setting)
+        for part in ("workload", "services", "tenants"):
+            if here[part] != found.provenance.conditions[part]:
+                names = _differing(here[part], found.provenance.conditions[part])
+                raise BadInput(
+                    f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
+                    "use the recording's own, or write `measure: live`"
+                )
+        terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
+        terminal.line('To measure this one: README, "Measure this machine".')
+        return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
+    made = bench(spec)
+    terminal.line(f"device: {made.device.identity.product}, {made.device.identity.total_mib:,.0f} MiB")
+    for warning in made.warnings:
+        terminal.line(f"warning: {warning}")
+    for o in made.occupants[:8]:
+        terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
+    if not dry_run and made.warnings:
+        raise SetupError("; ".join(made.warnings))
+    return Ground(made.device.identity, made.versions, made.setting, made, None)
+
+
+def _differing(here: Any, there: Any) -> str:
+    if isinstance(here, dict) and isinstance(there, dict):
+        return ", ".join(k for k in here if here[k] != there.get(k))
+    return f"{here} here, {there} there"
+
+
+@contextmanager
+def _measuring(spec: Spec, ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Measure]:
+    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts."""
+    if ground.recording is not None:
+        yield ground.recording.measure
+        return
+    if ground.bench is None:
+        raise SetupError("neither a recording nor a device to measure on")
+    kept = study.user_attrs.get("anchor")
+    anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
+    known = _known(_rows(study, spec))
+    with Colocation(ground.setting, ground.bench.device, folder, anchor=anchor, known=known) as colocation:
+
+        def measure(allocation: Allocation, this: Any) -> Measurement:
+            measured = colocation.measure(allocation, this)
+            if colocation.anchor is not None:
+                study.set_user_attr("anchor", asdict(colocation.anchor))
+            return measured
+
+        yield measure
+
+
+def _rows(study: optuna.Study, spec: Spec) -> list[Row]:
+    return [r for r in rows(study, spec.search_space) if r.counts]
+
+
+def _known(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
+    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]
+
+
+def _conclude(
+    spec: Spec,
+    study: optuna.Study,
+    ground: Ground,
+    options: Options,
+    sampler_name: str,
+    folder: Path,
+    terminal: Terminal,
+    *,
+    is_new: bool,
+) -> int:
+    """The table, the decision, and the promotion file if something new was measured and it won."""
+    found = _rows(study, spec)
+    decision = decide(found, spec)
+    terminal.table(found, decision)
+    if not any(r.is_feasible for r in found):
+        failed = [(r.allocation, r.diagnosis) for r in found if r.diagnosis is not None and r.repeat_of is None]
+        occupants: list[Occupant] = list(ground.bench.occupants) if ground.bench else []
+        terminal.heading("Nothing is feasible:")
+        for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
+            terminal.line(f"  {line}")
+        return NOTHING_FEASIBLE
+    for sentence in decision.passed_over:
+        terminal.line(f"held back: {sentence}")
+    if decision.winner is None:
+        terminal.heading(decision.reason)
+        return 0
+    if not is_new:
+        terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
+        return 0
+    env = ground.bench.device.server_env if ground.bench else {}
+    origin = Origin(
+        study=study.study_name,
+        sampler=sampler_name,
+        seed=options.seed,
+        device=ground.identity,
+        versions=ground.versions,
+        git_commit=git_commit(Path(__file__).parent),
+        measured_elsewhere=ground.recording.sentence() if ground.recording else None,
+        commands=commands(decision.winner.allocation, ground.setting, env),
+    )
+    is_replay = ground.recording is not None
+    where = folder / "promotions" if is_replay else options.out / "promotions"
+    path = write(document(decision, spec, origin), where, spec.name)
+    terminal.heading(f"Promoted as {'replay (never applicable)' if is_replay else 'candidate'}: {path}")
+    terminal.line(decision.reason)
+    return 0
+
+
+def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: int) -> list[str]:
+    """The plan, from what the study already knows; opens nothing that does not exist."""
+    found: list[Row] = []
+    path = Path(storage.removeprefix("sqlite:///"))
+    if not storage.startswith("sqlite:///") or path.exists():
+        names = [n for n in optuna.get_all_study_names(storage) if n == name or n.startswith(f"{name}-")]
+        if names:
+            found = _rows(optuna.load_study(study_name=sorted(names)[-1], storage=storage), spec)
+    known = _known(found)
+    if ground.recording is not None:
+        known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
+    walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
+    held = 0.0
+    if ground.bench is not None:
+        held = ground.identity.total_mib - ground.bench.device.sample().free_mib
+    return plan(
+        spec,
+        ground.setting,
+        total_mib=ground.identity.total_mib,
+        held_mib=held,
+        known=known,
+        done=[str(r.allocation) for r in found if r.is_known],
+        seconds_per_trial=sum(walls) / len(walls) if walls else None,
+        max_trials=max_trials,
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One run at a time in one folder."""
+    with (folder / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
+        yield
+
+
+@contextmanager
+def _logging(path: Path, terminal: Terminal) -> Iterator[None]:
+    """Everything said also goes to runner.log, with the time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    terminal.log.addHandler(handler)
+    terminal.log.setLevel(logging.INFO)
+    terminal.log.propagate = False
+    try:
+        yield
+    finally:
+        terminal.log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,101 @@
+"""From a measurement to what Optuna is told: fitness, constraints, and the verdict of every gate. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from objectives.diagnosis import Diagnosis
+from objectives.fitness import Fitness, Reference, fitness, fixed_fitness
+from objectives.measurement import INFINITE, Measurement
+from objectives.wer import Gate, gate
+from study.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a complete trial is worth.
+
+    constraints: shares without a unit, met when <= 0; word_gate: passes, fails, cannot tell, not measured
+    """
+
+    fitness: Fitness
+    constraints: Mapping[str, float]
+    word_gate: Gate
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether every constraint is met."""
+        return all(v <= 0 for v in self.constraints.values())
+
+
+def scoring_signature(spec: Spec) -> dict[str, object]:
+    """What turns measurements into values: where it differs, stored trials are scored anew."""
+    return {
+        "weights": asdict(spec.fitness.effective_weights),
+        "normalisation": spec.fitness.normalisation,
+        "headroom_mib": spec.fitness.headroom_mib,
+        "gates": asdict(spec.gates),
+    }
+
+
+def score(
+    spec: Spec,
+    measured: Measurement,
+    reference: Reference,
+    baseline: Measurement | None,
+    *,
+    same_speech: bool,
+    clip_seconds: Sequence[float] | None = None,
+) -> Score:
+    """Fitness against the reference, and every constraint.
+
+    same_speech: whether the speech configuration is the baseline's own, so that its words cannot differ
+    """
+    rule = spec.fitness
+    if rule.normalisation == "fixed":
+        value = fixed_fitness(measured, rule.effective_weights)
+    else:
+        value = fitness(
+            measured,
+            reference,
+            rule.effective_weights,
+            headroom_mib=rule.headroom_mib,
+            top_rung=spec.workload.ladder_max_sessions,
+        )
+    words = gate(
+        measured.word_errors,
+        baseline.word_errors if baseline else (),
+        limit_points=spec.gates.wer_points,
+        clip_seconds=clip_seconds,
+        same_configuration=same_speech,
+    )
+    p95 = (measured.stt_latency_p95_ms, measured.llm_latency_p95_ms)
+    constraints = {
+        "latency_is_finite": 1.0 if None in p95 or INFINITE in p95 else -1.0,
+        "memory": -_share(measured.free_memory_mib, measured.device_total_mib),
+    }
+    if spec.gates.free_memory_mib > 0 and measured.free_memory_mib is not None:
+        limit = spec.gates.free_memory_mib
+        constraints["free_memory"] = (limit - measured.free_memory_mib) / limit
+    if words.verdict == "fail" and words.difference_points is not None:
+        limit = max(spec.gates.wer_points, 0.01)
+        constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
+    else:
+        constraints["word_error_rate"] = 0.0
+    return Score(value, constraints, words)
+
+
+def _share(part: float | None, whole: float | None) -> float:
+    return 0.0 if not part or not whole else part / whole
+
+
+def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
+    """How far out of memory: deficit / device total, 1.0 where the deficit is unknown.
+
+    >>> failure_constraint(Diagnosis("oom_budget", "llm", "start", 1200.0, ""), 12000.0)
+    0.1
+    """
+    if diagnosis.deficit_mib is None or diagnosis.deficit_mib <= 0 or not total_mib:
+        return 1.0
+    return diagnosis.deficit_mib / total_mib

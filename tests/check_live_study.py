@@ -1,0 +1,97 @@
+"""Check what a short live study has left: `python tests/check_live_study.py DIR`, DIR being its --out.
+
+Standard library and PyYAML only. Prints what it found; exits 1 with every complaint.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MARK = b"ALLOCATION_STUDY_SERVER="
+LATENCIES = ("stt_latency_ms", "stt_latency_p95_ms", "llm_latency_ms", "llm_latency_p95_ms", "llm_ttft_ms")
+KEYS = ("test_id", "status", "parameters", "fitness")
+PARAMETERS = {"vllm_memory_util", "whisper_model_size"}
+GRACE_S = 10.0
+
+
+def check(out: Path) -> list[str]:
+    trials = [
+        json.loads(line)
+        for path in sorted(out.glob("*/epoch_*/metrics.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    complaints = [f"no metrics.jsonl with a line below {out}"] if not trials else []
+    for trial in trials:
+        complaints += check_trial(trial)
+    pruned = [t for t in trials if t.get("status") == "pruned" and (t.get("failure") or {}).get("evidence")]
+    classes = [t["failure"]["failure_class"] for t in pruned]
+    complete = [t for t in trials if t.get("status") == "complete"]
+    print(f"{len(trials)} trials: {len(complete)} complete, {len(pruned)} pruned ({', '.join(classes) or '-'})")
+    if "oom_budget" not in classes:
+        complaints.append("no trial was pruned with a real memory failure of class oom_budget")
+    if not complete:
+        complaints.append("no trial is complete")
+    return [*complaints, *check_verdict(out), *check_processes()]
+
+
+def check_trial(trial: dict[str, Any]) -> list[str]:
+    """Complaints about one line of metrics.jsonl."""
+    name = f"trial {trial.get('trial', '?')}"
+    complaints = [f"{name}: {key} is missing" for key in KEYS if key not in trial]
+    if not set(trial.get("parameters") or ()) >= PARAMETERS:
+        complaints.append(f"{name}: parameters are {trial.get('parameters')}")
+    if trial.get("status") == "pruned" and trial.get("fitness") != 0.0:
+        complaints.append(f"{name} is pruned with fitness {trial.get('fitness')}, not 0.0")
+    if trial.get("status") == "complete":
+        figures = {key: trial.get(key) for key in (*LATENCIES, "fitness")}
+        bad = {k: v for k, v in figures.items() if not isinstance(v, int | float) or not math.isfinite(v) or v <= 0}
+        complaints += [f"{name}: {key} is {value}" for key, value in bad.items()]
+    return complaints
+
+
+def check_verdict(out: Path) -> list[str]:
+    """A candidate of schema 1, or a run that says that the baseline stays."""
+    promotions = sorted((out / "promotions").glob("*.yaml"))
+    for path in promotions:
+        promotion = yaml.safe_load(path.read_text())
+        print(f"promotion: {path.name}")
+        if promotion.get("schema") != 1 or promotion.get("status") != "candidate":
+            return [f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}"]
+    said = [
+        line for log in out.glob("*/runner.log") for line in log.read_text().splitlines() if "baseline stays" in line
+    ]
+    print("\n".join(said))
+    return [] if promotions or said else ["neither a promotion nor a log that says that the baseline stays"]
+
+
+def check_processes() -> list[str]:
+    """None of our servers may be left; what is ending has ten seconds."""
+    deadline = time.monotonic() + GRACE_S
+    while (left := servers()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return [f"process {pid} is left: {command}" for pid, command in left.items()]
+
+
+def servers() -> dict[int, str]:
+    """Command lines of running processes that carry our mark, by process id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(variable.startswith(MARK) for variable in (process / "environ").read_bytes().split(b"\0")):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(process.name)] = command[:120]
+        except OSError:
+            continue  # ended, or another user's
+    return found
+
+
+if __name__ == "__main__":
+    found_wrong = check(Path(sys.argv[1]))
+    sys.exit("\n".join(found_wrong) or 0)

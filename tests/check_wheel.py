@@ -1,0 +1,34 @@
+"""Check that a wheel carries what is not code: `python tests/check_wheel.py WHEEL`, in a git checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from fnmatch import fnmatch
+
+NEEDED = (
+    "study/specs/*.yaml",
+    "objectives/recordings/*.jsonl",
+    "objectives/patterns.yaml",
+    "objectives/speech/assistant/manifest.jsonl",
+    "objectives/speech/assistant/*.flac",
+    "*/licenses/LICENSE",
+)
+
+
+def check(wheel: str) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        carried = set(archive.namelist())
+    listed = subprocess.run(["git", "ls-files", "objectives", "study"], capture_output=True, text=True, check=True)
+    tracked = [name for name in listed.stdout.splitlines() if not fnmatch(name, "*.ipynb")]
+    print(f"{wheel}: {len(carried)} files")
+    missing = [f"{name} is tracked and not in the wheel" for name in tracked if name not in carried]
+    return [
+        *missing,
+        *(f"nothing like {pattern}" for pattern in NEEDED if not any(fnmatch(n, pattern) for n in carried)),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(check(sys.argv[1])) or 0)
