@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +104,6 @@ def cached(hub_id: str) -> str:
         return str(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, OSError) as error:
         raise SetupError(
-            f"the model {hub_id} is not on this machine; download it first: "
-            f"{sys.executable} -m huggingface_hub.cli.hf download {hub_id}"
+            f"the model {hub_id} is not on this machine; download it first: `hf download {hub_id}`, "
+            "or name a folder"
         ) from error

@@ -35,6 +35,7 @@ class Row:
     constraints: Mapping[str, float]
     contributions: Mapping[str, float | None]
     word_gate: str | None
+    minutes_more_audio: float | None
     repeat_of: int | None
     wall_s: float
     seed: int | None
@@ -69,6 +70,7 @@ class Row:
             "contributions": dict(self.contributions),
             "constraints": dict(self.constraints),
             "word_gate": self.word_gate,
+            "minutes_more_audio": self.minutes_more_audio,
             "repeat_of": self.repeat_of,
             "failure": asdict(self.diagnosis) if self.diagnosis else None,
             "wall_s": self.wall_s,
@@ -101,6 +103,7 @@ def row(trial: FrozenTrial, space: Space) -> Row:
         constraints=trial.constraints,
         contributions=kept.get("contributions", {}),
         word_gate=kept.get("word_gate"),
+        minutes_more_audio=kept.get("minutes_more_audio"),
         repeat_of=kept.get("repeat_of"),
         wall_s=float(kept.get("wall_s", 0.0)),
         seed=kept.get("seed"),

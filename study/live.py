@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from objectives.device import Device, Occupant, open_device
 from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import SetupError
 from objectives.load import Slo
+from objectives.server import reap_left_behind
 from study.spec import Spec
 
 
@@ -26,7 +29,6 @@ class Bench:
     setting: Setting
     versions: Versions
     occupants: Sequence[Occupant]
-    warnings: Sequence[str]
 
 
 def setting_of(spec: Spec) -> Setting:
@@ -51,8 +53,10 @@ def bench(spec: Spec) -> Bench:
     """
     found = versions(spec.services)
     device = open_device(spec.device)
+    if misfits := fit(device, found):
+        raise SetupError("; ".join(misfits))
     setting = setting_of(replace(spec, services=resolved(spec.services)))
-    return Bench(device, setting, found, device.occupants(), fit(device, found))
+    return Bench(device, setting, found, device.occupants())
 
 
 def refuse_full_device(spec: Spec, made: Bench) -> None:
@@ -83,6 +87,21 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
 def mib(occupant: Occupant) -> str:
     """Memory of a process for a table; NVML does not always know it."""
     return "     ? MiB" if occupant.mib is None else f"{occupant.mib:>6,.0f} MiB"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[list[str]]:
+    """One run at a time in one folder; what a dead run left running there is ended, a sentence each.
+
+    raises: SetupError where another run is using the folder
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
+        yield reap_left_behind(folder)
 
 
 def git_commit(folder: Path) -> str | None:

@@ -99,8 +99,9 @@ def _obstacle(r: Row, baseline: Row, spec: Spec) -> str | None:
     if m.lag_exceeded:
         return "our own requests left late while it was measured"
     if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
+        more = f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide" if r.minutes_more_audio else ""
         word = {
-            "cannot_tell": "the clips are too few to tell whether its words are as good",
+            "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
             "not_measured": "its word error rate was not measured",
         }
         return word.get(str(r.word_gate), "its word error rate is over the gate")

@@ -13,7 +13,7 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.load import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
-from study.live import Bench, bench, git_commit, order_by_llm, refuse_full_device
+from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device
 from study.spec import Spec
 
 
@@ -27,6 +27,13 @@ def record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> 
         raise BadInput(f"{spec.name}: a recording needs `measure: live`")
     if spec.search_space.size is None:
         raise BadInput(f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range")
+    with alone(out.with_suffix("")) as reaped:
+        for said in reaped:
+            tell(said)
+        return _record(spec, out, repeats, tell)
+
+
+def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> Recording:
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
     refuse_full_device(spec, made)
     entries: list[Entry] = []

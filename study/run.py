@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +22,10 @@ from objectives.recording import Recording, conditions, read
 from study.advice import advice
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
-from study.live import Bench, bench, git_commit, mib, refuse_full_device, setting_of
+from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, decide, document, write
-from study.search import identity_of, open_study
+from study.search import bridge, identity_of, open_study
 from study.spec import Spec
 from study.terminal import Terminal
 
@@ -69,15 +68,17 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
     storage = options.storage or f"sqlite:///{folder / 'study.db'}"
     max_trials = options.n_trials or spec.budget.max_trials
-    ground = _ground(spec, terminal, dry_run=options.dry_run)
     if options.dry_run:
-        for line in _dry_run(spec, ground, storage, name, max_trials):
+        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials):
             terminal.line(line)
         return 0
-    if ground.bench is not None:
-        refuse_full_device(spec, ground.bench)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), _logging(folder / "runner.log", terminal):
+    recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
+    with alone(folder) as reaped, _logging(folder / "runner.log", terminal):
+        for said in reaped:
+            terminal.line(said)
+        ground = recorded or _ground(spec, terminal)
+        if ground.bench is not None:
+            refuse_full_device(spec, ground.bench)
         study = open_study(
             spec,
             identity_of(spec, ground.identity, ground.versions),
@@ -89,6 +90,10 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         )
         terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {storage}")
         before = len(_rows(study, spec))
+        if ground.bench is not None and bridge(study, spec, ground.identity):
+            terminal.line(
+                "another card of the same product, or another driver: the baseline is measured again as a bridge"
+            )
         with _measuring(spec, ground, study, folder) as measure:
             epoch = Epoch(
                 study=study,
@@ -113,7 +118,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         )
 
 
-def _ground(spec: Spec, terminal: Terminal, *, dry_run: bool) -> Ground:
+def _ground(spec: Spec, terminal: Terminal) -> Ground:
     """Look at the recording or at this machine, and say plainly which."""
     for note in spec.notes:
         terminal.line(f"note: {note}")
@@ -134,13 +139,13 @@ def _ground(spec: Spec, terminal: Terminal, *, dry_run: bool) -> Ground:
         terminal.line('To measure this one: README, "Measure this machine".')
         return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
     made = bench(spec)
-    terminal.line(f"device: {made.device.identity.product}, {made.device.identity.total_mib:,.0f} MiB")
-    for warning in made.warnings:
-        terminal.line(f"warning: {warning}")
+    seen = made.device.identity
+    driver = f", driver {seen.driver}, CUDA {seen.cuda}" if seen.driver else ""
+    terminal.line(f"device: {seen.product}, {seen.total_mib:,.0f} MiB{driver}")
+    for service, found_there in (("llm", made.versions.llm), ("stt", made.versions.stt)):
+        terminal.line(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
     for o in made.occupants[:8]:
         terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
-    if not dry_run and made.warnings:
-        raise SetupError("; ".join(made.warnings))
     return Ground(made.device.identity, made.versions, made.setting, made, None)
 
 
@@ -254,17 +259,6 @@ def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: in
         seconds_per_trial=sum(walls) / len(walls) if walls else None,
         max_trials=max_trials,
     )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One run at a time in one folder."""
-    with (folder / "run.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
-        yield
 
 
 @contextmanager

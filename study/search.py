@@ -124,6 +124,17 @@ def carried_over(study: optuna.Study, spec: Spec) -> list[Row]:
     return kept
 
 
+def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
+    """Whether the study has moved to another card or driver; then the baseline is queued once more."""
+    now = {"uuid": device.uuid, "driver": device.driver}
+    then = study.user_attrs.get("device")
+    study.set_user_attr("device", now)
+    if then in (None, now):
+        return False
+    study.enqueue_trial(spec.search_space.encode(spec.baseline), user_attrs={"role": "bridge"})
+    return True
+
+
 def begin(trial: optuna.Trial) -> None:
     """Mark a trial as started by this process, so that a later run can tell whether we still live."""
     me = psutil.Process(os.getpid())

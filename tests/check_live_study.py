@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -59,16 +60,22 @@ def check_trial(trial: dict[str, Any]) -> list[str]:
 def check_verdict(out: Path) -> list[str]:
     """A candidate of schema 1, or a run that says that the baseline stays."""
     promotions = sorted((out / "promotions").glob("*.yaml"))
+    complaints = []
     for path in promotions:
         promotion = yaml.safe_load(path.read_text())
         print(f"promotion: {path.name}")
         if promotion.get("schema") != 1 or promotion.get("status") != "candidate":
-            return [f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}"]
-    said = [
-        line for log in out.glob("*/runner.log") for line in log.read_text().splitlines() if "baseline stays" in line
-    ]
+            complaints.append(f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}")
+        if not set(promotion.get("parameters") or ()) >= PARAMETERS:
+            complaints.append(f"{path}: parameters are {promotion.get('parameters')}")
+        if not re.fullmatch(r".+_\d{8}_\d{6}", path.stem):
+            complaints.append(f"{path}: its name is not NAME_YYYYMMDD_HHMMSS.yaml")
+    lines = [line for log in sorted(out.glob("*/runner.log")) for line in log.read_text().splitlines()]
+    said = [line for line in lines if "baseline" in line and "stays" in line]
     print("\n".join(said))
-    return [] if promotions or said else ["neither a promotion nor a log that says that the baseline stays"]
+    if not promotions and not said:
+        complaints.append("neither a promotion nor a runner.log that says that the baseline stays")
+    return complaints
 
 
 def check_processes() -> list[str]:

@@ -17,7 +17,8 @@ from objectives.fitness import PRESETS, Weights
 from objectives.tenants import Tenant
 from objectives.workload import Workload
 from study import spec as spec_module
-from study.spec import LIMITS, Budget, FitnessRule, Gates, Selector, Slo, Spec, load
+from study.limits import LIMITS
+from study.spec import Budget, FitnessRule, Gates, Selector, Slo, Spec, load
 
 SPECS = Path(spec_module.__file__).parent / "specs"
 

@@ -1,0 +1,204 @@
+"""One value of a YAML file: where it stands, what is wrong with it in one line, and what it is as a type."""
+
+from __future__ import annotations
+
+import collections.abc
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+from objectives.allocation import Scalar
+from objectives.errors import BadInput
+
+TAG = "tag:yaml.org,2002:"
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+Limits = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value of the file: where it stands and what its key is called."""
+
+    file: str
+    node: yaml.Node
+    line: int
+    path: tuple[str, ...] = ()
+
+    def wrong(self, what: str, way_out: str) -> BadInput:
+        """The error that says what is wrong with this value, in one line."""
+        key = f"{'.'.join(self.path)}: " if self.path else ""
+        return BadInput(one_line(f"{self.file}:{self.line}: {key}{what}; {way_out}"))
+
+    def unknown(self, known: Iterable[str]) -> BadInput:
+        """The error for a key that nobody reads, with the one that was probably meant."""
+        return self.wrong("unknown key", meant(self.path[-1], known))
+
+    def only(self, allowed: Iterable[str], own: Iterable[str] | None = None) -> None:
+        """Refuse the first key that is not allowed; `own` are those worth proposing instead."""
+        names = list(allowed)
+        for name, entry in self.items().items():
+            if name not in names:
+                raise entry.unknown(own or names)
+
+    @property
+    def given(self) -> bool:
+        """Whether the file has this value (see `at`)."""
+        return self.node.start_mark is not None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list."""
+        return isinstance(self.node, yaml.SequenceNode)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether the value is a mapping."""
+        return isinstance(self.node, yaml.MappingNode)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the value is empty."""
+        return isinstance(self.node, yaml.ScalarNode) and self.node.tag == f"{TAG}null"
+
+    @property
+    def text(self) -> str:
+        """A single value as it is written; empty for a list or mapping."""
+        return str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else ""
+
+    @property
+    def shown(self) -> str:
+        """The value as a message quotes it."""
+        if self.is_null and not self.text:
+            return "nothing"
+        if isinstance(self.node, yaml.ScalarNode):
+            text = self.node.value if len(self.node.value) <= 60 else f"{self.node.value[:57]}..."
+            return repr(text) if self.node.tag == f"{TAG}str" or not text else text
+        return "a list" if self.is_list else "a mapping"
+
+    def at(self, *keys: str) -> Entry:
+        """The value below these keys; where it is absent, its name with the line of what would hold it."""
+        here = self
+        for key in keys:
+            found = here.items().get(key) if here.is_mapping else None
+            here = found or Entry(here.file, yaml.ScalarNode(f"{TAG}null", ""), here.line, (*here.path, key))
+        return here
+
+    def items(self) -> dict[str, Entry]:
+        """The mapping's values by key, merged ones (`<<`) behind its own."""
+        if not isinstance(self.node, yaml.MappingNode):
+            raise self.wrong(f"{self.shown} is not a mapping", "write `key: value` lines below it")
+        own: dict[str, Entry] = {}
+        merged: dict[str, Entry] = {}
+        for key, value in self.node.value:
+            line = key.start_mark.line + 1
+            if key.tag == f"{TAG}merge":
+                sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for source in sources:
+                    merged = Entry(self.file, source, line, self.path).items() | merged
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                raise Entry(self.file, key, line, self.path).wrong("a key is not text", "write `key: value`")
+            entry = Entry(self.file, value, line, (*self.path, key.value))
+            if key.value in own:
+                raise entry.wrong(f"the key is here twice, first in line {own[key.value].line}", "remove one")
+            own[key.value] = entry
+        return merged | own
+
+    def entries(self) -> list[Entry]:
+        """The mapping's values; none where the value is something else, or absent."""
+        return list(self.items().values()) if self.is_mapping else []
+
+    def elements(self) -> list[Entry]:
+        """The list's values, under the list's own name."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            raise self.wrong(f"{self.shown} is not a list", "write [a, b, ...]")
+        return [Entry(self.file, n, n.start_mark.line + 1, self.path) for n in self.node.value]
+
+    def scalar(self) -> Scalar | None:
+        """The single value; a date stays text, NaN and infinity are refused."""
+        if not isinstance(self.node, yaml.ScalarNode):
+            raise self.wrong(f"{self.shown} stands where a single value belongs", "write one value")
+        text: str = self.node.value
+        try:
+            match self.node.tag.removeprefix(TAG):
+                case "str" | "timestamp" | "value" | "merge":
+                    return text
+                case "null":
+                    return None
+                case "bool" if text.lower() in ("true", "yes", "on", "false", "no", "off"):
+                    return text.lower() in ("true", "yes", "on")
+                case "int" if abs(whole := int(text.replace("_", ""), 0)) < 2**63:
+                    return whole
+                case "float" if math.isfinite(number := float(text.replace("_", ""))):
+                    return number
+        except ValueError as error:
+            raise self.wrong(f"{self.shown} is no number", "write a plain decimal, or quote text") from error
+        raise self.wrong(f"{self.shown} is no finite number or plain text", "write a plain value, untagged")
+
+    def build(self, kind: Any, limits: Limits) -> Any:
+        """The value as `kind`: a frozen dataclass, tuple, Mapping, Literal, optional or plain type.
+
+        limits: lowest and highest number allowed, by the name of the key
+        """
+        arguments = get_args(kind)
+        match get_origin(kind):
+            case None:
+                return self._dataclass(kind, limits) if is_dataclass(kind) else self._single(kind, limits)
+            case types.UnionType | typing.Union:  # one type from Python 3.14 on
+                if self.is_null:
+                    return None
+                return self.build(next(a for a in arguments if a is not types.NoneType), limits)
+            case collections.abc.Mapping:
+                return {k: v.build(arguments[1], limits) for k, v in self.items().items()}
+            case origin if origin is Literal:
+                if self.scalar() not in arguments:
+                    raise self.wrong(f"{self.shown} is not known", meant(str(self.scalar()), arguments))
+                return self.scalar()
+        elements = self.elements()
+        if arguments[-1] is not ... and len(elements) != len(arguments):
+            raise self.wrong(f"the list has {len(elements)} values", f"write {len(arguments)} of them")
+        return tuple(e.build(arguments[0], limits) for e in elements)
+
+    def _dataclass(self, kind: Any, limits: Limits) -> Any:
+        given, hints = self.items(), get_type_hints(kind)
+        self.only(hints)
+        for f in fields(kind):
+            if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
+                raise self.at(f.name).wrong("it is missing", f"add `{f.name}:`")
+        return kind(**{name: value.build(hints[name], limits) for name, value in given.items()})
+
+    def _single(self, kind: type, limits: Limits) -> Scalar:
+        value = self.scalar()
+        if kind is float and type(value) is int:
+            value = float(value)
+        if value is None or type(value) is not kind:
+            way_out = f"write {KINDS[kind]}" + (", in quotes" if kind is str and value is not None else "")
+            raise self.wrong(f"{self.shown} is not {KINDS[kind]}", way_out)
+        low, high = limits.get(self.path[-1], (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise self.wrong(f"{self.shown} is out of range", f"write a number from {low:g} to {high:g}")
+        return value
+
+
+def meant(given: str, known: Iterable[str]) -> str:
+    """The way out of a name that is not known.
+
+    >>> meant("sampelr", ["sampler", "seed"]), meant("x", ["up", "down"])
+    ('did you mean sampler?', 'choose up or down')
+    """
+    names = list(known)
+    if close := difflib.get_close_matches(given, names, n=1):
+        return f"did you mean {close[0]}?"
+    return f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"use {names[0]}"
+
+
+def one_line(text: str) -> str:
+    """The text with a space for whatever would end its line."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,183 @@
+"""What a study runs on: both servers with their interpreters and models, the recording, the clips."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from objectives.allocation import SHARE, SPEECH, Parameter
+from objectives.command import LlmService, Services, SttService, placeholders
+from study.entry import Entry, meant
+from study.limits import LIMITS
+from study.searched import SET_BY_US
+
+DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
+WHISPER_HUB = {
+    **{size: f"Systran/faster-whisper-{size}" for size in (
+        "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
+        "large-v1", "large-v2", "large-v3",
+    )},
+    **{f"distil-{size}": f"Systran/faster-distil-whisper-{size}" for size in (
+        "small.en", "medium.en", "large-v2", "large-v3",
+    )},
+    "large": "Systran/faster-whisper-large-v3",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+}  # fmt: skip
+WHISPER_OPTIONS = ("compute_type", "beam_size", "language", "extra_mib", "threads", "max_new_tokens")
+
+
+def read_services(
+    top: Entry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
+) -> tuple[Services, list[str]]:
+    """Both services, checked; `folder` is the spec's, for a live study, whose interpreters must exist."""
+    entry = top.at("services")
+    if entry.given:
+        entry.only(("llm", "stt"))
+    llm, notes = _llm(entry.at("llm"), folder)
+    stt = _stt(entry.at("stt"), device, folder)
+    named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
+    for label, command in (("llm", llm.command), ("stt", stt.command)):
+        if command is not None:
+            _check_template(entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named})
+    for name, at in named.items():
+        option = name.removeprefix("whisper.").replace("-", "_")
+        if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
+            raise at.wrong("our speech server has no such option", meant(option, WHISPER_OPTIONS))
+    return Services(llm=llm, stt=stt), notes
+
+
+def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
+    """The parameters of one service."""
+    classic, prefix = (SHARE, "vllm.") if label == "llm" else (SPEECH, "whisper.")
+    return [p for p in parameters if p.name == classic or p.name.startswith(prefix)]
+
+
+def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
+    llm: LlmService = entry.build(LlmService, LIMITS) if entry.given else DEFAULT_LLM
+    if llm.command is not None:
+        return llm, []
+    notes = []
+    if not entry.at("model").given:
+        llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
+        notes.append(f"services.llm.model is not given: {llm.model} is used")
+    for argument in llm.args:
+        flag = argument.partition("=")[0]
+        if flag.startswith("--") and f"vllm.{flag[2:].replace('-', '_')}" in {*SET_BY_US, "vllm.model"}:
+            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
+    if folder is not None:
+        python = _interpreter(entry.at("python"), llm.python, folder)
+        llm = replace(llm, python=python, model=_model(entry.at("model"), llm.model, folder))
+    return llm, notes
+
+
+def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
+    stt: SttService = entry.build(SttService, LIMITS) if entry.given else SttService()
+    if not entry.at("device").given:
+        stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
+    elif stt.device == "cuda" and device == "cpu":
+        raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
+    if stt.command is not None:
+        return stt
+    return stt if folder is None else replace(stt, python=_interpreter(entry.at("python"), stt.python, folder))
+
+
+def _check_template(entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]) -> None:
+    try:
+        used = placeholders(template)
+    except ValueError as error:
+        raise entry.wrong(f"its braces do not close: {error}", "write {name}") from error
+    if unknown := sorted(used - names - {"port", "model"}):
+        known = ["port", "model", *sorted(names)]
+        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], known))
+    if "port" not in used:
+        raise entry.wrong("it has no {port}", "add {port}, where the server's port goes")
+    for p in mine:
+        if len(p.choices) != 1 and p.name not in used and not (p.name == SPEECH and "model" in used):
+            raise entry.wrong(f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it")
+
+
+def with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
+    """The services with a model for every size that the study may use, and no other."""
+    if services.stt.command is not None:
+        return services
+    models: dict[str, str] = {}
+    for size in sizes:
+        entry = top.at("services", "stt", "models", size)
+        model = services.stt.models.get(size, WHISPER_HUB.get(size))
+        if model is None:
+            raise entry.wrong(f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models")
+        models[size] = model if folder is None else _model(entry, model, folder)
+    return replace(services, stt=replace(services.stt, models=models))
+
+
+def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
+    """How the study measures: live, or from the file of a recording."""
+    entry = top.at("measure")
+    if not entry.given or (not entry.is_mapping and entry.scalar() == "live"):
+        return "live"
+    if not entry.is_mapping or set(entry.items()) != {"recorded"}:
+        raise entry.wrong("it is neither `live` nor a recording", "write `live` or `{recorded: FILE}`")
+    entry = entry.at("recorded")
+    named = entry.build(str, LIMITS)
+    shipped = Path(str(files("objectives"))) / "recordings"
+    if found := _found(named, (folder, shipped), Path.is_file):
+        return found
+    known = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
+    raise entry.wrong(f"there is no recording {named!r}", f"name a file of scripts/record.py (shipped: {known})")
+
+
+def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
+    """Make the folder of the user's own clips absolute."""
+    clips = plain["workload"].clips if "workload" in plain else "assistant"
+    if clips == "assistant":
+        return
+    found = _found(clips, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
+    if found is not None:
+        plain["workload"] = replace(plain["workload"], clips=str(found))
+    elif must_exist:
+        what = f"there is no folder {clips!r} with a manifest.jsonl"
+        raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
+
+
+def _interpreter(entry: Entry, name: str, folder: Path) -> str:
+    """The absolute path of an interpreter; links stay, since a virtual environment is known by its own."""
+    way_out = _way_out(name, "name the file of an existing one")
+    if os.sep not in name:
+        if found := shutil.which(name):
+            return str(Path(found).absolute())
+        raise entry.wrong(f"{name!r} is not on the PATH", way_out)
+    if path := _found(name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)):
+        return str(path)
+    raise entry.wrong(f"there is no interpreter {name!r}", way_out)
+
+
+def _model(entry: Entry, name: str, folder: Path) -> str:
+    """The absolute path of a model's folder, or the hub id as it is."""
+    if path := _found(name, (folder, Path()), Path.is_dir):
+        return str(path)
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
+        return name
+    raise entry.wrong(f"there is no folder {name!r}", _way_out(name, "name a model's folder or a hub id, org/name"))
+
+
+def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
+    """The absolute path of a file or folder that passes the test; links stay as they are."""
+    for folder in folders:
+        path = Path(os.path.expanduser(name) if name[:1] == "~" else folder / name).absolute()  # noqa: PTH111
+        try:
+            if name and test(path):
+                return path
+        except OSError:  # a name that is too long, or a folder that may not be entered: not found there
+            continue
+    return None
+
+
+def _way_out(name: str, otherwise: str) -> str:
+    return "run python scripts/install_cpu_servers.py" if ".servers" in Path(name).parts else otherwise
