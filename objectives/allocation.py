@@ -156,7 +156,7 @@ class Allocation:
         return " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.values.items())
 
     def __hash__(self) -> int:
-        return hash(tuple(self.values.items()))
+        return hash(frozenset(self.values.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,16 +90,16 @@ def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
         found = diagnose(server.log_text(), exit_code=server.exit_code, phase="load", service=service)
         if found is not None:
             return raised(found, measured)
-    stt_failed = "HTTP 5" in symptom and "speech" in symptom
-    service = "stt" if stt_failed else "llm"
-    name = "stt_wrong" if stt_failed else "engine_death"
+    service = "stt" if symptom.startswith("speech") else "llm"
+    name = "engine_death" if service == "llm" else "stt_wrong"
+    if symptom.startswith("speech: HTTP 5"):  # with no word on why, the table counts it as memory
+        name = "oom_runtime_stt"
     return raised(Diagnosis(name, service, "load", None, symptom[:300]), measured)
 
 
 def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
     """A request that failed while its service was alone."""
-    name = "speech" if reply.service == "stt" else "LLM"
-    return failed_load(suspects, f"{name}: {reply.error}")
+    return failed_load(suspects, reply.complaint or "no answer")
 
 
 def check_neighbours(

@@ -18,6 +18,7 @@ from objectives.workload import Request, Workload, prompt
 
 ENGINE_POLL_S = 0.25
 KV_FULL_PCT = 99.0
+FATAL = ("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError", "ReadError", "WriteError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class _Connection:
                 )
             if answer.status_code == 200:
                 text = str(answer.json()["text"])
+                error = None if text.strip() else "empty answer"
             else:
                 error = f"HTTP {answer.status_code}: {answer.text[:300]}"
         except (httpx.HTTPError, TimeoutError, ValueError, KeyError) as failure:
@@ -187,11 +189,7 @@ def metric(text: str, name: str) -> float | None:
 
 def is_fatal(reply: Reply) -> bool:
     """A speech server that answers 5xx or hangs up, or an engine that died, ends the window at once."""
-    if reply.error is None:
-        return False
-    if reply.service == "stt":
-        return reply.error.startswith("HTTP 5") or "Error: " in reply.error
-    return reply.error.startswith(("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError", "ReadError"))
+    return reply.error is not None and reply.error.startswith(FATAL)
 
 
 def _words(tokens: int, seed: int) -> str:
@@ -234,7 +232,7 @@ async def _drive(
             for task in done:
                 window.replies.append(task.result())
                 if is_fatal(task.result()):
-                    window.aborted = task.result().error
+                    window.aborted = task.result().complaint
             window.aborted = window.aborted or broken()
             usage, now = await connection.engine()
             preempted = preempted if now is None else now
@@ -329,7 +327,7 @@ async def _rung(
             said = await connection.complete(text, workload.output_tokens, time.monotonic())
             replies["llm"].append(said.latency_ms)
             turns.append((heard, said))
-            aborted.extend(r.error or "" for r in (heard, said) if is_fatal(r))
+            aborted.extend(r.complaint or "" for r in (heard, said) if is_fatal(r))
             length = min(length + workload.session_turn_tokens, workload.prompt_tokens[1])
             turn += 1
             await asyncio.sleep(workload.session_pause_s)

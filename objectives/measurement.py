@@ -42,6 +42,11 @@ class Reply:
         return (self.end_s - self.scheduled_s) * 1000.0
 
     @property
+    def complaint(self) -> str | None:
+        """Why it failed, with whose answer it was: "speech: HTTP 507: ..."; None where it did not."""
+        return None if self.error is None else f"{'speech' if self.service == 'stt' else 'LLM'}: {self.error}"
+
+    @property
     def ttft_ms(self) -> float:
         """From the scheduled send to the first content; infinite for a failed request."""
         if self.error is not None or self.first_s is None:
@@ -99,16 +104,26 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a JSON line; an infinite latency is the string "inf", since JSON has no infinity."""
-        return {k: "inf" if v == INFINITE else v for k, v in asdict(self).items()}
+        data = {k: _plain(v) for k, v in asdict(self).items()}
+        data["ladder"] = [{k: _plain(v) for k, v in rung.items()} for rung in self.ladder]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         """The inverse of `to_json`; figures that this version does not know are left out."""
         known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: INFINITE if v == "inf" else v for k, v in data.items() if k in known}
+        values: dict[str, Any] = {k: _figure(v) for k, v in data.items() if k in known}
         values["word_errors"] = tuple(WordErrors(**w) for w in values.get("word_errors", ()))
-        values["ladder"] = tuple(values.get("ladder", ()))
+        values["ladder"] = tuple({k: _figure(v) for k, v in rung.items()} for rung in values.get("ladder", ()))
         return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    return "inf" if value == INFINITE else value
+
+
+def _figure(value: Any) -> Any:
+    return INFINITE if value == "inf" else value
 
 
 def quantile(values: Iterable[float], q: float) -> float | None:

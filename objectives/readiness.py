@@ -26,9 +26,9 @@ def llm_ready(url: str, service: LlmService) -> bool:
         if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
             return False
         answer = httpx.post(url + "/v1/completions", json=body, timeout=60, trust_env=False)
-    except httpx.HTTPError:
+        return answer.status_code == 200 and bool(answer.json()["choices"])
+    except (httpx.HTTPError, ValueError, KeyError):
         return False
-    return answer.status_code == 200 and bool(answer.json().get("choices"))
 
 
 def stt_ready(url: str, health_path: str, clip: Clip) -> bool:
@@ -43,9 +43,9 @@ def stt_ready(url: str, health_path: str, clip: Clip) -> bool:
             timeout=60,
             trust_env=False,
         )
-    except httpx.HTTPError:
+        return answer.status_code == 200 and "text" in answer.json()
+    except (httpx.HTTPError, ValueError):
         return False
-    return answer.status_code == 200 and "text" in answer.json()
 
 
 def engine_metrics(url: str, path: str | None) -> str:

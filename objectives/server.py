@@ -20,6 +20,7 @@ from objectives.errors import ServerDied, StartTimeout
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MARK = "ALLOCATION_STUDY_SERVER"
+READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
 STOP_GRACE_S = 8.0
 
 
@@ -82,7 +83,7 @@ def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bo
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **command.env, MARK: mark},
+                env={**os.environ, **command.env, MARK: mark, **READABLE},
                 pass_fds=[reading],
                 start_new_session=True,
             )
@@ -106,6 +107,8 @@ def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bo
         yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
     finally:
         _stop(supervisor, writing)
+        if not status.exists():  # the supervisor was killed: what it adopted has no other end
+            _kill_marked(mark)
         record.unlink(missing_ok=True)
 
 
@@ -152,14 +155,22 @@ def reap_left_behind(folder: Path) -> list[str]:
         except (json.JSONDecodeError, KeyError):
             record.unlink(missing_ok=True)
             continue
-        deadline = time.monotonic() + 10
-        while (pids := marked(mark)) and time.monotonic() < deadline:
+        if pids := _kill_marked(mark):
             said.append(f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})")
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            time.sleep(0.2)
         record.unlink(missing_ok=True)
-    return sorted(set(said))
+    return said
+
+
+def _kill_marked(mark: str, patience_s: float = 10.0) -> list[int]:
+    """Kill every process with this mark until none is left; the first ones found."""
+    found = pids = marked(mark)
+    deadline = time.monotonic() + patience_s
+    while pids and time.monotonic() < deadline:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.2)
+        pids = marked(mark)
+    return found

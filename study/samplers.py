@@ -15,7 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput, SetupError
-from study.tournament import TournamentSampler, untried
+from study.configurations import untried
+from study.tournament import TournamentSampler
 
 NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
 

@@ -37,24 +37,18 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
-Config = dict[str, Any]
-Space = Mapping[str, BaseDistribution]
+from study.configurations import Config, Space, child, inherit, levels, pinned, untried
+from study.trials import KEY, STARTED, archive, best_first, violation
 
-KEY = "tournament"  # our attribute of a trial and of the study
-KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
-STARTED = (*KNOWN, TrialState.RUNNING)
-ONE_STEP = 0.7  # how often an ordinal goes to its neighbour rather than anywhere
-FINE = 32  # with more values than this, "one step" is a tenth of the range, normally distributed
 DRAWS = 20  # before the untried configurations are listed
 LISTABLE = 20_000  # a larger space is not listed
 
@@ -110,13 +104,13 @@ class TournamentSampler(BaseSampler):
         """A parameter never seen before, or one outside the range that the study has had until now."""
         rng = np.random.default_rng([self._seed(study), trial.number, zlib.crc32(param_name.encode())])
         own = study._storage.get_trial_system_attrs(trial._trial_id).get(KEY, {})
-        space = {**_pinned({**own.get("proposal", {}), **trial.params}), param_name: param_distribution}
+        space = {**pinned({**own.get("proposal", {}), **trial.params}), param_name: param_distribution}
         return self._settle(study, trial, space, rng)[param_name]
 
     def _settle(self, study: Study, trial: FrozenTrial, space: Space, rng: np.random.Generator) -> Config:
         """Propose, write it down, look again; until nobody else holds the same."""
         fixed = trial.system_attrs.get("fixed_params", {})
-        space = {**space, **_pinned(fixed)}
+        space = {**space, **pinned(fixed)}
         others = _others(study, trial)
         seat = self._seat(trial, others)
         while True:
@@ -143,16 +137,16 @@ class TournamentSampler(BaseSampler):
             turn = seat["slot"] % len(alive)
             family = alive[turn:] + alive[:turn]  # the parent, then those who lend what the parent has not
             for _ in range(DRAWS):
-                if (proposal := _child(family, space, rng)) not in tried:
+                if (proposal := child(family, space, rng)) not in tried:
                     return "child", [family[0].number], proposal
         role = "fresh" if alive else "random"
         for _ in range(DRAWS):
-            if (proposal := _inherit([], space, rng)) not in tried:
+            if (proposal := inherit([], space, rng)) not in tried:
                 return role, [], proposal
         if math.prod(map(levels, space.values())) <= LISTABLE and (left := list(untried(space, tried) or ())):
             return role, [], left[rng.integers(len(left))]
-        leaders = _ranked(study, others)[: self.survivors]
-        return "repeat", [], _inherit([leaders[i] for i in rng.permutation(len(leaders))], space, rng)
+        leaders = best_first(study, others)[: self.survivors]
+        return "repeat", [], inherit([leaders[i] for i in rng.permutation(len(leaders))], space, rng)
 
     def _seat(self, trial: FrozenTrial, others: Iterable[FrozenTrial]) -> dict[str, int]:
         """The generation, by the trials started before this one, and its lowest slot that nobody holds."""
@@ -170,16 +164,16 @@ class TournamentSampler(BaseSampler):
             other.number: other.system_attrs.get(KEY, {}).get("generation", index // self.population_size)
             for index, other in enumerate(started)
         }
-        ranked = _ranked(study, started) if generation else []
+        ranked = best_first(study, started) if generation else []
         elite, rest = ranked[: self.elitism], ranked[self.elitism :]
         before = [other for other in rest if born[other.number] == generation - 1]
         # there is no barrier: while the generation before is all running, the best of older ones stand in
         pool = elite + sorted(before or rest[: self.tournament_size], key=lambda other: other.number)
         alive = []
         for start in range(0, len(pool), self.tournament_size):
-            group = _ranked(study, pool[start : start + self.tournament_size])
+            group = best_first(study, pool[start : start + self.tournament_size])
             alive += group[: math.ceil(self.survivors * len(group) / self.tournament_size)]
-        return [other for other in _ranked(study, alive) if violation(other) == 0] or _ranked(study, alive)
+        return [other for other in best_first(study, alive) if violation(other) == 0] or best_first(study, alive)
 
     def _seed(self, study: Study) -> int:
         """The seed; it and the settings are kept in the study, where a resumed one finds them."""
@@ -194,183 +188,8 @@ class TournamentSampler(BaseSampler):
         return seed
 
 
-class Archive:
-    """Configurations that were tried. One with fewer names stands for all that agree with it on those.
-
-    >>> {"x": 0.30000000000000004, "y": 7} in Archive([{"x": 0.3}])
-    True
-    """
-
-    def __init__(self, tried: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._tried: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
-        for config in tried:
-            self.add(config)
-
-    def add(self, config: Mapping[str, Any]) -> None:
-        if config:  # a trial that has asked for nothing yet stands for nothing
-            names = tuple(sorted(config))
-            self._tried[names].add(_keys(config, names))
-
-    def __contains__(self, config: Mapping[str, Any]) -> bool:
-        return any(config.keys() >= set(names) and _keys(config, names) in seen for names, seen in self._tried.items())
-
-
-def archive(trials: Iterable[FrozenTrial]) -> Archive:
-    """What nobody should propose again: known, running, or failed twice.
-
-    A failed trial with the user attribute `why` was never measured (not started, interrupted): it is not counted.
-    """
-    tried, failed = Archive(), Archive()
-    for trial in trials:
-        if trial.state == TrialState.RUNNING:
-            proposal = trial.system_attrs.get(KEY, {}).get("proposal", {})
-            tried.add({**proposal, **trial.system_attrs.get("fixed_params", {}), **trial.params})
-        elif trial.state in KNOWN or trial.params in failed:
-            tried.add(trial.params)
-        elif trial.state == TrialState.FAIL and "why" not in trial.user_attrs:
-            failed.add(trial.params)
-    return tried
-
-
-def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Iterator[Config] | None:
-    """What is left of a finite space, one by one; None where there is no end of it.
-
-    >>> list(untried({"x": IntDistribution(1, 3)}, [{"x": 2}]))
-    [{'x': 1}, {'x': 3}]
-    """
-    known = tried if isinstance(tried, Archive) else Archive(tried)
-    total = math.prod(map(levels, space.values()))
-    return None if math.isinf(total) else (c for c in (_nth(space, i) for i in range(int(total))) if c not in known)
-
-
-def _nth(space: Space, index: int) -> Config:
-    config = {}
-    for name, distribution in space.items():
-        index, place = divmod(index, int(levels(distribution)))
-        config[name] = _at(distribution, place)
-    return config
-
-
-def levels(distribution: BaseDistribution) -> float:
-    """How many values there are.
-
-    >>> levels(FloatDistribution(0.4, 0.6, step=0.05)), levels(FloatDistribution(0.4, 0.6))
-    (5, inf)
-    """
-    if isinstance(distribution, CategoricalDistribution):
-        return len(distribution.choices)
-    axis = _axis(distribution)
-    if axis.single():
-        return 1
-    return math.inf if axis.step is None else round((axis.high - axis.low) / axis.step) + 1
-
-
-def _axis(distribution: BaseDistribution) -> IntDistribution | FloatDistribution:
-    if isinstance(distribution, IntDistribution | FloatDistribution):
-        return distribution
-    raise TypeError(f"{distribution!r} is no distribution that the tournament knows")
-
-
-def _at(distribution: BaseDistribution, place: int) -> Any:
-    """The value at a place, counted from 0.
-
-    >>> _at(FloatDistribution(0.3, 0.7, step=0.05), 3)  # 0.3 + 3 * 0.05 is 0.44999999999999996
-    0.45
-    """
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[place]
-    axis = _axis(distribution)
-    value = axis.low + place * (axis.step or 0)
-    return value if isinstance(axis, IntDistribution) else _clip(axis, float(f"{value:.12g}"))
-
-
-def _place(distribution: BaseDistribution, value: Any) -> int:
-    """Where a value is, or the one nearest to it."""
-    if isinstance(distribution, CategoricalDistribution):
-        return int(distribution.to_internal_repr(value)) if value in distribution.choices else 0
-    axis = _axis(distribution)
-    return round((_clip(axis, value) - axis.low) / (axis.step or 1))
-
-
-def _nearest(distribution: BaseDistribution, value: Any) -> Any:
-    if math.isinf(levels(distribution)):
-        return float(_clip(_axis(distribution), value))
-    return _at(distribution, _place(distribution, value))
-
-
-def _clip(axis: IntDistribution | FloatDistribution, value: float) -> float:
-    return min(max(value, axis.low), axis.high)
-
-
-def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[rng.integers(len(distribution.choices))]
-    axis = _axis(distribution)
-    half = (axis.step or 0) / 2  # the two ends are as likely as the others
-    if axis.log:
-        return _nearest(axis, math.exp(rng.uniform(math.log(axis.low - half), math.log(axis.high + half))))
-    return _nearest(axis, rng.uniform(axis.low - half, axis.high + half))
-
-
-def _move(distribution: BaseDistribution, value: Any, rng: np.random.Generator) -> Any:
-    """Another value: an ordinal goes one step or anywhere, a category anywhere."""
-    count, category = levels(distribution), isinstance(distribution, CategoricalDistribution)
-    one_step = not category and rng.random() < ONE_STEP
-    if category or count <= FINE:
-        here = _place(distribution, value)
-        reach = 1 if one_step else count
-        there = [place for place in range(int(count)) if 0 < abs(place - here) <= reach]
-        return _at(distribution, there[rng.integers(len(there))])
-    if not one_step:
-        return _draw(distribution, rng)
-    axis = _axis(distribution)
-    if axis.log:
-        return _nearest(axis, value * math.exp(rng.normal(0, 0.1) * math.log(axis.high / axis.low)))
-    return _nearest(axis, value + rng.normal(0, 0.1) * (axis.high - axis.low))
-
-
-def _pinned(config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    return {name: CategoricalDistribution([value]) for name, value in config.items()}
-
-
-def _inherit(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
-    """Each parameter from the first of the family that has it, or else drawn."""
-    config = {}
-    for name, distribution in space.items():
-        lender = next((trial for trial in family if name in trial.params), None)
-        config[name] = _nearest(distribution, lender.params[name]) if lender else _draw(distribution, rng)
-    return config
-
-
-def _child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
-    """One parameter is changed for certain, every other one rarely."""
-    config = _inherit(family, space, rng)
-    free = [name for name, distribution in space.items() if levels(distribution) > 1]
-    certain = free[rng.integers(len(free))] if free else None
-    for name in free:
-        if name == certain or rng.random() < 0.5 / len(free):
-            config[name] = _move(space[name], config[name], rng)
-    return config
-
-
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     return [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-
-
-def _ranked(study: Study, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that are known, best first."""
-    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-
-    def rank(trial: FrozenTrial) -> tuple[float, float, int]:
-        return violation(trial), sign * (trial.value or 0.0), trial.number
-
-    return sorted((trial for trial in trials if trial.state in KNOWN), key=rank)
-
-
-def violation(trial: FrozenTrial) -> float:
-    """By how much a known trial exceeds its constraints; a pruned one that does not say is the worst."""
-    excess = sum(max(0.0, value) for value in trial.constraints.values())
-    return math.inf if trial.state == TrialState.PRUNED and excess == 0 else excess
 
 
 def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
@@ -380,8 +199,3 @@ def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
     for name in ("generation", "slot", "role", "parents"):  # the dashboard shows user attributes only
         study._storage.set_trial_user_attr(trial._trial_id, name, record[name])
-
-
-def _keys(config: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
-    """0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
-    return tuple(f"{v:.12g}" if isinstance(v, float) else repr(v) for v in (config[name] for name in names))

@@ -1,14 +1,23 @@
-"""Tests of what this machine may lack: skipped with the reason, and in CI (CI=true) failed where it must be there."""
+"""Tests of what this machine may lack: skipped with the reason, and in CI (CI=true) failed where it must be there.
+
+And what several tests stand on: a fake server process, a device that is only numbers.
+"""
 
 import os
+import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from objectives.device import open_device
+from objectives.command import Command
+from objectives.device import Identity, Occupant, Sample, open_device
 from objectives.errors import SetupError
 from objectives.install import VLLM, WHISPERS
+from objectives.server import serving
 
+FAKE = Path(__file__).with_name("fake_server.py")
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
@@ -36,3 +45,49 @@ def missing_gpu() -> str | None:
     except SetupError as error:
         return str(error)
     return None
+
+
+class Shelf:
+    """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
+
+    identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
+    server_env = {"SHELF": "0"}
+    free_mib = 8_000.0
+
+    def sample(self):
+        return Sample(time.monotonic(), self.free_mib)
+
+    def occupants(self):
+        return [Occupant(1, "desktop", 300.0, None), Occupant(2, "a game", 4000.0, "game.service")]
+
+    def held_mib(self, pid):
+        return 100.0
+
+
+@pytest.fixture
+def device():
+    return Shelf()
+
+
+@pytest.fixture
+def fake_command():
+    """The command of a fake server: `fake_command(mood, *options, start_timeout_s=...)`."""
+
+    def make(mood="well", *options, start_timeout_s=30.0):
+        argv = (sys.executable, str(FAKE), "--port", "{port}", "--mood", mood, *map(str, options))
+        return Command(argv, {}, "/health", start_timeout_s)
+
+    return make
+
+
+@pytest.fixture
+def fake(tmp_path, fake_command):
+    """Start a fake server for the length of a test: `fake(mood, *options)`."""
+    with ExitStack() as stack:
+
+        def start(mood="well", *options):
+            log = tmp_path / f"{mood}.log"
+            command = fake_command(mood, *options)
+            return stack.enter_context(serving(mood, command, log=log, ready=lambda _: "complete." in log.read_text()))
+
+        yield start

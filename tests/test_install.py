@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 
 from objectives.errors import BadInput, SetupError
 from objectives.install import (
-    CHAT_TEMPLATE,
     TORCH,
     VLLM,
     WHISPERS,
@@ -20,8 +19,8 @@ from objectives.install import (
     fetch_whisper,
     install,
     step,
-    write_llm,
 )
+from objectives.tiny_llm import CHAT_TEMPLATE, write_llm
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts/install_cpu_servers.py"
 

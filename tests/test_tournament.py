@@ -18,7 +18,9 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState, create_trial
 
-from study.tournament import KEY, Archive, TournamentSampler, untried
+from study.configurations import Archive, untried
+from study.tournament import TournamentSampler
+from study.trials import KEY
 
 SHARE = FloatDistribution(0.4, 0.6, step=0.05)
 SIZE = CategoricalDistribution(["tiny", "base", "small"])

@@ -1,0 +1,168 @@
+"""Configurations of a search space: which were tried, which are left, how one is drawn or inherited.
+
+Nothing here knows of a study; of a trial, only its parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+Config = dict[str, Any]
+Space = Mapping[str, BaseDistribution]
+
+ONE_STEP = 0.7  # how often an ordinal goes to its neighbour rather than anywhere
+FINE = 32  # with more values than this, "one step" is a tenth of the range, normally distributed
+
+
+class Archive:
+    """Configurations that were tried. One with fewer names stands for all that agree with it on those.
+
+    >>> {"x": 0.30000000000000004, "y": 7} in Archive([{"x": 0.3}])
+    True
+    """
+
+    def __init__(self, tried: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._tried: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+        for config in tried:
+            self.add(config)
+
+    def add(self, config: Mapping[str, Any]) -> None:
+        if config:  # a trial that has asked for nothing yet stands for nothing
+            names = tuple(sorted(config))
+            self._tried[names].add(_keys(config, names))
+
+    def __contains__(self, config: Mapping[str, Any]) -> bool:
+        return any(config.keys() >= set(names) and _keys(config, names) in seen for names, seen in self._tried.items())
+
+
+def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Iterator[Config] | None:
+    """What is left of a finite space, one by one; None where there is no end of it.
+
+    >>> list(untried({"x": IntDistribution(1, 3)}, [{"x": 2}]))
+    [{'x': 1}, {'x': 3}]
+    """
+    known = tried if isinstance(tried, Archive) else Archive(tried)
+    total = math.prod(map(levels, space.values()))
+    return None if math.isinf(total) else (c for c in (_nth(space, i) for i in range(int(total))) if c not in known)
+
+
+def _nth(space: Space, index: int) -> Config:
+    config = {}
+    for name, distribution in space.items():
+        index, place = divmod(index, int(levels(distribution)))
+        config[name] = _at(distribution, place)
+    return config
+
+
+def levels(distribution: BaseDistribution) -> float:
+    """How many values there are.
+
+    >>> levels(FloatDistribution(0.4, 0.6, step=0.05)), levels(FloatDistribution(0.4, 0.6))
+    (5, inf)
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    axis = _axis(distribution)
+    if axis.single():
+        return 1
+    return math.inf if axis.step is None else round((axis.high - axis.low) / axis.step) + 1
+
+
+def _axis(distribution: BaseDistribution) -> IntDistribution | FloatDistribution:
+    if isinstance(distribution, IntDistribution | FloatDistribution):
+        return distribution
+    raise TypeError(f"{distribution!r} is no distribution that the tournament knows")
+
+
+def _at(distribution: BaseDistribution, place: int) -> Any:
+    """The value at a place, counted from 0.
+
+    >>> _at(FloatDistribution(0.3, 0.7, step=0.05), 3)  # 0.3 + 3 * 0.05 is 0.44999999999999996
+    0.45
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[place]
+    axis = _axis(distribution)
+    value = axis.low + place * (axis.step or 0)
+    return value if isinstance(axis, IntDistribution) else _clip(axis, float(f"{value:.12g}"))
+
+
+def _place(distribution: BaseDistribution, value: Any) -> int:
+    """Where a value is, or the one nearest to it."""
+    if isinstance(distribution, CategoricalDistribution):
+        return int(distribution.to_internal_repr(value)) if value in distribution.choices else 0
+    axis = _axis(distribution)
+    return round((_clip(axis, value) - axis.low) / (axis.step or 1))
+
+
+def _nearest(distribution: BaseDistribution, value: Any) -> Any:
+    if math.isinf(levels(distribution)):
+        return float(_clip(_axis(distribution), value))
+    return _at(distribution, _place(distribution, value))
+
+
+def _clip(axis: IntDistribution | FloatDistribution, value: float) -> float:
+    return min(max(value, axis.low), axis.high)
+
+
+def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[rng.integers(len(distribution.choices))]
+    axis = _axis(distribution)
+    half = (axis.step or 0) / 2  # the two ends are as likely as the others
+    if axis.log:
+        return _nearest(axis, math.exp(rng.uniform(math.log(axis.low - half), math.log(axis.high + half))))
+    return _nearest(axis, rng.uniform(axis.low - half, axis.high + half))
+
+
+def _move(distribution: BaseDistribution, value: Any, rng: np.random.Generator) -> Any:
+    """Another value: an ordinal goes one step or anywhere, a category anywhere."""
+    count, category = levels(distribution), isinstance(distribution, CategoricalDistribution)
+    one_step = not category and rng.random() < ONE_STEP
+    if category or count <= FINE:
+        here = _place(distribution, value)
+        reach = 1 if one_step else count
+        there = [place for place in range(int(count)) if 0 < abs(place - here) <= reach]
+        return _at(distribution, there[rng.integers(len(there))])
+    if not one_step:
+        return _draw(distribution, rng)
+    axis = _axis(distribution)
+    if axis.log:
+        return _nearest(axis, value * math.exp(rng.normal(0, 0.1) * math.log(axis.high / axis.low)))
+    return _nearest(axis, value + rng.normal(0, 0.1) * (axis.high - axis.low))
+
+
+def pinned(config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    return {name: CategoricalDistribution([value]) for name, value in config.items()}
+
+
+def inherit(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
+    """Each parameter from the first of the family that has it, or else drawn."""
+    config = {}
+    for name, distribution in space.items():
+        lender = next((trial for trial in family if name in trial.params), None)
+        config[name] = _nearest(distribution, lender.params[name]) if lender else _draw(distribution, rng)
+    return config
+
+
+def child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
+    """One parameter is changed for certain, every other one rarely."""
+    config = inherit(family, space, rng)
+    free = [name for name, distribution in space.items() if levels(distribution) > 1]
+    certain = free[rng.integers(len(free))] if free else None
+    for name in free:
+        if name == certain or rng.random() < 0.5 / len(free):
+            config[name] = _move(space[name], config[name], rng)
+    return config
+
+
+def _keys(config: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
+    """0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
+    return tuple(f"{v:.12g}" if isinstance(v, float) else repr(v) for v in (config[name] for name in names))
