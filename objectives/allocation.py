@@ -93,7 +93,12 @@ class Parameter:
         if not self.choices:
             if isinstance(value, str) or not self.low <= value <= self.high:
                 raise ValueError(f"{self.name}={value} is outside {self.low:g} to {self.high:g}")
-            return value
+            if self.size is None:
+                return value
+            for step in self.values():
+                if math.isclose(float(step), float(value), rel_tol=1e-9):
+                    return step
+            raise ValueError(f"{self.name}={value} is between two steps of {self.step or 1:g} from {self.low:g}")
         if self.is_ordinal and not isinstance(value, str):
             for position, choice in enumerate(self.choices):
                 if math.isclose(float(choice), float(value), rel_tol=1e-9):

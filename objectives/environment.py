@@ -104,6 +104,5 @@ def cached(hub_id: str) -> str:
         return str(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, OSError) as error:
         raise SetupError(
-            f"the model {hub_id} is not on this machine; download it first: `hf download {hub_id}`, "
-            "or name a folder"
+            f"the model {hub_id} is not on this machine; download it first: `hf download {hub_id}`, or name a folder"
         ) from error

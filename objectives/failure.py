@@ -102,9 +102,7 @@ def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
     return failed_load(suspects, reply.complaint or "no answer")
 
 
-def check_neighbours(
-    device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
-) -> None:
+def check_neighbours(device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]) -> None:
     """Refuse to launch into a device whose other tenants have grown beyond the reserve, and stay so for a while.
 
     raises: Disturbed, class foreign_tenant, naming the largest process

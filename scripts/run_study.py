@@ -21,7 +21,9 @@ from study.terminal import Terminal, exiting
 
 def main() -> int:
     """Arguments -> spec and options -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
     parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     parser.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
@@ -36,16 +38,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
     parser.add_argument("--quiet", action="store_true", help="only the end")
     given = parser.parse_args()
-    for name, least in (("n_trials", 1), ("timeout", 0.001), ("seed", 0)):
-        if (value := getattr(given, name)) is not None and not least <= value < 2**31:
-            parser.error(f"--{name.replace('_', '-')} must be at least {least:g}, not {value:g}")
+    for name, least, most in (("n_trials", 1, 2**31 - 1), ("timeout", 0.001, 1e7), ("seed", 0, 2**31 - 1)):
+        if (value := getattr(given, name)) is not None and not least <= value <= most:
+            parser.error(f"--{name.replace('_', '-')} must be from {least} to {most}, not {value}")
     with exiting():
         options = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
             dry_run=given.dry_run,
         )  # fmt: skip
-        return run(load(given.spec, given.experiment), options, Terminal(quiet=given.quiet, as_json=given.json))
+        terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
+        return run(load(given.spec, given.experiment), options, terminal)
     return 1
 
 

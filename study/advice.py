@@ -30,11 +30,8 @@ def advice(
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
         more = f", by at least {min(short) / total_mib:.2f}" if short else ""
         said.append(f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}")
-    per_token = [
-        (a.share, m.kv_cache_mib / m.kv_tokens, m.kv_cache_mib) for a, m in known if m.kv_cache_mib and m.kv_tokens
-    ]
-    for share, mib_per_token, cache_mib in sorted(per_token):
-        said.append(f"at share {share:g} the largest max_model_len is about {int(cache_mib / mib_per_token):,}")
+    longest = {a.share: m.kv_tokens for a, m in known if m.kv_tokens}
+    said += [f"at share {s:g} the largest max_model_len is about {n:,}" for s, n in sorted(longest.items())]
     short = [d.deficit_mib for _, d in failed if d.deficit_mib and "oom" in d.failure_class]
     if short:
         held = sorted((o for o in occupants if o.mib), key=lambda o: -(o.mib or 0))[:3]

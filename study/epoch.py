@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 import optuna
+from optuna.exceptions import StorageInternalError
 
 from objectives.allocation import Allocation
 from objectives.budget import speech_key
@@ -24,6 +26,7 @@ from study.history import (
     INTERRUPTED,
     NOT_STARTED,
     Row,
+    carry,
     give_up,
     note,
     row,
@@ -32,8 +35,8 @@ from study.history import (
     tell_score,
 )
 from study.live import order_by_llm
-from study.scoring import score
-from study.search import ask, begin, carried_over, free_left_behind
+from study.scoring import Score, score
+from study.search import BRIDGE, ask, begin, carried_over, free_left_behind, queue
 from study.spec import Spec
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
@@ -70,18 +73,19 @@ class Epoch:
     _reference: Reference | None = None
     _baseline: Measurement | None = None
     _done: list[Row] = field(default_factory=list)
+    _launched: bool = False
     _seconds: tuple[float, ...] = ()
 
     def run(self) -> str:
         """Measure until the budget, the time or the space ends; a sentence says which."""
         started = time.monotonic()
         self._seconds = tuple(c.seconds for c in read_clips(self.spec.workload.clips))
+        self._carry_over()
         freed = free_left_behind(self.study, self.spec)
         if freed:
             self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
-        self._carry_over()
-        self._resume()
-        if not self._known() and not self._asked_before():
+        self._resume(self._known())
+        if not self._known():
             self._enqueue_baseline()
         while True:
             reason = self._finished()
@@ -91,7 +95,7 @@ class Epoch:
             for position, (trial, allocation) in enumerate(batch):
                 expected_s = self._expected_s(allocation)
                 over = time.monotonic() - started + expected_s > self.timeout_s
-                if over and self._done and not self.is_replay:
+                if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
                         give_up(self.study, left, NOT_STARTED)
                     return (
@@ -115,24 +119,23 @@ class Epoch:
 
     def _one(self, trial: optuna.Trial, allocation: Allocation, left: Sequence[optuna.Trial]) -> None:
         """One trial, to its end whatever happens; on an interruption the ones behind it are given back."""
-        begin(trial)
-        known = next((r for r in rows(self.study, self.spec.search_space) if self._answers(r, allocation)), None)
-        is_bridge = trial.user_attrs.get("role") == "bridge"
-        started = time.monotonic()
         try:
-            if known is not None and not is_bridge:
+            begin(trial)
+            known = next((r for r in rows(self.study) if self._answers(r, allocation)), None)
+            if known is not None and trial.user_attrs.get("role") != BRIDGE:
                 self._repeat(trial, known)
             else:
-                self._measure(trial, allocation, started)
+                self._launched = True
+                self._measure(trial, allocation, time.monotonic())
+            self._done.append(row(self.study.get_trials(deepcopy=False)[trial.number]))
+            self._write_metrics()
+            self.progress.on_trial(self._done[-1])
         except BaseException as error:
-            give_up(self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED)
-            for asked in left:
-                give_up(self.study, asked, NOT_STARTED)
+            with suppress(StorageInternalError):  # interrupted while it wrote: the next run frees what is left
+                give_up(self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED)
+                for asked in left:
+                    give_up(self.study, asked, NOT_STARTED)
             raise
-        ended = row(self.study.get_trials(deepcopy=False)[trial.number], self.spec.search_space)
-        self._done.append(ended)
-        self._write_metrics()
-        self.progress.on_trial(ended)
 
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
         seed = self.seed * 10_007 + trial.number
@@ -152,22 +155,22 @@ class Epoch:
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
         """Score a measurement against the reference; the first finite one becomes it if the baseline did not."""
-        is_baseline = str(allocation) == str(self.spec.baseline)
-        if is_baseline and self._baseline is None:
+        if self._baseline is None and str(allocation) == str(self.spec.baseline):
             self._baseline = measured
         if self._reference is None:
             self._reference = reference_of(measured)
             note(trial, is_reference=self._reference is not None or None)
-        reference = self._reference or Reference(1.0, 1.0, None)
-        scored = score(
+        tell_score(self.study, trial, measured, self._score(allocation, measured))
+
+    def _score(self, allocation: Allocation, measured: Measurement) -> Score:
+        return score(
             self.spec,
             measured,
-            reference,
+            self._reference or Reference(1.0, 1.0, None),
             self._baseline,
             same_speech=speech_key(allocation) == speech_key(self.spec.baseline),
             clip_seconds=self._seconds,
         )
-        tell_score(self.study, trial, measured, scored)
 
     def _repeat(self, trial: optuna.Trial, known: Row) -> None:
         """A configuration that is known is not launched again: its result is told, and it counts as a repeat."""
@@ -187,13 +190,10 @@ class Epoch:
         return sum(r.status == "failed" and str(r.allocation) == str(allocation) for r in self._known())
 
     def _known(self) -> list[Row]:
-        return [r for r in rows(self.study, self.spec.search_space) if r.counts]
+        return [r for r in rows(self.study) if r.counts]
 
     def _used(self) -> int:
         return len(self._known())
-
-    def _asked_before(self) -> bool:
-        return bool(self.study.get_trials(deepcopy=False))
 
     def _finished(self) -> str | None:
         if self._used() >= self.max_trials:
@@ -218,35 +218,32 @@ class Epoch:
 
     def _enqueue_baseline(self) -> None:
         params = self.spec.search_space.encode(self.spec.baseline)
-        self.study.enqueue_trial(params, user_attrs={"role": BASELINE})
+        if params not in queue(self.study):
+            self.study.enqueue_trial(params, user_attrs={"role": BASELINE})
 
-    def _resume(self) -> None:
-        """The reference and the baseline, from what the study already holds."""
-        for r in self._known():
-            if r.measurement is None or r.repeat_of is not None:
-                continue
+    def _resume(self, found: Sequence[Row]) -> None:
+        """The reference and the baseline, from what has been measured before."""
+        own = [r for r in found if r.measurement is not None and r.repeat_of is None]
+        for r in sorted(own, key=lambda r: not r.is_reference):
             if self._baseline is None and str(r.allocation) == str(self.spec.baseline):
                 self._baseline = r.measurement
-            self._reference = self._reference or reference_of(r.measurement)
+            if self._reference is None and r.measurement is not None:
+                self._reference = reference_of(r.measurement)
 
     def _carry_over(self) -> None:
-        """Tell this study what the one it has grown from measured, scored by today's weights."""
-        for r in carried_over(self.study, self.spec):
-            self.study.enqueue_trial(self.spec.search_space.encode(r.allocation))
-            trial, _ = ask(self.study, self.spec)
-            begin(trial)
-            note(trial, carried_from=r.number, wall_s=r.wall_s, seed=r.seed, at=r.at, repeat_of=r.repeat_of)
-            if r.measurement is not None:
-                self._settle(trial, r.allocation, r.measurement)
-            elif r.diagnosis is not None:
-                is_oom = r.status == "pruned"
-                tell_failure(self.study, trial, r.diagnosis, r.measured, is_oom=is_oom)
+        """Add to this study what the one it has grown from measured, scored by today's weights."""
+        found = carried_over(self.study, self.spec)
+        self._resume([*self._known(), *found])
+        for r in found:
+            scored = self._score(r.allocation, r.measurement) if r.measurement is not None else None
+            held = {t.user_attrs.get("carried_from"): t.number for t in self.study.get_trials(deepcopy=False)}
+            carry(self.study, self.spec.search_space, r, scored, held.get(r.repeat_of, r.repeat_of))
 
     def _write_metrics(self) -> None:
         """All trials of this run, whole or not at all."""
         if not self.number:
-            taken = [int(p.name.removeprefix("epoch_")) for p in self.folder.glob("epoch_*")]
-            self.number = max(taken, default=0) + 1
+            names = [p.name.removeprefix("epoch_") for p in self.folder.glob("epoch_*")]
+            self.number = max((int(n) for n in names if n.isdecimal()), default=0) + 1
         folder = self.folder / f"epoch_{self.number}"
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / "metrics.draft"

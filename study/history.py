@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation, Space
 from objectives.diagnosis import Diagnosis
-from objectives.measurement import Measurement
+from objectives.measurement import INFINITE, Measurement
 from study.scoring import Score, failure_constraint
 
 BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"
@@ -37,6 +37,7 @@ class Row:
     word_gate: str | None
     minutes_more_audio: float | None
     repeat_of: int | None
+    is_reference: bool
     wall_s: float
     seed: int | None
     at: str | None
@@ -80,21 +81,20 @@ class Row:
         }
 
 
-def rows(study: optuna.Study, space: Space) -> list[Row]:
-    """Every trial that has ended, in order of its number."""
+def rows(study: optuna.Study) -> list[Row]:
+    """Every trial that was asked whole and has ended, in order of its number."""
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    return [row(t, space) for t in ended if t.user_attrs.get("allocation") or t.params]
+    return [row(t) for t in ended if t.user_attrs.get("allocation")]
 
 
-def row(trial: FrozenTrial, space: Space) -> Row:
+def row(trial: FrozenTrial) -> Row:
     """One ended trial."""
     kept = trial.user_attrs
     status = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}.get(trial.state, kept.get("why", "failed"))
     measurement = Measurement.from_json(kept["measurement"]) if kept.get("measurement") else None
-    values = kept.get("allocation")
     return Row(
         number=trial.number,
-        allocation=Allocation(values) if values else space.decode(trial.params),
+        allocation=Allocation(kept["allocation"]),
         status=str(status),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=measurement,
@@ -105,6 +105,7 @@ def row(trial: FrozenTrial, space: Space) -> Row:
         word_gate=kept.get("word_gate"),
         minutes_more_audio=kept.get("minutes_more_audio"),
         repeat_of=kept.get("repeat_of"),
+        is_reference=bool(kept.get("is_reference")),
         wall_s=float(kept.get("wall_s", 0.0)),
         seed=kept.get("seed"),
         at=kept.get("at"),
@@ -120,10 +121,7 @@ def note(trial: optuna.Trial, **attributes: object) -> None:
 
 def tell_score(study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score) -> None:
     """COMPLETE with its fitness and every constraint."""
-    data = measured.to_json()
-    figures = {k: v for k, v in data.items() if k not in ("word_errors", "ladder") and v is not None}
-    note(trial, measurement=data, contributions=scored.fitness.contributions(), **figures)
-    note(trial, word_gate=scored.word_gate.verdict, minutes_more_audio=scored.word_gate.minutes_more_audio)
+    note(trial, **_scored(measured, scored))
     for name, value in scored.constraints.items():
         trial.set_constraint(name, value)
     study.tell(trial, scored.fitness.value)
@@ -133,8 +131,7 @@ def tell_failure(
     study: optuna.Study, trial: optuna.Trial, diagnosis: Diagnosis, measured: Mapping[str, Any], *, is_oom: bool
 ) -> None:
     """PRUNED with a graded constraint and fitness 0.0 where the allocation does not work; else FAIL."""
-    note(trial, failure=asdict(diagnosis), failure_class=diagnosis.failure_class, evidence=diagnosis.evidence)
-    note(trial, measured=dict(measured))
+    note(trial, **_failed(diagnosis, measured))
     if not is_oom:
         study.tell(trial, state=TrialState.FAIL)
         return
@@ -143,7 +140,65 @@ def tell_failure(
     study.tell(trial, state=TrialState.PRUNED)
 
 
+def carry(study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None) -> None:
+    """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
+    attributes: dict[str, Any] = {
+        "allocation": dict(r.allocation.values),
+        "carried_from": r.number,
+        "repeat_of": repeat_of,
+        "is_reference": r.is_reference or None,
+        "wall_s": r.wall_s,
+        "seed": r.seed,
+        "at": r.at,
+    }
+    result: dict[str, Any] = {"state": TrialState.FAIL}
+    if r.measurement is not None and scored is not None:
+        attributes |= _scored(r.measurement, scored)
+        result = {"value": scored.fitness.value, "constraints": dict(scored.constraints)}
+    elif r.diagnosis is not None:
+        attributes |= _failed(r.diagnosis, r.measured)
+        if r.status == "pruned":
+            result = {"state": TrialState.PRUNED, "value": 0.0, "intermediate_values": {0: 0.0}}
+            result["constraints"] = dict(r.constraints)
+    study.add_trial(
+        optuna.trial.create_trial(
+            params=dict(space.encode(r.allocation)),
+            distributions=space.distributions(),
+            user_attrs={k: v for k, v in attributes.items() if v is not None},
+            **result,
+        )
+    )
+
+
+def _scored(measured: Measurement, scored: Score) -> dict[str, Any]:
+    """The attributes of a complete trial."""
+    data = measured.to_json()
+    figures = {k: v for k, v in data.items() if k not in ("word_errors", "ladder") and v is not None}
+    return {
+        "measurement": data,
+        "contributions": scored.fitness.contributions(),
+        "word_gate": scored.word_gate.verdict,
+        "minutes_more_audio": scored.word_gate.minutes_more_audio,
+        **figures,
+    }
+
+
+def _failed(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a failed trial; an infinite latency is the string "inf", since JSON has no infinity."""
+    return {
+        "failure": asdict(diagnosis),
+        "failure_class": diagnosis.failure_class,
+        "evidence": diagnosis.evidence,
+        "measured": {k: "inf" if v == INFINITE else v for k, v in measured.items()},
+    }
+
+
 def give_up(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
-    """FAIL without a result: it uses no budget, and its configuration comes first next time."""
+    """FAIL without a result: it uses no budget, and its configuration comes first next time.
+
+    A trial that was told just before it was interrupted keeps its result.
+    """
+    if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+        return
     note(trial, why=why)
     study.tell(trial, state=TrialState.FAIL)

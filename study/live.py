@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from objectives import budget
 from objectives.allocation import SPEECH, Allocation
 from objectives.colocation import Setting
 from objectives.device import Device, Occupant, open_device
 from objectives.environment import Versions, fit, resolved, versions
-from objectives.errors import SetupError
+from objectives.errors import BadInput, SetupError
 from objectives.load import Slo
 from objectives.server import reap_left_behind
 from study.spec import Spec
@@ -93,15 +94,22 @@ def mib(occupant: Occupant) -> str:
 def alone(folder: Path) -> Iterator[list[str]]:
     """One run at a time in one folder; what a dead run left running there is ended, a sentence each.
 
-    raises: SetupError where another run is using the folder
+    raises: SetupError where another run is using the folder; BadInput where it cannot be written
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "run.lock").open("w") as lock:
+    with _lock(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
         yield reap_left_behind(folder)
+
+
+def _lock(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "run.lock").open("w")
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written ({error.strerror}); name another --out") from error
 
 
 def git_commit(folder: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from objectives import budget
 from objectives.allocation import Allocation
@@ -33,9 +33,10 @@ def plan(
     total_mib: float | None,
     held_mib: float,
     known: Sequence[tuple[Allocation, Measurement]],
-    done: Sequence[str],
+    done: Collection[str],
     seconds_per_trial: float | None,
     max_trials: int,
+    timeout_s: float,
 ) -> list[str]:
     """Lines for a person; arithmetic only where the device's total is known."""
     size = spec.search_space.size
@@ -59,12 +60,12 @@ def plan(
     said += ["commands of the baseline:", f"  stt  {both['stt']}", f"  llm  {both['llm']}"]
     remaining = min(max_trials, size or max_trials) - len(done)
     each_s = seconds_per_trial or guess_s(spec)
-    fits = max(1, int(spec.budget.wallclock_sec // each_s))
-    starts = len({str(commands(a, setting, {})["llm"]) for a in cells})
+    fits = max(1, int(timeout_s // each_s))
+    starts = len({str(commands(a, setting, {})["llm"]) for a in cells if str(a) not in done})
     source = "measured" if seconds_per_trial else "estimated"
     said.append(
         f"at least {starts} starts of the LLM server for these; about {each_s / 60:.1f} min a trial ({source}), "
         f"{max(0, remaining) * each_s / 60:.0f} min for {max(0, remaining)} trials: "
-        f"{math.ceil(max(0, remaining) / fits)} run(s) of {spec.budget.wallclock_sec:g} s"
+        f"{math.ceil(max(0, remaining) / fits)} run(s) of {timeout_s:g} s"
     )
     return said

@@ -71,13 +71,15 @@ def decide(rows: Sequence[Row], spec: Spec) -> Decision:
     if not feasible:
         return Decision(None, baseline, "no allocation met every constraint: the baseline stays")
     if baseline is None or not baseline.is_feasible:
-        return Decision(None, baseline, "the baseline itself has no usable measurement: nothing can be said to beat it")
+        reference = next((f"; terms are relative to {r.allocation}" for r in measured if r.is_reference), "")
+        ending = "it has no usable measurement of its own, so nothing can be said to beat it"
+        return Decision(None, baseline, f"the baseline stays: {ending}{reference}")
     passed_over: list[str] = []
     for r in feasible:
-        if r.number == baseline.number:
-            break
         if (r.fitness or 0.0) <= (baseline.fitness or 0.0):
             break
+        if str(r.allocation) == str(spec.baseline):
+            continue  # measured once more, as a bridge to another card
         obstacle = _obstacle(r, baseline, spec)
         if obstacle is None:
             return Decision(r, baseline, _why(r, baseline), passed_over)
@@ -86,7 +88,7 @@ def decide(rows: Sequence[Row], spec: Spec) -> Decision:
     return Decision(
         None,
         baseline,
-        f"nothing beat the baseline ({spec.baseline}, fitness {baseline.fitness:.4f}): it stays{ending}",
+        f"the baseline stays: nothing beat it ({spec.baseline}, fitness {baseline.fitness:.4f}){ending}",
         passed_over,
     )
 

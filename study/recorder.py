@@ -13,7 +13,8 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.load import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
-from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device
+from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
+from study.search import differences
 from study.spec import Spec
 
 
@@ -27,6 +28,8 @@ def record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> 
         raise BadInput(f"{spec.name}: a recording needs `measure: live`")
     if spec.search_space.size is None:
         raise BadInput(f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range")
+    if not out.suffix or out.is_dir():
+        raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
@@ -37,7 +40,7 @@ def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) ->
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
     refuse_full_device(spec, made)
     entries: list[Entry] = []
-    provenance = _provenance(made)
+    provenance = _provenance(made, spec)
     if out.exists():
         earlier = read(out)
         _refuse_other_conditions(earlier, provenance)
@@ -84,11 +87,11 @@ def _baseline_first(spec: Spec) -> list[Allocation]:
     return order_by_llm([spec.baseline, *rest])
 
 
-def _provenance(made: Bench) -> Provenance:
+def _provenance(made: Bench, spec: Spec) -> Provenance:
     return Provenance(
         device=made.device.identity,
         versions=made.versions,
-        conditions=conditions(made.setting),
+        conditions=conditions(setting_of(spec)),  # models as the spec names them, which a replay looks for
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=git_commit(Path(__file__).parent),
     )
@@ -101,7 +104,7 @@ def _anchored(provenance: Provenance, slo: Slo, first_rung: int) -> Provenance:
 def _refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     then = earlier.provenance
     for name in ("workload", "services", "tenants"):
-        if then.conditions[name] != now.conditions[name]:
+        if differences({name: then.conditions[name]}, {name: now.conditions[name]}):
             raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
     if then.device.product != now.device.product or abs(then.device.total_mib / now.device.total_mib - 1) > 0.02:
         raise BadInput(

@@ -25,9 +25,20 @@ from study.history import Row, rows
 from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, decide, document, write
-from study.search import bridge, identity_of, open_study
+from study.search import (
+    bridge,
+    differences,
+    identity_of,
+    open_storage,
+    open_study,
+    sampler_of,
+    shown,
+    sqlite_file,
+    sqlite_url,
+    succession,
+)
 from study.spec import Spec
-from study.terminal import Terminal
+from study.terminal import Terminal, outcome
 
 NOTHING_FEASIBLE = 4
 
@@ -66,13 +77,17 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     folder = options.out / spec.name
     sampler_name = options.sampler or spec.sampler
     name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
-    storage = options.storage or f"sqlite:///{folder / 'study.db'}"
+    _check_names(options, name)
+    storage = options.storage or sqlite_url(folder / "study.db")
     max_trials = options.n_trials or spec.budget.max_trials
+    timeout_s = options.timeout_s or spec.budget.wallclock_sec
+    sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials):
+        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials, timeout_s):
             terminal.line(line)
         return 0
     recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
+    opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
     with alone(folder) as reaped, _logging(folder / "runner.log", terminal):
         for said in reaped:
             terminal.line(said)
@@ -82,26 +97,26 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         study = open_study(
             spec,
             identity_of(spec, ground.identity, ground.versions),
-            storage=storage,
+            storage=opened or open_storage(storage),
             name=name,
             sampler_name=sampler_name,
             seed=options.seed,
             fresh=options.fresh,
         )
-        terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {storage}")
-        before = len(_rows(study, spec))
+        terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {shown(storage)}")
+        before = len(_rows(study))
         if ground.bench is not None and bridge(study, spec, ground.identity):
             terminal.line(
                 "another card of the same product, or another driver: the baseline is measured again as a bridge"
             )
-        with _measuring(spec, ground, study, folder) as measure:
+        with _measuring(ground, study, folder) as measure:
             epoch = Epoch(
                 study=study,
                 spec=spec,
                 measure=measure,
                 folder=folder,
                 max_trials=max_trials,
-                timeout_s=options.timeout_s or spec.budget.wallclock_sec,
+                timeout_s=timeout_s,
                 seed=options.seed,
                 progress=Progress(terminal.trial, terminal.phase, terminal.line),
                 is_replay=ground.recording is not None,
@@ -114,8 +129,15 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         if ground.recording is not None and epoch.seconds_measured:
             terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
         return _conclude(
-            spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study, spec)) > before
+            spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study)) > before
         )
+
+
+def _check_names(options: Options, name: str) -> None:
+    """Refuse what no storage or terminal can spell."""
+    for what, text in (("--out", str(options.out)), ("--study-name", name)):
+        if not text.isprintable():
+            raise BadInput(f"{what} {text!r} holds characters that cannot be shown; use plain letters")
 
 
 def _ground(spec: Spec, terminal: Terminal) -> Ground:
@@ -129,12 +151,17 @@ def _ground(spec: Spec, terminal: Terminal) -> Ground:
         setting = setting_of(spec)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
-            if here[part] != found.provenance.conditions[part]:
-                names = _differing(here[part], found.provenance.conditions[part])
+            there = found.provenance.conditions[part]
+            if differences({part: there}, {part: here[part]}):
+                names = _differing(here[part], there)
                 raise BadInput(
                     f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
                     "use the recording's own, or write `measure: live`"
                 )
+        if spec.search_space.size is None:
+            raise BadInput(f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded")
+        for allocation in spec.search_space.grid():
+            found.cell(allocation)
         terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
         terminal.line('To measure this one: README, "Measure this machine".')
         return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
@@ -156,7 +183,7 @@ def _differing(here: Any, there: Any) -> str:
 
 
 @contextmanager
-def _measuring(spec: Spec, ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Measure]:
+def _measuring(ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Measure]:
     """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts."""
     if ground.recording is not None:
         yield ground.recording.measure
@@ -165,7 +192,7 @@ def _measuring(spec: Spec, ground: Ground, study: optuna.Study, folder: Path) ->
         raise SetupError("neither a recording nor a device to measure on")
     kept = study.user_attrs.get("anchor")
     anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
-    known = _known(_rows(study, spec))
+    known = _known(_rows(study))
     with Colocation(ground.setting, ground.bench.device, folder, anchor=anchor, known=known) as colocation:
 
         def measure(allocation: Allocation, this: Any) -> Measurement:
@@ -177,8 +204,8 @@ def _measuring(spec: Spec, ground: Ground, study: optuna.Study, folder: Path) ->
         yield measure
 
 
-def _rows(study: optuna.Study, spec: Spec) -> list[Row]:
-    return [r for r in rows(study, spec.search_space) if r.counts]
+def _rows(study: optuna.Study) -> list[Row]:
+    return [r for r in rows(study) if r.counts]
 
 
 def _known(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
@@ -197,13 +224,17 @@ def _conclude(
     is_new: bool,
 ) -> int:
     """The table, the decision, and the promotion file if something new was measured and it won."""
-    found = _rows(study, spec)
+    found = _rows(study)
     decision = decide(found, spec)
     terminal.table(found, decision)
     if not any(r.is_feasible for r in found):
-        failed = [(r.allocation, r.diagnosis) for r in found if r.diagnosis is not None and r.repeat_of is None]
+        own = [r for r in found if r.repeat_of is None]
+        failed = [(r.allocation, r.diagnosis) for r in own if r.diagnosis is not None]
         occupants: list[Occupant] = list(ground.bench.occupants) if ground.bench else []
         terminal.heading("Nothing is feasible:")
+        for r in own:
+            if r.diagnosis is None:
+                terminal.line(f"  {r.allocation}: {outcome(r)}")
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE
@@ -212,7 +243,7 @@ def _conclude(
     if decision.winner is None:
         terminal.heading(decision.reason)
         return 0
-    if not is_new:
+    if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
         return 0
     env = ground.bench.device.server_env if ground.bench else {}
@@ -229,19 +260,20 @@ def _conclude(
     is_replay = ground.recording is not None
     where = folder / "promotions" if is_replay else options.out / "promotions"
     path = write(document(decision, spec, origin), where, spec.name)
+    study.set_user_attr("promoted", decision.winner.number)
     terminal.heading(f"Promoted as {'replay (never applicable)' if is_replay else 'candidate'}: {path}")
     terminal.line(decision.reason)
     return 0
 
 
-def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: int) -> list[str]:
+def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float) -> list[str]:
     """The plan, from what the study already knows; opens nothing that does not exist."""
     found: list[Row] = []
-    path = Path(storage.removeprefix("sqlite:///"))
-    if not storage.startswith("sqlite:///") or path.exists():
-        names = [n for n in optuna.get_all_study_names(storage) if n == name or n.startswith(f"{name}-")]
-        if names:
-            found = _rows(optuna.load_study(study_name=sorted(names)[-1], storage=storage), spec)
+    file = sqlite_file(storage)
+    if file is None or file.exists():
+        opened = open_storage(storage)
+        if names := succession(opened, name):
+            found = _rows(optuna.load_study(study_name=names[-1], storage=opened))
     known = _known(found)
     if ground.recording is not None:
         known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
@@ -255,7 +287,8 @@ def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: in
         total_mib=ground.identity.total_mib,
         held_mib=held,
         known=known,
-        done=[str(r.allocation) for r in found if r.is_known],
+        done={str(r.allocation) for r in found if r.is_known},
+        timeout_s=timeout_s,
         seconds_per_trial=sum(walls) / len(walls) if walls else None,
         max_trials=max_trials,
     )

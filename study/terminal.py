@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from optuna.exceptions import StorageInternalError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from objectives.errors import StudyError
+from objectives.errors import SetupError, StudyError
 from objectives.measurement import INFINITE
 from study.history import Row
 from study.promotion import Decision
@@ -35,6 +37,10 @@ def exiting() -> Iterator[None]:
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except (OSError, StorageInternalError) as error:  # a full disk, a storage that went away
+        said, *_ = str(error.__cause__ or error).splitlines()
+        print(f"error: {said}; state is kept: run again to go on", file=sys.stderr)
+        raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
         print("stopped; servers ended, state kept: run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
@@ -110,7 +116,7 @@ class Terminal:
         for r in sorted(own, key=lambda r: (not r.is_feasible, -(r.fitness or 0.0), r.number)):
             m = r.measurement
             shown.add_row(
-                *(str(v) for v in r.allocation.values.values()),
+                *(escape(str(v)) for v in r.allocation.values.values()),
                 "-" if r.fitness is None else f"{r.fitness:.4f}",
                 number(m.stt_latency_p95_ms if m else None),
                 number(m.llm_latency_p95_ms if m else None),

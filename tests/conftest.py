@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -51,7 +52,7 @@ class Shelf:
     """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
 
     identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
-    server_env = {"SHELF": "0"}
+    server_env = MappingProxyType({"SHELF": "0"})
     free_mib = 8_000.0
 
     def sample(self):

@@ -40,10 +40,11 @@ TORCH = (
     "(EngineCore pid=1460) ERROR 11-23 06:43:57 [core.py:1330] torch.OutOfMemoryError: CUDA out of memory. Tried to "
     "allocate 640.00 MiB. GPU 0 has a total capacity of 79.18 GiB of which 502.62 MiB is free."
 )
+SPEECH = "transcriber: out of memory while transcribing: RuntimeError('CUDA failed with error out of memory')"
 DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 START = (
     "(EngineCore pid=1) INFO 11-23 06:36:02 [worker.py:1] Available KV cache memory: 0.25 GiB",
-    "(EngineCore pid=1) INFO 11-23 06:36:02 [kv.py:1] Maximum concurrency for 4,096 tokens per request: 0.39x",
+    "(EngineCore pid=1) INFO 11-23 06:36:02 [kv.py:1] Maximum concurrency for 1,024 tokens per request: 1.56x",
     "(APIServer pid=1) INFO:     Application startup complete.",
 )
 METRICS = """\
@@ -176,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
         with fake.working("stt"):
             time.sleep(fake.asked.delay)
             if fake.is_due("stt", "stt-oom"):
-                say("transcriber: out of memory while transcribing: RuntimeError('CUDA failed with error out of memory')")
+                say(SPEECH)
                 self.answer(507, {"error": {"message": "out of memory", "type": "insufficient_memory"}})
             elif fake.is_due("stt", "stt-500"):
                 self.answer(500, {"error": {"message": "it did not work"}})

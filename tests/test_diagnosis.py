@@ -189,18 +189,14 @@ def test_every_log_kept_here_is_tested():
     assert {path.name for path in LOGS.iterdir()} == {row[0] for row in REAL} | {"README.md", HEALTHY}
 
 
-@pytest.mark.parametrize(
-    ("failure_class", "line"), [(c, line) for c, lines in AT_START.items() for line in lines]
-)
+@pytest.mark.parametrize(("failure_class", "line"), [(c, line) for c, lines in AT_START.items() for line in lines])
 def test_a_wording_at_start_has_its_class(failure_class, line):
     found = diagnose(line)
     assert found is not None
     assert (found.failure_class, found.phase) == (failure_class, "start")
 
 
-@pytest.mark.parametrize(
-    ("failure_class", "line"), [(c, line) for c, lines in UNDER_LOAD.items() for line in lines]
-)
+@pytest.mark.parametrize(("failure_class", "line"), [(c, line) for c, lines in UNDER_LOAD.items() for line in lines])
 def test_a_wording_after_readiness_has_its_class(failure_class, line):
     found = diagnose(READY + line)
     assert found is not None
@@ -228,9 +224,7 @@ def test_an_exit_with_status_0_under_load_is_an_engine_death():
 
 def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
     log = (LOGS / HEALTHY).read_text().split("(EngineCore pid=6049) INFO 11-23 06:36:12", 1)[0]
-    classes = {
-        code: found.failure_class for code in (0, 1, -11, -9, 137) if (found := diagnose(log, exit_code=code))
-    }
+    classes = {code: found.failure_class for code in (0, 1, -11, -9, 137) if (found := diagnose(log, exit_code=code))}
     assert classes == {
         0: "engine_death",
         1: "engine_death",
@@ -241,9 +235,7 @@ def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
 
 
 def test_a_cause_in_the_log_outranks_the_exit_status():
-    found = diagnose(
-        READY + "kernel: Memory cgroup out of memory: Killed process 83 (VLLM::EngineCor)", exit_code=-9
-    )
+    found = diagnose(READY + "kernel: Memory cgroup out of memory: Killed process 83 (VLLM::EngineCor)", exit_code=-9)
     assert found is not None
     assert (found.failure_class, found.victim) == ("host_oom", "llm")
 
@@ -263,9 +255,7 @@ def test_colours_timestamps_and_carriage_returns_change_nothing(name):
     assert "\x1b" not in other.evidence
 
 
-@pytest.mark.parametrize(
-    "name", [row[0] for row in REAL if row[0].startswith("vllm") and row[0].endswith(".log")]
-)
+@pytest.mark.parametrize("name", [row[0] for row in REAL if row[0].startswith("vllm") and row[0].endswith(".log")])
 def test_the_cause_is_found_without_the_head_of_the_log(name):
     lines, whole = (LOGS / name).read_text().splitlines(), diagnose((LOGS / name).read_text())
     assert whole is not None
@@ -276,11 +266,12 @@ def test_the_cause_is_found_without_the_head_of_the_log(name):
 
 
 def test_what_was_overcome_before_readiness_is_no_failure():
-    retried = "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\n"
+    retried = (
+        "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\n"
+    )
     assert diagnose(retried + "main: server is listening on http://127.0.0.1:8080\n") is None
     found = diagnose(
-        retried
-        + "load_tensors: offloaded 20/33 layers to GPU\nmain: server is listening on http://127.0.0.1:8080\n"
+        retried + "load_tensors: offloaded 20/33 layers to GPU\nmain: server is listening on http://127.0.0.1:8080\n"
     )
     assert found is not None
     assert found.failure_class == "llm_cpu_offload"

@@ -47,10 +47,10 @@ def says(log, *words):
 
 
 def main_process(mark):
-    """The server's own process: its parent, the supervisor, and its grandchild carry the mark as well."""
-    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in marked(mark)}
-    fakes = [pid for pid, words in lines.items() if b"--mood" in words and b"-I" not in words]
-    return next(pid for pid in fakes if parent(pid) in lines)
+    """The server's own process leads a session, as its supervisor does; its grandchild is in one without a leader."""
+    leaders = [pid for pid in marked(mark) if os.getsid(pid) == pid]
+    [pid] = [pid for pid in leaders if parent(pid) in leaders]
+    return pid
 
 
 def parent(pid):

@@ -1,0 +1,83 @@
+"""The arithmetic before a launch: figures of this study's own starts, and a margin inside which servers are asked."""
+
+import pytest
+
+from objectives.allocation import Allocation
+from objectives.budget import MARGIN, Figures, check, figures, speech_key
+from objectives.measurement import Measurement
+
+TOTAL = 10_000.0
+
+
+def at(share, speech="base", **options):
+    return Allocation({"vllm_memory_util": share, "whisper_model_size": speech, **options})
+
+
+def start(share, **figures_):
+    known = {"device_total_mib": TOTAL, "llm_memory_mib": share * TOTAL + 300, "stt_memory_mib": 1000}
+    known |= {"kv_cache_mib": share * TOTAL - 3000, "kv_tokens": 1000, "max_model_len": 500} | figures_
+    return at(share), Measurement(**known)
+
+
+def says(allocation, known, *, tenants=0.0, reserve=500.0):
+    return check(allocation, known, total_mib=TOTAL, tenants_mib=tenants, reserve_mib=reserve)
+
+
+def test_figures_are_what_starts_have_shown():
+    assert figures([start(0.4)]) == Figures(
+        outside_share_mib=300, non_kv_mib=3000, one_request_mib=500, speech_mib={"base": 1000}
+    )
+
+
+def test_figures_are_medians_and_the_largest_speech():
+    odd = start(0.4, llm_memory_mib=9000, stt_memory_mib=1200)
+    known = figures([start(0.4), odd, start(0.4)])
+    assert known.outside_share_mib == 300
+    assert known.speech_mib == {"base": 1200}
+
+
+def test_a_server_below_its_share_has_nothing_outside_it():
+    assert figures([start(0.4, llm_memory_mib=2000)]).outside_share_mib == 0
+
+
+@pytest.mark.parametrize("known", [[], [(at(0.4), Measurement())]])
+def test_without_figures_the_servers_are_asked(known):
+    assert figures(known) == Figures(None, None, None, {})
+    verdict = says(at(0.7), figures(known))
+    assert (verdict.fits, verdict.deficit_mib) == ("unknown", None)
+
+
+def test_figures_of_one_speech_configuration_do_not_stand_for_another():
+    known = figures([start(0.4)])
+    assert says(at(0.4), known).fits == "fits"
+    assert says(at(0.4, "tiny"), known).fits == "unknown"
+    assert says(at(0.4, **{"whisper.beam_size": 1}), known).fits == "unknown"
+    assert speech_key(at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8})) == "base beam_size=1"
+
+
+@pytest.mark.parametrize(
+    ("tenants", "fits", "deficit"),
+    [
+        (0, "fits", -3200.0),
+        (3200, "fits", 0.0),
+        (3200 + MARGIN * TOTAL, "fits", MARGIN * TOTAL),  # inside the margin nothing is predicted
+        (3201 + MARGIN * TOTAL, "predicted_oom", 1 + MARGIN * TOTAL),
+    ],
+)
+def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
+    """5,000 share + 300 beyond it + 1,000 speech + 500 reserve = 6,800 of 10,000 MiB."""
+    verdict = says(at(0.5), figures([start(0.4)]), tenants=tenants)
+    assert (verdict.fits, verdict.deficit_mib) == (fits, pytest.approx(deficit))
+    assert "5,000 share + 300 beyond it + 1,000 speech" in verdict.explanation
+
+
+@pytest.mark.parametrize(
+    ("share", "fits"),
+    [(0.35, "fits"), (0.331, "fits"), (0.329, "predicted_kv_too_small"), (0.30, "predicted_kv_too_small")],
+)
+def test_a_share_must_hold_weights_and_one_request_within_the_margin(share, fits):
+    """3,000 MiB of weights and activations and 500 of one request; the margin is 200."""
+    verdict = says(at(share), figures([start(0.4)]))
+    assert verdict.fits == fits
+    if fits != "fits":
+        assert verdict.deficit_mib == pytest.approx(3500 - share * TOTAL)

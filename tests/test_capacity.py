@@ -1,0 +1,62 @@
+"""The ladder's arithmetic: when a rung has passed, which one comes next, what a ladder has shown."""
+
+import pytest
+
+from objectives.capacity import Capacity, Rung, capacity, next_rung, verdict
+
+
+def climbed(limit, start, top):
+    """Rungs of a ladder on a system that holds `limit` sessions."""
+    tried = {}
+    while (sessions := next_rung(tried, start, top)) is not None:
+        assert sessions not in tried
+        tried[sessions] = sessions <= limit
+    return [Rung(n, ok, 45, 45, None if ok else "llm") for n, ok in tried.items()]
+
+
+@pytest.mark.parametrize(
+    ("replies", "misses", "passed"),
+    [(0, 0, None), (44, 0, None), (45, 0, True), (45, 1, None), (76, 1, None), (77, 1, True), (2, 2, False)],
+)
+def test_a_rung_needs_enough_replies_for_its_misses(replies, misses, passed):
+    assert verdict(replies, misses) is passed
+
+
+@pytest.mark.parametrize(("replies", "misses"), [(45, 0), (77, 1)])
+def test_enough_replies_show_a_p95_at_90_percent_and_one_less_does_not(replies, misses):
+    """How likely so few misses are where really 5 % miss: at most 10 %."""
+
+    def chance(n):
+        return sum([0.95**n, n * 0.05 * 0.95 ** (n - 1)][: misses + 1])
+
+    assert chance(replies) <= 0.10 < chance(replies - 1)
+
+
+@pytest.mark.parametrize("start", [1, 3, 8, 64])
+@pytest.mark.parametrize("limit", [*range(20), 63])
+def test_a_whole_ladder_finds_the_limit(limit, start):
+    rungs = climbed(limit, start, 64)
+    assert capacity(rungs, 64) == Capacity(limit, False, "llm")
+    assert len(rungs) <= 12
+
+
+def test_a_ladder_that_reaches_its_top_shows_at_least_that():
+    assert [r.sessions for r in climbed(1000, 8, 50)] == [8, 16, 32, 50]
+    assert capacity(climbed(1000, 8, 50), 50) == Capacity(50, True, "generator")
+    assert [r.sessions for r in climbed(1000, 80, 50)] == [50]
+
+
+@pytest.mark.parametrize(
+    ("rungs", "expected"),
+    [
+        ([], Capacity(None, None, None)),
+        ([Rung(8, None, 3, 3)], Capacity(None, None, "time")),
+        ([Rung(8, True, 45, 45), Rung(16, None, 3, 3)], Capacity(8, True, "time")),
+        ([Rung(8, True, 45, 45), Rung(16, False, 3, 3, "kv"), Rung(12, None, 1, 1)], Capacity(8, True, "time")),
+        ([Rung(8, True, 45, 45), Rung(9, False, 3, 3, "kv")], Capacity(8, False, "kv")),
+        ([Rung(8, False, 3, 3, "stt"), Rung(4, None, 1, 1)], Capacity(None, None, "time")),
+        ([Rung(2, False, 3, 3, "stt"), Rung(1, False, 3, 3, "llm")], Capacity(0, False, "llm")),
+    ],
+)
+def test_what_was_not_reached_is_a_lower_bound_or_nothing(rungs, expected):
+    assert capacity(rungs, 64) == expected

@@ -1,0 +1,335 @@
+"""One run of a study in this process, with a measurement that a test decides: order, budget, interruption, resuming."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from made import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
+from optuna.trial import TrialState
+
+from objectives.allocation import Allocation
+from objectives.colocation import Run
+from objectives.device import Identity
+from objectives.diagnosis import Diagnosis
+from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.measurement import INFINITE, Measurement
+from study.epoch import Epoch, Progress
+from study.history import Row, rows
+from study.search import bridge, identity_of, open_study
+from study.spec import Spec, load
+
+ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
+
+
+@dataclass
+class Bench:
+    """Measures as `cell` says, unless `then` decides; remembers what was launched."""
+
+    then: Callable[[int, Allocation], Measurement | None] = lambda n, a: None
+    launched: list[str] = field(default_factory=list)
+
+    def __call__(self, allocation: Allocation, run: Run) -> Measurement:
+        self.launched.append(str(allocation))
+        found = self.then(len(self.launched), allocation) or cell(allocation.share, allocation.speech)
+        if isinstance(found, Diagnosis):
+            raise OutOfMemory(found, {"device_total_mib": 12_000.0, "llm_latency_p95_ms": INFINITE})
+        return found
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    return load(make(tmp_path))
+
+
+@pytest.fixture
+def storage() -> optuna.storages.BaseStorage:
+    return optuna.storages.InMemoryStorage()
+
+
+def opened(spec: Spec, storage: optuna.storages.BaseStorage, sampler: str = "tournament") -> optuna.Study:
+    identity = identity_of(spec, DEVICE, VERSIONS)
+    return open_study(spec, identity, storage=storage, name="s", sampler_name=sampler, seed=0, fresh=False)
+
+
+def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **options: Any) -> Epoch:
+    usual: dict[str, Any] = {"max_trials": 40, "timeout_s": 1e6, "seed": 0, "progress": Progress(), "is_replay": False}
+    return Epoch(study=study, spec=spec, measure=measure, folder=folder, **usual | options)
+
+
+def own(study: optuna.Study) -> list[Row]:
+    return [r for r in rows(study) if r.counts]
+
+
+BASELINE = "vllm_memory_util=0.5 whisper_model_size=base"
+
+
+def test_the_baseline_is_trial_0_and_measured_first(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert str(own(study)[0].allocation) == bench.launched[0] == BASELINE
+    assert own(study)[0].is_reference
+
+
+def test_servers_restart_least_within_a_generation(spec, storage, tmp_path) -> None:
+    bench = Bench()
+    epoch(opened(spec, storage, "bruteforce"), spec, bench, tmp_path).run()
+    for start in (0, 5):
+        shares = [text.split()[0] for text in bench.launched[start : start + 5]]
+        assert len([s for n, s in enumerate(shares) if n == 0 or s != shares[n - 1]]) == len(set(shares))
+
+
+def test_out_of_memory_is_told_as_pruned_with_its_share_of_the_total(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    assert epoch(study, spec, Bench(), tmp_path).run() == "every one of the 10 configurations is measured"
+    pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
+    assert {(t.value, t.constraints["memory"]) for t in pruned} == {(0.0, 600 / 12_000), (0.0, 900 / 12_000)}
+    assert {t.user_attrs["failure_class"] for t in pruned} == {"oom_budget"}
+    assert all(v <= 0 for t in study.trials if t.state == TrialState.COMPLETE for v in t.constraints.values())
+
+
+def test_an_unknown_deficit_is_the_whole_device(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(lambda n, a: oom(None)), tmp_path, max_trials=1).run()
+    assert study.trials[0].constraints == {"memory": 1.0}
+
+
+def test_metrics_are_valid_json_also_where_a_latency_is_infinite(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(), tmp_path).run()
+    text = (tmp_path / "epoch_1" / "metrics.jsonl").read_text()
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    assert sorted(line["trial"] for line in lines) == list(range(len(study.trials)))
+    assert {line["llm_latency_p95_ms"] for line in lines if line["status"] == "pruned"} == {"inf"}
+    assert not list(tmp_path.rglob("*.draft"))
+
+
+def test_every_run_has_an_epoch_of_its_own_whatever_else_lies_there(spec, storage, tmp_path) -> None:
+    (tmp_path / "epoch_7").mkdir()
+    (tmp_path / "epoch_7.bak").mkdir()
+    study = opened(spec, storage)
+    for n in (1, 2):
+        epoch(study, spec, Bench(), tmp_path, max_trials=n).run()
+    assert [len((tmp_path / f"epoch_{e}" / "metrics.jsonl").read_text().splitlines()) for e in (8, 9)] == [1, 1]
+
+
+def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there(spec, storage, tmp_path) -> None:
+    def interrupted(n: int, _: Allocation) -> None:
+        if n == 3:
+            raise KeyboardInterrupt
+
+    study, bench = opened(spec, storage), Bench(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        epoch(study, spec, bench, tmp_path).run()
+    status = {r.status for r in rows(study)}
+    assert status <= {"complete", "pruned", "interrupted", "not_started"} and {"interrupted", "not_started"} <= status
+    assert len(own(study)) == 2, "the others use no budget"
+    left = {str(r.allocation) for r in rows(study) if not r.counts}
+    after = Bench()
+    epoch(opened(spec, storage), spec, after, tmp_path, max_trials=5).run()
+    assert set(after.launched) == left and len(after.launched) == 3
+    assert not set(after.launched) & set(bench.launched[:2])
+
+
+def test_an_interruption_just_after_a_result_was_told_keeps_the_result(spec, storage, tmp_path) -> None:
+    def stop(_: Row) -> None:
+        raise KeyboardInterrupt
+
+    study = opened(spec, storage)
+    with pytest.raises(KeyboardInterrupt):
+        epoch(study, spec, Bench(), tmp_path, progress=Progress(on_trial=stop)).run()
+    assert [r.status for r in rows(study)] == ["complete"] + ["not_started"] * 4
+    assert study.get_trials(states=(TrialState.RUNNING,)) == []
+
+
+def test_an_interruption_while_a_result_is_told_leaves_no_second_error(spec, storage, tmp_path, monkeypatch) -> None:
+    study = opened(spec, storage)
+    tell = study.tell
+
+    def told_then_interrupted(*arguments: Any, **options: Any) -> Any:
+        tell(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "tell", told_then_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
+    assert [r.status for r in rows(study)] == ["complete"]
+
+
+def test_a_wrong_set_up_ends_the_run_and_blames_no_configuration(spec, storage, tmp_path) -> None:
+    def broken(n: int, _: Allocation) -> None:
+        raise SetupError("no such flag")
+
+    study = opened(spec, storage)
+    with pytest.raises(SetupError):
+        epoch(study, spec, Bench(broken), tmp_path).run()
+    assert {r.status for r in rows(study)} == {"not_started"} and own(study) == []
+
+
+@pytest.mark.parametrize(("begun", "status"), [(True, "interrupted"), (False, "not_started")])
+def test_a_trial_of_a_dead_process_is_freed_and_its_configuration_comes_first(
+    spec, storage, tmp_path, begun, status
+) -> None:
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
+    left = Allocation({"vllm_memory_util": 0.45, "whisper_model_size": "tiny"})
+    study.enqueue_trial(spec.search_space.encode(left))
+    trial = study.ask(spec.search_space.distributions())
+    for key, value in (("allocation", dict(left.values)), ("process", [2**22 + 1, 0.0]), ("begun", begun or None)):
+        trial.set_user_attr(key, value)
+    bench, said = Bench(), []
+    epoch(study, spec, bench, tmp_path, max_trials=3, progress=Progress(on_line=said.append)).run()
+    assert rows(study)[1].status == status
+    assert bench.launched[0] == str(left)
+    assert said == ["1 trial(s) left by a dead process were freed and come first"]
+
+
+def test_a_trial_of_a_process_that_lives_is_left_alone(spec, storage, tmp_path) -> None:
+    import psutil
+
+    study = opened(spec, storage)
+    trial = study.ask(spec.search_space.distributions())
+    trial.set_user_attr("process", [os.getpid(), psutil.Process().create_time()])
+    epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
+    assert study.trials[0].state == TrialState.RUNNING
+
+
+@pytest.mark.parametrize("asked", [(), ("vllm_memory_util",)], ids=["nothing", "half"])
+def test_a_process_that_died_while_it_asked_leaves_the_baseline_first(spec, storage, tmp_path, asked) -> None:
+    study = opened(spec, storage)
+    study.enqueue_trial(spec.search_space.encode(spec.baseline))
+    study.ask({k: d for k, d in spec.search_space.distributions().items() if k in asked})
+    bench = Bench()
+    epoch(study, spec, bench, tmp_path, max_trials=2).run()
+    assert bench.launched[0] == BASELINE and len(bench.launched) == 2
+
+
+def test_a_half_asked_configuration_that_nobody_queued_is_dropped(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
+    study.ask({"vllm_memory_util": spec.search_space.distributions()["vllm_memory_util"]})
+    assert epoch(study, spec, Bench(), tmp_path).run() == "every one of the 10 configurations is measured"
+
+
+def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_path) -> None:
+    def dies(_: int, a: Allocation) -> None:
+        if a.share == 0.55:
+            raise Disturbed(ODD, {})
+
+    study, bench = opened(spec, storage), Bench(dies)
+    assert epoch(study, spec, bench, tmp_path, max_trials=60).run() == "every one of the 10 configurations is measured"
+    failed = [r for r in own(study) if r.status == "failed"]
+    assert {bench.launched.count(str(r.allocation)) for r in failed} == {2}
+    assert bench.launched.count(BASELINE) == 1
+    assert {t.state for t in study.trials if t.params["vllm_memory_util"] == 0.55} == {TrialState.FAIL}
+
+
+def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
+    def dies(*_: object) -> None:
+        raise Disturbed(ODD, {})
+
+    study, bench = opened(spec, storage), Bench(dies)
+    assert epoch(study, spec, bench, tmp_path, max_trials=4).run() == "the budget of 4 trials is used"
+    assert len(bench.launched) == 4
+
+
+def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    for params in [{"vllm_memory_util": s, "whisper_model_size": "base"} for s in (0.5, 0.6, 0.5, 0.6)]:
+        study.enqueue_trial(params)
+    epoch(study, spec, bench, tmp_path, max_trials=4).run()
+    found = own(study)
+    assert len(bench.launched) == 2 and len(found) == 4
+    assert sorted(r.repeat_of for r in found if r.repeat_of is not None) == [0, 1]
+    for repeat in (r for r in found if r.repeat_of is not None):
+        first = found[repeat.repeat_of]
+        assert (repeat.fitness, repeat.status, repeat.constraints) == (first.fitness, first.status, first.constraints)
+
+
+def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    for n in (1, 2):
+        said = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
+        assert "run again to go on" in said
+        assert len(bench.launched) == n
+    waiting = [r for r in rows(study) if r.status == "not_started"]
+    assert len(waiting) == 4 + 4 and len(own(study)) == 2
+
+
+def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    epoch(study, spec, bench, tmp_path, max_trials=1).run()
+    study.enqueue_trial(spec.search_space.encode(spec.baseline))
+    epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
+    assert len(bench.launched) == 2, "a run that only repeats would never come to an end"
+
+
+def test_a_replay_has_no_clock(spec, storage, tmp_path) -> None:
+    run = epoch(opened(spec, storage), spec, Bench(), tmp_path, timeout_s=0.001, is_replay=True)
+    assert run.run() == "every one of the 10 configurations is measured"
+    assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), "the failures of this test do not say what they took"
+
+
+def test_a_study_that_grows_is_carried_over_once_even_if_that_was_interrupted(spec, storage, tmp_path) -> None:
+    epoch(opened(spec, storage), spec, Bench(), tmp_path, max_trials=6).run()
+    weighed = load(write_spec(tmp_path, fitness={"preset": "capacity"}))
+    study, add = opened(weighed, storage), optuna.Study.add_trial
+    with pytest.MonkeyPatch.context() as patched:
+
+        def add_two(self: optuna.Study, trial: Any) -> None:
+            if len(self.trials) == 2:
+                raise KeyboardInterrupt
+            add(self, trial)
+
+        patched.setattr(optuna.Study, "add_trial", add_two)
+        with pytest.raises(KeyboardInterrupt):
+            epoch(study, weighed, Bench(), tmp_path).run()
+    bench = Bench()
+    epoch(opened(weighed, storage), weighed, bench, tmp_path, max_trials=6).run()
+    assert bench.launched == []
+    assert sorted(t.user_attrs["carried_from"] for t in study.trials) == [0, 1, 2, 3, 4, 5]
+    assert [r.is_reference for r in own(study)].count(True) == 1
+
+
+def test_repeats_that_are_carried_over_name_their_trial_in_the_new_study(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    for share in (0.5, 0.45, 0.45):
+        study.enqueue_trial({"vllm_memory_util": share, "whisper_model_size": "base"})
+    epoch(study, spec, Bench(), tmp_path, max_trials=3).run()
+    narrower = {"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
+    grown = load(write_spec(tmp_path, search_space=narrower))
+    epoch(opened(grown, storage), grown, Bench(), tmp_path, max_trials=3).run()
+    found = own(opened(grown, storage))
+    (repeat,) = [r for r in found if r.repeat_of is not None]
+    assert str(found[repeat.repeat_of].allocation) == str(repeat.allocation)
+
+
+def test_another_driver_measures_the_baseline_again_as_a_bridge(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    assert not bridge(study, spec, DEVICE)
+    epoch(study, spec, bench, tmp_path, max_trials=2).run()
+    assert not bridge(study, spec, DEVICE)
+    assert bridge(study, spec, Identity(DEVICE.product, DEVICE.uuid, DEVICE.total_mib, "999.9", DEVICE.cuda))
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert bench.launched[2] == BASELINE and own(study)[-1].repeat_of is None
+
+
+def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -> None:
+    slow = {"llm_latency_p95_ms": 5000.0}
+
+    def first(n: int, a: Allocation) -> Any:
+        return oom() if str(a) == BASELINE else measurement(**slow) if n == 2 else None
+
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(first), tmp_path, max_trials=5).run()
+    before = {r.number for r in own(study) if r.is_reference}
+    again = epoch(study, spec, Bench(first), tmp_path, max_trials=8)
+    again.run()
+    assert {r.number for r in own(study) if r.is_reference} == before and len(before) == 1
+    assert again._reference is not None and again._reference.llm_latency_p95_ms == 5000.0

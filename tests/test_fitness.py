@@ -1,0 +1,107 @@
+"""The one number: bounded terms that rise with what is better, weighed, relative to the baseline."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from objectives.fitness import PRESETS, Reference, Weights, capacity_term, fitness, fixed_fitness, reference_of
+from objectives.measurement import INFINITE, Measurement
+
+BASE = Measurement(
+    stt_latency_p95_ms=800,
+    llm_latency_p95_ms=2000,
+    concurrent_capacity=8,
+    failure_rate=0.0,
+    free_memory_mib=1000,
+    own_memory_pct=70,
+)
+REFERENCE = reference_of(BASE)
+
+
+def value(measured, weights=None, reference=REFERENCE):
+    return fitness(measured, reference, weights or Weights(), headroom_mib=1000, top_rung=64)
+
+
+def test_the_baseline_itself_is_one_half_in_what_is_relative():
+    assert value(BASE).contributions() == {
+        "stt": 0.125, "llm": 0.125, "capacity": 0.1, "stability": 0.2, "efficiency": 0.1
+    }  # fmt: skip
+    assert value(BASE).value == 0.65
+
+
+@pytest.mark.parametrize(
+    "better",
+    [
+        {"stt_latency_p95_ms": 790},
+        {"llm_latency_p95_ms": 1990},
+        {"concurrent_capacity": 9},
+    ],
+)
+def test_better_is_more(better):
+    assert value(replace(BASE, **better)).value > value(BASE).value
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"stt_latency_p95_ms": 810},
+        {"llm_latency_p95_ms": INFINITE},
+        {"concurrent_capacity": 0},
+        {"concurrent_capacity": None},
+        {"failure_rate": 0.1},
+        {"free_memory_mib": 990},
+        {"free_memory_mib": -5},
+        {"free_memory_mib": None},
+        {"own_memory_pct": 71},
+        {"own_memory_pct": 69},
+        {"own_memory_pct": 150},
+    ],
+)
+def test_worse_is_less_and_never_below_zero(worse):
+    found = value(replace(BASE, **worse))
+    assert found.value < value(BASE).value
+    assert all(part is None or part >= 0 for part in found.contributions().values())
+
+
+def test_medians_are_not_in_it():
+    assert value(replace(BASE, stt_latency_ms=1, llm_latency_ms=1, llm_ttft_ms=1, gpu_busy_pct=100)) == value(BASE)
+
+
+def test_parts_add_up_whatever_the_weights_sum_to():
+    weights = Weights(stt=5, llm=3, capacity=1, stability=1, efficiency=0)
+    found = value(BASE, weights)
+    assert sum(found.contributions().values()) == pytest.approx(found.value)
+    assert found.value == pytest.approx(0.5 * 0.5 + 0.3 * 0.5 + 0.1 * 0.5 + 0.1)
+    assert found == value(BASE, Weights(**{k: 10 * v for k, v in asdict(weights).items()}))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_sum_to_one(name):
+    assert sum(asdict(PRESETS[name]).values()) == pytest.approx(1)
+
+
+def test_a_reference_without_capacity_leaves_the_term_out_for_all():
+    reference = replace(REFERENCE, concurrent_capacity=None)
+    for sessions in (None, 64):
+        found = value(replace(BASE, concurrent_capacity=sessions), reference=reference)
+        assert found.capacity is None
+        assert found.value == pytest.approx((0.125 + 0.125 + 0.2 + 0.1) / 0.8)
+
+
+def test_a_reference_of_zero_sessions_counts_by_the_top_rung():
+    assert [capacity_term(n, 0, 64) for n in (0, 16, 100)] == [0, 0.25, 1]
+
+
+@pytest.mark.parametrize("missing", [None, INFINITE])
+def test_a_baseline_without_finite_latencies_gives_no_reference(missing):
+    assert reference_of(replace(BASE, llm_latency_p95_ms=missing)) is None
+    assert reference_of(replace(BASE, stt_latency_p95_ms=missing)) is None
+    assert Reference(800, 2000, 8) == REFERENCE
+
+
+def test_the_older_fixed_caps_are_kept():
+    old = Measurement(stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4)
+    assert fixed_fitness(old, Weights()).value == pytest.approx(0.309, abs=5e-4)
+    best = Measurement(stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70)
+    assert fixed_fitness(best, Weights()).value == 1
+    assert fixed_fitness(Measurement(stt_latency_ms=INFINITE), Weights()).value == 0.2  # its stability is always 1

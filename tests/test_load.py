@@ -1,0 +1,190 @@
+"""The load generator against a fake server: when requests leave, what counts as failed, what ends a window."""
+
+import itertools
+
+import pytest
+
+from objectives.capacity import capacity
+from objectives.clips import read_clips
+from objectives.load import Endpoints, Slo, climb, drive, is_fatal, one_by_one
+from objectives.measurement import INFINITE, Reply, summarise
+from objectives.workload import Request, Workload
+
+CLIPS = read_clips("assistant")
+LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
+STT = Request("stt", 0.0, clip=1)
+EASY, HARD = Slo(60_000, 60_000), Slo(0.001, 0.001)
+
+
+def at(request, *times):
+    kind, tokens = request.service, request.prompt_tokens
+    return [Request(kind, t, tokens, request.output_tokens, request.clip, seed) for seed, t in enumerate(times)]
+
+
+def ends(server, *, vocabulary=2048, metrics_path="/metrics", stt=None):
+    return Endpoints(server.url, (stt or server).url, "model", vocabulary, metrics_path)
+
+
+def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
+    return drive(endpoints, CLIPS, requests, timeout_s=timeout_s, broken=broken)
+
+
+def rungs_of(endpoints, slo, *, start=2, broken=lambda: None, **workload):
+    plan = {"ladder_s": 20, "ladder_max_sessions": 2, "session_pause_s": 0.0, "session_prompt_tokens": 8}
+    plan |= {"session_turn_tokens": 4, "prompt_tokens": (8, 16), "output_tokens": 3} | workload
+    told = []
+    rungs, aborted = climb(endpoints, CLIPS, Workload(**plan), slo, start=start, broken=broken, on_rung=told.append)
+    assert told == [r.sessions for r in rungs]
+    return rungs, aborted
+
+
+@pytest.mark.parametrize("vocabulary", [2048, None])
+def test_both_services_answer_token_ids_and_words(fake, vocabulary):
+    window = load(ends(fake(), vocabulary=vocabulary), [*at(LLM, 0.0, 0.1), *at(STT, 0.0, 0.05)])
+    assert window.aborted is None
+    assert [r.error for r in window.replies] == [None] * 4
+    llm = [r for r in window.replies if r.service == "llm"]
+    stt = [r for r in window.replies if r.service == "stt"]
+    assert [r.tokens for r in llm] == [5, 5]
+    assert all(r.scheduled_s <= r.sent_s < r.first_s <= r.end_s for r in llm)
+    assert [(r.clip, r.text, r.audio_s) for r in stt] == [(1, "Set a timer for twelve minutes.", CLIPS[1].seconds)] * 2
+
+
+def test_requests_leave_on_schedule_and_waiting_counts(fake):
+    """One at a time takes 0.4 s each: the second one leaves before the first has answered, and waits for it."""
+    window = load(ends(fake("serial", "--delay", 0.4)), at(STT, 0.0, 0.1))
+    first, second = sorted(window.replies, key=lambda r: r.scheduled_s)
+    assert second.scheduled_s - first.scheduled_s == pytest.approx(0.1)
+    assert second.sent_s < first.end_s
+    assert second.latency_ms >= 690
+
+
+@pytest.mark.parametrize("mood", ["silent", "empty"])
+@pytest.mark.parametrize("request_", [LLM, STT], ids=["llm", "stt"])
+def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(fake, mood, request_):
+    window = load(ends(fake(mood), metrics_path=None), at(request_, 0.0, 0.1), timeout_s=0.5)
+    assert window.aborted is None
+    assert [r.latency_ms for r in window.replies] == [INFINITE, INFINITE]
+    assert {r.error for r in window.replies} == {"TimeoutError: " if mood == "silent" else "empty answer"}
+    found = summarise(window.replies)
+    assert found["failure_rate"] == 1
+    assert found[f"{request_.service}_latency_ms"] == INFINITE
+
+
+def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(fake):
+    window = load(ends(fake("error-in-stream", "--after", 1)), at(LLM, 0.0, 0.5, 5.0))
+    good, bad = sorted(window.replies, key=lambda r: r.scheduled_s)
+    assert good.error is None
+    assert bad.error.startswith("error in the stream")
+    assert "EngineCore encountered an issue" in bad.error
+    assert bad.latency_ms == bad.ttft_ms == INFINITE
+    assert window.aborted == bad.complaint == f"LLM: {bad.error}"
+
+
+def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(fake):
+    server = fake("exits-0-under-load", "--after", 0)
+    window = load(ends(server), at(LLM, 0.0, 20.0))
+    assert len(window.replies) == 1
+    assert window.aborted.startswith("LLM: RemoteProtocolError")
+
+
+def test_a_server_that_dies_between_requests_ends_the_window(fake):
+    server = fake()
+    asked = []
+
+    def broken():
+        asked.append(1)
+        return "the llm server ended under load" if len(asked) == 2 else None
+
+    window = load(ends(server), at(LLM, 0.0, 30.0), broken=broken)
+    assert window.aborted == "the llm server ended under load"
+    assert len(window.replies) == 1
+
+
+def test_speech_out_of_memory_ends_the_window_at_the_first_one(fake):
+    window = load(ends(fake("stt-oom", "--after", 1)), [*at(STT, 0.0, 0.4, 20.0), *at(LLM, 0.0)])
+    heard = [r for r in window.replies if r.service == "stt"]
+    assert [r.error is None for r in heard] == [True, False]
+    assert window.aborted == heard[1].complaint
+    assert window.aborted.startswith("speech: HTTP 507")
+
+
+@pytest.mark.parametrize(
+    ("service", "error", "fatal"),
+    [
+        ("stt", "HTTP 500: it did not work", True),
+        ("stt", "ConnectError: refused", True),
+        ("stt", "TimeoutError: ", False),
+        ("stt", "HTTP 400: ValueError: no such language", False),
+        ("stt", "empty answer", False),
+        ("llm", "error in the stream: EngineCore", True),
+        ("llm", "RemoteProtocolError: peer closed connection", True),
+        ("llm", "HTTP 400: the prompt is too long", False),
+        ("llm", "TimeoutError: ", False),
+        ("llm", None, False),
+    ],
+)
+def test_what_ends_a_window_at_once(service, error, fatal):
+    assert is_fatal(Reply(service=service, scheduled_s=0, sent_s=0, error=error)) is fatal
+
+
+def test_the_engine_tells_its_peak_and_its_preemptions_of_the_window_alone(fake):
+    server = fake("slow", "--kv", 0.75)
+    one_by_one(ends(server), CLIPS, [LLM], timeout_s=20)  # the fake counts one preemption a request
+    window = load(ends(server), at(LLM, 0.0, 0.3, 0.6))
+    assert window.kv_peak_pct == 75
+    assert window.preemptions == 3
+
+
+def test_a_server_without_metrics_tells_neither(fake):
+    window = load(ends(fake(), metrics_path=None), [LLM])
+    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+    window = load(ends(fake(), metrics_path="/no-such-page"), [LLM])
+    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+
+
+def test_one_by_one_waits_for_each_answer(fake):
+    replies = one_by_one(ends(fake("slow", "--delay", 0.1)), CLIPS, [LLM, STT, LLM], timeout_s=20)
+    assert [r.service for r in replies] == ["llm", "stt", "llm"]
+    assert all(b.scheduled_s >= a.end_s for a, b in itertools.pairwise(replies))
+
+
+def test_one_by_one_ends_with_a_dead_server(fake):
+    replies = one_by_one(ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20)
+    assert [r.error is None for r in replies] == [True, False]
+
+
+def test_a_ladder_that_passes_its_top_is_bound_by_the_generator(fake):
+    rungs, aborted = rungs_of(ends(fake()), EASY)
+    assert aborted is None
+    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [(2, True, None)]
+    assert min(rungs[0].replies_stt, rungs[0].replies_llm) >= 45
+    assert 0 < rungs[0].turn_ttft_ms <= rungs[0].turn_ttft_p95_ms < INFINITE
+    assert capacity(rungs, 2).bound_by == "generator"
+
+
+@pytest.mark.parametrize(
+    ("slo", "kv", "bound_by"),
+    [(HARD, 0.5, "stt"), (Slo(60_000, 0.001), 0.5, "llm"), (Slo(60_000, 0.001), 1.0, "kv")],
+)
+def test_a_rung_is_left_at_the_second_miss_and_says_what_broke(fake, slo, kv, bound_by):
+    rungs, _ = rungs_of(ends(fake("slow", "--delay", 0.1, "--kv", kv)), slo)
+    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [(2, False, bound_by), (1, False, bound_by)]
+    assert capacity(rungs, 2).sessions == 0
+
+
+def test_a_ladder_without_time_decides_nothing(fake):
+    rungs, aborted = rungs_of(ends(fake("slow")), EASY, ladder_s=0.5)
+    assert aborted is None
+    assert [r.passed for r in rungs] == [None]
+    assert capacity(rungs, 2).sessions is None
+
+
+def test_a_ladder_ends_with_a_server(fake):
+    rungs, aborted = rungs_of(
+        ends(fake("slow", "--delay", 0.1)), EASY, broken=lambda: "the llm server ended under load"
+    )
+    assert aborted == "the llm server ended under load"
+    assert [r.passed for r in rungs] == [None]
+    rungs, aborted = rungs_of(ends(fake("stt-oom", "--after", 3)), EASY)
+    assert aborted.startswith("speech: HTTP 507")

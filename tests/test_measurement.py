@@ -1,0 +1,125 @@
+"""How replies become figures; what an infinite one does; plain data and back."""
+
+import json
+
+import pytest
+
+from objectives.measurement import INFINITE, Measurement, Reply, interference, quantile, summarise, word_error_rate
+from objectives.wer import WordErrors
+
+
+def llm(at=0.0, sent=0.0, first=0.2, end=1.2, tokens=11, error=None):
+    return Reply(
+        service="llm", scheduled_s=at, sent_s=at + sent, first_s=at + first, end_s=at + end, tokens=tokens, error=error
+    )
+
+
+def stt(at=0.0, end=0.5, audio=2.0, error=None):
+    return Reply(service="stt", scheduled_s=at, sent_s=at, first_s=at + end, end_s=at + end, audio_s=audio, error=error)
+
+
+@pytest.mark.parametrize(("q", "expected"), [(0.0, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)])
+def test_quantiles_are_nearest_rank(q, expected):
+    assert quantile(range(20, 0, -1), q) == expected
+
+
+def test_one_failure_in_twenty_leaves_the_p95_finite_and_two_do_not():
+    good = [float(n) for n in range(18)]
+    assert quantile([*good, 18.0, INFINITE], 0.95) == 18
+    assert quantile([*good, INFINITE, INFINITE], 0.95) == INFINITE
+
+
+@pytest.mark.parametrize(
+    "reply", [llm(error="HTTP 500"), Reply(service="llm", scheduled_s=0, sent_s=0)], ids=["failed", "never came"]
+)
+def test_a_failed_request_is_infinite_even_where_it_has_times(reply):
+    assert reply.latency_ms == reply.ttft_ms == INFINITE
+
+
+def test_latency_counts_from_the_schedule_even_where_we_were_late():
+    late = Reply(service="llm", scheduled_s=10.0, sent_s=11.0, first_s=11.5, end_s=12.0, tokens=2)
+    assert (late.latency_ms, late.ttft_ms) == (2000, 1500)
+    assert summarise([late])["generator_lag_p99_ms"] == 1000
+    assert summarise([late])["lag_exceeded"]
+
+
+def test_figures_of_a_window():
+    found = summarise([llm(), llm(at=10, end=2.2, tokens=21), stt(), stt(at=5, end=1.0, audio=4.0)])
+    assert {k: pytest.approx(v) for k, v in found.items()} == {
+        "stt_latency_ms": 500,
+        "stt_latency_p95_ms": 1000,
+        "stt_rtfx": 4,
+        "llm_latency_ms": 1200,
+        "llm_latency_p95_ms": 2200,
+        "llm_ttft_ms": 200,
+        "llm_ttft_p95_ms": 200,
+        "llm_tpot_ms": 100,
+        "failure_rate": 0,
+        "generator_lag_p99_ms": 0,
+        "lag_exceeded": False,
+        "offered_llm": 2,
+        "offered_stt": 2,
+    }
+
+
+def test_failed_requests_are_offered_ones():
+    found = summarise([llm(), llm(error="x"), stt(error="x")])
+    assert found["failure_rate"] == pytest.approx(2 / 3)
+    assert (found["llm_latency_ms"], found["llm_latency_p95_ms"]) == (1200, INFINITE)
+    assert (found["stt_latency_ms"], found["stt_rtfx"]) == (INFINITE, None)
+    assert found["llm_tpot_ms"] == pytest.approx(100)
+
+
+def test_a_service_without_requests_was_not_measured():
+    found = summarise([llm()])
+    assert (found["stt_latency_ms"], found["stt_latency_p95_ms"], found["offered_stt"]) == (None, None, 0)
+    assert summarise([])["failure_rate"] is None
+
+
+def test_one_token_has_no_time_between_tokens():
+    assert summarise([llm(tokens=1)])["llm_tpot_ms"] is None
+
+
+@pytest.mark.parametrize(("sent", "exceeded"), [(0.0049, False), (0.0051, True)])
+def test_requests_that_left_late_are_told(sent, exceeded):
+    assert summarise([llm(sent=sent, end=0.1), stt(end=0.1)])["lag_exceeded"] is exceeded
+
+
+@pytest.mark.parametrize(("sent", "exceeded"), [(0.019, False), (0.021, True)])
+def test_late_is_relative_to_the_faster_services_median(sent, exceeded):
+    assert summarise([llm(sent=sent, end=9.0), stt(end=1.0)])["lag_exceeded"] is exceeded
+
+
+def test_interference_is_joint_over_alone():
+    assert interference([stt(end=1.5)], [stt(end=0.5)], "stt") == pytest.approx(3)
+    assert interference([stt(error="x")], [stt()], "stt") is None
+    assert interference([stt()], [], "stt") is None
+
+
+def test_a_word_error_rate_needs_words():
+    assert word_error_rate(()) is None
+    assert word_error_rate([WordErrors(1, 6), WordErrors(0, 4)]) == 10
+
+
+def test_a_complaint_says_whose_answer_it_was():
+    assert (stt(error="HTTP 507").complaint, llm(error="x").complaint) == ("speech: HTTP 507", "LLM: x")
+    assert stt().complaint is None
+
+
+FULL = Measurement(
+    stt_latency_ms=1.5,
+    llm_latency_p95_ms=INFINITE,
+    concurrent_capacity=0,
+    ladder=({"sessions": 2, "passed": False, "turn_ttft_ms": INFINITE, "bound_by": None},),
+    word_errors=(WordErrors(1, 6), WordErrors(0, 4)),
+    lag_exceeded=True,
+)
+
+
+def test_plain_data_is_strict_json_and_comes_back_whole():
+    text = json.dumps(FULL.to_json(), allow_nan=False)
+    assert Measurement.from_json(json.loads(text)) == FULL
+
+
+def test_figures_of_another_version_are_left_out():
+    assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == Measurement(stt_latency_ms=2.0)

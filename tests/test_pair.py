@@ -1,0 +1,156 @@
+"""Two servers on one device: kept while the command stays, started beside what is expected, stopped for good."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from objectives import failure
+from objectives.clips import read_clips
+from objectives.command import LlmService
+from objectives.device import MIB
+from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.pair import Pair
+from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
+from objectives.server import marked
+from objectives.tenants import Tenant, holding
+
+SERVICE = LlmService(command="any")
+CLIP = read_clips("assistant")[0]
+
+
+@pytest.fixture
+def pair(device):
+    made = Pair(device, reserve_mib=512.0)
+    yield made
+    made.stop("llm", "stt")
+
+
+def ready(url):
+    return llm_ready(url, SERVICE)
+
+
+def test_a_command_that_runs_is_not_started_again(pair, fake_command, tmp_path):
+    first = pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    pid = pair.server("llm").pid
+    again = pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+    assert first["llm_start_s"] > 0
+    assert again == {"llm_start_s": 0.0, "llm_memory_mib": 100.0}
+    assert pair.server("llm").pid == pid
+    assert not (tmp_path / "2.log").exists()
+
+
+def test_only_this_very_command_runs(pair, fake_command, tmp_path):
+    assert not pair.runs("llm", fake_command())
+    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    assert pair.runs("llm", fake_command())
+    assert not pair.runs("llm", fake_command("well", "--label", "x"))
+    assert not pair.runs("stt", fake_command())
+    pair.stop("stt")
+    assert pair.runs("llm", fake_command())
+    pair.stop("llm")
+    assert not pair.runs("llm", fake_command())
+
+
+def test_a_server_that_has_died_does_not_run(pair, fake_command, tmp_path):
+    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    server = pair.server("llm")
+    server._supervisor.kill()
+    server._supervisor.wait()
+    assert not pair.runs("llm", fake_command())
+
+
+def test_a_failed_start_holds_nothing(pair, fake_command, tmp_path):
+    with pytest.raises(OutOfMemory) as caught:
+        pair.start("llm", fake_command("oom-at-start"), ready, tmp_path / "1.log", {"stt_start_s": 2.0})
+    assert caught.value.measured == {"stt_start_s": 2.0}
+    assert not pair.runs("llm", fake_command("oom-at-start"))
+    pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+
+
+def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(pair, device, fake_command, tmp_path):
+    device.held_mib = lambda pid: None
+
+    def loads(url):
+        device.free_mib = 5_000.0
+        return ready(url)
+
+    assert pair.start("llm", fake_command(), loads, tmp_path / "1.log", {})["llm_memory_mib"] == 3_000
+    device.free_mib = 8_000.0
+
+
+def test_what_a_running_server_took_is_not_a_neighbours(pair, device, fake_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(failure, "PATIENCE_S", 0.2)
+    device.held_mib = lambda pid: 3_000.0
+    pair.start("stt", fake_command(), partial(stt_ready, health_path="/health", clip=CLIP), tmp_path / "1.log", {})
+    device.free_mib = 5_000.0
+    pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+    pair.stop("llm")
+    device.free_mib = 4_000.0  # 1,000 MiB beyond what speech holds
+    with pytest.raises(Disturbed, match="foreign_tenant: 1,000 MiB more"):
+        pair.start("llm", fake_command(), ready, tmp_path / "3.log", {})
+    assert not (tmp_path / "3.log").exists()
+    device.free_mib = 8_000.0
+
+
+def test_stopping_waits_until_the_memory_is_back(pair, device, fake_command, tmp_path):
+    device.held_mib = lambda pid: 3_000.0
+    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    looks = iter([5_000.0, 6_000.0, 7_800.0])
+    device.sample = lambda plain=device.sample: setattr(device, "free_mib", next(looks)) or plain()
+    pair.stop("llm")
+    assert device.free_mib == 7_800
+    assert next(looks, None) is None
+
+
+@pytest.mark.parametrize(("mood", "is_ready"), [("well", True), ("never-ready", False)])
+def test_ready_is_a_real_answer_of_both_kinds(fake, mood, is_ready):
+    url = fake(mood).url
+    assert llm_ready(url, SERVICE) is is_ready
+    assert stt_ready(url, "/health", CLIP) is is_ready
+
+
+def test_an_open_port_that_answers_otherwise_is_not_ready(fake):
+    url = fake().url
+    assert not llm_ready(url, LlmService(command="any", served_model="another"))
+    assert not llm_ready(url, LlmService(command="any", health_path="/no-such-page"))
+    assert not stt_ready(url, "/no-such-page", CLIP)
+    assert not stt_ready("http://127.0.0.1:1", "/health", CLIP)
+
+
+def test_engine_metrics_are_empty_where_there_are_none(fake):
+    url = fake().url
+    assert 'kv_cache_size_tokens="1600"' in engine_metrics(url, "/metrics")
+    assert [engine_metrics(url, None), engine_metrics(url, "/no-such-page")] == ["", ""]
+    assert engine_metrics("http://127.0.0.1:1", "/metrics") == ""
+
+
+def test_the_vocabulary_is_the_specs_or_the_models(tmp_path):
+    assert vocabulary_of(LlmService(command="any")) is None
+    assert vocabulary_of(LlmService(command="any", vocabulary=50)) == 50
+    (tmp_path / "config.json").write_text('{"text_config": {"vocab_size": 77}}')
+    assert vocabulary_of(LlmService(model=str(tmp_path))) == 77
+    assert vocabulary_of(LlmService(model=str(tmp_path / "none"))) is None
+
+
+def test_a_tenant_really_holds_its_memory_until_the_block_ends(device, tmp_path):
+    with holding([Tenant(name="ballast", mib=40)], device, tmp_path) as [tenant]:
+        pages = max(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(tenant.pid))
+        assert pages * 4096 > 40 * MIB
+    assert not tenant.alive
+    assert tenant.log_text() == "ballast holds 40 MiB\n"
+
+
+def tree(pid):
+    mark = next(w for w in Path(f"/proc/{pid}/environ").read_text().split("\0") if w.startswith("ALLOCATION_STUDY"))
+    return marked(mark.partition("=")[2])
+
+
+def test_a_tenant_that_does_not_fit_is_refused_before_it_starts(device, tmp_path):
+    tenants = [Tenant(name="ballast", share=0.8)]
+    with (
+        pytest.raises(SetupError, match=r"'ballast' wants 8,000 MiB and 8,000 MiB are free"),
+        holding(tenants, device, tmp_path),
+    ):
+        pytest.fail("there is no room")
+    assert list(tmp_path.iterdir()) == []

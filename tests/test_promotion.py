@@ -1,0 +1,191 @@
+"""What is promoted and what is not: the rules of measurement.md section 5 and the promotion file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
+
+from objectives.allocation import Allocation
+from objectives.fitness import reference_of
+from objectives.measurement import Measurement
+from study.history import Row
+from study.live import setting_of
+from study.plan import commands
+from study.promotion import Origin, decide, document, improvement_pct, write
+from study.scoring import score
+from study.spec import Spec, load
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    return load(make(tmp_path))
+
+
+def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Row:
+    """A complete trial, scored against the usual measurement as the baseline."""
+    measured, usual = measurement(**figures), measurement()
+    same = size == spec.baseline.speech
+    reference = reference_of(usual)
+    assert reference is not None
+    scored = score(spec, measured, reference, usual, same_speech=same, clip_seconds=[4.0] * 24)
+    return Row(
+        number=number,
+        allocation=Allocation({"vllm_memory_util": share, "whisper_model_size": size}),
+        status="complete",
+        fitness=scored.fitness.value,
+        measurement=measured,
+        diagnosis=None,
+        measured={},
+        constraints=scored.constraints,
+        contributions=scored.fitness.contributions(),
+        word_gate=scored.word_gate.verdict,
+        minutes_more_audio=scored.word_gate.minutes_more_audio,
+        repeat_of=None,
+        is_reference=number == 0,
+        wall_s=90.0,
+        seed=number,
+        at="2026-11-20T10:00:00+00:00",
+    )
+
+
+FAST: Mapping[str, Any] = {"llm_latency_p95_ms": 1500.0}
+
+
+def decided(spec: Spec, *others: Row) -> tuple[int | None, str, list[str]]:
+    found = decide([row(spec, 0, 0.5, "base"), *others], spec)
+    return found.winner.number if found.winner else None, found.reason, list(found.passed_over)
+
+
+def test_the_better_one_is_promoted_and_says_where_it_gains(spec: Spec) -> None:
+    winner, reason, passed_over = decided(spec, row(spec, 1, 0.55, "base", **FAST), row(spec, 2, 0.45, "base"))
+    assert (winner, passed_over) == (1, [])
+    assert "llm +0.0312" in reason and "stt +0.0000" in reason
+
+
+def test_without_a_better_one_the_baseline_stays(spec: Spec) -> None:
+    winner, reason, passed_over = decided(spec, row(spec, 1, 0.55, "base", llm_latency_p95_ms=3000.0))
+    assert (winner, passed_over) == (None, [])
+    assert reason.startswith("the baseline stays: nothing beat it")
+
+
+def test_an_equal_one_does_not_replace_the_baseline(spec: Spec) -> None:
+    assert decided(spec, row(spec, 1, 0.55, "base"))[0] is None
+
+
+@pytest.mark.parametrize("figures", [{"own_memory_pct": 70.0}, {"free_memory_mib": 1024.0}])
+def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(spec: Spec, figures: dict[str, float]) -> None:
+    poor = row(spec, 0, 0.5, "base", own_memory_pct=20.0, free_memory_mib=100.0)
+    better = row(spec, 1, 0.55, "base", **{"own_memory_pct": 20.0, "free_memory_mib": 100.0} | figures)
+    assert (better.fitness or 0) > (poor.fitness or 0)
+    found = decide([poor, better], spec)
+    assert found.winner is None
+    assert "by efficiency and stability only" in found.passed_over[0] and "see above" in found.reason
+
+
+def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(spec: Spec) -> None:
+    tiny = row(spec, 1, 0.55, "tiny", word_errors=words(6), llm_latency_p95_ms=1000.0)
+    winner, _, passed_over = decided(spec, tiny, row(spec, 2, 0.55, "base", **FAST))
+    assert (tiny.word_gate, winner) == ("cannot_tell", 2)
+    assert "too few to tell" in passed_over[0] and "more minutes of audio would decide" in passed_over[0]
+
+
+def test_words_that_were_not_measured_hold_back_another_speech_model(spec: Spec) -> None:
+    winner, _, passed_over = decided(spec, row(spec, 1, 0.55, "tiny", word_errors=(), **FAST))
+    assert winner is None and "was not measured" in passed_over[0]
+
+
+def test_words_that_were_not_measured_hold_back_nothing_that_keeps_the_speech_model(spec: Spec) -> None:
+    assert decided(spec, row(spec, 1, 0.55, "base", word_errors=(), **FAST))[0] == 1
+
+
+def test_clearly_worse_words_are_infeasible(spec: Spec) -> None:
+    deaf = row(spec, 1, 0.55, "tiny", word_errors=words(24, spoken=4), **FAST)
+    assert deaf.word_gate == "fail" and deaf.constraints["word_error_rate"] > 0 and not deaf.is_feasible
+    assert decided(spec, deaf)[0] is None
+
+
+def test_a_speech_model_whose_words_pass_is_promoted(spec: Spec) -> None:
+    many = {"word_errors": words(2, clips=24, spoken=400)}
+    base = row(spec, 0, 0.5, "base", **many)
+    tiny = replace(row(spec, 1, 0.55, "tiny", **many, **FAST), word_gate="pass")
+    assert decide([base, tiny], spec).winner is tiny
+
+
+def test_our_own_late_requests_are_never_promoted(spec: Spec) -> None:
+    winner, _, passed_over = decided(spec, row(spec, 1, 0.55, "base", lag_exceeded=True, **FAST))
+    assert winner is None and "left late" in passed_over[0]
+
+
+def test_a_tenant_that_ran_out_of_memory_is_never_promoted(spec: Spec) -> None:
+    assert decided(spec, row(spec, 1, 0.55, "base", oom_events=1, **FAST))[0] is None
+
+
+def test_a_bridge_is_no_challenger_of_the_baseline(spec: Spec) -> None:
+    winner, _, passed_over = decided(spec, row(spec, 5, 0.5, "base", **FAST))
+    assert (winner, passed_over) == (None, [])
+
+
+def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
+    found = decide([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
+    assert found.winner is None
+    assert "the baseline stays" in found.reason and "relative to vllm_memory_util=0.55" in found.reason
+
+
+def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
+    decision = decide([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
+    assert decision.winner is not None
+    both = commands(decision.winner.allocation, setting_of(spec), {})
+    return document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both))
+
+
+def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec: Spec) -> None:
+    data = yaml.safe_load(yaml.safe_dump(written(spec)))
+    assert (data["schema"], data["status"], data["measured_elsewhere"]) == (1, "candidate", False)
+    assert data["parameters"] == {"vllm_memory_util": 0.55, "whisper_model_size": "base"}
+    assert data["set"] == {"llm": "--gpu-memory-utilization 0.55", "stt": "model size base"}
+    assert "--gpu-memory-utilization 0.55" in data["commands"]["llm"] and "--model a/base" in data["commands"]["stt"]
+    assert data["metrics"]["winner"]["llm_latency_p95_ms"] == 1500.0
+    assert data["metrics"]["baseline"]["llm_latency_p95_ms"] == 2500.0
+    assert data["improvement_pct"]["llm_latency_p95_ms"] == 40.0 and data["improvement_pct"]["turn_ttft_ms"] is None
+    assert data["fitness"]["winner"] > data["fitness"]["baseline"] and "llm +" in data["why"]
+    assert (data["study"], data["trial"], data["sampler"]) == ("s", 7, "tpe")
+    assert data["seeds"] == {"sampler": 3, "trial": 7, "workload": 1}
+    assert data["spec"] == {"file": str(spec.path), "sha256": spec.text_sha256}
+    assert data["device"]["uuid"] == DEVICE.uuid and data["device"]["total_mib"] == TOTAL_MIB
+    assert data["device"]["driver"] == "580.1" and data["versions"]["llm"] == {"vllm": "0.26.0"}
+    assert data["git_commit"] == "abc123+" and data["measured_at"] == "2026-11-20T10:00:00+00:00"
+    assert data["written_at"] > "2026"
+
+
+def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
+    data = written(spec, "measured on another card")
+    assert (data["status"], data["measured_elsewhere"], data["note"]) == ("replay", True, "measured on another card")
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "old", "expected"),
+    [
+        ("concurrent_capacity", 12, 8, 50.0),
+        ("llm_latency_p95_ms", 110.0, 100.0, -10.0),
+        ("llm_latency_p95_ms", float("inf"), 100.0, None),
+        ("llm_latency_p95_ms", 100.0, 100.0, 0.0),
+        ("concurrent_capacity", 3, 0, None),
+        ("turn_ttft_ms", None, 3.0, None),
+    ],
+)
+def test_an_improvement_is_positive_where_it_is_better(name: str, new: Any, old: Any, expected: float | None) -> None:
+    found = improvement_pct(name, Measurement(**{name: new}), Measurement(**{name: old}))
+    assert found == expected and str(found) != "-0.0"
+
+
+def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:
+    paths = [write({"n": n}, tmp_path / "promotions", "my.study-1") for n in range(5)]
+    assert [yaml.safe_load(p.read_text()) for p in paths] == [{"n": n} for n in range(5)]
+    assert all(p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS") for p in paths)
+    assert len(list((tmp_path / "promotions").iterdir())) == 5

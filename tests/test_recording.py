@@ -1,0 +1,159 @@
+"""A recording comes back as it was written, replays what happened, and holds no more than it holds."""
+
+import json
+
+import pytest
+
+from objectives.allocation import Allocation
+from objectives.colocation import Run, Setting
+from objectives.command import LlmService, Services, SttService
+from objectives.device import Identity
+from objectives.diagnosis import Diagnosis
+from objectives.environment import Versions
+from objectives.errors import BadInput, Disturbed, OutOfMemory
+from objectives.measurement import INFINITE, Measurement
+from objectives.recording import Provenance, conditions, entry, read, write
+from objectives.tenants import Tenant
+from objectives.wer import WordErrors
+from objectives.workload import Workload
+
+LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
+HIGH = Allocation({"vllm_memory_util": 0.6, "whisper_model_size": "base"})
+GOOD = tuple(
+    Measurement(stt_latency_ms=float(n), ladder=({"sessions": 2, "passed": True},), word_errors=(WordErrors(n, 6),))
+    for n in (1, 2, 3)
+)
+NO_MEMORY = OutOfMemory(
+    Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError"), {"stt_start_s": 2.0}
+)
+SERVICES = Services(llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"}))
+
+
+def setting(**more):
+    return Setting(**{"services": SERVICES, "workload": Workload(prompt_tokens=(8, 16))} | more)
+
+
+def run(seed, told=None):
+    return Run(seed, None, (told if told is not None else []).append)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    provenance = Provenance(
+        device=Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),
+        versions=Versions({"vllm": "0.26.0", "torch": "2.13"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"}),
+        conditions=conditions(setting()),
+        started="2026-11-24T01:00:00+00:00",
+        slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},
+        first_rung=8,
+    )
+    entries = [entry(LOW, n, run(n), 60.0 + n, m) for n, m in enumerate(GOOD, start=1)]
+    entries += [entry(HIGH, 1, run(1), 30.0, NO_MEMORY)]
+    write(tmp_path / "deep/card.jsonl", provenance, entries)
+    again = read(tmp_path / "deep/card.jsonl")
+    assert again.provenance == provenance
+    assert again.entries == tuple(entries)
+    return again
+
+
+def test_it_comes_back_as_it_was_written_and_as_one_file(recording):
+    assert [e.measurement for e in recording.cell(LOW)] == list(GOOD)
+    assert [p.name for p in recording.path.parent.iterdir()] == ["card.jsonl"]
+    assert len(recording.path.read_text().splitlines()) == 5
+
+
+def test_an_infinite_latency_comes_back(recording, tmp_path):
+    endless = Measurement(llm_latency_p95_ms=INFINITE)
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(LOW, 1, run(1), 1.0, endless)])
+    assert read(tmp_path / "a.jsonl").entries[0].measurement == endless
+
+
+def test_the_seed_chooses_the_repeat(recording):
+    found = [recording.measure(LOW, run(seed)).stt_latency_ms for seed in range(6)]
+    assert found == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_replay_says_so_and_how_long_the_measurement_took(recording):
+    told = []
+    assert recording.measure(LOW, run(0, told)).wall_s == 61
+    assert told == ["replaying"]
+
+
+def test_out_of_memory_is_raised_where_it_happened(recording):
+    with pytest.raises(OutOfMemory) as caught:
+        recording.measure(HIGH, run(5))
+    assert caught.value.diagnosis == NO_MEMORY.diagnosis
+    assert caught.value.measured == {"stt_start_s": 2.0, "wall_s": 30.0}
+
+
+def test_a_disturbed_launch_is_disturbed_again(recording, tmp_path):
+    died = OutOfMemory(Diagnosis("engine_death", "llm", "load", None, "exit status 0"))
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(LOW, 1, run(1), 1.0, died)])
+    with pytest.raises(Disturbed, match="engine_death"):
+        read(tmp_path / "a.jsonl").measure(LOW, run(0))
+
+
+def test_what_was_not_recorded_is_refused(recording):
+    outside = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
+    with pytest.raises(BadInput, match=r"card\.jsonl holds no measurement of vllm_memory_util=0\.5"):
+        recording.measure(outside, run(0))
+
+
+def test_it_says_where_its_numbers_come_from(recording):
+    assert recording.sentence() == (
+        "measured on A card with 12.0 GiB, driver 580.1 on 2026-11-24 "
+        "with vllm 0.26.0, faster-whisper 1.2.1, ctranslate2 4.8.5"
+    )
+
+
+def last_line_cut(lines):
+    return [*lines[:-1], lines[-1][:40]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (last_line_cut, 5),
+        (lambda lines: [], 1),
+        (lambda lines: ["a diary"], 1),
+        (lambda lines: ["[1]", *lines[1:]], 1),
+        (lambda lines: [lines[0].replace('"format": 1', '"format": 99'), *lines[1:]], 1),
+        (lambda lines: [lines[0], '{"trial": 1}'], 2),
+        (lambda lines: [lines[0], "7", *lines[1:]], 2),
+    ],
+    ids=["torn", "empty", "text", "a list", "a later format", "another jsonl", "a number"],
+)
+def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, line):
+    recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
+    with pytest.raises(BadInput, match=rf"card\.jsonl:{line}: cannot read this recording .*record\.py"):
+        read(recording.path)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="cannot read this recording"):
+        read(tmp_path / "none.jsonl")
+    (tmp_path / "image.jsonl").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(BadInput, match="cannot read this recording"):
+        read(tmp_path / "image.jsonl")
+
+
+def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ():
+    mine = conditions(setting())
+    assert json.loads(json.dumps(mine)) == mine
+    moved = Services(llm=LlmService(model="/elsewhere/qwen", python="/other"), stt=SERVICES.stt)
+    assert conditions(setting(services=moved)) == mine
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"workload": Workload(prompt_tokens=(8, 16), seed=2)},
+        {"tenants": (Tenant(name="desktop", mib=500),)},
+        {"services": Services(llm=LlmService(model="/models/llama"), stt=SERVICES.stt)},
+        {"services": Services(llm=LlmService(model="/models/qwen", args=("--enforce-eager",)), stt=SERVICES.stt)},
+        {"services": Services(llm=SERVICES.llm, stt=SttService(models={"base": "/models/base"}, beam_size=1))},
+    ],
+    ids=["seed", "tenants", "model", "flags", "beam"],
+)
+def test_another_workload_tenant_or_service_is_another_condition(other):
+    assert conditions(setting(**other)) != conditions(setting())

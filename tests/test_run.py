@@ -1,0 +1,347 @@
+"""The real command on a recording: what it promises about files, exit codes, resuming and refusing."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
+
+from study.search import differences
+
+Place = Callable[[], tuple[Path, Path]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a spec and a study that has ended, and what the command said."""
+    folder = tmp_path_factory.mktemp("finished")
+    ran = run_study(make(folder), "--out", folder / "out")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return folder, ran.stdout
+
+
+@pytest.fixture
+def place(finished: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path]:
+    """Spec and --out of a copy of the finished study."""
+    shutil.copytree(finished[0], tmp_path / "copy")
+    return tmp_path / "copy" / "spec.yaml", tmp_path / "copy" / "out"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def promotions(out: Path) -> list[dict[str, Any]]:
+    return [yaml.safe_load(p.read_text()) for p in sorted(out.rglob("promotions/*.yaml"))]
+
+
+def metrics(out: Path, epoch: int) -> list[dict[str, Any]]:
+    text = (out / "made" / f"epoch_{epoch}" / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def study(out: Path, name: str = "made-tournament-0") -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{out}/made/study.db")
+
+
+def names(out: Path) -> set[str]:
+    return set(optuna.get_all_study_names(f"sqlite:///{out}/made/study.db"))
+
+
+def test_a_replay_says_first_that_its_numbers_are_from_elsewhere(finished: tuple[Path, str]) -> None:
+    first, second, *_ = finished[1].splitlines()
+    assert first.startswith("These numbers were not measured on this machine: they were measured on Made-up card")
+    assert "vllm 0.26.0" in first and "2026-11-20" in first
+    assert "README" in second
+
+
+def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(finished: tuple[Path, str]) -> None:
+    out = finished[0] / "out"
+    assert [p.parent for p in out.rglob("*.yaml")] == [out / "made" / "promotions"]
+    (promotion,) = promotions(out)
+    assert (promotion["schema"], promotion["status"], promotion["measured_elsewhere"]) == (1, "replay", True)
+    assert promotion["parameters"] == BEST
+    assert f"held back: {HELD_BACK}" in finished[1]
+
+
+def test_every_trial_has_one_line_of_metrics(finished: tuple[Path, str]) -> None:
+    lines = metrics(finished[0] / "out", 1)
+    assert len({line["test_id"] for line in lines}) == len(lines) == 10
+    first = lines[0]
+    assert (first["trial"], first["parameters"]) == (0, SPEC["baseline"])
+    pruned = [line for line in lines if line["status"] == "pruned"]
+    assert {line["parameters"]["vllm_memory_util"] for line in pruned} == {0.6}
+    assert all(line["fitness"] == 0.0 and line["failure"]["failure_class"] == "oom_budget" for line in pruned)
+    assert all(0 < line["fitness"] < 1 for line in lines if line["status"] == "complete")
+
+
+def test_run_again_it_measures_nothing_and_promotes_no_second_time(place: tuple[Path, Path]) -> None:
+    before = files(place[1])
+    ran = run_study(place[0], "--out", place[1])
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "every one of the 10 configurations is measured" in ran.stdout and "nothing new was measured" in ran.stdout
+    after = files(place[1])
+    assert {k for k in before | after if before.get(k) != after.get(k)} == {"made/runner.log"}
+
+
+def test_a_promotion_that_a_killed_run_still_owes_is_written_by_the_next(place: tuple[Path, Path]) -> None:
+    shutil.rmtree(place[1] / "made" / "promotions")
+    study(place[1]).set_user_attr("promoted", None)
+    assert run_study(place[0], "--out", place[1]).returncode == 0
+    assert [p["parameters"] for p in promotions(place[1])] == [BEST]
+
+
+def test_n_trials_counts_over_all_runs_and_may_be_less_than_a_batch(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    for n, expected in ((2, [0, 1]), (3, [0, 1, 2]), (1, [0, 1, 2])):
+        ran = run_study(spec, "--out", tmp_path / "out", "--n-trials", n)
+        assert ran.returncode == 0
+        assert f"the budget of {n} trials is used" in ran.stdout
+        assert [t.number for t in study(tmp_path / "out").trials] == expected
+
+
+def test_fresh_opens_a_second_study_and_deletes_nothing(place: tuple[Path, Path]) -> None:
+    before = [t.params for t in study(place[1]).trials]
+    assert run_study(place[0], "--out", place[1], "--fresh", "--n-trials", 1).returncode == 0
+    assert names(place[1]) == {"made-tournament-0", "made-tournament-0-2"}
+    assert [t.params for t in study(place[1]).trials] == before
+    assert len(study(place[1], "made-tournament-0-2").trials) == 1
+    assert "study made-tournament-0-2," in run_study(place[0], "--out", place[1], "--n-trials", 1).stdout
+
+
+def test_a_dry_run_writes_nothing_at_all(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    before = files(tmp_path)
+    ran = run_study(spec, "--out", tmp_path / "out", "--dry-run", "--quiet", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count("whisper_model_size=") == 10 and "--gpu-memory-utilization 0.5" in ran.stdout
+    assert files(tmp_path) == before and not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(place: tuple[Path, Path]) -> None:
+    before = files(place[1])
+    ran = run_study(place[0], "--out", place[1], "--dry-run")
+    assert "10 configurations, 10 of them measured" in ran.stdout and "0 min for 0 trials" in ran.stdout
+    assert files(place[1]) == before
+
+
+def test_json_is_one_object_a_line_and_ends_with_the_winner(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--json")
+    *trials, last = [json.loads(line, parse_constant=pytest.fail) for line in ran.stdout.splitlines()]
+    assert [t["status"] for t in trials].count("pruned") == 2 and len(trials) == 10
+    assert last["winner"]["parameters"] == BEST
+    assert last["held_back"][0].startswith(HELD_BACK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "said"),
+    [
+        ({}, ["--sampler", "tpee"], "invalid choice: 'tpee'"),
+        ({}, ["--n-trials", "-1"], "--n-trials must be from 1 to 2147483647, not -1"),
+        ({}, ["--seed", "2147483648"], "--seed must be from 0"),
+        ({}, ["--timeout", "nan"], "--timeout must be from"),
+        ({}, ["--study-name", "a\nb"], "--study-name 'a\\nb' holds characters"),
+        ({}, ["--storage", "nope"], "cannot open the storage nope"),
+        ({}, ["--storage", "nope://user:secret@host/db"], "cannot open the storage nope://user:***@host/db"),
+        ({}, ["--storage", "sqlite:////nowhere/at/all.db"], "unable to open database file"),
+        ({"workload": {"window_s": 21}}, [], "workload differ from the recording made.jsonl (window_s)"),
+        ({"tenants": [{"name": "x", "mib": 9}]}, [], "tenants differ from the recording"),
+        ({"measure": {"recorded": "no.jsonl"}}, [], "measure.recorded: there is no recording 'no.jsonl'"),
+        ({"smapler": "tpe"}, [], "smapler: unknown key; did you mean sampler?"),
+        ({"selector": {"fresh_inject": 5}}, [], "fresh_inject is 5"),
+        (
+            {"search_space": {"vllm_memory_util": [0.4, 0.5, 0.65], "whisper_model_size": ["tiny", "base"]}},
+            [],
+            "made.jsonl holds no measurement of vllm_memory_util=0.65 whisper_model_size=tiny",
+        ),
+        (
+            {"search_space": {"vllm_memory_util": {"low": 0.4, "high": 0.6}, "whisper_model_size": ["tiny", "base"]}},
+            [],
+            "a continuous range cannot be replayed",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2_and_leaves_nothing(
+    tmp_path: Path, changes: dict[str, Any], arguments: list[str], said: str
+) -> None:
+    make(tmp_path)
+    spec = write_spec(tmp_path, **changes)
+    ran = run_study(spec, "--out", tmp_path / "out", *arguments, cwd=tmp_path)
+    assert said in ran.stderr
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"spec.yaml", "made.jsonl"}
+
+
+def test_a_spec_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
+    ran = run_study(tmp_path / "no.yaml", "--out", tmp_path / "out")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert "there is no such file" in ran.stderr and not any(tmp_path.iterdir())
+
+
+def test_an_out_that_is_a_file_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("kept")
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert "name another --out" in ran.stderr and (tmp_path / "out").read_text() == "kept"
+
+
+def test_a_study_file_that_is_no_database_is_bad_input_and_is_left_alone(place: tuple[Path, Path]) -> None:
+    database = place[1] / "made" / "study.db"
+    database.write_text("garbage " * 100)
+    ran = run_study(place[0], "--out", place[1])
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert "file is not a database" in ran.stderr and database.read_text() == "garbage " * 100
+
+
+def test_a_folder_where_the_log_goes_is_a_set_up_error_without_traceback(tmp_path: Path) -> None:
+    (tmp_path / "out" / "made" / "runner.log").mkdir(parents=True)
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1)
+    assert "runner.log" in ran.stderr
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "made"
+    folder.mkdir(parents=True)
+    with (folder / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ran = run_study(make(tmp_path), "--out", tmp_path / "out")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1)
+    assert "another run is using" in ran.stderr and {p.name for p in folder.iterdir()} == {"run.lock"}
+
+
+@pytest.mark.parametrize("name", ["a b%20c#d", "what?x=1", "ünï 🎤"])
+def test_any_path_can_be_out(tmp_path: Path, name: str) -> None:
+    ran = run_study(make(tmp_path), "--out", tmp_path / name, "--n-trials", 1, "--study-name", 'a/b "q" ü%')
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert {p.name for p in tmp_path.iterdir()} == {"spec.yaml", "made.jsonl", name}
+    assert (tmp_path / name / "made" / "study.db").is_file()
+
+
+def test_changed_weights_score_anew_what_was_measured(place: tuple[Path, Path]) -> None:
+    old = {t.number: t for t in study(place[1]).trials}
+    write_spec(place[0].parent, fitness={"preset": "latency"})
+    ran = run_study(place[0], "--out", place[1])
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not list(place[1].glob("made/epoch_2")), "nothing was measured"
+    new = study(place[1], "made-tournament-0-2").trials
+    assert [t.params for t in new] == [old[t.user_attrs["carried_from"]].params for t in new]
+    assert [t.state for t in new] == [t.state for t in old.values()]
+    assert all(t.value != old[t.number].value for t in new if t.state.name == "COMPLETE")
+    assert [t.constraints for t in new] == [t.constraints for t in old.values()]
+    again = run_study(place[0], "--out", place[1])
+    assert "nothing new was measured" in again.stdout and len(names(place[1])) == 2
+
+
+def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    write_spec(tmp_path, search_space={"vllm_memory_util": [0.4, 0.45, 0.5], "whisper_model_size": ["tiny", "base"]})
+    assert run_study(spec, "--out", tmp_path / "out").returncode == 0
+    write_spec(tmp_path)
+    assert run_study(spec, "--out", tmp_path / "out").returncode == 0
+    shares = [line["parameters"]["vllm_memory_util"] for line in metrics(tmp_path / "out", 2) if not line["repeat_of"]]
+    assert sorted(shares) == [0.55, 0.55, 0.6, 0.6]
+    assert promotions(tmp_path / "out")[-1]["parameters"] == BEST
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"slo": {"multiple": 2.0}}, "slo"),
+        ({"baseline": {"vllm_memory_util": 0.45, "whisper_model_size": "base"}}, "baseline"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_by_name(
+    place: tuple[Path, Path], changes: dict[str, Any], name: str
+) -> None:
+    before = len(study(place[1]).trials)
+    write_spec(place[0].parent, **changes)
+    ran = run_study(place[0], "--out", place[1])
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert f"measured with another {name};" in ran.stderr and "--fresh" in ran.stderr
+    assert len(study(place[1]).trials) == before
+    assert run_study(place[0], "--out", place[1], "--fresh", "--n-trials", 1).returncode == 0
+
+
+def test_two_products_never_mix(place: tuple[Path, Path]) -> None:
+    path = place[0].parent / "made.jsonl"
+    head, *rest = path.read_text().splitlines()
+    other = json.loads(head)
+    other["device"] |= {"product": "Other card", "total_mib": 24_000.0}
+    other["versions"]["llm"]["vllm"] = "0.27.0"
+    path.write_text("\n".join([json.dumps(other), *rest]) + "\n")
+    ran = run_study(place[0], "--out", place[1])
+    assert ran.returncode == 2
+    assert "another device product, another device total MiB, another server versions;" in ran.stderr
+
+
+def test_a_total_that_breathes_is_the_same_device() -> None:
+    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_200}) == []
+    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_300}) == ["device total MiB"]
+    assert differences({}, {"slo": {}}) == ["slo"]
+
+
+def test_nothing_feasible_is_exit_4_with_a_reason_for_each_and_what_would_help(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
+    assert (ran.returncode, ran.stderr) == (4, "")
+    assert ran.stdout.count(": oom_budget: Free memory is less than desired") == 10
+    assert "freeing 900 MiB would let the nearest one start" in ran.stdout
+    assert promotions(tmp_path / "out") == []
+
+
+def test_latencies_without_an_end_are_infeasible_and_named(tmp_path: Path) -> None:
+    def lost(share: float, size: str) -> Outcome:
+        return measurement(llm_latency_p95_ms=float("inf"), failure_rate=0.2)
+
+    ran = run_study(make(tmp_path, lost), "--out", tmp_path / "out", "--n-trials", 2)
+    assert (ran.returncode, ran.stderr) == (4, "")
+    assert "vllm_memory_util=0.5 whisper_model_size=base: over: latency_is_finite" in ran.stdout
+    assert metrics(tmp_path / "out", 1)[0]["llm_latency_p95_ms"] == "inf"
+
+
+def test_a_baseline_without_figures_leaves_the_reference_to_the_first_feasible_one(tmp_path: Path) -> None:
+    def failing(share: float, size: str) -> Outcome:
+        return oom() if (share, size) == (0.5, "base") else cell(share, size)
+
+    ran = run_study(make(tmp_path, failing), "--out", tmp_path / "out")
+    assert (ran.returncode, promotions(tmp_path / "out")) == (0, [])
+    assert "the baseline stays" in ran.stdout and "terms are relative to vllm_memory_util=" in ran.stdout
+    assert [t.user_attrs.get("is_reference") for t in study(tmp_path / "out").trials].count(True) == 1
+
+
+def test_a_study_that_a_killed_run_had_only_begun_to_make_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "out" / "made").mkdir(parents=True)
+    url = f"sqlite:///{tmp_path}/out/made/study.db"
+    optuna.create_study(study_name="made-tournament-0", storage=url, direction="maximize")
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert optuna.get_all_study_names(url) == ["made-tournament-0"]
+
+
+@pytest.mark.parametrize("sampler", ["tournament", "tpe", "random", "grid", "nsga2", "bruteforce"])
+def test_every_sampler_comes_to_the_end_of_the_space(tmp_path: Path, sampler: str) -> None:
+    make(tmp_path)
+    space = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
+    spec = write_spec(tmp_path, search_space=space)
+    ran = run_study(spec, "--out", tmp_path / "out", "--sampler", sampler)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "ended: every one of the 3 configurations is measured" in ran.stdout
+    own = [line["parameters"]["vllm_memory_util"] for line in metrics(tmp_path / "out", 1) if line["repeat_of"] is None]
+    assert sorted(own) == [0.45, 0.5, 0.55], "each was measured once"
+    assert promotions(tmp_path / "out")[0]["sampler"] == sampler
+
+
+def test_a_seed_that_is_resumed_does_not_draw_its_first_configurations_again(tmp_path: Path) -> None:
+    spec, drawn = make(tmp_path), []
+    for n in (5, 10):
+        run_study(spec, "--out", tmp_path / "out", "--sampler", "random", "--n-trials", n)
+        drawn.append([t.params for t in study(tmp_path / "out", "made-random-0").trials][n - 5 :])
+    assert drawn[0] != drawn[1]

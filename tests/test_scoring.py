@@ -1,0 +1,90 @@
+"""From a measurement to a value and its constraints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import make, measurement, words, write_spec
+
+from objectives.diagnosis import Diagnosis
+from objectives.fitness import Reference
+from study.scoring import Score, failure_constraint, score, scoring_signature
+from study.spec import load
+
+REFERENCE = Reference(800.0, 2500.0, 8)
+
+
+def scored(folder: Path, figures: dict[str, Any], *, same_speech: bool = True, **changes: Any) -> Score:
+    make(folder)
+    spec = load(write_spec(folder, **changes))
+    return score(spec, measurement(**figures), REFERENCE, measurement(), same_speech=same_speech)
+
+
+def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path) -> None:
+    found = scored(tmp_path, {}, gates={"free_memory_mib": 1000})
+    assert found.is_feasible
+    assert found.constraints == pytest.approx(
+        {"latency_is_finite": -1.0, "memory": -1 / 6, "free_memory": -1.0, "word_error_rate": 0.0}
+    )
+
+
+@pytest.mark.parametrize("figure", ["stt_latency_p95_ms", "llm_latency_p95_ms"])
+@pytest.mark.parametrize("value", [float("inf"), None])
+def test_a_latency_without_an_end_is_infeasible_never_fast(tmp_path: Path, figure: str, value: float | None) -> None:
+    found = scored(tmp_path, {figure: value})
+    assert found.constraints["latency_is_finite"] == 1.0 and not found.is_feasible
+    assert found.fitness.contributions()[figure[:3]] == 0.0
+
+
+def test_a_missed_memory_gate_is_points_over_the_gate(tmp_path: Path) -> None:
+    found = scored(tmp_path, {"free_memory_mib": 250.0}, gates={"free_memory_mib": 1000})
+    assert found.constraints["free_memory"] == 0.75 and not found.is_feasible
+
+
+def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(tmp_path: Path) -> None:
+    fails = scored(tmp_path, {"word_errors": words(24, spoken=4)}, same_speech=False)
+    assert (fails.word_gate.verdict, fails.is_feasible) == ("fail", False)
+    unclear = scored(tmp_path, {"word_errors": words(6)}, same_speech=False)
+    assert (unclear.word_gate.verdict, unclear.is_feasible) == ("cannot_tell", True)
+
+
+def test_the_same_speech_passes_whatever_its_words(tmp_path: Path) -> None:
+    assert scored(tmp_path, {"word_errors": words(24)}, same_speech=True).word_gate.verdict == "pass"
+
+
+def test_a_gate_of_0_points_still_grades_the_failure(tmp_path: Path) -> None:
+    worse = {"word_errors": words(24, spoken=4)}
+    found = scored(tmp_path, worse, same_speech=False, gates={"wer_points": 0})
+    assert found.word_gate.verdict == "fail" and found.constraints["word_error_rate"] > 1
+
+
+def test_fixed_normalisation_is_the_older_one(tmp_path: Path) -> None:
+    figures = {"stt_latency_ms": 999, "llm_latency_ms": 999, "concurrent_capacity": 5, "gpu_utilization_pct": 90.4}
+    assert scored(tmp_path, figures, fitness={"normalisation": "fixed"}).fitness.value == pytest.approx(0.309, abs=5e-4)
+
+
+def test_the_signature_changes_with_weights_and_gates_and_with_nothing_else(tmp_path: Path) -> None:
+    make(tmp_path)
+
+    def signature(**changes: Any) -> dict[str, object]:
+        return scoring_signature(load(write_spec(tmp_path, **changes)))
+
+    assert signature() == signature(budget={"max_candidates": 3}, sampler="tpe")
+    assert signature(fitness={"preset": "balanced"}) == signature()
+    for changes in (
+        {"fitness": {"weights": {"stt": 1}}},
+        {"gates": {"wer_points": 2}},
+        {"fitness": {"headroom_mib": 1}},
+    ):
+        assert signature(**changes) != signature()
+
+
+@pytest.mark.parametrize(
+    ("deficit", "total", "expected"), [(None, 12_000, 1.0), (600, 12_000, 0.05), (600, None, 1.0), (-5, 12_000, 1.0)]
+)
+def test_a_failure_is_graded_by_its_share_of_the_device(
+    deficit: float | None, total: float | None, expected: float
+) -> None:
+    assert failure_constraint(Diagnosis("oom_budget", "llm", "start", deficit, ""), total) == expected

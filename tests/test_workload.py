@@ -1,0 +1,121 @@
+"""The seeded trace: the same for all trials, as much work for every seed, prompts that no cache knows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from objectives.allocation import Allocation
+from objectives.engine import KvCache, kv_cache, kv_capacity_bound
+from objectives.workload import Workload, prompt, trace
+
+PLAN = Workload(seed=7, window_s=40, llm_per_s=2, stt_per_s=1.5, prompt_tokens=(100, 200), output_tokens=32)
+
+
+def of(service, plan=PLAN):
+    return [r for r in trace(plan, clips=24) if r.service == service]
+
+
+def test_one_seed_is_one_trace_and_another_seed_another():
+    assert trace(PLAN, 24) == trace(PLAN, 24)
+    assert trace(PLAN, 24) != trace(replace(PLAN, seed=8), 24)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_seed_carries_the_same_amount_of_work(seed):
+    plan = replace(PLAN, seed=seed)
+    assert (len(of("llm", plan)), len(of("stt", plan))) == (80, 60)
+
+
+def test_arrivals_are_sorted_and_inside_the_window():
+    times = [r.at_s for r in trace(PLAN, 24)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= 40
+
+
+def test_requests_are_as_long_as_asked():
+    lengths = [r.prompt_tokens for r in of("llm")]
+    assert 100 <= min(lengths) < max(lengths) <= 200
+    assert {r.output_tokens for r in of("llm")} == {32}
+    assert {r.prompt_tokens for r in of("stt")} == {0}
+
+
+def test_clips_are_used_in_turn_before_one_comes_again():
+    clips = [r.clip for r in of("stt")]
+    assert sorted(clips[:24]) == sorted(clips[24:48]) == list(range(24))
+
+
+def test_a_burst_arrives_together_at_the_same_mean_rate():
+    requests = of("llm", replace(PLAN, llm_burst=4))
+    assert len(requests) == 80
+    assert len({r.at_s for r in requests}) == 20
+    assert len({r.seed for r in requests}) == 80
+
+
+def test_a_service_without_a_rate_gets_nothing():
+    assert of("stt", replace(PLAN, stt_per_s=0)) == []
+
+
+def test_one_services_rate_does_not_move_the_other():
+    assert of("stt", replace(PLAN, llm_per_s=1)) == of("stt")
+
+
+@pytest.mark.parametrize("vocabulary", [600, 2048, 150_000])
+def test_prompts_are_exact_repeatable_unlike_and_free_of_special_tokens(vocabulary):
+    first = prompt(64, 1, vocabulary)
+    assert len(first) == 64
+    assert all(300 <= t < vocabulary for t in first)
+    assert first == prompt(64, 1, vocabulary)
+    assert first[:16] != prompt(64, 2, vocabulary)[:16]
+
+
+def test_a_longer_prompt_of_a_session_begins_with_its_shorter_one():
+    assert prompt(40, 5, 2048)[:30] == prompt(30, 5, 2048)
+
+
+def test_a_tiny_vocabulary_still_has_prompts():
+    assert set(prompt(500, 1, 100)) <= set(range(50, 100))
+
+
+def test_prompts_of_all_requests_differ():
+    starts = {tuple(prompt(16, r.seed, 2048)) for r in of("llm")}
+    assert len(starts) == 80
+    assert np.unique([r.seed for r in of("llm")]).size == 80
+
+
+INFO = 'vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1552",num_gpu_blocks="100"} 1.0'
+LOG = """\
+GPU KV cache size: 24,832 tokens
+Available KV cache memory: 3.03 GiB
+Maximum concurrency for 2,048 tokens per request: 12.13x
+"""
+
+
+@pytest.mark.parametrize(
+    ("metrics", "log", "expected"),
+    [
+        (INFO, LOG, KvCache(1552, 3102.72, 2048)),
+        (INFO.replace("kv_cache_size_tokens", "other"), "", KvCache(1600, None, None)),
+        (INFO.replace("1552", "None").replace("16", "None"), LOG, KvCache(24832, 3102.72, 2048)),
+        ("", LOG, KvCache(24832, 3102.72, 2048)),
+        ("", "", KvCache(None, None, None)),
+    ],
+)
+def test_an_engines_cache_is_read_where_it_is_told(metrics, log, expected):
+    assert kv_cache(metrics, log) == expected
+
+
+@pytest.mark.parametrize(
+    ("tokens", "options", "args", "bound"),
+    [
+        (None, {}, (), None),
+        (2320, {}, (), 10),
+        (2319, {}, (), 9),
+        (2320, {}, ("--max-num-seqs", "4"), 4),
+        (2320, {"vllm.max_num_seqs": 6}, ("--max-num-seqs", "4"), 6),
+        (2320, {"vllm.max_num_seqs": 64}, (), 10),
+    ],
+)
+def test_a_cache_holds_so_many_of_the_longest_requests(tokens, options, args, bound):
+    allocation = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", **options})
+    assert kv_capacity_bound(tokens, PLAN, allocation, args) == bound
