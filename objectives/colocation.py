@@ -18,9 +18,10 @@ from objectives.command import Services, llm_command, stt_command
 from objectives.device import Device, Sample, watching
 from objectives.diagnosis import Diagnosis, outcome
 from objectives.errors import Disturbed, OutOfMemory, TrialFailed
+from objectives.exchange import Endpoints
 from objectives.exercise import Exercise
 from objectives.failure import Suspects, prechecked
-from objectives.load import Endpoints, Slo
+from objectives.ladder import Slo
 from objectives.measurement import INFINITE, Measurement, Reply, interference, summarise, word_error_rate
 from objectives.pair import Pair
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
@@ -113,10 +114,14 @@ class Colocation:
         raises: OutOfMemory where the allocation does not work; Disturbed after the last retry; SetupError
         """
         for attempt in range(10):
+            if not all(tenant.alive for tenant in self._tenants):
+                self._stack.close()
+                self.__enter__()  # a tenant that died is there again for the next launch
             try:
                 measured = self._once(allocation, run)
             except TrialFailed as failed:
-                self._pair.stop("llm", "stt")
+                if failed.diagnosis.phase != "precheck":
+                    self._pair.stop("llm", "stt")
                 rule = outcome(failed.diagnosis.failure_class)
                 if isinstance(failed, OutOfMemory):
                     raise

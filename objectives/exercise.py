@@ -8,8 +8,10 @@ from typing import Any
 
 from objectives.capacity import capacity
 from objectives.clips import Clip
+from objectives.exchange import Endpoints
 from objectives.failure import Suspects, failed_load, failed_reply
-from objectives.load import Endpoints, Slo, Window, climb, drive, one_by_one
+from objectives.ladder import Slo, climb
+from objectives.load import Window, drive, one_by_one
 from objectives.measurement import Reply, summarise
 from objectives.wer import WordErrors, score
 from objectives.workload import Request, Workload, trace

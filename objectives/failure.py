@@ -90,6 +90,8 @@ def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
         found = diagnose(server.log_text(), exit_code=server.exit_code, phase="load", service=service)
         if found is not None:
             return raised(found, measured)
+    if symptom.startswith("LLM: HTTP 4"):
+        return SetupError(f"the LLM server refuses our requests ({symptom[:300]}); shorten `workload.prompt_tokens`")
     service = "stt" if symptom.startswith("speech") else "llm"
     name = "engine_death" if service == "llm" else "stt_wrong"
     if symptom.startswith("speech: HTTP 5"):  # with no word on why, the table counts it as memory

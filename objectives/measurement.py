@@ -104,8 +104,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a JSON line; an infinite latency is the string "inf", since JSON has no infinity."""
-        data = {k: _plain(v) for k, v in asdict(self).items()}
-        data["ladder"] = [{k: _plain(v) for k, v in rung.items()} for rung in self.ladder]
+        data: dict[str, Any] = plain(asdict(self))
         return data
 
     @classmethod
@@ -118,7 +117,16 @@ class Measurement:
         return cls(**values)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The same for JSON, which has no infinity: an infinite figure is the string "inf".
+
+    >>> plain({"ladder": ({"p95_ms": float("inf")},)})
+    {'ladder': [{'p95_ms': 'inf'}]}
+    """
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
     return "inf" if value == INFINITE else value
 
 

@@ -17,7 +17,7 @@ from objectives.diagnosis import Diagnosis
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised
-from objectives.measurement import Measurement
+from objectives.measurement import Measurement, plain
 
 FORMAT = 1
 
@@ -53,8 +53,7 @@ def conditions(setting: Setting) -> dict[str, Any]:
         "services": signature(setting.services),
         "tenants": [asdict(t) for t in setting.tenants],
     }
-    plain: dict[str, Any] = json.loads(json.dumps(data))
-    return plain
+    return dict(plain(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Recording:
 
         raises: BadInput where the configuration was not recorded
         """
-        found = tuple(e for e in self.entries if e.key == str(allocation))
+        found = tuple(e for e in self.entries if dict(e.values) == dict(allocation.values))
         if not found:
             raise BadInput(
                 f"{self.path.name} holds no measurement of {allocation}; "
@@ -161,6 +160,7 @@ def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
     for e in entries:
         line = asdict(e)
         line["measurement"] = e.measurement.to_json() if e.measurement else None
+        line["measured"] = plain(dict(e.measured))
         lines.append(line)
     draft = path.with_suffix(".draft")
     draft.parent.mkdir(parents=True, exist_ok=True)

@@ -73,6 +73,7 @@ class Epoch:
     _reference: Reference | None = None
     _baseline: Measurement | None = None
     _done: list[Row] = field(default_factory=list)
+    _owed: list[Row] = field(default_factory=list)
     _launched: bool = False
     _seconds: tuple[float, ...] = ()
 
@@ -85,6 +86,9 @@ class Epoch:
         if freed:
             self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
         self._resume(self._known())
+        self._owed = self._unwritten()
+        if self._owed:
+            self._write_metrics()
         if not self._known():
             self._enqueue_baseline()
         while True:
@@ -107,6 +111,8 @@ class Epoch:
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
         """Ask a whole batch, the same size for every sampler, ordered by LLM command, the baseline first."""
         size = min(self.spec.selector.population_size, self.max_trials - self._used())
+        if self.spec.search_space.size is not None:
+            size = min(size, self.spec.search_space.size - len(self._settled()))  # no room for more than is left
         asked = [ask(self.study, self.spec)[0] for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial in asked:
@@ -195,11 +201,15 @@ class Epoch:
     def _used(self) -> int:
         return len(self._known())
 
+    def _settled(self) -> set[str]:
+        """Configurations that need no further launch."""
+        return {str(r.allocation) for r in self._known() if r.is_known or self._failures(r.allocation) >= 2}
+
     def _finished(self) -> str | None:
         if self._used() >= self.max_trials:
             return f"the budget of {self.max_trials} trials is used"
         size = self.spec.search_space.size
-        known = {str(r.allocation) for r in self._known() if r.is_known or self._failures(r.allocation) >= 2}
+        known = self._settled()
         if size is not None and len(known) >= size:
             return f"every one of the {size} configurations is measured"
         return None
@@ -239,6 +249,15 @@ class Epoch:
             held = {t.user_attrs.get("carried_from"): t.number for t in self.study.get_trials(deepcopy=False)}
             carry(self.study, self.spec.search_space, r, scored, held.get(r.repeat_of, r.repeat_of))
 
+    def _unwritten(self) -> list[Row]:
+        """Trials that were told and whose line a killed run could not write any more."""
+        written = "".join(p.read_text() for p in self.folder.glob("epoch_*/metrics.jsonl"))
+        carried = {t.number for t in self.study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+        return [r for r in self._known() if r.number not in carried and json.dumps(self._test_id(r)) not in written]
+
+    def _test_id(self, r: Row) -> str:
+        return f"{self.study.study_name}/{r.number}"
+
     def _write_metrics(self) -> None:
         """All trials of this run, whole or not at all."""
         if not self.number:
@@ -247,8 +266,8 @@ class Epoch:
         folder = self.folder / f"epoch_{self.number}"
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / "metrics.draft"
-        name = self.study.study_name
-        draft.write_text("".join(json.dumps(r.to_json(f"{name}/{r.number}")) + "\n" for r in self._done))
+        lines = [json.dumps(r.to_json(self._test_id(r))) for r in (*self._owed, *self._done)]
+        draft.write_text("".join(f"{line}\n" for line in lines))
         draft.replace(folder / "metrics.jsonl")
 
 

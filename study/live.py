@@ -17,7 +17,7 @@ from objectives.colocation import Setting
 from objectives.device import Device, Occupant, open_device
 from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
-from objectives.load import Slo
+from objectives.ladder import Slo
 from objectives.server import reap_left_behind
 from study.spec import Spec
 

@@ -30,6 +30,7 @@ def plan(
     spec: Spec,
     setting: Setting,
     *,
+    env: Mapping[str, str],
     total_mib: float | None,
     held_mib: float,
     known: Sequence[tuple[Allocation, Measurement]],
@@ -56,12 +57,12 @@ def plan(
             found = budget.check(a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib)
             verdict = f"{found.fits}: {found.explanation}"
         said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
-    both = commands(spec.baseline, setting, {})
-    said += ["commands of the baseline:", f"  stt  {both['stt']}", f"  llm  {both['llm']}"]
+    lines = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
+    said += ["server commands:", *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in lines)]
     remaining = min(max_trials, size or max_trials) - len(done)
     each_s = seconds_per_trial or guess_s(spec)
     fits = max(1, int(timeout_s // each_s))
-    starts = len({str(commands(a, setting, {})["llm"]) for a in cells if str(a) not in done})
+    starts = len({str(commands(a, setting, env)["llm"]) for a in cells if str(a) not in done})
     source = "measured" if seconds_per_trial else "estimated"
     said.append(
         f"at least {starts} starts of the LLM server for these; about {each_s / 60:.1f} min a trial ({source}), "

@@ -11,7 +11,7 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
-from objectives.load import Slo
+from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
 from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
 from study.search import differences

@@ -16,7 +16,7 @@ from objectives.colocation import Anchor, Colocation, Measure, Setting
 from objectives.device import Identity, Occupant
 from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
-from objectives.load import Slo
+from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from study.advice import advice
@@ -103,6 +103,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             seed=options.seed,
             fresh=options.fresh,
         )
+        terminal.study = study.study_name
         terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {shown(storage)}")
         before = len(_rows(study))
         if ground.bench is not None and bridge(study, spec, ground.identity):
@@ -284,6 +285,7 @@ def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: in
     return plan(
         spec,
         ground.setting,
+        env=ground.bench.device.server_env if ground.bench else {},
         total_mib=ground.identity.total_mib,
         held_mib=held,
         known=known,

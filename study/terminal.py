@@ -60,6 +60,7 @@ class Terminal:
         self.log = logging.getLogger("study.runner")
         self._progress: Progress | None = None
         self._ended = 0
+        self.study = ""  # its name, once it is open
 
     def line(self, text: str) -> None:
         """Something worth knowing."""
@@ -83,7 +84,7 @@ class Terminal:
         text = f"trial {row.number}: {row.allocation}: {outcome(row)}"
         self.log.info(text)
         if self.as_json:
-            print(json.dumps(row.to_json(str(row.number))), flush=True)
+            print(json.dumps(row.to_json(f"{self.study}/{row.number}")), flush=True)
         self._ended += 1
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=self._ended)
@@ -130,7 +131,7 @@ class Terminal:
             repeats = sum(r.repeat_of is not None for r in rows)
             self.console.print(f"{len(own)} measured, {repeats} repeats of known configurations", markup=False)
         if self.as_json:
-            best = decision.winner.to_json(str(decision.winner.number)) if decision.winner else None
+            best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
             print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
 
 

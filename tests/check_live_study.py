@@ -87,11 +87,13 @@ def check_processes() -> list[str]:
 
 
 def servers() -> dict[int, str]:
-    """Command lines of running processes that carry our mark, by process id."""
+    """Command lines of running processes that carry our mark and were started in this folder, by process id."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(variable.startswith(MARK) for variable in (process / "environ").read_bytes().split(b"\0")):
+            variables = (process / "environ").read_bytes().split(b"\0")
+            is_ours = any(variable.startswith(MARK) for variable in variables)
+            if is_ours and (process / "cwd").readlink() == Path.cwd():
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found[int(process.name)] = command[:120]
         except OSError:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -156,6 +157,8 @@ class Handler(BaseHTTPRequestHandler):
                 say(TORCH)
             self.chunk(json.dumps({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}}))
         elif fake.is_due("llm", "exits-0-under-load"):
+            self.connection.shutdown(socket.SHUT_RDWR)  # a server drops its connections before it has ended
+            time.sleep(0.5)
             os._exit(0)
         else:
             for _ in range(0 if fake.asked.mood == "empty" else tokens):

@@ -22,7 +22,7 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
-from study.search import bridge, identity_of, open_study
+from study.search import bridge, free_left_behind, identity_of, open_study, queue
 from study.spec import Spec, load
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
@@ -77,6 +77,13 @@ def test_the_baseline_is_trial_0_and_measured_first(spec, storage, tmp_path) -> 
     assert own(study)[0].is_reference
 
 
+def test_the_baseline_is_measured_first_also_where_somebody_queued_another(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    study.enqueue_trial({"vllm_memory_util": 0.45, "whisper_model_size": "base"})
+    epoch(study, spec, bench, tmp_path, max_trials=5).run()
+    assert bench.launched[0] == BASELINE
+
+
 def test_servers_restart_least_within_a_generation(spec, storage, tmp_path) -> None:
     bench = Bench()
     epoch(opened(spec, storage, "bruteforce"), spec, bench, tmp_path).run()
@@ -108,6 +115,20 @@ def test_metrics_are_valid_json_also_where_a_latency_is_infinite(spec, storage, 
     assert sorted(line["trial"] for line in lines) == list(range(len(study.trials)))
     assert {line["llm_latency_p95_ms"] for line in lines if line["status"] == "pruned"} == {"inf"}
     assert not list(tmp_path.rglob("*.draft"))
+
+
+def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(spec, storage, tmp_path) -> None:
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(), tmp_path, max_trials=3).run()
+    first = tmp_path / "epoch_1" / "metrics.jsonl"
+    *kept, lost = first.read_text().splitlines(keepends=True)
+    first.write_text("".join(kept))
+    bench = Bench()
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert bench.launched == []
+    assert (tmp_path / "epoch_2" / "metrics.jsonl").read_text() == lost
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert not (tmp_path / "epoch_3").exists()
 
 
 def test_every_run_has_an_epoch_of_its_own_whatever_else_lies_there(spec, storage, tmp_path) -> None:
@@ -230,6 +251,18 @@ def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_pa
     assert {t.state for t in study.trials if t.params["vllm_memory_util"] == 0.55} == {TrialState.FAIL}
 
 
+def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(spec, storage, tmp_path) -> None:
+    def dies(*_: object) -> None:
+        raise Disturbed(ODD, {})
+
+    study, bench = opened(spec, storage), Bench(dies)
+    for _ in range(3):
+        study.enqueue_trial(spec.search_space.encode(spec.baseline))
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert bench.launched == [BASELINE] * 2
+    assert [(r.status, r.repeat_of) for r in own(study)] == [("failed", None), ("failed", None), ("failed", 0)]
+
+
 def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
     def dies(*_: object) -> None:
         raise Disturbed(ODD, {})
@@ -254,12 +287,15 @@ def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(spec, 
 
 def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(spec, storage, tmp_path) -> None:
     study, bench = opened(spec, storage), Bench()
-    for n in (1, 2):
+    for n in (1, 2, 3):
         said = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
         assert "run again to go on" in said
         assert len(bench.launched) == n
     waiting = [r for r in rows(study) if r.status == "not_started"]
-    assert len(waiting) == 4 + 4 and len(own(study)) == 2
+    assert len(waiting) == 3 * 4 and len(own(study)) == 3
+    for _ in range(2):
+        assert free_left_behind(study, spec) == 0
+        assert len(queue(study)) == len({str(r.allocation) for r in waiting} - set(bench.launched)), "each once"
 
 
 def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> None:
@@ -327,9 +363,12 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
         return oom() if str(a) == BASELINE else measurement(**slow) if n == 2 else None
 
     study = opened(spec, storage)
-    epoch(study, spec, Bench(first), tmp_path, max_trials=5).run()
+    for share, size in ((0.5, "base"), (0.55, "base"), (0.5, "tiny")):  # run in the order 0, 2, 1
+        study.enqueue_trial({"vllm_memory_util": share, "whisper_model_size": size})
+    epoch(study, spec, Bench(first), tmp_path, max_trials=3).run()
     before = {r.number for r in own(study) if r.is_reference}
-    again = epoch(study, spec, Bench(first), tmp_path, max_trials=8)
+    assert before == {2}
+    again = epoch(study, spec, Bench(), tmp_path, max_trials=8)
     again.run()
-    assert {r.number for r in own(study) if r.is_reference} == before and len(before) == 1
+    assert {r.number for r in own(study) if r.is_reference} == before
     assert again._reference is not None and again._reference.llm_latency_p95_ms == 5000.0

@@ -15,7 +15,7 @@ from objectives.command import LlmService, Services, SttService, llm_command
 from objectives.diagnosis import Diagnosis
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.failure import check_neighbours, prechecked, raised
-from objectives.load import Slo
+from objectives.ladder import Slo
 from objectives.measurement import INFINITE
 from objectives.tenants import Tenant
 from objectives.workload import Workload
@@ -134,7 +134,8 @@ def test_out_of_memory_under_load_although_the_server_exits_0(failed):
     assert phases.launches == (1, 0)
 
 
-def test_an_exit_with_status_0_under_load_is_a_death_and_tried_once_more(failed):
+def test_an_exit_with_status_0_under_load_is_a_death_and_tried_once_more(failed, monkeypatch):
+    monkeypatch.setattr(failure, "DYING_S", 10.0)
     error, phases = failed(Disturbed, f"exits-0-under-load --after {AFTER}")
     assert facts(error) == ("engine_death", "llm", "load", None)
     assert "exit status 0" in error.diagnosis.evidence

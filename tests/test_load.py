@@ -6,7 +6,9 @@ import pytest
 
 from objectives.capacity import capacity
 from objectives.clips import read_clips
-from objectives.load import Endpoints, Slo, climb, drive, is_fatal, one_by_one
+from objectives.exchange import Endpoints, is_fatal
+from objectives.ladder import Slo, climb
+from objectives.load import drive, one_by_one
 from objectives.measurement import INFINITE, Reply, summarise
 from objectives.workload import Request, Workload
 
