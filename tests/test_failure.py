@@ -186,7 +186,7 @@ def test_a_command_that_is_wrong_stops_the_study(failed):
     assert "unrecognized arguments: --no-such-flag" in str(error)
 
 
-def test_a_tenant_that_dies_is_the_victim(device, tmp_path):
+def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(device, tmp_path):
     tenants = (Tenant(name="ballast", mib=1),)
     with Colocation(setting(tenants=tenants, window_s=3), device, tmp_path) as colocation:
         [tenant] = colocation._tenants
@@ -197,6 +197,9 @@ def test_a_tenant_that_dies_is_the_victim(device, tmp_path):
 
         with pytest.raises(OutOfMemory) as caught:
             colocation.measure(LOW, Run(0, tmp_path / "0", kill))
+        assert not tenant.alive
+        assert colocation.measure(LOW, Run(0, tmp_path / "1")).failure_rate == 0.0
+        assert [t.alive for t in colocation._tenants] == [True]
     assert caught.value.diagnosis.victim == "tenant:ballast"
     assert caught.value.diagnosis.phase == "load"
 
