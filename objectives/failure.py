@@ -75,6 +75,13 @@ def failed_start(
     return raised(found, measured)
 
 
+def elsewhere(service: Service, taken_mib: float, measured: Mapping[str, object]) -> TrialFailed | SetupError:
+    """A server that answers although memory did not rise on the GPU that it was to use."""
+    name = "stt_cpu_fallback" if service == "stt" else "llm_cpu_offload"
+    evidence = f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
+    return raised(Diagnosis(name, service, "start", None, evidence), measured)
+
+
 def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
     """Trouble after readiness: the first server with a reason in its log, or with none but its end."""
     deadline = time.monotonic() + DYING_S

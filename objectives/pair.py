@@ -13,10 +13,11 @@ from objectives.command import Command
 from objectives.device import Device
 from objectives.diagnosis import Service
 from objectives.errors import ServerDied, StartTimeout
-from objectives.failure import check_neighbours, failed_start
+from objectives.failure import check_neighbours, elsewhere, failed_start
 from objectives.server import Server, serving
 
 Ready = Callable[[str], bool]
+LEAST_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ class Pair:
             raise failed_start(error, service, measured, (before, expected - self.reserve_mib)) from error
         held = self.device.held_mib(server.pid)
         taken = before - self.device.sample().free_mib if held is None else held
+        if self.device.identity.cuda is not None and taken < LEAST_MIB:
+            stack.close()
+            raise elsewhere(service, taken, measured)
         self._held[service] = _Held(command, server, stack, taken)
         return {f"{service}_start_s": server.start_s, f"{service}_memory_mib": taken}
 

@@ -1,5 +1,6 @@
 """Two servers on one device: kept while the command stays, started beside what is expected, stopped for good."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -77,6 +78,14 @@ def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(pair, 
 
     assert pair.start("llm", fake_command(), loads, tmp_path / "1.log", {})["llm_memory_mib"] == 3_000
     device.free_mib = 8_000.0
+
+
+def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(pair, device, fake_command, tmp_path):
+    device.identity = replace(device.identity, driver="580.1", cuda="13.0")
+    device.held_mib = lambda pid: None
+    with pytest.raises(OutOfMemory, match="llm_cpu_offload"):
+        pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    assert not pair.runs("llm", fake_command())
 
 
 def test_what_a_running_server_took_is_not_a_neighbours(pair, device, fake_command, tmp_path, monkeypatch):
