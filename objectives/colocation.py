@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -99,7 +98,7 @@ class Colocation:
         with ExitStack() as stack:
             self._tenants: list[Server] = stack.enter_context(holding(self.setting.tenants, self.device, self.folder))
             self._pair = Pair(self.device, self.setting.reserve_mib)
-            stack.callback(self._pair.stop, "llm", "stt")
+            stack.callback(self._pair.close)
             self._stack = stack.pop_all()
 
     def __exit__(
@@ -180,9 +179,8 @@ class Colocation:
         is_random = allocation.speech in setting.services.stt.random_weights
         alone = self._exercise.alone(endpoints, suspects, run.on_phase, speech, is_scored=not is_random)
         with watching(self.device) as watch:
-            start_s = time.monotonic()
             window = self._exercise.window(endpoints, suspects, run.on_phase)
-            samples = watch.since(start_s)
+            samples = watch.since(window.started_s)
         measured |= summarise(window.replies)
         measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
         measured |= {f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")}

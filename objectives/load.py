@@ -23,6 +23,7 @@ class Window:
     kv_peak_pct: float | None = None
     preemptions: int | None = None
     aborted: str | None = None
+    started_s: float = 0.0
 
 
 def drive(
@@ -51,7 +52,7 @@ async def _drive(
     async with connecting() as client:
         connection = Connection(endpoints, clips, timeout_s, client)
         _, before = await connection.engine()
-        start_s = time.monotonic() + 0.2
+        window.started_s = start_s = time.monotonic() + 0.2
         pending = {asyncio.create_task(connection.send(r, start_s)) for r in requests}
         preempted = before
         while pending and window.aborted is None:

@@ -100,6 +100,7 @@ class Measurement:
     window_s: float | None = None
     started_first: str | None = None
     wall_s: float | None = None
+    measured_at: str | None = None
     word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:

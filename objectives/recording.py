@@ -118,7 +118,7 @@ class Recording:
         chosen = repeats[run.seed % len(repeats)]
         run.on_phase("replaying")
         if chosen.measurement is not None:
-            return replace(chosen.measurement, wall_s=chosen.wall_s)
+            return replace(chosen.measurement, wall_s=chosen.wall_s, measured_at=chosen.at)
         if chosen.diagnosis is None:
             raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
         raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})

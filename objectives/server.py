@@ -21,7 +21,7 @@ from objectives.errors import ServerDied, StartTimeout
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MARK = "ALLOCATION_STUDY_SERVER"
 READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
-STOP_GRACE_S = 8.0
+STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ class Epoch:
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
         seed = self.seed * 10_007 + trial.number
         run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase)
-        run.folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_replay:
+            run.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
         try:
             measured = self.measure(allocation, run)

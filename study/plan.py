@@ -49,6 +49,10 @@ def plan(
         said = [f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"]
         said += [f"(the first {SHOWN} are shown)"] if size > SHOWN else []
     figures = budget.figures(known)
+    for tenant in spec.tenants if total_mib is not None else ():
+        mib = tenant.held_mib(total_mib or 0.0)
+        left = (total_mib or 0.0) - held_mib - mib
+        said.append(f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it")
     for a in order_by_llm(cells, spec.baseline):
         mark = "measured" if str(a) in done else "baseline" if str(a) == str(spec.baseline) else ""
         verdict = "no device here, no arithmetic"

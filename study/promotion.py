@@ -184,7 +184,7 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "versions": {"llm": dict(origin.versions.llm), "stt": dict(origin.versions.stt)},
         "git_commit": origin.git_commit,
         "commands": {k: str(c) for k, c in origin.commands.items()},
-        "measured_at": winner.at,
+        "measured_at": new.measured_at or winner.at,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return data

@@ -21,6 +21,7 @@ from objectives.measurement import INFINITE
 from study.history import Row
 from study.promotion import Decision
 
+WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
@@ -111,7 +112,9 @@ class Terminal:
         shown = Table(title="What was measured, best first; - was not measured", title_justify="left")
         for name in names:
             shown.add_column(SHORT.get(name, name))
-        for name in ("fitness", "STT p95 ms", "LLM p95 ms", "sessions", "WER %", "free MiB"):
+        is_wide = self.console.width >= WIDE
+        more = ("sessions", "WER %", "free MiB") if is_wide else ()
+        for name in ("fitness", "STT p95 ms", "LLM p95 ms", *more):
             shown.add_column(name, justify="right")
         shown.add_column("outcome")
         for r in sorted(own, key=lambda r: (not r.is_feasible, -(r.fitness or 0.0), r.number)):
@@ -121,9 +124,15 @@ class Terminal:
                 "-" if r.fitness is None else f"{r.fitness:.4f}",
                 number(m.stt_latency_p95_ms if m else None),
                 number(m.llm_latency_p95_ms if m else None),
-                sessions(r),
-                number(m.stt_wer_pct if m else None, 1),
-                number(m.free_memory_mib if m else None),
+                *(
+                    (
+                        sessions(r),
+                        number(m.stt_wer_pct if m else None, 1),
+                        number(m.free_memory_mib if m else None),
+                    )
+                    if is_wide
+                    else ()
+                ),
                 _mark(r, decision) or ("" if r.is_feasible else outcome(r)),
             )
         if not self.quiet:
