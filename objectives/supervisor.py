@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+EMPTY_LOOKS = 5
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -55,10 +56,17 @@ def reap() -> dict[int, int]:
 
 
 def kill_all(patience_s: float) -> dict[int, int]:
-    """Kill descendants until none is left: a process may fork while it is being killed."""
+    """Kill descendants until several looks in a row find none.
+
+    One look is not enough: /proc is not read at one moment, and a process whose parent dies meanwhile is seen
+    neither below the one nor, yet, below us. A process may also fork while it is being killed.
+    """
     ended: dict[int, int] = {}
     deadline = time.monotonic() + patience_s
-    while (living := descendants(os.getpid())) and time.monotonic() < deadline:
+    empty_looks = 0
+    while empty_looks < EMPTY_LOOKS and time.monotonic() < deadline:
+        living = descendants(os.getpid())
+        empty_looks = 0 if living else empty_looks + 1
         for pid in living:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -66,7 +74,7 @@ def kill_all(patience_s: float) -> dict[int, int]:
                 continue
         time.sleep(0.02)
         ended |= reap()
-    return ended | reap()
+    return ended
 
 
 def main(control: int, status_file: Path, command: list[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from objectives import server as module
+from objectives import supervisor
 from objectives.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.server import marked, reap_left_behind, serving
@@ -195,3 +196,12 @@ def test_a_torn_record_is_no_server(tmp_path):
     (tmp_path / "llm.running.json").write_text('{"mark": ')
     assert reap_left_behind(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_look_that_finds_nobody_does_not_end_the_killing(monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as orphan:
+        looks = iter([[], [], [orphan.pid]])
+        monkeypatch.setattr(supervisor, "descendants", lambda _: next(looks, []))
+        monkeypatch.setattr(supervisor, "reap", dict)
+        supervisor.kill_all(5.0)
+        assert orphan.wait(5) == -signal.SIGKILL
