@@ -108,6 +108,10 @@ class Measurement:
         data: dict[str, Any] = plain(asdict(self))
         return data
 
+    def figures(self) -> dict[str, Any]:
+        """`to_json` without what is too long for a table: the ladder and the errors of every clip."""
+        return {k: v for k, v in self.to_json().items() if k not in ("word_errors", "ladder")}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         """The inverse of `to_json`; figures that this version does not know are left out."""

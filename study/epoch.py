@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -191,10 +192,7 @@ class Epoch:
     def _answers(self, r: Row, allocation: Allocation) -> bool:
         if str(r.allocation) != str(allocation) or r.repeat_of is not None:
             return False
-        return r.is_known or (r.status == "failed" and self._failures(allocation) >= 2)
-
-    def _failures(self, allocation: Allocation) -> int:
-        return sum(r.status == "failed" and str(r.allocation) == str(allocation) for r in self._known())
+        return r.is_known or (r.status == "failed" and str(allocation) in self._settled())
 
     def _known(self) -> list[Row]:
         return [r for r in rows(self.study) if r.counts]
@@ -204,7 +202,9 @@ class Epoch:
 
     def _settled(self) -> set[str]:
         """Configurations that need no further launch."""
-        return {str(r.allocation) for r in self._known() if r.is_known or self._failures(r.allocation) >= 2}
+        known = self._known()
+        failures = Counter(str(r.allocation) for r in known if r.status == "failed")
+        return {str(r.allocation) for r in known if r.is_known or failures[str(r.allocation)] >= 2}
 
     def _finished(self) -> str | None:
         if self._used() >= self.max_trials:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation, Space
 from objectives.diagnosis import Diagnosis
-from objectives.measurement import INFINITE, Measurement
+from objectives.measurement import Measurement, plain
 from study.scoring import Score, failure_constraint
 
 BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"
@@ -59,9 +59,8 @@ class Row:
 
     def to_json(self, test_id: str) -> dict[str, Any]:
         """One line of metrics.jsonl."""
-        figures = self.measurement.to_json() if self.measurement else dict(self.measured)
-        for name in ("word_errors", "ladder", "wall_s"):  # too long for a line, or said below
-            figures.pop(name, None)
+        figures = self.measurement.figures() if self.measurement else dict(self.measured)
+        figures.pop("wall_s", None)  # said below
         return {
             "test_id": test_id,
             "trial": self.number,
@@ -172,10 +171,9 @@ def carry(study: optuna.Study, space: Space, r: Row, scored: Score | None, repea
 
 def _scored(measured: Measurement, scored: Score) -> dict[str, Any]:
     """The attributes of a complete trial."""
-    data = measured.to_json()
-    figures = {k: v for k, v in data.items() if k not in ("word_errors", "ladder") and v is not None}
+    figures = {k: v for k, v in measured.figures().items() if v is not None}
     return {
-        "measurement": data,
+        "measurement": measured.to_json(),
         "contributions": scored.fitness.contributions(),
         "word_gate": scored.word_gate.verdict,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
@@ -189,7 +187,7 @@ def _failed(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]
         "failure": asdict(diagnosis),
         "failure_class": diagnosis.failure_class,
         "evidence": diagnosis.evidence,
-        "measured": {k: "inf" if v == INFINITE else v for k, v in measured.items()},
+        "measured": plain(dict(measured)),
     }
 
 

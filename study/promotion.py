@@ -165,7 +165,7 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "why": decision.reason,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
         "improvement_pct": {k: improvement_pct(k, new, old) for k in COMPARED},
-        "metrics": {"winner": _figures(new), "baseline": _figures(old)},
+        "metrics": {"winner": new.figures(), "baseline": old.figures()},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": spec.gates.llm_quality},
         "passed_over": list(decision.passed_over),
         "started_first": new.started_first,
@@ -188,10 +188,6 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return data
-
-
-def _figures(m: Measurement) -> dict[str, Any]:
-    return {k: v for k, v in m.to_json().items() if k not in ("word_errors", "ladder")}
 
 
 def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:
