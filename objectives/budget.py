@@ -38,6 +38,12 @@ class Verdict:
     fits: Fits
     deficit_mib: float | None
     explanation: str
+    margin_mib: float = 0.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it fits by more than the margin, so that the order in which the servers start cannot matter."""
+        return self.fits == "fits" and self.deficit_mib is not None and self.deficit_mib <= -self.margin_mib
 
 
 def speech_key(allocation: Allocation) -> str:
@@ -114,4 +120,4 @@ def check(
     )
     if need_mib - total_mib > margin_mib:
         return Verdict("predicted_oom", need_mib - total_mib, sum_text)
-    return Verdict("fits", need_mib - total_mib, sum_text)
+    return Verdict("fits", need_mib - total_mib, sum_text, margin_mib)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,18 +14,27 @@ from typing import Any, Self
 from objectives import budget, engine
 from objectives.allocation import Allocation
 from objectives.clips import read_clips
-from objectives.command import Services, llm_command, stt_command
-from objectives.device import Device, Sample, watching
+from objectives.command import Command, Services, llm_command, stt_command
+from objectives.device import Device, Watch, watching
 from objectives.diagnosis import Diagnosis, outcome
 from objectives.errors import Disturbed, OutOfMemory, TrialFailed
 from objectives.exchange import Endpoints
 from objectives.exercise import Exercise
 from objectives.failure import Suspects, prechecked
 from objectives.ladder import Slo
-from objectives.measurement import INFINITE, Measurement, Reply, interference, summarise, word_error_rate
+from objectives.measurement import (
+    INFINITE,
+    Measurement,
+    Reply,
+    interference,
+    summarise,
+    word_error_rate,
+)
 from objectives.pair import Pair
+from objectives.phases import Phases
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
 from objectives.server import Server
+from objectives.telemetry import memory, used_by_second
 from objectives.tenants import Tenant, holding
 from objectives.workload import Workload
 
@@ -115,7 +125,8 @@ class Colocation:
 
         raises: OutOfMemory where the allocation does not work; Disturbed after the last retry; SetupError
         """
-        attempt = 0
+        attempt, phases = 0, Phases(run.on_phase)
+        run = replace(run, on_phase=phases)
         while True:
             if not all(tenant.alive for tenant in self._tenants):
                 self._stack.close()
@@ -124,8 +135,10 @@ class Colocation:
                 measured = self._once(allocation, run)
             except TrialFailed as failed:
                 if failed.diagnosis.phase != "precheck":
+                    phases("stopping")
                     self._pair.stop("llm", "stt")
                 rule = outcome(failed.diagnosis.failure_class)
+                failed.measured["phase_s"] = phases.seconds()
                 if isinstance(failed, OutOfMemory):
                     raise
                 if attempt >= rule.retries:
@@ -136,60 +149,115 @@ class Colocation:
                 run.on_phase(f"once more after {failed.diagnosis.failure_class}")
             else:
                 self._known.append((allocation, measured))
-                return measured
+                return replace(measured, phase_s=phases.seconds())
 
     def _once(self, allocation: Allocation, run: Run) -> Measurement:
         setting, pair = self.setting, self._pair
         total_mib = self.device.identity.total_mib
         held_mib = total_mib - pair.free_at_rest_mib
-        verdict = budget.check(
-            allocation,
-            budget.figures(self._known),
-            total_mib=total_mib,
-            tenants_mib=held_mib,
-            reserve_mib=setting.reserve_mib,
-        )
+        verdict = self._arithmetic(allocation)
         if setting.precheck and verdict.fits.startswith("predicted"):
             raise prechecked(verdict)
         stt = stt_command(allocation, setting.services.stt, self.device.server_env)
         llm = llm_command(allocation, setting.services.llm, self.device.server_env)
+        measured: dict[str, Any] = {"device_total_mib": total_mib}
+        with watching(self.device) as watch:
+            measured |= self._make_room(allocation, run, stt, llm, verdict)
+            endpoints, suspects = self._launch(allocation, run, stt, llm, measured)
+            measured |= self._loads(allocation, run, endpoints, suspects, watch, held_mib)
+        measured["used_mib_by_s"] = used_by_second(watch.samples, total_mib)
+        return Measurement(**measured)
+
+    def _arithmetic(self, allocation: Allocation, speech: Measurement | None = None) -> budget.Verdict:
+        """Whether it would fit, by this study's figures and what `speech`, just started, holds."""
+        known = [*self._known, *([(allocation, speech)] if speech else [])]
+        total_mib = self.device.identity.total_mib
+        return budget.check(
+            allocation,
+            budget.figures(known),
+            total_mib=total_mib,
+            tenants_mib=total_mib - self._pair.free_at_rest_mib,
+            reserve_mib=self.setting.reserve_mib,
+        )
+
+    def _make_room(
+        self, allocation: Allocation, run: Run, stt: Command, llm: Command, verdict: budget.Verdict
+    ) -> dict[str, Any]:
+        """Stop what this trial does not need; what the start of speech showed, where that took one.
+
+        The LLM server is kept while speech is swapped only where the figures are sure that a speech-first start
+        would fit too; a speech model that was never measured is started beside it, for its memory.
+        """
+        pair = self._pair
+        run.on_phase("stopping")
         if not pair.runs("llm", llm):
             pair.stop("llm")
-        if not pair.runs("stt", stt):
-            # swapping speech beside a kept LLM server needs figures that show the speech-first start would fit too
-            pair.stop("stt", *(("llm",) if verdict.fits == "unknown" else ()))
-        measured: dict[str, Any] = {"device_total_mib": total_mib}
-        measured["started_first"] = "llm" if pair.runs("llm", llm) and not pair.runs("stt", stt) else "stt"
-        clip, service = self._exercise.clips[0], setting.services.llm
-        run.on_phase("starting speech")
-        health = setting.services.stt.health_path
-        measured |= pair.start("stt", stt, lambda u: stt_ready(u, health, clip), run.folder / "stt.log", measured)
+        if pair.runs("stt", stt):
+            return {}
+        pair.stop("stt")
+        if not pair.runs("llm", llm) or verdict.is_sure:
+            return {}
+        if verdict.fits == "unknown":
+            with suppress(TrialFailed):  # beside the LLM server this says nothing about a speech-first start
+                started = self._start_speech(run, stt, {})
+                if self._arithmetic(allocation, Measurement(stt_memory_mib=started["stt_memory_mib"])).is_sure:
+                    return started
+        run.on_phase("stopping")
+        pair.stop("llm", "stt")
+        return {}
+
+    def _start_speech(self, run: Run, command: Command, measured: dict[str, Any]) -> dict[str, Any]:
+        if not self._pair.runs("stt", command):
+            run.on_phase("starting speech")
+        health, clip = self.setting.services.stt.health_path, self._exercise.clips[0]
+        log = run.folder / "stt.log"
+        return self._pair.start("stt", command, lambda u: stt_ready(u, health, clip), log, measured)
+
+    def _launch(
+        self, allocation: Allocation, run: Run, stt: Command, llm: Command, measured: dict[str, Any]
+    ) -> tuple[Endpoints, Suspects]:
+        """Both servers, ready; speech first, unless the LLM server was kept."""
+        pair, services = self._pair, self.setting.services
+        measured |= self._start_speech(run, stt, measured) | measured
+        measured["started_first"] = pair.started_first
         run.on_phase("starting LLM")
-        measured |= pair.start("llm", llm, lambda u: llm_ready(u, service), run.folder / "llm.log", measured)
+        ready = partial(llm_ready, service=services.llm)
+        entitled_mib = budget.share_mib(allocation, self.device.identity.total_mib)
+        measured |= pair.start("llm", llm, ready, run.folder / "llm.log", measured, entitled_mib)
         measured |= self._kv_cache(allocation, str(llm), pair.server("llm"), measured)
         endpoints = Endpoints(
             pair.server("llm").url,
             pair.server("stt").url,
-            service.served_model,
-            vocabulary_of(service),
-            service.metrics_path,
+            services.llm.served_model,
+            vocabulary_of(services.llm),
+            services.llm.metrics_path,
         )
-        suspects = Suspects(pair.server("llm"), pair.server("stt"), self._tenants, measured)
-        speech = budget.speech_key(allocation)
-        is_random = allocation.speech in setting.services.stt.random_weights
+        return endpoints, Suspects(pair.server("llm"), pair.server("stt"), self._tenants, measured)
+
+    def _loads(
+        self,
+        allocation: Allocation,
+        run: Run,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        watch: Watch,
+        held_mib: float,
+    ) -> dict[str, Any]:
+        """Each service alone, both under the trace, the ladder."""
+        measured, speech = suspects.measured, budget.speech_key(allocation)
+        is_random = allocation.speech in self.setting.services.stt.random_weights
         alone = self._exercise.alone(endpoints, suspects, run.on_phase, speech, is_scored=not is_random)
-        with watching(self.device) as watch:
-            window = self._exercise.window(endpoints, suspects, run.on_phase)
-            samples = watch.since(window.started_s)
+        window = self._exercise.window(endpoints, suspects, run.on_phase)
+        samples = watch.since(window.started_s)
+        _write_replies(run.folder, window.replies)
         measured |= summarise(window.replies)
         measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
         measured |= {f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")}
-        measured |= _memory(samples, total_mib, held_mib)
+        measured |= memory(samples, self.device.identity.total_mib, held_mib)
         measured |= self._ladder(endpoints, suspects, run, measured)
         measured["word_errors"] = self._exercise.word_errors.get(speech, ())
         measured["stt_wer_pct"] = word_error_rate(measured["word_errors"])
-        _write_replies(run.folder, window.replies)
-        return Measurement(**measured)
+        return measured
 
     def _kv_cache(
         self, allocation: Allocation, command: str, server: Server, measured: dict[str, Any]
@@ -223,23 +291,6 @@ class Colocation:
         if is_first and found["concurrent_capacity"]:
             self.anchor = replace(self.anchor, first_rung=found["concurrent_capacity"])
         return found
-
-
-def _memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:
-    """Memory and telemetry over the window; `held_mib` is what tenants and the system held before it."""
-    if not samples:
-        return {}
-    used_mib = total_mib - sum(s.free_mib for s in samples) / len(samples)
-    busy = [s.busy_pct for s in samples if s.busy_pct is not None]
-    power = [s.power_w for s in samples if s.power_w is not None]
-    return {
-        "window_s": samples[-1].at_s - samples[0].at_s,
-        "gpu_utilization_pct": 100.0 * used_mib / total_mib,
-        "free_memory_mib": min(s.free_mib for s in samples),
-        "own_memory_pct": 100.0 * max(0.0, used_mib - held_mib) / max(1.0, total_mib - held_mib),
-        "gpu_busy_pct": sum(busy) / len(busy) if busy else None,
-        "gpu_power_w": sum(power) / len(power) if power else None,
-    }
 
 
 def _write_replies(folder: Path, replies: Sequence[Reply]) -> None:

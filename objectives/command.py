@@ -44,7 +44,7 @@ class SttService:
 
     models: folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`
     extra_mib: what else its process holds in production, MiB; allocated for real beside the model
-    random_weights: sizes whose weights are random: output length is fixed, word error rate not measured
+    random_weights: sizes whose weights are random: they write `fixed_output_tokens`, word error rate not measured
     """
 
     python: str = sys.executable
@@ -59,6 +59,7 @@ class SttService:
     command: str | None = None
     health_path: str = "/health"
     random_weights: tuple[str, ...] = ()
+    fixed_output_tokens: int = 20
     start_timeout_s: float = 120.0
 
 
@@ -121,7 +122,7 @@ def stt_command(allocation: Allocation, service: SttService, device_env: Mapping
         "extra_mib": service.extra_mib,
     }
     if allocation.speech in service.random_weights:
-        options["fixed_output"] = True
+        options |= {"fixed_output": True, "max_new_tokens": service.fixed_output_tokens}
     options |= allocation.options("whisper.")
     argv = (service.python, str(TRANSCRIBER), "--model", model, "--port", "{port}")
     for name, value in options.items():

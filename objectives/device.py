@@ -165,11 +165,10 @@ class NvidiaGpu:
             ) from error
         uuid = str(pynvml.nvmlDeviceGetUUID(self._handle))
         version = pynvml.nvmlSystemGetCudaDriverVersion_v2()
-        total = pynvml.nvmlDeviceGetMemoryInfo(self._handle).total / MIB
         self.identity = Identity(
             str(pynvml.nvmlDeviceGetName(self._handle)),
             uuid,
-            total,
+            self._usable_mib(),
             str(pynvml.nvmlSystemGetDriverVersion()),
             f"{version // 1000}.{version % 1000 // 10}",
         )
@@ -178,6 +177,14 @@ class NvidiaGpu:
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
             "CUDA_VISIBLE_DEVICES": visible,
         }
+
+    def _usable_mib(self) -> float:
+        """The total that CUDA knows, and so vLLM's share is of: without what the driver keeps for itself."""
+        try:
+            info = pynvml.nvmlDeviceGetMemoryInfo(self._handle, version=pynvml.nvmlMemory_v2)
+            return float(info.total - info.reserved) / MIB
+        except pynvml.NVMLError:  # a driver that does not tell
+            return float(pynvml.nvmlDeviceGetMemoryInfo(self._handle).total) / MIB
 
     def sample(self) -> Sample:
         free = pynvml.nvmlDeviceGetMemoryInfo(self._handle).free / MIB

@@ -100,6 +100,8 @@ class Measurement:
     window_s: float | None = None
     started_first: str | None = None
     wall_s: float | None = None
+    phase_s: Mapping[str, float] = field(default_factory=dict)
+    used_mib_by_s: tuple[int, ...] = field(default=(), repr=False)
     measured_at: str | None = None
     word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
 
@@ -109,8 +111,8 @@ class Measurement:
         return data
 
     def figures(self) -> dict[str, Any]:
-        """`to_json` without what is too long for a table: the ladder and the errors of every clip."""
-        return {k: v for k, v in self.to_json().items() if k not in ("word_errors", "ladder")}
+        """`to_json` without what is too long for a table: the ladder, the memory by second, every clip's errors."""
+        return {k: v for k, v in self.to_json().items() if k not in ("word_errors", "ladder", "used_mib_by_s")}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
@@ -118,6 +120,7 @@ class Measurement:
         known = {f.name for f in fields(cls)}
         values: dict[str, Any] = {k: _figure(v) for k, v in data.items() if k in known}
         values["word_errors"] = tuple(WordErrors(**w) for w in values.get("word_errors", ()))
+        values["used_mib_by_s"] = tuple(values.get("used_mib_by_s", ()))
         values["ladder"] = tuple({k: _figure(v) for k, v in rung.items()} for rung in values.get("ladder", ()))
         return cls(**values)
 

@@ -26,6 +26,7 @@ class _Held:
     server: Server
     stack: ExitStack
     taken_mib: float
+    entitled_mib: float  # what it may grow to under load
 
 
 class Pair:
@@ -48,16 +49,28 @@ class Pair:
         """The running server of a service."""
         return self._held[service].server
 
+    @property
+    def started_first(self) -> Service | None:
+        """Which of the servers that run was started first."""
+        return next(iter(self._held), None)
+
     def start(
-        self, service: Service, command: Command, ready: Ready, log: Path, measured: Mapping[str, Any]
+        self,
+        service: Service,
+        command: Command,
+        ready: Ready,
+        log: Path,
+        measured: Mapping[str, Any],
+        entitled_mib: float = 0.0,
     ) -> dict[str, Any]:
         """Start a server unless this command runs already: `<service>_start_s` and `<service>_memory_mib`.
 
+        entitled_mib: what it may grow to; vLLM takes back under load what it let go after its memory profile
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
         """
         if self.runs(service, command):
             return {f"{service}_start_s": 0.0, f"{service}_memory_mib": self._held[service].taken_mib}
-        expected = self.free_at_rest_mib - sum(h.taken_mib for h in self._held.values())
+        expected = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values())
         check_neighbours(self.device, expected, self.reserve_mib, measured)
         before = self.device.sample().free_mib
         stack = ExitStack()
@@ -70,7 +83,7 @@ class Pair:
         if self.device.identity.cuda is not None and taken < LEAST_MIB:
             stack.close()
             raise elsewhere(service, taken, measured)
-        self._held[service] = _Held(command, server, stack, taken)
+        self._held[service] = _Held(command, server, stack, taken, max(taken, entitled_mib))
         return {f"{service}_start_s": server.start_s, f"{service}_memory_mib": taken}
 
     def close(self) -> None:
@@ -84,6 +97,6 @@ class Pair:
         for held in stopped:
             held.stack.close()
         deadline = time.monotonic() + 20
-        goal = self.free_at_rest_mib - sum(h.taken_mib for h in self._held.values()) - self.reserve_mib / 2
+        goal = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values()) - self.reserve_mib / 2
         while stopped and self.device.sample().free_mib < goal and time.monotonic() < deadline:
             time.sleep(0.25)

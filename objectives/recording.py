@@ -25,6 +25,7 @@ FORMAT = 1
 def signature(services: Services) -> dict[str, Any]:
     """What of two services changes figures: models by folder name, flags, precision; not where they are installed."""
     llm, stt = services.llm, services.stt
+    shaped = {"random_weights": list(stt.random_weights), "fixed_output_tokens": stt.fixed_output_tokens}
     return {
         "llm": {
             "model": Path(llm.model).name,
@@ -42,6 +43,7 @@ def signature(services: Services) -> dict[str, Any]:
             "args": list(stt.args),
             "env": dict(stt.env),
             "command": stt.command,
+            **(shaped if stt.random_weights else {}),
         },
     }
 

@@ -2,7 +2,8 @@
 
     python scripts/record.py study/specs/cpu.yaml --repeats 2 --out cpu.jsonl
 
-Run again, it goes on where it stopped. Every launch is real; failures are recorded with their evidence.
+Each round begins and ends with the baseline. Every launch is real; failures are recorded with their evidence.
+Run again, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ def main() -> None:
     parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     parser.add_argument("--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
+    parser.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error("--repeats must be at least 1")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
-        found = record(spec, out, arguments.repeats, tell=lambda line: print(line, flush=True))
+        found = record(spec, out, arguments.repeats, lambda line: print(line, flush=True), arguments.timeout)
         failed = sum(e.measurement is None for e in found.entries)
         print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")
 

@@ -28,7 +28,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("stt", "llm", "capacity", "stability", "efficiency"), (0, 1e6)),
     **dict.fromkeys(("stt_p95_ms", "llm_p95_ms"), (1, 1e7)),
     "session_turn_tokens": (0, 1e7), "seed": (0, 2**31 - 1), "multiple": (1, 1000),
-    "wer_points": (0, 100), "mib": (1, 1e7), "share": (0.001, 0.999),
+    "fixed_output_tokens": (4, 224), "wer_points": (0, 100), "mib": (1, 1e7), "share": (0.001, 0.999),
 }
 # fmt: on
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,20 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
+from study.epoch import guess_s
 from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
 from study.search import differences
 from study.spec import Spec
 
 
-def record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> Recording:
+def record(
+    spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], timeout_s: float | None = None
+) -> Recording:
     """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
 
-    A launch that was disturbed is said and left out, so that the next run tries it again.
+    Each round ends with the baseline, launched afresh, so that a drift of the device can be seen: it has twice as
+    many entries. A launch that was disturbed is said and left out, so that the next run tries it again.
+    timeout_s: nothing is begun that would not end within it
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
     if spec.measure != "live":
@@ -33,10 +38,11 @@ def record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> 
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, repeats, tell)
+        return _record(spec, out, repeats, tell, timeout_s)
 
 
-def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) -> Recording:
+def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], timeout_s: float | None) -> Recording:
+    began = time.monotonic()
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
     refuse_full_device(spec, made)
     entries: list[Entry] = []
@@ -48,19 +54,19 @@ def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) ->
     anchor = None
     if provenance.slo and provenance.first_rung:
         anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
-    todo = [
-        (allocation, repeat)
-        for repeat in range(1, repeats + 1)
-        for allocation in _baseline_first(spec)
-        if not any(e.key == str(allocation) and e.repeat == repeat for e in entries)
-    ]
+    held = {(e.key, e.repeat) for e in entries}
+    todo = [(a, repeat) for a, repeat in rounds(spec, repeats) if (str(a), repeat) not in held]
     folder = out.with_suffix("")
     with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
-        last_repeat = 1
+        before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
-            if repeat != last_repeat:
+            expected_s = _expected_s(spec, entries, allocation)
+            if timeout_s is not None and time.monotonic() - began + expected_s > timeout_s:
+                tell(f"{allocation} takes about {expected_s:.0f} s and would not end in time; run again to go on")
+                break
+            if before is not None and (repeat != before[1] or str(allocation) == str(spec.baseline)):
                 colocation.restart()
-                last_repeat = repeat
+            before = (allocation, repeat)
             tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
             run = Run(repeat, folder / f"{str(allocation).replace(' ', '_')}-{repeat}", lambda p: tell(f"    {p}"))
             run.folder.mkdir(parents=True, exist_ok=True)
@@ -82,9 +88,20 @@ def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None]) ->
     return read(out)
 
 
-def _baseline_first(spec: Spec) -> list[Allocation]:
+def rounds(spec: Spec, repeats: int) -> Iterator[tuple[Allocation, int]]:
+    """What is measured, in order: each round begins and ends with the baseline, whose repeats are 1, 2; 3, 4; ..."""
     rest = [a for a in spec.search_space.grid() if str(a) != str(spec.baseline)]
-    return order_by_llm([spec.baseline, *rest])
+    for repeat in range(1, repeats + 1):
+        yield spec.baseline, 2 * repeat - 1
+        for allocation in order_by_llm(rest, spec.baseline):
+            yield allocation, repeat
+        yield spec.baseline, 2 * repeat
+
+
+def _expected_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> float:
+    """What an evaluation may take: as long as this one did, or as the longest so far."""
+    own = [e.wall_s for e in entries if e.key == str(allocation)]
+    return max(own or [e.wall_s for e in entries if e.measurement is not None] or [guess_s(spec)])
 
 
 def _provenance(made: Bench, spec: Spec) -> Provenance:

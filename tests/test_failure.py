@@ -213,9 +213,28 @@ def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
         )
     assert min(first.llm_start_s, first.stt_start_s) > 0
     assert (same.llm_start_s, same.stt_start_s) == (0, 0)
-    # figures of `base` were not known: a speech-first start had to be shown, so the LLM server was not kept
-    assert (other.llm_start_s > 0, other.started_first) == (True, "stt")
+    # `base` was never measured: it was started beside the LLM server, and then the figures were sure
+    assert (other.llm_start_s, other.stt_start_s > 0, other.started_first) == (0, True, "llm")
     assert (kept.llm_start_s, kept.stt_start_s > 0, kept.started_first) == (0, True, "llm")
+
+
+def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_kept(device, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "free_mib", 4_700.0)  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
+    with Colocation(setting(), device, tmp_path) as colocation:
+        found = [colocation.measure(a, Run(0, tmp_path / str(n))) for n, a in enumerate([TINY, LOW, TINY])]
+    assert [(m.llm_start_s > 0, m.started_first) for m in found] == [(True, "stt")] * 3
+    assert "stopping" in found[1].phase_s
+    assert found[1].phase_s["starting LLM"] > 0
+
+
+def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp_path):
+    with Colocation(setting(window_s=2), device, tmp_path) as colocation:
+        m = colocation.measure(LOW, Run(0, tmp_path / "0"))
+    assert list(m.phase_s) == ["stopping", "starting speech", "starting LLM", "alone", "window"]
+    assert m.phase_s["window"] > 1
+    assert m.phase_s["starting LLM"] == pytest.approx(m.llm_start_s, abs=0.5)
+    assert len(m.used_mib_by_s) > 2
+    assert set(m.used_mib_by_s) == {2000}
 
 
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):

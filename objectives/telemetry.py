@@ -1,0 +1,38 @@
+"""What the samples of a device say: memory and telemetry over a window, and memory second by second. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from objectives.device import Sample
+
+
+def memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:
+    """Memory and telemetry over the window; `held_mib` is what tenants and the system held before it."""
+    if not samples:
+        return {}
+    used_mib = total_mib - sum(s.free_mib for s in samples) / len(samples)
+    busy = [s.busy_pct for s in samples if s.busy_pct is not None]
+    power = [s.power_w for s in samples if s.power_w is not None]
+    return {
+        "window_s": samples[-1].at_s - samples[0].at_s,
+        "gpu_utilization_pct": 100.0 * used_mib / total_mib,
+        "free_memory_mib": min(s.free_mib for s in samples),
+        "own_memory_pct": 100.0 * max(0.0, used_mib - held_mib) / max(1.0, total_mib - held_mib),
+        "gpu_busy_pct": sum(busy) / len(busy) if busy else None,
+        "gpu_power_w": sum(power) / len(power) if power else None,
+    }
+
+
+def used_by_second(samples: Sequence[Sample], total_mib: float) -> tuple[int, ...]:
+    """The most memory in use in each second since the first sample, MiB.
+
+    >>> used_by_second([Sample(5.0, 900.0), Sample(5.5, 700.0), Sample(6.1, 800.0)], 1000.0)
+    (300, 200)
+    """
+    peaks: dict[int, float] = {}
+    for s in samples:
+        second = int(s.at_s - samples[0].at_s)
+        peaks[second] = max(peaks.get(second, 0.0), total_mib - s.free_mib)
+    return tuple(round(peaks[second]) for second in sorted(peaks))

@@ -1,0 +1,43 @@
+"""Write models of true size with random weights, where real ones cannot be had: two LLM shapes and Whisper small.
+
+    python scripts/make_models.py --like .servers/models/whisper/base
+
+The LLM folders have no weights (vLLM makes them: --load-format dummy). Memory and speed are those of the size; the text
+is noise, so output lengths are fixed and no word error rate is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from objectives.random_whisper import write_whisper
+from objectives.tiny_llm import write_llm
+from study.terminal import exiting
+
+SHAPES = {
+    "llm-19b": {"hidden_size": 6144, "intermediate": 16384, "layers": 48, "heads": 48},
+    "llm-7b": {"hidden_size": 4096, "intermediate": 14336, "layers": 32, "heads": 32},
+}
+
+
+def main() -> None:
+    """Arguments -> one call a model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--into", type=Path, default=Path(".servers/models"), metavar="DIR", help="default .servers/models"
+    )
+    parser.add_argument(
+        "--like", type=Path, required=True, metavar="DIR", help="a real multilingual Whisper, for its words"
+    )
+    arguments = parser.parse_args()
+    with exiting():
+        for name, shape in SHAPES.items():
+            write_llm(arguments.into / name, **shape, kv_heads=8, head_dim=128, vocab=32000)
+            print(arguments.into / name)
+        write_whisper(arguments.into / "whisper/small-random", arguments.like)
+        print(arguments.into / "whisper/small-random")
+
+
+if __name__ == "__main__":
+    main()
