@@ -41,20 +41,21 @@ class Connection:
     timeout_s: float
     client: httpx.AsyncClient
 
-    async def send(self, request: Request, start_s: float) -> Reply:
-        """One scheduled request: sleep until its time, send, wait for the whole answer."""
-        ids = (
-            prompt(request.prompt_tokens, request.seed, self.endpoints.vocabulary or 0)
-            if (request.service == "llm" and self.endpoints.vocabulary)
-            else None
-        )
+    def prepared(self, request: Request) -> bytes:
+        """The body of an LLM request, made before the clock runs: 24 long prompts at once would leave late."""
+        if request.service == "stt":
+            return b""
+        tokens, vocabulary = request.prompt_tokens, self.endpoints.vocabulary
+        text = prompt(tokens, request.seed, vocabulary) if vocabulary else words(tokens, request.seed)
+        return self.body(text, request.output_tokens)
+
+    async def send(self, request: Request, start_s: float, body: bytes) -> Reply:
+        """One scheduled request with its prepared body: sleep until its time, send, wait for the whole answer."""
         scheduled_s = start_s + request.at_s
         await asyncio.sleep(max(0.0, scheduled_s - time.monotonic()))
         if request.service == "stt":
             return await self.transcribe(request.clip, scheduled_s)
-        return await self.complete(
-            ids or words(request.prompt_tokens, request.seed), request.output_tokens, scheduled_s
-        )
+        return await self.complete(body, scheduled_s)
 
     async def transcribe(self, clip_number: int, scheduled_s: float) -> Reply:
         """One clip through /v1/audio/transcriptions."""
@@ -88,8 +89,8 @@ class Connection:
             error=error,
         )
 
-    async def complete(self, text: list[int] | str, tokens: int, scheduled_s: float) -> Reply:
-        """One streamed completion of a fixed length; the stream's body is read for errors."""
+    def body(self, text: list[int] | str, tokens: int) -> bytes:
+        """A completion request of a fixed output length."""
         body = {
             "model": self.endpoints.model,
             "prompt": text,
@@ -99,7 +100,10 @@ class Connection:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        content = json.dumps(body)
+        return json.dumps(body).encode()
+
+    async def complete(self, content: bytes, scheduled_s: float) -> Reply:
+        """One streamed completion; the stream's body is read for errors."""
         sent_s = time.monotonic()
         first_s = count = error = None
         try:

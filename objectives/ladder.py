@@ -83,7 +83,8 @@ class _Sessions:
             clip = (number * 7 + turn) % len(self.connection.clips)
             heard = self._got(number, await self.connection.transcribe(clip, self._asked(number, "stt")))
             text = prompt(tokens, seed, vocabulary) if vocabulary else words(tokens, seed)
-            said = self._got(number, await self.connection.complete(text, w.output_tokens, self._asked(number, "llm")))
+            body = self.connection.body(text, w.output_tokens)
+            said = self._got(number, await self.connection.complete(body, self._asked(number, "llm")))
             is_whole = said.first_s is not None and heard.error is None
             self.turns_ms.append(((said.first_s or 0.0) - heard.scheduled_s) * 1000.0 if is_whole else INFINITE)
             tokens, turn = min(tokens + w.session_turn_tokens, w.prompt_tokens[1]), turn + 1

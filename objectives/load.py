@@ -51,9 +51,10 @@ async def _drive(
     window = Window()
     async with connecting() as client:
         connection = Connection(endpoints, clips, timeout_s, client)
+        bodies = [connection.prepared(r) for r in requests]
         _, before = await connection.engine()
         window.started_s = start_s = time.monotonic() + 0.2
-        pending = {asyncio.create_task(connection.send(r, start_s)) for r in requests}
+        pending = {asyncio.create_task(connection.send(r, start_s, b)) for r, b in zip(requests, bodies, strict=True)}
         preempted = before
         while pending and window.aborted is None:
             done, pending = await asyncio.wait(pending, timeout=ENGINE_POLL_S, return_when=asyncio.ALL_COMPLETED)
@@ -84,7 +85,8 @@ def one_by_one(
         async with connecting() as client:
             connection = Connection(endpoints, clips, timeout_s, client)
             for request in requests:
-                replies.append(await connection.send(request, time.monotonic() - request.at_s))
+                body = connection.prepared(request)
+                replies.append(await connection.send(request, time.monotonic() - request.at_s, body))
                 if is_fatal(replies[-1]):
                     break
         return replies

@@ -165,9 +165,6 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
     ]
     spoken = [(r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s]
     failed = sum(r.error is not None for r in replies)
-    lag_p99 = quantile([(r.sent_s - r.scheduled_s) * 1000.0 for r in replies], 0.99)
-    medians = [m for m in (quantile([r.latency_ms for r in s], 0.5) for s in (llm, stt)) if m is not None]
-    limit = max(5.0, 0.02 * min(medians, default=0.0))
     return {
         "stt_latency_ms": quantile([r.latency_ms for r in stt], 0.5),
         "stt_latency_p95_ms": quantile([r.latency_ms for r in stt], 0.95),
@@ -178,11 +175,20 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
         "llm_ttft_p95_ms": quantile([r.ttft_ms for r in llm], 0.95),
         "llm_tpot_ms": float(np.median(tpot)) if tpot else None,
         "failure_rate": failed / len(replies) if replies else None,
-        "generator_lag_p99_ms": lag_p99,
-        "lag_exceeded": lag_p99 is not None and lag_p99 > limit,
+        "generator_lag_p99_ms": _lag_p99_ms(replies),
+        "lag_exceeded": any((_lag_p99_ms(s) or 0.0) > _lag_limit_ms(s) for s in (llm, stt)),
         "offered_llm": len(llm),
         "offered_stt": len(stt),
     }
+
+
+def _lag_p99_ms(replies: Sequence[Reply]) -> float | None:
+    return quantile([(r.sent_s - r.scheduled_s) * 1000.0 for r in replies], 0.99)
+
+
+def _lag_limit_ms(replies: Sequence[Reply]) -> float:
+    """The larger of 5 ms and 2 % of this service's own median: what is late must matter to what is measured."""
+    return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
 
 
 def interference(together: Sequence[Reply], alone: Sequence[Reply], service: Service) -> float | None:

@@ -80,9 +80,10 @@ def test_one_token_has_no_time_between_tokens():
     assert summarise([llm(tokens=1)])["llm_tpot_ms"] is None
 
 
-@pytest.mark.parametrize(("sent", "exceeded"), [(0.0049, False), (0.0051, True)])
-def test_requests_that_left_late_are_told(sent, exceeded):
-    assert summarise([llm(sent=sent, end=0.1), stt(end=0.1)])["lag_exceeded"] is exceeded
+@pytest.mark.parametrize(("late", "exceeded"), [(0.019, False), (0.021, True)])
+def test_late_is_relative_to_the_median_of_the_service_itself(late, exceeded):
+    assert summarise([llm(sent=0.1, end=9.0), stt(sent=late, end=1.0)])["lag_exceeded"] is exceeded
+    assert summarise([llm(sent=late, end=1.0), stt(end=9.0)])["lag_exceeded"] is exceeded
 
 
 @pytest.mark.parametrize(("sent", "exceeded"), [(0.019, False), (0.021, True)])
