@@ -222,7 +222,8 @@ class Colocation:
         measured["started_first"] = pair.started_first
         run.on_phase("starting LLM")
         ready = partial(llm_ready, service=services.llm)
-        entitled_mib = budget.share_mib(allocation, self.device.identity.total_mib)
+        total_mib = self.device.identity.total_mib
+        entitled_mib = budget.share_mib(allocation, total_mib) + budget.MARGIN * total_mib  # kernels loaded under load
         measured |= pair.start("llm", llm, ready, run.folder / "llm.log", measured, entitled_mib)
         measured |= self._kv_cache(allocation, str(llm), pair.server("llm"), measured)
         endpoints = Endpoints(

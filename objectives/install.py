@@ -103,7 +103,8 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
     try:
         step((*pip, "install", "--progress-bar", "off", VLLM), f"pip install {VLLM}", log, say)
     except SetupError as error:
-        if "No matching distribution found for torch==" not in log.read_text():
+        said = log.read_text()  # a constraint on torch (pip.conf) turns the one sentence into the other
+        if "No matching distribution found for torch==" not in said and f"depends on {TORCH}" not in said:
             raise
         raise SetupError(
             f"{VLLM} needs the CPU build of torch, {TORCH}, which none of pip's indexes holds. PyTorch's own install "
