@@ -48,7 +48,7 @@ def live(folder: Path) -> Path:
 def started(spec: Path, out: Path, phase: str, times: int) -> subprocess.Popen[str]:
     """The command, once its log has told a phase so many times."""
     running = subprocess.Popen(command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    log, deadline = out / "made" / "runner.log", time.monotonic() + 40
+    log, deadline = out / "made" / "runner.log", time.monotonic() + 120
     while not log.exists() or log.read_text().count(phase) < times:
         if running.poll() is not None or time.monotonic() > deadline:
             running.kill()
