@@ -13,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from objectives.fitness import PRESETS
 from study.run import Options, run
 from study.samplers import NAMES
 from study.spec import load
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
     parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     parser.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
+    parser.add_argument("--preset", choices=PRESETS, help="weigh anew what was measured; default: the spec's weights")
     parser.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
@@ -45,7 +47,7 @@ def main() -> int:
         options = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
-            dry_run=given.dry_run,
+            dry_run=given.dry_run, preset=given.preset,
         )  # fmt: skip
         terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
         return run(load(given.spec, given.experiment), options, terminal)

@@ -22,6 +22,7 @@ from objectives.colocation import Measure, Run
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
+from study.attachments import attach
 from study.history import (
     BASELINE,
     INTERRUPTED,
@@ -156,9 +157,11 @@ class Epoch:
             recorded = failure.measured.get("wall_s")
             note(trial, wall_s=self._wall_s(recorded if isinstance(recorded, float) else None, started))
             is_oom = isinstance(failure, OutOfMemory)
+            attach(trial, self.folder, run.folder, failure.measured)
             tell_failure(self.study, trial, failure.diagnosis, failure.measured, is_oom=is_oom)
             return
         note(trial, wall_s=self._wall_s(measured.wall_s, started))
+        attach(trial, self.folder, run.folder, measured.to_json())
         self._settle(trial, allocation, measured)
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:

@@ -177,6 +177,7 @@ def _scored(measured: Measurement, scored: Score) -> dict[str, Any]:
         "contributions": scored.fitness.contributions(),
         "word_gate": scored.word_gate.verdict,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
+        "is_feasible": scored.is_feasible,
         **figures,
     }
 
@@ -187,6 +188,7 @@ def _failed(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]
         "failure": asdict(diagnosis),
         "failure_class": diagnosis.failure_class,
         "evidence": diagnosis.evidence,
+        "is_feasible": False,
         "measured": plain(dict(measured)),
     }
 
@@ -200,3 +202,22 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
         return
     note(trial, why=why)
     study.tell(trial, state=TrialState.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """Where a trial of the tournament comes from; role: random, child, fresh, enqueued, repeat, replicate ..."""
+
+    number: int
+    generation: int
+    role: str
+    parents: tuple[int, ...]
+
+
+def births(study: optuna.Study) -> list[Birth]:
+    """Of every trial that the tournament proposed; none for another sampler."""
+    return [
+        Birth(t.number, kept["generation"], str(kept.get("role", "")), tuple(kept.get("parents", ())))
+        for t in study.get_trials(deepcopy=False)
+        if "generation" in (kept := t.user_attrs)
+    ]

@@ -17,6 +17,7 @@ from objectives.device import Identity
 from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
 from study.history import Row
+from study.question import Question
 from study.spec import Spec
 
 SCHEMA = 1
@@ -63,7 +64,7 @@ class Origin:
     commands: Mapping[str, Command]
 
 
-def decide(rows: Sequence[Row], spec: Spec) -> Decision:
+def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best feasible trial whose gates are passed, if it beats the baseline by more than its efficiency."""
     measured = [r for r in rows if r.measurement is not None and r.repeat_of is None]
     baseline = next((r for r in measured if str(r.allocation) == str(spec.baseline)), None)
@@ -93,7 +94,7 @@ def decide(rows: Sequence[Row], spec: Spec) -> Decision:
     )
 
 
-def _obstacle(r: Row, baseline: Row, spec: Spec) -> str | None:
+def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
     """Why a leading trial may not be promoted; None where nothing stands against it."""
     m = r.measurement
     if m is None or m.oom_events:

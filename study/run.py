@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from objectives.colocation import Anchor, Colocation, Measure, Setting
 from objectives.device import Identity, Occupant
 from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
+from objectives.fitness import Preset
 from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
@@ -25,6 +26,8 @@ from study.history import Row, rows
 from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, decide, document, write
+from study.question import Question, keep, question
+from study.scenarios import weighed
 from study.search import (
     bridge,
     differences,
@@ -56,6 +59,7 @@ class Options:
     out: Path = Path("artifacts")
     fresh: bool = False
     dry_run: bool = False
+    preset: Preset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
 
     raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study resumable
     """
+    spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
     folder = options.out / spec.name
     sampler_name = options.sampler or spec.sampler
     name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
@@ -105,6 +110,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         )
         terminal.study = study.study_name
         terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {shown(storage)}")
+        keep(study, _question(spec, ground))
         before = len(_rows(study))
         if ground.bench is not None and bridge(study, spec, ground.identity):
             terminal.line(
@@ -129,6 +135,10 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         terminal.line(f"ended: {ending}")
         if ground.recording is not None and epoch.seconds_measured:
             terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
+        if ground.bench is not None:  # a replay is over before this is imported: the dashboard writes its notes
+            from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
+
+            annotate(study)
         return _conclude(
             spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study)) > before
         )
@@ -175,6 +185,23 @@ def _ground(spec: Spec, terminal: Terminal) -> Ground:
     for o in made.occupants[:8]:
         terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
     return Ground(made.device.identity, made.versions, made.setting, made, None)
+
+
+def _question(spec: Spec, ground: Ground) -> Question:
+    """What this run asks, kept with the study for whoever reads it."""
+    bench, found = ground.bench, ground.recording
+    slo = Slo(**found.provenance.slo) if found and found.provenance.slo else None
+    return question(
+        spec,
+        ground.setting,
+        ground.identity,
+        ground.versions,
+        server_env=bench.device.server_env if bench else {},
+        held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib) if bench else None,
+        slo=slo if found else ground.setting.slo,
+        measured_elsewhere=found.sentence() if found else None,
+        git_commit=git_commit(Path(__file__).parent),
+    )
 
 
 def _differing(here: Any, there: Any) -> str:

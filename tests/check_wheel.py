@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 
 NEEDED = (
     "study/specs/*.yaml",
+    "study/templates/*.html",
     "objectives/recordings/*.jsonl",
     "objectives/patterns.yaml",
     "objectives/speech/assistant/manifest.jsonl",

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,30 @@ def command(*arguments: object) -> list[str]:
 
 def run_study(*arguments: object, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """The real command, to its end."""
+    return run_script("run_study.py", *arguments, cwd=cwd, **options)
+
+
+def run_script(
+    name: str, *arguments: object, cwd: Path | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """A command of scripts/, to its end."""
     env = {**os.environ, "PYTHONWARNINGS": "default"}
-    return subprocess.run(
-        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options
-    )
+    line = [sys.executable, str(SCRIPT.with_name(name)), *map(str, arguments)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options)
+
+
+def timed(share: float, size: str) -> Outcome:
+    """`cell` with all that the pictures show: seconds by phase, memory by second, more sessions beside `tiny`."""
+    made = cell(share, size)
+    if isinstance(made, Diagnosis):
+        return made
+    seconds = {
+        "starting speech": 6.0,
+        "starting LLM": 42.0,
+        "alone": 8.0,
+        "window": 20.0,
+        "ladder": 10.0,
+        "stopping": 3.0,
+    }
+    used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
+    return replace(made, phase_s=seconds, used_mib_by_s=used_mib)

@@ -1,0 +1,41 @@
+"""Write what a study found into one HTML file to send to a colleague: no network, prints, reads on a phone.
+
+    python scripts/report.py                                     the study that ships, into report.html
+    python scripts/report.py artifacts/cpu/study.db -o cpu.html
+    python scripts/report.py --preset capacity                   how the answer changes where sessions matter most
+
+Nothing is measured again. Exit: 0 written, 2 where there is no such study or file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from objectives.fitness import PRESETS
+from study.case import case
+from study.report import write
+from study.stored import storage_url, study_in
+from study.terminal import exiting
+
+
+def main() -> None:
+    """Arguments -> a study that is there -> one file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "storage", nargs="?", metavar="STORAGE", help="a study.db or a URL; default: the study that ships"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("report.html"), metavar="FILE", help="default report.html"
+    )
+    parser.add_argument("--study", metavar="NAME", help="default: the newest of the storage")
+    parser.add_argument("--preset", choices=PRESETS, help="weigh the measurements anew; default: the study's weights")
+    given = parser.parse_args()
+    with exiting():
+        told = case(study_in(storage_url(given.storage), given.study), given.preset)
+        write(told, given.out)
+        print(f"{given.out}: study {told.study}, {len(told.cells)} configurations")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The case for the answer of a study: its trials under the weights that are asked for, and what they say in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import optuna
+
+from objectives.fitness import Preset
+from study.cells import Cell, barred, cells, launches, of, short
+from study.history import Row, rows
+from study.notes import answer
+from study.promotion import Decision, decide
+from study.question import Question, question_of
+from study.scenarios import rescored, weighed
+
+SAME_PCT = 1.0  # a smaller difference is called none
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A study as it is reported: its trials under the weights that are asked for, and what follows."""
+
+    asked: Question
+    rows: Sequence[Row]
+    cells: Sequence[Cell]
+    decision: Decision
+    study: str
+    sampler: str
+    preset: Preset | None
+
+    @property
+    def today(self) -> Cell | None:
+        """The allocation in use today."""
+        return of(self.asked.baseline, self.cells)
+
+    @property
+    def other(self) -> Cell | None:
+        """The winner; where the baseline stays, what came closest to it."""
+        if self.decision.winner is not None:
+            return of(self.decision.winner.allocation, self.cells)
+        known = [c for c in self.cells if c.is_feasible and c is not self.today and barred(c, self.asked) is None]
+        return max(known, key=lambda c: c.fitness or 0.0, default=None)
+
+
+def case(study: optuna.Study, preset: Preset | None = None) -> Case:
+    """The case of a study; with a preset, its measurements are weighed anew."""
+    asked, found = question_of(study), [r for r in rows(study) if r.counts]
+    if preset is not None:
+        asked = replace(asked, fitness=weighed(asked.fitness, preset))
+        found = rescored(found, asked, asked.fitness)
+    sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
+    return Case(asked, found, cells(found), decide(found, asked), study.study_name, sampler, preset)
+
+
+def sentence(told: Case) -> str:
+    """The answer, with what it is worth, in one sentence."""
+    said = answer(told.decision, told.asked)
+    today, other = told.today, told.other
+    said = said[0].upper() + said[1:]
+    if told.decision.winner is None or today is None or other is None:
+        return said
+    parts = []
+    for name, what in (("stt_latency_p95_ms", "speech answers"), ("llm_latency_p95_ms", "the LLM")):
+        new, old = other.figure(name), today.figure(name)
+        if new and old and math.isfinite(new + old):
+            pct = 100 * (new - old) / old
+            when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
+            parts.append(f"{what} {when if abs(pct) >= SAME_PCT else 'as soon'}")
+    new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
+    if new is not None:
+        was = "today: not measured" if old is None else f"today: {old:g}"
+        parts.append(f"{'at least ' * other.is_lower_bound}{new:g} voice sessions at once ({was})")
+    return f"{said.rstrip('.')}: {', '.join(parts)}."
+
+
+def how_sure(told: Case) -> list[str]:
+    """What speaks for the answer and against it, a sentence each."""
+    asked, decision, today, other = told.asked, told.decision, told.today, told.other
+    said = []
+    if asked.is_replay:
+        said.append(
+            f"These figures were {asked.measured_elsewhere}. They hold for that machine and say nothing about another: "
+            "measure yours, as the project's README shows."
+        )
+    elif decision.winner is not None:
+        said.append(
+            "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
+        )
+    if today and other and today.fitness is not None and other.fitness is not None:
+        gap = other.fitness - today.fitness
+        noise = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
+        if today.standard_error is not None and other.standard_error is not None:
+            error = math.hypot(today.standard_error, other.standard_error)
+            verdict = "more than twice its standard error" if abs(gap) > 2 * error else "no more than noise explains"
+            said.append(f"{noise}: a difference of {gap:+.4f} ± {error:.4f}, {verdict}.")
+        else:
+            counts = f"({launches(other)}; today's: {launches(today)})"
+            said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
+    works = sum(c.is_feasible for c in told.cells)
+    said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
+    if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
+        said.append("Voice sessions count for nothing in these scores: they were not measured for today's allocation.")
+    if decision.winner is None:
+        said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
+    return said

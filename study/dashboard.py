@@ -1,0 +1,117 @@
+"""optuna-dashboard on this machine alone, with our notes and plots, and with the constraints it would not show."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+from collections.abc import Callable, Container, Iterable, Mapping
+from socketserver import ThreadingMixIn
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard import wsgi  # type: ignore[import-untyped]
+
+from objectives.errors import SetupError
+from study.annotation import annotate
+from study.attachments import store
+from study.search import open_storage
+from study.stored import folder_of, names
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HOST = "127.0.0.1"
+BRIEF = 40  # characters
+OLD_KEY = "constraints"  # where optuna-dashboard 0.21 looks for them; Optuna 5 keeps each under a name
+
+
+class Judged(RDBStorage):
+    """The storage as the dashboard should see it: constraints where it looks, and our answer as the best trial."""
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return [_judged(t) for t in super().get_all_trials(study_id, deepcopy, states)]
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        answer = self.get_study_user_attrs(study_id).get("answer")
+        if answer is None:
+            return _judged(super().get_best_trial(study_id))
+        return next(t for t in self.get_all_trials(study_id, deepcopy=False) if t.number == answer)
+
+    def get_all_studies(self) -> list[Any]:
+        found = super().get_all_studies()
+        for study in found:
+            study.user_attrs = _brief(study.user_attrs)
+        return found
+
+
+def _brief(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is written for machines: a page grows as wide as its longest line, and our notes have it all."""
+    return {k: v for k, v in attributes.items() if not isinstance(v, dict | list) or len(str(v)) < BRIEF}
+
+
+def _judged(trial: FrozenTrial) -> FrozenTrial:
+    shown = copy.copy(trial)
+    shown.system_attrs = {**trial.system_attrs, OLD_KEY: list(trial.constraints.values())}
+    shown.user_attrs = _brief(trial.user_attrs)
+    return shown
+
+
+class Fresh:
+    """The dashboard, behind a look at the study that is asked for: what has ended since gets its note and plots."""
+
+    def __init__(self, inner: WSGIApplication, storage: BaseStorage) -> None:
+        self._inner, self._storage, self._lock = inner, storage, Lock()
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if re.fullmatch(r"/api/studies(/\d+)?", environ.get("PATH_INFO", "")):
+            with self._lock:
+                self.refresh()
+        return self._inner(environ, start_response)
+
+    def refresh(self) -> None:
+        """Annotate every study of ours in which a trial has ended since the last look."""
+        for name in names(self._storage):
+            study = optuna.load_study(study_name=name, storage=self._storage)
+            ended = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
+            if self._seen.get(name) != ended:
+                annotate(study)
+                self._seen[name] = ended
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        logging.getLogger("study.dashboard").debug(format, *args)
+
+
+def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C, on the loopback interface only.
+
+    raises: BadInput where the storage cannot be opened, SetupError where the port is taken
+    """
+    storage = open_storage(url)
+    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage)
+    fresh.refresh()
+    try:
+        server = make_server(HOST, port, fresh, server_class=_Server, handler_class=_Quiet)
+    except OSError as error:
+        raise SetupError(
+            f"port {port} cannot be used ({error.strerror}); name another, such as --port {port + 1}"
+        ) from error
+    with server:
+        tell(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            tell("closed")

@@ -1,0 +1,168 @@
+"""Pictures of a study as SVG text: they need no network, scale to any width, print, and say in words what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from study.views import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, PHASES, UNTOLD, WINNER, Bar, Line, Spot
+
+# Okabe and Ito's palette: told apart by people who are colour-blind
+COLOURS: Mapping[str, str] = {
+    WINNER: "#009E73", BASELINE: "#0072B2", HELD_BACK: "#E69F00", FEASIBLE: "#56B4E9", OVER: "#999999",
+    FAILED: "#D55E00",
+}  # fmt: skip
+PHASE_COLOURS: Mapping[str, str] = dict(
+    zip((*PHASES, UNTOLD), ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"), strict=True)
+)
+WIDTH = 380  # about a phone's, so that letters keep their size there
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
+
+
+def picture(height: float, title: str, told: str, body: Iterable[str]) -> str:
+    """An SVG picture with a name and a description for those who do not see it."""
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img"><title>{escape(title)}</title>'
+        f"<desc>{escape(told)}</desc>{''.join(body)}</svg>"
+    )
+
+
+def text(x: float, y: float, said: str, anchor: str = "start", extra: str = "") -> str:
+    """One line of text."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(said)}</text>'
+
+
+def rule(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
+    """A straight line of the class `name`."""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{name}"/>'
+
+
+def ticks(most: float, wanted: int = 4, *, whole: bool = False) -> list[float]:
+    """Round numbers from 0 to at least `most`.
+
+    >>> ticks(3500), ticks(2, whole=True)
+    ([0.0, 1000.0, 2000.0, 3000.0, 4000.0], [0.0, 1.0, 2.0])
+    """
+    if most <= 0:
+        return [0.0, 1.0]
+    rough = max(most / wanted, 1.0 if whole else 0.0)
+    power = 10.0 ** (len(f"{rough:.0f}") - 1 if rough >= 1 else -1)
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
+    found = [0.0]
+    while found[-1] < most:
+        found.append(found[-1] + step)
+    return found
+
+
+def mark(kind: str, x: float, y: float, *, is_filled: bool, title: str) -> str:
+    """The sign of a kind of configuration: its shape tells it too, not its colour alone."""
+    match kind:
+        case "winner":
+            shape = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
+        case "in use today":
+            shape = '<rect x="-6" y="-6" width="12" height="12"/>'
+        case "held back":
+            shape = '<path d="M0-8 8 0 0 8-8 0Z"/>'
+        case "over a limit" | "does not work":
+            shape = '<path d="M-6-6 6 6M-6 6 6-6"/>'
+        case _:
+            shape = '<circle r="6"/>'
+    colour = COLOURS[kind]
+    fill = colour if is_filled else "#fff"
+    return (
+        f'<g transform="translate({x:.1f} {y:.1f})" fill="{fill}" stroke="{colour}" stroke-width="2">'
+        f"<title>{escape(title)}</title>{shape}</g>"
+    )
+
+
+def _frame(height: float, tops: Sequence[float], unit: str) -> list[str]:
+    """The horizontal lines of a chart with their numbers."""
+    floor, room = height - BOTTOM, height - BOTTOM - TOP
+    body = [text(4, 12, unit, extra='class="axis"')]
+    for value in tops:
+        y = floor - room * value / tops[-1]
+        body += [rule(LEFT, y, WIDTH - RIGHT, y, "grid"), text(LEFT - 6, y + 4, f"{value:,.6g}", "end")]
+    return body
+
+
+def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
+    """95 % latency of one service over voice sessions; where none was measured, in a lane of its own at the left."""
+    height, name = 290.0, "stt_ms" if service == "speech" else "llm_ms"
+    values = [getattr(s, name) for s in spots]
+    tops = ticks(max([*values, limit_ms or 0.0]) * 1.02)
+    floor, room = height - BOTTOM, height - BOTTOM - TOP
+    known = [s.sessions for s in spots if s.sessions is not None]
+    is_laned = len(known) < len(spots)
+    begin = LEFT + (64 if is_laned else 14)
+    steps = ticks(max(known, default=1.0), whole=True)
+    body = _frame(height, tops, "ms")
+    for step in steps if known else ():
+        body.append(text(begin + (WIDTH - RIGHT - 12 - begin) * step / steps[-1], floor + 16, f"{step:g}", "middle"))
+    body.append(text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"'))
+    if is_laned:
+        body += [text(LEFT + 26, floor + 16, "not", "middle"), text(LEFT + 26, floor + 30, "measured", "middle")]
+        body.append(rule(begin - 10, TOP, begin - 10, floor, "grid"))
+    if limit_ms is not None:
+        y = floor - room * limit_ms / tops[-1]
+        body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
+        body.append(text(WIDTH - RIGHT, y - 5, f"limit of a session {limit_ms:,.0f} ms", "end", 'class="limit-text"'))
+    said = []
+    for s in sorted(spots, key=lambda s: s.kind in (WINNER, BASELINE)):
+        ms = getattr(s, name)
+        x = LEFT + 26 if s.sessions is None else begin + (WIDTH - RIGHT - 12 - begin) * s.sessions / steps[-1]
+        at = (
+            "sessions not measured"
+            if s.sessions is None
+            else f"{'at least ' * s.is_lower_bound}{s.sessions:g} sessions"
+        )
+        said.append(f"{s.label} ({s.kind}): {ms:,.0f} ms, {at}")
+        y = floor - room * ms / tops[-1]
+        body.append(mark(s.kind, x, y, is_filled=s.on_pareto, title=said[-1]))
+        body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
+    return picture(height, f"{service}: 95 % answered within, against voice sessions at once", "; ".join(said), body)
+
+
+def phases(bars: Sequence[Bar]) -> str:
+    """Stacked bars: where the time of every launch went."""
+    row, left = 24, 16 + 7 * max(len(b.label) for b in bars)
+    height = row * len(bars) + 36
+    longest = ticks(max(sum(b.seconds.values()) for b in bars))
+    scale = (WIDTH - RIGHT - left) / longest[-1]
+    body, said = [], []
+    for value in longest:
+        x = left + value * scale
+        body += [rule(x, 0, x, height - 30, "grid"), text(x, height - 16, f"{value:g}", "middle")]
+    for n, b in enumerate(bars):
+        x = float(left)
+        body.append(text(left - 6, row * n + 16, b.label, "end"))
+        for phase, seconds in b.seconds.items():
+            width = seconds * scale
+            body.append(
+                f'<rect x="{x:.1f}" y="{row * n + 4}" width="{width:.1f}" height="16" fill="{PHASE_COLOURS[phase]}">'
+                f"<title>{escape(f'{phase}: {seconds:.1f} s')}</title></rect>"
+            )
+            x += width
+        said.append(f"{b.label}: " + ", ".join(f"{p} {s:.0f} s" for p, s in b.seconds.items()))
+    body.append(text((left + WIDTH) / 2, height - 2, "seconds", "middle", 'class="axis"'))
+    return picture(height, "Where the time of every launch went", "; ".join(said), body)
+
+
+def memory(line: Line) -> str:
+    """Device memory in use, second by second."""
+    height, seconds = 230.0, max(1, len(line.used_mib) - 1)
+    tops = ticks(line.total_mib)
+    floor, room, wide = height - BOTTOM, height - BOTTOM - TOP, WIDTH - LEFT - RIGHT
+    points = [
+        f"{LEFT + wide * n / seconds:.1f},{floor - room * mib / tops[-1]:.1f}" for n, mib in enumerate(line.used_mib)
+    ]
+    y = floor - room * line.total_mib / tops[-1]
+    body = _frame(height, tops, "MiB")
+    body.append(f'<polygon points="{LEFT},{floor} {" ".join(points)} {LEFT + wide},{floor}" class="area"/>')
+    body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
+    body.append(text(WIDTH - RIGHT, y + 14, f"total {line.total_mib:,.0f} MiB", "end", 'class="limit-text"'))
+    for second in (s for s in ticks(seconds) if s <= seconds):
+        body.append(text(LEFT + wide * second / seconds, floor + 16, f"{second:g}", "middle"))
+    body.append(text((LEFT + WIDTH) / 2, height - 6, "seconds since the launch", "middle", 'class="axis"'))
+    told = f"{line.label}: at most {max(line.used_mib):,} of {line.total_mib:,.0f} MiB in use, in second "
+    told += f"{line.used_mib.index(max(line.used_mib))} of {len(line.used_mib)}"
+    return picture(height, "Memory in use over time", told, body)

@@ -1,0 +1,223 @@
+"""The notes of a study and of each trial in optuna-dashboard, as Markdown. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from objectives import budget
+from objectives.allocation import Allocation
+from objectives.measurement import Measurement
+from study.cells import Cell, compared, launches, of, pareto, short
+from study.history import Row
+from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
+from study.promotion import Decision
+from study.question import Question, without_secrets
+from study.terminal import number, outcome, sessions
+from study.views import WINNER, kind, obstacle
+
+HOW_TO_READ = """\
+## How to read these pages
+
+- **Trust this note and our own plots.** optuna-dashboard knows neither our gates nor Optuna 5's constraints: opened
+  without `scripts/dashboard.py` it may call a trial "best" that ran over a limit or whose words got worse.
+- **Fitness** is one number from 0 to 1, larger is better: the weighed sum of speech latency, LLM latency, capacity,
+  stability and efficiency, relative to the allocation in use today.
+- **Pruned** trials do not work on this device, most of them for want of memory; their value 0 is no measurement.
+- Each trial's own note has the servers' commands, the memory arithmetic and, where it failed, the line of the log that
+  proves it; its logs, metrics and memory by second are its artifacts.
+- Our plots are on the first page, below "Timeline": the space, latency against capacity, time by phase, the
+  tournament's lineage, memory over time. Optuna's contour interpolates between the few points of a table: do not
+  read it.
+"""
+
+
+def standing(decision: Decision, asked: Question) -> str:
+    """How sure the answer is, in a few words."""
+    if decision.winner is None:
+        return "nothing to confirm"
+    return (
+        "a replay, measured elsewhere: not valid for this machine" if asked.is_replay else "not confirmed: a candidate"
+    )
+
+
+def study_note(
+    found: Sequence[Cell], decision: Decision, asked: Question, missing: Sequence[str], sampler: str | None
+) -> str:
+    """The question, the answer, where and with what, every configuration, and how to read the pages."""
+    d = asked.device
+    versions = ", ".join(f"{k} {v}" for k, v in (*asked.versions.llm.items(), *asked.versions.stt.items()))
+    lines = [
+        f"# How should {d.product} be shared?",
+        "How much memory should the LLM server get, and which speech model fits beside it?",
+        f"**Answer: {answer(decision, asked)}** ({standing(decision, asked)})",
+        f"Why: {decision.reason}.",
+        *(f"- held back: {sentence}" for sentence in decision.passed_over),
+        HOW_TO_READ,
+        "## Every configuration",
+        table(found, decision, asked),
+        f"Sensible choices whatever the weights (Pareto set by {', '.join(compared(found, asked)) or 'nothing'}): "
+        + (", ".join(short(c.allocation) for c in pareto(found, asked)) or "none")
+        + ".",
+        "## Where and with what",
+        f"- {'**Not measured on this machine**: ' + asked.measured_elsewhere if asked.measured_elsewhere else 'live'}",
+        f"- device: {d.product}, {d.total_mib:,.0f} MiB" + (f", driver {d.driver}, CUDA {d.cuda}" if d.driver else ""),
+        f"- versions: {versions or 'not told by the servers'}",
+        f"- workload: {traffic(asked)}",
+        f"- limits of a session: {limits(asked)}",
+        f"- in use today: {asked.baseline}",
+        f"- sampler: {sampler or 'not told'}",
+        *(f"- no plot: {sentence}" for sentence in missing),
+    ]
+    return _joined(lines)
+
+
+def answer(decision: Decision, asked: Question) -> str:
+    """One sentence: what to run."""
+    if decision.winner is not None:
+        return f"run with {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
+    if decision.baseline is not None and decision.baseline.is_feasible:
+        return f"stay with {in_words(asked.baseline)}."
+    return "no answer: the allocation in use today could not be measured, or nothing works."
+
+
+def in_words(allocation: Allocation) -> str:
+    """An allocation in a sentence.
+
+    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
+    '37.5 % of the memory for the LLM, beside speech model base'
+    """
+    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
+    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
+    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
+
+
+def traffic(asked: Question) -> str:
+    """What is sent to both servers in every launch."""
+    w = asked.workload
+    return (
+        f"{w.window_s:g} s, the same in every launch (seed {w.seed}): {w.llm_per_s:g} LLM requests a second "
+        f"in bursts of {w.llm_burst}, {w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out; "
+        f"{w.stt_per_s:g} spoken clips a second"
+    )
+
+
+def limits(asked: Question) -> str:
+    """The p95 limits of the capacity ladder."""
+    slo = asked.slo
+    if slo is None:
+        return "not recorded" if asked.is_replay else "not fixed yet: they follow from the baseline"
+    return (
+        f"95 % of the speech replies within {slo.stt_p95_ms:,.0f} ms and of the LLM's within {slo.llm_p95_ms:,.0f} ms"
+    )
+
+
+def table(found: Sequence[Cell], decision: Decision, asked: Question) -> str:
+    """Every configuration, best first."""
+    lines = [
+        "| configuration | fitness | launches | speech p95 ms | LLM p95 ms | sessions | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for c in sorted(found, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0))):
+        bound = "≥ " if c.is_lower_bound else ""
+        what = kind(c, decision, asked)
+        mark = f"**{what}**" if what == WINNER else what
+        if why := obstacle(c, decision, asked):
+            mark += f": {why}"
+        if c.failed:
+            mark += f": {outcome(c.failed[-1])}"
+        lines.append(
+            f"| {short(c.allocation)} | {number(c.fitness, 4)} | {launches(c) if c.measured else '-'} "
+            f"| {number(c.figure('stt_latency_p95_ms'))} | {number(c.figure('llm_latency_p95_ms'))} "
+            f"| {bound}{number(c.figure('concurrent_capacity'))} | {mark} |"
+        )
+    return "\n".join(lines)
+
+
+def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Question) -> str:
+    """What ran, the servers' commands, the memory arithmetic, what came of it, and the proof of a failure."""
+    if r.repeat_of is not None:
+        return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
+    cell = of(r.allocation, found)
+    what = kind(cell, decision, asked) if cell else r.status
+    lines = [f"# {short(r.allocation)}", f"**{what}**: {outcome(r)}", f"{in_words(r.allocation)}."]
+    if cell and (why := obstacle(cell, decision, asked)):
+        lines.append(f"Held back, whatever its score: {why}.")
+    lines += [f"- over a limit: {CONSTRAINTS.get(k, k)}" for k, v in r.constraints.items() if v > 0 and r.measurement]
+    if r.diagnosis is not None:
+        d = r.diagnosis
+        short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
+        victim = SERVICES.get(d.victim, d.victim or "-")
+        lines += [
+            "## What failed",
+            f"- `{d.failure_class}`: {FAILURES.get(d.failure_class, ('', 'a class this version does not know'))[1]}",
+            f"- {victim}, phase: {d.phase or 'not told'}, short by {short_mib}",
+            f"```\n{d.evidence.replace('```', '')}\n```",
+        ]
+    if r.measurement is not None:
+        lines += ["## What was measured", _figures(r, r.measurement), _contributions(r)]
+        lines.append(f"Words: {WORD_GATES.get(r.word_gate, r.word_gate)}.")
+    for name, c in asked.commands(r.allocation).items():
+        lines += [f"## The {SERVICES[name]}'s command", f"```\n{wrapped(without_secrets(str(c)))}\n```"]
+    lines += ["## Memory arithmetic", arithmetic(r.allocation, found, asked)]
+    took = f"It took {r.wall_s:,.0f} s where it was measured" if r.wall_s else "How long it took was not measured"
+    lines.append(f"{took}; seed {r.seed}; {(r.measurement.measured_at if r.measurement else None) or r.at or ''}.")
+    return _joined(lines)
+
+
+def without_paths(command: str) -> str:
+    """A command line without the folders of the machine it ran on.
+
+    >>> without_paths("/home/me/venv/bin/python -m serve --model /models/llm")
+    'python -m serve --model llm'
+    """
+    return re.sub(r"(?<=[ =])/\S*/|^/\S*/", "", command)
+
+
+def wrapped(command: str) -> str:
+    """A command line with a line for each of its options, to be pasted into a shell.
+
+    >>> print(wrapped("python -m serve --port 80 --eager"))
+    python -m serve \\
+      --port 80 \\
+      --eager
+    """
+    return command.replace(" --", " \\\n  --")
+
+
+def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: Question) -> str:
+    """The sum before a launch, by the figures of the whole study."""
+    known = [(c.allocation, r.measurement) for c in found for r in c.measured if r.measurement is not None]
+    held = (asked.held_mib or 0.0) + asked.tenants_mib
+    verdict = budget.check(
+        allocation,
+        budget.figures(known),
+        total_mib=asked.device.total_mib,
+        tenants_mib=held,
+        reserve_mib=asked.reserve_mib,
+    )
+    beside = "" if asked.held_mib is not None else " What else was on the device was not recorded."
+    return f"`{verdict.fits}`: {verdict.explanation}.{beside}"
+
+
+def _figures(r: Row, m: Measurement) -> str:
+    lines = ["| | |", "|---|---|"]
+    for name, (title, unit, digits) in FIGURES.items():
+        value = sessions(r) if name == "concurrent_capacity" else number(getattr(m, name), digits)
+        lines.append(f"| {title} | {'not measured' if value == '-' else f'{value} {unit}'} |")
+    if m.concurrent_capacity is not None or m.capacity_bound_by:
+        lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")
+    return "\n".join(lines)
+
+
+def _contributions(r: Row) -> str:
+    parts = ", ".join(f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in r.contributions.items())
+    return f"Fitness {number(r.fitness, 4)} = {parts}"
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Paragraphs apart, items of a list together."""
+    text = ""
+    for before, line in zip(("", *lines), lines, strict=False):
+        text += ("\n" if before.startswith("- ") and line.startswith("- ") else "\n\n") + line
+    return text.strip() + "\n"

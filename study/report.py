@@ -1,0 +1,224 @@
+"""The report: one HTML file that says which configuration to run and how sure that is, to whoever never saw a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from objectives.errors import BadInput
+from objectives.fitness import PRESETS
+from study import drawing
+from study.case import Case, how_sure, sentence
+from study.cells import Cell, compared, pareto, short
+from study.meanings import CONSTRAINTS, FAILURES, FIGURES, in_words
+from study.notes import limits, standing, traffic, without_paths, wrapped
+from study.promotion import COMPARED
+from study.question import without_secrets
+from study.scenarios import answers, is_contested
+from study.terminal import number
+from study.views import FAILED, KINDS, OVER, Tile, bars, heat, memory, spots, turned
+
+
+def write(told: Case, path: Path) -> None:
+    """The whole file or none of it.
+
+    raises: BadInput where it cannot be written
+    """
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        draft.write_text(html(told), "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); name another with -o") from error
+
+
+def html(told: Case) -> str:
+    """The report as one page that needs nothing else."""
+    loader = FileSystemLoader(str(files("study") / "templates"))
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return pages.get_template("report.html").render(r=_content(told))
+
+
+def _content(told: Case) -> dict[str, Any]:
+    asked, decision, found = told.asked, told.decision, told.cells
+    shown = heat(found, decision, asked)
+    today, other = told.today, told.other
+    scores = [t.cell.fitness for t in shown.tiles.values() if t.cell.fitness is not None]
+    title = f"How should {asked.device.product} be shared by an LLM and speech recognition?"
+    own = f"preset {asked.fitness.preset}" if asked.fitness.weights is None else "its own weights"
+    return {
+        "title": title,
+        "byline": f"study {told.study}, weighed by {own}; written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "question": "How much of the device's memory should the LLM server get, and which speech model fits beside it, "
+        "so that both answer fast, many can talk at once, and nothing runs out of memory?",
+        "answer": sentence(told),
+        "standing": f"{standing(decision, asked)[0].upper()}{standing(decision, asked)[1:]}.",
+        "colour": drawing.COLOURS["winner" if decision.winner else "in use today"],
+        "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
+        "sure": how_sure(told),
+        "held_back": decision.passed_over,
+        "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
+        "other": "winner" if decision.winner else "closest",
+        "names": [short(c.allocation) for c in (today, other) if c],
+        "compared": _compared(today, other) if today and other else (),
+        "commands": [
+            (f"{name}, {short(c.allocation)}", wrapped(without_paths(without_secrets(str(command)))))
+            for c in (other or today,)
+            if c
+            for name, command in asked.commands(c.allocation).items()
+        ],
+        "heat": shown if len(shown.xs) <= len(shown.ys) else turned(shown),
+        "compares": ", ".join(compared(found, asked)),
+        "shade": lambda tile: _shade(tile, scores),
+        **_pictures(told),
+        "presets": _presets(told),
+        "presets_say": _presets_say(told),
+        "failures": [row for c in found for row in _failures(c)],
+        "provenance": _provenance(told),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of two configurations, as text; sense: better, worse, or empty."""
+
+    title: str
+    old: str
+    new: str
+    change: str
+    sense: str
+
+
+def _compared(today: Cell, other: Cell) -> list[Compared]:
+    lines = []
+    for name, (title, unit, digits) in FIGURES.items():
+        old, new = today.figure(name), other.figure(name)
+        texts = []
+        for c, value in ((today, old), (other, new)):
+            bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
+            texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
+        change, sense = "", ""
+        if old is not None and new is not None and math.isfinite(old + new):
+            pct = 100 * (new - old) / old if old else None
+            change = "none" if new == old else f"{new - old:+,.{digits}f} {'points' if unit == '%' else unit}".rstrip()
+            change += "" if pct is None or new == old else f" ({pct:+.0f} %)"
+            better = {"down": new < old, "up": new > old}.get(COMPARED.get(name, "down" if "p95" in name else ""))
+            if better is not None and new != old:
+                sense = "better" if better else "worse"
+                change += f", {sense}"
+        lines.append(Compared(title, texts[0], texts[1], change or "-", sense))
+    return lines
+
+
+def _shade(tile: Tile | None, scores: Sequence[float]) -> str:
+    if tile is None:
+        return "#fff"
+    if tile.cell.fitness is None:
+        return "#f5c4ab"
+    low, high = min(scores), max(scores)
+    part = (tile.cell.fitness - low) / (high - low) if high > low else 1.0
+    pale, deep = (247, 251, 255), (140, 190, 225)
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(pale, deep, strict=True))
+
+
+def _pictures(told: Case) -> dict[str, Any]:
+    """SVG pictures, what their signs mean, and what there is none of."""
+    asked, slo = told.asked, told.asked.slo
+    seen, timed = spots(told.cells, told.decision, asked), bars(told.rows)
+    best = told.decision.winner or told.decision.baseline
+    line = memory(best)
+    shown: list[dict[str, Any]] = []
+    if seen:
+        limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
+        for service, ms in zip(("speech", "LLM"), limit, strict=True):
+            svg = drawing.tradeoff(seen, service, ms)
+            shown.append({"title": f"{service}: 95 % answered within, ms", "note": "", "svg": svg, "legend": ()})
+    if timed:
+        legend = [(p, c) for p, c in drawing.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)]
+        svg = drawing.phases(timed)
+        shown.append({"title": "Where the time went", "note": "every launch", "svg": svg, "legend": legend})
+    if line is not None:
+        svg = drawing.memory(line)
+        shown.append({"title": "Memory in use", "note": line.label, "svg": svg, "legend": ()})
+    kinds = [k for k in KINDS if k in {s.kind for s in seen}]
+    box = '<svg viewBox="-11 -11 22 22" aria-hidden="true">{}</svg>'
+    return {
+        "pictures": shown,
+        "marks": [(k, box.format(drawing.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k))) for k in kinds],
+        "not_shown": [
+            *([] if seen else ["latency against capacity: nothing was measured to its end"]),
+            *([] if timed else ["where the time went: no trial tells it"]),
+            *([] if line else ["memory over time: it was not recorded"]),
+        ],
+    }
+
+
+def _presets(told: Case) -> list[tuple[str, ...]]:
+    found = []
+    for preset, decision in answers(told.rows, told.asked).items():
+        w, best = PRESETS[preset], decision.winner or decision.baseline
+        choice = short(best.allocation) if best else "none"
+        base = decision.baseline.fitness if decision.baseline else None
+        weights = (f"{x:g}" for x in (w.stt, w.llm, w.capacity, w.stability, w.efficiency))
+        choice += "" if decision.winner else " (as today)"
+        scores = f"{number(best.fitness if best else None, 4)} / {number(base, 4)}"
+        found.append((preset, choice, scores, *weights))
+    return found
+
+
+def _presets_say(told: Case) -> str:
+    if not is_contested(answers(told.rows, told.asked)):
+        return "All of them choose the same."
+    names = ", ".join(short(c.allocation) for c in pareto(told.cells, told.asked)) or "none"
+    by = ", ".join(compared(told.cells, told.asked))
+    return (
+        f"They disagree, so it is for you to say what matters. Sensible whatever the weights (nothing else that may be "
+        f"promoted is at least as good in all of {by}): {names}."
+    )
+
+
+def _failures(c: Cell) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for r in c.failed:
+        if (d := r.diagnosis) is not None:
+            deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
+            why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
+            found.append((short(c.allocation), f"{in_words(d.failure_class)}{deficit}: {why}", d.evidence))
+    for r in c.measured:
+        over = [CONSTRAINTS.get(k, k) for k, v in r.constraints.items() if v > 0]
+        found += [(short(c.allocation), f"{OVER}: {why}", "") for why in over]
+    return found
+
+
+def _provenance(told: Case) -> list[tuple[str, str]]:
+    a = told.asked
+    own = [r.at for r in told.rows if not a.is_replay]  # a replayed trial's own moment is that of the replay
+    when = sorted(t for t in (*own, *(r.measurement.measured_at for r in told.rows if r.measurement)) if t)
+    versions = ", ".join(f"{k} {v}" for k, v in (*a.versions.llm.items(), *a.versions.stt.items()))
+    driver = f", driver {a.device.driver}, CUDA {a.device.cuda}" if a.device.driver else ""
+    tenants = ", ".join(f"{t.name} ({t.held_mib(a.device.total_mib):,} MiB)" for t in a.tenants)
+    weights: Mapping[str, float] = {
+        k: getattr(a.fitness.effective_weights, k) for k in ("stt", "llm", "capacity", "stability", "efficiency")
+    }
+    return [
+        ("measured", a.measured_elsewhere or "live, on the machine below"),
+        ("device", f"{a.device.product}, {a.device.total_mib:,.0f} MiB{driver}"),
+        ("versions", versions or "not told by the servers"),
+        ("when", f"{when[0]} to {when[-1]}" if when else "not told"),
+        ("traffic", traffic(a)),
+        ("limits of a voice session", limits(a)),
+        ("gates", f"at most {a.gates.wer_points:g} points more wrong words than today's, "
+         f"{a.gates.free_memory_mib:g} MiB left free"),
+        ("weights", ", ".join(f"{k} {v:g}" for k, v in weights.items())),
+        ("also on the device", tenants or "nothing of the study's own"),
+        ("search", f"{told.sampler}; {sum(r.repeat_of is None for r in told.rows)} launches"),
+        ("spec", f"{a.spec_file}, SHA-256 {a.spec_sha256}"),
+        ("code", f"commit {a.git_commit}" if a.git_commit else "not in a git checkout"),
+    ]  # fmt: skip

@@ -1,0 +1,195 @@
+"""What the pictures show, before anybody draws them: tiles, spots, bars and lines of one study. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.measurement import INFINITE
+from study.cells import Cell, barred, launches, pareto, short
+from study.history import Row
+from study.meanings import in_words
+from study.promotion import Decision
+from study.question import Question
+from study.terminal import SHORT
+
+WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"
+OVER, FAILED = "over a limit", "does not work"
+KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
+PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
+UNTOLD = "not told apart"  # by a recording that was made before phases were timed
+
+
+def kind(cell: Cell, decision: Decision, asked: Question) -> str:
+    """What a configuration is to the answer."""
+    name = str(cell.allocation)
+    if decision.winner is not None and name == str(decision.winner.allocation):
+        return WINNER
+    if not cell.measured:
+        return FAILED
+    if not cell.is_feasible:
+        return OVER
+    if decision.baseline is not None and name == str(decision.baseline.allocation):
+        return BASELINE
+    return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
+
+
+def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
+    """Why a configuration that works may not be chosen; None where nothing stands against it."""
+    found = (s for s in decision.passed_over if s.startswith(f"{cell.allocation} ("))
+    return next((s.partition("): ")[2] for s in found), None) or barred(cell, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One place of the heat map: the best configuration there, and its text line by line."""
+
+    cell: Cell
+    kind: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """The space as a table: tiles by (x, y); `others` are searched too, and the best of them is shown."""
+
+    x_name: str
+    y_name: str
+    xs: tuple[str, ...]
+    ys: tuple[str, ...]
+    tiles: Mapping[tuple[str, str], Tile]
+    others: tuple[str, ...]
+
+
+def spelled(name: str, value: Scalar) -> str:
+    """A value of a parameter as an axis shows it.
+
+    >>> spelled("vllm_memory_util", 0.375), spelled("whisper.beam_size", 5)
+    ('37.5 %', '5')
+    """
+    if name == SHARE:
+        return f"{100 * float(value):g} %"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def heat(found: Sequence[Cell], decision: Decision, asked: Question) -> Heat:
+    """The space over its first two searched parameters."""
+    names = sorted(asked.searched, key=lambda n: (n != SHARE, n != SPEECH))
+    x_name = names[0]
+    y_name = names[1] if len(names) > 1 else next(n for n in (SPEECH, SHARE) if n != x_name)
+    at: dict[tuple[str, str], list[Cell]] = {}
+    for c in found:
+        x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))
+        at.setdefault((x, y), []).append(c)
+    tiles = {
+        place: _tile(max(here, key=lambda c: (c.is_feasible, c.fitness or 0.0)), len(here), decision, asked)
+        for place, here in at.items()
+    }
+    xs, ys = (_axis(n, found, asked) for n in (x_name, y_name))
+    return Heat(SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, tuple(names[2:]))
+
+
+def turned(shown: Heat) -> Heat:
+    """The same with its axes exchanged: a phone has room for more rows, not for more columns."""
+    tiles = {(y, x): tile for (x, y), tile in shown.tiles.items()}
+    return Heat(shown.y_name, shown.x_name, shown.ys, shown.xs, tiles, shown.others)
+
+
+def _axis(name: str, found: Sequence[Cell], asked: Question) -> tuple[str, ...]:
+    values = asked.searched.get(name) or sorted({c.allocation.values[name] for c in found}, key=_order)
+    return tuple(spelled(name, v) for v in values)
+
+
+def _order(value: Scalar) -> tuple[bool, float, str]:
+    return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")
+
+
+def _tile(c: Cell, of: int, decision: Decision, asked: Question) -> Tile:
+    what = kind(c, decision, asked)
+    lines = [f"{c.fitness:.3f}", launches(c)] if c.fitness is not None else []
+    if c.failed:
+        diagnosis = c.failed[-1].diagnosis
+        deficit_mib = diagnosis.deficit_mib if diagnosis else None
+        lines.append(in_words(diagnosis.failure_class) if diagnosis else "failed")
+        if c.measured:
+            lines[-1] += f" in {len(c.failed)} of {len(c.failed) + len(c.measured)}"
+        elif deficit_mib:
+            lines.append(f"{deficit_mib:,.0f} MiB short")
+    if what not in (FEASIBLE, FAILED):
+        lines.append(what)
+    return Tile(c, what, (*lines, *([f"best of {of}"] if of > 1 else [])))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One configuration between latency and capacity; `sessions` None where no rung was decided."""
+
+    label: str
+    kind: str
+    on_pareto: bool
+    sessions: float | None
+    is_lower_bound: bool
+    stt_ms: float
+    llm_ms: float
+
+
+def spots(found: Sequence[Cell], decision: Decision, asked: Question) -> list[Spot]:
+    """Every configuration whose latencies are finite."""
+    best = pareto(found, asked)
+    made = []
+    for c in found:
+        stt_ms, llm_ms = c.figure("stt_latency_p95_ms"), c.figure("llm_latency_p95_ms")
+        if stt_ms is None or llm_ms is None or INFINITE in (stt_ms, llm_ms):
+            continue
+        sessions = c.figure("concurrent_capacity")
+        what = kind(c, decision, asked)
+        made.append(Spot(short(c.allocation), what, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Where the time of one trial went, seconds by phase."""
+
+    label: str
+    trial: int
+    seconds: Mapping[str, float]
+
+
+def bars(rows: Sequence[Row]) -> list[Bar]:
+    """Every launched trial; from older recordings what their starts and window tell."""
+    return [
+        Bar(f"{r.number}: {short(r.allocation)}", r.number, found)
+        for r in rows
+        if r.repeat_of is None and (found := _seconds(r))
+    ]
+
+
+def _seconds(r: Row) -> dict[str, float]:
+    m = r.measurement
+    timed = dict(m.phase_s) if m else dict(r.measured.get("phase_s") or {})
+    if not timed:
+        own = {"starting speech": "stt_start_s", "starting LLM": "llm_start_s", "window": "window_s"}
+        known = {p: getattr(m, n) if m else r.measured.get(n) for p, n in own.items()}
+        timed = {p: float(s) for p, s in known.items() if s}
+        rest = r.wall_s - sum(timed.values())
+        timed |= {UNTOLD: rest} if rest > 0.5 else {}
+    return {p: timed[p] for p in (*PHASES, UNTOLD) if p in timed}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Device memory in use, second by second, during one trial; `levels` are what others hold, by name."""
+
+    label: str
+    used_mib: tuple[int, ...]
+    total_mib: float
+
+
+def memory(r: Row | None) -> Line | None:
+    """Memory over time of a trial; None where it was not recorded."""
+    m = r.measurement if r else None
+    if r is None or m is None or not m.used_mib_by_s or not m.device_total_mib:
+        return None
+    return Line(f"trial {r.number}: {short(r.allocation)}", m.used_mib_by_s, m.device_total_mib)

@@ -1,0 +1,97 @@
+"""Notes, plots and files of a study: what they say, that they are written once, and that nobody's edits are lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from made import make, run_study, timed
+from optuna.artifacts import get_all_artifact_meta
+from optuna_dashboard import get_note, save_note
+
+from objectives.diagnosis import patterns
+from study.annotation import PLOTS, annotate
+from study.attachments import ATTACHMENTS, attach
+from study.meanings import FAILURES
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the study.db of a finished study lies."""
+    here = tmp_path_factory.mktemp("annotated")
+    ran = run_study(make(here, timed), "--out", here / "out")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    annotate(opened(here / "out" / "made"))
+    return here / "out" / "made"
+
+
+def opened(folder: Path) -> optuna.Study:
+    url = f"sqlite:///{folder}/study.db"
+    sampler = optuna.samplers.RandomSampler()
+    return optuna.load_study(study_name="made-tournament-0", storage=url, sampler=sampler)
+
+
+def note_of(study: optuna.Study, number: int) -> str:
+    return str(get_note(optuna.Trial(study, study.trials[number]._trial_id)))
+
+
+def test_a_finished_study_has_a_note_and_all_plots(folder: Path) -> None:
+    study = opened(folder)
+    assert set(study.user_attrs[PLOTS]) == {"space", "tradeoff", "phases", "lineage", "memory"}
+    note = get_note(study)
+    assert "**Answer: run with 55 % of the memory for the LLM, beside speech model base" in note
+    assert "measured elsewhere: not valid for this machine" in note
+    assert 'may call a trial "best" that ran over a limit' in note
+    assert "held back: vllm_memory_util=0.55 whisper_model_size=tiny" in note
+    assert study.metric_names == ["fitness"]
+
+
+def test_the_note_of_a_trial_has_commands_arithmetic_outcome_and_proof(folder: Path) -> None:
+    study = opened(folder)
+    pruned = next(t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED)
+    note = note_of(study, pruned.number)
+    for said in ("oom_budget", "Free memory is less than desired", "--gpu-memory-utilization 0.6", "reserve"):
+        assert said in note
+    complete = note_of(study, 0)
+    assert "in use today" in complete and "voice sessions at once | 8" in complete and "not measured" in complete
+
+
+def test_written_again_nothing_changes(folder: Path) -> None:
+    before = (folder / "study.db").read_bytes()
+    annotate(opened(folder))
+    assert (folder / "study.db").read_bytes() == before
+
+
+def test_a_note_that_somebody_edited_stays(folder: Path) -> None:
+    study = opened(folder)
+    trial = optuna.Trial(study, study.trials[0]._trial_id)
+    save_note(trial, "mine")
+    annotate(study)
+    assert get_note(trial) == "mine"
+
+
+def test_a_trial_keeps_its_metrics_and_memory_by_second(folder: Path) -> None:
+    study = opened(folder)
+    kept = {m.filename: m.artifact_id for m in get_all_artifact_meta(study.trials[0], storage=study._storage)}
+    assert set(kept) == {"metrics.json", "memory.csv"}
+    metrics = json.loads((folder / ATTACHMENTS / kept["metrics.json"]).read_text())
+    assert metrics["llm_latency_p95_ms"] == 2500.0 and "kv_peak_pct" not in metrics
+    assert (folder / ATTACHMENTS / kept["memory.csv"]).read_text().splitlines()[:2] == ["second,used_mib", "0,2000"]
+
+
+def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
+    logs = tmp_path / "trials" / "0"
+    logs.mkdir(parents=True)
+    (logs / "llm.log").write_text("it started")
+    study = optuna.create_study()
+    attach(study.ask(), tmp_path, logs, {"llm_start_s": 3.0, "llm_latency_p95_ms": float("inf")})
+    kept = {m.filename: m.artifact_id for m in get_all_artifact_meta(study.trials[0], storage=study._storage)}
+    assert set(kept) == {"llm.log", "metrics.json"}
+    assert (tmp_path / ATTACHMENTS / kept["llm.log"]).read_text() == "it started"
+    assert json.loads((tmp_path / ATTACHMENTS / kept["metrics.json"]).read_text())["llm_latency_p95_ms"] == "inf"
+
+
+def test_every_failure_class_has_plain_words() -> None:
+    assert sorted(FAILURES) == sorted(patterns()["outcomes"])

@@ -1,0 +1,154 @@
+"""optuna-dashboard as we serve it, in a headless browser: our notes, our plots, and our answer as the best trial."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from made import BEST, SCRIPT, make, run_script, run_study, timed
+
+PLOTS = ("The space, as measured", "Latency against capacity", "Where the time went", "Lineage of the tournament",
+         "Memory over time")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("looked-at")
+    assert run_study(make(folder, timed), "--out", folder / "out").returncode == 0
+    return folder / "out" / "made" / "study.db"
+
+
+@pytest.fixture(scope="module")
+def served(database: Path) -> Iterator[str]:
+    """The address of the dashboard, as the real command says it; it ends on Ctrl-C with exit 0."""
+    line = [sys.executable, str(SCRIPT.with_name("dashboard.py")), str(database), "--port", "0"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        said = process.stdout.readline()
+        try:
+            assert said.startswith("http://127.0.0.1:"), process.stderr.read()
+            yield said.split()[0].rstrip("/")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)
+        assert (process.returncode, process.stderr.read()) == (0, "")
+
+
+def detail(served: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{served}/api/studies/1", timeout=20) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; where there is none, the test is skipped, and fails in CI."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        reason = "no Chromium; on Debian: apt-get install chromium chromium-driver"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must look at the page: {reason}", pytrace=False)
+        pytest.skip(reason)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1280,2000")
+    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield made
+    made.quit()
+
+
+def until(found: Callable[[], bool], seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline, "it did not come up in time"
+        time.sleep(0.2)
+
+
+def shown(browser: Any) -> str:
+    return str(browser.execute_script("return document.body.textContent"))
+
+
+def test_the_page_has_our_plots_and_calls_our_answer_the_best(served: str, browser: Any) -> None:
+    browser.get(f"{served}/dashboard/studies/1")
+    until(lambda: all(title in shown(browser) for title in PLOTS))
+    until(lambda: "Best Trial" in shown(browser))
+    assert "vllm_memory_util: 0.55, whisper_model_size: base" in shown(browser)
+    tiles = "document.getElementById('user-defined-plot:space').querySelectorAll('.heatmap-label').length"
+    until(lambda: browser.execute_script(f"return {tiles}") >= 10)
+    assert "out of memory" in shown(browser) and "900 MiB short" in shown(browser)
+
+
+def test_the_page_has_our_note_of_the_study(served: str, browser: Any) -> None:
+    browser.get(f"{served}/dashboard/studies/1/note")
+    until(lambda: "Answer: run with 55 % of the memory for the LLM" in shown(browser))
+    assert "How to read these pages" in shown(browser) and "[//]" not in shown(browser)
+
+
+def test_the_page_of_a_failed_trial_has_its_evidence_and_files(served: str, browser: Any) -> None:
+    number = next(t["number"] for t in detail(served)["trials"] if t["state"] == "Pruned")
+    browser.get(f"{served}/dashboard/studies/1/trials?numbers={number}")
+    until(lambda: "Free memory is less than desired memory utilization" in shown(browser))
+    assert "--gpu-memory-utilization 0.6" in shown(browser) and "metrics.json" in shown(browser)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280, "no line widens the page"
+
+
+def test_the_dashboard_is_told_constraints_and_our_best_where_it_looks_for_them(served: str) -> None:
+    found = detail(served)
+    (best,) = found["best_trials"]
+    assert {p["name"]: p["param_external_value"] for p in best["params"]} == {k: str(v) for k, v in BEST.items()}
+    highest = max(t["values"][0] for t in found["trials"] if t["state"] == "Complete")
+    assert best["values"][0] < highest, "the highest score is held back by its words"
+    assert all(any(c > 0 for c in t["constraints"]) == (t["state"] == "Pruned") for t in found["trials"])
+
+
+def test_a_trial_that_ends_while_we_look_gets_its_note(served: str, database: Path) -> None:
+    before = detail(served)
+    sampler = optuna.samplers.RandomSampler()
+    study = optuna.load_study(study_name="made-tournament-0", storage=f"sqlite:///{database}", sampler=sampler)
+    first = study.trials[0]
+    again = optuna.trial.create_trial(
+        params=first.params, distributions=first.distributions, value=first.value, user_attrs=first.user_attrs
+    )
+    study.add_trial(again)
+    until(lambda: len(detail(served)["trials"]) == len(before["trials"]) + 1)
+    note = detail(served)["trials"][-1]["note"]["body"]
+    assert "50 % of the memory for the LLM" in note
+    assert "± 0.000, 2 launches" in detail(served)["note"]["body"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["no.db"], 2, "there is no study in no.db"),
+        ([], 2, "there is no study in artifacts/cpu_recorded/study.db; run python scripts/run_study.py first"),
+        (["made.txt"], 2, "file is not a database"),
+        (["{db}", "--port", "{taken}"], 3, "cannot be used (Address already in use); name another, such as --port"),
+    ],
+)
+def test_what_is_not_there_is_one_line(
+    database: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "made.txt").write_text("no database " * 100)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = (a.format(db=database, taken=port) for a in arguments)
+        ran = run_script("dashboard.py", *line, cwd=tmp_path)
+    assert said in ran.stderr
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (code, 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["made.txt"]

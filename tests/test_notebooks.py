@@ -1,0 +1,51 @@
+"""The notebook runs from top to bottom, and holds calls and prose only: what computes lives in tested modules."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+
+import pytest
+
+from objectives.fitness import Weights
+from study.frames import replayed, reweighed, shipped_recording, table
+
+EXPLORE = Path(__file__).resolve().parents[1] / "study" / "notebooks" / "explore_study.ipynb"
+with warnings.catch_warnings():  # of Jupyter's own making
+    warnings.simplefilter("ignore")
+    import nbformat
+    from nbclient import NotebookClient
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> None:
+    book = nbformat.read(EXPLORE, as_version=4)
+    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
+    assert any("Run with 37.5 % of the memory" in str(o.get("data", {}).get("text/plain")) for o in outputs)
+
+
+def test_it_holds_calls_and_prose_only_and_no_outputs() -> None:
+    book = nbformat.read(EXPLORE, as_version=4)
+    code = [c for c in book.cells if c.cell_type == "code"]
+    assert not [c for c in code if c.outputs or c.execution_count]
+    kinds = {type(node) for c in code for node in ast.walk(ast.parse(c.source))}
+    assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.With, ast.Try}
+
+
+def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:
+    launches = table(replayed())
+    assert len(launches) == 10
+    assert reweighed(launches, Weights()).tolist() == pytest.approx(launches["fitness"].tolist())
+    failed = launches[launches["status"] == "pruned"]
+    assert failed["llm_latency_p95_ms"].isna().all() and (failed["failure_class"] == "oom_budget").all()
+
+
+def test_a_recording_has_every_launch_and_scores_relative_to_its_baseline() -> None:
+    recorded = table(shipped_recording())
+    scores = reweighed(recorded, Weights(stt=1, llm=1, capacity=0, stability=0, efficiency=0))
+    assert len(scores) > 10
+    assert scores[recorded["is_reference"]].tolist() == [0.5]

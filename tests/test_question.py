@@ -1,0 +1,56 @@
+"""What a study asks is kept whole in the study, and read back; what cannot be read says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from made import DEVICE, VERSIONS, make
+
+from objectives.errors import BadInput
+from objectives.fitness import Weights
+from objectives.ladder import Slo
+from study.live import setting_of
+from study.question import KEY, Question, keep, question, question_of, without_secrets
+from study.spec import load
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Question:
+    spec = load(make(tmp_path))
+    spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
+    setting = setting_of(spec)
+    return question(
+        spec, setting, DEVICE, VERSIONS, server_env={"A": "1"}, held_mib=300, slo=Slo(1200.0, 3700.0),
+        measured_elsewhere=None, git_commit="abc",
+    )  # fmt: skip
+
+
+def test_a_question_is_read_back_as_it_was_kept(asked: Question) -> None:
+    study = optuna.create_study()
+    keep(study, asked)
+    assert question_of(study) == asked
+
+
+def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: Question) -> None:
+    study = optuna.create_study()
+    keep(study, replace(asked, slo=None))
+    assert question_of(study).slo is None
+    study.set_user_attr("anchor", {"slo": {"stt_p95_ms": 1.0, "llm_p95_ms": 2.0}, "first_rung": 8})
+    assert question_of(study).slo == Slo(1.0, 2.0)
+
+
+@pytest.mark.parametrize("kept", [None, {"name": "a study"}, {"services": 3}])
+def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(kept: object) -> None:
+    study = optuna.create_study()
+    if kept is not None:
+        study.set_user_attr(KEY, kept)
+    with pytest.raises(BadInput, match="on it once more"):
+        question_of(study)
+
+
+def test_options_about_tokens_are_no_secrets() -> None:
+    line = "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token abc"
+    assert without_secrets(line) == "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token ***"

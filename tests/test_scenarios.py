@@ -1,0 +1,113 @@
+"""Cells, the Pareto set and other weights: what is computed from launches without measuring anything again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
+
+from objectives.allocation import Allocation
+from study.case import Case, case, how_sure, sentence
+from study.cells import Cell, cells, of, pareto, short
+from study.scenarios import answers, is_contested, rescored
+from study.stored import study_in
+
+
+def told(folder: Path, cells_: object = cell, *arguments: object) -> Case:
+    """The case of a study on made-up cells."""
+    ran = run_study(make(folder, cells_), "--out", folder / "out", *arguments)  # type: ignore[arg-type]
+    assert ran.returncode in (0, 4), ran.stderr
+    return case(study_in(f"sqlite:///{folder}/out/made/study.db"))
+
+
+def torn(share: float, size: str) -> Outcome:
+    """The larger the share, the sooner the LLM answers and the fewer sessions fit."""
+    if size == "tiny" or share > 0.57:
+        return oom()
+    return measurement(
+        llm_latency_p95_ms=2500.0 - 16_000 * (share - 0.5), concurrent_capacity=round(8 - 100 * (share - 0.5)),
+        word_errors=words(4),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return told(tmp_path_factory.mktemp("usual"))
+
+
+@pytest.fixture(scope="module")
+def contested(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return told(tmp_path_factory.mktemp("contested"), torn)
+
+
+def test_rescoring_by_its_own_weights_changes_nothing(usual: Case) -> None:
+    assert rescored(usual.rows, usual.asked, usual.asked.fitness) == list(usual.rows)
+
+
+def test_one_launch_has_no_standard_error_and_several_have(usual: Case) -> None:
+    one = usual.cells[0]
+    assert one.standard_error is None
+    row = one.measured[0]
+    three = Cell(one.allocation, tuple(replace(row, fitness=f) for f in (0.6, 0.7, 0.8)), ())
+    assert three.fitness == pytest.approx(0.7)
+    assert three.standard_error == pytest.approx(0.1 / 3**0.5)
+
+
+def test_launches_of_one_configuration_are_one_cell_and_told_repeats_are_none(usual: Case) -> None:
+    row = usual.cells[0].measured[0]
+    again, repeat = replace(row, number=98), replace(row, number=99, repeat_of=row.number)
+    (found,) = cells([row, again, repeat])
+    assert [r.number for r in found.measured] == [row.number, 98]
+
+
+def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case) -> None:
+    failed = next(c for c in usual.cells if c.failed)
+    worked = usual.cells[0]
+    assert not Cell(worked.allocation, worked.measured, failed.failed).is_feasible
+
+
+def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Case) -> None:
+    assert [c.allocation.values for c in pareto(usual.cells, usual.asked)] == [BEST]
+
+
+def test_presets_that_agree_are_not_contested(usual: Case) -> None:
+    assert not is_contested(answers(usual.rows, usual.asked))
+
+
+def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Case) -> None:
+    found = answers(contested.rows, contested.asked)
+    assert is_contested(found)
+    latency, capacity = found["latency"].winner, found["capacity"].winner
+    assert latency and capacity
+    assert (latency.allocation.share, capacity.allocation.share) == (0.55, 0.4)
+    sensible = {str(c.allocation) for c in pareto(contested.cells, contested.asked)}
+    assert {str(latency.allocation), str(capacity.allocation)} <= sensible
+
+
+def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(contested: Case, tmp_path: Path) -> None:
+    other = told(tmp_path, torn, "--preset", "capacity")
+    assert other.asked.fitness.preset == "capacity"
+    url = f"sqlite:///{tmp_path}/out/made/study.db"
+    assert run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out").returncode == 0
+    first = case(study_in(url, "made-tournament-0"))
+    again = case(study_in(url, "made-tournament-0-2"), "capacity")
+    assert [(r.allocation, r.fitness) for r in again.rows] == [(r.allocation, r.fitness) for r in first.rows]
+    assert "40 % of the memory" in sentence(again)
+
+
+def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> None:
+    assert any("is noise was not measured" in s for s in how_sure(usual))
+    both = []
+    for c in usual.cells:
+        if c.measured and short(c.allocation) in ("50 % + base", "55 % + base"):
+            row = c.measured[0]
+            both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
+    sure = replace(usual, rows=both, cells=cells(both))
+    assert any("more than twice its standard error" in s for s in how_sure(sure))
+
+
+def test_a_cell_is_found_by_its_configuration(usual: Case) -> None:
+    assert of(Allocation(BEST), usual.cells) is not None
+    assert of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.cells) is None
