@@ -18,8 +18,8 @@ from rich.table import Table
 
 from objectives.errors import SetupError, StudyError
 from objectives.measurement import INFINITE
+from study.decision import Decision
 from study.history import Row
-from study.promotion import Decision
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}

@@ -246,4 +246,6 @@ def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
 
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
     for name in ("generation", "slot", "role", "parents"):  # the dashboard shows user attributes only
+        if record["role"] == "enqueued" and name in trial.user_attrs:
+            continue  # whoever queued it has given it a role of its own
         study._storage.set_trial_user_attr(trial._trial_id, name, record[name])
