@@ -42,7 +42,7 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
     standings = compared(own)
-    middle = {s: _middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings}
+    of = {s: middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings}
     says = partial(Decision, standings=standings, luckiest=_luckiest(own, standings))
     today = next((s for s in standings if s.params == dict(spec.baseline.values)), None)
     if today is None:
@@ -52,9 +52,9 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
         reference = next((f"; terms are relative to {r.allocation}" for r in own if r.is_reference), "")
         ending = "it has no usable measurement of its own, so nothing can be said to beat it"
         return says(None, baseline, f"the baseline stays: {ending}{reference}")
-    baseline, passed_over = middle[today], list[str]()
+    baseline, passed_over = of[today], list[str]()
     for standing in standings[: standings.index(today)]:
-        r = middle[standing]
+        r = of[standing]
         obstacle = _obstacle(r, baseline, spec)
         if obstacle is None:
             return says(r, baseline, _why(r, baseline), passed_over)
@@ -62,6 +62,22 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     ending = "; better scores were held back, see above" if passed_over else ""
     sentence = f"the baseline stays: nothing beat it ({spec.baseline}, fitness {today.mean:.4f}){ending}"
     return says(None, baseline, sentence, passed_over)
+
+
+def how_sure(decision: Decision) -> list[str]:
+    """What is known of the winner, or of the baseline that stays, and of the best single trial; a sentence each."""
+    chosen = decision.winner or decision.baseline
+    s = decision.standing(chosen)
+    if chosen is None or s is None:
+        return []
+    several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
+    said = [
+        f"{chosen.allocation}: fitness {s.mean:.4f} +- {s.standard_error:.4f} (standard error, {several}, smoothed); "
+        f"probability {s.probability_best:.2f} of being the best of {len(decision.standings)}"
+    ]
+    if (best := decision.luckiest) is not None:
+        said.append(f"the best single trial was another: {best.allocation}, {best.fitness:.4f} in trial {best.number}")
+    return said
 
 
 def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
@@ -96,7 +112,7 @@ def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     return space
 
 
-def _middle(group: Sequence[Row]) -> Row:
+def middle(group: Sequence[Row]) -> Row:
     """Of several measurements, the one whose figures are shown: the median by fitness, of two the lower."""
     return sorted(group, key=lambda r: (r.fitness or 0.0, r.number))[(len(group) - 1) // 2]
 

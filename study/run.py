@@ -22,7 +22,7 @@ from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from study.advice import advice
-from study.decision import decide
+from study.decision import decide, how_sure
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
@@ -269,6 +269,8 @@ def _conclude(
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE
+    for sentence in how_sure(decision):
+        terminal.line(sentence)
     for sentence in decision.passed_over:
         terminal.line(f"held back: {sentence}")
     if decision.winner is None:
