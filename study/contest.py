@@ -6,6 +6,7 @@ of other versions are not mixed in. Tables, intervals and figures are made of th
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -27,6 +28,7 @@ SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and 
 LIVE_BATCH = 5  # the population of the tournament: a live study asks a generation before any of it is told
 SLOW = ("gp", "nevergrad")  # 30 and 3 ms a trial, and more in larger spaces
 LEAST = 5  # seeds, unless fewer are asked for
+QUICK = (("tournament", "tpe", "random", "nsga2", "exhaustive"), ("smooth", "noisy-cliff"))  # samplers, problems
 CHUNK = 5  # seeds of one task
 Task = tuple[str, str, int, tuple[int, ...]]
 
@@ -88,7 +90,12 @@ def available(
 
 
 def entered(samplers: Sequence[str] | None, problems: Sequence[str] | None, **rest: Any) -> tuple[Contest, list[str]]:
-    """The contest of these samplers and problems, by default all that can be had here, and what is not in it."""
+    """The contest of these samplers and problems, by default all that can be had here, and what is not in it.
+
+    raises: BadInput for an unknown name; SetupError where a package is missing that was asked for, or that draws
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SetupError("figures need matplotlib; python -m pip install -e '.[bench]'")
     usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
     chosen, without = available(samplers, RIVALS, rivals.missing, "sampler")
     fields, also = available(problems or None, PROBLEMS if problems else usual, suites.missing, "problem")

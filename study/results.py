@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 
 from study import chart, tables
-from study.ask_time import AskTime, ask_times
+from study.ask_time import STORAGES, AskTime, ask_times
 from study.comparison import Estimate, estimates, ratios
 from study.contest import Contest, budget_of, hold, how_told
 from study.journal import Journal, provenance, whole
@@ -65,7 +65,7 @@ def compare(
     *,
     jobs: int = 2,
     ask_sizes: Sequence[int] = (),
-    ask_storages: Sequence[str] = ("memory", "sqlite", "journal"),
+    ask_storages: Sequence[str] = STORAGES,
     notes: Sequence[str] = (),
     console: Console | None = None,
 ) -> Results:
