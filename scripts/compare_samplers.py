@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from study.ask_time import SIZES, STORAGES
-from study.contest import QUICK, entered
+from study.contest import entered
 from study.rivals import RIVALS
 from study.suites import PROBLEMS
 from study.terminal import exiting
@@ -41,19 +41,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="five samplers, two problems, ten seeds")
     given = parser.parse_args()
     seeds = given.seeds if given.seeds is not None else 10 if given.quick else 200
-    sizes = given.ask_sizes if given.ask_sizes is not None else [100] if given.quick else SIZES
+    sizes = given.ask_sizes if given.ask_sizes is not None else SIZES[:1] if given.quick else SIZES
     for name, values in (("seeds", [seeds]), ("batches", given.batches), ("jobs", [given.jobs]), ("ask-sizes", sizes)):
         if not all(1 <= n <= 1_000_000 for n in values):
             parser.error(f"--{name} must be 1 or more")
     with exiting():
-        samplers, problems = given.samplers or (given.quick and QUICK[0]), given.problems or (given.quick and QUICK[1])
-        contest, notes = entered(samplers or None, problems or None, seeds=seeds, batches=tuple(given.batches))
+        contest, notes = entered(given.samplers, given.problems, given.batches, seeds, quick=given.quick)
         from study.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
 
         out = given.out or Path("artifacts") / ("comparison-quick" if given.quick else "comparison")
-        console, storages = Console(highlight=False), STORAGES[:1] if given.quick else STORAGES
-        show(compare(contest, out, jobs=given.jobs, ask_sizes=sizes, ask_storages=storages, notes=notes,
-                     console=console), console)  # fmt: skip
+        timing = {"ask_sizes": sizes, "ask_storages": STORAGES[:1] if given.quick else STORAGES}
+        console = Console(highlight=False)
+        show(compare(contest, out, jobs=given.jobs, notes=notes, console=console, **timing), console)
 
 
 if __name__ == "__main__":

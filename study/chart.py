@@ -52,7 +52,7 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
     """Mean regret of the best configuration so far, a panel for each problem; bands: 95 % t intervals."""
     chosen = [r for r in runs if r.batch == batch and r.sampler in STYLES]
     problems = list(dict.fromkeys(r.problem for r in chosen))
-    figure, panels = _panels(len(problems), 3.6, 2.9)
+    figure, panels = _panels(len(problems), 3.6, 3.0, "trials told")
     for axes, problem in zip(panels, problems, strict=False):
         top = 0.0
         for sampler, (colour, dashes) in STYLES.items():
@@ -68,7 +68,6 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
         axes.set_xlim(1, None)
         axes.grid(alpha=0.25)
     _legend(figure, panels[0])
-    figure.supxlabel("trials told")
     figure.supylabel("true regret of the best so far (0 best, 1 median)")
     figure.suptitle(f"Regret over trials, {batch} at a time; bands: 95 % over seeds", fontsize=12)
     return Chart(figure)
@@ -80,7 +79,7 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
     missed = {(e.problem, e.sampler): e.value for e in found if e.batch == batch and e.figure == "missed"}
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max(sum(e.problem == p for e in chosen) for p in problems)
-    figure, panels = _panels(len(problems), 3.9, 0.9 + 0.22 * rows)
+    figure, panels = _panels(len(problems), 3.9, 1 + 0.22 * rows, "mean trials (fewer is better)")
     for axes, problem in zip(panels, problems, strict=False):
         here = sorted((e for e in chosen if e.problem == problem), key=lambda e: -e.value)
         for place, e in enumerate(here):
@@ -91,10 +90,9 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
                 axes.annotate(f" {share:.0%} missed", (right, place), xytext=(3, 0), textcoords="offset points",
                               va="center", fontsize=7, color=colour)  # fmt: skip
         axes.set_yticks(range(len(here)), [f"{e.sampler} ({e.n})" for e in here], fontsize=8)
-        axes.set_xlim(0, 1.25 * max(e.high or e.value for e in here))
+        axes.set_xlim(0, 1.45 * max(e.high or e.value for e in here))
         axes.set_title(problem, fontsize=11)
         axes.grid(axis="x", alpha=0.25)
-    figure.supxlabel("mean trials to the target (fewer is better)")
     figure.suptitle(f"Trials to the target, {batch} at a time; bars: 95 % over seeds, whose number is in brackets",
                     fontsize=12)  # fmt: skip
     return Chart(figure)
@@ -106,7 +104,7 @@ def naming(found: Sequence[Estimate], batch: int, trials: int = 40) -> Chart:
     chosen = [e for e in found if e.batch == batch and e.figure in wanted and "noisy" in e.problem]
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max((len({e.sampler for e in chosen if e.problem == p}) for p in problems), default=1)
-    figure, panels = _panels(max(1, len(problems)), 3.9, 0.9 + 0.26 * rows)
+    figure, panels = _panels(max(1, len(problems)), 3.9, 1 + 0.26 * rows, "share of studies (more is better)")
     for axes, problem in zip(panels, problems, strict=False):
         at = {(e.sampler, wanted[e.figure]): e for e in chosen if e.problem == problem}
         samplers = sorted({s for s, _ in at}, key=lambda s: max(at[s, way].value for way in MARKERS if (s, way) in at))
@@ -115,11 +113,10 @@ def naming(found: Sequence[Estimate], batch: int, trials: int = 40) -> Chart:
             place = samplers.index(sampler) + (0.15 if way == "recommend" else -0.15)
             axes.errorbar(e.value, place, xerr=_arms(e), fmt=marker, color=colour, markersize=5, capsize=2, label=way)
         axes.set_yticks(range(len(samplers)), samplers, fontsize=8)
-        axes.set_xlim(0, 1)
+        axes.set_xlim(-0.02, 1.02)
         axes.set_title(problem, fontsize=11)
         axes.grid(axis="x", alpha=0.25)
     _legend(figure, panels[0])
-    figure.supxlabel("share of studies that name the true best (more is better)")
     figure.suptitle(f"Naming the true best after {trials} noisy trials, {batch} at a time; bars: 95 %", fontsize=12)
     return Chart(figure)
 
@@ -128,7 +125,7 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
     """Milliseconds for an ask against the trials a study holds, a panel for each storage; bars: fastest to slowest."""
     storages = list(dict.fromkeys(t.storage for t in found))
     samplers = list(dict.fromkeys(t.sampler for t in found))
-    figure, panels = _panels(len(storages), 4.2, 3.4)
+    figure, panels = _panels(len(storages), 4.2, 3.4, "trials in the study")
     for axes, storage in zip(panels, storages, strict=False):
         for sampler in samplers:
             mine = [t for t in found if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None]
@@ -142,20 +139,21 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
         axes.set(xscale="log", yscale="log", title=storage)
         axes.grid(alpha=0.25, which="both")
     _legend(figure, panels[0])
-    figure.supxlabel("trials in the study")
     figure.supylabel("ms for an ask")
     figure.suptitle("Time for an ask; bars: fastest to slowest of several", fontsize=12)
     return Chart(figure)
 
 
-def _panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels in rows of at most four."""
+def _panels(n: int, width: float, height: float, label: str) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels in rows of at most four; the label is that of their x axes."""
     columns = min(n, 4) or 1
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns, height * rows + 1), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for empty in panels[n:]:
         empty.set_axis_off()
+    for axes in panels[max(0, n - columns) : n]:  # the lowest of each column
+        axes.set_xlabel(label)
     return figure, panels
 
 

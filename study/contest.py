@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 
@@ -43,8 +42,8 @@ class Contest:
 
     samplers: tuple[str, ...]
     problems: tuple[str, ...]
-    batches: tuple[int, ...] = (1, LIVE_BATCH)
-    seeds: int = 200
+    batches: tuple[int, ...]
+    seeds: int
 
     def seeds_of(self, name: str, sampler: str) -> range:
         """The seeds of one sampler on one problem, from 0."""
@@ -89,17 +88,28 @@ def available(
     return tuple(n for n in chosen if not missing(n)), [why for n in chosen if (why := missing(n))]
 
 
-def entered(samplers: Sequence[str] | None, problems: Sequence[str] | None, **rest: Any) -> tuple[Contest, list[str]]:
+def entered(
+    samplers: Sequence[str] | None,
+    problems: Sequence[str] | None,
+    batches: Sequence[int] = (1, LIVE_BATCH),
+    seeds: int = 200,
+    *,
+    quick: bool = False,
+) -> tuple[Contest, list[str]]:
     """The contest of these samplers and problems, by default all that can be had here, and what is not in it.
 
+    quick: by default only those of `QUICK`
     raises: BadInput for an unknown name; SetupError where a package is missing that was asked for, or that draws
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise SetupError("figures need matplotlib; python -m pip install -e '.[bench]'")
+    if quick:
+        samplers, problems = samplers or QUICK[0], problems or QUICK[1]
     usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
     chosen, without = available(samplers, RIVALS, rivals.missing, "sampler")
     fields, also = available(problems or None, PROBLEMS if problems else usual, suites.missing, "problem")
-    return Contest(samplers=chosen, problems=fields, **rest), [*without, *also]
+    contest = Contest(samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds)
+    return contest, [*without, *also]
 
 
 def budget_of(name: str) -> int:
@@ -129,8 +139,8 @@ def hold(contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int,
             ended(len(found), f"{task[0]} {task[1]}")
     elif tasks:
         _in_processes(tasks, journal, jobs, ended)
-    chosen = set(wanted)
-    return [r for r in journal.runs if (r.problem, r.sampler, r.batch, r.seed) in chosen]
+    by_key = {(r.problem, r.sampler, r.batch, r.seed): r for r in journal.runs}
+    return [by_key[key] for key in wanted]
 
 
 def _in_processes(tasks: Sequence[Task], journal: Journal, jobs: int, ended: Callable[[int, str], None]) -> None:

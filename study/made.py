@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.problems import Problem, tabulated
+from study.problems import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
 MADE = (*TABLES, "mixed")
@@ -31,10 +31,10 @@ MIXED: Mapping[str, BaseDistribution] = {
 
 def made(name: str, seed: int, noise: float = 0.0) -> Problem:
     """One of `MADE`, drawn from the seed; its values go from 0 to 1."""
-    rng = np.random.default_rng([seed, MADE.index(name)])
+    rng = stream(name, seed)
 
     def drawn(index: int, k: int) -> float:
-        return noise * float(np.random.default_rng([seed, index, k]).standard_normal()) if noise else 0.0
+        return noise * float(stream("noise", seed, index, k).standard_normal()) if noise else 0.0
 
     deficits: np.ndarray | None = None
     space: Mapping[str, BaseDistribution] = {"share": SHARES, "speech": SPEECH}

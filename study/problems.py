@@ -8,6 +8,7 @@ not on who asks or when. So two samplers that look at the same cell see the same
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,14 @@ class Problem:
     def regret_of(self, value: float) -> float:
         """How far a true value is from the best: 0 at the best, 1 at the median."""
         return (self.best - value) / (self.best - self.median)
+
+
+def stream(purpose: str, *numbers: int) -> np.random.Generator:
+    """Random numbers of a purpose: no two purposes, and no sampler that draws by [seed, trial], share a stream.
+
+    The purpose comes first, since numpy pads with zeros: [1, 2] and [1, 2, 0] are the same seed.
+    """
+    return np.random.default_rng([zlib.crc32(purpose.encode()), *numbers])
 
 
 def levels(axis: BaseDistribution) -> int | None:

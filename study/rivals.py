@@ -24,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput
-from study.problems import levels, place, size, value_at
+from study.problems import levels, place, size, stream, value_at
 from study.samplers import NAMES, sampler
 
 RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")
@@ -114,7 +114,7 @@ class Exhaustive(_WholeSpace):
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(space)
         self._counts = [levels(axis) or 0 for axis in space.values()]
-        self._order = np.random.default_rng(seed).permutation(int(np.prod(self._counts)))
+        self._order = stream("exhaustive", seed).permutation(int(np.prod(self._counts)))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

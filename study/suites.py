@@ -25,7 +25,7 @@ from objectives.budget import speech_key
 from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
 from study.made import MADE, NOISE, TABLES, made
-from study.problems import Key, Outcome, Problem, tabulated
+from study.problems import Key, Outcome, Problem, stream, tabulated
 from study.scoring import failure_constraint, score
 from study.spec import load
 
@@ -78,7 +78,7 @@ def missing(name: str) -> str | None:
 def _repeats(seed: int, repeats: Sequence[float], index: int, k: int) -> float:
     """What the k-th measurement adds: a recorded repeat less their mean, each once before any comes again."""
     turn, position = divmod(k, len(repeats))
-    order = np.random.default_rng([seed, index, turn]).permutation(len(repeats))
+    order = stream("repeats", seed, index, turn).permutation(len(repeats))
     return float(repeats[order[position]] - np.mean(repeats))
 
 
@@ -161,7 +161,7 @@ def _mixint(seed: int) -> Problem:
     grid = [(*n, x) for n in np.ndindex(2, 4, 8, 16) for x in np.linspace(low[4], high[4], 21)]
     leaders = sorted((loss(p), p) for p in grid)[:8]
     best = min(_polished(loss, p, (high[4] - low[4]) / 20, float(low[4]), float(high[4])) for _, p in leaders)
-    rng = np.random.default_rng([seed, 5])
+    rng = stream("points", seed)
     points = np.column_stack([*(rng.integers(axis.high + 1, size=4096) for axis in whole),
                               rng.uniform(low[4], high[4], 4096)])  # fmt: skip
     losses = np.array([loss(p) for p in points])

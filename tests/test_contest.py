@@ -27,7 +27,7 @@ def short(monkeypatch):
 
 
 def test_slow_samplers_and_suites_have_fewer_seeds_but_at_least_five():
-    many = Contest(samplers=RIVALS, problems=PROBLEMS, seeds=200)
+    many = Contest(samplers=RIVALS, problems=PROBLEMS, batches=(1, 5), seeds=200)
     counts = {
         (p, s): len(many.seeds_of(p, s)) for p in ("smooth", "mixed", "hpolib") for s in ("tpe", "nevergrad", "gp")
     }

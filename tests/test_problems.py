@@ -77,6 +77,14 @@ def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
     assert len({*drawn, one.noise(elsewhere, 0), other.noise(key, 0)}) == 6
 
 
+def test_noise_and_tables_share_no_random_numbers_with_a_sampler_that_draws_by_seed_and_trial():
+    from study.problems import stream
+
+    starts = [stream(purpose, 3, *rest).random() for purpose in ("smooth", "noise") for rest in ((), (2,), (2, 1))]
+    starts += [np.random.default_rng([3, trial]).random() for trial in range(20)]
+    assert len(set(starts)) == len(starts)
+
+
 def test_noise_has_the_spread_that_the_name_promises():
     table = problem("noisy-ridge", 0)
     drawn = [table.noise((0.0, 0.0), k) for k in range(2000)]
