@@ -68,7 +68,7 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
         axes.set_xlim(1, None)
         axes.grid(alpha=0.25)
     _legend(figure, panels[0])
-    figure.supylabel("true regret of the best so far (0 best, 1 median)")
+    figure.supylabel("regret (0 best, 1 median)", fontsize=11)
     figure.suptitle(f"Regret over trials, {batch} at a time; bands: 95 % over seeds", fontsize=12)
     return Chart(figure)
 
@@ -129,17 +129,25 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
     for axes, storage in zip(panels, storages, strict=False):
         for sampler in samplers:
             mine = [t for t in found if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None]
-            colour, dashes = STYLES.get(sampler, ("#56B4E9", "-"))
-            label = sampler if sampler in STYLES else "others"
+            if not mine:
+                continue
             sizes, ms = [t.trials for t in mine], [t.ms or 0.0 for t in mine]
             arms = np.array([[(t.ms or 0) - (t.low_ms or 0), (t.high_ms or 0) - (t.ms or 0)] for t in mine]).T
-            if mine:
-                axes.errorbar(sizes, ms, yerr=arms, color=colour, linestyle=dashes, marker="o", markersize=4,
-                              capsize=2, linewidth=1.6 if sampler in STYLES else 0.8, label=label)  # fmt: skip
+            colour, dashes = STYLES.get(sampler, ("#56B4E9", "-"))
+            label, width = (sampler, 1.6) if sampler in STYLES else ("others", 0.8)
+            axes.errorbar(sizes, ms, arms, color=colour, linestyle=dashes, marker="o", markersize=4, capsize=2,
+                          linewidth=width, label=label)  # fmt: skip
+            if sampler not in STYLES:
+                axes.annotate(sampler, (sizes[-1], ms[-1]), xytext=(4, 0), textcoords="offset points", va="center",
+                              fontsize=7, color="#30759c")  # fmt: skip
         axes.set(xscale="log", yscale="log", title=storage)
+        ticks = sorted({t.trials for t in found})
+        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+        axes.set_xlim(ticks[0] / 1.3, ticks[-1] * 1.6)
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.25, which="both")
     _legend(figure, panels[0])
-    figure.supylabel("ms for an ask")
+    figure.supylabel("ms for an ask", fontsize=11)
     figure.suptitle("Time for an ask; bars: fastest to slowest of several", fontsize=12)
     return Chart(figure)
 

@@ -80,16 +80,16 @@ def _naming(at: int, named: Named) -> dict[str, float]:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and Student's t interval.
+    """Mean and Student's t interval; no figure here can be below 0, and so no interval is.
 
     >>> [round(x, 3) for x in mean_interval([1.0, 2.0, 3.0])]
-    [2.0, -0.484, 4.484]
+    [2.0, 0.0, 4.484]
     """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
     arm = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return mean, mean - arm, mean + arm
+    return mean, max(0.0, mean - arm), mean + arm
 
 
 def share_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -201,6 +201,6 @@ def curve(runs: Iterable[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     regrets = np.array([[r.regret(int(at)) for at in trials] for r in paths])
     columns = [mean_interval(list(column)) for column in regrets.T]
     means = np.array([mean for mean, _, _ in columns])
-    low = np.array([mean if a is None else max(a, 0.0) for mean, a, _ in columns])
+    low = np.array([mean if a is None else a for mean, a, _ in columns])
     high = np.array([mean if b is None else b for mean, _, b in columns])
     return trials, means, low, high
