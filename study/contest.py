@@ -25,7 +25,7 @@ from study.suites import PROBLEMS, problem, small
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
 LIVE_BATCH = 5  # the population of the tournament: a live study asks a generation before any of it is told
-SLOW = ("gp", "nevergrad")  # 30 and 3 ms a trial, and more in larger spaces
+SLOW = ("gp", "nevergrad", "tpe4")  # 30, 3 and 2 ms a trial, and more in larger spaces
 LEAST = 5  # seeds, unless fewer are asked for
 QUICK = (("tournament", "tpe", "random", "nsga2", "exhaustive"), ("smooth", "noisy-cliff"))  # samplers, problems
 CHUNK = 5  # seeds of one task
@@ -36,7 +36,7 @@ Task = tuple[str, str, int, tuple[int, ...]]
 class Contest:
     """What is to be run.
 
-    seeds: of tables and of what is made; the suites and nevergrad get a quarter of them, gp a twentieth, and a
+    seeds: of tables and of what is made; suites, nevergrad and tpe4 get a quarter of them, gp a twentieth, and a
     fortieth in large spaces; but at least 5
     """
 

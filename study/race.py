@@ -10,13 +10,12 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study import tournament
 from study.problems import Key, Outcome, Problem
 from study.rivals import AS_PRUNED, AS_VALUE, rival, told
+from study.tournament import recommend
 
 CHECKPOINTS = (10, 20, 40, 80)  # trials after which the regret is read and the best is named
 EXACT = 1e-9
-recommend = getattr(tournament, "recommend", None)  # until it is delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +126,11 @@ def _tell_failure(study: optuna.Study, trial: Trial, truth: Outcome, worst: floa
 
 
 def _named(study: optuna.Study, problem: Problem) -> Named:
-    """The true regret of what `best_trial` and `recommend` would deploy now."""
+    """The true regret of what `best_trial` and `recommend` would deploy now; None where nothing fits yet."""
     try:
-        best: Mapping[str, Any] | None = study.best_trial.params
-    except ValueError:  # nothing fits yet
-        best = None
-    smooth = recommended(study)
-    return Named(
-        best_trial=None if best is None else _regret(problem, best),
-        recommend=None if smooth is None else _regret(problem, smooth),
-    )
-
-
-def recommended(study: optuna.Study) -> Mapping[str, Any] | None:
-    """What `recommend` would deploy; None where nothing fits yet."""
-    try:
-        return recommend(study).params if recommend else None
-    except ValueError:
-        return None
+        return Named(_regret(problem, study.best_trial.params), _regret(problem, recommend(study).params))
+    except ValueError:  # both say so in this way
+        return Named(None, None)
 
 
 def _regret(problem: Problem, params: Mapping[str, Any]) -> float:

@@ -5,6 +5,7 @@ import pytest
 from made_runs import run_of
 
 from study.comparison import curve, estimates, figures, holm, paired_p, ratios, share_interval
+from study.problems import Outcome, Problem
 from study.race import Named, race
 from study.suites import problem
 
@@ -155,3 +156,22 @@ def test_two_samplers_that_measure_the_same_cell_see_the_same_numbers(monkeypatc
     for by_name in both:
         k = min(map(len, by_name.values()))
         assert by_name["tpe"][:k] == by_name["random"][:k]
+
+
+def test_nothing_is_named_while_nothing_fits(monkeypatch):
+    from study import race as module
+
+    made = problem("cliff", 0)
+    nothing = Problem(
+        **{f: getattr(made, f) for f in made.__slots__} | {"outcome": lambda _: Outcome(float("nan"), 0.1)}
+    )
+    run = module.race(nothing, "exhaustive", batch=5, budget=10)
+    assert run.named == {10: Named(None, None)}
+    assert (run.found, run.oom) == (None, 10)
+
+
+@pytest.mark.parametrize("sampler", ["random", "exhaustive"])
+def test_with_noise_a_smoothed_mean_names_the_best_more_often_than_the_luckiest_trial(sampler):
+    runs = [race(problem("noisy-smooth", seed), sampler, batch=1, budget=40) for seed in range(30)]
+    found = estimates(runs, reference=sampler)
+    assert of(found, "recommend_named_40", sampler).value >= of(found, "best_trial_named_40", sampler).value
