@@ -36,7 +36,7 @@ DRAWS = 20  # for each offspring, before the untried configurations are listed
 
 
 class TournamentSampler(BaseSampler):
-    """The tournament; `study.tournament` says how it works.
+    """The tournament; the docstring of this package says how it works.
 
     tournament_size: of a group; survivors: who live of each group; elitism: how many of the best of the whole study
     are parents in every generation; fresh_inject: random candidates in a generation of population_size trials
