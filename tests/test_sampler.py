@@ -6,8 +6,9 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
 
-from study.tournament import TournamentSampler
+from study.tournament import TournamentSampler, standings
 
 SHARE = FloatDistribution(0.4, 0.6, step=0.05)
 SIZE = CategoricalDistribution(["tiny", "base", "small"])
@@ -83,3 +84,39 @@ def test_an_exhausted_conditional_space_is_replicated_where_that_tells_most():
     counts = Counter(tuple(trial.params.items()) for trial in study.trials)
     assert len(counts) == 6
     assert counts[("branch", "y"), ("y", 0)] > counts[("branch", "z"), ("z", 2)] + 5
+
+
+# values that are hardly numbers
+
+MAX = 1.7976931348623157e308
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.inf], [np.inf, 1.0, 2.0], [np.inf, -np.inf, 1.0], [MAX, 1.0, 2.0], [MAX, -MAX], [1e200, 3e200, 1.0],
+        [1e12, 2e12, 3.3e12], [1e9, 1e9 + 1e-5], [1e-300, 2e-300, 5e-324], [0.1 + 0.2, 0.3], [3.0], [0.0, -0.0],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(values, direction):
+    study = new_study(direction)
+    trials = run(study, 40, lambda trial: values[(7 * trial.number + trial.number // 3) % len(values)])
+    assert len({tuple(trial.params.values()) for trial in trials}) == 15
+    found = standings(study)
+    assert all(np.isfinite([each.mean, each.standard_error, each.raw_mean]).all() for each in found)
+    assert sum(each.probability_best for each in found) == pytest.approx(min(len(found), 1))
+
+
+@pytest.mark.parametrize(
+    "values", [[np.inf, -1.0], [-np.inf, 1.0], [np.inf, -np.inf, 1.0, -1.0], [MAX, -MAX], [0.0, 1.0], [np.inf]], ids=str
+)
+def test_a_study_of_any_constraints_goes_on(values):
+    study = new_study()
+    for number in range(15):
+        trial = study.ask(SPACE)
+        value = values[number % len(values)]
+        trial.set_constraint("memory", value)
+        study.tell(trial, 1.0 * number) if value <= 0 else study.tell(trial, state=TrialState.PRUNED)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 15
