@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from study.ask_time import SIZES, STORAGES
-from study.contest import entered
-from study.rivals import RIVALS
-from study.suites import PROBLEMS
+from study.comparison.ask_time import SIZES, STORAGES
+from study.comparison.contest import entered
+from study.comparison.rivals import RIVALS
+from study.comparison.suites import PROBLEMS
 from study.terminal import exiting
 
 
@@ -47,7 +47,7 @@ def main() -> None:
             parser.error(f"--{name} must be 1 or more")
     with exiting():
         contest, notes = entered(given.samplers, given.problems, given.batches, seeds, quick=given.quick)
-        from study.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
+        from study.comparison.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
 
         out = given.out or Path("artifacts") / ("comparison-quick" if given.quick else "comparison")
         timing = {"ask_sizes": sizes, "ask_storages": STORAGES[:1] if given.quick else STORAGES}

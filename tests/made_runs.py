@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from study.race import Run
+from study.comparison.race import Run
 
 
 def run_of(problem="smooth", sampler="tournament", seed=0, *, found=5, budget=40, **changes):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from made_runs import run_of
 
-from study.comparison import curve, estimates, figures, holm, paired_p, ratios, share_interval
-from study.problems import Outcome, Problem
-from study.race import Named, race
-from study.suites import problem
+from study.comparison.problems import Outcome, Problem
+from study.comparison.race import Named, race
+from study.comparison.statistics import curve, estimates, figures, holm, paired_p, ratios, share_interval
+from study.comparison.suites import problem
 
 
 def of(found, figure, sampler="tournament"):
@@ -115,7 +115,7 @@ def test_the_curve_starts_at_the_first_trial_and_never_rises():
 def test_a_race_counts_trials_repeats_and_what_does_not_fit(monkeypatch):
     import optuna
 
-    from study import race as module
+    from study.comparison import race as module
 
     made = problem("cliff", 0)
     cells = [(i / 20 + 0.3, speech) for i in range(5) for speech in ("tiny", "base", "small")]
@@ -159,7 +159,7 @@ def test_two_samplers_that_measure_the_same_cell_see_the_same_numbers(monkeypatc
 
 
 def test_nothing_is_named_while_nothing_fits(monkeypatch):
-    from study import race as module
+    from study.comparison import race as module
 
     made = problem("cliff", 0)
     nothing = Problem(

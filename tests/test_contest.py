@@ -8,11 +8,11 @@ import pytest
 from made_runs import run_of
 
 from objectives.errors import BadInput, SetupError
-from study import contest as module
-from study.contest import Contest, entered, hold
-from study.journal import Journal
-from study.rivals import RIVALS
-from study.suites import PROBLEMS
+from study.comparison import contest as module
+from study.comparison.contest import Contest, entered, hold
+from study.comparison.journal import Journal
+from study.comparison.rivals import RIVALS
+from study.comparison.suites import PROBLEMS
 
 SMALL = Contest(samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3)
 
@@ -110,7 +110,7 @@ def test_a_file_that_holds_no_runs_is_refused(tmp_path):
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path):
-    from study.race import Named
+    from study.comparison.race import Named
 
     run = run_of(found=None, oom=2, oom_repeats=1, named={10: Named(0.5, None)})
     Journal(tmp_path).add([run])

@@ -6,9 +6,9 @@ from made_runs import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput
-from study.race import race
-from study.rivals import NEEDS, RIVALS, missing, obstacle, rival, told
-from study.suites import problem
+from study.comparison.race import race
+from study.comparison.rivals import NEEDS, RIVALS, missing, obstacle, rival, told
+from study.comparison.suites import problem
 
 PACKAGES = {name: module for name, (module, _) in NEEDS.items()}
 

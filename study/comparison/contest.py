@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.errors import BadInput, SetupError
-from study import rivals, suites
-from study.journal import Journal
-from study.race import Run, race
-from study.rivals import RIVALS, SENTENCES, obstacle, told
-from study.suites import PROBLEMS, problem, small
+from study.comparison import rivals, suites
+from study.comparison.journal import Journal
+from study.comparison.race import Run, race
+from study.comparison.rivals import RIVALS, SENTENCES, obstacle, told
+from study.comparison.suites import PROBLEMS, problem, small
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
 LIVE_BATCH = 5  # the population of the tournament: a live study asks a generation before any of it is told

@@ -24,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput
-from study.problems import levels, place, size, stream, value_at
+from study.comparison.problems import levels, place, size, stream, value_at
 from study.samplers import NAMES, sampler
 
 RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")

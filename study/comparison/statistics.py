@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from study.race import CHECKPOINTS, EXACT, Named, Run
+from study.comparison.race import CHECKPOINTS, EXACT, Named, Run
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

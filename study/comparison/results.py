@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
-from study import chart, tables
-from study.ask_time import STORAGES, AskTime, ask_times
-from study.comparison import Estimate, estimates, ratios
-from study.contest import Contest, budget_of, hold, how_told
-from study.journal import Journal, provenance, whole
-from study.race import Run
+from study.comparison import chart, tables
+from study.comparison.ask_time import STORAGES, AskTime, ask_times
+from study.comparison.contest import Contest, budget_of, hold, how_told
+from study.comparison.journal import Journal, provenance, whole
+from study.comparison.race import Run
+from study.comparison.statistics import Estimate, estimates, ratios
 
 
 @dataclass(frozen=True, slots=True)

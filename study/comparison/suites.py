@@ -24,8 +24,8 @@ from objectives.allocation import Parameter
 from objectives.budget import speech_key
 from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
-from study.made import MADE, NOISE, TABLES, made
-from study.problems import Key, Outcome, Problem, stream, tabulated
+from study.comparison.made import MADE, NOISE, TABLES, made
+from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
 from study.scoring import failure_constraint, score
 from study.spec import load
 
