@@ -106,6 +106,16 @@ def test_where_nothing_works_the_report_says_so(tmp_path: Path) -> None:
     assert text.count("900 MiB short: the device has not the share") == 10
 
 
+def test_where_the_baseline_stays_it_is_compared_with_what_came_closest(tmp_path: Path) -> None:
+    def held(share: float, size: str) -> Outcome:
+        return cell(share, size) if size == "tiny" or share == 0.5 else oom()
+
+    text = page(tmp_path, held)
+    assert "Stay with 50 % of the memory for the LLM, beside speech model base." in text
+    assert "Nothing that may be promoted scored better than what is in use today." in text
+    assert "held back:<br>55 % + tiny" in text and "-200 ms (-25 %), better" in text
+
+
 def test_a_preset_changes_the_weights_and_says_so(ended: Path, tmp_path: Path) -> None:
     ran = run_script("report.py", ended, "-o", tmp_path / "r.html", "--preset", "capacity")
     assert ran.returncode == 0
