@@ -15,8 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput, SetupError
-from study.configurations import untried
 from study.tournament import TournamentSampler
+from study.tournament.configurations import untried
 
 NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
 
@@ -26,7 +26,7 @@ def sampler(  # noqa: PLR0911  one return for each name
     *,
     seed: int,
     space: Mapping[str, BaseDistribution],
-    options: Mapping[str, object] = {},
+    options: Mapping[str, Any] = {},
 ) -> BaseSampler:
     """The sampler of this name for this search space.
 
@@ -64,12 +64,12 @@ def sampler(  # noqa: PLR0911  one return for each name
     raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
 
 
-def _tournament(seed: int, options: Mapping[str, object]) -> TournamentSampler:
-    numbers = {key: value for key, value in options.items() if type(value) is int}
-    for key in options.keys() - numbers.keys():
-        raise BadInput(f"{key} is {options[key]!r}; give a whole number")
+def _tournament(seed: int, options: Mapping[str, Any]) -> TournamentSampler:
+    for key, value in options.items():
+        if key not in ("exhausted", "monotone") and type(value) is not int:
+            raise BadInput(f"{key} is {value!r}; give a whole number")
     try:
-        return TournamentSampler(seed=seed, **numbers)
+        return TournamentSampler(seed=seed, **options)
     except ValueError as error:
         raise BadInput(str(error)) from error
 

@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from objectives.errors import BadInput, SetupError
-from study.configurations import untried
 from study.samplers import NAMES, sampler
+from study.tournament.configurations import untried
 
 SPACE = {
     "share": FloatDistribution(0.4, 0.6, step=0.05),

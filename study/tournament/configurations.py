@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
 Config = dict[str, Any]
 Space = Mapping[str, BaseDistribution]
+Identity = tuple[tuple[str, str], ...]
 
 ONE_STEP = 0.7  # how often an ordinal goes to its neighbour rather than anywhere
 FINE = 32  # with more values than this, "one step" is a tenth of the range, normally distributed
@@ -29,17 +31,29 @@ class Archive:
     """
 
     def __init__(self, tried: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._tried: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+        self._tried: dict[tuple[str, ...], set[Identity]] = defaultdict(set)
         for config in tried:
-            self.add(config)
+            self.add(identity(config))
 
-    def add(self, config: Mapping[str, Any]) -> None:
-        if config:  # a trial that has asked for nothing yet stands for nothing
-            names = tuple(sorted(config))
-            self._tried[names].add(_keys(config, names))
+    def add(self, one: Identity) -> None:
+        if one:  # a trial that has asked for nothing yet stands for nothing
+            self._tried[tuple(name for name, _ in one)].add(one)
 
     def __contains__(self, config: Mapping[str, Any]) -> bool:
-        return any(config.keys() >= set(names) and _keys(config, names) in seen for names, seen in self._tried.items())
+        own = dict(identity(config))
+        return any(
+            own.keys() >= set(names) and tuple((name, own[name]) for name in names) in seen
+            for names, seen in self._tried.items()
+        )
+
+
+def configurations(space: Space) -> Iterator[Config]:
+    """Every configuration of a finite space.
+
+    >>> list(configurations({"x": IntDistribution(1, 3), "y": CategoricalDistribution("a")}))
+    [{'x': 1, 'y': 'a'}, {'x': 2, 'y': 'a'}, {'x': 3, 'y': 'a'}]
+    """
+    return (_nth(space, index) for index in range(int(math.prod(map(levels, space.values())))))
 
 
 def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Iterator[Config] | None:
@@ -49,8 +63,16 @@ def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Itera
     [{'x': 1}, {'x': 3}]
     """
     known = tried if isinstance(tried, Archive) else Archive(tried)
-    total = math.prod(map(levels, space.values()))
-    return None if math.isinf(total) else (c for c in (_nth(space, i) for i in range(int(total))) if c not in known)
+    is_endless = any(math.isinf(levels(distribution)) for distribution in space.values())
+    return None if is_endless else (config for config in configurations(space) if config not in known)
+
+
+def contains(space: Space, config: Mapping[str, Any]) -> bool:
+    """Whether it has a value for every name, each in its range."""
+    return all(
+        name in config and distribution._contains(distribution.to_internal_repr(config[name]))
+        for name, distribution in space.items()
+    )
 
 
 def _nth(space: Space, index: int) -> Config:
@@ -73,6 +95,30 @@ def levels(distribution: BaseDistribution) -> float:
     if axis.single():
         return 1
     return math.inf if axis.step is None else round((axis.high - axis.low) / axis.step) + 1
+
+
+def coordinates(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """Configurations as rows of numbers, (n, d): the place in the range, 0 to 1; of a category, its index; else NaN.
+
+    >>> coordinates({"x": IntDistribution(1, 5), "y": CategoricalDistribution("ab")}, [{"x": 2, "y": "b"}]).tolist()
+    [[0.25, 1.0]]
+    """
+    rows = np.full((len(configs), len(space)), np.nan)
+    for column, (name, distribution) in enumerate(space.items()):
+        for row, config in enumerate(configs):
+            if name in config:
+                rows[row, column] = _coordinate(distribution, config[name])
+    return rows
+
+
+def _coordinate(distribution: BaseDistribution, value: Any) -> float:
+    if isinstance(distribution, CategoricalDistribution):
+        return _place(distribution, value)
+    axis = _axis(distribution)
+    low, high, value = axis.low, axis.high, _clip(axis, value)
+    if axis.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low) if high > low else 0.0
 
 
 def _axis(distribution: BaseDistribution) -> IntDistribution | FloatDistribution:
@@ -163,6 +209,6 @@ def child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator)
     return config
 
 
-def _keys(config: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
-    """0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
-    return tuple(f"{v:.12g}" if isinstance(v, float) else repr(v) for v in (config[name] for name in names))
+def identity(config: Mapping[str, Any]) -> Identity:
+    """What makes two configurations the same: 0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
+    return tuple((name, f"{v:.12g}" if isinstance(v, float) else repr(v)) for name, v in sorted(config.items()))

@@ -1,0 +1,88 @@
+"""Which of several offspring to measure: the greatest expected improvement that is likely to meet the constraints."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
+
+from .configurations import Config, Space, coordinates
+from .ledger import Cell, Ledger
+from .surrogate import Surrogate, expected_improvement, fit, gaps, normal_cdf
+
+BOUND = 64  # configurations that a surrogate is fitted to: the best half, then the newest
+ENOUGH = 2
+
+
+def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
+    """The most promising of the offspring; while little is known, the one farthest from all that was tried."""
+    if len(offspring) == 1:
+        return offspring[0]
+    is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
+    x = coordinates(space, offspring)
+    cells = _bounded(ledger)
+    measured = [cell for cell in cells if cell.values]
+    pending = coordinates(space, ledger.running)
+    if len(measured) < ENOUGH:
+        held = np.vstack([coordinates(space, [cell.first.params for cell in cells]), pending])
+        return offspring[int(np.argmax(_distance(held, x, is_category)))]
+    objective = _objective(measured, space, is_category)
+    feasible = [cell for cell in measured if cell.violation == 0]
+    worth = np.ones(len(offspring))
+    if feasible:
+        best = float(objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min())
+        worth = expected_improvement(*objective.believing(pending).predict(x), best)
+    for name in {name for cell in cells for name, value in _shown(cell).items() if value > 0}:
+        worth = worth * _is_met(name, cells, space, is_category, x)
+    return offspring[int(np.argmax(worth))]
+
+
+def _bounded(ledger: Ledger) -> list[Cell]:
+    """The best and the newest, so that a fit takes no longer in a long study."""
+    best = ledger.best_first(BOUND // 2)
+    held = {id(cell) for cell in best}
+    newest = (cell for cell in ledger.newest_first() if id(cell) not in held)
+    return [*best, *itertools.islice(newest, BOUND // 2)]
+
+
+def _distance(held: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """From each row of x to the nearest that is held."""
+    if not len(held):
+        return np.zeros(len(x))
+    return np.asarray(gaps(held, x, is_category).sum(0).min(0))
+
+
+def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool_]) -> Surrogate:
+    """The process for the values, what is far worse than the middle drawn in: only the good end must be right."""
+    finite = np.sort([v for cell in cells for v in cell.values if np.isfinite(v)] or [0.0])
+    best, middle = float(finite[0]), float(np.median(finite))
+    unit = (middle - best) or 1.0
+
+    def drawn_in(values: Sequence[float]) -> NDArray[np.float64]:
+        z = (np.minimum(values, 10 * finite[-1] - 9 * best) - best) / unit
+        return np.asarray(np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z))
+
+    groups = [drawn_in(cell.values) for cell in cells]
+    y, counts = np.array([g.mean() for g in groups]), np.array([float(len(g)) for g in groups])
+    within = float(sum(((g - g.mean()) ** 2).sum() for g in groups))
+    return fit(coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within)
+
+
+def _shown(cell: Cell) -> dict[str, float]:
+    """Its constraints; one that was pruned without any has broken a nameless one."""
+    return cell.constraints if cell.constraints or not cell.violation else {"": 1.0}
+
+
+def _is_met(
+    name: str, cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool_], x: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The probability that a constraint is met, by a process for its graded value."""
+    asked = [cell for cell in cells if name in _shown(cell) or (not cell.violation and not name)]
+    graded = np.array([_shown(cell).get(name, -1.0) for cell in asked])
+    exceeded = float(np.median(graded[graded > 0]))
+    graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))  # 0 is met, but not by how much
+    mean, sd = fit(coordinates(space, [cell.first.params for cell in asked]), is_category, graded).predict(x)
+    return normal_cdf(-mean / sd)

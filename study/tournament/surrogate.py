@@ -1,0 +1,162 @@
+"""A small Gaussian process in plain numpy: what the measured configurations say about the others.
+
+Matern 5/2 on the scaled distance between configurations, one length scale a parameter, a noise level of its own.
+Hyperparameters are the best of a short list by marginal likelihood (Rasmussen and Williams 2006, chapter 5), so that a
+fit costs milliseconds, needs no optimiser, and is the same on every machine. Values are to be minimised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SCALES = (0.2, 0.5, 1.2, 3.0)  # isotropic length scales, of the whole range of a parameter
+NOISES = (1e-4, 1e-2, 0.1, 0.5, 2.0)  # noise variance / signal variance
+EXPECTED_SCALE, SPREAD = math.log(0.5), 1.0  # log-normal prior of a length scale
+JITTER = 1e-8
+SWEEPS = 2
+
+
+def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
+    """Squared distances by parameter, (d, n, m): categories differ by 1, a missing parameter from a present one too."""
+    diff = np.abs(a.T[:, :, None] - b.T[:, None, :])
+    missing = np.isnan(a).T[:, :, None] ^ np.isnan(b).T[:, None, :]
+    diff = np.where(np.isnan(diff), missing.astype(float), diff)
+    diff[is_category] = diff[is_category] > 0
+    return np.asarray(diff * diff)
+
+
+def matern(squared: Array) -> Array:
+    """Matern 5/2 correlation of a squared scaled distance.
+
+    >>> float(matern(np.zeros(1))[0])
+    1.0
+    """
+    r = np.sqrt(5.0 * squared)
+    return np.asarray((1.0 + r + 5.0 / 3.0 * squared) * np.exp(-r))
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """A fitted process: its prior mean, and the variances of signal and noise, in the unit of the values."""
+
+    x: Array
+    y: Array
+    is_category: NDArray[np.bool_]
+    scales: Array
+    mean: float
+    signal: float
+    noise: float
+    _ratio: Array  # of each row, variance of its mean's noise / signal
+    _inverse: Array  # of the correlations plus the ratios
+    _weights: Array
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Posterior mean and standard deviation, noise left out, at each row of x: two arrays of len(x)."""
+        cross = self._cross(x)
+        known = np.einsum("ij,ij->j", cross, self._inverse @ cross)
+        return self.mean + cross.T @ self._weights, np.sqrt(self.signal * np.maximum(1.0 - known, 1e-12))
+
+    def joint(self, x: Array) -> tuple[Array, Array]:
+        """Posterior mean (m,) and covariance (m, m), noise left out."""
+        cross = self._cross(x)
+        prior = matern(np.tensordot(self.scales**-2.0, gaps(x, x, self.is_category), 1))
+        return self.mean + cross.T @ self._weights, self.signal * (prior - cross.T @ self._inverse @ cross)
+
+    def _cross(self, x: Array) -> Array:
+        return matern(np.tensordot(self.scales**-2.0, gaps(self.x, x, self.is_category), 1))
+
+    def believing(self, x: Array) -> Surrogate:
+        """The process after x had given just what it expects there: running trials count without a value."""
+        if not len(x):
+            return self
+        y, x = np.concatenate([self.y, self.predict(x)[0]]), np.vstack([self.x, x])
+        ratio = np.concatenate([self._ratio, np.full(len(y) - len(self.y), JITTER)])
+        return _process(x, y, self.is_category, self.scales, self.mean, self.signal, self.noise, ratio)
+
+
+def _process(
+    x: Array,
+    y: Array,
+    is_category: NDArray[np.bool_],
+    scales: Array,
+    mean: float,
+    signal: float,
+    noise: float,
+    ratio: Array,
+) -> Surrogate:
+    correlation = matern(np.tensordot(scales**-2.0, gaps(x, x, is_category), 1))
+    inverse = np.asarray(np.linalg.inv(correlation + np.diag(ratio)), dtype=np.float64)
+    return Surrogate(x, y, is_category, scales, mean, signal, noise, ratio, inverse, inverse @ (y - mean))
+
+
+def fit(
+    x: Array, is_category: NDArray[np.bool_], y: Array, counts: Array | None = None, within: float = 0.0
+) -> Surrogate:
+    """The process for mean values y (n,) at configurations x (n, d).
+
+    counts: measurements behind each mean, default 1; within: their sum of squares about the means, over all rows
+    """
+    counts = np.ones(len(y)) if counts is None else counts
+    mean = float(np.average(y, weights=counts))
+    centred, squared = y - mean, gaps(x, x, is_category)
+    spread = float(np.mean(centred**2)) or 1.0
+    noises = np.array(NOISES)
+
+    def score(scales: Array, noise: Array) -> Array:
+        """Log posterior of each row of hyperparameters, the signal's variance profiled out."""
+        c = matern(np.tensordot(scales**-2.0, squared, 1))
+        root = np.linalg.cholesky(c + (noise[:, None] / counts + JITTER)[:, None, :] * np.eye(len(y)))
+        half = np.linalg.solve(root, np.broadcast_to(centred[:, None], (len(scales), len(y), 1)))[..., 0]
+        total = counts.sum()
+        signal = (np.sum(half**2, 1) + within / noise + 0.1 * spread) / total
+        log_det = 2 * np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1) + (total - len(y)) * np.log(noise)
+        prior = np.mean((np.log(scales) - EXPECTED_SCALE) ** 2, 1) / SPREAD**2
+        return np.asarray(-0.5 * (total * np.log(signal) + log_det + prior))
+
+    d = x.shape[1]
+    listed = np.array([[s] * d for s in SCALES for _ in noises]), np.tile(noises, len(SCALES))
+    found = score(*listed)
+    best = int(np.argmax(found))
+    scales, noise, top = listed[0][best], float(listed[1][best]), found[best]
+    for _ in range(SWEEPS if d > 1 else 0):  # each parameter on its own: half or twice its length scale
+        moves = np.repeat(scales[None], 2 * d, 0)
+        moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat([0.4, 2.5], d)
+        found = score(moves, np.full(2 * d, noise))
+        better = [int(k + d * (found[k + d] > found[k])) for k in range(d)]
+        merged = scales.copy()
+        for k in better:
+            if found[k] > top:
+                merged[k % d] = moves[k, k % d]
+        tried = np.vstack([merged[None], moves[[int(np.argmax(found))]]])
+        found = score(tried, np.full(2, noise))
+        if found.max() <= top:
+            break
+        scales, top = tried[int(np.argmax(found))], found.max()
+    unscaled = _process(x, y, is_category, scales, mean, 1.0, noise, noise / counts + JITTER)
+    signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(counts.sum())
+    return replace(unscaled, signal=signal, noise=noise * signal)
+
+
+def normal_cdf(z: Array) -> Array:
+    """Of the standard normal distribution.
+
+    >>> float(normal_cdf(np.zeros(1))[0])
+    0.5
+    """
+    return np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in z])
+
+
+def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
+    """By how much each is expected to be below `best` (Jones, Schonlau and Welch 1998, equation 15).
+
+    >>> expected_improvement(np.array([1.0, 0.0]), np.array([1e-9, 1e-9]), 0.5).round(3).tolist()
+    [0.0, 0.5]
+    """
+    z = (best - mean) / sd
+    return np.asarray((best - mean) * normal_cdf(z) + sd * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
