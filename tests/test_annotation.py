@@ -22,7 +22,7 @@ from study.meanings import FAILURES
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the study.db of a finished study lies."""
     here = tmp_path_factory.mktemp("annotated")
-    ran = run_study(make(here, timed), "--out", here / "out")
+    ran = run_study(make(here, timed, repeats=1), "--out", here / "out")
     assert (ran.returncode, ran.stderr) == (0, "")
     annotate(opened(here / "out" / "made"))
     return here / "out" / "made"
