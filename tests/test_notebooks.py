@@ -25,7 +25,7 @@ def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> 
     outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
-    assert any("Run with 37.5 % of the memory" in str(o.get("data", {}).get("text/plain")) for o in outputs)
+    assert any(" % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs)
 
 
 def test_it_holds_calls_and_prose_only_and_no_outputs() -> None:
