@@ -38,11 +38,11 @@ class Case:
 
     @property
     def other(self) -> Cell | None:
-        """The winner; where the baseline stays, what came closest to it."""
+        """The winner; where the baseline stays, what came closest to it, held back or not."""
         if self.decision.winner is not None:
             return of(self.decision.winner.allocation, self.cells)
-        known = [c for c in self.cells if c.is_feasible and c is not self.today and barred(c, self.asked) is None]
-        return max(known, key=lambda c: c.fitness or 0.0, default=None)
+        known = [c for c in self.cells if c.is_feasible and c is not self.today]
+        return max(known, key=lambda c: (barred(c, self.asked) is None, c.fitness or 0.0), default=None)
 
 
 def case(study: optuna.Study, preset: Preset | None = None) -> Case:
@@ -103,6 +103,8 @@ def how_sure(told: Case) -> list[str]:
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
     if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
         said.append("Voice sessions count for nothing in these scores: they were not measured for today's allocation.")
-    if decision.winner is None:
+    if decision.winner is None and today is not None and today.is_feasible:
+        said.append("Nothing that may be promoted scored better than what is in use today.")
+    elif decision.winner is None:
         said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
     return said

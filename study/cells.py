@@ -78,6 +78,15 @@ def launches(c: Cell) -> str:
     return "1 launch" if n == 1 else f"± {c.standard_error or 0.0:.3f}, {n} launches"
 
 
+def pair(allocation: Allocation) -> str:
+    """The two that are always there, as a label.
+
+    >>> pair(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}))
+    '50 % + base'
+    """
+    return f"{100 * allocation.share:g} % + {allocation.speech}"
+
+
 def short(allocation: Allocation) -> str:
     """A configuration as a label: the LLM's share of the memory, the speech model, what else is searched.
 
@@ -89,7 +98,7 @@ def short(allocation: Allocation) -> str:
         for k, v in allocation.values.items()
         if k not in (SHARE, SPEECH)
     )
-    return f"{100 * allocation.share:g} % + {allocation.speech}{rest}"
+    return pair(allocation) + rest
 
 
 def barred(c: Cell, asked: Question) -> str | None:

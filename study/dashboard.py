@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
-BRIEF = 40  # characters
+BRIEF = 60  # characters
 OLD_KEY = "constraints"  # where optuna-dashboard 0.21 looks for them; Optuna 5 keeps each under a name
 
 
@@ -53,7 +53,7 @@ class Judged(RDBStorage):
 
 def _brief(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is written for machines: a page grows as wide as its longest line, and our notes have it all."""
-    return {k: v for k, v in attributes.items() if not isinstance(v, dict | list) or len(str(v)) < BRIEF}
+    return {k: v for k, v in attributes.items() if len(str(v)) <= BRIEF}
 
 
 def _judged(trial: FrozenTrial) -> FrozenTrial:

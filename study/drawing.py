@@ -124,7 +124,7 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
 
 def phases(bars: Sequence[Bar]) -> str:
     """Stacked bars: where the time of every launch went."""
-    row, left = 24, 16 + 7 * max(len(b.label) for b in bars)
+    row, left = 24 if len(bars) <= 16 else 17, 16 + 7 * max(len(b.label) for b in bars)
     height = row * len(bars) + 36
     longest = ticks(max(sum(b.seconds.values()) for b in bars))
     scale = (WIDTH - RIGHT - left) / longest[-1]
@@ -134,15 +134,18 @@ def phases(bars: Sequence[Bar]) -> str:
         body += [rule(x, 0, x, height - 30, "grid"), text(x, height - 16, f"{value:g}", "middle")]
     for n, b in enumerate(bars):
         x = float(left)
-        body.append(text(left - 6, row * n + 16, b.label, "end"))
+        body.append(text(left - 6, row * n + row / 2 + 4, b.label, "end"))
         for phase, seconds in b.seconds.items():
-            width = seconds * scale
+            width, told = seconds * scale, f"{b.configuration}, {phase}: {seconds:.1f} s"
             body.append(
-                f'<rect x="{x:.1f}" y="{row * n + 4}" width="{width:.1f}" height="16" fill="{PHASE_COLOURS[phase]}">'
-                f"<title>{escape(f'{phase}: {seconds:.1f} s')}</title></rect>"
+                f'<rect x="{x:.1f}" y="{row * n + 3}" width="{width:.1f}" height="{row - 6}" '
+                f'fill="{PHASE_COLOURS[phase]}"><title>{escape(told)}</title></rect>'
             )
             x += width
-        said.append(f"{b.label}: " + ", ".join(f"{p} {s:.0f} s" for p, s in b.seconds.items()))
+        said.append(
+            f"{b.label.partition(':')[0]}: {b.configuration}: "
+            + ", ".join(f"{p} {s:.0f} s" for p, s in b.seconds.items())
+        )
     body.append(text((left + WIDTH) / 2, height - 2, "seconds", "middle", 'class="axis"'))
     return picture(height, "Where the time of every launch went", "; ".join(said), body)
 

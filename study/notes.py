@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from objectives import budget
@@ -14,8 +15,9 @@ from study.history import Row
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
 from study.terminal import number, outcome, sessions
-from study.views import WINNER, kind, obstacle
+from study.views import WINNER, held_back, kind, obstacle
 
+LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
 ## How to read these pages
 
@@ -52,7 +54,7 @@ def study_note(
         "How much memory should the LLM server get, and which speech model fits beside it?",
         f"**Answer: {answer(decision, asked)}** ({standing(decision, asked)})",
         f"Why: {decision.reason}.",
-        *(f"- held back: {sentence}" for sentence in decision.passed_over),
+        *(f"- held back: {sentence}" for sentence in held_back(found, decision, asked)),
         HOW_TO_READ,
         "## Every configuration",
         table(found, decision, asked),
@@ -152,7 +154,7 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
             "## What failed",
             f"- `{d.failure_class}`: {FAILURES.get(d.failure_class, ('', 'a class this version does not know'))[1]}",
             f"- {victim}, phase: {d.phase or 'not told'}, short by {short_mib}",
-            f"```\n{d.evidence.replace('```', '')}\n```",
+            f"```\n{textwrap.fill(d.evidence.replace('```', ''), LINE)}\n```",
         ]
     if r.measurement is not None:
         lines += ["## What was measured", _figures(r, r.measurement), _contributions(r)]

@@ -42,7 +42,7 @@ def _laid(figure: go.Figure, title: str, note: str = "") -> go.Figure:
     figure.update_layout(
         template=None, title={"text": text, "x": 0.02, "xanchor": "left", "font": {"size": 16}}, height=HEIGHT,
         font={"color": INK, "size": 12}, paper_bgcolor=PAPER, plot_bgcolor=PAPER,
-        margin={"l": 70, "r": 20, "t": 90, "b": 110},
+        margin={"l": 70, "r": 20, "t": 105, "b": 110},
         legend={"orientation": "h", "yref": "container", "y": 0.01, "traceorder": "normal"},
     )  # fmt: skip
     figure.update_xaxes(gridcolor="#e5e5e5", zeroline=False, linecolor="#999999", automargin=True)
@@ -66,7 +66,7 @@ def space(found: Sequence[Cell], decision: Decision, asked: Question) -> go.Figu
         go.Heatmap(z=measured, colorscale=scale, showscale=False, **axes),
         go.Heatmap(z=failed, colorscale=[[0, "#f5c4ab"], [1, "#f5c4ab"]], showscale=False, **axes),
     ])  # fmt: skip
-    best = f"; best over {', '.join(shown.others)}" if shown.others else ""
+    best = f"<br>best over {', '.join(shown.others)}" if shown.others else ""
     note = f"mean fitness ± standard error (none after one launch); empty: not tried{best}"
     figure.update_xaxes(title=shown.x_name, type="category")
     figure.update_yaxes(title=shown.y_name, type="category")
@@ -108,7 +108,7 @@ def tradeoff(found: Sequence[Cell], decision: Decision, asked: Question) -> go.F
     figure.update_yaxes(title="LLM p95, ms", row=1, col=2)
     best = ", ".join(compared(found, asked))
     note = f"p95: 95 % answered within; lower and further right is better;<br>filled: the Pareto set by {best}"
-    return _laid(figure, "Latency against capacity", note).update_layout(margin={"t": 105})
+    return _laid(figure, "Latency against capacity", note)
 
 
 def _dots(of: Sequence[Spot], what: str, name: str, lane: float) -> go.Scatter:
@@ -139,7 +139,8 @@ def time_by_phase(rows: Sequence[Row]) -> go.Figure | None:
     figure = go.Figure([
         go.Bar(
             y=labels, x=[b.seconds.get(p, 0.0) for b in shown], name=p, orientation="h",
-            marker={"color": PHASE_COLOURS[p]}, hovertemplate=f"{p}: %{{x:.1f}} s<extra>%{{y}}</extra>",
+            marker={"color": PHASE_COLOURS[p]}, customdata=[b.configuration for b in shown],
+            hovertemplate=f"{p}: %{{x:.1f}} s<extra>%{{customdata}}</extra>",
         )
         for p in PHASE_COLOURS if any(p in b.seconds for b in shown)
     ])  # fmt: skip
@@ -157,10 +158,12 @@ def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, as
     if not shown or not scores:
         return None
     lane = min(scores) - max(0.02, 0.2 * (max(scores) - min(scores)))
-    first = {g: min(b.number for b in shown if b.generation == g) for g in {b.generation for b in shown}}
-    where = {
-        b.number: (b.generation + 0.1 * (b.number - first[b.generation]), _height(value[b.number], lane)) for b in shown
-    }
+    generations = {b.generation for b in shown}
+    size = {g: sum(b.generation == g for b in shown) for g in generations}
+    where: dict[int, tuple[float, float]] = {}
+    for b in shown:
+        place = sum(o.generation == b.generation and o.number < b.number for o in shown)
+        where[b.number] = (b.generation + 0.7 * place / size[b.generation], _height(value[b.number], lane))
     xs: list[float | None] = []
     ys: list[float | None] = []
     for b in shown:
@@ -183,7 +186,7 @@ def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, as
                 )
             )  # fmt: skip
     pad = 0.15 * (max(scores) - lane)
-    figure.update_xaxes(title="generation", tickvals=sorted(first), range=[-0.3, max(first) + 0.9])
+    figure.update_xaxes(title="generation", tickvals=sorted(generations), range=[-0.3, max(generations) + 0.9])
     figure.update_yaxes(title="fitness", range=[lane - pad, max(scores) + pad])
     figure.add_annotation(
         x=0.01, xref="paper", y=lane, text="did not work", showarrow=False, xanchor="left", yshift=-16

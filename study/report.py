@@ -16,14 +16,14 @@ from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
 from study.case import Case, how_sure, sentence
-from study.cells import Cell, compared, pareto, short
+from study.cells import Cell, barred, compared, pareto, short
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, in_words
 from study.notes import limits, standing, traffic, without_paths, wrapped
 from study.promotion import COMPARED
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
 from study.terminal import number
-from study.views import FAILED, KINDS, OVER, Tile, bars, heat, memory, spots, turned
+from study.views import FAILED, KINDS, OVER, Tile, bars, heat, held_back, memory, spots, turned
 
 
 def write(told: Case, path: Path) -> None:
@@ -63,9 +63,9 @@ def _content(told: Case) -> dict[str, Any]:
         "colour": drawing.COLOURS["winner" if decision.winner else "in use today"],
         "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
         "sure": how_sure(told),
-        "held_back": decision.passed_over,
+        "held_back": held_back(found, decision, asked),
         "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
-        "other": "winner" if decision.winner else "closest",
+        "other": "winner" if decision.winner else "held back" if other and barred(other, asked) else "closest",
         "names": [short(c.allocation) for c in (today, other) if c],
         "compared": _compared(today, other) if today and other else (),
         "commands": [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE
-from study.cells import Cell, barred, launches, pareto, short
+from study.cells import Cell, barred, launches, pair, pareto, short
 from study.decision import Decision
 from study.history import Row
 from study.meanings import in_words
@@ -39,6 +39,18 @@ def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
     """Why a configuration that works may not be chosen; None where nothing stands against it."""
     found = (s for s in decision.passed_over if s.startswith(f"{cell.allocation} ("))
     return next((s.partition("): ")[2] for s in found), None) or barred(cell, asked)
+
+
+def held_back(found: Sequence[Cell], decision: Decision, asked: Question) -> list[str]:
+    """What scored better than the answer and may not be promoted, a sentence for each reason."""
+    best = decision.winner or decision.baseline
+    score = next((c.fitness or 0.0 for c in found if best and str(c.allocation) == str(best.allocation)), 0.0)
+    reasons: dict[str, list[str]] = {}
+    for c in sorted(found, key=lambda c: -(c.fitness or 0.0)):
+        why = obstacle(c, decision, asked) if c.is_feasible and (c.fitness or 0.0) > score else None
+        if why is not None:
+            reasons.setdefault(why, []).append(f"{short(c.allocation)} ({c.fitness:.4f})")
+    return [f"{'; '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
 
 def _tile(c: Cell, of: int, decision: Decision, asked: Question) -> Tile:
     what = kind(c, decision, asked)
-    lines = [f"{c.fitness:.3f}", launches(c)] if c.fitness is not None else []
+    lines = [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
     if c.failed:
         diagnosis = c.failed[-1].diagnosis
         deficit_mib = diagnosis.deficit_mib if diagnosis else None
@@ -150,17 +162,17 @@ def spots(found: Sequence[Cell], decision: Decision, asked: Question) -> list[Sp
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Where the time of one trial went, seconds by phase."""
+    """Where the time of one trial went, seconds by phase; the label leaves out what `configuration` says."""
 
     label: str
-    trial: int
+    configuration: str
     seconds: Mapping[str, float]
 
 
 def bars(rows: Sequence[Row]) -> list[Bar]:
     """Every launched trial; from older recordings what their starts and window tell."""
     return [
-        Bar(f"{r.number}: {short(r.allocation)}", r.number, found)
+        Bar(f"{r.number}: {pair(r.allocation)}", short(r.allocation), found)
         for r in rows
         if r.repeat_of is None and (found := _seconds(r))
     ]
