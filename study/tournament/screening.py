@@ -13,7 +13,7 @@ from .configurations import Config, Space, coordinates
 from .ledger import Cell, Ledger
 from .surrogate import Surrogate, expected_improvement, fit, gaps, normal_cdf
 
-BOUND = 64  # configurations that a surrogate is fitted to: the best half, then the newest
+BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest
 ENOUGH = 2
 
 

@@ -17,9 +17,11 @@ Array = NDArray[np.float64]
 
 SCALES = (0.2, 0.5, 1.2, 3.0)  # isotropic length scales, of the whole range of a parameter
 NOISES = (1e-4, 1e-2, 0.1, 0.5, 2.0)  # noise variance / signal variance
+TYPICAL_NOISE = 1e-2  # while the length scale is chosen
+FACTORS = (0.4, 2.5)  # from the common length scale to a parameter's own
 EXPECTED_SCALE, SPREAD = math.log(0.5), 1.0  # log-normal prior of a length scale
 JITTER = 1e-8
-SWEEPS = 2
+SWEEPS = 1
 
 
 def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
@@ -104,9 +106,8 @@ def fit(
     """
     counts = np.ones(len(y)) if counts is None else counts
     mean = float(np.average(y, weights=counts))
-    centred, squared = y - mean, gaps(x, x, is_category)
+    centred, squared, d = y - mean, gaps(x, x, is_category), x.shape[1]
     spread = float(np.mean(centred**2)) or 1.0
-    noises = np.array(NOISES)
 
     def score(scales: Array, noise: Array) -> Array:
         """Log posterior of each row of hyperparameters, the signal's variance profiled out."""
@@ -119,25 +120,20 @@ def fit(
         prior = np.mean((np.log(scales) - EXPECTED_SCALE) ** 2, 1) / SPREAD**2
         return np.asarray(-0.5 * (total * np.log(signal) + log_det + prior))
 
-    d = x.shape[1]
-    listed = np.array([[s] * d for s in SCALES for _ in noises]), np.tile(noises, len(SCALES))
-    found = score(*listed)
-    best = int(np.argmax(found))
-    scales, noise, top = listed[0][best], float(listed[1][best]), found[best]
-    for _ in range(SWEEPS if d > 1 else 0):  # each parameter on its own: half or twice its length scale
+    even = np.repeat(np.array(SCALES)[:, None], d, 1)
+    scales = even[np.argmax(score(even, np.full(len(even), TYPICAL_NOISE)))]
+    levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
+    noise, top = NOISES[int(np.argmax(levels))], levels.max()
+    for _ in range(SWEEPS if d > 1 else 0):  # each parameter on its own: a shorter or a longer scale, then all together
         moves = np.repeat(scales[None], 2 * d, 0)
-        moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat([0.4, 2.5], d)
-        found = score(moves, np.full(2 * d, noise))
-        better = [int(k + d * (found[k + d] > found[k])) for k in range(d)]
-        merged = scales.copy()
-        for k in better:
-            if found[k] > top:
-                merged[k % d] = moves[k, k % d]
-        tried = np.vstack([merged[None], moves[[int(np.argmax(found))]]])
-        found = score(tried, np.full(2, noise))
+        moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat(FACTORS, d)
+        found = score(moves, np.full(2 * d, noise)).reshape(2, d)
+        together = scales * np.where(found.max(0) > top, np.take(FACTORS, found.argmax(0)), 1.0)
+        candidates = np.vstack([together, moves[np.argmax(found)]])
+        found = score(candidates, np.full(2, noise))
         if found.max() <= top:
             break
-        scales, top = tried[int(np.argmax(found))], found.max()
+        scales, top = candidates[np.argmax(found)], found.max()
     unscaled = _process(x, y, is_category, scales, mean, 1.0, noise, noise / counts + JITTER)
     signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(counts.sum())
     return replace(unscaled, signal=signal, noise=noise * signal)
