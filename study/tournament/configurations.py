@@ -53,7 +53,7 @@ def configurations(space: Space) -> Iterator[Config]:
     >>> list(configurations({"x": IntDistribution(1, 3), "y": CategoricalDistribution("a")}))
     [{'x': 1, 'y': 'a'}, {'x': 2, 'y': 'a'}, {'x': 3, 'y': 'a'}]
     """
-    return (_nth(space, index) for index in range(int(math.prod(map(levels, space.values())))))
+    return (_nth(space, index) for index in range(int(size(space))))
 
 
 def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Iterator[Config] | None:
@@ -63,8 +63,7 @@ def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Itera
     [{'x': 1}, {'x': 3}]
     """
     known = tried if isinstance(tried, Archive) else Archive(tried)
-    is_endless = any(math.isinf(levels(distribution)) for distribution in space.values())
-    return None if is_endless else (config for config in configurations(space) if config not in known)
+    return None if math.isinf(size(space)) else (config for config in configurations(space) if config not in known)
 
 
 def fits(space: Space, config: Mapping[str, Any]) -> bool:
@@ -76,6 +75,11 @@ def _is_in(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return identity({"": value}) in [identity({"": choice}) for choice in distribution.choices]
     return distribution._contains(distribution.to_internal_repr(value))
+
+
+def size(space: Space) -> float:
+    """How many configurations there are; infinite also where they are beyond counting."""
+    return math.prod(map(levels, space.values()), start=1.0)
 
 
 def _nth(space: Space, index: int) -> Config:
@@ -139,8 +143,11 @@ def _at(distribution: BaseDistribution, place: int) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[place]
     axis = _axis(distribution)
-    value = axis.low + place * (axis.step or 0)
-    return value if isinstance(axis, IntDistribution) else _clip(axis, float(f"{value:.12g}"))
+    step = axis.step or 0
+    value = axis.low + place * step
+    if isinstance(axis, IntDistribution):
+        return min(value, axis.high)  # a place in a huge range is rounded
+    return _clip(axis, float(f"{value:.12g}") if abs(value) > 1e-9 * step else 0.0)
 
 
 def _place(distribution: BaseDistribution, value: Any) -> int:
@@ -214,4 +221,4 @@ def child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator)
 
 def identity(config: Mapping[str, Any]) -> Identity:
     """What makes two configurations the same: 0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
-    return tuple((name, f"{v:.12g}" if isinstance(v, float) else repr(v)) for name, v in sorted(config.items()))
+    return tuple((name, f"{v + 0.0:.12g}" if isinstance(v, float) else repr(v)) for name, v in sorted(config.items()))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from .configurations import configurations, levels
+from .configurations import configurations, size
 from .ledger import KEY, Ledger
 from .recommendation import to_replicate
 
@@ -29,7 +27,7 @@ def left(study: Study) -> int | None:
     """
     ledger = ledger_of(study)
     space = ledger.space()
-    if not space or math.prod(map(levels, space.values())) > LISTABLE:
+    if not space or size(space) > LISTABLE:
         return None
     return sum(config not in ledger for config in configurations(space))
 

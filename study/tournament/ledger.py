@@ -30,7 +30,7 @@ Rank = tuple[float, float, int]
 class Cell:
     """One configuration and what its known trials have shown.
 
-    first: the trial with the lowest number; values: fresh measurements, negated where the study maximises
+    first: the trial with the lowest number; values: fresh measurements, least first, negated where the study maximises
     violation: the largest excess of a trial; constraints: the worst of each; is_spent: it cannot be measured again
     """
 
@@ -87,10 +87,11 @@ class Ledger:
             trial = trials[number]
             if trial.state.is_finished():
                 self._end(trial)
-                continue
-            still_open.append(number)
-            if number != asking and trial.state == TrialState.RUNNING:
-                self._run(trial)
+            else:
+                still_open.append(number)
+        for number in still_open:  # when all cells are known, also those of later trials that have ended before
+            if number != asking and trials[number].state == TrialState.RUNNING:
+                self._run(trials[number])
         self._seen, self._open = len(trials), still_open
         waiting = [number for number in still_open if trials[number].state == TrialState.WAITING]
         self._absent = sorted([*self._idle, *waiting])
@@ -130,12 +131,12 @@ class Ledger:
         if trial.state == TrialState.PRUNED:
             excess = excess or math.inf  # one that does not say by how much is the worst
         elif trial.user_attrs.get("repeat_of") is None and trial.value is not None:
-            cell.values.append(_bounded(self._sign * trial.value))
+            insort(cell.values, _bounded(self._sign * trial.value))
             self.is_noisy = self.is_noisy or cell.values[0] != cell.values[-1]
         cell.violation = max(cell.violation, excess)
         cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))
         insort(self._ranked, cell.rank)
-        self._broken += [(name, trial) for name in self._monotone if constraints.get(name, 0.0) > 0]
+        self._broken += [(name, trial) for name in self._monotone if trial.params and constraints.get(name, 0.0) > 0]
 
     def _run(self, trial: FrozenTrial) -> None:
         self._widen(trial)
@@ -199,7 +200,7 @@ def _at_least(config: Config, broken: FrozenTrial, directions: Mapping[str, int]
         if direction is None or here is None or there is None:
             if identity({name: config[name]}) != identity({name: value}):
                 return False
-        elif direction * (here - there) < -1e-12:
+        elif direction * (here - there) < -1e-12 * max(abs(here), abs(there)):
             return False
     return True
 

@@ -24,8 +24,8 @@ from .configurations import (
     fits,
     identity,
     inherit,
-    levels,
     pinned,
+    size,
 )
 from .exhaustion import LISTABLE
 from .ledger import KEY, Cell, Ledger, Monotone
@@ -182,7 +182,7 @@ class TournamentSampler(BaseSampler):
 
     def _left(self, ledger: Ledger, space: Space, rng: np.random.Generator) -> list[Config]:
         """Some of the untried configurations of a space that can be listed."""
-        if math.prod(map(levels, space.values())) > LISTABLE:
+        if size(space) > LISTABLE:
             return []
         left = [config for config in configurations(space) if config not in ledger]
         return [left[i] for i in rng.permutation(len(left))[: self.n_offspring]]

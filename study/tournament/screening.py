@@ -35,7 +35,7 @@ def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
     if feasible:
         best = float(objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min())
         worth = expected_improvement(*objective.believing(pending).predict(x), best)
-    for name in {name for cell in cells for name, value in _shown(cell).items() if value > 0}:
+    for name in sorted({name for cell in cells for name, value in _shown(cell).items() if value > 0}):
         worth = worth * _is_met(name, cells, space, is_category, x)
     return offspring[int(np.argmax(worth))]
 
