@@ -44,11 +44,15 @@ CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of o
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One evaluation: its seed, the folder for its logs, and who is told about its phases."""
+    """One evaluation: its seed, the folder for its logs, and who is told about its phases.
+
+    is_fresh: launch both servers anew, also where they run already: a replicate must not share a launch
+    """
 
     seed: int
     folder: Path
     on_phase: Callable[[str], None] = lambda _: None
+    is_fresh: bool = False
 
 
 Measure = Callable[[Allocation, Run], Measurement]
@@ -127,6 +131,9 @@ class Colocation:
         """
         attempt, phases = 0, Phases(run.on_phase)
         run = replace(run, on_phase=phases)
+        if run.is_fresh:
+            phases("stopping")
+            self.restart()
         while True:
             if not all(tenant.alive for tenant in self._tenants):
                 self._stack.close()

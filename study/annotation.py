@@ -12,10 +12,10 @@ from optuna.samplers import RandomSampler
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # type: ignore[import-untyped]
 
 from study.cells import cells
+from study.decision import decide
 from study.history import births, rows
 from study.notes import study_note, trial_note
 from study.plots import lineage, memory_over_time, space, time_by_phase, tradeoff
-from study.promotion import decide
 from study.question import question_of
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has

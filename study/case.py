@@ -11,9 +11,9 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from objectives.fitness import Preset
 from study.cells import Cell, barred, cells, launches, of, short
+from study.decision import Decision, decide
 from study.history import Row, rows
 from study.notes import answer
-from study.promotion import Decision, decide
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 

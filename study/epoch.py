@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from study.history import (
     BASELINE,
     INTERRUPTED,
     NOT_STARTED,
+    REPLICATE,
     Row,
     carry,
     give_up,
@@ -40,6 +42,7 @@ from study.live import order_by_llm
 from study.scoring import Score, score
 from study.search import BRIDGE, ask, begin, carried_over, free_left_behind, queue
 from study.spec import Spec
+from study.tournament import TournamentSampler, can_replicate, left
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
@@ -57,6 +60,7 @@ class Progress:
 class Epoch:
     """The state of one run.
 
+    available: how often a configuration can be measured, in a replay as often as it was recorded
     measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
     seconds_measured: what the measurements of this run took where they were made
     """
@@ -70,6 +74,7 @@ class Epoch:
     seed: int
     progress: Progress
     is_replay: bool
+    available: Callable[[Allocation], float] = lambda _: math.inf
     number: int = 0
     seconds_measured: float = 0.0
     _reference: Reference | None = None
@@ -99,7 +104,7 @@ class Epoch:
                 return reason
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
-                expected_s = self._expected_s(allocation)
+                expected_s = self._expected_s(trial, allocation)
                 over = time.monotonic() - started + expected_s > self.timeout_s
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
@@ -113,8 +118,8 @@ class Epoch:
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
         """Ask a whole batch, the same size for every sampler, ordered by LLM command, the baseline first."""
         size = min(self.spec.selector.population_size, self.max_trials - self._used())
-        if self.spec.search_space.size is not None:
-            size = min(size, self.spec.search_space.size - len(self._settled()))  # no room for more than is left
+        if (left := self._left()) is not None:
+            size = min(size, left or 1)  # no room for more than is left; replicates one by one
         asked = [ask(self.study, self.spec)[0] for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial in asked:
@@ -130,7 +135,7 @@ class Epoch:
         try:
             begin(trial)
             known = next((r for r in rows(self.study) if self._answers(r, allocation)), None)
-            if known is not None and trial.user_attrs.get("role") != BRIDGE:
+            if known is not None and not self._is_fresh(trial, allocation):
                 self._repeat(trial, known)
             else:
                 self._launched = True
@@ -146,11 +151,15 @@ class Epoch:
             raise
 
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
+        before = self._measured(allocation)
         seed = self.seed * 10_007 + trial.number
-        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase)
+        if before and before[0].seed is not None:
+            seed = before[0].seed + len(before)  # so that a replay draws a repeat that it has not drawn
+        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh=bool(before))
         if not self.is_replay:
             run.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        note(trial, spent=len(before) + 1 >= self.available(allocation) or None)
         try:
             measured = self.measure(allocation, run)
         except (OutOfMemory, Disturbed) as failure:
@@ -197,6 +206,15 @@ class Epoch:
             return False
         return r.is_known or (r.status == "failed" and str(allocation) in self._settled())
 
+    def _measured(self, allocation: Allocation) -> list[Row]:
+        """What this configuration was measured as, copies left out."""
+        return [r for r in self._known() if str(r.allocation) == str(allocation) and r.repeat_of is None]
+
+    def _is_fresh(self, trial: optuna.Trial, allocation: Allocation) -> bool:
+        """Whether a known configuration is measured again: a baseline on another card, or a replicate."""
+        role = self.study.get_trials(deepcopy=False)[trial.number].user_attrs.get("role")
+        return role == BRIDGE or (role == REPLICATE and len(self._measured(allocation)) < self.available(allocation))
+
     def _known(self) -> list[Row]:
         return [r for r in rows(self.study) if r.counts]
 
@@ -212,15 +230,30 @@ class Epoch:
     def _finished(self) -> str | None:
         if self._used() >= self.max_trials:
             return f"the budget of {self.max_trials} trials is used"
-        size = self.spec.search_space.size
-        known = self._settled()
-        if size is not None and len(known) >= size:
-            return f"every one of the {size} configurations is measured"
-        return None
+        if self._left() != 0 or self._replicates():
+            return None
+        size, measured = self.spec.search_space.size or 0, len(self._settled())
+        if measured < size:
+            return f"{measured} of the {size} configurations are measured, those that failed rule out the others"
+        return f"every one of the {size} configurations is measured"
 
-    def _expected_s(self, allocation: Allocation) -> float:
+    def _left(self) -> int | None:
+        """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
+        if self.spec.search_space.size is None:
+            return None
+        if isinstance(self.study.sampler, TournamentSampler) and (known := left(self.study)) is not None:
+            return known
+        return self.spec.search_space.size - len(self._settled())
+
+    def _replicates(self) -> bool:
+        """Whether the sampler would spend what remains of the budget on measuring the leaders again."""
+        is_wanted = self.spec.selector.exhausted == "replicate"
+        return is_wanted and isinstance(self.study.sampler, TournamentSampler) and can_replicate(self.study)
+
+    def _expected_s(self, trial: optuna.Trial, allocation: Allocation) -> float:
         """What a trial will take, by the trials so far; a guess from the workload before the first."""
-        if any(self._answers(r, allocation) for r in self._known()):
+        is_known = any(self._answers(r, allocation) for r in self._known())
+        if is_known and not self._is_fresh(trial, allocation):
             return 0.0
         walls = [r.wall_s for r in self._known() if r.status == "complete" and r.repeat_of is None]
         return median(walls) if walls else guess_s(self.spec)

@@ -12,9 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from objectives.allocation import Allocation, Space
 from objectives.diagnosis import Diagnosis
 from objectives.measurement import Measurement, plain
-from study.scoring import Score, failure_constraint
+from study.scoring import Score, broken, failure_constraint
 
 BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"
+REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def tell_failure(
     if not is_oom:
         study.tell(trial, state=TrialState.FAIL)
         return
-    trial.set_constraint("memory", failure_constraint(diagnosis, measured.get("device_total_mib")))
+    trial.set_constraint(broken(diagnosis), failure_constraint(diagnosis, measured.get("device_total_mib")))
     trial.report(0.0, 0)
     study.tell(trial, state=TrialState.PRUNED)
 

@@ -10,9 +10,9 @@ from objectives import budget
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from study.cells import Cell, compared, launches, of, pareto, short
+from study.decision import Decision
 from study.history import Row
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
-from study.promotion import Decision
 from study.question import Question, without_secrets
 from study.terminal import number, outcome, sessions
 from study.views import WINNER, held_back, kind, obstacle

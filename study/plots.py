@@ -8,9 +8,9 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from study.cells import Cell, compared
+from study.decision import Decision
 from study.drawing import COLOURS, PHASE_COLOURS
 from study.history import Birth, Row
-from study.promotion import Decision
 from study.question import Question
 from study.views import (
     BASELINE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +11,12 @@ from typing import Any
 import yaml
 
 from objectives.allocation import Allocation
-from objectives.budget import speech_key
 from objectives.command import Command
 from objectives.device import Identity
 from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
+from study.decision import Decision
 from study.history import Row
-from study.question import Question
 from study.spec import Spec
 
 SCHEMA = 1
@@ -38,19 +37,6 @@ COMPARED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What a study says: a winner to promote, or why the baseline stays.
-
-    passed_over: better scores that no gate let through, one sentence each
-    """
-
-    winner: Row | None
-    baseline: Row | None
-    reason: str
-    passed_over: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a promotion's figures come from."""
 
@@ -62,64 +48,6 @@ class Origin:
     git_commit: str | None
     measured_elsewhere: str | None
     commands: Mapping[str, Command]
-
-
-def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
-    """The best feasible trial whose gates are passed, if it beats the baseline by more than its efficiency."""
-    measured = [r for r in rows if r.measurement is not None and r.repeat_of is None]
-    baseline = next((r for r in measured if str(r.allocation) == str(spec.baseline)), None)
-    feasible = sorted((r for r in measured if r.is_feasible), key=lambda r: -(r.fitness or 0.0))
-    if not feasible:
-        return Decision(None, baseline, "no allocation met every constraint: the baseline stays")
-    if baseline is None or not baseline.is_feasible:
-        reference = next((f"; terms are relative to {r.allocation}" for r in measured if r.is_reference), "")
-        ending = "it has no usable measurement of its own, so nothing can be said to beat it"
-        return Decision(None, baseline, f"the baseline stays: {ending}{reference}")
-    passed_over: list[str] = []
-    for r in feasible:
-        if (r.fitness or 0.0) <= (baseline.fitness or 0.0):
-            break
-        if str(r.allocation) == str(spec.baseline):
-            continue  # measured once more, as a bridge to another card
-        obstacle = _obstacle(r, baseline, spec)
-        if obstacle is None:
-            return Decision(r, baseline, _why(r, baseline), passed_over)
-        passed_over.append(f"{r.allocation} (fitness {r.fitness:.4f}): {obstacle}")
-    ending = "; better scores were held back, see above" if passed_over else ""
-    return Decision(
-        None,
-        baseline,
-        f"the baseline stays: nothing beat it ({spec.baseline}, fitness {baseline.fitness:.4f}){ending}",
-        passed_over,
-    )
-
-
-def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
-    """Why a leading trial may not be promoted; None where nothing stands against it."""
-    m = r.measurement
-    if m is None or m.oom_events:
-        return "it ran out of memory"
-    if m.lag_exceeded:
-        return "our own requests left late while it was measured"
-    if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
-        more = f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide" if r.minutes_more_audio else ""
-        word = {
-            "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
-            "not_measured": "its word error rate was not measured",
-        }
-        return word.get(str(r.word_gate), "its word error rate is over the gate")
-    ahead = sum(
-        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0) for k in ("stt", "llm", "capacity")
-    )
-    if ahead <= 0:
-        return "it leads by efficiency and stability only, not by latency or capacity"
-    return None
-
-
-def _why(r: Row, baseline: Row) -> str:
-    gains = {k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()}
-    parts = ", ".join(f"{k} {gain:+.4f}" for k, gain in sorted(gains.items(), key=lambda g: -g[1]))
-    return f"fitness {r.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"
 
 
 def improvement_pct(name: str, winner: Measurement, baseline: Measurement) -> float | None:
@@ -165,6 +93,8 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "baseline": dict(baseline.allocation.values),
         "why": decision.reason,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
+        "standing": {"winner": _told(decision, winner), "baseline": _told(decision, baseline)},
+        "best_single_trial": dict(decision.luckiest.allocation.values) if decision.luckiest else None,
         "improvement_pct": {k: improvement_pct(k, new, old) for k in COMPARED},
         "metrics": {"winner": new.figures(), "baseline": old.figures()},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": spec.gates.llm_quality},
@@ -189,6 +119,20 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return data
+
+
+def _told(decision: Decision, row: Row) -> dict[str, float | int] | None:
+    """Mean, standard error, measurements and probability of being the best, of one allocation."""
+    s = decision.standing(row)
+    if s is None:
+        return None
+    return {
+        "mean": round(s.mean, 6),
+        "standard_error": round(s.standard_error, 6),
+        "measurements": s.n,
+        "mean_of_measurements": round(s.raw_mean, 6),
+        "probability_best": round(s.probability_best, 4),
+    }
 
 
 def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +22,12 @@ from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from study.advice import advice
+from study.decision import decide, how_sure
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
 from study.plan import commands, plan
-from study.promotion import Origin, decide, document, write
+from study.promotion import Origin, document, write
 from study.question import Question, keep, question
 from study.scenarios import weighed
 from study.search import (
@@ -127,6 +129,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
                 seed=options.seed,
                 progress=Progress(terminal.trial, terminal.phase, terminal.line),
                 is_replay=ground.recording is not None,
+                available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
             )
             with terminal.running(
                 max_trials if spec.search_space.size is None else min(max_trials, spec.search_space.size)
@@ -266,6 +269,8 @@ def _conclude(
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE
+    for sentence in how_sure(decision):
+        terminal.line(sentence)
     for sentence in decision.passed_over:
         terminal.line(f"held back: {sentence}")
     if decision.winner is None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
+from study.decision import Decision, decide
 from study.history import Row
-from study.promotion import Decision, decide
 from study.question import Question
 from study.spec import FitnessRule
 

@@ -90,6 +90,17 @@ def _share(part: float | None, whole: float | None) -> float:
     return 0.0 if not part or not whole else part / whole
 
 
+def broken(diagnosis: Diagnosis) -> str:
+    """The constraint that a failed allocation breaks: what a frontier may conclude from depends on which.
+
+    >>> broken(Diagnosis("predicted_kv_too_small", "llm", "precheck", 900.0, ""))
+    'kv_cache'
+    """
+    if "kv_too_small" in diagnosis.failure_class:
+        return "kv_cache"
+    return "memory" if "oom" in diagnosis.failure_class else diagnosis.failure_class
+
+
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     """How far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from objectives.allocation import suggest
+from objectives.allocation import SHARE, SPEECH, suggest
 from objectives.device import Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput
@@ -122,13 +122,29 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
     trials: how many the study holds; a resumed sampler must not draw once more what it drew at the start
     raises: BadInput or SetupError where it does not suit the spec or this machine
     """
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         k: getattr(spec.selector, k)
-        for k in ("tournament_size", "survivors", "elitism", "fresh_inject", "population_size")
+        for k in ("tournament_size", "survivors", "elitism", "fresh_inject", "population_size", "n_offspring")
     }
+    options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
+    options |= {"monotone": frontiers(spec)}
     if name != "tournament":  # it draws by the trial's number
         seed = (seed + 1_000_003 * trials) % 2**32
     return sampler(name, seed=seed, space=spec.search_space.distributions(), options=options)
+
+
+def frontiers(spec: Spec) -> dict[str, dict[str, int]]:
+    """What the tournament may conclude from one failure, by constraint and Optuna's parameter name.
+
+    More of a declared parameter takes more memory. The KV cache gains by the LLM's share, loses by what else grows
+    inside it, and does not know of the speech server's.
+    """
+    declared = {p.name: p.key for p in spec.search_space.parameters if p.name in spec.monotone}
+    if not declared:
+        return {}
+    speech = [p for p in spec.search_space.parameters if p.name == SPEECH or p.name.startswith("whisper.")]
+    inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
+    return {"memory": dict.fromkeys(declared.values(), 1), "kv_cache": {**inside, **{p.key: 0 for p in speech}}}
 
 
 def succession(storage: BaseStorage, name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -57,6 +57,14 @@ def read_bounds(top: Entry) -> dict[str, tuple[float, float]]:
         if name == SHARE and not 0 < low <= high < 1:
             raise entry.wrong(f"[{low:g}, {high:g}] leaves 0 to 1", "a share lies between 0 and 1, both excluded")
     return bounds
+
+
+def check_monotone(top: Entry, names: Sequence[str], parameters: Sequence[Parameter]) -> None:
+    """Refuse a name that is not searched."""
+    searched = [p.name for p in parameters]
+    for entry, name in zip(top.at("monotone").elements() if names else (), names, strict=True):
+        if name not in searched:
+            raise entry.wrong(f"{name!r} is not searched", meant(name, searched))
 
 
 def _named(entry: Entry, quality: str | None) -> None:

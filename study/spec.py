@@ -22,7 +22,7 @@ from study.document import read
 from study.entry import Entry
 from study.equipment import place_clips, read_measure, read_services, with_models
 from study.limits import LIMITS, check_metrics
-from study.searched import read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
+from study.searched import check_monotone, read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
 
 DEFAULT_SPEC = "specs/cpu_recorded.yaml"
 
@@ -54,6 +54,8 @@ class Selector:
     elitism: int = 1
     fresh_inject: int = 1
     population_size: int = 5
+    n_offspring: int = 16
+    exhausted: Literal["replicate", "stop"] = "replicate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class Spec:
     """A validated spec; defaults are those of an absent key.
 
     measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
+    monotone: parameters that take more memory as they grow, lists in their order
     bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
     ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
     """
@@ -110,6 +113,7 @@ class Spec:
     slo: Slo = field(default_factory=Slo)
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
+    monotone: tuple[str, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     reserve_mib: float | None = None
     precheck: Literal["prune", "report"] = "prune"
@@ -125,11 +129,11 @@ class Spec:
 
 PLAIN: Mapping[str, Any] = {
     "name": str, "enabled": bool, "sampler": SamplerName, "workload": Workload, "slo": Slo,
-    "fitness": FitnessRule, "gates": Gates, "tenants": tuple[Tenant, ...], "reserve_mib": float | None,
-    "precheck": Literal["prune", "report"], "budget": Budget, "selector": Selector,
+    "fitness": FitnessRule, "gates": Gates, "monotone": tuple[str, ...], "tenants": tuple[Tenant, ...],
+    "reserve_mib": float | None, "precheck": Literal["prune", "report"], "budget": Budget, "selector": Selector,
 }  # fmt: skip
 NEW = ("measure", "sampler", "baseline", "bounds", "device", "services", "workload", "slo", "fitness",
-       "gates", "tenants", "reserve_mib", "precheck")  # fmt: skip
+       "gates", "monotone", "tenants", "reserve_mib", "precheck")  # fmt: skip
 OWN = ("name", "enabled", "template", "search_space", "evaluator", "budget", "metrics", "selector", *NEW)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
@@ -155,6 +159,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items())
     services, notes = read_services(top, device, parameters, path.parent if measure == "live" else None)
+    check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, services.stt, bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})

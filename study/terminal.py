@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from types import FrameType
 
 from optuna.exceptions import StorageInternalError
@@ -18,8 +19,8 @@ from rich.table import Table
 
 from objectives.errors import SetupError, StudyError
 from objectives.measurement import INFINITE
+from study.decision import Decision, middle
 from study.history import Row
-from study.promotion import Decision
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
@@ -108,20 +109,26 @@ class Terminal:
     def table(self, rows: Sequence[Row], decision: Decision) -> None:
         """Every configuration once, best first, with what failed and why."""
         own = [r for r in rows if r.repeat_of is None]
+        groups: dict[str, list[Row]] = {}
+        for r in own:
+            groups.setdefault(str(r.allocation), []).append(r)
+        several = len(groups) < len(own)
         names = list(own[0].allocation.values) if own else []
         shown = Table(title="What was measured, best first; - was not measured", title_justify="left")
         for name in names:
             shown.add_column(SHORT.get(name, name))
         is_wide = self.console.width >= WIDE
         more = ("sessions", "WER %", "free MiB") if is_wide else ()
-        for name in ("fitness", "STT p95 ms", "LLM p95 ms", *more):
+        for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
             shown.add_column(name, justify="right")
         shown.add_column("outcome")
-        for r in sorted(own, key=lambda r: (not r.is_feasible, -(r.fitness or 0.0), r.number)):
+        shown_rows = [(group, middle(group)) for group in groups.values()]
+        for group, r in sorted(shown_rows, key=lambda g: (not g[1].is_feasible, -mean(g[0]), g[1].number)):
             m = r.measurement
             shown.add_row(
                 *(escape(str(v)) for v in r.allocation.values.values()),
-                "-" if r.fitness is None else f"{r.fitness:.4f}",
+                *((str(len(group)),) if several else ()),
+                "-" if r.fitness is None else f"{mean(group):.4f}",
                 number(m.stt_latency_p95_ms if m else None),
                 number(m.llm_latency_p95_ms if m else None),
                 *(
@@ -138,10 +145,18 @@ class Terminal:
         if not self.quiet:
             self.console.print(shown)
             repeats = sum(r.repeat_of is not None for r in rows)
-            self.console.print(f"{len(own)} measured, {repeats} repeats of known configurations", markup=False)
+            measured = f"{len(groups)} configurations in {len(own)} measurements"
+            self.console.print(f"{measured}, {repeats} repeats of known configurations", markup=False)
+            if several:
+                self.console.print("of several measurements: the mean fitness, and the figures of the middle one")
         if self.as_json:
             best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
             print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
+
+
+def mean(group: Sequence[Row]) -> float:
+    """The mean fitness of several measurements of one allocation."""
+    return fmean(r.fitness or 0.0 for r in group)
 
 
 def _mark(row: Row, decision: Decision) -> str | None:

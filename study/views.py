@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE
 from study.cells import Cell, barred, launches, pair, pareto, short
+from study.decision import Decision
 from study.history import Row
 from study.meanings import in_words
-from study.promotion import Decision
 from study.question import Question
 from study.terminal import SHORT
 

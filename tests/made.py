@@ -44,6 +44,7 @@ SPEC: dict[str, Any] = {
     "services": {"llm": {"model": "a/model"}, "stt": {"models": {"tiny": "a/tiny", "base": "a/base"}}},
     "workload": {"window_s": 20},
     "gates": {"free_memory_mib": 0},
+    "selector": {"exhausted": "stop"},
 }
 
 Outcome = Measurement | Diagnosis

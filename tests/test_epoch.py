@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,11 @@ from objectives.allocation import Allocation
 from objectives.colocation import Run
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
-from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
-from study.search import bridge, free_left_behind, identity_of, open_study, queue
+from study.search import bridge, free_left_behind, frontiers, identity_of, open_study, queue
 from study.spec import Spec, load
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
@@ -372,3 +373,67 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
     assert again._reference is not None and again._reference.llm_latency_p95_ms == 5000.0
+
+
+# replicates and frontiers
+
+
+def replicating(tmp_path: Path, storage: Any, **changes: Any) -> tuple[Spec, optuna.Study]:
+    spec = load(write_spec(tmp_path, "replicating.yaml", selector={"exhausted": "replicate"}, **changes))
+    return spec, opened(spec, storage)
+
+
+def test_what_remains_of_the_budget_measures_the_leaders_again(spec, storage, tmp_path) -> None:
+    again, study = replicating(tmp_path, storage)
+    bench = Bench()
+    assert epoch(study, again, bench, tmp_path, max_trials=16).run() == "the budget of 16 trials is used"
+    assert len(bench.launched) == 16 and len(set(bench.launched)) == 10
+    last = own(study)[10:]
+    assert all(r.repeat_of is None and r.is_feasible for r in last)
+    assert {t.user_attrs["role"] for t in study.trials[10:]} == {"replicate"}
+
+
+def test_a_replicate_is_a_launch_of_its_own_with_a_seed_of_its_own(spec, storage, tmp_path) -> None:
+    again, study = replicating(tmp_path, storage)
+    bench, runs = Bench(), list[tuple[str, Run]]()
+
+    def measure(allocation: Allocation, run: Run) -> Measurement:
+        runs.append((str(allocation), run))
+        return bench(allocation, run)
+
+    epoch(study, again, measure, tmp_path, max_trials=14).run()
+    assert [run.is_fresh for _, run in runs] == [False] * 10 + [True] * 4
+    assert len({(text, run.seed) for text, run in runs}) == 14
+
+
+def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(spec, storage, tmp_path) -> None:
+    again, study = replicating(tmp_path, storage)
+    bench = Bench()
+    ending = epoch(study, again, bench, tmp_path, available=lambda _: 2).run()
+    assert ending == "every one of the 10 configurations is measured"
+    counts = Counter(bench.launched)
+    assert {n for text, n in counts.items() if "=0.6 " not in text} == {2}
+    assert {n for text, n in counts.items() if "=0.6 " in text} == {1}  # out of memory: no second launch
+
+
+def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(spec, storage, tmp_path) -> None:
+    known, study = replicating(tmp_path, storage, monotone=["vllm_memory_util", "whisper_model_size"])
+    bench = Bench(lambda n, a: oom(600.0) if a.share > 0.47 and str(a) != BASELINE else None)
+    ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
+    assert len([r for r in own(study) if r.status == "pruned"]) < 5
+    measured = len(bench.launched)
+    assert ending == f"{measured} of the 10 configurations are measured, those that failed rule out the others"
+
+
+def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -> None:
+    named = load(write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"]))
+    assert frontiers(named) == {
+        "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
+        "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},
+    }
+    assert frontiers(spec) == {}
+
+
+def test_only_what_is_searched_can_be_monotone(spec, tmp_path) -> None:
+    with pytest.raises(BadInput, match=r"'vllm_memory_utli' is not searched; .*vllm_memory_util"):
+        load(write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_utli"]))

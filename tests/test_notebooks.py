@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, and holds calls and prose only: what computes lives in tested modules."""
+"""The notebooks run from top to bottom, and hold calls and prose only: what computes lives in tested modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from objectives.fitness import Weights
 from study.frames import replayed, reweighed, shipped_recording, table
 
-EXPLORE = Path(__file__).resolve().parents[1] / "study" / "notebooks" / "explore_study.ipynb"
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "study" / "notebooks"
+EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
 with warnings.catch_warnings():  # of Jupyter's own making
     warnings.simplefilter("ignore")
     import nbformat
@@ -28,8 +29,19 @@ def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> 
     assert any(" % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs)
 
 
-def test_it_holds_calls_and_prose_only_and_no_outputs() -> None:
-    book = nbformat.read(EXPLORE, as_version=4)
+@pytest.mark.filterwarnings("ignore")
+def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(tmp_path: Path) -> None:
+    book = nbformat.read(COMPARE, as_version=4)
+    NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
+    assert sum("text/markdown" in o.get("data", {}) for o in outputs) == 4
+
+
+@pytest.mark.parametrize("notebook", [EXPLORE, COMPARE], ids=lambda path: path.stem)
+def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
+    book = nbformat.read(notebook, as_version=4)
     code = [c for c in book.cells if c.cell_type == "code"]
     assert not [c for c in code if c.outputs or c.execution_count]
     kinds = {type(node) for c in code for node in ast.walk(ast.parse(c.source))}

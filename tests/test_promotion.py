@@ -14,10 +14,11 @@ from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.measurement import Measurement
+from study.decision import decide
 from study.history import Row
 from study.live import setting_of
 from study.plan import commands
-from study.promotion import Origin, decide, document, improvement_pct, write
+from study.promotion import Origin, document, improvement_pct, write
 from study.scoring import score
 from study.spec import Spec, load
 

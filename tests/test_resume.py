@@ -39,7 +39,7 @@ def live(folder: Path) -> Path:
             "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 2,
             "ladder_s": 0, "alone_requests": 1,
         },
-        selector={"population_size": 3},
+        selector={"population_size": 3, "exhausted": "stop"},
         reserve_mib=1e6,
         precheck="report",
     )  # fmt: skip

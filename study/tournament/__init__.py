@@ -53,13 +53,14 @@ parameters are inherited from the parents like the others. One objective, either
 """
 
 from .exhaustion import can_replicate, left, stop_when_exhausted
-from .recommendation import Standing, recommend, standings
+from .recommendation import Standing, compare, recommend, standings
 from .sampler import TournamentSampler
 
 __all__ = [
     "Standing",
     "TournamentSampler",
     "can_replicate",
+    "compare",
     "left",
     "recommend",
     "standings",

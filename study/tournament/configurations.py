@@ -67,12 +67,15 @@ def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Itera
     return None if is_endless else (config for config in configurations(space) if config not in known)
 
 
-def contains(space: Space, config: Mapping[str, Any]) -> bool:
-    """Whether it has a value for every name, each in its range."""
-    return all(
-        name in config and distribution._contains(distribution.to_internal_repr(config[name]))
-        for name, distribution in space.items()
-    )
+def fits(space: Space, config: Mapping[str, Any]) -> bool:
+    """Whether each of its values is in the range of its name; a conditional one need not have them all."""
+    return all(_is_in(distribution, config[name]) for name, distribution in space.items() if name in config)
+
+
+def _is_in(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return identity({"": value}) in [identity({"": choice}) for choice in distribution.choices]
+    return distribution._contains(distribution.to_internal_repr(value))
 
 
 def _nth(space: Space, index: int) -> Config:

@@ -44,7 +44,7 @@ def stop_when_exhausted(study: Study, trial: FrozenTrial) -> None:  # noqa: ARG0
     """A callback of `study.optimize`: stop once every configuration was tried.
 
     >>> import optuna
-    >>> from study.tournament import TournamentSampler
+    >>> from . import TournamentSampler
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
     >>> study = optuna.create_study(sampler=TournamentSampler(seed=0))
     >>> study.optimize(lambda t: t.suggest_int("x", 1, 6), n_trials=100, callbacks=[stop_when_exhausted])

@@ -21,6 +21,7 @@ from .configurations import Archive, Config, Identity, identity
 
 KEY = "tournament"  # our attribute of a trial and of the study
 KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
+HUGE = 1e100  # what is beyond it is infinite: nothing is told by how far, and its square would be no number
 Monotone = Mapping[str, Mapping[str, int]]
 Rank = tuple[float, float, int]
 
@@ -42,8 +43,8 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """The mean of its values; infinite where it has none."""
-        return math.fsum(self.values) / len(self.values) if self.values else math.inf
+        """The mean of its values; infinite where it has none, or one of them is."""
+        return math.inf if math.inf in self.values or not self.values else math.fsum(self.values) / len(self.values)
 
     @property
     def rank(self) -> Rank:
@@ -122,14 +123,14 @@ class Ledger:
             if trial.number < cell.first.number:
                 cell.first = trial
         self._by_number[trial.number] = cell
-        constraints = trial.constraints
-        excess = sum(max(0.0, value) for value in constraints.values())
+        constraints = {name: _bounded(value) for name, value in trial.constraints.items()}
+        excess = math.fsum(max(0.0, value) for value in constraints.values())
         for name, value in constraints.items():
             cell.constraints[name] = max(value, cell.constraints.get(name, -math.inf))
         if trial.state == TrialState.PRUNED:
             excess = excess or math.inf  # one that does not say by how much is the worst
         elif trial.user_attrs.get("repeat_of") is None and trial.value is not None:
-            cell.values.append(self._sign * trial.value)
+            cell.values.append(_bounded(self._sign * trial.value))
             self.is_noisy = self.is_noisy or cell.values[0] != cell.values[-1]
         cell.violation = max(cell.violation, excess)
         cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))
@@ -177,6 +178,10 @@ class Ledger:
         near = self._unseated[bisect_left(self._unseated, low) : bisect_left(self._unseated, high)]
         numbers = [*self._born.get(index, ()), *(n for n in near if self.started_before(n) // size == index)]
         return list({id(cell): cell for cell in (self._by_number[number] for number in sorted(numbers))}.values())
+
+
+def _bounded(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) > HUGE else value
 
 
 def _at_least(config: Config, broken: FrozenTrial, directions: Mapping[str, int]) -> bool:

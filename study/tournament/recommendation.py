@@ -19,11 +19,12 @@ LEADERS = 64  # what is compared: the best by mean
 DRAWS = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Standing:
     """What is known of one configuration, in the unit and direction of the study.
 
-    mean, standard_error: smoothed; raw_mean: of its n measurements; probability_best: among all that were measured
+    mean, standard_error: smoothed by what its neighbours have shown; raw_mean: of its own n measurements
+    probability_best: that it is the best of all that were measured and never broke a constraint
     """
 
     params: Mapping[str, Any]
@@ -32,19 +33,26 @@ class Standing:
     n: int
     raw_mean: float
     probability_best: float
-    trials: tuple[int, ...]
 
 
-def posterior(cells: Sequence[Cell], space: Space) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+Measured = Sequence[tuple[Mapping[str, Any], Sequence[float]]]  # configurations with their values, to be minimised
+
+
+def posterior(measured: Measured, space: Space) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Smoothed means (m,), their covariance (m, m), and the noise variance of one measurement."""
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
-    x = coordinates(space, [cell.first.params for cell in cells])
-    y, counts = np.array([cell.mean for cell in cells]), np.array([float(len(cell.values)) for cell in cells])
-    within = float(sum(np.sum((np.array(cell.values) - cell.mean) ** 2) for cell in cells))
+    x = coordinates(space, [params for params, _ in measured])
+    groups = [np.array(values) for _, values in measured]
+    y, counts = np.array([group.mean() for group in groups]), np.array([float(len(group)) for group in groups])
+    within = float(sum(np.sum((group - group.mean()) ** 2) for group in groups))
     scale = float(np.std(y)) or 1.0
     found = fit(x, is_category, y / scale, counts, within / scale**2)
     mean, covariance = found.joint(x)
     return mean * scale, covariance * scale**2, found.noise * scale**2
+
+
+def _measured(cells: Sequence[Cell]) -> Measured:
+    return [(cell.first.params, cell.values) for cell in cells]
 
 
 def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
@@ -58,12 +66,11 @@ def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
         return None
     if len(leaders) == 1:
         return leaders[0]
-    mean, _, noise = posterior(leaders, space)
+    mean, _, noise = posterior(_measured(leaders), space)
     counts = np.array([len(cell.values) + cell.running for cell in leaders], dtype=float)
     best = int(np.argmin(mean))
-    gap = mean - mean[best]
     floor = 0.3 * np.sqrt(noise) + 1e-12  # or equal means would take every measurement
-    share = np.maximum(gap, floor) ** -2.0
+    share = np.maximum(mean - mean[best], floor) ** -2.0
     share[best] = 0.0
     share[best] = np.sqrt(np.sum(share**2))
     owed = share / share.sum() * (counts.sum() + 1) - counts
@@ -71,38 +78,56 @@ def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
     return leaders[int(np.argmax(owed))]
 
 
-def standings(study: Study) -> list[Standing]:
-    """Every feasible configuration with a finite value, the one to deploy first: by smoothed mean."""
-    ledger = Ledger(study.direction)
-    ledger.catch_up(study.get_trials(deepcopy=False))
-    space = ledger.space()
-    cells = [cell for cell in ledger.best_first() if cell.is_candidate][:LEADERS]
-    if not cells:
+def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list[Standing]:
+    """How configurations stand by their values, the one to deploy first.
+
+    >>> from optuna.distributions import IntDistribution
+    >>> x = {"x": IntDistribution(1, 3)}
+    >>> [standing.params for standing in compare([({"x": 1}, [5.0, 5.2]), ({"x": 3}, [2.0])], x)]
+    [{'x': 3}, {'x': 1}]
+    """
+    sign = -1.0 if maximise else 1.0
+    signed = [(params, [sign * value for value in values]) for params, values in measured]
+    if not signed:
         return []
-    sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-    if len(cells) == 1:
-        mean, covariance = np.array([cells[0].mean]), np.zeros((1, 1))
+    if len(signed) == 1:
+        mean, covariance = np.array([np.mean(signed[0][1])]), np.zeros((1, 1))
     else:
-        mean, covariance, _ = posterior(cells, space)
+        mean, covariance, _ = posterior(signed, space)
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
-    wins = np.bincount(drawn.argmin(1), minlength=len(cells)) / DRAWS
+    wins = np.bincount(drawn.argmin(1), minlength=len(signed)) / DRAWS
     found = [
         Standing(
-            params=dict(cell.first.params),
+            params=dict(params),
             mean=sign * float(mean[i]),
             standard_error=float(np.sqrt(max(0.0, covariance[i, i]))),
-            n=len(cell.values),
-            raw_mean=sign * cell.mean,
+            n=len(values),
+            raw_mean=sign * float(np.mean(values)),
             probability_best=float(wins[i]),
-            trials=(cell.first.number,),
         )
-        for i, cell in enumerate(cells)
+        for i, (params, values) in enumerate(signed)
     ]
     return sorted(found, key=lambda standing: sign * standing.mean)
 
 
+def standings(study: Study) -> list[Standing]:
+    """Every configuration with a finite value that never broke a constraint, the one to deploy first.
+
+    With more than 64 of them, the 64 best by mean.
+    """
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.get_trials(deepcopy=False))
+    cells = [cell for cell in ledger.best_first() if cell.is_candidate][:LEADERS]
+    maximise = study.direction == StudyDirection.MAXIMIZE
+    own = [(cell.first.params, [-v if maximise else v for v in cell.values]) for cell in cells]
+    return compare(own, ledger.space(), maximise=maximise)
+
+
 def recommend(study: Study) -> Standing:
-    """The configuration to deploy: the best smoothed mean among those that never broke a constraint."""
+    """The configuration to deploy: the best smoothed mean among those that never broke a constraint.
+
+    raises: ValueError where there is none
+    """
     found = standings(study)
     if not found:
         raise ValueError("no trial is complete and feasible, so nothing can be recommended")

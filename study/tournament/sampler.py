@@ -6,7 +6,7 @@ import math
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from .configurations import (
     Space,
     child,
     configurations,
-    contains,
+    fits,
     identity,
     inherit,
     levels,
@@ -36,7 +36,7 @@ DRAWS = 20  # for each offspring, before the untried configurations are listed
 
 
 class TournamentSampler(BaseSampler):
-    """The tournament; `study.tournament` says how it works.
+    """The tournament; the docstring of this package says how it works.
 
     tournament_size: of a group; survivors: who live of each group; elitism: how many of the best of the whole study
     are parents in every generation; fresh_inject: random candidates in a generation of population_size trials
@@ -111,7 +111,8 @@ class TournamentSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._settle(study, trial, search_space, np.random.default_rng([self._seed(study), trial.number]))
+        rng = np.random.default_rng([self._seed(study), trial.number])
+        return self._settle(study, trial, search_space, set(), rng)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -120,7 +121,7 @@ class TournamentSampler(BaseSampler):
         rng = np.random.default_rng([self._seed(study), trial.number, zlib.crc32(param_name.encode())])
         own = study._storage.get_trial_system_attrs(trial._trial_id).get(KEY, {})
         space = {**pinned({**own.get("proposal", {}), **trial.params}), param_name: param_distribution}
-        return self._settle(study, trial, space, rng)[param_name]
+        return self._settle(study, trial, space, set(space), rng)[param_name]
 
     def _ledger(self, study: Study, trial: FrozenTrial) -> Ledger:
         """What is known and running now, this trial apart."""
@@ -130,15 +131,17 @@ class TournamentSampler(BaseSampler):
         self._ledgers[study].catch_up(study.get_trials(deepcopy=False), trial.number)
         return self._ledgers[study]
 
-    def _settle(self, study: Study, trial: FrozenTrial, space: Space, rng: np.random.Generator) -> Config:
-        """Propose, write it down, look again; until nobody else holds the same."""
+    def _settle(
+        self, study: Study, trial: FrozenTrial, space: Space, needed: Set[str], rng: np.random.Generator
+    ) -> Config:
+        """Propose, write it down, look again; until nobody else holds the same. Only what is needed must be in it."""
         fixed = trial.system_attrs.get("fixed_params", {})
-        space = {**space, **pinned(fixed)}
+        space, needed = {**space, **pinned(fixed)}, {*needed, *fixed}
         with self._lock:
             ledger = self._ledger(study, trial)
             seat = self._seat(study, trial, ledger)
             while True:
-                role, parents, proposal = self._propose(seat, ledger, space, rng)
+                role, parents, proposal = self._propose(seat, ledger, space, needed, rng)
                 record = {**seat, "role": "enqueued" if fixed else role, "parents": parents, "proposal": proposal}
                 _record(study, trial, record)
                 ledger = self._ledger(study, trial)
@@ -147,12 +150,12 @@ class TournamentSampler(BaseSampler):
                     return proposal
 
     def _propose(
-        self, seat: Mapping[str, int], ledger: Ledger, space: Space, rng: np.random.Generator
+        self, seat: Mapping[str, int], ledger: Ledger, space: Space, needed: Set[str], rng: np.random.Generator
     ) -> tuple[str, list[int], Config]:
         """Role, parents and parameters of a trial in this seat."""
         slot, alive = seat["slot"], self._survivors(seat["generation"], ledger)
         is_elites = bool(alive) and slot < self.elitism and ledger.is_noisy and self.exhausted == "replicate"
-        if is_elites and (again := self._again(ledger, space)):
+        if is_elites and (again := self._again(ledger, space, needed)):
             return again
         if alive and slot < self.population_size - self.fresh_inject:
             turn = slot % len(alive)
@@ -161,7 +164,7 @@ class TournamentSampler(BaseSampler):
                 return "child", [family[0].number], screen(ledger, space, offspring)
         if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._left(ledger, space, rng):
             return "fresh" if alive else "random", [], screen(ledger, space, offspring)
-        again = self._again(ledger, space) if self.exhausted == "replicate" else None
+        again = self._again(ledger, space, needed) if self.exhausted == "replicate" else None
         return again or self._repeat(ledger, space, rng)
 
     def _novel(self, draw: Callable[[], Config], ledger: Ledger) -> list[Config]:
@@ -184,9 +187,10 @@ class TournamentSampler(BaseSampler):
         left = [config for config in configurations(space) if config not in ledger]
         return [left[i] for i in rng.permutation(len(left))[: self.n_offspring]]
 
-    def _again(self, ledger: Ledger, space: Space) -> tuple[str, list[int], Config] | None:
+    def _again(self, ledger: Ledger, space: Space, needed: Set[str]) -> tuple[str, list[int], Config] | None:
         """The known configuration of this space that is worth another measurement."""
-        cells = [cell for cell in ledger.best_first() if contains(space, cell.first.params)]
+        known = [(cell, cell.first.params) for cell in ledger.best_first()]
+        cells = [cell for cell, params in known if needed <= params.keys() and fits(space, params)]
         cell = to_replicate(cells, space)
         return None if cell is None else ("replicate", [cell.first.number], dict(cell.first.params))
 
@@ -246,4 +250,6 @@ def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
 
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
     for name in ("generation", "slot", "role", "parents"):  # the dashboard shows user attributes only
+        if record["role"] == "enqueued" and name in trial.user_attrs:
+            continue  # whoever queued it has given it a role of its own
         study._storage.set_trial_user_attr(trial._trial_id, name, record[name])

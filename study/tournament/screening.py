@@ -62,7 +62,7 @@ def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool
     unit = (middle - best) or 1.0
 
     def drawn_in(values: Sequence[float]) -> NDArray[np.float64]:
-        z = (np.minimum(values, 10 * finite[-1] - 9 * best) - best) / unit
+        z = (np.clip(values, best, 10 * finite[-1] - 9 * best) - best) / unit
         return np.asarray(np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z))
 
     groups = [drawn_in(cell.values) for cell in cells]
@@ -82,7 +82,9 @@ def _is_met(
     """The probability that a constraint is met, by a process for its graded value."""
     asked = [cell for cell in cells if name in _shown(cell) or (not cell.violation and not name)]
     graded = np.array([_shown(cell).get(name, -1.0) for cell in asked])
-    exceeded = float(np.median(graded[graded > 0]))
+    excesses = graded[(graded > 0) & np.isfinite(graded)]
+    exceeded = float(np.median(excesses)) if len(excesses) else 1.0
+    graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)
     graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))  # 0 is met, but not by how much
     mean, sd = fit(coordinates(space, [cell.first.params for cell in asked]), is_category, graded).predict(x)
     return normal_cdf(-mean / sd)

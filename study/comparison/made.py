@@ -1,0 +1,107 @@
+"""Made problems: tables of 5 x 3 of four kinds, and a mixed space of six parameters; each seed draws another.
+
+>>> made("smooth", seed=0).size, made("mixed", seed=0).size
+(15, 5760)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from study.comparison.problems import Problem, stream, tabulated
+
+TABLES = ("smooth", "ridge", "cliff", "unstructured")
+MADE = (*TABLES, "mixed")
+NOISE = 0.15  # standard deviation, where a table's values go from 0 to 1
+SHARES = FloatDistribution(0.30, 0.50, step=0.05)
+SPEECH = CategoricalDistribution(["tiny", "base", "small"])
+U = np.linspace(0, 1, 5)[:, None]
+MIXED: Mapping[str, BaseDistribution] = {
+    "share": FloatDistribution(0.30, 0.65, step=0.05),
+    "batch": IntDistribution(1, 6),
+    "window": IntDistribution(0, 4),
+    "speech": CategoricalDistribution(["tiny", "base", "small", "medium"]),
+    "precision": CategoricalDistribution(["int8", "float16", "float32"]),
+    "eager": CategoricalDistribution([False, True]),
+}
+
+
+def made(name: str, seed: int, noise: float = 0.0) -> Problem:
+    """One of `MADE`, drawn from the seed; its values go from 0 to 1."""
+    rng = stream(name, seed)
+
+    def drawn(index: int, k: int) -> float:
+        return noise * float(stream("noise", seed, index, k).standard_normal()) if noise else 0.0
+
+    deficits: np.ndarray | None = None
+    space: Mapping[str, BaseDistribution] = {"share": SHARES, "speech": SPEECH}
+    match name:
+        case "smooth":
+            values = _smooth(rng)
+        case "ridge":
+            values = _ridge(rng)
+        case "cliff":
+            values, deficits = _cliff(rng)
+        case "unstructured":
+            values = rng.random((5, 3))
+        case _:
+            space, values = MIXED, _mixed(rng)
+    fitting = values if deficits is None else values[deficits <= 0]
+    scaled = (values - fitting.min()) / (fitting.max() - fitting.min())
+    full_name = f"noisy-{name}" if noise else name
+    share = 0.01 if name == "mixed" else 0.0
+    return tabulated(full_name, seed, space, scaled, drawn, deficits=deficits, found_share=share)
+
+
+def _smooth(rng: np.random.Generator) -> np.ndarray:
+    """One hill along the share for each speech model; their tops are near each other."""
+    centre = rng.uniform(0, 1) + rng.uniform(-0.15, 0.15, 3)
+    return np.asarray(-rng.uniform(0, 0.5, 3) - rng.uniform(0.8, 1.6) * (U - centre) ** 2)
+
+
+def _ridge(rng: np.random.Generator) -> np.ndarray:
+    """A narrow ridge across the table: each speech model has its own best share, and one ridge is the highest."""
+    centre = rng.uniform(0.3, 0.7) + rng.choice([-1, 1]) * rng.uniform(0.25, 0.45) * np.array([-1, 0, 1])
+    height = 1 - rng.permutation([0.0, 0.15, 0.3]) * rng.uniform(0.5, 1)
+    return np.asarray(height * np.exp(-(((U - centre) / 0.25) ** 2)) + rng.uniform(-0.1, 0.1) * U)
+
+
+def _cliff(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Better with every step of memory, until it runs out: in three to seven cells, the larger models' first.
+
+    In half of the tables a second wall stands at the low end: too little is left for the largest model's cache.
+    """
+    need = np.sort(rng.uniform(0, 0.6, 3))
+    values = rng.uniform(0.3, 1) * U + rng.uniform(0, 0.4) * np.arange(3) + rng.uniform(-0.1, 0.1, 3)
+    load = U + need
+    steps = np.sort(load.ravel())
+    over = int(rng.integers(3, 8))
+    deficits = (load - (steps[14 - over] + steps[15 - over]) / 2) / 2
+    if rng.random() < 0.5:
+        deficits[0, 2] = 0.05
+    return np.asarray(values), np.asarray(deficits)
+
+
+def _mixed(rng: np.random.Generator) -> np.ndarray:
+    """A hill on the three ordinals whose top moves with a category and with each other; every category has a height."""
+    share, batch, window = np.meshgrid(*(np.linspace(0, 1, n) for n in (8, 6, 5)), indexing="ij")
+    share, batch, window = (axis[..., None, None, None] for axis in (share, batch, window))
+    speech, precision, eager = (np.arange(n) for n in (4, 3, 2))
+    tops = rng.uniform(0.1, 0.9, 3)
+    moves = rng.uniform(-0.3, 0.3, 4)[speech][:, None, None]
+    weights = rng.uniform(0.5, 2, 3)
+    hill = (
+        weights[0] * (share - tops[0] - moves) ** 2
+        + weights[1] * (batch - tops[1] - rng.uniform(-0.4, 0.4) * (window - 0.5)) ** 2
+        + weights[2] * (window - tops[2]) ** 2
+    )
+    heights = (
+        rng.uniform(0, 0.6, 4)[speech][:, None, None]
+        + rng.uniform(0, 0.4, 3)[precision][:, None]
+        + rng.uniform(0, 0.3, 2)[eager]
+        + rng.uniform(-0.1, 0.1, (4, 3))[speech[:, None], precision][..., None]
+    )
+    return np.asarray(heights - hill)

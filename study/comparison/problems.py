@@ -1,0 +1,168 @@
+"""A problem whose true values are known, and the axes of its space.
+
+A problem is a search space, the true outcome of each of its configurations, and noise. Noise is common to all
+samplers: what the k-th measurement of a configuration adds depends on the problem's seed, the configuration and k,
+not on who asks or when. So two samplers that look at the same cell see the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+Key = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a configuration is really worth.
+
+    value: larger is better, not a number where it does not fit; deficit: share of the memory that it lacks, 0 or
+    less where it fits
+    """
+
+    value: float
+    deficit: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be measured at all."""
+        return self.deficit <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A search space with known truth, larger values better.
+
+    best, median, worst: true values among the configurations that fit; regret is 0 at the best and 1 at the median
+    near: the regret up to which a configuration counts as found; 0 asks for the optimum itself
+    has_memory: whether configurations exist that do not fit
+    """
+
+    name: str
+    seed: int
+    space: Mapping[str, BaseDistribution]
+    outcome: Callable[[Key], Outcome]
+    noise: Callable[[Key, int], float]
+    best: float
+    median: float
+    worst: float
+    near: float = 0.0
+    has_memory: bool = False
+
+    @property
+    def size(self) -> int | None:
+        """How many configurations there are; None where there is no end of them."""
+        return size(self.space)
+
+    def key(self, params: Mapping[str, Any]) -> Key:
+        """The place of a configuration on every axis."""
+        return tuple(place(axis, params[name]) for name, axis in self.space.items())
+
+    def regret(self, key: Key) -> float:
+        """The regret of a configuration; that of the worst where it does not fit."""
+        found = self.outcome(key)
+        return self.regret_of(found.value if found.fits else self.worst)
+
+    def regret_of(self, value: float) -> float:
+        """How far a true value is from the best: 0 at the best, 1 at the median."""
+        return (self.best - value) / (self.best - self.median)
+
+
+def stream(purpose: str, *numbers: int) -> np.random.Generator:
+    """Random numbers of a purpose: no two purposes, and no sampler that draws by [seed, trial], share a stream.
+
+    The purpose comes first, since numpy pads with zeros: [1, 2] and [1, 2, 0] are the same seed.
+    """
+    return np.random.default_rng([zlib.crc32(purpose.encode()), *numbers])
+
+
+def levels(axis: BaseDistribution) -> int | None:
+    """How many values an axis has; None for a continuous one."""
+    match axis:
+        case CategoricalDistribution(choices=choices):
+            return len(choices)
+        case IntDistribution(low=low, high=high, step=step):
+            return (high - low) // step + 1
+        case FloatDistribution(low=low, high=high, step=step) if step is not None:
+            return round((high - low) / step) + 1
+    return None
+
+
+def size(space: Mapping[str, BaseDistribution]) -> int | None:
+    """How many configurations a space has; None where there is no end of them."""
+    counts = [levels(axis) for axis in space.values()]
+    return None if None in counts else math.prod(n for n in counts if n is not None)
+
+
+def place(axis: BaseDistribution, value: Any) -> float:
+    """Where a value is on its axis: counted from 0, or the value itself on a continuous one."""
+    match axis:
+        case CategoricalDistribution(choices=choices):
+            return float(choices.index(value))
+        case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=float(step)):
+            return float(round((value - low) / step))
+    return float(value)
+
+
+def value_at(axis: BaseDistribution, position: int) -> Any:
+    """The value at a place of a countable axis.
+
+    >>> value_at(FloatDistribution(0.30, 0.50, step=0.05), 3)  # 0.3 + 3 * 0.05 is 0.44999999999999996
+    0.45
+    """
+    match axis:
+        case CategoricalDistribution(choices=choices):
+            return choices[position]
+        case IntDistribution(low=low, step=step):
+            return low + position * step
+        case FloatDistribution(low=low, step=float(step)):
+            return round(low + position * step, 12)
+    raise ValueError(f"{axis} is continuous")
+
+
+def tabulated(
+    name: str,
+    seed: int,
+    space: Mapping[str, BaseDistribution],
+    values: np.ndarray,
+    noise: Callable[[int, int], float],
+    *,
+    deficits: np.ndarray | None = None,
+    found_share: float = 0.0,
+) -> Problem:
+    """The problem of a table: one value for each configuration, in the order of the space's axes.
+
+    noise: of the k-th measurement of the configuration with this index
+    deficits: above 0 where it does not fit; found_share: the best share of the table that counts as found, 0 for
+    the optimum alone
+    """
+    counts = [levels(axis) or 0 for axis in space.values()]
+    strides = [math.prod(counts[i + 1 :]) for i in range(len(counts))]
+    flat = values.ravel()
+    short = np.zeros(flat.size) if deficits is None else deficits.ravel()
+
+    def index(key: Key) -> int:
+        return int(sum(at * stride for at, stride in zip(key, strides, strict=True)))
+
+    fitting = flat[short <= 0]
+    best, median, worst = float(fitting.max()), float(np.median(fitting)), float(fitting.min())
+    target = float(np.quantile(fitting, 1 - found_share)) if found_share else best
+    return Problem(
+        name=name,
+        seed=seed,
+        space=space,
+        outcome=lambda key: Outcome(float(flat[index(key)]), float(short[index(key)])),
+        noise=lambda key, k: noise(index(key), k),
+        best=best,
+        median=median,
+        worst=worst,
+        near=(best - target) / (best - median),
+        has_memory=bool((short > 0).any()),
+    )

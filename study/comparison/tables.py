@@ -1,0 +1,120 @@
+"""Estimates as tables that people read: in a terminal, in Markdown, in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from study.comparison.ask_time import AskTime
+from study.comparison.statistics import Estimate
+
+MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
+LEGEND = "= tied with the tournament, < fewer than it, > more"
+COLUMNS = {
+    "trials_to_target": "trials to target",
+    "missed": "missed %",
+    "regret_10": "regret at 10",
+    "regret_20": "at 20",
+    "regret_40": "at 40",
+    "regret_80": "at 80",
+    "repeats": "repeats %",
+    "oom": "out of memory",
+    "oom_repeats": "known to be",
+    "best_trial_named_40": "best_trial right at 40 %",
+    "recommend_named_40": "recommend right at 40 %",
+}
+IN_PERCENT = ("missed", "repeats", "best_trial_named", "recommend_named")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title, a head and rows of text."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """The table in Markdown.
+
+        >>> print(Table("T", ("a", "b"), (("1", "2"),)).markdown())
+        **T**
+        <BLANKLINE>
+        | a | b |
+        |---|---|
+        | 1 | 2 |
+        """
+        lines = [self.head, tuple("---" for _ in self.head), *self.rows]
+        drawn = ["| " + " | ".join(cells) + " |" for cells in lines]
+        drawn[1] = drawn[1].replace(" ", "")
+        return "\n".join([f"**{self.title}**", "", *drawn])
+
+    def _repr_markdown_(self) -> str:
+        """What Jupyter shows."""
+        return self.markdown()
+
+
+def by_problem(found: Sequence[Estimate]) -> list[Table]:
+    """A table for each problem and batch size: a row for each sampler, a column for each figure, intervals with all."""
+    tables = []
+    for problem, batch in dict.fromkeys((e.problem, e.batch) for e in found):
+        here = {(e.sampler, e.figure): e for e in found if (e.problem, e.batch) == (problem, batch)}
+        columns = [f for f in COLUMNS if any(figure == f for _, figure in here)]
+        samplers = sorted(dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value)
+        rows = [(s, str(here[s, "trials_to_target"].n), *(_cell(here.get((s, f))) for f in columns)) for s in samplers]
+        title = f"{problem}, {batch} at a time"
+        tables.append(Table(title, ("sampler", "n", *(COLUMNS[f] for f in columns)), tuple(rows)))
+    return tables
+
+
+def trials_to_target(found: Sequence[Estimate], batch: int) -> Table:
+    """Mean trials to the target: a row for each problem, a column for each sampler."""
+    chosen = [e for e in found if e.figure == "trials_to_target" and e.batch == batch]
+    samplers = tuple(dict.fromkeys(e.sampler for e in chosen))
+    at = {(e.problem, e.sampler): e for e in chosen}
+    rows = tuple(
+        (p, *(f"{at[p, s].value:.1f}{MARKS[at[p, s].verdict]}" if (p, s) in at else "-" for s in samplers))
+        for p in dict.fromkeys(e.problem for e in chosen)
+    )
+    return Table(f"Mean trials to the target, {batch} at a time ({LEGEND})", ("problem", *samplers), rows)
+
+
+def speeds(found: Iterable[Estimate]) -> Table:
+    """The tournament's trials as a multiple of each rival's."""
+    rows = tuple(
+        (e.problem, str(e.batch), e.figure.removeprefix("trials_x_"), str(e.n), f"{e.value:.2f}", _span(e, 1, 2))
+        for e in found
+    )
+    head = ("problem", "batch", "rival", "pairs", "x its trials", "95 % interval")
+    return Table("Trials of the tournament / trials of a rival, on common seeds", head, rows)
+
+
+def asking(found: Sequence[AskTime]) -> Table:
+    """Milliseconds for an ask: a row for each sampler, a column for each storage and size."""
+    columns = tuple(dict.fromkeys((t.storage, t.trials) for t in found))
+    at = {(t.sampler, t.storage, t.trials): t for t in found}
+    rows = tuple((s, *(_ms(at.get((s, *c))) for c in columns)) for s in dict.fromkeys(t.sampler for t in found))
+    head = ("sampler", *(f"{storage}, {trials:,}" for storage, trials in columns))
+    return Table("Milliseconds for an ask: median (fastest to slowest)", head, rows)
+
+
+def _cell(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    scale, digits = (100, 0) if estimate.figure.startswith(IN_PERCENT) else (1, 3)
+    if estimate.figure in ("trials_to_target", "oom", "oom_repeats"):
+        digits = 1
+    verdict = f" {estimate.verdict}" if estimate.verdict else ""
+    return f"{estimate.value * scale:.{digits}f} ({_span(estimate, scale, digits)}){verdict}"
+
+
+def _span(estimate: Estimate, scale: float, digits: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "one seed"
+    return f"{estimate.low * scale:.{digits}f} to {estimate.high * scale:.{digits}f}"
+
+
+def _ms(found: AskTime | None) -> str:
+    if found is None or found.ms is None:
+        return "-"
+    return f"{found.ms:.1f} ({found.low_ms:.1f} to {found.high_ms:.1f})"

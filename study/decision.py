@@ -1,0 +1,145 @@
+"""What a study says: the allocation to promote, or why the baseline stays. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+
+from objectives.budget import speech_key
+from study.history import Row
+from study.question import Question
+from study.spec import Spec
+from study.tournament import Standing, compare
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a study says: a winner to promote, or why the baseline stays.
+
+    winner, baseline: of several measurements of one allocation, the middle one
+    passed_over: better scores that no gate let through, one sentence each
+    standings: what is known of every feasible allocation, best smoothed mean first
+    luckiest: the allocation of the best single trial, where that is another one than the first standing's
+    """
+
+    winner: Row | None
+    baseline: Row | None
+    reason: str
+    passed_over: Sequence[str] = ()
+    standings: Sequence[Standing] = ()
+    luckiest: Row | None = None
+
+    def standing(self, row: Row | None) -> Standing | None:
+        """What is known of the allocation of a row."""
+        return next((s for s in self.standings if row and s.params == dict(row.allocation.values)), None)
+
+
+def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
+    """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
+    own = [r for r in rows if r.repeat_of is None]
+    standings = compared(own)
+    of = {s: middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings}
+    says = partial(Decision, standings=standings, luckiest=_luckiest(own, standings))
+    today = next((s for s in standings if s.params == dict(spec.baseline.values)), None)
+    if today is None:
+        baseline = next((r for r in own if r.measurement and str(r.allocation) == str(spec.baseline)), None)
+        if not standings:
+            return says(None, baseline, "no allocation met every constraint: the baseline stays")
+        reference = next((f"; terms are relative to {r.allocation}" for r in own if r.is_reference), "")
+        ending = "it has no usable measurement of its own, so nothing can be said to beat it"
+        return says(None, baseline, f"the baseline stays: {ending}{reference}")
+    baseline, passed_over = of[today], list[str]()
+    for standing in standings[: standings.index(today)]:
+        r = of[standing]
+        obstacle = _obstacle(r, baseline, spec)
+        if obstacle is None:
+            return says(r, baseline, _why(r, baseline), passed_over)
+        passed_over.append(f"{r.allocation} (fitness {standing.mean:.4f}): {obstacle}")
+    ending = "; better scores were held back, see above" if passed_over else ""
+    sentence = f"the baseline stays: nothing beat it ({spec.baseline}, fitness {today.mean:.4f}){ending}"
+    return says(None, baseline, sentence, passed_over)
+
+
+def how_sure(decision: Decision) -> list[str]:
+    """What is known of the winner, or of the baseline that stays, and of the best single trial; a sentence each."""
+    chosen = decision.winner or decision.baseline
+    s = decision.standing(chosen)
+    if chosen is None or s is None:
+        return []
+    several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
+    said = [
+        f"{chosen.allocation}: fitness {s.mean:.4f} +- {s.standard_error:.4f} (standard error, {several}, smoothed); "
+        f"probability {s.probability_best:.2f} of being the best of {len(decision.standings)}"
+    ]
+    if (best := decision.luckiest) is not None:
+        said.append(f"the best single trial was another: {best.allocation}, {best.fitness:.4f} in trial {best.number}")
+    return said
+
+
+def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
+    """The best single trial, where its allocation is not the one with the best mean."""
+    best = max((r for r in rows if r.is_feasible), key=lambda r: r.fitness or 0.0, default=None)
+    return best if best and standings and dict(best.allocation.values) != standings[0].params else None
+
+
+def compared(rows: Sequence[Row]) -> list[Standing]:
+    """How the allocations stand that were feasible in each of their measurements."""
+    groups: dict[str, list[Row]] = {}
+    for r in rows:
+        if r.is_known and r.repeat_of is None:
+            groups.setdefault(str(r.allocation), []).append(r)
+    measured = [
+        (dict(group[0].allocation.values), [r.fitness or 0.0 for r in group])
+        for group in groups.values()
+        if all(r.is_feasible for r in group)
+    ]
+    return compare(measured, _space([values for values, _ in measured]), maximise=True)
+
+
+def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
+    """The ranges that these allocations span: of numbers from the least to the greatest, of the rest what is there."""
+    space: dict[str, BaseDistribution] = {}
+    for name in values[0] if values else ():
+        seen = [v[name] for v in values]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in seen):
+            space[name] = FloatDistribution(float(min(seen)), float(max(seen)))
+        else:
+            space[name] = CategoricalDistribution(list(dict.fromkeys(seen)))
+    return space
+
+
+def middle(group: Sequence[Row]) -> Row:
+    """Of several measurements, the one whose figures are shown: the median by fitness, of two the lower."""
+    return sorted(group, key=lambda r: (r.fitness or 0.0, r.number))[(len(group) - 1) // 2]
+
+
+def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
+    """Why a leading trial may not be promoted; None where nothing stands against it."""
+    m = r.measurement
+    if m is None or m.oom_events:
+        return "it ran out of memory"
+    if m.lag_exceeded:
+        return "our own requests left late while it was measured"
+    if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
+        more = f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide" if r.minutes_more_audio else ""
+        word = {
+            "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
+            "not_measured": "its word error rate was not measured",
+        }
+        return word.get(str(r.word_gate), "its word error rate is over the gate")
+    ahead = sum(
+        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0) for k in ("stt", "llm", "capacity")
+    )
+    if ahead <= 0:
+        return "it leads by efficiency and stability only, not by latency or capacity"
+    return None
+
+
+def _why(r: Row, baseline: Row) -> str:
+    gains = {k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()}
+    parts = ", ".join(f"{k} {gain:+.4f}" for k, gain in sorted(gains.items(), key=lambda g: -g[1]))
+    return f"fitness {r.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"

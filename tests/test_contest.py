@@ -1,0 +1,140 @@
+"""Many runs: what is run with how many seeds, that it goes on where it was, and that nothing is mixed."""
+
+import json
+from dataclasses import replace
+
+import optuna
+import pytest
+from made_runs import run_of
+
+from objectives.errors import BadInput, SetupError
+from study.comparison import contest as module
+from study.comparison.contest import Contest, entered, hold
+from study.comparison.journal import Journal
+from study.comparison.rivals import RIVALS
+from study.comparison.suites import PROBLEMS
+
+SMALL = Contest(samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3)
+
+
+def silent(n, what):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(module, "SMALL_BUDGET", 10)
+
+
+def test_slow_samplers_and_suites_have_fewer_seeds_but_at_least_five():
+    many = Contest(samplers=RIVALS, problems=PROBLEMS, batches=(1, 5), seeds=200)
+    counts = {
+        (p, s): len(many.seeds_of(p, s)) for p in ("smooth", "mixed", "hpolib") for s in ("tpe", "nevergrad", "gp")
+    }
+    assert counts["smooth", "tpe"] == counts["mixed", "tpe"] == 200
+    assert counts["smooth", "nevergrad"] == counts["hpolib", "tpe"] == 50
+    assert (counts["smooth", "gp"], counts["mixed", "gp"], counts["hpolib", "gp"]) == (10, 5, 5)
+    assert len(replace(many, seeds=2).seeds_of("hpolib", "gp")) == 2
+
+
+def test_what_makes_no_sense_is_left_out_with_the_reason():
+    contest = Contest(samplers=("cmaes", "grid", "random"), problems=("smooth", "mixed"), batches=(1,), seeds=1)
+    assert set(contest.runs()) == {
+        ("smooth", "grid", 1, 0), ("smooth", "random", 1, 0), ("mixed", "cmaes", 1, 0), ("mixed", "random", 1, 0)
+    }  # fmt: skip
+    cmaes, grid = sorted(contest.left_out())
+    assert cmaes.startswith("cmaes takes no part in smooth: ")
+    assert grid.startswith("grid takes no part in mixed: ")
+
+
+def test_every_run_is_made_once_with_one_process_or_two(tmp_path):
+    one = hold(SMALL, Journal(tmp_path / "one"), jobs=1, ended=silent)
+    two = hold(SMALL, Journal(tmp_path / "two"), jobs=2, ended=silent)
+    key = "problem", "sampler", "batch", "seed"
+    assert len(one) == 2 * 2 * 2 * 3
+    assert {tuple(getattr(r, k) for k in key) for r in one} == {tuple(getattr(r, k) for k in key) for r in two}
+
+
+def test_a_stopped_contest_goes_on_where_it_was(tmp_path, monkeypatch):
+    calls = []
+    race = module.race
+
+    def interrupted(made, name, **rest):
+        calls.append((made.name, name, rest["batch"], made.seed))
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return race(made, name, **rest)
+
+    monkeypatch.setattr(module, "race", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
+    held = len(Journal(tmp_path).runs)
+    assert held == 6
+    told = []
+    runs = hold(SMALL, Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
+    assert told[0] == held
+    assert len(runs) == 24
+    assert len(calls) == 7 + 24 - held
+    assert [r.path for r in Journal(tmp_path).runs] == [r.path for r in runs]
+
+
+def test_a_line_that_was_torn_is_made_again(tmp_path):
+    hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
+    file = tmp_path / "runs.jsonl"
+    file.write_text(file.read_text()[:-40])
+    assert len(Journal(tmp_path).runs) == 23
+    assert len(hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)) == 24
+    assert all(json.loads(line) for line in file.read_text().splitlines())
+
+
+def test_more_seeds_are_added_to_those_that_were_run(tmp_path):
+    hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
+    told = []
+    runs = hold(replace(SMALL, seeds=5), Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
+    assert told[0] == 24
+    assert len(runs) == 40
+
+
+def test_runs_of_another_version_are_not_mixed_in(tmp_path, monkeypatch):
+    Journal(tmp_path).add([run_of()])
+    monkeypatch.setattr(optuna, "__version__", "4.9.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0")
+    with pytest.raises(BadInput, match=r"was made with another versions; name another --out$"):
+        Journal(tmp_path)
+
+
+def test_a_file_that_holds_no_runs_is_refused(tmp_path):
+    (tmp_path / "runs.jsonl").write_text("not a journal\n")
+    with pytest.raises(BadInput, match=r"runs\.jsonl holds no runs"):
+        Journal(tmp_path)
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path):
+    from study.comparison.race import Named
+
+    run = run_of(found=None, oom=2, oom_repeats=1, named={10: Named(0.5, None)})
+    Journal(tmp_path).add([run])
+    assert Journal(tmp_path).runs == [run]
+
+
+def test_by_default_all_that_can_be_had_here_takes_part(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "matplotlib" or None)
+    contest, notes = entered(None, None, seeds=1)
+    assert set(contest.samplers) == set(RIVALS) - {"gp", "cmaes", "nevergrad"}
+    assert "bbob-mixint" not in contest.problems
+    assert len(notes) == 7
+    assert all("pip install" in note for note in notes)
+
+
+def test_what_is_asked_for_by_name_and_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "matplotlib" or None)
+    with pytest.raises(SetupError, match="sampler 'gp' needs torch"):
+        entered(["gp"], ["smooth"], seeds=1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SetupError, match="figures need matplotlib"):
+        entered(["tpe"], ["smooth"], seeds=1)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(BadInput, match=r"unknown problem 'smoth'; choose of smooth, ridge, "):
+        entered(["tpe"], ["smoth"], seeds=1)

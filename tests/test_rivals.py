@@ -1,0 +1,143 @@
+"""Who takes part in a comparison, and how each is told what does not fit."""
+
+import optuna
+import pytest
+from made_runs import needs
+from optuna.trial import TrialState
+
+from objectives.errors import BadInput
+from study.comparison.race import race
+from study.comparison.rivals import NEEDS, RIVALS, missing, obstacle, rival, told
+from study.comparison.suites import problem
+
+PACKAGES = {name: module for name, (module, _) in NEEDS.items()}
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def require(name):
+    if name in PACKAGES:
+        needs(PACKAGES[name], NEEDS[name][1])
+    if name == "gp":
+        import torch
+
+        torch.set_num_threads(1)  # several would wait for each other on a loaded machine
+
+
+def trials_of(name, made, n, *, batch=1):
+    """The trials of a race, as the sampler saw them."""
+    kept = []
+    create = optuna.create_study
+
+    def keep(**options):
+        kept.append(create(**options))
+        return kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optuna, "create_study", keep)
+        run = race(made, name, batch=batch, budget=n)
+    return run, kept[0].trials
+
+
+@pytest.mark.parametrize("name", [n for n in RIVALS if n != "cmaes"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_every_sampler_runs_beside_a_cliff_without_a_warning(name, batch):
+    require(name)
+    run, trials = trials_of(name, problem("noisy-cliff", 1), 12, batch=batch)
+    assert len(trials) == 12
+    assert run.oom is not None
+    assert not any(trial.state == TrialState.RUNNING for trial in trials)
+
+
+@pytest.mark.parametrize("name", ["cmaes", "tpe4", "nevergrad", "exhaustive"])
+def test_the_same_seed_gives_the_same_run(name):
+    require(name)
+    first, again = (race(problem("mixed", 2), name, batch=5, budget=20) for _ in range(2))
+    assert first.path == again.path
+    assert first.path != race(problem("mixed", 3), name, batch=5, budget=20).path
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "is_constrained"),
+    [("tpe", "PRUNED", True), ("tournament", "PRUNED", True), ("gp", "COMPLETE", True), ("nsga2", "COMPLETE", True)],
+)
+def test_what_does_not_fit_is_told_so_that_the_sampler_hears_it(name, state, is_constrained):
+    require(name)
+    made = problem("cliff", 0)
+    _, trials = trials_of(name, made, 11)
+    failed = [t for t in trials if not made.outcome(made.key(t.params)).fits]
+    assert failed
+    for trial in failed:
+        assert trial.state.name == state
+        assert trial.constraints == {"memory": made.outcome(made.key(trial.params)).deficit}
+
+
+def test_only_cmaes_is_told_by_the_value_alone():
+    assert [name for name in RIVALS if told(name) == "value"] == ["cmaes"]
+
+
+def test_what_is_told_as_complete_is_never_better_than_what_was_measured_by_then():
+    made = problem("cliff", 2)
+    _, trials = trials_of("nsga2", made, 30)
+    worst = 1.0
+    for number, trial in enumerate(trials):
+        if made.outcome(made.key(trial.params)).fits:
+            worst = trial.value if number == 0 else min(worst, trial.value)
+        else:
+            assert trial.value <= worst
+
+
+def test_exhaustive_measures_every_cell_once_and_then_spreads_over_those_that_fit():
+    made = problem("cliff", 1)
+    run, trials = trials_of("exhaustive", made, 40)
+    keys = [made.key(trial.params) for trial in trials]
+    assert len(set(keys[:15])) == 15
+    times = {key: keys.count(key) for key in keys}
+    fits = [n for key, n in times.items() if made.outcome(key).fits]
+    assert max(fits) - min(fits) <= 1
+    assert run.oom_repeats == 0
+    assert run.repeats == 0
+
+
+def test_exhaustive_asks_for_no_cell_twice_within_a_batch():
+    made = problem("smooth", 1)
+    _, trials = trials_of("exhaustive", made, 30, batch=5)
+    keys = [made.key(trial.params) for trial in trials]
+    assert all(keys.count(key) == 2 for key in keys)
+
+
+def test_tpe_as_optuna_4_had_it_does_not_search_as_tpe_of_optuna_5_does():
+    made = problem("mixed", 0)
+    old, new = (trials_of(name, made, 20)[1] for name in ("tpe4", "tpe"))
+    assert [t.params for t in old[:10]] == [t.params for t in new[:10]]  # both start at random
+    assert [t.params for t in old[10:]] != [t.params for t in new[10:]]
+
+
+def test_cmaes_takes_no_part_where_categories_leave_it_one_axis():
+    assert "fewer than two numeric axes" in obstacle("cmaes", problem("smooth", 0).space)
+    assert obstacle("cmaes", problem("mixed", 0).space) is None
+
+
+@pytest.mark.parametrize("name", ["grid", "bruteforce"])
+def test_listing_samplers_take_no_part_in_large_spaces(name):
+    assert "5,760 configurations" in obstacle(name, problem("mixed", 0).space)
+    assert obstacle(name, problem("smooth", 0).space) is None
+
+
+def test_a_continuous_axis_cannot_be_listed():
+    needs("cocoex", "bench")
+    assert "cannot be listed" in obstacle("exhaustive", problem("bbob-mixint", 0).space)
+
+
+def test_an_unknown_sampler_is_answered_with_the_known_ones():
+    with pytest.raises(BadInput, match=r"^unknown sampler 'tpee'; choose tournament, .* or exhaustive$"):
+        rival("tpee", seed=0, space={}, budget=1, batch=1)
+
+
+def test_a_sampler_without_its_package_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert missing("nevergrad").endswith("needs nevergrad; python -m pip install -e '.[bench]'")
+    assert missing("tpe") is None
