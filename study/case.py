@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import optuna
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from objectives.fitness import Preset
 from study.cells import Cell, barred, cells, launches, of, short
