@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import optuna
+from scipy import stats
 
 from objectives.fitness import Preset
 from study.cells import Cell, barred, cells, launches, of, short
@@ -92,10 +93,10 @@ def how_sure(told: Case) -> list[str]:
     if today and other and today.fitness is not None and other.fitness is not None:
         gap = other.fitness - today.fitness
         noise = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
-        if today.standard_error is not None and other.standard_error is not None:
-            error = math.hypot(today.standard_error, other.standard_error)
-            verdict = "more than twice its standard error" if abs(gap) > 2 * error else "no more than noise explains"
-            said.append(f"{noise}: a difference of {gap:+.4f} ± {error:.4f}, {verdict}.")
+        if (half := _half_width(today, other)) is not None:
+            verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
+            between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
+            said.append(f"{noise}: a difference of {gap:+.4f}, {between}: {verdict}.")
         else:
             counts = f"({launches(other)}; today's: {launches(today)})"
             said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
@@ -108,3 +109,14 @@ def how_sure(told: Case) -> list[str]:
     elif decision.winner is None:
         said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
     return said
+
+
+def _half_width(a: Cell, b: Cell) -> float | None:
+    """Half of the 95 % interval of the difference of two means, by Welch; None where either was launched once."""
+    if a.standard_error is None or b.standard_error is None:
+        return None
+    squares = [(c.standard_error or 0.0) ** 2 for c in (a, b)]
+    if sum(squares) == 0:
+        return 0.0
+    spread = sum(s**2 / (len(c.measured) - 1) for s, c in zip(squares, (a, b), strict=True))
+    return float(stats.t.ppf(0.975, sum(squares) ** 2 / spread)) * math.sqrt(sum(squares))

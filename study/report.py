@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
-from study.case import Case, how_sure, sentence
+from study.case import SAME_PCT, Case, how_sure, sentence
 from study.cells import Cell, barred, compared, pareto, short
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, in_words
 from study.notes import limits, standing, traffic, without_paths, wrapped
@@ -104,17 +104,27 @@ def _compared(today: Cell, other: Cell) -> list[Compared]:
         for c, value in ((today, old), (other, new)):
             bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
             texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
-        change, sense = "", ""
-        if old is not None and new is not None and math.isfinite(old + new):
-            pct = 100 * (new - old) / old if old else None
-            change = "none" if new == old else f"{new - old:+,.{digits}f} {'points' if unit == '%' else unit}".rstrip()
-            change += "" if pct is None or new == old else f" ({pct:+.0f} %)"
-            better = {"down": new < old, "up": new > old}.get(COMPARED.get(name, "down" if "p95" in name else ""))
-            if better is not None and new != old:
-                sense = "better" if better else "worse"
-                change += f", {sense}"
-        lines.append(Compared(title, texts[0], texts[1], change or "-", sense))
+        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits)
+        lines.append(Compared(title, texts[0], texts[1], change, sense))
     return lines
+
+
+def _change(name: str, old: float | None, new: float | None, unit: str, digits: int) -> tuple[str, str]:
+    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better"."""
+    if old is None or new is None or not math.isfinite(old + new):
+        return "-", ""
+    if new == old:
+        return "none", ""
+    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
+    pct = 100 * (new - old) / old if old else None
+    if pct is not None and abs(pct) < SAME_PCT:
+        return f"{said}, about equal", ""
+    said += "" if pct is None else f" ({pct:+.0f} %)"
+    direction = COMPARED.get(name, "down" if name.endswith(("p95_ms", "failure_rate")) else "neutral")
+    if direction == "neutral":
+        return said, ""
+    sense = "better" if (new < old) == (direction == "down") else "worse"
+    return f"{said}, {sense}", sense
 
 
 def _shade(tile: Tile | None, scores: Sequence[float]) -> str:

@@ -105,7 +105,11 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> 
             row = c.measured[0]
             both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
     sure = replace(usual, rows=both, cells=cells(both))
-    assert any("more than twice its standard error" in s for s in how_sure(sure))
+    assert any("more than noise explains" in s for s in how_sure(sure))
+    wide = replace(
+        sure, cells=[replace(c, measured=(c.measured[0], replace(c.measured[1], fitness=0.5))) for c in sure.cells]
+    )
+    assert any("noise alone could explain it" in s for s in how_sure(wide))
 
 
 def test_a_cell_is_found_by_its_configuration(usual: Case) -> None:
