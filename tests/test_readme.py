@@ -120,3 +120,9 @@ def test_a_key_of_the_spec_is_known(key, tmp_path):
 @pytest.mark.parametrize("key", ["samplers", "workload.windows_s", "services.llm.modell", "tenants.gib", "slo.p99"])
 def test_a_key_that_is_not_known_would_be_noticed(key, tmp_path):
     assert complaint(key, tmp_path).startswith(f"{key}: unknown")
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "params={'x': 1, 'y': 1}" in capsys.readouterr().out
