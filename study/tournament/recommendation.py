@@ -80,8 +80,9 @@ def standings(study: Study) -> list[Standing]:
     if not cells:
         return []
     sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-    if len(cells) == 1:
-        mean, covariance = np.array([cells[0].mean]), np.zeros((1, 1))
+    if len(cells) == 1:  # nothing to smooth with
+        values = cells[0].values
+        mean, covariance = np.array([cells[0].mean]), np.full((1, 1), _variance(values) / len(values))
     else:
         mean, covariance, _ = posterior(cells, space)
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
@@ -99,6 +100,10 @@ def standings(study: Study) -> list[Standing]:
         for i, cell in enumerate(cells)
     ]
     return sorted(found, key=lambda standing: sign * standing.mean)
+
+
+def _variance(values: Sequence[float]) -> float:
+    return float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def recommend(study: Study) -> Standing:
