@@ -90,8 +90,9 @@ def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list
     signed = [(params, [sign * value for value in values]) for params, values in measured]
     if not signed:
         return []
-    if len(signed) == 1:
-        mean, covariance = np.array([np.mean(signed[0][1])]), np.zeros((1, 1))
+    if len(signed) == 1:  # nothing to smooth with
+        values = signed[0][1]
+        mean, covariance = np.array([np.mean(values)]), np.full((1, 1), _variance(values) / len(values))
     else:
         mean, covariance, _ = posterior(signed, space)
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
@@ -121,6 +122,10 @@ def standings(study: Study) -> list[Standing]:
     maximise = study.direction == StudyDirection.MAXIMIZE
     own = [(cell.first.params, [-v if maximise else v for v in cell.values]) for cell in cells]
     return compare(own, ledger.space(), maximise=maximise)
+
+
+def _variance(values: Sequence[float]) -> float:
+    return float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def recommend(study: Study) -> Standing:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-SCALES = (0.2, 0.5, 1.2, 3.0)  # isotropic length scales, of the whole range of a parameter
+SCALES = (0.05, 0.2, 0.5, 1.2, 3.0)  # isotropic length scales, of the whole range of a parameter
 NOISES = (1e-4, 1e-2, 0.1, 0.5, 2.0)  # noise variance / signal variance
 TYPICAL_NOISE = 1e-2  # while the length scale is chosen
 FACTORS = (0.4, 2.5)  # from the common length scale to a parameter's own
