@@ -42,9 +42,9 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
     standings = compared(own)
-    of = {s: middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings}
+    shown = [middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings]
     says = partial(Decision, standings=standings, luckiest=_luckiest(own, standings))
-    today = next((s for s in standings if s.params == dict(spec.baseline.values)), None)
+    today = next((i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None)
     if today is None:
         baseline = next((r for r in own if r.measurement and str(r.allocation) == str(spec.baseline)), None)
         if not standings:
@@ -52,15 +52,14 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
         reference = next((f"; terms are relative to {r.allocation}" for r in own if r.is_reference), "")
         ending = "it has no usable measurement of its own, so nothing can be said to beat it"
         return says(None, baseline, f"the baseline stays: {ending}{reference}")
-    baseline, passed_over = of[today], list[str]()
-    for standing in standings[: standings.index(today)]:
-        r = of[standing]
+    baseline, passed_over = shown[today], list[str]()
+    for standing, r in zip(standings[:today], shown, strict=False):
         obstacle = _obstacle(r, baseline, spec)
         if obstacle is None:
             return says(r, baseline, _why(r, baseline), passed_over)
         passed_over.append(f"{r.allocation} (fitness {standing.mean:.4f}): {obstacle}")
     ending = "; better scores were held back, see above" if passed_over else ""
-    sentence = f"the baseline stays: nothing beat it ({spec.baseline}, fitness {today.mean:.4f}){ending}"
+    sentence = f"the baseline stays: nothing beat it ({spec.baseline}, fitness {standings[today].mean:.4f}){ending}"
     return says(None, baseline, sentence, passed_over)
 
 
@@ -71,8 +70,9 @@ def how_sure(decision: Decision) -> list[str]:
     if chosen is None or s is None:
         return []
     several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
+    error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
     said = [
-        f"{chosen.allocation}: fitness {s.mean:.4f} +- {s.standard_error:.4f} (standard error, {several}, smoothed); "
+        f"{chosen.allocation}: fitness {s.mean:.4f}, standard error {error} ({several}, smoothed); "
         f"probability {s.probability_best:.2f} of being the best of {len(decision.standings)}"
     ]
     if (best := decision.luckiest) is not None:

@@ -121,14 +121,14 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
     return data
 
 
-def _told(decision: Decision, row: Row) -> dict[str, float | int] | None:
+def _told(decision: Decision, row: Row) -> dict[str, float | int | None] | None:
     """Mean, standard error, measurements and probability of being the best, of one allocation."""
     s = decision.standing(row)
     if s is None:
         return None
     return {
         "mean": round(s.mean, 6),
-        "standard_error": round(s.standard_error, 6),
+        "standard_error": None if s.standard_error is None else round(s.standard_error, 6),
         "measurements": s.n,
         "mean_of_measurements": round(s.raw_mean, 6),
         "probability_best": round(s.probability_best, 4),

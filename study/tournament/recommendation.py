@@ -19,17 +19,18 @@ LEADERS = 64  # what is compared: the best by mean
 DRAWS = 4096
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of one configuration, in the unit and direction of the study.
 
-    mean, standard_error: smoothed by what its neighbours have shown; raw_mean: of its own n measurements
+    mean, standard_error: smoothed by what its neighbours have shown; None for the only measurement of a study
+    raw_mean: of its own n measurements
     probability_best: that it is the best of all that were measured and never broke a constraint
     """
 
     params: Mapping[str, Any]
     mean: float
-    standard_error: float
+    standard_error: float | None
     n: int
     raw_mean: float
     probability_best: float
@@ -101,7 +102,7 @@ def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list
         Standing(
             params=dict(params),
             mean=sign * float(mean[i]),
-            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))),
+            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if len(measured) > 1 or len(values) > 1 else None,
             n=len(values),
             raw_mean=sign * float(np.mean(values)),
             probability_best=float(wins[i]),

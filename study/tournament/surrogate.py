@@ -121,9 +121,11 @@ def fit(
         return np.asarray(-0.5 * (total * np.log(signal) + log_det + prior))
 
     even = np.repeat(np.array(SCALES)[:, None], d, 1)
-    scales = even[np.argmax(score(even, np.full(len(even), TYPICAL_NOISE)))]
-    levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
-    noise, top = NOISES[int(np.argmax(levels))], levels.max()
+    noise = TYPICAL_NOISE
+    for _ in range(2):  # one after the other, since a list of all pairs would take twice as long
+        scales = even[np.argmax(score(even, np.full(len(even), noise)))]
+        levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
+        noise, top = NOISES[int(np.argmax(levels))], levels.max()
     for _ in range(SWEEPS if d > 1 else 0):  # each parameter on its own: a shorter or a longer scale, then all together
         moves = np.repeat(scales[None], 2 * d, 0)
         moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat(FACTORS, d)
