@@ -156,6 +156,17 @@ def test_mixed_conditional_and_shrinking_spaces_are_searched(settings, direction
     assert all(type(value) in (int, float, str, type(None)) for t in study.trials for value in t.params.values())
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_study_goes_on_whatever_parameters_each_trial_asks_for(seed):
+    rng = np.random.default_rng(seed)
+    space = {"a": FloatDistribution(0, 1), "b": IntDistribution(1, 9), "c": CategoricalDistribution("xyz"), **SPACE}
+    study = new_study(seed=seed)
+    for _ in range(50):
+        trial = study.ask({name: axis for name, axis in space.items() if rng.random() < 0.7})
+        study.tell(trial, rng.normal())
+    assert len(standings(study)) > 20
+
+
 def test_a_mixed_space_is_searched_better_than_at_random():
     def best(sampler):
         study = optuna.create_study(sampler=sampler)

@@ -37,11 +37,9 @@ def naive_kernel(a, b, scales, is_category):
         for j, q in enumerate(b):
             total = 0.0
             for u, v, scale, category in zip(p, q, scales, is_category, strict=True):
-                if math.isnan(u) or math.isnan(v):
-                    gap = float(math.isnan(u) != math.isnan(v))
-                else:
-                    gap = float(u != v) if category else abs(u - v)
-                total += (gap / scale) ** 2
+                one, other = (0.5 if math.isnan(w) else w for w in (u, v))
+                apart = 0.75 * (math.isnan(u) != math.isnan(v))
+                total += (float(one != other) if category else (one - other) ** 2 + apart) / scale**2
             r = math.sqrt(5 * total)
             k[i, j] = (1 + r + r * r / 3) * math.exp(-r)
     return k
@@ -153,9 +151,22 @@ def test_the_same_trial_running_many_times_can_be_believed():
     assert sd[0] < sd[1]
 
 
-def test_gaps_between_categories_are_one_and_a_missing_parameter_is_far_from_a_present_one():
-    a, b = np.array([[0.25, 2.0, np.nan]]), np.array([[0.75, 0.0, np.nan], [np.nan, 2.0, 0.3]])
-    assert gaps(a, b, np.array([False, True, False]))[:, 0].tolist() == [[0.25, 1.0], [1.0, 0.0], [0.0, 1.0]]
+def test_a_missing_parameter_is_far_from_every_present_one():
+    a, b = np.array([[0.25, 2.0, np.nan]]), np.array([[0.75, 0.0, np.nan], [np.nan, 2.0, 0.5], [0.25, np.nan, 1.0]])
+    squared = gaps(a, b, np.array([False, True, False]))[:, 0]
+    assert squared.tolist() == [[0.25, 0.8125, 0.0], [1.0, 0.0, 1.0], [0.0, 0.75, 1.0]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_there_is_a_process_over_rows_that_lack_parameters(seed):
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random((40, 4)) < 0.5, np.nan, rng.random((40, 4)))
+    x[:, 3] = np.where(np.isnan(x[:, 3]), np.nan, np.round(2 * x[:, 3]))
+    is_category = np.array([False, False, False, True])
+    for scale in (0.05, 1.0, 20.0):
+        assert np.linalg.eigvalsh(matern(gaps(x, x, is_category).sum(0) / scale**2)).min() > -1e-12
+    found = fit(x, is_category, rng.normal(size=40))
+    assert all(np.isfinite(each).all() for each in found.predict(x))
 
 
 def test_the_kernel_is_one_at_home_and_falls():

@@ -25,12 +25,14 @@ SWEEPS = 1
 
 
 def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
-    """Squared distances by parameter, (d, n, m): categories differ by 1, a missing parameter from a present one too."""
-    diff = np.abs(a.T[:, :, None] - b.T[:, None, :])
-    missing = np.isnan(a).T[:, :, None] ^ np.isnan(b).T[:, None, :]
-    diff = np.where(np.isnan(diff), missing.astype(float), diff)
-    diff[is_category] = diff[is_category] > 0
-    return np.asarray(diff * diff)
+    """Squared distances by parameter, (d, n, m): two categories are 1 apart, and a missing one is a category more.
+
+    A missing number stands beside the middle of the range, between 0.75 and 1 from every present one: were it 1 from
+    all of them, there would be no such points, and no process over them.
+    """
+    absent = np.isnan(a).T[:, :, None] ^ np.isnan(b).T[:, None, :]
+    diff = np.nan_to_num(a, nan=0.5).T[:, :, None] - np.nan_to_num(b, nan=0.5).T[:, None, :]
+    return np.asarray(np.where(is_category[:, None, None], diff != 0, diff * diff + 0.75 * absent))
 
 
 def matern(squared: Array) -> Array:
