@@ -213,7 +213,8 @@ class TournamentSampler(BaseSampler):
         if not generation:
             return []
         elite = ledger.best_first(self.elitism)
-        before = [c for c in ledger.generation(generation - 1, self.population_size) if c not in elite]
+        above = {id(cell) for cell in elite}
+        before = [c for c in ledger.generation(generation - 1, self.population_size) if id(c) not in above]
         if not before:  # there is no barrier: while all of them are running, the best of older ones stand in
             before = ledger.best_first(self.elitism + self.tournament_size)[self.elitism :]
         pool = elite + sorted(before, key=lambda cell: cell.first.number)

@@ -14,7 +14,7 @@ from .ledger import Cell, Ledger
 from .surrogate import Surrogate, expected_improvement, fit, gaps, normal_cdf
 
 BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest
-ENOUGH = 2
+ENOUGH = 2  # measured configurations before the model says anything
 
 
 def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:

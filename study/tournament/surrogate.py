@@ -21,7 +21,6 @@ TYPICAL_NOISE = 1e-2  # while the length scale is chosen
 FACTORS = (0.4, 2.5)  # from the common length scale to a parameter's own
 EXPECTED_SCALE, SPREAD = math.log(0.5), 1.0  # log-normal prior of a length scale
 JITTER = 1e-8
-SWEEPS = 1
 
 
 def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
@@ -128,16 +127,13 @@ def fit(
         scales = even[np.argmax(score(even, np.full(len(even), noise)))]
         levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
         noise, top = NOISES[int(np.argmax(levels))], levels.max()
-    for _ in range(SWEEPS if d > 1 else 0):  # each parameter on its own: a shorter or a longer scale, then all together
+    if d > 1:  # each parameter on its own: a shorter or a longer scale; then all that helped together, or the best one
         moves = np.repeat(scales[None], 2 * d, 0)
         moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat(FACTORS, d)
         found = score(moves, np.full(2 * d, noise)).reshape(2, d)
         together = scales * np.where(found.max(0) > top, np.take(FACTORS, found.argmax(0)), 1.0)
-        candidates = np.vstack([together, moves[np.argmax(found)]])
-        found = score(candidates, np.full(2, noise))
-        if found.max() <= top:
-            break
-        scales, top = candidates[np.argmax(found)], found.max()
+        candidates = np.vstack([scales, together, moves[np.argmax(found)]])
+        scales = candidates[np.argmax(score(candidates, np.full(3, noise)))]
     unscaled = _process(x, y, is_category, scales, mean, 1.0, noise, noise / counts + JITTER)
     signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(counts.sum())
     return replace(unscaled, signal=signal, noise=noise * signal)
