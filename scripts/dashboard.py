@@ -1,7 +1,7 @@
 """Look at a study in the browser: optuna-dashboard with notes, plots and files of our own, on this machine only.
 
     python scripts/dashboard.py                                  the study that ships, after it was replayed
-    python scripts/dashboard.py artifacts/cpu/study.db           another one; it may still be running
+    python scripts/dashboard.py artifacts/cpu_allocation/study.db           another one; it may still be running
     python scripts/dashboard.py sqlite:///study.db --port 8081
 
 Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.

@@ -1,7 +1,7 @@
 """Write what a study found into one HTML file to send to a colleague: no network, prints, reads on a phone.
 
     python scripts/report.py                                     the study that ships, into report.html
-    python scripts/report.py artifacts/cpu/study.db -o cpu.html
+    python scripts/report.py artifacts/cpu_allocation/study.db -o cpu.html
     python scripts/report.py --preset capacity                   how the answer changes where sessions matter most
 
 Nothing is measured again. Exit: 0 written, 2 where there is no such study or file.

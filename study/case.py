@@ -12,6 +12,7 @@ from scipy import stats
 from objectives.fitness import Preset
 from study.cells import Cell, barred, cells, launches, of, short
 from study.decision import Decision, decide
+from study.decision import how_sure as standing_of
 from study.history import Row, rows
 from study.notes import answer
 from study.question import Question, question_of
@@ -100,6 +101,7 @@ def how_sure(told: Case) -> list[str]:
         else:
             counts = f"({launches(other)}; today's: {launches(today)})"
             said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
+    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
     if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):

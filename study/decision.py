@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.budget import speech_key
+from objectives.measurement import Measurement
 from study.history import Row
 from study.question import Question
 from study.spec import Spec
@@ -20,7 +22,7 @@ from study.tournament import Standing, compare
 class Decision:
     """What a study says: a winner to promote, or why the baseline stays.
 
-    winner, baseline: of several measurements of one allocation, the middle one
+    winner, baseline: of several measurements of one allocation, their mean
     passed_over: better scores that no gate let through, one sentence each
     standings: what is known of every feasible allocation, best smoothed mean first
     luckiest: the allocation of the best single trial, where that is another one than the first standing's
@@ -42,7 +44,7 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
     standings = compared(own)
-    shown = [middle([r for r in own if dict(r.allocation.values) == s.params]) for s in standings]
+    shown = [merged([r for r in own if dict(r.allocation.values) == s.params]) for s in standings]
     says = partial(Decision, standings=standings, luckiest=_luckiest(own, standings))
     today = next((i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None)
     if today is None:
@@ -72,8 +74,9 @@ def how_sure(decision: Decision) -> list[str]:
     several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
     error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
     said = [
-        f"{chosen.allocation}: fitness {s.mean:.4f}, standard error {error} ({several}, smoothed); "
-        f"probability {s.probability_best:.2f} of being the best of {len(decision.standings)}"
+        f"{chosen.allocation}: smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f} "
+        f"(standard error {error}, {several}); probability {s.probability_best:.2f} of being the best of "
+        f"{len(decision.standings)}"
     ]
     if (best := decision.luckiest) is not None:
         said.append(f"the best single trial was another: {best.allocation}, {best.fitness:.4f} in trial {best.number}")
@@ -112,9 +115,41 @@ def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     return space
 
 
-def middle(group: Sequence[Row]) -> Row:
-    """Of several measurements, the one whose figures are shown: the median by fitness, of two the lower."""
-    return sorted(group, key=lambda r: (r.fitness or 0.0, r.number))[(len(group) - 1) // 2]
+def merged(group: Sequence[Row]) -> Row:
+    """Several measurements of one allocation as one row: every figure the mean of those that have it.
+
+    What is no figure is the first one's; a late generator or a word gate that is not passed counts if any has it.
+    """
+    first = min(group, key=lambda r: r.number)
+    found = [r.measurement for r in group if r.measurement is not None]
+    if len(group) == 1 or len(found) < len(group) or first.measurement is None:
+        return first
+    figures: dict[str, Any] = {}
+    for f in fields(Measurement):
+        values = [getattr(m, f.name) for m in found]
+        known = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if known and all(v is None or isinstance(v, float) for v in values):
+            figures[f.name] = fmean(known)
+    late, out_of_memory = any(m.lag_exceeded for m in found), sum(m.oom_events for m in found)
+    least = [m.concurrent_capacity for m in found if m.concurrent_capacity is not None]
+    return replace(
+        first,
+        fitness=fmean(r.fitness or 0.0 for r in group),
+        contributions={k: _mean([r.contributions.get(k) for r in group]) for k in first.contributions},
+        word_gate=next((r.word_gate for r in group if r.word_gate != "pass"), first.word_gate),
+        measurement=replace(
+            first.measurement,
+            **figures,
+            lag_exceeded=late,
+            oom_events=out_of_memory,
+            concurrent_capacity=min(least, default=None),
+        ),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return fmean(known) if known else None
 
 
 def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:

@@ -284,7 +284,8 @@ class Epoch:
         for r in found:
             scored = self._score(r.allocation, r.measurement) if r.measurement is not None else None
             held = {t.user_attrs.get("carried_from"): t.number for t in self.study.get_trials(deepcopy=False)}
-            carry(self.study, self.spec.search_space, r, scored, held.get(r.repeat_of, r.repeat_of))
+            spent = len(self._measured(r.allocation)) + 1 >= self.available(r.allocation)
+            carry(self.study, self.spec.search_space, r, scored, held.get(r.repeat_of, r.repeat_of), spent=spent)
 
     def _unwritten(self) -> list[Row]:
         """Trials that were told and whose line a killed run could not write any more."""

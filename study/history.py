@@ -140,12 +140,15 @@ def tell_failure(
     study.tell(trial, state=TrialState.PRUNED)
 
 
-def carry(study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None) -> None:
+def carry(
+    study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None, *, spent: bool = False
+) -> None:
     """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
     attributes: dict[str, Any] = {
         "allocation": dict(r.allocation.values),
         "carried_from": r.number,
         "repeat_of": repeat_of,
+        "spent": spent or None,
         "is_reference": r.is_reference or None,
         "wall_s": r.wall_s,
         "seed": r.seed,

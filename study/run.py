@@ -271,8 +271,9 @@ def _conclude(
         return NOTHING_FEASIBLE
     for sentence in how_sure(decision):
         terminal.line(sentence)
+    say = terminal.line if decision.winner else terminal.heading  # the only reason there is must be seen
     for sentence in decision.passed_over:
-        terminal.line(f"held back: {sentence}")
+        say(f"held back: {sentence}")
     if decision.winner is None:
         terminal.heading(decision.reason)
         return 0

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from statistics import fmean
 from types import FrameType
 
 from optuna.exceptions import StorageInternalError
@@ -19,7 +18,7 @@ from rich.table import Table
 
 from objectives.errors import SetupError, StudyError
 from objectives.measurement import INFINITE
-from study.decision import Decision, middle
+from study.decision import Decision, merged
 from study.history import Row
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
@@ -122,13 +121,13 @@ class Terminal:
         for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
             shown.add_column(name, justify="right")
         shown.add_column("outcome")
-        shown_rows = [(group, middle(group)) for group in groups.values()]
-        for group, r in sorted(shown_rows, key=lambda g: (not g[1].is_feasible, -mean(g[0]), g[1].number)):
+        shown_rows = [(group, merged(group)) for group in groups.values()]
+        for group, r in sorted(shown_rows, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
             m = r.measurement
             shown.add_row(
                 *(escape(str(v)) for v in r.allocation.values.values()),
                 *((str(len(group)),) if several else ()),
-                "-" if r.fitness is None else f"{mean(group):.4f}",
+                "-" if r.fitness is None else f"{r.fitness:.4f}",
                 number(m.stt_latency_p95_ms if m else None),
                 number(m.llm_latency_p95_ms if m else None),
                 *(
@@ -148,15 +147,10 @@ class Terminal:
             measured = f"{len(groups)} configurations in {len(own)} measurements"
             self.console.print(f"{measured}, {repeats} repeats of known configurations", markup=False)
             if several:
-                self.console.print("of several measurements: the mean fitness, and the figures of the middle one")
+                self.console.print("fitness and figures of several measurements are their means")
         if self.as_json:
             best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
             print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
-
-
-def mean(group: Sequence[Row]) -> float:
-    """The mean fitness of several measurements of one allocation."""
-    return fmean(r.fitness or 0.0 for r in group)
 
 
 def _mark(row: Row, decision: Decision) -> str | None:

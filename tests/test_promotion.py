@@ -14,7 +14,7 @@ from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.measurement import Measurement
-from study.decision import decide
+from study.decision import decide, how_sure
 from study.history import Row
 from study.live import setting_of
 from study.plan import commands
@@ -190,3 +190,35 @@ def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:
     assert [yaml.safe_load(p.read_text()) for p in paths] == [{"n": n} for n in range(5)]
     assert all(p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS") for p in paths)
     assert len(list((tmp_path / "promotions").iterdir())) == 5
+
+
+def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) -> None:
+    lucky = row(spec, 1, 0.55, "base", llm_latency_p95_ms=500.0)
+    poor = row(spec, 2, 0.55, "base", llm_latency_p95_ms=3500.0, lag_exceeded=True)
+    steady = [row(spec, n, 0.45, "base", llm_latency_p95_ms=1500.0 + n) for n in (3, 4, 5)]
+    decision = decide([row(spec, 0, 0.5, "base"), lucky, poor, *steady], spec)
+    assert decision.winner is not None and decision.winner.allocation.share == 0.45
+    assert decision.winner.measurement is not None and decision.winner.measurement.llm_latency_p95_ms == 1504.0
+    assert decision.luckiest is lucky
+    told = how_sure(decision)
+    assert "3 measurements" in told[0] and "the best single trial was another" in told[1]
+
+
+def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> None:
+    late = [row(spec, n, 0.55, "base", lag_exceeded=n == 2, **FAST) for n in (1, 2)]
+    decision = decide([row(spec, 0, 0.5, "base"), *late], spec)
+    assert decision.winner is None
+    assert "left late" in decision.passed_over[0]
+
+
+def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> None:
+    failed = replace(row(spec, 2, 0.55, "base"), status="pruned", measurement=None, fitness=0.0)
+    assert decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner is None
+
+
+def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
+    decision = decide([row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec)
+    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))["standing"]
+    assert standing["winner"]["measurements"] == 2 and standing["baseline"]["measurements"] == 1
+    assert standing["winner"]["mean"] > standing["baseline"]["mean"]
+    assert standing["winner"]["probability_best"] + standing["baseline"]["probability_best"] == pytest.approx(1, abs=1e-3)
