@@ -195,6 +195,8 @@ class Epoch:
     def _repeat(self, trial: optuna.Trial, known: Row) -> None:
         """A configuration that is known is not launched again: its result is told, and it counts as a repeat."""
         note(trial, repeat_of=known.number)
+        if self._role(trial) == REPLICATE:
+            note(trial, spent=True)  # it was wanted and cannot be had: nobody need ask for it again
         if known.measurement is not None:
             self._settle(trial, known.allocation, known.measurement)
         elif known.diagnosis is not None:
@@ -212,8 +214,12 @@ class Epoch:
 
     def _is_fresh(self, trial: optuna.Trial, allocation: Allocation) -> bool:
         """Whether a known configuration is measured again: a baseline on another card, or a replicate."""
-        role = self.study.get_trials(deepcopy=False)[trial.number].user_attrs.get("role")
+        role = self._role(trial)
         return role == BRIDGE or (role == REPLICATE and len(self._measured(allocation)) < self.available(allocation))
+
+    def _role(self, trial: optuna.Trial) -> object:
+        """What the sampler or whoever queued it calls this trial; the trial itself was read before it was written."""
+        return self.study.get_trials(deepcopy=False)[trial.number].user_attrs.get("role")
 
     def _known(self) -> list[Row]:
         return [r for r in rows(self.study) if r.counts]

@@ -31,6 +31,8 @@ def write(told: Case, path: Path) -> None:
 
     raises: BadInput where it cannot be written
     """
+    if not path.name or (path.exists() and not path.is_file()):
+        raise BadInput(f"{path} is no file; name one with -o")
     draft = path.with_name(f"{path.name}.draft")
     try:
         draft.write_text(html(told), "utf-8")

@@ -138,3 +138,15 @@ def test_what_is_asked_for_by_name_and_not_installed_is_refused(monkeypatch):
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(BadInput, match=r"unknown problem 'smoth'; choose of smooth, ridge, "):
         entered(["tpe"], ["smoth"], seeds=1)
+
+
+def test_a_comparison_in_which_nobody_can_take_part_is_refused(tmp_path):
+    contest = Contest(samplers=("cmaes",), problems=("smooth",), batches=(1,), seeds=2)
+    with pytest.raises(BadInput, match=r"none of this can be run: cmaes takes no part in smooth"):
+        hold(contest, Journal(tmp_path), jobs=1, ended=lambda *_: None)
+
+
+def test_an_empty_journal_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "runs.jsonl").write_text("")
+    with pytest.raises(BadInput, match="holds no runs"):
+        Journal(tmp_path)

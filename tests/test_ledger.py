@@ -268,3 +268,12 @@ def test_a_proposal_that_is_only_written_is_taken():
     ledger.catch_up(study.get_trials(deepcopy=False))
     assert CELLS[7] in ledger
     assert CELLS[8] not in ledger
+
+
+def test_a_running_trial_that_has_asked_for_one_parameter_blocks_no_row():
+    study = optuna.create_study()
+    study.ask().suggest_int("x", 1, 3)
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.get_trials(deepcopy=False))
+    assert {"x": study.trials[0].params["x"]} in ledger
+    assert {"x": study.trials[0].params["x"], "y": 1} not in ledger

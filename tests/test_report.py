@@ -145,3 +145,10 @@ def test_bad_input_is_one_line_and_exit_2(ended: Path, tmp_path: Path, arguments
 def test_an_axis_ends_at_a_round_number_at_or_above_its_largest_value(most: float, last: float) -> None:
     assert ticks(most)[-1] == pytest.approx(last)
     assert len(ticks(most)) <= 8
+
+
+@pytest.mark.parametrize("path", ["/dev/null", ".", "/"])
+def test_what_is_no_file_is_never_replaced(ended: Path, path: str) -> None:
+    ran = run_script("report.py", ended, "-o", path)
+    assert (ran.returncode, ran.stderr) == (2, f"error: {path} is no file; name one with -o\n")
+    assert Path("/dev/null").is_char_device()

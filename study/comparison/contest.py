@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import optuna
@@ -129,6 +130,8 @@ def hold(contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int,
     ended: is told how many runs have ended and of what, at first for those that were held
     """
     wanted = list(contest.runs())
+    if not wanted:
+        raise BadInput(f"none of this can be run: {'; '.join(contest.left_out())}; choose other samplers or problems")
     held = {(r.problem, r.sampler, r.batch, r.seed) for r in journal.runs}
     ended(sum(run in held for run in wanted), "")
     tasks = _tasks([run for run in wanted if run not in held])
@@ -152,6 +155,8 @@ def _in_processes(tasks: Sequence[Task], journal: Journal, jobs: int, ended: Cal
         for done in as_completed(futures):
             journal.add(found := done.result())
             ended(len(found), " ".join(futures[done][:2]))
+    except BrokenProcessPool as error:
+        raise SetupError("a process of the comparison was killed; run again to go on, with fewer --jobs") from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():  # after Ctrl-C, nothing of ours goes on

@@ -40,12 +40,12 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             whole(self.path, json.dumps({**here, "started": started}) + "\n")
-        head, *lines = self.path.read_text("utf-8").splitlines()
         try:
+            head, *lines = self.path.read_text("utf-8").splitlines()
             there = json.loads(head)
             self.started: str = there.pop("started")
             self.runs = [_run(json.loads(line)) for line in lines if line.endswith("}")]  # the last may be torn
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
         if differing := [name for name in here if here[name] != there.get(name)]:
             raise BadInput(f"{self.path} was made with another {', another '.join(differing)}; name another --out")

@@ -71,7 +71,7 @@ class Ledger:
         self._idle: list[int] = []  # failed or waiting: no part of a generation
         self._born: dict[int, list[int]] = defaultdict(list)  # known trials by the generation that they say
         self._unseated: list[int] = []  # known trials that do not say: enqueued before, imported
-        self._archive, self._running = Archive(), Archive()
+        self._archive, self._running = Archive(), set[Identity]()
         self._failed: set[Identity] = set()
         self._broken: list[tuple[str, FrozenTrial]] = []
         self._axes: dict[str, tuple[int, BaseDistribution]] = {}
@@ -82,7 +82,7 @@ class Ledger:
         """Read what is new in the trials, which stand in order of their numbers; `asking` is the one to propose for."""
         for cell in self._cells.values() if self.running else ():
             cell.running = 0
-        self.running, self._running, still_open = [], Archive(), []
+        self.running, self._running, still_open = [], set(), []
         for number in [*self._open, *range(self._seen, len(trials))]:
             trial = trials[number]
             if trial.state.is_finished():
@@ -154,7 +154,7 @@ class Ledger:
 
     def __contains__(self, config: Config) -> bool:
         """Whether nobody should propose this: tried, running, failed twice, or ruled out by a frontier."""
-        return config in self._archive or config in self._running or self.rules_out(config)
+        return config in self._archive or identity(config) in self._running or self.rules_out(config)
 
     def rules_out(self, config: Config) -> bool:
         """Whether it demands at least as much, in all that a constraint depends on, as one that broke it."""

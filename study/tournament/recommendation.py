@@ -17,13 +17,14 @@ from .surrogate import fit
 
 LEADERS = 64  # what is compared: the best by mean
 DRAWS = 4096
+FEW = 5  # with fewer configurations, each measured once, nothing tells how noisy they are
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of one configuration, in the unit and direction of the study.
 
-    mean, standard_error: smoothed by what its neighbours have shown; None for the only measurement of a study
+    mean, standard_error: smoothed by what its neighbours have shown; None while nothing tells the noise
     raw_mean: of its own n measurements
     probability_best: that it is the best of all that were measured and never broke a constraint
     """
@@ -96,13 +97,14 @@ def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list
         mean, covariance = np.array([np.mean(values)]), np.full((1, 1), _variance(values) / len(values))
     else:
         mean, covariance, _ = posterior(signed, space)
+    is_told = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
     wins = np.bincount(drawn.argmin(1), minlength=len(signed)) / DRAWS
     found = [
         Standing(
             params=dict(params),
             mean=sign * float(mean[i]),
-            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if len(measured) > 1 or len(values) > 1 else None,
+            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if is_told else None,
             n=len(values),
             raw_mean=sign * float(np.mean(values)),
             probability_best=float(wins[i]),

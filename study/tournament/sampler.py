@@ -60,6 +60,11 @@ class TournamentSampler(BaseSampler):
         monotone: Monotone | None = None,
         seed: int | None = None,
     ) -> None:
+        numbers = {"tournament_size": tournament_size, "survivors": survivors, "elitism": elitism, "seed": seed or 0}
+        numbers |= {"fresh_inject": fresh_inject, "population_size": population_size, "n_offspring": n_offspring}
+        for name, number in numbers.items():
+            if type(number) is not int:
+                raise ValueError(f"{name} is {number!r}; give a whole number")
         if not 1 <= survivors <= tournament_size:
             raise ValueError(f"survivors is {survivors}; give 1 to tournament_size ({tournament_size})")
         if not 0 <= fresh_inject < population_size:
