@@ -34,15 +34,12 @@ def main() -> None:
         "--batches", type=int, nargs="+", default=[1, 5], metavar="N", help="asked at once; default 1 5"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes; default 2")
-    parser.add_argument(
-        "--ask-sizes", type=int, nargs="*", metavar="N", help="time an ask in studies of so many trials; none without N"
-    )
+    parser.add_argument("--ask-sizes", type=int, nargs="*", metavar="N", help="time asks in studies of so many trials")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: artifacts/comparison")
     parser.add_argument("--quick", action="store_true", help="five samplers, two problems, ten seeds")
     given = parser.parse_args()
     seeds = given.seeds if given.seeds is not None else 10 if given.quick else 200
-    is_part = bool(given.samplers or given.problems)
-    usual = () if is_part else SIZES[:1] if given.quick else SIZES
+    usual = () if given.samplers or given.problems else SIZES[:1] if given.quick else SIZES
     sizes = usual if given.ask_sizes is None else given.ask_sizes
     for name, values in (("seeds", [seeds]), ("batches", given.batches), ("jobs", [given.jobs]), ("ask-sizes", sizes)):
         if not all(1 <= n <= 1_000_000 for n in values):
