@@ -208,7 +208,7 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
             f"{selector.survivors} survivors of {selector.tournament_size}", "at most tournament_size"
         )
     if selector.fresh_inject >= selector.population_size:
-        what = f"{selector.fresh_inject} random candidates in a generation of {selector.population_size}"
+        what = f"fresh_inject is {selector.fresh_inject} in a generation of {selector.population_size}"
         raise top.at("selector").wrong(what, "write a fresh_inject below population_size")
     if load_.prompt_tokens[0] > load_.prompt_tokens[1]:
         raise top.at("workload", "prompt_tokens").wrong("the shortest is longer than the longest", "write [low, high]")
