@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,16 @@ with warnings.catch_warnings():  # of Jupyter's own making
     from nbclient import NotebookClient
 
 
+def executed(notebook: Path, folder: Path, timeout_s: int) -> list[dict[str, Any]]:
+    """All outputs of a notebook that is run in a folder."""
+    book = nbformat.read(notebook, as_version=4)
+    NotebookClient(book, timeout=timeout_s, resources={"metadata": {"path": str(folder)}}).execute()
+    return [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> None:
-    book = nbformat.read(EXPLORE, as_version=4)
-    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    outputs = executed(EXPLORE, tmp_path, timeout_s=120)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
     assert any(" % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs)
@@ -31,9 +37,7 @@ def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(tmp_path: Path) -> None:
-    book = nbformat.read(COMPARE, as_version=4)
-    NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    outputs = executed(COMPARE, tmp_path, timeout_s=240)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
     assert sum("text/markdown" in o.get("data", {}) for o in outputs) == 4
