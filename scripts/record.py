@@ -3,14 +3,15 @@
     python scripts/record.py study/specs/cpu.yaml --repeats 2 --out cpu.jsonl
 
 Each round begins and ends with the baseline. Every launch is real; failures are recorded with their evidence.
-Run again, it goes on where it stopped.
+Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 set-up, 130 stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import study.early  # noqa: F401
+from study.arguments import parser
 from study.recorder import record
 from study.spec import load
 from study.terminal import exiting
@@ -18,15 +19,15 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> spec -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
-    parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    parser.add_argument("--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    parser.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
+    options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
+    options.add_argument("--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2)")
+    options.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
+    options.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
+    arguments = options.parse_args()
     if arguments.repeats < 1:
-        parser.error("--repeats must be at least 1")
+        options.error("--repeats must be at least 1")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"

@@ -10,15 +10,14 @@ import optuna
 from scipy import stats
 
 from objectives.fitness import Preset
-from study.cells import Cell, barred, cells, launches, of, short
+from study.cells import Cell, cells, launches, of, short
+from study.contrast import SAME_PCT, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
 from study.notes import answer
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
-
-SAME_PCT = 1.0  # a smaller difference is called none
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,7 @@ class Case:
     @property
     def other(self) -> Cell | None:
         """The winner; where the baseline stays, what came closest to it, held back or not."""
-        if self.decision.winner is not None:
-            return of(self.decision.winner.allocation, self.cells)
-        known = [c for c in self.cells if c.is_feasible and c is not self.today]
-        return max(known, key=lambda c: (barred(c, self.asked) is None, c.fitness or 0.0), default=None)
+        return rival(self.cells, self.decision, self.asked)
 
 
 def case(study: optuna.Study, preset: Preset | None = None) -> Case:
