@@ -21,7 +21,7 @@ from study.spec import load
 from study.terminal import Terminal, exiting
 
 
-def main() -> int:
+def main() -> None:
     """Arguments -> spec and options -> one call."""
     options = parser(__doc__)
     options.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
@@ -35,6 +35,9 @@ def main() -> int:
     options.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
     options.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
     options.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
+    options.add_argument(
+        "--restart-per-trial", action="store_true", help="never keep a server: shows what keeping saves"
+    )
     options.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
     options.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
     options.add_argument("--quiet", action="store_true", help="only the end")
@@ -46,12 +49,11 @@ def main() -> int:
         chosen = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
-            dry_run=given.dry_run, preset=given.preset,
+            dry_run=given.dry_run, preset=given.preset, restart_per_trial=given.restart_per_trial,
         )  # fmt: skip
         terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
-        return run(load(given.spec, given.experiment), chosen, terminal)
-    return 1
+        sys.exit(run(load(given.spec, given.experiment), chosen, terminal))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

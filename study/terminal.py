@@ -59,6 +59,7 @@ class Terminal:
             self.console.width = 130
         self.log = logging.getLogger("study.runner")
         self._scene: Scene | None = None
+        self._live: Live | None = None
         self._says_more = False  # in lines, for want of a picture
         self.study = ""  # its name, once it is open
 
@@ -90,6 +91,8 @@ class Terminal:
         self.log.info("  %s", text)
         if self._scene is not None:
             self._scene.phase(text)
+        if self._live is not None:
+            self._live.refresh()  # so that a short one is seen too
 
     def trial(self, row: Row) -> None:
         """A trial has ended."""
@@ -110,12 +113,13 @@ class Terminal:
         self._says_more = not is_drawn and outlook.occupancy is not None
         try:
             if is_drawn:
-                with Live(self._scene, console=self.console, transient=True, redirect_stdout=not self.as_json):
+                plain = not self.as_json  # standard output, which Live would draw above the picture
+                with Live(self._scene, console=self.console, transient=True, redirect_stdout=plain) as self._live:
                     yield
             else:
                 yield
         finally:
-            self._scene = None
+            self._scene = self._live = None
 
     def decided(self, decision: Decision) -> None:
         """The decision as one JSON object, if asked."""
