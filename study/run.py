@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from study.advice import advice
 from study.decision import decide, how_sure
+from study.device_lock import sole_use
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.launched import timed
@@ -105,11 +106,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         return 0
     recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
     opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
-    with alone(folder) as reaped, _logging(folder / "runner.log", terminal):
+    with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
         ground = recorded or _ground(spec, terminal)
         if ground.bench is not None:
+            stack.enter_context(sole_use(ground.identity.uuid))
             refuse_full_device(spec, ground.bench)
         study = open_study(
             spec,

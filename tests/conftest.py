@@ -67,6 +67,12 @@ class Shelf:
         return 100.0
 
 
+@pytest.fixture(autouse=True)
+def locks(tmp_path_factory, monkeypatch):
+    """Locks of devices in a folder of the test's own: a test must not wait for a study that runs on this machine."""
+    monkeypatch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+
+
 @pytest.fixture
 def device():
     return Shelf()
