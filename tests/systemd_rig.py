@@ -73,7 +73,7 @@ class Rig:
     def begin(self, *words: str, **env: str) -> subprocess.Popen[str]:
         """Python inside with these words, as a process whose lines can be read."""
         command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
-        told = self._env(PYTHONPATH=str(REPOSITORY), PYTHONUNBUFFERED="1", **env)
+        told = self._env(ALLOCATION_STUDY_LOCKS="", PYTHONPATH=str(REPOSITORY), PYTHONUNBUFFERED="1", **env)
         return subprocess.Popen(
             command, env=told, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )

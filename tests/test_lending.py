@@ -1,9 +1,10 @@
 """Units lend their GPU and get it back, on a real systemd: at the end, on Ctrl-C, after SIGKILL, after a boot."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from systemd_rig import UNITS, rig, wait_until
+from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 JUDGE, WHISPER, OFF = "judge.service", "whisper.service", "old.service"
 UNIT = """
@@ -299,3 +300,56 @@ def test_no_unit_asks_nothing_of_systemd():
 
     with lent([], print):
         pass
+
+
+SPEC = """
+name: lend
+device: cpu
+search_space: {{vllm_memory_util: [0.3, 0.35], whisper_model_size: [tiny]}}
+baseline: {{vllm_memory_util: 0.3, whisper_model_size: tiny}}
+services:
+  llm: {{command: "{server} --label {{vllm_memory_util}}", model: m, start_timeout_s: 20, vocabulary: 2048}}
+  stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
+workload: {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ladder_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
+gates: {{free_memory_mib: 0, wer_points: 100}}
+reserve_mib: 20000
+"""
+SCRIPT = str(REPOSITORY / "scripts/run_study.py")
+
+
+@pytest.fixture
+def spec(machine):
+    server = f"{sys.executable} {REPOSITORY / 'tests/fake_server.py'} --port {{port}}"
+    machine.write("/root/spec.yaml", SPEC.format(server=server))
+    return "/root/spec.yaml"
+
+
+def test_a_study_borrows_measures_and_gives_back(machine, spec):
+    process = machine.begin(SCRIPT, spec, "--n-trials", "1", "--out", "/root/out", "--lend-from", JUDGE)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode in (0, 4) and "given back after" in said and "trial 0" in said, said
+    assert said.index("lent to this study: judge.service") < said.index("trial 0") < said.index("given back after")
+    assert states(machine) == BEFORE
+    wait_until(lambda: nothing_left(machine))
+
+
+def test_a_killed_study_leaves_no_server_and_the_units_run(machine, spec):
+    process = machine.begin(SCRIPT, spec, "--out", "/root/out2", "--lend-from", JUDGE)
+    wait_until(lambda: machine.run("pgrep", "-f", "fake_server", check=False))
+    assert machine.show(JUDGE, "ActiveState") == "inactive"
+    machine.run("pkill", "-9", "-f", "run_study.py")  # in its own process namespace
+    process.communicate(timeout=60)
+    wait_until(lambda: states(machine) == BEFORE)
+    assert machine.run("pgrep", "-f", "fake_server", check=False) == ""
+    wait_until(lambda: nothing_left(machine))
+
+
+def test_a_dry_run_says_how_long_and_stops_nothing(machine, spec):
+    lend = ("--lend-from", JUDGE, "--lend-from", OFF, "--max-outage", "2m")
+    process = machine.begin(SCRIPT, spec, "--out", "/root/out3", "--dry-run", *lend)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "outage: about 2 min, at most 2 min" in said, said
+    assert "judge.service (system; active, enabled): stopped" in said
+    assert "old.service (system; inactive, enabled): stays off" in said
+    assert states(machine) == BEFORE
+    assert nothing_left(machine)
