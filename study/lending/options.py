@@ -65,6 +65,7 @@ def seconds(text: str, what: str) -> float:
 
     >>> seconds("45m", "--max-outage"), seconds("90", "--max-outage")
     (2700.0, 90.0)
+
     raises: BadInput naming `what`
     """
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)(s|m|min|h|d)?", text.strip(), re.ASCII)
