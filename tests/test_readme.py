@@ -47,14 +47,16 @@ def blocks(text: str) -> list[str]:
 
 def inline(text: str) -> list[str]:
     """Commands between backquotes."""
-    return [c for c in re.findall(r"`([^`\n]+)`", text) if re.match(r"((sudo )?python |scripts/\w+\.py )", c)]
+    return [c for c in re.findall(r"`([^`\n]+)`", text) if re.match(r"(sudo )?\S*python |scripts/\w+\.py ", c)]
 
 
 def bare(command: str) -> str:
     """Without what a docstring or a page says behind it, and as the user who runs it."""
     words = shlex.split(re.split(r"\s{2,}", command)[0], comments=True)
     words = words[1:] if words[0] == "sudo" else words
-    return shlex.join(["python", *words] if words[0].startswith("scripts/") else words)
+    is_python = words[0].endswith("/python")  # of a virtual environment, which sudo does not know
+    words = words[1:] if is_python else words
+    return shlex.join(["python", *words] if is_python or words[0].startswith("scripts/") else words)
 
 
 IN_PAGES = sorted({bare(c) for text in PAGES.values() for c in (*blocks(text), *inline(text))})
