@@ -41,10 +41,8 @@ def test_quotas_are_above_the_budget_and_not_below_the_deployed_units(machine):
 
 
 def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machine):
-    machine.write(
-        f"{UNITS}/{STUDY}.d/short.conf",
-        f"[Service]\nRuntimeMaxSec=12\nWorkingDirectory=/root\nEnvironment=PYTHONPATH={REPOSITORY}\n",
-    )
+    short = f"[Service]\nRuntimeMaxSec=20\nWorkingDirectory=/root\nEnvironment=PYTHONPATH={REPOSITORY}\n"
+    machine.write(f"{UNITS}/{STUDY}.d/short.conf", short)
     machine.systemctl("daemon-reload")
     machine.systemctl("start", STUDY)
     wait_until(lambda: machine.run("pgrep", "-f", "fake_server", check=False))

@@ -60,9 +60,9 @@ def read_llm(unit: Running) -> Llm:
     for name, values in flags:
         if name not in (*OWN, *SECRET):
             args += [name, *map(unit.path, values)]
-    ports = (
-        [int(given["--port"])] if given.get("--port", "").isdigit() else [8000] if 8000 in unit.ports else [*unit.ports]
-    )
+    port = 8000 if 8000 in unit.ports or not unit.ports else unit.ports[0]
+    if given.get("--port", "").isdigit():
+        port = int(given["--port"])
     return Llm(
         running=unit,
         python=unit.python,
@@ -70,7 +70,7 @@ def read_llm(unit: Running) -> Llm:
         share=share,
         args=tuple(args),
         env={k: v for k, v in unit.env.items() if KEPT_ENV.fullmatch(k)},
-        port=ports[0],
+        port=port,
         served_model=given.get("--served-model-name") or model,
         notes=tuple(notes),
     )
