@@ -38,7 +38,8 @@ ELSEWHERE = {
     "python scripts/init_spec.py": ("tests/test_starting.py", "reads units of systemd"),
     "python scripts/schedule_study.py": ("tests/test_schedule.py", "reads units of systemd"),
     "install -m 644 systemd/": ("tests/test_schedule.py", "installs units of systemd"),
-    "systemctl ": ("tests/test_schedule.py", "needs systemd"),
+    "systemctl daemon-reload": ("tests/test_schedule.py", "needs systemd"),
+    "systemctl enable --now gpu-allocation-study.timer": ("tests/test_schedule.py", "needs systemd"),
     "python scripts/confirm.py": ("tests/test_confirm.py", "launches servers for an hour"),
     "python scripts/promote.py": ("tests/test_rollout.py", "changes systemd units"),
 }  # fmt: skip
