@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
     parser.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
     parser.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
+    parser.add_argument("--restart-per-trial", action="store_true", help="never keep a server: what keeping them saves")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
     parser.add_argument("--quiet", action="store_true", help="only the end")
@@ -47,7 +48,7 @@ def main() -> int:
         options = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
-            dry_run=given.dry_run, preset=given.preset,
+            dry_run=given.dry_run, preset=given.preset, restart_per_trial=given.restart_per_trial,
         )  # fmt: skip
         terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
         return run(load(given.spec, given.experiment), options, terminal)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import optuna
 from scipy import stats
 
+from objectives.allocation import Allocation
 from objectives.fitness import Preset
+from objectives.measurement import Measurement
 from study.cells import Cell, barred, cells, launches, of, short
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
@@ -17,6 +19,7 @@ from study.history import Row, rows
 from study.notes import answer
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
+from study.sharing import warnings
 
 SAME_PCT = 1.0  # a smaller difference is called none
 
@@ -32,6 +35,11 @@ class Case:
     study: str
     sampler: str
     preset: Preset | None
+
+    @property
+    def measured(self) -> list[tuple[Allocation, Measurement]]:
+        """Every launch that gave a measurement."""
+        return [(c.allocation, r.measurement) for c in self.cells for r in c.measured if r.measurement is not None]
 
     @property
     def today(self) -> Cell | None:
@@ -104,6 +112,7 @@ def how_sure(told: Case) -> list[str]:
     said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
+    said += [f"{s[0].upper()}{s[1:]}." for s in warnings(told.measured, asked.workload, asked.services.llm.args)]
     if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
         said.append("Voice sessions count for nothing in these scores: they were not measured for today's allocation.")
     if decision.winner is None and today is not None and today.is_feasible:

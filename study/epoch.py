@@ -62,6 +62,7 @@ class Epoch:
 
     available: how often a configuration can be measured, in a replay as often as it was recorded
     measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
+    restarts: launch both servers anew for every trial, trials in the order asked
     seconds_measured: what the measurements of this run took where they were made
     """
 
@@ -75,6 +76,7 @@ class Epoch:
     progress: Progress
     is_replay: bool
     available: Callable[[Allocation], float] = lambda _: math.inf
+    restarts: bool = False
     number: int = 0
     seconds_measured: float = 0.0
     _reference: Reference | None = None
@@ -127,6 +129,8 @@ class Epoch:
         allocations = [Allocation(t.user_attrs["allocation"]) for t in asked]
         if self._reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.spec.baseline))
+        if self.restarts:
+            return [(by_text[str(a)].pop(0), a) for a in allocations]
         running = self._done[-1].allocation if self._done else None
         return [(by_text[str(a)].pop(0), a) for a in order_by_llm(allocations, running)]
 
@@ -155,7 +159,8 @@ class Epoch:
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
             seed = before[0].seed + len(before)  # so that a replay draws a repeat that it has not drawn
-        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh=bool(before))
+        is_fresh = self.restarts or bool(before)
+        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh)
         if not self.is_replay:
             run.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))

@@ -130,8 +130,11 @@ def git_commit(folder: Path) -> str | None:
 def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:
     """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
 
-    def llm(a: Allocation) -> tuple[tuple[str, str], ...]:
-        return tuple((k, str(v)) for k, v in a.values.items() if k != SPEECH and not k.startswith("whisper."))
+    groups = list(dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations)))
+    return sorted(allocations, key=lambda a: groups.index(llm_key(a)))
 
-    groups = list(dict.fromkeys(llm(a) for a in ([running] if running else []) + list(allocations)))
-    return sorted(allocations, key=lambda a: groups.index(llm(a)))
+
+def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
+    """What the LLM server's command depends on: equal keys share a running server."""
+    searched = allocation.values.items()
+    return tuple((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from objectives.allocation import Allocation
 from objectives.command import Command
 from objectives.device import Identity
 from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
+from study import seal
 from study.decision import Decision
 from study.history import Row
 from study.spec import Spec
@@ -136,14 +135,12 @@ def _told(decision: Decision, row: Row) -> dict[str, float | int | None] | None:
 
 
 def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:
-    """The file, whole or not at all; named by the moment, never over an older one."""
+    """The file, sealed, whole or not at all; named by the moment, never over an older one."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     path = folder / f"{name}_{now:%Y%m%d_%H%M%S}.yaml"
     while path.exists():
         now = now.replace(second=(now.second + 1) % 60)
         path = folder / f"{name}_{now:%Y%m%d_%H%M%S}.yaml"
-    draft = path.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True), "utf-8")
-    draft.replace(path)
+    seal.put(data, path)
     return path

@@ -22,6 +22,7 @@ from study.notes import limits, standing, traffic, without_paths, wrapped
 from study.promotion import COMPARED
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
+from study.sharing import HEAD, by_share
 from study.terminal import number
 from study.views import FAILED, KINDS, OVER, Tile, bars, heat, held_back, memory, spots, turned
 
@@ -80,6 +81,8 @@ def _content(told: Case) -> dict[str, Any]:
         "compares": ", ".join(compared(found, asked)),
         "shade": lambda tile: _shade(tile, scores),
         **_pictures(told),
+        "sharing_head": HEAD,
+        "sharing": [s.texts() for s in by_share(told.measured)],
         "presets": _presets(told),
         "presets_say": _presets_say(told),
         "failures": [row for c in found for row in _failures(c)],

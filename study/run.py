@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ from study.advice import advice
 from study.decision import decide, how_sure
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
+from study.launched import timed
 from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, document, write
@@ -42,6 +44,7 @@ from study.search import (
     sqlite_url,
     succession,
 )
+from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
 
@@ -50,7 +53,10 @@ NOTHING_FEASIBLE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line adds to a spec; None leaves the spec's own."""
+    """What the command line adds to a spec; None leaves the spec's own.
+
+    restart_per_trial: launch both servers anew for every trial, trials in the order asked: a study of its own
+    """
 
     sampler: str | None = None
     n_trials: int | None = None
@@ -62,6 +68,7 @@ class Options:
     fresh: bool = False
     dry_run: bool = False
     preset: Preset | None = None
+    restart_per_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,14 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
 
     raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study resumable
     """
+    began = time.monotonic()
     spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
     folder = options.out / spec.name
     sampler_name = options.sampler or spec.sampler
-    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
+    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}{'-restart' * options.restart_per_trial}"
     _check_names(options, name)
+    if options.restart_per_trial and spec.measure != "live":
+        raise BadInput("--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`")
     storage = options.storage or sqlite_url(folder / "study.db")
     max_trials = options.n_trials or spec.budget.max_trials
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
@@ -103,7 +113,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             refuse_full_device(spec, ground.bench)
         study = open_study(
             spec,
-            identity_of(spec, ground.identity, ground.versions),
+            identity_of(spec, ground.identity, ground.versions, restarts=options.restart_per_trial),
             storage=opened or open_storage(storage),
             name=name,
             sampler_name=sampler_name,
@@ -118,7 +128,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             terminal.line(
                 "another card of the same product, or another driver: the baseline is measured again as a bridge"
             )
-        with _measuring(ground, study, folder) as measure:
+        with timed(study, began), _measuring(ground, study, folder) as measure:
             epoch = Epoch(
                 study=study,
                 spec=spec,
@@ -130,6 +140,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
                 progress=Progress(terminal.trial, terminal.phase, terminal.line),
                 is_replay=ground.recording is not None,
                 available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
+                restarts=options.restart_per_trial,
             )
             with terminal.running(
                 max_trials if spec.search_space.size is None else min(max_trials, spec.search_space.size)
@@ -271,6 +282,8 @@ def _conclude(
         return NOTHING_FEASIBLE
     for sentence in how_sure(decision):
         terminal.line(sentence)
+    for sentence in warnings(_known(found), spec.workload, spec.services.llm.args):
+        terminal.heading(sentence)
     say = terminal.line if decision.winner else terminal.heading  # the only reason there is must be seen
     for sentence in decision.passed_over:
         say(f"held back: {sentence}")

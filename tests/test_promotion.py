@@ -20,6 +20,7 @@ from study.live import setting_of
 from study.plan import commands
 from study.promotion import Origin, document, improvement_pct, write
 from study.scoring import score
+from study.seal import verify
 from study.spec import Spec, load
 
 
@@ -187,7 +188,7 @@ def test_an_improvement_is_positive_where_it_is_better(name: str, new: Any, old:
 
 def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:
     paths = [write({"n": n}, tmp_path / "promotions", "my.study-1") for n in range(5)]
-    assert [yaml.safe_load(p.read_text()) for p in paths] == [{"n": n} for n in range(5)]
+    assert [verify(p)["n"] for p in paths] == list(range(5))
     assert all(p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS") for p in paths)
     assert len(list((tmp_path / "promotions").iterdir())) == 5
 
