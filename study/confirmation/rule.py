@@ -41,11 +41,13 @@ class Rule:
     """What is claimed, and by how much everything else may be worse.
 
     main: the study's own workload, on which the claim is made; margin_pct: a metric counts as no worse within it
+    aa_pairs: of the baseline against itself, before all others
     """
 
     claim: Claim
     main: str = "main"
     margin_pct: float = 5.0
+    aa_pairs: int = 2
 
     @property
     def primary(self) -> Key:
@@ -85,4 +87,5 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     >>> round(gain_pct("llm_latency_ms", math.log(100 / 90)), 6), round(gain_pct("fitness", math.log(1.1)), 6)
     (10.0, 10.0)
     """
-    return 100 * (-math.expm1(-log_ratio) if JUDGED[metric] == "down" else math.expm1(log_ratio))
+    ratio = math.exp(-log_ratio if JUDGED[metric] == "down" else log_ratio)
+    return 100 * (1 - ratio if JUDGED[metric] == "down" else ratio - 1)

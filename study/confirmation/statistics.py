@@ -47,10 +47,7 @@ def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
         return Estimate(n, mean, None, None, None, None, flipped)
     sd = float(values.std(ddof=1))
     arm = quantile(confidence, n) * sd / math.sqrt(n)
-    if sd > 0:
-        p = float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1))
-    else:
-        p = 0.0 if mean else 1.0
+    p = float(mean == 0) if sd == 0 else float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1))
     return Estimate(n, mean, sd, mean - arm, mean + arm, p, flipped)
 
 

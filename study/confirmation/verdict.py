@@ -154,9 +154,7 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
     return Finding(key, standing, found, level, missing, needed)
 
 
-def _against(
-    findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, n: int
-) -> list[str]:
+def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, n: int) -> list[str]:
     """Why the winner is rejected, if it is."""
     said = []
     if evidence.words.verdict == "fail":
@@ -198,8 +196,8 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
     for f in findings:
         if f.key == rule.primary or f.standing in ("better", "no_worse", "not_measured"):
             continue
-        why = "the winner lacks it in some pairs" if f.missing else f"it may be worse by more than {rule.margin_pct:g} %"
-        said.append(f"{f.key}: {why}")
+        lacks = "the winner lacks it in some pairs"
+        said.append(f"{f.key}: {lacks if f.missing else f'it may be worse by more than {rule.margin_pct:g} %'}")
     if evidence.words.verdict in ("cannot_tell", "not_measured"):
         minutes = evidence.words.minutes_more_audio
         more = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""
