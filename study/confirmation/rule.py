@@ -78,7 +78,7 @@ def confidence(look: int) -> float:
     >>> confidence(1), confidence(2)
     (0.95, 0.975)
     """
-    return 1 - 0.05 / 2 ** (look - 1)
+    return 1 - 0.05 / 2.0 ** (look - 1)
 
 
 def gain_pct(metric: str, log_ratio: float) -> float:

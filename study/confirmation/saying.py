@@ -63,7 +63,7 @@ def outcome(verdict: Verdict) -> str:
         case "rejected":
             return f"rejected after {verdict.pairs} pairs"
     if verdict.pairs_more is None:
-        return f"inconclusive after {verdict.pairs} pairs, and by these figures no sensible number of pairs would tell"
+        return f"inconclusive after {verdict.pairs} pairs, and by these figures no number of pairs would tell"
     return f"inconclusive after {verdict.pairs} pairs; it would take about {verdict.pairs_more} more"
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 POWER = 0.8  # with which `pairs_needed` would decide
-MOST_PAIRS = 100  # beyond this nobody measures
+MOST_PAIRS = 1000
 EXACT_PAIRS = 12  # up to here every way to flip the signs is tried
 DRAWS = 4000
 
@@ -76,7 +76,7 @@ def sign_flip_p(gains: Sequence[float]) -> float:
 def pairs_needed(found: Estimate, above: float, confidence: float) -> int | None:
     """Pairs after which the interval would lie above a bound, in 4 of 5 cases, if mean and noise stay as they are.
 
-    None where none would: the mean is not above it, the noise is not known, or more than 100 would be needed.
+    None where none would: the mean is not above it, the noise is not known, or more than 1000 would be needed.
 
     >>> pairs_needed(estimate([0.02, 0.10, -0.02, 0.08, 0.03, 0.09]), 0.0, 0.95)
     10

@@ -14,6 +14,7 @@ from study.confirmation.statistics import Estimate, chance, estimate, pairs_need
 LOST = float("-inf")  # of a pair: the baseline has a figure, the winner none
 FIRST_STOP = 3  # pairs before which nothing ends early
 FUTILE = 0.02  # chance of a win below which no further pair is measured
+SENSIBLE = 100  # pairs that somebody might still measure
 FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
 Status = Literal["confirmed", "rejected", "inconclusive"]
 Standing = Literal["better", "no_worse", "worse", "cannot_tell", "not_measured"]
@@ -167,8 +168,8 @@ def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evi
     if primary is not None and primary.found is not None and primary.found.high is not None:
         if primary.found.high < 0:
             said.append(f"{primary.key} is worse, not better")
-        elif n >= LEAST_PAIRS and primary.found.high < -rule.floor and primary.pairs_needed is None:
-            said.append(f"{primary.key} gains less than {rule.margin_pct:g} %, and no number of pairs would show it")
+        elif primary.found.high < -rule.floor and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
+            said.append(f"{primary.key} gains less than {rule.margin_pct:g} %, and {SENSIBLE} pairs would not show it")
     others = [f for f in findings if f is not primary and f.found is not None and f.found.sd is not None]
     for f in others:  # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
         strict = estimate(_values(evidence, f.key, n), 1 - 0.05 / len(others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -221,7 +222,7 @@ def longest_request(args: Sequence[str]) -> int | None:
     >>> longest_request(["--max-model-len", "4096"]), longest_request(["--max-model-len=1024"]), longest_request([])
     (4096, 1024, None)
     """
-    for flag, value in zip(args, (*args[1:], ""), strict=True):
+    for flag, value in itertools.pairwise([*args, ""]):
         name, _, own = flag.partition("=")
         if name == "--max-model-len" and (text := own or value).isdecimal():
             return int(text)
