@@ -13,6 +13,7 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
+from study.device_lock import sole_use
 from study.epoch import guess_s
 from study.gather import gather, refuse_other_conditions
 from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
@@ -63,7 +64,21 @@ def _record(
 ) -> Recording:
     began = time.monotonic()
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
-    refuse_full_device(spec, made)
+    with sole_use(made.device.identity.uuid):
+        refuse_full_device(spec, made)
+        return _rounds(spec, out, repeats, tell, began, timeout_s, take, made)
+
+
+def _rounds(
+    spec: Spec,
+    out: Path,
+    repeats: int,
+    tell: Callable[[str], None],
+    began: float,
+    timeout_s: float | None,
+    take: Sequence[Path],
+    made: Bench,
+) -> Recording:
     entries: list[Entry] = []
     provenance = _provenance(made, spec)
     if out.exists():
