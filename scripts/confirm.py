@@ -9,10 +9,11 @@ Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stoppe
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+import study.early  # noqa: F401
+from study.arguments import parser
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.rule import CLAIMS
 from study.confirmation.subject import subject
@@ -21,8 +22,8 @@ from study.terminal import exiting
 
 def main() -> int:
     """Arguments -> promotion and options -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
+    options = parser(__doc__)
+    add = options.add_argument
     add("promotion", type=Path, metavar="PROMOTION", help="the file that a study wrote")
     add("--pairs", type=int, default=6, metavar="N", help="of baseline and winner (default 6, the least)")
     add("--workloads", nargs="+", metavar="NAME", help="held out; default: the spec's, or voice_assistant")
@@ -35,18 +36,18 @@ def main() -> int:
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     add("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
     add("--fresh", action="store_true", help="begin anew; the confirmation tells it")
-    given = parser.parse_args()
+    given = options.parse_args()
     limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("margin", 0.1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
     for name, least, most in limits:
         if (value := getattr(given, name)) is not None and not least <= value <= most:
-            parser.error(f"--{name.replace('_', '-')} must be from {least} to {most:g}, not {value}")
+            options.error(f"--{name.replace('_', '-')} must be from {least} to {most:g}, not {value}")
     with exiting():
         of = subject(
             given.promotion, spec_file=given.spec, experiment=given.experiment, claim=given.claim,
             margin_pct=given.margin, aa_pairs=given.aa_pairs, workloads=given.workloads, ladder_s=given.ladder,
         )  # fmt: skip
-        options = Options(pairs=given.pairs, timeout_s=given.timeout, out=given.out, fresh=given.fresh)
-        return confirm(of, options, lambda line: print(line, flush=True))
+        how = Options(pairs=given.pairs, timeout_s=given.timeout, out=given.out, fresh=given.fresh)
+        return confirm(of, how, lambda line: print(line, flush=True))
     return 1
 
 

@@ -18,6 +18,7 @@ from study.confirmation.outcome import publish
 from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
+from study.device_lock import sole_use
 from study.live import alone, bench, refuse_full_device, setting_of
 
 INCONCLUSIVE = 5
@@ -62,15 +63,16 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
         for said in reaped:
             tell(said)
         made = bench(of.spec)
-        refuse_full_device(of.spec, made)
-        _refuse_another(of, made.device.identity, made.versions)
-        servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
-        begun = journal.opened(folder, _head(of, servers, made.device.identity), options.pairs, fresh=options.fresh)
-        journal.write(begun, folder)  # the claim is on disk before the first launch
-        if begun.pairs:
-            tell(f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}")
-        runner = Runner(of, made, folder, begun, tell, options.timeout_s, began_s)
-        return runner.run()
+        device = made.device.identity
+        _refuse_another(of, device, made.versions)
+        with sole_use(device.uuid):
+            refuse_full_device(of.spec, made)
+            servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
+            begun = journal.opened(folder, _head(of, servers, device), options.pairs, fresh=options.fresh)
+            journal.write(begun, folder)  # the claim is on disk before the first launch
+            if begun.pairs:
+                tell(f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}")
+            return Runner(of, made, folder, begun, tell, options.timeout_s, began_s).run()
 
 
 def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> journal.Journal:
