@@ -9,7 +9,6 @@ Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stoppe
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import study.early  # noqa: F401
@@ -17,10 +16,11 @@ from study.arguments import parser
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.rule import CLAIMS
 from study.confirmation.subject import subject
+from study.lending.options import add_lending, lending
 from study.terminal import exiting
 
 
-def main() -> int:
+def main() -> None:
     """Arguments -> promotion and options -> one call."""
     options = parser(__doc__)
     add = options.add_argument
@@ -36,6 +36,7 @@ def main() -> int:
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     add("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
     add("--fresh", action="store_true", help="begin anew; the confirmation tells it")
+    add_lending(options)
     given = options.parse_args()
     limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("margin", 0.1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
     for name, least, most in limits:
@@ -46,10 +47,11 @@ def main() -> int:
             given.promotion, spec_file=given.spec, experiment=given.experiment, claim=given.claim,
             margin_pct=given.margin, aa_pairs=given.aa_pairs, workloads=given.workloads, ladder_s=given.ladder,
         )  # fmt: skip
-        how = Options(pairs=given.pairs, timeout_s=given.timeout, out=given.out, fresh=given.fresh)
-        return confirm(of, how, lambda line: print(line, flush=True))
-    return 1
+        how = Options(
+            pairs=given.pairs, timeout_s=given.timeout, out=given.out, fresh=given.fresh, lending=lending(given)
+        )  # fmt: skip
+        raise SystemExit(confirm(of, how, lambda line: print(line, flush=True)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

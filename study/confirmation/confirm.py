@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from study.confirmation.outcome import publish
 from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
-from study.device_lock import sole_use
-from study.live import alone, bench, refuse_full_device, setting_of
+from study.lending.options import Lending
+from study.live import alone, bench, borrowed, setting_of
 
 INCONCLUSIVE = 5
 REJECTED = 4
@@ -32,12 +33,14 @@ class Options:
 
     pairs: baseline and winner in turn; timeout_s: nothing is begun that would not end within it
     fresh: put the pairs that are there aside and begin anew, which the confirmation tells
+    lending: the units that lend their GPU meanwhile
     """
 
     pairs: int = 6
     timeout_s: float | None = None
     out: Path = Path("artifacts")
     fresh: bool = False
+    lending: Lending = field(default_factory=Lending)
 
 
 def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
@@ -65,14 +68,16 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
         made = bench(of.spec)
         device = made.device.identity
         _refuse_another(of, device, made.versions)
-        with sole_use(device.uuid):
-            refuse_full_device(of.spec, made)
+        timeout_s, lent_at = options.timeout_s, time.monotonic()
+        with borrowed(of.spec, made, options.lending, tell) as made:
+            if options.lending.max_outage_s is not None:
+                began_s, timeout_s = lent_at, min(timeout_s or math.inf, options.lending.left_s(lent_at))
             servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
             begun = journal.opened(folder, _head(of, servers, device), options.pairs, fresh=options.fresh)
             journal.write(begun, folder)  # the claim is on disk before the first launch
             if begun.pairs:
                 tell(f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}")
-            return Runner(of, made, folder, begun, tell, options.timeout_s, began_s).run()
+            return Runner(of, made, folder, begun, tell, timeout_s, began_s).run()
 
 
 def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> journal.Journal:
