@@ -1,5 +1,7 @@
-"""The statistics on simulated pairs whose truth is known: a useless winner seldom wins, a true 10 % is found, intervals
-cover. Each simulation has a fixed seed, and bounds that a right rule would break in fewer than one of 10,000 seeds."""
+"""On simulated pairs with known truth: a useless winner seldom wins, a true 10 % is found, intervals cover.
+
+Each simulation has a fixed seed, and bounds that a right rule would break in fewer than one of 10,000 seeds.
+"""
 
 from __future__ import annotations
 
