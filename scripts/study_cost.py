@@ -13,11 +13,11 @@ Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
 
 from __future__ import annotations
 
-import argparse
-
 from rich.console import Console
 from rich.table import Table
 
+import study.early  # noqa: F401
+from study.arguments import parser
 from study.cost import ratios, told
 from study.launched import read
 from study.sharing import HEAD, by_share, warnings
@@ -27,10 +27,10 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> costs -> lines and a table each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", nargs="*", default=[str(DEFAULT)], metavar="SOURCE",
-                        help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("sources", nargs="*", default=[str(DEFAULT)], metavar="SOURCE",
+                         help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
+    given = options.parse_args()
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 130

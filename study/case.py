@@ -12,7 +12,8 @@ from scipy import stats
 from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.cells import Cell, barred, cells, launches, of, short
+from study.cells import Cell, cells, launches, of, short
+from study.contrast import SAME_PCT, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
@@ -20,8 +21,6 @@ from study.notes import answer
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
-
-SAME_PCT = 1.0  # a smaller difference is called none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,7 @@ class Case:
     @property
     def other(self) -> Cell | None:
         """The winner; where the baseline stays, what came closest to it, held back or not."""
-        if self.decision.winner is not None:
-            return of(self.decision.winner.allocation, self.cells)
-        known = [c for c in self.cells if c.is_feasible and c is not self.today]
-        return max(known, key=lambda c: (barred(c, self.asked) is None, c.fitness or 0.0), default=None)
+        return rival(self.cells, self.decision, self.asked)
 
 
 def case(study: optuna.Study, preset: Preset | None = None) -> Case:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -29,6 +30,7 @@ from study.history import (
     INTERRUPTED,
     NOT_STARTED,
     REPLICATE,
+    Begun,
     Row,
     carry,
     give_up,
@@ -49,11 +51,12 @@ START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 @dataclass(slots=True)
 class Progress:
-    """Who is told what: a finished trial, a phase, a plain line."""
+    """Who is told what: a finished trial, a phase, a plain line, a trial that begins."""
 
     on_trial: Callable[[Row], None] = lambda _: None
     on_phase: Callable[[str], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
+    on_begin: Callable[[Begun], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ class Epoch:
                 self._repeat(trial, known)
             else:
                 self._launched = True
+                self.progress.on_begin(self._begun(trial, allocation))
                 self._measure(trial, allocation, time.monotonic())
             self._done.append(row(self.study.get_trials(deepcopy=False)[trial.number]))
             self._write_metrics()
@@ -223,8 +227,15 @@ class Epoch:
         return role == BRIDGE or (role == REPLICATE and len(self._measured(allocation)) < self.available(allocation))
 
     def _role(self, trial: optuna.Trial) -> object:
-        """What the sampler or whoever queued it calls this trial; the trial itself was read before it was written."""
-        return self.study.get_trials(deepcopy=False)[trial.number].user_attrs.get("role")
+        return self._written(trial).get("role")
+
+    def _begun(self, trial: optuna.Trial, allocation: Allocation) -> Begun:
+        written = self._written(trial)
+        return Begun(trial.number, allocation, written.get("generation"), str(written.get("role", "")))
+
+    def _written(self, trial: optuna.Trial) -> dict[str, Any]:
+        """What the sampler or whoever queued it wrote of this trial; the trial itself was read before that."""
+        return self.study.get_trials(deepcopy=False)[trial.number].user_attrs
 
     def _known(self) -> list[Row]:
         return [r for r in rows(self.study) if r.counts]

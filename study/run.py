@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,13 @@ from objectives.fitness import Preset
 from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
+from objectives.telemetry import Occupancy
 from study.advice import advice
+from study.cells import cells
 from study.decision import decide, how_sure
+from study.device_lock import sole_use
+from study.display import Outlook
+from study.ending import against, failures, measured, next_commands
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.launched import timed
@@ -105,11 +110,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         return 0
     recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
     opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
-    with alone(folder) as reaped, _logging(folder / "runner.log", terminal):
+    with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
         ground = recorded or _ground(spec, terminal)
         if ground.bench is not None:
+            stack.enter_context(sole_use(ground.identity.uuid))
             refuse_full_device(spec, ground.bench)
         study = open_study(
             spec,
@@ -128,7 +134,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             terminal.line(
                 "another card of the same product, or another driver: the baseline is measured again as a bridge"
             )
-        with timed(study, began), _measuring(ground, study, folder) as measure:
+        with timed(study, began), _measuring(ground, study, folder) as (measure, occupancy):
             epoch = Epoch(
                 study=study,
                 spec=spec,
@@ -137,14 +143,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
                 max_trials=max_trials,
                 timeout_s=timeout_s,
                 seed=options.seed,
-                progress=Progress(terminal.trial, terminal.phase, terminal.line),
+                progress=Progress(terminal.trial, terminal.phase, terminal.line, terminal.begin),
                 is_replay=ground.recording is not None,
                 available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
                 restarts=options.restart_per_trial,
             )
-            with terminal.running(
-                max_trials if spec.search_space.size is None else min(max_trials, spec.search_space.size)
-            ):
+            with terminal.running(Outlook(spec, max_trials, timeout_s, _rows(study), occupancy)):
                 ending = epoch.run()
         terminal.line(f"ended: {ending}")
         if ground.recording is not None and epoch.seconds_measured:
@@ -153,9 +157,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
             annotate(study)
-        return _conclude(
+        code = _conclude(
             spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study)) > before
         )
+        for said in next_commands(storage, study.study_name, is_replay=ground.recording is not None):
+            terminal.line(said)
+        return code
 
 
 def _check_names(options: Options, name: str) -> None:
@@ -225,10 +232,15 @@ def _differing(here: Any, there: Any) -> str:
 
 
 @contextmanager
-def _measuring(ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Measure]:
-    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts."""
+def _measuring(
+    ground: Ground, study: optuna.Study, folder: Path
+) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
+    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
+
+    And who holds the device's memory, where any is held.
+    """
     if ground.recording is not None:
-        yield ground.recording.measure
+        yield ground.recording.measure, None
         return
     if ground.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
@@ -243,7 +255,7 @@ def _measuring(ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Me
                 study.set_user_attr("anchor", asdict(colocation.anchor))
             return measured
 
-        yield measure
+        yield measure, colocation.occupancy
 
 
 def _rows(study: optuna.Study) -> list[Row]:
@@ -265,10 +277,11 @@ def _conclude(
     *,
     is_new: bool,
 ) -> int:
-    """The table, the decision, and the promotion file if something new was measured and it won."""
+    """The tables, the decision, and the promotion file if something new was measured and it won."""
     found = _rows(study)
-    decision = decide(found, spec)
-    terminal.table(found, decision)
+    decision, seen = decide(found, spec), cells(found)
+    terminal.show(measured(found, decision, terminal.console.width))
+    terminal.decided(decision)
     if not any(r.is_feasible for r in found):
         own = [r for r in found if r.repeat_of is None]
         failed = [(r.allocation, r.diagnosis) for r in own if r.diagnosis is not None]
@@ -280,16 +293,20 @@ def _conclude(
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE
-    for sentence in how_sure(decision):
+    is_replay = ground.recording is not None
+    standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
+    if (table := against(seen, decision, spec, standing)) is not None:
+        terminal.show(table)
+    for sentence in (*failures(seen), *how_sure(decision)):
         terminal.line(sentence)
     for sentence in warnings(_known(found), spec.workload, spec.services.llm.args):
         terminal.heading(sentence)
-    say = terminal.line if decision.winner else terminal.heading  # the only reason there is must be seen
-    for sentence in decision.passed_over:
-        say(f"held back: {sentence}")
     if decision.winner is None:
-        terminal.heading(decision.reason)
+        held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
+        terminal.heading(f"{decision.reason}{held_back}")
         return 0
+    for sentence in decision.passed_over:
+        terminal.line(f"held back: {sentence}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
         return 0
@@ -304,7 +321,6 @@ def _conclude(
         measured_elsewhere=ground.recording.sentence() if ground.recording else None,
         commands=commands(decision.winner.allocation, ground.setting, env),
     )
-    is_replay = ground.recording is not None
     where = folder / "promotions" if is_replay else options.out / "promotions"
     path = write(document(decision, spec, origin), where, spec.name)
     study.set_user_attr("promoted", decision.winner.number)

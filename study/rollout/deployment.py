@@ -1,0 +1,290 @@
+"""The deployment file: which units run in production, what maps to which flag or variable, and what they must keep.
+
+A complete example; `scripts/init_spec.py` writes one from the units that run:
+
+    name: voice                           # names /etc/gpu-allocation/voice/, where the versions are kept
+    device: cuda                          # as in a spec: cuda, an index, a UUID, cpu; none: no memory is looked at
+    services:
+      llm:
+        unit: judge.service
+        set:                              # parameter of the promotion -> flag or variable of the unit, with its bounds
+          vllm_memory_util: {flag: --gpu-memory-utilization, low: 0.30, high: 0.70}
+          vllm.max_num_seqs: {flag: --max-num-seqs, low: 1, high: 1024, whole: true}
+        python: /opt/vllm/bin/python      # whose vLLM version must be the measured one; or version_url:
+        health_url: http://127.0.0.1:8000/health
+        metrics_url: http://127.0.0.1:8000/metrics
+        probe: {kind: completion, url: http://127.0.0.1:8000/v1/completions, model: judge}
+        restart_always: true              # put Restart=always into the drop-in: vLLM exits 0 when its engine dies
+        start_timeout_s: 600
+      stt:
+        unit: whisper.service
+        set:
+          whisper_model_size: {variable: WHISPER_MODEL, choices: {tiny.en: tiny.en, base: /models/base}}
+        health_url: http://127.0.0.1:9000/health
+        probe: {kind: transcription, url: http://127.0.0.1:9000/v1/audio/transcriptions}
+        stack: {library: faster-whisper, compute_type: int8, beam_size: 5, peak_mib: 900}
+    start_order: [stt, llm]               # as measured: what starts first is ready before the next starts
+    thresholds: {baseline_windows: 2, windows: 5, window_s: 60, min_requests: 20, p95_ratio: 1.3, p95_slack_ms: 50,
+                 failure_rate_points: 1.0, max_failed_windows: 1}
+    watch: {promotions: artifacts/promotions, auto: false, hold_days: 7, every_s: 300}
+    dead_man_s: 3600                      # a timer of systemd's rolls back by then, whatever became of this process
+    max_age_days: 30
+
+An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or `{kind: none}`, and no
+health_url. Who has no systemd units writes `env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and
+`variable:` in every `set`.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from objectives.allocation import DEFAULT_BOUNDS
+from objectives.errors import BadInput
+from study.document import read
+from study.entry import Entry
+
+Name = Literal["llm", "stt"]
+NAMES: tuple[Name, ...] = ("llm", "stt")
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "window_s": (0.1, 86400),
+    "baseline_windows": (1, 100),
+    "windows": (1, 1000),
+    "min_requests": (1, 100_000),
+    "p95_ratio": (1, 100),
+    "p95_slack_ms": (0, 600_000),
+    "failure_rate_points": (0, 100),
+    "max_failed_windows": (0, 1000),
+    "start_timeout_s": (1, 7200),
+    "stop_timeout_s": (1, 3600),
+    "timeout_s": (0.1, 600),
+    "dead_man_s": (1, 604_800),
+    "memory_timeout_s": (0.1, 3600),
+    "max_age_days": (0.01, 3650),
+    "hold_days": (0, 3650),
+    "every_s": (0.1, 86_400),
+    "peak_mib": (0, 10_000_000),
+    "beam_size": (1, 100),
+}
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
+FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
+CHOICE = re.compile(r"[A-Za-z0-9_./:@+-]{1,200}")
+URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{0,200})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a parameter becomes: the value of a flag or a variable, a bounded number or one of the listed choices."""
+
+    flag: str | None = None
+    variable: str | None = None
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    def bounds(self, name: str) -> tuple[float | None, float | None]:
+        """Lowest and highest number, narrowed by what this project allows anywhere.
+
+        >>> Setting(flag="-u", low=0.1, high=0.6).bounds("vllm_memory_util")
+        (0.3, 0.6)
+        """
+        least, most = DEFAULT_BOUNDS.get(name, (None, None))
+        low = least if self.low is None else self.low if least is None else max(self.low, least)
+        high = most if self.high is None else self.high if most is None else min(self.high, most)
+        return low, high
+
+    @property
+    def shown(self) -> str:
+        """The flag or variable, as a person reads it."""
+        return self.flag or f"{self.variable}="
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One real request: a completion, a transcription, a command that exits 0, or none."""
+
+    kind: Literal["completion", "transcription", "command", "none"] = "none"
+    url: str | None = None
+    model: str = "model"
+    argv: tuple[str, ...] = ()
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The speech stack of the unit itself, compared with the measured one; peak_mib: its memory at its highest, MiB."""
+
+    library: str | None = None
+    compute_type: str | None = None
+    beam_size: int | None = None
+    peak_mib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One service in production.
+
+    python, version_url: either tells the server's version; log: a file that it writes, where that is not the journal
+    """
+
+    set: Mapping[str, Setting]
+    unit: str | None = None
+    python: str | None = None
+    version_url: str | None = None
+    health_url: str | None = None
+    metrics_url: str | None = None
+    probe: Probe = field(default_factory=Probe)
+    restart_always: bool = False
+    start_timeout_s: float = 600.0
+    stop_timeout_s: float = 100.0
+    log: str | None = None
+    stack: Stack = field(default_factory=Stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Both services."""
+
+    llm: Deployed
+    stt: Deployed
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """For services that are no units: a file of NAME=value lines, and the command that makes them take effect."""
+
+    path: str
+    restart: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What the soak tolerates against the fresh baseline: p95 up to p95_ratio x the baseline's + p95_slack_ms."""
+
+    baseline_windows: int = 2
+    windows: int = 5
+    window_s: float = 60.0
+    min_requests: int = 20
+    p95_ratio: float = 1.3
+    p95_slack_ms: float = 50.0
+    failure_rate_points: float = 1.0
+    max_failed_windows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The watch: the folder of promotions, and whether it may apply a confirmed one by itself after hold_days."""
+
+    promotions: str = "artifacts/promotions"
+    auto: bool = False
+    hold_days: float = 7.0
+    every_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The whole file; `path` is where it was read from."""
+
+    name: str
+    services: Services
+    device: str = "cuda"
+    start_order: tuple[Name, ...] = ("stt", "llm")
+    env_file: EnvFile | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    watch: Watching = field(default_factory=Watching)
+    dead_man_s: float = 3600.0
+    memory_timeout_s: float = 120.0
+    max_age_days: float = 30.0
+    state: str = "/etc/gpu-allocation"
+    path: Path = Path("deployment.yaml")
+
+    def service(self, name: Name) -> Deployed:
+        """A service by name."""
+        return self.services.llm if name == "llm" else self.services.stt
+
+    def ordered(self) -> Iterator[tuple[Name, Deployed]]:
+        """Both services in the order in which they start."""
+        return ((name, self.service(name)) for name in self.start_order)
+
+    @property
+    def folder(self) -> Path:
+        """Where its versions are kept."""
+        return Path(self.state) / self.name
+
+
+def load(path: Path) -> Deployment:
+    """Read and check a deployment file.
+
+    raises: BadInput naming file, line and key
+    """
+    entry, _, _ = read(path)
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BadInput(f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`")
+    entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
+    found: Deployment = entry.build(Deployment, LIMITS)
+    for key in ("name", "state"):
+        pattern, example = {"name": (r"[a-z][a-z0-9_-]{0,40}", "voice"), "state": (r"/[\w./-]{1,200}", "/etc/x")}[key]
+        if not re.fullmatch(pattern, getattr(found, key), re.ASCII):
+            raise entry.at(key).wrong(f"{entry.at(key).shown} cannot name a folder", f"write plain letters: {example}")
+    if sorted(found.start_order) != ["llm", "stt"]:
+        raise entry.at("start_order").wrong("it must name both services once", "write [stt, llm] or [llm, stt]")
+    units = [s.unit for _, s in found.ordered() if s.unit]
+    if found.env_file is None and len(set(units)) != 2:
+        raise entry.at("services").wrong("each service needs a unit of its own", "add `unit: NAME.service` to both")
+    if found.env_file is not None and (units or not found.env_file.restart or not found.env_file.path.startswith("/")):
+        where = entry.at("env_file")
+        raise where.wrong("needs an absolute path, a restart command and services without `unit:`", "see deployment.py")
+    for name in NAMES:
+        _check_service(entry.at("services", name), found.service(name), is_unit=found.env_file is None)
+    return replace(found, path=path.resolve())
+
+
+def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
+    """Everything that may reach a unit or a command is plain, bounded text."""
+    if service.unit and not UNIT.fullmatch(service.unit):
+        raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
+    for key in ("health_url", "metrics_url", "version_url"):
+        _check_url(entry.at(key), getattr(service, key))
+    _check_url(entry.at("probe", "url"), service.probe.url)
+    for key in ("python", "log"):
+        if (value := getattr(service, key)) is not None and not value.startswith("/"):
+            raise entry.at(key).wrong(f"{value!r} is no absolute path", "write one, such as /opt/vllm/bin/python")
+    match service.probe:
+        case Probe(kind="completion" | "transcription", url=None):
+            raise entry.at("probe").wrong(f"a {service.probe.kind} needs an address", "add `url:`")
+        case Probe(kind="command", argv=()):
+            raise entry.at("probe").wrong("a command needs words", "add `argv: [/path/of/check]`")
+    if not service.set:
+        raise entry.at("set").wrong("nothing is mapped", "add a line `parameter: {flag: --NAME, low: 0, high: 1}`")
+    for name, setting in service.set.items():
+        _check_setting(entry.at("set", name), name, setting, is_unit=is_unit)
+
+
+def _check_setting(entry: Entry, name: str, setting: Setting, *, is_unit: bool) -> None:
+    if (setting.flag is None) == (setting.variable is None) or (setting.flag and not is_unit):
+        raise entry.wrong("it needs either `flag:` or `variable:`", "give one; an env_file only takes variables")
+    if setting.flag is not None and not FLAG.fullmatch(setting.flag):
+        raise entry.at("flag").wrong(f"{setting.flag!r} is no flag", "write --name")
+    if setting.variable is not None and not VARIABLE.fullmatch(setting.variable):
+        raise entry.at("variable").wrong(f"{setting.variable!r} is no variable", "write NAME")
+    for key, value in setting.choices.items():
+        if not CHOICE.fullmatch(value) or not CHOICE.fullmatch(key):
+            raise entry.at("choices").wrong(f"{value!r} is no plain name or path", "use letters, digits and _./:@+-")
+    low, high = setting.bounds(name)
+    if not setting.choices and (low is None or high is None or not low <= high):
+        raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")
+
+
+def _check_url(entry: Entry, url: str | None) -> None:
+    if url is not None and not URL.fullmatch(url):
+        raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")
