@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import time
@@ -78,7 +79,11 @@ class StreamError(Exception):
 
 @dataclass(slots=True)
 class Connection:
-    """The servers of one window and the clock that its replies share; a context manager that hangs up at the end."""
+    """The servers of one window and the clock that its replies share; a context manager that hangs up at the end.
+
+    Meanwhile what was there before is no garbage collector's business: a full collection of a study's process takes as
+    long as many tokens, and requests would leave late.
+    """
 
     endpoints: Endpoints
     clips: Sequence[Clip]
@@ -86,11 +91,14 @@ class Connection:
     _lines: wire.Lines = field(default_factory=wire.Lines)
 
     def __enter__(self) -> Self:
+        gc.collect()
+        gc.freeze()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        gc.unfreeze()
         self._lines.close()
 
     def prepared(self, request: Request) -> bytes:
