@@ -47,8 +47,9 @@ def main() -> None:
     options = parser(__doc__)
     default = REPOSITORY / "dist/optunahub"
     options.add_argument("--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub")
+    given = options.parse_args()
     with exiting():
-        print(build(options.parse_args().into))
+        print(build(given.into))
 
 
 if __name__ == "__main__":

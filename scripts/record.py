@@ -17,6 +17,7 @@ from pathlib import Path
 
 import study.early  # noqa: F401
 from study.arguments import parser
+from study.lending.options import add_lending, lending
 from study.recorder import record
 from study.spec import load
 from study.terminal import exiting
@@ -35,14 +36,17 @@ def main() -> None:
     options.add_argument(
         "--take", type=Path, action="append", default=[], metavar="FILE", help="count this recording or study.db too"
     )
+    add_lending(options)
     arguments = options.parse_args()
     if arguments.repeats < 0:
         options.error("--repeats must not be negative")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
-        left_s, take = arguments.timeout, arguments.take
-        found = record(spec, out, arguments.repeats, lambda s: print(s, flush=True), timeout_s=left_s, take=take)
+        found = record(
+            spec, out, arguments.repeats, lambda s: print(s, flush=True),
+            timeout_s=arguments.timeout, take=arguments.take, lending=lending(arguments),
+        )  # fmt: skip
         failed = sum(e.measurement is None for e in found.entries)
         print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")
 

@@ -9,12 +9,12 @@ Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 set-up, 4 n
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import study.early  # noqa: F401
 from objectives.fitness import PRESETS
 from study.arguments import parser
+from study.lending.options import add_lending, lending
 from study.run import Options, run
 from study.samplers import NAMES
 from study.spec import load
@@ -35,9 +35,8 @@ def main() -> None:
     options.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
     options.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
     options.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
-    options.add_argument(
-        "--restart-per-trial", action="store_true", help="never keep a server: shows what keeping saves"
-    )
+    options.add_argument("--restart-per-trial", action="store_true", help="never keep a server: what keeping saves")
+    add_lending(options)
     options.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
     options.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
     options.add_argument("--quiet", action="store_true", help="only the end")
@@ -49,10 +48,11 @@ def main() -> None:
         chosen = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
-            dry_run=given.dry_run, preset=given.preset, restart_per_trial=given.restart_per_trial,
+            lending=lending(given), dry_run=given.dry_run, preset=given.preset,
+            restart_per_trial=given.restart_per_trial,
         )  # fmt: skip
         terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
-        sys.exit(run(load(given.spec, given.experiment), chosen, terminal))
+        raise SystemExit(run(load(given.spec, given.experiment), chosen, terminal))
 
 
 if __name__ == "__main__":

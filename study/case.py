@@ -105,7 +105,7 @@ def how_sure(told: Case) -> list[str]:
         else:
             counts = f"({launches(other)}; today's: {launches(today)})"
             said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
-    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in standing_of(decision)]
+    said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
     said += [f"{s[0].upper()}{s[1:]}." for s in warnings(told.measured, asked.workload, asked.services.llm.args)]

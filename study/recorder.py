@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -13,10 +14,10 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
-from study.device_lock import sole_use
 from study.epoch import guess_s
 from study.gather import gather, refuse_other_conditions
-from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
+from study.lending.options import Lending
+from study.live import Bench, alone, bench, borrowed, git_commit, order_by_llm, setting_of
 from study.spec import Spec
 
 
@@ -28,12 +29,14 @@ def record(
     *,
     timeout_s: float | None = None,
     take: Sequence[Path] = (),
+    lending: Lending = Lending(),  # noqa: B008  frozen
 ) -> Recording:
     """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
 
     Each round ends with the baseline, launched afresh, so that a drift of the device can be seen: it has twice as
     many entries. A launch that was disturbed is said and left out, so that the next run tries it again.
     timeout_s: nothing is begun that would not end within it
+    lending: the units that lend their GPU meanwhile
     take: recordings and databases of live studies whose evaluations count too; with `repeats` 0 nothing is launched
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
@@ -46,7 +49,7 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, repeats, tell, timeout_s, take) if repeats else _merge(spec, out, take)
+        return _record(spec, out, repeats, tell, timeout_s, take, lending) if repeats else _merge(spec, out, take)
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
@@ -60,12 +63,20 @@ def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
 
 
 def _record(
-    spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], timeout_s: float | None, take: Sequence[Path]
+    spec: Spec,
+    out: Path,
+    repeats: int,
+    tell: Callable[[str], None],
+    timeout_s: float | None,
+    take: Sequence[Path],
+    lending: Lending,
 ) -> Recording:
     began = time.monotonic()
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
-    with sole_use(made.device.identity.uuid):
-        refuse_full_device(spec, made)
+    lent_at = time.monotonic()
+    with borrowed(spec, made, lending, tell) as made:
+        if lending.max_outage_s is not None:
+            began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
         return _rounds(spec, out, repeats, tell, began, timeout_s, take, made)
 
 

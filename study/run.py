@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ from objectives.telemetry import Occupancy
 from study.advice import advice
 from study.cells import cells
 from study.decision import decide, how_sure
-from study.device_lock import sole_use
 from study.display import Outlook
 from study.ending import against, failures, measured, next_commands
-from study.epoch import Epoch, Progress
+from study.epoch import Epoch, Progress, guess_s
 from study.history import Row, rows
 from study.launched import timed
-from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
+from study.lending.options import Lending, outage
+from study.live import Bench, alone, bench, borrowed, git_commit, mib, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, document, write
 from study.question import Question, keep, question
@@ -74,6 +74,7 @@ class Options:
     dry_run: bool = False
     preset: Preset | None = None
     restart_per_trial: bool = False
+    lending: Lending = field(default_factory=Lending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,14 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     _check_names(options, name)
     if options.restart_per_trial and spec.measure != "live":
         raise BadInput("--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`")
+    if options.lending.units and spec.measure != "live":
+        raise BadInput("--lend-from: a replay needs no GPU; use it with a spec that says `measure: live`")
     storage = options.storage or sqlite_url(folder / "study.db")
     max_trials = options.n_trials or spec.budget.max_trials
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
     sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials, timeout_s):
+        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials, timeout_s, options.lending):
             terminal.line(line)
         return 0
     recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
@@ -115,8 +118,10 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             terminal.line(said)
         ground = recorded or _ground(spec, terminal)
         if ground.bench is not None:
-            stack.enter_context(sole_use(ground.identity.uuid))
-            refuse_full_device(spec, ground.bench)
+            lent_at = time.monotonic()
+            made = stack.enter_context(borrowed(spec, ground.bench, options.lending, terminal.line))
+            ground = replace(ground, bench=made)
+            timeout_s = min(timeout_s, options.lending.left_s(lent_at))
         study = open_study(
             spec,
             identity_of(spec, ground.identity, ground.versions, restarts=options.restart_per_trial),
@@ -150,6 +155,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             )
             with terminal.running(Outlook(spec, max_trials, timeout_s, _rows(study), occupancy)):
                 ending = epoch.run()
+        stack.close()  # the units get their GPU back before anything is written about it
         terminal.line(f"ended: {ending}")
         if ground.recording is not None and epoch.seconds_measured:
             terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
@@ -329,7 +335,9 @@ def _conclude(
     return 0
 
 
-def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float) -> list[str]:
+def _dry_run(
+    spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float, lending: Lending
+) -> list[str]:
     """The plan, from what the study already knows; opens nothing that does not exist."""
     found: list[Row] = []
     file = sqlite_file(storage)
@@ -341,21 +349,27 @@ def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: in
     if ground.recording is not None:
         known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
     walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
-    held = 0.0
+    held, lent = 0.0, lending.states()
     if ground.bench is not None:
         held = ground.identity.total_mib - ground.bench.device.sample().free_mib
-    return plan(
+        held -= sum(o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent})
+    each_s = sum(walls) / len(walls) if walls else None
+    done = {str(r.allocation) for r in found if r.is_known}
+    left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
+    said = plan(
         spec,
         ground.setting,
         env=ground.bench.device.server_env if ground.bench else {},
         total_mib=ground.identity.total_mib,
         held_mib=held,
         known=known,
-        done={str(r.allocation) for r in found if r.is_known},
+        done=done,
         timeout_s=timeout_s,
-        seconds_per_trial=sum(walls) / len(walls) if walls else None,
+        seconds_per_trial=each_s,
         max_trials=max_trials,
     )
+    expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
+    return said + outage(lent, expected_s, lending.max_outage_s) if lent else said
 
 
 @contextmanager
