@@ -25,6 +25,7 @@ from objectives.measurement import quantile
 from objectives.workload import Request, Workload, trace
 
 Generator = Literal["ours", "vllm", "sleep"]
+GENERATORS: tuple[Generator, ...] = ("ours", "vllm", "sleep")
 TOKENS, INTERVAL_S, PROMPT_TOKENS = 64, 0.1, 256
 VLLM = """
 import time, vllm.benchmarks.serve as serve
@@ -62,14 +63,21 @@ class Sent:
 
 
 def compare(
-    levels: Sequence[int], repeats: int, *, hold_s: float, vllm: Path, tokenizer: Path, tell: Callable[[Sent], None]
+    levels: Sequence[int],
+    repeats: int,
+    *,
+    hold_s: float,
+    vllm: Path | None,
+    tokenizer: Path,
+    tell: Callable[[Sent], None],
 ) -> list[Sent]:
     """Every generator at every number of streams, in turn, `repeats` times over, on the same trace.
 
-    hold_s: how long requests keep arriving; vllm: an interpreter that has vLLM; tokenizer: any model's folder
+    hold_s: how long requests keep arriving; vllm: an interpreter that has vLLM, None leaves it out
+    tokenizer: any model's folder, for vLLM
     raises: SetupError where one of them is missing or fails
     """
-    for needed in (vllm, tokenizer):
+    for needed in (vllm, tokenizer) if vllm is not None else ():
         if not needed.exists():
             raise SetupError(f"{needed} is not there; run python scripts/install_cpu_servers.py")
     found = []
@@ -80,7 +88,7 @@ def compare(
                 requests = trace(Workload(seed=repeat, window_s=hold_s, llm_per_s=rate, stt_per_s=0), clips=1)
                 file = Path(folder) / "trace.jsonl"
                 file.write_text("".join(_line(n, r) for n, r in enumerate(requests)))
-                order: list[Generator] = ["ours", "vllm", "sleep"]
+                order = [g for g in GENERATORS if vllm is not None or g != "vllm"]
                 for generator in order if repeat % 2 else reversed(order):
                     found.append(_run(generator, streams, requests, url, file, vllm, tokenizer))
                     tell(found[-1])
@@ -94,14 +102,16 @@ def table(found: Sequence[Sent]) -> list[tuple[str, ...]]:
     ]
     for streams in dict.fromkeys(s.streams for s in found):
         cost = {
-            name: median(s.cpu_s / s.tokens * 1e6 for s in _of(found, streams, name)) for name in ("ours", "vllm")
-        }  # fmt: skip
-        names: tuple[Generator, ...] = ("ours", "vllm", "sleep")
-        for name in names:
+            name: median(s.cpu_s / s.tokens * 1e6 for s in runs)
+            for name in ("ours", "vllm")
+            if (runs := _of(found, streams, name))
+        }
+        for name in dict.fromkeys(s.generator for s in sorted(found, key=lambda s: GENERATORS.index(s.generator))):
             runs = _of(found, streams, name)
             late = (f"{median(quantile(s.late_ms, q) or 0.0 for s in runs):.2f}" for q in (0.5, 0.99, 1.0))
-            cpu = (f"{cost[name]:.1f}", f"{cost[name] / cost['vllm']:.2f}") if name in cost else ("-", "-")
-            rows.append((str(streams), name, *cpu, *late, str(sum(s.failed for s in runs))))
+            cpu = f"{cost[name]:.1f}" if name in cost else "-"
+            ratio = f"{cost[name] / cost['vllm']:.2f}" if name in cost and "vllm" in cost else "-"
+            rows.append((str(streams), name, cpu, ratio, *late, str(sum(s.failed for s in runs))))
     return rows
 
 
@@ -135,7 +145,13 @@ def _stub() -> Iterator[str]:
 
 
 def _run(
-    generator: Generator, streams: int, requests: Sequence[Request], url: str, file: Path, vllm: Path, tokenizer: Path
+    generator: Generator,
+    streams: int,
+    requests: Sequence[Request],
+    url: str,
+    file: Path,
+    vllm: Path | None,
+    tokenizer: Path,
 ) -> Sent:
     """One generator on one trace, in a process of its own."""
     tokens, due_s = len(requests) * TOKENS, [r.at_s for r in requests]

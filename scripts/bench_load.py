@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of everything (default 5)")
     parser.add_argument("--hold", type=float, default=8.0, metavar="S", help="requests arrive for so long (default 8)")
     parser.add_argument("--vllm", type=Path, default=SERVERS / "vllm/bin/python", metavar="PYTHON")
+    parser.add_argument("--ours-only", action="store_true", help="leave vLLM's out")
     parser.add_argument("--tokenizer", type=Path, default=SERVERS / "models/llm", metavar="FOLDER", help="any model's")
     parser.add_argument("--out", type=Path, metavar="FILE", help="every run's figures, a line each")
     given = parser.parse_args()
@@ -41,8 +42,9 @@ def main() -> None:
         console.print(f"{s.streams:>4} streams, {s.generator}: {s.cpu_s:.2f} CPU s, {s.failed} failed")
 
     with exiting():
+        vllm = None if given.ours_only else given.vllm
         found = compare(
-            given.streams, given.repeats, hold_s=given.hold, vllm=given.vllm, tokenizer=given.tokenizer, tell=tell
+            given.streams, given.repeats, hold_s=given.hold, vllm=vllm, tokenizer=given.tokenizer, tell=tell
         )
         if given.out is not None:
             save(found, given.out)

@@ -66,7 +66,14 @@ def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
     ] * 2
 
 
-def test_without_vllm_it_says_how_to_install_it(tmp_path):
+def test_without_vllm_there_is_no_ratio(tmp_path):
+    found = compare([3], 1, hold_s=3.0, vllm=None, tokenizer=tmp_path, tell=lambda _: None)
+    _, ours, sleep = table(found)
+    assert ours[:2] == ("3", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
+    assert sleep[1:4] == ("sleep", "-", "-")
+
+
+def test_where_vllm_is_missing_it_says_how_to_install_it(tmp_path):
     ran = run_script("bench_load.py", "--vllm", tmp_path / "python", "--repeats", 1, cwd=tmp_path)
     assert ran.returncode == 3 and "install_cpu_servers.py" in ran.stderr
 
