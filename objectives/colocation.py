@@ -34,7 +34,7 @@ from objectives.pair import Pair
 from objectives.phases import Phases
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
 from objectives.server import Server
-from objectives.telemetry import memory, used_by_second
+from objectives.telemetry import Occupancy, memory, used_by_second
 from objectives.tenants import Tenant, holding
 from objectives.workload import Workload
 
@@ -124,6 +124,12 @@ class Colocation:
         """Stop both servers, so that the next measurement launches afresh."""
         self._pair.stop("llm", "stt")
 
+    def occupancy(self) -> Occupancy:
+        """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
+        total_mib = self.device.identity.total_mib
+        tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
+        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib)
+
     def measure(self, allocation: Allocation, run: Run) -> Measurement:
         """One allocation, launched again as often as its failure's class allows.
 
@@ -160,6 +166,7 @@ class Colocation:
 
     def _once(self, allocation: Allocation, run: Run) -> Measurement:
         setting, pair = self.setting, self._pair
+        run.on_phase("checking")
         total_mib = self.device.identity.total_mib
         held_mib = total_mib - pair.free_at_rest_mib
         verdict = self._arithmetic(allocation)

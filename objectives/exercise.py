@@ -42,16 +42,21 @@ class Exercise:
         scoring = is_scored and speech not in self.word_errors
         clips = range(len(self.clips)) if scoring else range(min(count, len(self.clips)))
         stt = [Request("stt", 0.0, clip=n) for n in (*([0] * WARM_UPS), *clips)]
-        tell("each service alone")
-        said = one_by_one(endpoints, self.clips, llm, timeout_s=workload.request_timeout_s)
-        heard = one_by_one(endpoints, self.clips, stt, timeout_s=workload.request_timeout_s)
-        for reply in (*said, *heard):
-            if reply.error is not None:
-                raise failed_reply(reply, suspects)
+        answered: list[Reply] = []
+        for phase, part in (("warming up", slice(WARM_UPS)), ("each service alone", slice(WARM_UPS, None))):
+            tell(phase)
+            answered = [
+                reply
+                for requests in (llm[part], stt[part])
+                for reply in one_by_one(endpoints, self.clips, requests, timeout_s=workload.request_timeout_s)
+            ]
+            for reply in answered:
+                if reply.error is not None:
+                    raise failed_reply(reply, suspects)
+        said, heard = answered[:count], answered[count:]
         if scoring:
-            texts = [r.text or "" for r in heard[WARM_UPS:]]
-            self.word_errors[speech] = score(texts, [c.references for c in self.clips])
-        return [*said[WARM_UPS:], *heard[WARM_UPS : WARM_UPS + count]]
+            self.word_errors[speech] = score([r.text or "" for r in heard], [c.references for c in self.clips])
+        return [*said, *heard[:count]]
 
     def window(self, endpoints: Endpoints, suspects: Suspects, tell: Told) -> Window:
         """The trace on both services at once; once more where our own requests left late.

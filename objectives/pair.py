@@ -50,6 +50,11 @@ class Pair:
         return self._held[service].server
 
     @property
+    def taken_mib(self) -> dict[Service, float]:
+        """What each server that runs had taken when it was ready, MiB."""
+        return {service: held.taken_mib for service, held in list(self._held.items())}
+
+    @property
     def started_first(self) -> Service | None:
         """Which of the servers that run was started first."""
         return next(iter(self._held), None)

@@ -9,6 +9,7 @@ KINDS = {
     "stopping": "stopping",
     "starting speech": "starting speech",
     "starting LLM": "starting LLM",
+    "warming up": "alone",
     "each service alone": "alone",
     "loading both": "window",
     "ladder at": "ladder",

@@ -60,7 +60,10 @@ def conditions(setting: Setting) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One evaluation: what was measured, or the diagnosis of its failure and what had been measured by then."""
+    """One evaluation: what was measured, or the diagnosis of its failure and what had been measured by then.
+
+    card: UUID of the device it ran on; None in recordings of one card, whose header names it
+    """
 
     values: Mapping[str, Scalar]
     repeat: int
@@ -70,6 +73,7 @@ class Entry:
     measurement: Measurement | None
     diagnosis: Diagnosis | None
     measured: Mapping[str, Any]
+    card: str | None = None
 
     @property
     def key(self) -> str:
@@ -144,13 +148,14 @@ def entry(
     run: Run,
     wall_s: float,
     result: Measurement | OutOfMemory,
+    card: str | None = None,
 ) -> Entry:
     """The entry of an evaluation that has just ended."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     where = (dict(allocation.values), repeat, run.seed, at, round(wall_s, 2))
     if isinstance(result, Measurement):
-        return Entry(*where, result, None, {})
-    return Entry(*where, None, result.diagnosis, result.measured)
+        return Entry(*where, result, None, {}, card)
+    return Entry(*where, None, result.diagnosis, result.measured, card)
 
 
 def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from objectives.device import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """Who holds the device's memory at one moment, MiB: `held_mib` by name, the rest of what is in use by others."""
+
+    total_mib: float
+    free_mib: float
+    held_mib: Mapping[str, float]
 
 
 def memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:

@@ -1,19 +1,23 @@
 """Build the OptunaHub package of the tournament sampler: its source, with what scripts/optunahub/ has for the registry.
 
-    python scripts/build_optunahub.py [--into DIR]
+    python scripts/build_optunahub.py                      into dist/optunahub
+    python scripts/build_optunahub.py --into /tmp/hub      elsewhere
 
 DIR is then a registry: optunahub.load_local_module("samplers/tournament", registry_root="DIR/package"). To publish,
 copy package/ into a fork of optuna/optunahub-registry; its `pre-commit run --all-files` formats it for shorter lines.
+Exit: 0 built, 2 bad input, 3 set-up.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from pathlib import Path
 
+import study.early  # noqa: F401
 from objectives.errors import BadInput
+from study.arguments import parser
+from study.place import usable
 from study.terminal import exiting
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -22,12 +26,10 @@ PACKAGE = Path("package/samplers/tournament")
 
 def build(into: Path) -> Path:
     """Write the package beside its place, then rename; what an earlier build left there is replaced."""
-    target = into / PACKAGE
-    if into.exists() and not into.is_dir():
-        raise BadInput(f"{into} is no folder; choose another with --into")
+    target = usable(into, "--into") / PACKAGE
     if target.exists() and not (target / "sampler.py").is_file():
         raise BadInput(f"{target} is not a package that was built here; move it away or choose another --into")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    usable(target.parent, "--into")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as beside:
         draft, old = Path(beside, "new"), Path(beside, "old")
         no_caches = shutil.ignore_patterns("__pycache__", ".*")
@@ -42,11 +44,12 @@ def build(into: Path) -> Path:
 
 def main() -> None:
     """Arguments -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = parser(__doc__)
     default = REPOSITORY / "dist/optunahub"
-    parser.add_argument("--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub")
+    options.add_argument("--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub")
+    given = options.parse_args()
     with exiting():
-        print(build(parser.parse_args().into))
+        print(build(given.into))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.
 
 from __future__ import annotations
 
-import argparse
-
+import study.early  # noqa: F401
+from study.arguments import parser
 from study.dashboard import serve
 from study.stored import storage_url
 from study.terminal import exiting
@@ -18,14 +18,14 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> a storage that is there -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument(
         "storage", nargs="?", metavar="STORAGE", help="a study.db or a URL; default: the study that ships"
     )
-    parser.add_argument("--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one")
-    given = parser.parse_args()
+    options.add_argument("--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one")
+    given = options.parse_args()
     if not 0 <= given.port <= 65_535:
-        parser.error(f"--port must be from 0 to 65535, not {given.port}")
+        options.error(f"--port must be from 0 to 65535, not {given.port}")
     with exiting():
         serve(storage_url(given.storage), given.port, lambda line: print(line, flush=True))
 

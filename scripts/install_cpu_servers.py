@@ -1,39 +1,34 @@
 """Install the live servers for a machine without a GPU: vLLM, a tiny LLM, Whisper tiny.en and base.
 
-    python scripts/install_cpu_servers.py [--into DIR]
+    python scripts/install_cpu_servers.py                       into .servers/, 3.4 GB, in 2 to 5 minutes
+    python scripts/install_cpu_servers.py --into /srv/servers   elsewhere; name its paths in your spec
 
-Everything goes under .servers/ in the repository; an interrupted installation goes on where it stopped.
+An interrupted installation goes on where it stopped. Exit: 0 ready, 2 bad input, 3 set-up, 130 stopped.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from functools import partial
 from pathlib import Path
 
-from objectives.errors import StudyError
+import study.early  # noqa: F401
 from objectives.install import install
+from study.arguments import parser
+from study.terminal import exiting
 
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
-def main() -> int:
-    summary, *_ = (__doc__ or "").splitlines()
-    parser = argparse.ArgumentParser(description=summary)
-    parser.add_argument("--into", type=Path, default=SERVERS, help="folder for it all (default: %(default)s)")
-    into = parser.parse_args().into.absolute()
-    try:
+def main() -> None:
+    """Arguments -> one call."""
+    options = parser(__doc__)
+    options.add_argument("--into", type=Path, default=SERVERS, metavar="DIR", help="default .servers")
+    given = options.parse_args()
+    with exiting():
+        into = given.into.absolute()
         install(into, say=partial(print, flush=True))
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
-    print(f"ready: {into}")
-    return 0
+        print(f"ready: {into}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

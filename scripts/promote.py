@@ -4,10 +4,11 @@
     sudo python scripts/promote.py apply artifacts/promotions/NAME.yaml   on trial, watched, then committed or undone
     sudo python scripts/promote.py apply NAME.yaml --hold                 leave the commit to a person, before the timer
     sudo python scripts/promote.py commit                                 keep what is on trial
-    sudo python scripts/promote.py rollback [--to 3]                      end a trial, or back to an earlier version
+    sudo python scripts/promote.py rollback                               end a trial, or back to the version before
+    sudo python scripts/promote.py rollback --to 3                        to a number that history shows
     python scripts/promote.py status                                      what runs, and whether it answers
     python scripts/promote.py history                                     every version: who, when, from what
-    python scripts/promote.py watch [--once|--print-unit]                 see new promotions and drift, as JSON lines
+    python scripts/promote.py watch                                       see new promotions and drift, as JSON lines
 
 The deployment file says which units run what; scripts/init_spec.py writes it. Exit: 0 done, 2 bad input or refused,
 3 set-up (root, a full disk, systemd), 5 rolled back: the old version runs, 6 production is down: do as it says.
@@ -41,6 +42,7 @@ def main() -> None:
         if name == "watch":
             verb.add_argument("--once", action="store_true", help="look once")
             verb.add_argument("--print-unit", action="store_true", help="print a unit file that runs the watch")
+            verb.add_argument("--install", action="store_true", help="put that unit into /etc, enable and start it")
     given = parser.parse_args()
     with exiting():
         run(load(given.deployment), **{k: v for k, v in vars(given).items() if k != "deployment"})

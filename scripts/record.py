@@ -3,14 +3,21 @@
     python scripts/record.py study/specs/cpu.yaml --repeats 2 --out cpu.jsonl
 
 Each round begins and ends with the baseline. Every launch is real; failures are recorded with their evidence.
-Run again, it goes on where it stopped.
+Run again, it goes on where it stopped. What live studies have launched counts too, and recordings become one:
+
+    python scripts/record.py SPEC --take artifacts/NAME/study.db --out a.jsonl
+    python scripts/record.py SPEC --repeats 0 --take a.jsonl --take b.jsonl --out both.jsonl
+
+Exit: 0 done, 2 bad input, 3 set-up, 130 stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import study.early  # noqa: F401
+from study.arguments import parser
+from study.lending.options import add_lending, lending
 from study.recorder import record
 from study.spec import load
 from study.terminal import exiting
@@ -18,19 +25,28 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> spec -> one call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
-    parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    parser.add_argument("--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    parser.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
-    arguments = parser.parse_args()
-    if arguments.repeats < 1:
-        parser.error("--repeats must be at least 1")
+    options = parser(__doc__)
+    options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
+    options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
+    options.add_argument(
+        "--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2; 0: only --take)"
+    )
+    options.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
+    options.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
+    options.add_argument(
+        "--take", type=Path, action="append", default=[], metavar="FILE", help="count this recording or study.db too"
+    )
+    add_lending(options)
+    arguments = options.parse_args()
+    if arguments.repeats < 0:
+        options.error("--repeats must not be negative")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
-        found = record(spec, out, arguments.repeats, lambda line: print(line, flush=True), arguments.timeout)
+        found = record(
+            spec, out, arguments.repeats, lambda s: print(s, flush=True),
+            timeout_s=arguments.timeout, take=arguments.take, lending=lending(arguments),
+        )  # fmt: skip
         failed = sum(e.measurement is None for e in found.entries)
         print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")
 

@@ -9,10 +9,11 @@ Nothing is measured again. Exit: 0 written, 2 where there is no such study or fi
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import study.early  # noqa: F401
 from objectives.fitness import PRESETS
+from study.arguments import parser
 from study.case import case
 from study.report import write
 from study.stored import storage_url, study_in
@@ -21,16 +22,16 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> a study that is there -> one file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument(
         "storage", nargs="?", metavar="STORAGE", help="a study.db or a URL; default: the study that ships"
     )
-    parser.add_argument(
+    options.add_argument(
         "-o", "--out", type=Path, default=Path("report.html"), metavar="FILE", help="default report.html"
     )
-    parser.add_argument("--study", metavar="NAME", help="default: the newest of the storage")
-    parser.add_argument("--preset", choices=PRESETS, help="weigh the measurements anew; default: the study's weights")
-    given = parser.parse_args()
+    options.add_argument("--study", metavar="NAME", help="default: the newest of the storage")
+    options.add_argument("--preset", choices=PRESETS, help="weigh the measurements anew; default: the study's weights")
+    given = options.parse_args()
     with exiting():
         told = case(study_in(storage_url(given.storage), given.study), given.preset)
         write(told, given.out)

@@ -9,50 +9,51 @@ Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 set-up, 4 n
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
+import study.early  # noqa: F401
 from objectives.fitness import PRESETS
+from study.arguments import parser
+from study.lending.options import add_lending, lending
 from study.run import Options, run
 from study.samplers import NAMES
 from study.spec import load
 from study.terminal import Terminal, exiting
 
 
-def main() -> int:
+def main() -> None:
     """Arguments -> spec and options -> one call."""
-    parser = argparse.ArgumentParser(
-        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
-    parser.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    parser.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
-    parser.add_argument("--preset", choices=PRESETS, help="weigh anew what was measured; default: the spec's weights")
-    parser.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
-    parser.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
-    parser.add_argument("--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db")
-    parser.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
-    parser.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
-    parser.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
-    parser.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
-    parser.add_argument("--quiet", action="store_true", help="only the end")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
+    options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
+    options.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
+    options.add_argument("--preset", choices=PRESETS, help="weigh anew what was measured; default: the spec's weights")
+    options.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
+    options.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")
+    options.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
+    options.add_argument("--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db")
+    options.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
+    options.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
+    options.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
+    options.add_argument("--restart-per-trial", action="store_true", help="never keep a server: what keeping saves")
+    add_lending(options)
+    options.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
+    options.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
+    options.add_argument("--quiet", action="store_true", help="only the end")
+    given = options.parse_args()
     for name, least, most in (("n_trials", 1, 2**31 - 1), ("timeout", 0.001, 1e7), ("seed", 0, 2**31 - 1)):
         if (value := getattr(given, name)) is not None and not least <= value <= most:
-            parser.error(f"--{name.replace('_', '-')} must be from {least} to {most}, not {value}")
+            options.error(f"--{name.replace('_', '-')} must be from {least} to {most}, not {value}")
     with exiting():
-        options = Options(
+        chosen = Options(
             sampler=given.sampler, n_trials=given.n_trials, timeout_s=given.timeout, seed=given.seed,
             storage=given.storage, study_name=given.study_name, out=given.out, fresh=given.fresh,
-            dry_run=given.dry_run, preset=given.preset,
+            lending=lending(given), dry_run=given.dry_run, preset=given.preset,
+            restart_per_trial=given.restart_per_trial,
         )  # fmt: skip
         terminal = Terminal(quiet=given.quiet and not given.dry_run, as_json=given.json)
-        return run(load(given.spec, given.experiment), options, terminal)
-    return 1
+        raise SystemExit(run(load(given.spec, given.experiment), chosen, terminal))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 import optuna
 from scipy import stats
 
+from objectives.allocation import Allocation
 from objectives.fitness import Preset
-from study.cells import Cell, barred, cells, launches, of, short
+from objectives.measurement import Measurement
+from study.cells import Cell, cells, launches, of, short
+from study.contrast import SAME_PCT, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
 from study.notes import answer
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
-
-SAME_PCT = 1.0  # a smaller difference is called none
+from study.sharing import warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Case:
     preset: Preset | None
 
     @property
+    def measured(self) -> list[tuple[Allocation, Measurement]]:
+        """Every launch that gave a measurement."""
+        return [(c.allocation, r.measurement) for c in self.cells for r in c.measured if r.measurement is not None]
+
+    @property
     def today(self) -> Cell | None:
         """The allocation in use today."""
         return of(self.asked.baseline, self.cells)
@@ -41,10 +48,7 @@ class Case:
     @property
     def other(self) -> Cell | None:
         """The winner; where the baseline stays, what came closest to it, held back or not."""
-        if self.decision.winner is not None:
-            return of(self.decision.winner.allocation, self.cells)
-        known = [c for c in self.cells if c.is_feasible and c is not self.today]
-        return max(known, key=lambda c: (barred(c, self.asked) is None, c.fitness or 0.0), default=None)
+        return rival(self.cells, self.decision, self.asked)
 
 
 def case(study: optuna.Study, preset: Preset | None = None) -> Case:
@@ -101,9 +105,10 @@ def how_sure(told: Case) -> list[str]:
         else:
             counts = f"({launches(other)}; today's: {launches(today)})"
             said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
-    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in standing_of(decision)]
+    said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
+    said += [f"{s[0].upper()}{s[1:]}." for s in warnings(told.measured, asked.workload, asked.services.llm.args)]
     if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
         said.append("Voice sessions count for nothing in these scores: they were not measured for today's allocation.")
     if decision.winner is None and today is not None and today.is_feasible:

@@ -12,6 +12,7 @@ from objectives.budget import speech_key
 from study.history import Row
 from study.meanings import WORD_GATES
 from study.question import Question
+from study.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def short(allocation: Allocation) -> str:
     return pair(allocation) + rest
 
 
-def barred(c: Cell, asked: Question) -> str | None:
+def barred(c: Cell, asked: Spec | Question) -> str | None:
     """Why a configuration may not be promoted whatever its score; None where nothing stands against it."""
     if speech_key(c.allocation) != speech_key(asked.baseline):
         for r in c.measured:

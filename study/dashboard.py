@@ -20,7 +20,7 @@ from objectives.errors import SetupError
 from study.annotation import annotate
 from study.attachments import store
 from study.search import open_storage
-from study.stored import folder_of, names
+from study.stored import folder_of, names, refuse_empty
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -98,9 +98,10 @@ class _Quiet(WSGIRequestHandler):
 def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until Ctrl-C, on the loopback interface only.
 
-    raises: BadInput where the storage cannot be opened, SetupError where the port is taken
+    raises: BadInput where the storage cannot be opened or holds no study of ours, SetupError where the port is taken
     """
     storage = open_storage(url)
+    refuse_empty(url, storage)
     fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage)
     fresh.refresh()
     try:

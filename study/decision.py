@@ -60,8 +60,8 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
         if obstacle is None:
             return says(r, baseline, _why(r, baseline), passed_over)
         passed_over.append(f"{r.allocation} (fitness {standing.mean:.4f}): {obstacle}")
-    ending = "; better scores were held back, see above" if passed_over else ""
-    sentence = f"the baseline stays: nothing beat it ({spec.baseline}, fitness {standings[today].mean:.4f}){ending}"
+    rivals = "nothing that may be promoted" if passed_over else "nothing"
+    sentence = f"the baseline stays: {rivals} beat it ({spec.baseline}, fitness {standings[today].mean:.4f})"
     return says(None, baseline, sentence, passed_over)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -29,6 +30,7 @@ from study.history import (
     INTERRUPTED,
     NOT_STARTED,
     REPLICATE,
+    Begun,
     Row,
     carry,
     give_up,
@@ -49,11 +51,12 @@ START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 @dataclass(slots=True)
 class Progress:
-    """Who is told what: a finished trial, a phase, a plain line."""
+    """Who is told what: a finished trial, a phase, a plain line, a trial that begins."""
 
     on_trial: Callable[[Row], None] = lambda _: None
     on_phase: Callable[[str], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
+    on_begin: Callable[[Begun], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class Epoch:
 
     available: how often a configuration can be measured, in a replay as often as it was recorded
     measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
+    restarts: launch both servers anew for every trial, trials in the order asked
     seconds_measured: what the measurements of this run took where they were made
     """
 
@@ -75,6 +79,7 @@ class Epoch:
     progress: Progress
     is_replay: bool
     available: Callable[[Allocation], float] = lambda _: math.inf
+    restarts: bool = False
     number: int = 0
     seconds_measured: float = 0.0
     _reference: Reference | None = None
@@ -127,6 +132,8 @@ class Epoch:
         allocations = [Allocation(t.user_attrs["allocation"]) for t in asked]
         if self._reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.spec.baseline))
+        if self.restarts:
+            return [(by_text[str(a)].pop(0), a) for a in allocations]
         running = self._done[-1].allocation if self._done else None
         return [(by_text[str(a)].pop(0), a) for a in order_by_llm(allocations, running)]
 
@@ -139,6 +146,7 @@ class Epoch:
                 self._repeat(trial, known)
             else:
                 self._launched = True
+                self.progress.on_begin(self._begun(trial, allocation))
                 self._measure(trial, allocation, time.monotonic())
             self._done.append(row(self.study.get_trials(deepcopy=False)[trial.number]))
             self._write_metrics()
@@ -155,7 +163,8 @@ class Epoch:
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
             seed = before[0].seed + len(before)  # so that a replay draws a repeat that it has not drawn
-        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh=bool(before))
+        is_fresh = self.restarts or bool(before)
+        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh)
         if not self.is_replay:
             run.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -218,8 +227,15 @@ class Epoch:
         return role == BRIDGE or (role == REPLICATE and len(self._measured(allocation)) < self.available(allocation))
 
     def _role(self, trial: optuna.Trial) -> object:
-        """What the sampler or whoever queued it calls this trial; the trial itself was read before it was written."""
-        return self.study.get_trials(deepcopy=False)[trial.number].user_attrs.get("role")
+        return self._written(trial).get("role")
+
+    def _begun(self, trial: optuna.Trial, allocation: Allocation) -> Begun:
+        written = self._written(trial)
+        return Begun(trial.number, allocation, written.get("generation"), str(written.get("role", "")))
+
+    def _written(self, trial: optuna.Trial) -> dict[str, Any]:
+        """What the sampler or whoever queued it wrote of this trial; the trial itself was read before that."""
+        return self.study.get_trials(deepcopy=False)[trial.number].user_attrs
 
     def _known(self) -> list[Row]:
         return [r for r in rows(self.study) if r.counts]

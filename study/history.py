@@ -209,6 +209,16 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A trial that begins; generation and role are the tournament's, None and empty for another sampler."""
+
+    number: int
+    allocation: Allocation
+    generation: int | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Birth:
     """Where a trial of the tournament comes from; role: random, child, fresh, enqueued, repeat, replicate ..."""
 

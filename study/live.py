@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,12 @@ from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
 from objectives.ladder import Slo
 from objectives.server import reap_left_behind
+from study.device_lock import sole_use
+from study.lending import lent
+from study.lending.options import Lending
 from study.spec import Spec
+
+SETTLE_S, STEADY_MIB = 20.0, 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,32 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
     )
 
 
+@contextmanager
+def borrowed(spec: Spec, made: Bench, lending: Lending, tell: Callable[[str], None]) -> Iterator[Bench]:
+    """The device for this process alone, with the memory of the units that lend it; the bench as it is then.
+
+    raises: SetupError where another study has the device, a unit does not stop, or the baseline does not fit
+    """
+    with sole_use(made.device.identity.uuid), lent(lending.units, tell, max_outage_s=lending.max_outage_s):
+        if lending.units:
+            _settle(made.device)
+            made = replace(made, occupants=made.device.occupants())
+        refuse_full_device(spec, made)
+        yield made
+
+
+def _settle(device: Device) -> None:
+    """Wait until memory comes back no more: a driver frees what a process held a little after its end."""
+    deadline = time.monotonic() + SETTLE_S
+    before = device.sample().free_mib
+    while time.monotonic() < deadline:
+        time.sleep(1.0)
+        now = device.sample().free_mib
+        if now - before < STEADY_MIB:
+            return
+        before = now
+
+
 def mib(occupant: Occupant) -> str:
     """Memory of a process for a table; NVML does not always know it."""
     return "     ? MiB" if occupant.mib is None else f"{occupant.mib:>6,.0f} MiB"
@@ -130,8 +162,11 @@ def git_commit(folder: Path) -> str | None:
 def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:
     """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
 
-    def llm(a: Allocation) -> tuple[tuple[str, str], ...]:
-        return tuple((k, str(v)) for k, v in a.values.items() if k != SPEECH and not k.startswith("whisper."))
+    groups = list(dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations)))
+    return sorted(allocations, key=lambda a: groups.index(llm_key(a)))
 
-    groups = list(dict.fromkeys(llm(a) for a in ([running] if running else []) + list(allocations)))
-    return sorted(allocations, key=lambda a: groups.index(llm(a)))
+
+def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
+    """What the LLM server's command depends on: equal keys share a running server."""
+    searched = allocation.values.items()
+    return tuple((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))

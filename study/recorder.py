@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -14,19 +15,29 @@ from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
 from study.epoch import guess_s
-from study.live import Bench, alone, bench, git_commit, order_by_llm, refuse_full_device, setting_of
-from study.search import differences
+from study.gather import gather, refuse_other_conditions
+from study.lending.options import Lending
+from study.live import Bench, alone, bench, borrowed, git_commit, order_by_llm, setting_of
 from study.spec import Spec
 
 
 def record(
-    spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], timeout_s: float | None = None
+    spec: Spec,
+    out: Path,
+    repeats: int,
+    tell: Callable[[str], None],
+    *,
+    timeout_s: float | None = None,
+    take: Sequence[Path] = (),
+    lending: Lending = Lending(),  # noqa: B008  frozen
 ) -> Recording:
     """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
 
     Each round ends with the baseline, launched afresh, so that a drift of the device can be seen: it has twice as
     many entries. A launch that was disturbed is said and left out, so that the next run tries it again.
     timeout_s: nothing is begun that would not end within it
+    lending: the units that lend their GPU meanwhile
+    take: recordings and databases of live studies whose evaluations count too; with `repeats` 0 nothing is launched
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
     if spec.measure != "live":
@@ -38,25 +49,62 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, repeats, tell, timeout_s)
+        return _record(spec, out, repeats, tell, timeout_s, take, lending) if repeats else _merge(spec, out, take)
 
 
-def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], timeout_s: float | None) -> Recording:
+def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
+    """What other recordings hold, in one; no device is needed. The header is that of the first."""
+    files = [*([out] if out.exists() else []), *take]
+    if not files or any(f.suffix != ".jsonl" for f in files):
+        raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
+    provenance = read(files[0]).provenance
+    write(out, provenance, gather(files, spec, provenance, []))
+    return read(out)
+
+
+def _record(
+    spec: Spec,
+    out: Path,
+    repeats: int,
+    tell: Callable[[str], None],
+    timeout_s: float | None,
+    take: Sequence[Path],
+    lending: Lending,
+) -> Recording:
     began = time.monotonic()
     made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
-    refuse_full_device(spec, made)
+    lent_at = time.monotonic()
+    with borrowed(spec, made, lending, tell) as made:
+        if lending.max_outage_s is not None:
+            began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
+        return _rounds(spec, out, repeats, tell, began, timeout_s, take, made)
+
+
+def _rounds(
+    spec: Spec,
+    out: Path,
+    repeats: int,
+    tell: Callable[[str], None],
+    began: float,
+    timeout_s: float | None,
+    take: Sequence[Path],
+    made: Bench,
+) -> Recording:
     entries: list[Entry] = []
     provenance = _provenance(made, spec)
     if out.exists():
         earlier = read(out)
-        _refuse_other_conditions(earlier, provenance)
+        refuse_other_conditions(earlier, provenance)
         entries, provenance = list(earlier.entries), earlier.provenance
+    if take:
+        entries = gather(take, spec, provenance, entries)
+        write(out, provenance, entries)
     anchor = None
     if provenance.slo and provenance.first_rung:
         anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
     held = {(e.key, e.repeat) for e in entries}
     todo = [(a, repeat) for a, repeat in rounds(spec, repeats) if (str(a), repeat) not in held]
-    folder = out.with_suffix("")
+    folder, card = out.with_suffix(""), made.device.identity.uuid
     with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
@@ -74,13 +122,13 @@ def _record(spec: Spec, out: Path, repeats: int, tell: Callable[[str], None], ti
             try:
                 result = colocation.measure(allocation, run)
             except OutOfMemory as failure:
-                entries.append(entry(allocation, repeat, run, time.monotonic() - started, failure))
+                entries.append(entry(allocation, repeat, run, time.monotonic() - started, failure, card))
                 tell(f"    {failure}")
             except Disturbed as failure:
                 tell(f"    left out, run again for it: {failure}")
                 continue
             else:
-                entries.append(entry(allocation, repeat, run, time.monotonic() - started, result))
+                entries.append(entry(allocation, repeat, run, time.monotonic() - started, result, card))
             if colocation.anchor is not None and provenance.slo is None:
                 slo = colocation.anchor.slo
                 provenance = _anchored(provenance, slo, colocation.anchor.first_rung)
@@ -116,15 +164,3 @@ def _provenance(made: Bench, spec: Spec) -> Provenance:
 
 def _anchored(provenance: Provenance, slo: Slo, first_rung: int) -> Provenance:
     return replace(provenance, slo=asdict(slo), first_rung=first_rung)
-
-
-def _refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
-    then = earlier.provenance
-    for name in ("workload", "services", "tenants"):
-        if differences({name: then.conditions[name]}, {name: now.conditions[name]}):
-            raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
-    if then.device.product != now.device.product or abs(then.device.total_mib / now.device.total_mib - 1) > 0.02:
-        raise BadInput(
-            f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
-            f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
-        )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -15,13 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
-from study.case import SAME_PCT, Case, how_sure, sentence
+from study.case import Case, how_sure, sentence
 from study.cells import Cell, barred, compared, pareto, short
-from study.meanings import CONSTRAINTS, FAILURES, FIGURES, in_words
+from study.contrast import contrast
+from study.meanings import CONSTRAINTS, FAILURES, in_words
 from study.notes import limits, standing, traffic, without_paths, wrapped
-from study.promotion import COMPARED
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
+from study.sharing import HEAD, by_share
 from study.terminal import number
 from study.views import FAILED, KINDS, OVER, Tile, bars, heat, held_back, memory, spots, turned
 
@@ -69,7 +68,7 @@ def _content(told: Case) -> dict[str, Any]:
         "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
         "other": "winner" if decision.winner else "held back" if other and barred(other, asked) else "closest",
         "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": _compared(today, other) if today and other else (),
+        "compared": contrast(today, other) if today and other else (),
         "commands": [
             (f"{name}, {short(c.allocation)}", wrapped(without_paths(without_secrets(str(command)))))
             for c in (other or today,)
@@ -80,53 +79,13 @@ def _content(told: Case) -> dict[str, Any]:
         "compares": ", ".join(compared(found, asked)),
         "shade": lambda tile: _shade(tile, scores),
         **_pictures(told),
+        "sharing_head": HEAD,
+        "sharing": [s.texts() for s in by_share(told.measured)],
         "presets": _presets(told),
         "presets_say": _presets_say(told),
         "failures": [row for c in found for row in _failures(c)],
         "provenance": _provenance(told),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One figure of two configurations, as text; sense: better, worse, or empty."""
-
-    title: str
-    old: str
-    new: str
-    change: str
-    sense: str
-
-
-def _compared(today: Cell, other: Cell) -> list[Compared]:
-    lines = []
-    for name, (title, unit, digits) in FIGURES.items():
-        old, new = today.figure(name), other.figure(name)
-        texts = []
-        for c, value in ((today, old), (other, new)):
-            bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
-            texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
-        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits)
-        lines.append(Compared(title, texts[0], texts[1], change, sense))
-    return lines
-
-
-def _change(name: str, old: float | None, new: float | None, unit: str, digits: int) -> tuple[str, str]:
-    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better"."""
-    if old is None or new is None or not math.isfinite(old + new):
-        return "-", ""
-    if new == old:
-        return "none", ""
-    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
-    pct = 100 * (new - old) / old if old else None
-    if pct is not None and abs(pct) < SAME_PCT:
-        return f"{said}, about equal", ""
-    said += "" if pct is None else f" ({pct:+.0f} %)"
-    direction = COMPARED.get(name, "down" if name.endswith(("p95_ms", "failure_rate")) else "neutral")
-    if direction == "neutral":
-        return said, ""
-    sense = "better" if (new < old) == (direction == "down") else "worse"
-    return f"{said}, {sense}", sense
 
 
 def _shade(tile: Tile | None, scores: Sequence[float]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ from objectives.fitness import Preset
 from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
+from objectives.telemetry import Occupancy
 from study.advice import advice
+from study.cells import cells
 from study.decision import decide, how_sure
-from study.epoch import Epoch, Progress
+from study.display import Outlook
+from study.ending import against, failures, measured, next_commands
+from study.epoch import Epoch, Progress, guess_s
 from study.history import Row, rows
-from study.live import Bench, alone, bench, git_commit, mib, refuse_full_device, setting_of
+from study.launched import timed
+from study.lending.options import Lending, outage
+from study.live import Bench, alone, bench, borrowed, git_commit, mib, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, document, write
 from study.question import Question, keep, question
@@ -42,6 +49,7 @@ from study.search import (
     sqlite_url,
     succession,
 )
+from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
 
@@ -50,7 +58,10 @@ NOTHING_FEASIBLE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line adds to a spec; None leaves the spec's own."""
+    """What the command line adds to a spec; None leaves the spec's own.
+
+    restart_per_trial: launch both servers anew for every trial, trials in the order asked: a study of its own
+    """
 
     sampler: str | None = None
     n_trials: int | None = None
@@ -62,6 +73,8 @@ class Options:
     fresh: bool = False
     dry_run: bool = False
     preset: Preset | None = None
+    restart_per_trial: bool = False
+    lending: Lending = field(default_factory=Lending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +93,38 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
 
     raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study resumable
     """
+    began = time.monotonic()
     spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
     folder = options.out / spec.name
     sampler_name = options.sampler or spec.sampler
-    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}"
+    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}{'-restart' * options.restart_per_trial}"
     _check_names(options, name)
+    if options.restart_per_trial and spec.measure != "live":
+        raise BadInput("--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`")
+    if options.lending.units and spec.measure != "live":
+        raise BadInput("--lend-from: a replay needs no GPU; use it with a spec that says `measure: live`")
     storage = options.storage or sqlite_url(folder / "study.db")
     max_trials = options.n_trials or spec.budget.max_trials
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
     sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials, timeout_s):
+        for line in _dry_run(spec, _ground(spec, terminal), storage, name, max_trials, timeout_s, options.lending):
             terminal.line(line)
         return 0
     recorded = _ground(spec, terminal) if isinstance(spec.measure, Path) else None
     opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
-    with alone(folder) as reaped, _logging(folder / "runner.log", terminal):
+    with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
         ground = recorded or _ground(spec, terminal)
         if ground.bench is not None:
-            refuse_full_device(spec, ground.bench)
+            lent_at = time.monotonic()
+            made = stack.enter_context(borrowed(spec, ground.bench, options.lending, terminal.line))
+            ground = replace(ground, bench=made)
+            timeout_s = min(timeout_s, options.lending.left_s(lent_at))
         study = open_study(
             spec,
-            identity_of(spec, ground.identity, ground.versions),
+            identity_of(spec, ground.identity, ground.versions, restarts=options.restart_per_trial),
             storage=opened or open_storage(storage),
             name=name,
             sampler_name=sampler_name,
@@ -118,7 +139,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             terminal.line(
                 "another card of the same product, or another driver: the baseline is measured again as a bridge"
             )
-        with _measuring(ground, study, folder) as measure:
+        with timed(study, began), _measuring(ground, study, folder) as (measure, occupancy):
             epoch = Epoch(
                 study=study,
                 spec=spec,
@@ -127,14 +148,14 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
                 max_trials=max_trials,
                 timeout_s=timeout_s,
                 seed=options.seed,
-                progress=Progress(terminal.trial, terminal.phase, terminal.line),
+                progress=Progress(terminal.trial, terminal.phase, terminal.line, terminal.begin),
                 is_replay=ground.recording is not None,
                 available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
+                restarts=options.restart_per_trial,
             )
-            with terminal.running(
-                max_trials if spec.search_space.size is None else min(max_trials, spec.search_space.size)
-            ):
+            with terminal.running(Outlook(spec, max_trials, timeout_s, _rows(study), occupancy)):
                 ending = epoch.run()
+        stack.close()  # the units get their GPU back before anything is written about it
         terminal.line(f"ended: {ending}")
         if ground.recording is not None and epoch.seconds_measured:
             terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
@@ -142,9 +163,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
             annotate(study)
-        return _conclude(
+        code = _conclude(
             spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study)) > before
         )
+        for said in next_commands(storage, study.study_name, is_replay=ground.recording is not None):
+            terminal.line(said)
+        return code
 
 
 def _check_names(options: Options, name: str) -> None:
@@ -214,10 +238,15 @@ def _differing(here: Any, there: Any) -> str:
 
 
 @contextmanager
-def _measuring(ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Measure]:
-    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts."""
+def _measuring(
+    ground: Ground, study: optuna.Study, folder: Path
+) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
+    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
+
+    And who holds the device's memory, where any is held.
+    """
     if ground.recording is not None:
-        yield ground.recording.measure
+        yield ground.recording.measure, None
         return
     if ground.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
@@ -232,7 +261,7 @@ def _measuring(ground: Ground, study: optuna.Study, folder: Path) -> Iterator[Me
                 study.set_user_attr("anchor", asdict(colocation.anchor))
             return measured
 
-        yield measure
+        yield measure, colocation.occupancy
 
 
 def _rows(study: optuna.Study) -> list[Row]:
@@ -254,10 +283,11 @@ def _conclude(
     *,
     is_new: bool,
 ) -> int:
-    """The table, the decision, and the promotion file if something new was measured and it won."""
+    """The tables, the decision, and the promotion file if something new was measured and it won."""
     found = _rows(study)
-    decision = decide(found, spec)
-    terminal.table(found, decision)
+    decision, seen = decide(found, spec), cells(found)
+    terminal.show(measured(found, decision, terminal.console.width))
+    terminal.decided(decision)
     if not any(r.is_feasible for r in found):
         own = [r for r in found if r.repeat_of is None]
         failed = [(r.allocation, r.diagnosis) for r in own if r.diagnosis is not None]
@@ -269,14 +299,20 @@ def _conclude(
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE
-    for sentence in how_sure(decision):
+    is_replay = ground.recording is not None
+    standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
+    if (table := against(seen, decision, spec, standing)) is not None:
+        terminal.show(table)
+    for sentence in (*failures(seen), *how_sure(decision)):
         terminal.line(sentence)
-    say = terminal.line if decision.winner else terminal.heading  # the only reason there is must be seen
-    for sentence in decision.passed_over:
-        say(f"held back: {sentence}")
+    for sentence in warnings(_known(found), spec.workload, spec.services.llm.args):
+        terminal.heading(sentence)
     if decision.winner is None:
-        terminal.heading(decision.reason)
+        held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
+        terminal.heading(f"{decision.reason}{held_back}")
         return 0
+    for sentence in decision.passed_over:
+        terminal.line(f"held back: {sentence}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
         return 0
@@ -291,7 +327,6 @@ def _conclude(
         measured_elsewhere=ground.recording.sentence() if ground.recording else None,
         commands=commands(decision.winner.allocation, ground.setting, env),
     )
-    is_replay = ground.recording is not None
     where = folder / "promotions" if is_replay else options.out / "promotions"
     path = write(document(decision, spec, origin), where, spec.name)
     study.set_user_attr("promoted", decision.winner.number)
@@ -300,7 +335,9 @@ def _conclude(
     return 0
 
 
-def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float) -> list[str]:
+def _dry_run(
+    spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float, lending: Lending
+) -> list[str]:
     """The plan, from what the study already knows; opens nothing that does not exist."""
     found: list[Row] = []
     file = sqlite_file(storage)
@@ -312,21 +349,27 @@ def _dry_run(spec: Spec, ground: Ground, storage: str, name: str, max_trials: in
     if ground.recording is not None:
         known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
     walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
-    held = 0.0
+    held, lent = 0.0, lending.states()
     if ground.bench is not None:
         held = ground.identity.total_mib - ground.bench.device.sample().free_mib
-    return plan(
+        held -= sum(o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent})
+    each_s = sum(walls) / len(walls) if walls else None
+    done = {str(r.allocation) for r in found if r.is_known}
+    left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
+    said = plan(
         spec,
         ground.setting,
         env=ground.bench.device.server_env if ground.bench else {},
         total_mib=ground.identity.total_mib,
         held_mib=held,
         known=known,
-        done={str(r.allocation) for r in found if r.is_known},
+        done=done,
         timeout_s=timeout_s,
-        seconds_per_trial=sum(walls) / len(walls) if walls else None,
+        seconds_per_trial=each_s,
         max_trials=max_trials,
     )
+    expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
+    return said + outage(lent, expected_s, lending.max_outage_s) if lent else said
 
 
 @contextmanager

@@ -32,10 +32,15 @@ from study.spec import Spec
 
 TOTAL_TOLERANCE = 0.02
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
+LIFETIME = "lifetime of the servers"  # in an identity: ONE_TRIAL, or None where they are kept while trials need them
+ONE_TRIAL = "one trial"
 
 
-def identity_of(spec: Spec, device: Identity, found: Versions) -> dict[str, Any]:
-    """What makes two trials comparable; names are those a person reads when it differs."""
+def identity_of(spec: Spec, device: Identity, found: Versions, *, restarts: bool = False) -> dict[str, Any]:
+    """What makes two trials comparable; names are those a person reads when it differs.
+
+    restarts: servers are launched anew for every trial; then the time that a study takes is not another's
+    """
     return {
         "search space names": sorted(p.name for p in spec.search_space.parameters),
         "slo": {"multiple": spec.slo.multiple, "stt_p95_ms": spec.slo.stt_p95_ms, "llm_p95_ms": spec.slo.llm_p95_ms},
@@ -45,6 +50,7 @@ def identity_of(spec: Spec, device: Identity, found: Versions) -> dict[str, Any]
         "device total MiB": round(device.total_mib),
         "server versions": {"llm": dict(found.llm), "stt": dict(found.stt)},
         "measure": "live" if spec.measure == "live" else "recorded",
+        LIFETIME: ONE_TRIAL if restarts else None,
     }
 
 

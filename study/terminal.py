@@ -1,4 +1,4 @@
-"""What a person sees: errors as one sentence, progress while a study runs, a table at its end."""
+"""What a person is told: errors as one sentence, what happens while a study runs, tables and JSON at its end."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from optuna.exceptions import StorageInternalError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.live import Live
 
 from objectives.errors import SetupError, StudyError
 from objectives.measurement import INFINITE
-from study.decision import Decision, merged
-from study.history import Row
+from study.decision import Decision
+from study.display import Outlook, Scene
+from study.history import Begun, Row
 
-WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
@@ -33,6 +31,7 @@ def exiting() -> Iterator[None]:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see `study.early`
     try:
         yield
     except StudyError as error:
@@ -48,7 +47,7 @@ def exiting() -> Iterator[None]:
 
 
 class Terminal:
-    """Says what happens: a progress bar on a terminal, sparse lines on a pipe, JSON lines if asked, or little.
+    """Says what happens: a live picture on a terminal, sparse lines on a pipe, JSON lines if asked, or little.
 
     quiet: only the end; as_json: one JSON object per trial and one for the decision, on standard output
     """
@@ -59,8 +58,9 @@ class Terminal:
         if not self.console.is_terminal:
             self.console.width = 130
         self.log = logging.getLogger("study.runner")
-        self._progress: Progress | None = None
-        self._ended = 0
+        self._scene: Scene | None = None
+        self._live: Live | None = None
+        self._says_more = False  # in lines, for want of a picture
         self.study = ""  # its name, once it is open
 
     def line(self, text: str) -> None:
@@ -74,91 +74,58 @@ class Terminal:
         self.log.info(text)
         self.console.print(text, style="bold", markup=False, soft_wrap=True)
 
+    def show(self, drawn: RenderableType) -> None:
+        """A table."""
+        if not self.quiet:
+            self.console.print(drawn)
+
+    def begin(self, begun: Begun) -> None:
+        """A trial begins."""
+        if self._scene is not None:
+            self._scene.begin(begun)
+            if self._says_more:
+                self.line(f"trial {self._scene.trial()} begins")
+
     def phase(self, text: str) -> None:
         """What is happening now; only on a terminal."""
         self.log.info("  %s", text)
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], phase=text)
+        if self._scene is not None:
+            self._scene.phase(text)
+        if self._live is not None:
+            self._live.refresh()  # so that a short one is seen too
 
     def trial(self, row: Row) -> None:
         """A trial has ended."""
-        text = f"trial {row.number}: {row.allocation}: {outcome(row)}"
-        self.log.info(text)
         if self.as_json:
             print(json.dumps(row.to_json(f"{self.study}/{row.number}")), flush=True)
-        self._ended += 1
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], completed=self._ended)
-        if not self.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+        self.line(f"trial {row.number}: {row.allocation}: {outcome(row)}")
+        if self._scene is not None:
+            self._scene.ended(row)
+            if self._says_more:
+                self.line(f"  {self._scene.summary()}")
 
     @contextmanager
-    def running(self, trials: int) -> Iterator[None]:
-        """A progress bar over the trials while the block lasts."""
-        if self.quiet or not self.console.is_terminal:
-            yield
-            return
-        columns = (TextColumn("{task.fields[phase]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console) as progress:
-            progress.add_task("trials", total=trials, phase="")
-            self._progress = progress
-            yield
-        self._progress = None
+    def running(self, outlook: Outlook) -> Iterator[None]:
+        """While the block lasts: a live picture on a terminal; elsewhere more lines, unless all is over in a moment."""
+        self._scene = Scene(outlook)
+        json_is_seen = self.as_json and sys.stdout.isatty()  # a picture would be drawn over it
+        is_drawn = self.console.is_terminal and not self.quiet and not json_is_seen
+        self._says_more = not is_drawn and outlook.occupancy is not None
+        try:
+            if is_drawn:
+                plain = not self.as_json  # standard output, which Live would draw above the picture
+                with Live(self._scene, console=self.console, transient=True, redirect_stdout=plain) as self._live:
+                    yield
+            else:
+                yield
+        finally:
+            self._scene = self._live = None
 
-    def table(self, rows: Sequence[Row], decision: Decision) -> None:
-        """Every configuration once, best first, with what failed and why."""
-        own = [r for r in rows if r.repeat_of is None]
-        groups: dict[str, list[Row]] = {}
-        for r in own:
-            groups.setdefault(str(r.allocation), []).append(r)
-        several = len(groups) < len(own)
-        names = list(own[0].allocation.values) if own else []
-        shown = Table(title="What was measured, best first; - was not measured", title_justify="left")
-        for name in names:
-            shown.add_column(SHORT.get(name, name))
-        is_wide = self.console.width >= WIDE
-        more = ("sessions", "WER %", "free MiB") if is_wide else ()
-        for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
-            shown.add_column(name, justify="right")
-        shown.add_column("outcome")
-        shown_rows = [(group, merged(group)) for group in groups.values()]
-        for group, r in sorted(shown_rows, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
-            m = r.measurement
-            shown.add_row(
-                *(escape(str(v)) for v in r.allocation.values.values()),
-                *((str(len(group)),) if several else ()),
-                "-" if r.fitness is None else f"{r.fitness:.4f}",
-                number(m.stt_latency_p95_ms if m else None),
-                number(m.llm_latency_p95_ms if m else None),
-                *(
-                    (
-                        sessions(r),
-                        number(m.stt_wer_pct if m else None, 1),
-                        number(m.free_memory_mib if m else None),
-                    )
-                    if is_wide
-                    else ()
-                ),
-                _mark(r, decision) or ("" if r.is_feasible else outcome(r)),
-            )
-        if not self.quiet:
-            self.console.print(shown)
-            repeats = sum(r.repeat_of is not None for r in rows)
-            measured = f"{len(groups)} configurations in {len(own)} measurements"
-            self.console.print(f"{measured}, {repeats} repeats of known configurations", markup=False)
-            if several:
-                self.console.print("fitness and figures of several measurements are their means")
+    def decided(self, decision: Decision) -> None:
+        """The decision as one JSON object, if asked."""
         if self.as_json:
             best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
             print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
-
-
-def _mark(row: Row, decision: Decision) -> str | None:
-    if decision.winner is not None and row.number == decision.winner.number:
-        return "best that may be promoted"
-    if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
-        return "baseline"
-    return None
 
 
 def outcome(row: Row) -> str:

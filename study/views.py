@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Scalar
-from objectives.measurement import INFINITE
+from objectives.measurement import INFINITE, Measurement
 from study.cells import Cell, barred, launches, pair, pareto, short
 from study.decision import Decision
 from study.history import Row
@@ -174,18 +175,18 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
     return [
         Bar(f"{r.number}: {pair(r.allocation)}", short(r.allocation), found)
         for r in rows
-        if r.repeat_of is None and (found := _seconds(r))
+        if r.repeat_of is None and (found := seconds(r.measurement, r.measured, r.wall_s))
     ]
 
 
-def _seconds(r: Row) -> dict[str, float]:
-    m = r.measurement
-    timed = dict(m.phase_s) if m else dict(r.measured.get("phase_s") or {})
+def seconds(m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> dict[str, float]:
+    """Seconds by phase of one launch, from its measurement or from what a failed one had measured by then."""
+    timed = dict(m.phase_s) if m else dict(measured.get("phase_s") or {})
     if not timed:
         own = {"starting speech": "stt_start_s", "starting LLM": "llm_start_s", "window": "window_s"}
-        known = {p: getattr(m, n) if m else r.measured.get(n) for p, n in own.items()}
+        known = {p: getattr(m, n) if m else measured.get(n) for p, n in own.items()}
         timed = {p: float(s) for p, s in known.items() if s}
-        rest = r.wall_s - sum(timed.values())
+        rest = wall_s - sum(timed.values())
         timed |= {UNTOLD: rest} if rest > 0.5 else {}
     return {p: timed[p] for p in (*PHASES, UNTOLD) if p in timed}
 

@@ -29,6 +29,8 @@ def pytest_runtest_setup(item):
             pytest.fail(f"CI must run the live tests: {reason}", pytrace=False)
         pytest.skip(reason)
     if item.get_closest_marker("gpu") and (missing := missing_gpu()):
+        if "ALLOCATION_TEST_GPU" in os.environ:
+            pytest.fail(f"ALLOCATION_TEST_GPU: {missing}", pytrace=False)
         pytest.skip(missing)
 
 
@@ -42,7 +44,7 @@ def missing_servers() -> str | None:
 
 def missing_gpu() -> str | None:
     try:
-        open_device("cuda")
+        open_device(os.environ.get("ALLOCATION_TEST_GPU", "cuda"))
     except SetupError as error:
         return str(error)
     return None
@@ -63,6 +65,12 @@ class Shelf:
 
     def held_mib(self, pid):
         return 100.0
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path_factory, monkeypatch):
+    """Locks of devices in a folder of the test's own: a test must not wait for a study that runs on this machine."""
+    monkeypatch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from objectives.device import MIB
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.pair import Pair
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
-from objectives.server import marked
+from objectives.server import MARK, marked
 from objectives.tenants import Tenant, holding
 
 SERVICE = LlmService(command="any")
@@ -151,7 +151,7 @@ def test_a_tenant_really_holds_its_memory_until_the_block_ends(device, tmp_path)
 
 
 def tree(pid):
-    mark = next(w for w in Path(f"/proc/{pid}/environ").read_text().split("\0") if w.startswith("ALLOCATION_STUDY"))
+    mark = next(w for w in Path(f"/proc/{pid}/environ").read_text().split("\0") if w.startswith(f"{MARK}="))
     return marked(mark.partition("=")[2])
 
 

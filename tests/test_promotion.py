@@ -87,7 +87,10 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(spec: Spec, fig
     assert (better.fitness or 0) > (poor.fitness or 0)
     found = decide([poor, better], spec)
     assert found.winner is None
-    assert "by efficiency and stability only" in found.passed_over[0] and "see above" in found.reason
+    assert (
+        "by efficiency and stability only" in found.passed_over[0]
+        and "nothing that may be promoted beat it" in found.reason
+    )
 
 
 def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(spec: Spec) -> None:

@@ -1,5 +1,6 @@
-"""What the README says exists: its commands and options, metric names, spec keys and failure classes."""
+"""What the pages say exists and runs: their commands, options, links, metric names, spec keys and failure classes."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -14,18 +15,179 @@ import yaml
 from objectives.diagnosis import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
+from study.showcase import rendered, replayed, stale
 from study.spec import load
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TEXT = (REPOSITORY / "README.md").read_text()
-SECTIONS = {name: body for name, _, body in (part.partition("\n") for part in TEXT.split("\n## ")[1:])}
-COMMANDS = [line.strip() for line in TEXT.splitlines() if line.startswith("    ")]
+GUIDES = sorted((REPOSITORY / "study/guides").glob("*.md"))
+PAGES = {p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)}
+SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
+PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
+
+# Commands that are not run here: their arguments are parsed by the real script, and they run where it says.
+ELSEWHERE = {
+    "python scripts/run_study.py my_gpu.yaml": ("tests/test_gpu.py", "needs a GPU"),
+    "python scripts/run_study.py study/specs/cpu.yaml": (".ci/run", "half an hour, live; there a short one"),
+    "python scripts/record.py": (".ci/run", "half an hour on live servers"),
+    "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
+    "python scripts/dashboard.py": ("tests/test_dashboard.py", "serves until Ctrl-C"),
+    "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
+    "python scripts/build_optunahub.py": ("tests/test_build_optunahub.py", "writes into the repository"),
+    "python scripts/show_recording.py": ("tests/test_readme.py", "writes these pages; a test says if they are current"),
+    "python scripts/confirm.py": ("tests/test_confirm.py", "launches servers for an hour"),
+    "python scripts/promote.py": ("tests/test_rollout_rig.py", "changes systemd units"),
+}  # fmt: skip
 
 
-def rows(section: str, table: int = 0) -> list[list[str]]:
-    """The cells of a section's table, below its head."""
-    tables = re.findall(r"(?:^\|.*\n)+", SECTIONS[section], re.MULTILINE)
+def blocks(text: str) -> list[str]:
+    """Lines that are indented as a command."""
+    return [line.strip() for line in text.splitlines() if re.match(r"    \S", line)]
+
+
+def inline(text: str) -> list[str]:
+    """Commands between backquotes."""
+    return [c for c in re.findall(r"`([^`\n]+)`", text) if re.match(r"(sudo )?\S*python |scripts/\w+\.py ", c)]
+
+
+def bare(command: str) -> str:
+    """Without what a docstring or a page says behind it, and as the user who runs it."""
+    words = shlex.split(re.split(r"\s{2,}", command)[0], comments=True)
+    words = words[1:] if words[0] == "sudo" else words
+    is_python = words[0].endswith("/python")  # of a virtual environment, which sudo does not know
+    words = words[1:] if is_python else words
+    return shlex.join(["python", *words] if is_python or words[0].startswith("scripts/") else words)
+
+
+IN_PAGES = sorted({bare(c) for text in PAGES.values() for c in (*blocks(text), *inline(text))})
+IN_HELP = sorted({
+    bare(line) for path in SCRIPTS for line in blocks(path.read_text().split('"""')[1]) if "python" in line
+})  # fmt: skip
+OF_SCRIPTS = sorted({c for c in (*IN_PAGES, *IN_HELP) if c.startswith("python scripts/")})
+
+
+@cache
+def parsed(script: str) -> dict[str, tuple[int, str]]:
+    """For every command of this script, the exit code with which it understood its arguments, or did not."""
+    wanted = [c for c in OF_SCRIPTS if shlex.split(c)[1] == script]
+    stopped = f"""
+import contextlib, io, json, runpy, shlex, sys
+import study.terminal
+
+@contextlib.contextmanager
+def stop():
+    raise SystemExit({PARSED})
+    yield
+
+study.terminal.exiting = stop
+main = runpy.run_path({script!r}, run_name="parsed")["main"]
+found = {{}}
+for command in json.load(sys.stdin):
+    sys.argv = shlex.split(command)[1:]
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        try:
+            code = main()
+        except SystemExit as ending:
+            code = ending.code
+    found[command] = code, said.getvalue()
+print(json.dumps(found))
+"""
+    line = [sys.executable, "-c", stopped]
+    done = subprocess.run(
+        line, input=json.dumps(wanted), capture_output=True, text=True, check=True, cwd=REPOSITORY, timeout=60
+    )
+    found: dict[str, tuple[int, str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("command", OF_SCRIPTS)
+def test_the_script_understands_the_command(command):
+    code, said = parsed(shlex.split(command)[1])[command]
+    assert code == PARSED, said
+    for file in (a for a in shlex.split(command) if a.startswith(("study/", "tests/", "objectives/"))):
+        assert (REPOSITORY / file).is_file(), file
+
+
+def test_a_flag_that_does_not_exist_would_be_noticed(monkeypatch):
+    monkeypatch.setitem(globals(), "OF_SCRIPTS", ["python scripts/report.py --no-such", "python scripts/report.py a b"])
+    found = parsed.__wrapped__("scripts/report.py")
+    assert [code for code, _ in found.values()] == [2, 2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder that looks like the repository and keeps what is written; the study that ships has been replayed."""
+    folder = tmp_path_factory.mktemp("pages")
+    for path in REPOSITORY.iterdir():
+        if path.name not in ("artifacts", "dist", ".servers", ".git"):
+            (folder / path.name).symlink_to(path)
+    assert run("python scripts/run_study.py", folder).returncode == 0
+    return folder
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(command)
+    words[0] = {"python": sys.executable}.get(words[0], words[0])
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=50)
+
+
+@pytest.mark.parametrize("command", IN_PAGES)
+def test_a_command_of_the_pages_runs(command, place):
+    if away := next((where for begin, where in ELSEWHERE.items() if command.startswith(begin)), None):
+        assert (REPOSITORY / away[0]).is_file()
+        return
+    match shlex.split(command):
+        case ["python", "-m", "pip", "install", "-e", what]:
+            project = (REPOSITORY / "pyproject.toml").read_text()
+            for extra in filter(None, what.partition("[")[2].rstrip("]").split(",")):
+                assert f"\n{extra} = [" in project
+        case ["python", "-m", "pytest"]:
+            assert (REPOSITORY / "pyproject.toml").is_file()
+        case ["pre-commit", *rest]:
+            assert rest in (["install"], ["run", "--all-files"])
+        case ["optuna-dashboard", *_]:
+            pytest.fail("name scripts/dashboard.py instead")
+        case _:
+            ran = run(command, place)
+            assert ran.returncode == 0, ran.stderr
+
+
+def test_what_is_not_run_here_is_still_in_the_pages():
+    said = " \n".join([*IN_PAGES, *IN_HELP])
+    there = [begin for begin in ELSEWHERE if (REPOSITORY / begin.split()[1]).exists()]
+    assert [begin for begin in there if begin not in said] == []
+
+
+def test_the_checks_before_a_commit_are_those_of_this_environment():
+    (repo,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repo["repo"] == "local"
+    for hook in repo["hooks"]:
+        program, *options = hook["entry"].split()
+        assert (hook["language"], program) in (("system", "ruff"), ("system", "mypy"))
+        assert set(options) <= {"check", "format", "--force-exclude"}
+
+
+def test_what_the_pages_show_of_the_recording_is_current():
+    assert stale(rendered(replayed(), REPOSITORY), REPOSITORY) == [], "run python scripts/show_recording.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_a_link_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", PAGES[page])
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_guide_is_linked_from_the_readme_and_every_script_is_in_a_page():
+    readme = PAGES[REPOSITORY / "README.md"]
+    assert [p.name for p in GUIDES if f"(study/guides/{p.name})" not in readme] == []
+    told = "\n".join(PAGES.values())
+    assert [p.name for p in SCRIPTS if f"scripts/{p.name}" not in told] == []
+
+
+def rows(page: str, table: int = 0) -> list[list[str]]:
+    """The cells of a table of a guide, below its head."""
+    tables = re.findall(r"(?:^\|.*\n)+", PAGES[REPOSITORY / f"study/guides/{page}.md"], re.MULTILINE)
     lines = tables[table].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
@@ -44,54 +206,26 @@ def options_in(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_names_what_exists(line):
-    words = shlex.split(line)
-    match words:
-        case ["python", "-m", "pip", "install", "-e", what]:
-            project = (REPOSITORY / "pyproject.toml").read_text()
-            extra = what.partition("[")[2].rstrip("]")
-            assert not extra or f"\n{extra} = [" in project
-        case ["python", "-m", "pytest"]:
-            pass
-        case ["cp", source, _]:
-            assert (REPOSITORY / source).is_file()
-        case ["python", script, *arguments] if script.startswith("scripts/"):
-            told = help_of(sys.executable, str(REPOSITORY / script))
-            assert options_in(line) <= options_in(told)
-            for file in (a for a in arguments if a.startswith("study/")):
-                assert (REPOSITORY / file).is_file()
-        case ["optuna-dashboard", *_]:
-            assert options_in(line) <= options_in(help_of(str(Path(sys.executable).with_name(words[0]))))
-        case _:
-            pytest.fail(f"no test knows this command: {line}")
-
-
-@pytest.mark.parametrize("module", sorted(set(re.findall(r"`python -m (objectives\.\w+)", TEXT))))
-def test_a_module_that_is_named_as_a_command_is_one(module):
-    assert "usage:" in help_of(sys.executable, "-m", module)
-
-
 def test_the_options_are_those_of_the_command():
     told = options_in(help_of(sys.executable, str(REPOSITORY / "scripts/run_study.py")))
-    assert {o for row in rows("The command") for o in options_in(row[0])} == told - {"--help"}
+    assert {o for row in rows("commands", 1) for o in options_in(row[0])} == told - {"--help"}
 
 
 def test_the_metrics_are_fields_of_a_measurement():
-    names = [name for row in rows("What is measured") for name in quoted(row[0])]
+    names = [name for row in rows("metrics") for name in quoted(row[0])]
     assert len(names) >= 25
     assert sorted(set(names)) == sorted(names)
     assert set(names) <= {field.name for field in fields(Measurement)}
 
 
 def test_the_failure_classes_are_those_of_the_diagnosis():
-    names = [name for row in rows("Failures, and what happens") for name in quoted(row[0])]
+    names = [name for row in rows("failures") for name in quoted(row[0])]
     assert sorted(names) == sorted(patterns()["outcomes"])
 
 
 def spec_keys() -> list[str]:
     keys = []
-    for key, _, below in rows("The spec"):
+    for key, _, below in rows("spec"):
         (name,) = quoted(key)
         keys += [name, *(f"{name}.{k}" for k in quoted(below) if "<" not in k)]
     return keys
@@ -122,7 +256,7 @@ def test_a_key_that_is_not_known_would_be_noticed(key, tmp_path):
     assert complaint(key, tmp_path).startswith(f"{key}: unknown")
 
 
-def test_the_python_of_the_readme_runs(capsys):
-    (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+def test_the_python_of_the_pages_runs(capsys):
+    (code,) = re.findall(r"^```python\n(.*?)^```", "\n".join(PAGES.values()), re.MULTILINE | re.DOTALL)
+    exec(compile(code, "sampler.md", "exec"), {})
     assert "params={'x': 1, 'y': 1}" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 
@@ -297,6 +298,34 @@ def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
     assert not (machine.root / "pwned").exists() and machine.running() == OLD
 
 
+def of_the_guide() -> list[str]:
+    """The commands of the guide, in their order."""
+    text = (REPOSITORY / "study/guides/deployment.md").read_text()
+    return [line.strip() for line in text.splitlines() if line.startswith("    ") and "scripts/confirm.py" not in line]
+
+
+def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine) -> None:
+    folder = "/root/study"
+    machine.run("mkdir", "-p", f"{folder}/artifacts")
+    machine.run("ln", "-s", *(f"{REPOSITORY}/{name}" for name in ("scripts", "study", "objectives")), folder)
+    machine.run("ln", "-s", "/etc/promotions", f"{folder}/artifacts/promotions")
+    machine.promotion("voice")
+    commands = of_the_guide()
+    assert len(commands) == 13
+    for command in commands:
+        words = command.removeprefix("sudo ").replace("python ", f"{sys.executable} -B ", 1)
+        machine.run("env", f"PYTHONPATH={REPOSITORY}", "sh", "-c", f"cd {folder} && {words}")
+        if command.startswith("cp "):  # and what the guide says of it: edit units, addresses and bounds
+            machine.run("cp", "/etc/deployment.yaml", f"{folder}/deployment.yaml")
+        if " apply " in command:
+            assert machine.running() == NEW
+        if command.endswith(" rollback"):
+            is_settled(machine, OLD)
+    is_settled(machine, NEW)
+    assert machine.systemctl("is-enabled", "gpu-allocation-watch.service") == "enabled"
+    assert "started" in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat")
+
+
 def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
     machine.write(
         str(ETC / "front.service"),
@@ -328,10 +357,7 @@ def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machi
     assert "holding" in said and machine.running() == OLD, said
 
     machine.deployment(watch="{promotions: promotions, auto: true, hold_days: 0, every_s: 0.5}", dead_man_s="60")
-    code, text = machine.promote("watch", "--print-unit")
-    machine.write(str(ETC / "gpu-allocation-watch.service"), text + f"[Service]\nEnvironment=PYTHONPATH={REPOSITORY}\n")
-    machine.systemctl("daemon-reload")
-    machine.systemctl("start", "gpu-allocation-watch.service")
+    assert machine.promote("watch", "--install")[0] == 0
     machine.wait(40, lambda: '"applied"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
     is_settled(machine, NEW)
     machine.systemctl("stop", "gpu-allocation-watch.service")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from objectives.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
+from study.device_lock import sole_use
 from study.rollout import pending
 from study.rollout.admission import Admitted, opened, running_versions
 from study.rollout.begin import begin, first_version, put_in_force, step
@@ -29,7 +31,7 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
     needs_root(deployment)
     target, device, chain = target_of(deployment), opened(deployment), Chain(deployment.folder)
     target.check()
-    with pending.locked(deployment.folder):
+    with sole_use(device.identity.uuid) if device else nullcontext(), pending.locked(deployment.folder):
         recover(deployment, say)
         chain.history()
         current = chain.current()

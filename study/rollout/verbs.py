@@ -11,7 +11,7 @@ from study.rollout.plan import check_times, plan
 from study.rollout.rollback import rollback
 from study.rollout.settle import target_of
 from study.rollout.status import history, status
-from study.rollout.watch import unit_text, watch
+from study.rollout.watch import installed, unit_text, watch
 
 VERBS = {
     "plan": "show the exact difference and what would be restarted; changes nothing",
@@ -34,6 +34,7 @@ def run(
     to: int | None = None,
     once: bool = False,
     print_unit: bool = False,
+    install: bool = False,
 ) -> None:
     """One verb; raises what `exiting` turns into an exit code."""
     match verb:
@@ -54,6 +55,8 @@ def run(
         case "history":
             for line in history(deployment):
                 print(line)
+        case _ if install:
+            print(installed(deployment))
         case _ if print_unit:
             print(unit_text(deployment), end="")
         case _:

@@ -12,19 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
-from study.rollout import pending
+from study.rollout import pending, systemd
 from study.rollout.admission import Admitted, admit, opened, running_versions
 from study.rollout.apply import apply
-from study.rollout.chain import Chain, Version
+from study.rollout.chain import Chain, Version, write_whole
 from study.rollout.deployment import NAMES, Deployment
 from study.rollout.gates import failures, gates
 from study.rollout.outcome import ProductionDown, RolledBack
 from study.rollout.plan import changed, check_times
 from study.rollout.probe import ask
-from study.rollout.settle import recover, target_of
+from study.rollout.settle import needs_root, recover, target_of
+from study.rollout.units import ETC
 from study.rollout.values import assigned
 from study.seal import verify
 
+UNIT = "gpu-allocation-watch.service"
 DAY_S = 86400.0
 SLOW_LOOKS = 3  # in a row, before a figure is called off
 RETUNE = "propose a re-tune: python scripts/run_study.py SPEC, then scripts/confirm.py"
@@ -211,6 +213,19 @@ def unit_text(deployment: Deployment) -> str:
         f"[Unit]\nDescription=Watch of the GPU allocation {deployment.name}\n"
         f"After={' '.join(str(s.unit) for _, s in deployment.ordered() if s.unit)}\n\n"
         f"[Service]\nExecStart={sys.executable} {root / 'scripts/promote.py'} watch --deployment {deployment.path}\n"
-        f"WorkingDirectory={root}\nRestart=always\nRestartSec=60\n{owner}"
+        f"WorkingDirectory={root}\nEnvironment=PYTHONPATH={root}\nRestart=always\nRestartSec=60\n{owner}"
         "Nice=10\nCPUQuota=25%\nMemoryMax=1G\n\n[Install]\nWantedBy=multi-user.target\n"
     )
+
+
+def installed(deployment: Deployment) -> str:
+    """Put the unit into /etc, enable and start it; what was done.
+
+    raises: SetupError without root or systemd
+    """
+    needs_root(deployment)
+    write_whole(ETC / UNIT, unit_text(deployment))
+    systemd.reload()
+    systemd.run("systemctl", "enable", UNIT)
+    systemd.run("systemctl", "restart", UNIT)
+    return f"{ETC / UNIT} runs; read it with `journalctl -u {UNIT} -o cat`"

@@ -1,0 +1,38 @@
+"""Write what the pages show of the study that ships: the picture, the tables, the sentences around them.
+
+    python scripts/show_recording.py             after another recording ships, or the words of a report change
+    python scripts/show_recording.py --check     says which page is out of date; writes nothing
+
+Replays the default study; writes study/guides/recording.svg and what stands between the marks of README.md and
+study/guides/recording.md. Exit: 0 done, 2 a page is out of date (--check) or has no marks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import study.early  # noqa: F401
+from objectives.errors import BadInput
+from study.arguments import parser
+from study.showcase import rendered, replayed, stale, write
+from study.terminal import exiting
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Arguments -> a study -> pages."""
+    options = parser(__doc__)
+    options.add_argument("--check", action="store_true", help="only say what is out of date")
+    given = options.parse_args()
+    with exiting():
+        pages = rendered(replayed(), ROOT)
+        old = [str(path) for path in stale(pages, ROOT)]
+        if given.check and old:
+            raise BadInput(f"out of date: {', '.join(old)}; run python scripts/show_recording.py")
+        write({} if given.check else pages, ROOT)
+        print(f"written: {', '.join(old)}" if old else "every page is current")
+
+
+if __name__ == "__main__":
+    main()

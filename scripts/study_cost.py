@@ -1,0 +1,53 @@
+"""Where a study's time went, what keeping servers saved, and whether sharing hurt: from what is stored.
+
+    python scripts/study_cost.py                                       the study that ships
+    python scripts/study_cost.py artifacts/cpu_allocation              every study in a folder's study.db
+    python scripts/study_cost.py objectives/recordings/cpu.jsonl       a recording
+
+Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio restart per trial :
+servers kept : shortest possible is measured; without one it is estimated from the study's own starts, and says so.
+The shortest possible starts each distinct LLM command once and adds the windows and ladders.
+
+Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+import study.early  # noqa: F401
+from study.arguments import parser
+from study.cost import ratios, told
+from study.launched import read
+from study.sharing import HEAD, by_share, warnings
+from study.stored import DEFAULT
+from study.terminal import exiting
+
+
+def main() -> None:
+    """Arguments -> costs -> lines and a table each."""
+    options = parser(__doc__)
+    options.add_argument("sources", nargs="*", default=[str(DEFAULT)], metavar="SOURCE",
+                         help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
+    given = options.parse_args()
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 130
+    with exiting():
+        costs = [cost for source in given.sources for cost in read(source)]
+        for cost in costs:
+            for line in told(cost):
+                console.print(line, markup=False, soft_wrap=True)
+            table = Table(*HEAD, title="Does sharing hurt?", title_justify="left")
+            for shared in by_share(cost.known):
+                table.add_row(*shared.texts())
+            console.print(table)
+            for line in (*warnings(cost.known, cost.workload, cost.llm_args), ""):
+                console.print(line, markup=False, soft_wrap=True)
+        for line in ratios(costs):
+            console.print(line, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

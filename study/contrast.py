@@ -1,0 +1,69 @@
+"""Two configurations figure by figure: today's, another one's, the difference and whether it is better. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.cells import Cell, barred, of
+from study.decision import Decision
+from study.meanings import FIGURES
+from study.promotion import COMPARED
+from study.question import Question
+from study.spec import Spec
+from study.terminal import number
+
+SAME_PCT = 1.0  # a smaller difference is called none
+
+
+def rival(found: Sequence[Cell], decision: Decision, asked: Spec | Question) -> Cell | None:
+    """The winner; where the baseline stays, what came closest to it, held back or not."""
+    if decision.winner is not None:
+        return of(decision.winner.allocation, found)
+    today = of(asked.baseline, found)
+    known = [c for c in found if c.is_feasible and c is not today]
+    return max(known, key=lambda c: (barred(c, asked) is None, c.fitness or 0.0), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of two configurations, as text; sense: better, worse, or empty."""
+
+    title: str
+    old: str
+    new: str
+    change: str
+    sense: str
+
+
+def contrast(today: Cell, other: Cell) -> list[Compared]:
+    """Every figure that people ask for, of both."""
+    lines = []
+    for name, (title, unit, digits) in FIGURES.items():
+        old, new = today.figure(name), other.figure(name)
+        texts = []
+        for c, value in ((today, old), (other, new)):
+            bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
+            texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
+        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits)
+        lines.append(Compared(title, texts[0], texts[1], change, sense))
+    return lines
+
+
+def _change(name: str, old: float | None, new: float | None, unit: str, digits: int) -> tuple[str, str]:
+    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better"."""
+    if old is None or new is None or not math.isfinite(old + new):
+        return "-", ""
+    if new == old:
+        return "none", ""
+    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
+    pct = 100 * (new - old) / old if old else None
+    if pct is not None and abs(pct) < SAME_PCT:
+        return f"{said}, about equal", ""
+    said += "" if pct is None else f" ({pct:+.0f} %)"
+    direction = COMPARED.get(name, "down" if name.endswith(("p95_ms", "failure_rate")) else "neutral")
+    if direction == "neutral":
+        return said, ""
+    sense = "better" if (new < old) == (direction == "down") else "worse"
+    return f"{said}, {sense}", sense

@@ -1,0 +1,136 @@
+"""The end of a run: what was measured, today's against the winner, what is ruled out and why, what to type next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from study.cells import Cell, of, short
+from study.contrast import contrast, rival
+from study.decision import Decision, merged
+from study.history import Row
+from study.meanings import CONSTRAINTS, FAILURES
+from study.question import Question
+from study.search import shown, sqlite_file
+from study.spec import Spec
+from study.stored import DEFAULT
+from study.terminal import SHORT, number, outcome, sessions
+
+WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
+EVIDENCE = 160  # characters of a log's line
+
+
+def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
+    """Every configuration once, best first, with what failed and why."""
+    own = [r for r in rows if r.repeat_of is None]
+    groups: dict[str, list[Row]] = {}
+    for r in own:
+        groups.setdefault(str(r.allocation), []).append(r)
+    several = len(groups) < len(own)
+    counted = f"{len(groups)} configurations in {len(own)} measurements, {len(rows) - len(own)} repeats of known ones"
+    means = "; figures of several measurements are their means" if several else ""
+    drawn = Table(
+        title="What was measured, best first; - was not measured", caption=counted + means,
+        title_justify="left", caption_justify="left",
+    )  # fmt: skip
+    for name in own[0].allocation.values if own else ():
+        drawn.add_column(SHORT.get(name, name))
+    more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
+    for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
+        drawn.add_column(name, justify="right")
+    drawn.add_column("outcome")
+    found = [(group, merged(group)) for group in groups.values()]
+    for group, r in sorted(found, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
+        m = r.measurement
+        rest = (sessions(r), number(m.stt_wer_pct if m else None, 1), number(m.free_memory_mib if m else None))
+        drawn.add_row(
+            *(escape(str(v)) for v in r.allocation.values.values()),
+            *((str(len(group)),) if several else ()),
+            "-" if r.fitness is None else f"{r.fitness:.4f}",
+            number(m.stt_latency_p95_ms if m else None),
+            number(m.llm_latency_p95_ms if m else None),
+            *(rest if more else ()),
+            _mark(r, decision) or ("" if r.is_feasible else outcome(r)),
+        )
+    return drawn
+
+
+def _mark(row: Row, decision: Decision) -> str | None:
+    if decision.winner is not None and row.number == decision.winner.number:
+        return "best that may be promoted"
+    if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
+        return "baseline"
+    return None
+
+
+def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, standing: str) -> Table | None:
+    """The baseline's figures beside the winner's, or beside what came closest; None where one of them has none.
+
+    standing: what the winner is: a replay, a candidate, confirmed
+    """
+    today, other = of(asked.baseline, found), rival(found, decision, asked)
+    if today is None or other is None or not (today.measured and other.measured):
+        return None
+    is_held_back = any(s.startswith(f"{other.allocation} (") for s in decision.passed_over)
+    if decision.winner is not None:
+        title, what = "Today's against the winner", standing
+    else:
+        title, what = "Today's against what came closest", "held back" if is_held_back else "not better"
+    drawn = Table(title=title, title_justify="left")
+    drawn.add_column("")
+    drawn.add_column(f"{escape(short(today.allocation))}\n(in use today)", justify="right")
+    drawn.add_column(f"{escape(short(other.allocation))}\n({escape(what)})", justify="right")
+    drawn.add_column("difference")
+    old, new = today.fitness, other.fitness
+    drawn.add_row("fitness, 1 is best", number(old, 4), number(new, 4), _gain(old, new))
+    style = {"better": "green", "worse": "red"}
+    for c in contrast(today, other):
+        drawn.add_row(c.title, c.old, c.new, c.change, style=style.get(c.sense) if c.sense else None)
+    return drawn
+
+
+def _gain(old: float | None, new: float | None) -> str:
+    return "-" if old is None or new is None else f"{new - old:+.4f}"
+
+
+def failures(found: Sequence[Cell]) -> list[str]:
+    """What is ruled out, by reason, with one line of a server's log for each; nothing where all of it works."""
+    reasons: dict[str, list[str]] = {}
+    evidence: dict[str, str] = {}
+    bad = [c for c in found if not c.is_feasible]
+    for c in bad:
+        for r in c.failed[:1]:
+            if (d := r.diagnosis) is None:
+                reasons.setdefault(r.status, []).append(short(c.allocation))
+                continue
+            why = f"{FAILURES.get(d.failure_class, ('', d.failure_class))[1]} ({d.failure_class})"
+            deficit = f" ({d.deficit_mib:,.0f} MiB short)" if d.deficit_mib else ""
+            reasons.setdefault(why, []).append(f"{short(c.allocation)}{deficit}")
+            evidence.setdefault(why, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
+        if not c.failed:
+            over = (CONSTRAINTS.get(k, k) for r in c.measured[:1] for k, v in r.constraints.items() if v > 0)
+            reasons.setdefault(f"over a limit: {', '.join(over)}", []).append(short(c.allocation))
+    said = [f"{len(bad)} of {len(found)} configurations are ruled out:"] if bad else []
+    for why, which in reasons.items():
+        said.append(f"  {why}: {'; '.join(which)}")
+        if line := evidence.get(why, ""):
+            said.append(f"    by its log: {line[:EVIDENCE]}{'...' if len(line) > EVIDENCE else ''}")
+    return said
+
+
+def next_commands(storage: str, study: str, *, is_replay: bool) -> list[str]:
+    """What to type next, each with what it does."""
+    file = sqlite_file(storage)
+    place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
+    lines = [
+        (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
+        (["scripts/dashboard.py", *place], "look at every trial in the browser"),
+    ]
+    if is_replay:
+        words = ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"]
+        lines.append((words, "what measuring this machine takes"))
+    return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines)]

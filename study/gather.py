@@ -1,0 +1,98 @@
+"""What live studies and other recordings have measured under the same conditions, as entries of one recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+
+from objectives.device import Identity
+from objectives.errors import BadInput
+from objectives.measurement import Measurement
+from objectives.recording import Entry, Provenance, Recording, read
+from study.history import Row, rows
+from study.search import differences, identity_of, open_storage, sqlite_url
+from study.spec import Spec
+
+
+def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]) -> list[Entry]:
+    """`held` and, behind it, every evaluation of the sources that it does not hold yet, repeats counted on.
+
+    sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was really launched is taken
+    raises: BadInput where a source is neither, or was measured under other conditions
+    """
+    entries = list(held)
+    for source in sources:
+        found = (
+            _of_recording(source, provenance) if source.suffix == ".jsonl" else _of_studies(source, spec, provenance)
+        )
+        for e in found:
+            if (e.key, e.at) not in {(x.key, x.at) for x in entries}:
+                entries.append(replace(e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)))
+    return entries
+
+
+def _of_recording(source: Path, provenance: Provenance) -> list[Entry]:
+    found = read(source)
+    refuse_other_conditions(found, provenance)
+    return [replace(e, card=e.card or found.provenance.device.uuid) for e in found.entries]
+
+
+def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]:
+    if not source.is_file():
+        raise BadInput(f"--take {source} does not exist; name a recording (.jsonl) or the study.db of a live study")
+    entries, storage = [], open_storage(sqlite_url(source))
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        identity = study.user_attrs.get("identity", {})
+        if differing := differences(identity, identity_of(spec, provenance.device, provenance.versions)):
+            raise BadInput(f"study {name} in {source} was measured with another {', another '.join(differing)}")
+        entries += [_entry(r, study.user_attrs.get("device")) for r in rows(study) if _is_own(r, study)]
+    return entries
+
+
+def _is_own(r: Row, study: optuna.Study) -> bool:
+    """Whether servers were launched for this trial, with an end that says something about the allocation."""
+    is_launched = r.diagnosis is None or r.diagnosis.phase != "precheck"
+    is_carried = "carried_from" in study.get_trials(deepcopy=False)[r.number].user_attrs
+    return r.is_known and r.repeat_of is None and is_launched and not is_carried
+
+
+def _entry(r: Row, device: Mapping[str, str] | None) -> Entry:
+    measurement: Measurement | None = r.measurement
+    return Entry(
+        values=dict(r.allocation.values),
+        repeat=0,  # counted by the one who takes it
+        seed=r.seed or 0,
+        at=r.at or "",
+        wall_s=r.wall_s,
+        measurement=measurement,
+        diagnosis=r.diagnosis if measurement is None else None,
+        measured={} if measurement else dict(r.measured),
+        card=device["uuid"] if device else None,
+    )
+
+
+def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
+    """Refuse to mix what cannot be compared: another workload, services, tenants, versions or product.
+
+    raises: BadInput naming the recording and what differs
+    """
+    then = earlier.provenance
+    for name in ("workload", "services", "tenants"):
+        if differences({name: then.conditions[name]}, {name: now.conditions[name]}):
+            raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
+    if then.versions != now.versions:
+        raise BadInput(f"{earlier.path} was recorded with other versions of the servers; name another --out")
+    if not is_same_product(then.device, now.device):
+        raise BadInput(
+            f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
+            f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
+        )
+
+
+def is_same_product(a: Identity, b: Identity) -> bool:
+    """Whether figures of two cards may be compared: the product, and the total within 2 %."""
+    return a.product == b.product and abs(a.total_mib / b.total_mib - 1) <= 0.02

@@ -1,0 +1,144 @@
+"""Gives lent units back, and waits outside the study to do so.
+
+    give_back.py PROMISE PID STARTED TOKEN END_S GRACE_S [--user]
+
+Run as a plain file by a transient unit of systemd's; standard library only. It waits until the study's process has
+ended, or ends it when its time is over; then it ends what the study left running, and gives the units back.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BORROWER = "ALLOCATION_STUDY_LENT"  # in the environment of everything that the study starts while it borrows
+SERVERS_END_S = 10.0  # their supervisors need less, once the study is gone
+
+
+def read(promise: Path) -> dict[str, list[str]]:
+    """The promise's own section: `On` and `Off` (units, in the order in which they came up), `Mask` (links), `Want`."""
+    told: dict[str, list[str]] = {}
+    ours = False
+    for line in promise.read_text().splitlines():
+        if line.startswith("["):
+            ours = line == "[X-Lent]"
+        elif ours and "=" in line:
+            key, _, value = line.partition("=")
+            told.setdefault(key, []).append(value)
+    return told
+
+
+def give_back(promise: Path, systemctl: list[str]) -> list[str]:
+    """Lift the masks, start what ran and nothing else, remove the promise; a sentence for each unit that did not start.
+
+    Does nothing where the promise has been kept already. A start with its requirements would also start units that
+    were off: those that were on are on still, or in the promise themselves.
+    """
+    try:
+        told = read(promise)
+    except FileNotFoundError:
+        return []
+    for link in told.get("Mask", []):
+        if Path(link).is_symlink():
+            Path(link).unlink(missing_ok=True)
+    problems = [*_run(*systemctl, "daemon-reload")]
+    for unit in told.get("On", []):
+        _run(*systemctl, "reset-failed", "--", unit)
+        problems += _run(*systemctl, "start", "--no-block", "--job-mode=ignore-requirements", "--", unit)
+    if not problems:
+        for link in told.get("Want", []):
+            Path(link).unlink(missing_ok=True)
+        promise.unlink(missing_ok=True)
+        _run(*systemctl, "daemon-reload")
+    return problems
+
+
+def _run(*argv: str) -> list[str]:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    return [] if done.returncode == 0 else [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]
+
+
+def started(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None where it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return stat[stat.rindex(")") + 2 :].split()[19]
+
+
+def wait(pid: int, since: str, end_s: float, grace_s: float) -> None:
+    """Until the process has ended; at `end_s` of the monotonic clock it is asked to, and `grace_s` later made to."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if started(pid) != since:
+            return  # another process has its number by now
+        for number, until_s in ((signal.SIGTERM, end_s), (signal.SIGKILL, end_s + grace_s)):
+            if _ended(process, until_s):
+                return
+            print(f"time is over: signal {number.name} to process {pid}", flush=True)
+            signal.pidfd_send_signal(process, number)
+        _ended(process, float("inf"))
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(process)
+
+
+def _ended(process: int, until_s: float) -> bool:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    while (left_s := until_s - time.monotonic()) > 0:
+        if poll.poll(min(left_s, 3600.0) * 1000):
+            return True
+    return bool(poll.poll(0))
+
+
+def end_left_behind(token: str) -> None:
+    """What carries the token and does not end with the study is killed: the units must find their memory free."""
+    needle = f"{BORROWER}={token}".encode()
+    deadline = time.monotonic() + SERVERS_END_S
+    while pids := _carrying(needle):
+        if time.monotonic() > deadline + SERVERS_END_S:
+            return
+        if time.monotonic() > deadline:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        time.sleep(0.1)
+
+
+def _carrying(needle: bytes) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # ended, or another user's
+    return found
+
+
+def main(promise: Path, pid: int, since: str, token: str, end_s: float, grace_s: float, flags: list[str]) -> int:
+    """Wait, tidy up, give back; 0 once every unit has been asked to start."""
+    wait(pid, since, end_s, grace_s)
+    end_left_behind(token)
+    problems = give_back(promise, ["systemctl", *flags])
+    print(*problems, sep="\n", flush=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    a = sys.argv
+    sys.exit(main(Path(a[1]), int(a[2]), a[3], a[4], float(a[5]), float(a[6]), a[7:]))

@@ -1,0 +1,144 @@
+"""One systemd manager, of the machine or of a user, through its own commands: what a unit is, and where files lie."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.errors import BadInput, SetupError
+
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
+STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
+ASKED = f"Id LoadState ActiveState UnitFileState ActiveEnterTimestampMonotonic TriggeredBy {STOPPED_WITH}"
+ON = ("active", "activating", "reloading")
+STOP_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """The manager of the machine (`system`), or that of the user who runs this process."""
+
+    is_user: bool
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return "user" if self.is_user else "system"
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What its commands need."""
+        return ("--user",) if self.is_user else ()
+
+    @property
+    def lasting(self) -> Path:
+        """Where units lie that survive a reboot."""
+        if not self.is_user:
+            return Path("/etc/systemd/system")
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+
+    @property
+    def masks(self) -> Path:
+        """Where a link to /dev/null masks a unit until the reboot.
+
+        `systemctl mask --runtime` writes to a folder that ranks below /etc: it does nothing to a unit that lies there.
+        """
+        if not self.is_user:
+            return Path("/run/systemd/system.control")
+        return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "systemd/user.control"
+
+    @property
+    def wants(self) -> Path:
+        """Where a link makes a unit start with the machine, or with the user's first login."""
+        return self.lasting / f"{'default' if self.is_user else 'multi-user'}.target.wants"
+
+    def systemctl(self, *words: str, timeout_s: float = 60.0) -> str:
+        """What `systemctl` answers.
+
+        raises: SetupError where it is missing, fails or takes too long
+        """
+        return run("systemctl", *self.flags, *words, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A unit at one moment.
+
+    since_us: when it came up, microseconds of the monotonic clock; enabled: empty where systemd does not say
+    """
+
+    manager: Manager
+    unit: str
+    load: str
+    active: str
+    enabled: str
+    since_us: int
+    triggers: tuple[str, ...]
+    stopped_with: tuple[str, ...]
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.active in ON
+
+
+def run(*argv: str, timeout_s: float = 60.0) -> str:
+    """A command's output.
+
+    raises: SetupError where it is missing, fails or takes too long
+    """
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
+    except FileNotFoundError as error:
+        raise SetupError(f"{argv[0]} is not on this machine; units can be lent only where systemd runs") from error
+    except subprocess.TimeoutExpired as error:
+        raise SetupError(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise SetupError(f"`{' '.join(argv)}` failed: {said}")
+    return done.stdout
+
+
+def state(manager: Manager, unit: str) -> State:
+    """A unit as its manager knows it now."""
+    shown = manager.systemctl("show", *(f"--property={p}" for p in ASKED.split()), "--", unit)
+    told = dict(line.partition("=")[::2] for line in shown.splitlines())
+    return State(
+        manager=manager,
+        unit=told.get("Id", unit),
+        load=told.get("LoadState", "not-found"),
+        active=told.get("ActiveState", "inactive"),
+        enabled=told.get("UnitFileState", ""),
+        since_us=int(told.get("ActiveEnterTimestampMonotonic") or 0),
+        triggers=tuple(told.get("TriggeredBy", "").split()),
+        stopped_with=tuple(u for key in STOPPED_WITH.split() for u in told.get(key, "").split()),
+    )
+
+
+def found(name: str) -> State:
+    """The unit of a name as the user gives it: `judge.service`, or `user:judge.service`, `system:judge.service`.
+
+    raises: BadInput where no manager knows it, or both do; SetupError where no systemd runs
+    """
+    which, _, unit = name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
+    if not UNIT.fullmatch(unit):
+        raise BadInput(f"--lend-from {name!r} is no unit; write its whole name, such as judge.service")
+    managers = [Manager(is_user=is_user) for is_user in (False, True) if which in ("", "user" if is_user else "system")]
+    states: list[State] = []
+    problem: SetupError | None = None
+    for manager in managers:
+        try:
+            states.append(state(manager, unit))
+        except SetupError as error:
+            problem = error  # no user manager for root, or none at all
+    known = [s for s in states if s.load != "not-found"]
+    if not states and problem is not None:
+        raise problem
+    if not known:
+        raise BadInput(f"--lend-from {name}: there is no such unit; `systemctl list-units` shows those that run")
+    if len(known) == 2:
+        raise BadInput(f"--lend-from {name}: the system and the user both have it; write system:{unit} or user:{unit}")
+    return known[0]

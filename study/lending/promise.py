@@ -1,0 +1,102 @@
+"""The promise: an enabled oneshot that gives the units back at the next boot, and the record of how they were."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.errors import SetupError
+from study.lending.manager import Manager, State
+
+PREFIX = "gpu-allocation-lent-"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The promise to one manager. token: names it, and marks the environment of what the study starts."""
+
+    manager: Manager
+    token: str
+    states: Sequence[State]
+
+    @property
+    def unit(self) -> str:
+        """Its own unit."""
+        return f"{PREFIX}{self.token}.service"
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.manager.lasting / self.unit
+
+    @property
+    def link(self) -> Path:
+        """What enables it."""
+        return self.manager.wants / self.unit
+
+    def masks(self) -> list[Path]:
+        """The link that masks each unit."""
+        return [self.manager.masks / s.unit for s in self.states]
+
+    def text(self) -> str:
+        """The unit file: after a reboot the masks are gone, so the units that ran are started, with what they need."""
+        systemctl = " ".join([shutil.which("systemctl") or "/usr/bin/systemctl", *self.manager.flags])
+        on = [s.unit for s in self.states if s.is_on]
+        lines = [
+            "# A study has borrowed the GPU of these units. This brings them back after a reboot; whoever brings",
+            f"# them back first removes it. By hand: {' '.join(['systemctl', *self.manager.flags])} start {self.unit}",
+            "[Unit]",
+            f"Description=Give {', '.join(s.unit for s in self.states)} back after a study".replace("%", "%%"),
+            "[Service]",
+            "Type=oneshot",
+            f"ExecStart=-{shutil.which('rm') or '/bin/rm'} -f {' '.join(map(_word, map(str, self.masks())))}",
+            f"ExecStart=-{systemctl} daemon-reload",
+            *(f"ExecStart=-{systemctl} start --no-block -- {_word(unit)}" for unit in on),
+            f"ExecStart={shutil.which('rm') or '/bin/rm'} -f {_word(str(self.link))} {_word(str(self.path))}",
+            f"ExecStart=-{systemctl} --no-block daemon-reload",
+            "[Install]",
+            f"WantedBy={self.manager.wants.name.removesuffix('.wants')}",
+            "[X-Lent]",
+            *(f"{'On' if s.is_on else 'Off'}={s.unit}" for s in self.states),
+            *(f"Mask={link}" for link in self.masks()),
+            f"Want={self.link}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def make(self) -> None:
+        """Write and enable it, so that it survives a power cut from here on.
+
+        raises: SetupError where this user may not
+        """
+        try:
+            self.link.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(".draft")
+            with draft.open("w") as file:
+                file.write(self.text())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+            self.link.symlink_to(self.path)
+            for folder in (self.path.parent, self.link.parent):
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                os.fsync(descriptor)
+                os.close(descriptor)
+        except OSError as error:
+            self.path.unlink(missing_ok=True)
+            raise SetupError(
+                f"{self.path} cannot be written ({error.strerror}); "
+                "lending from units of the system needs root: run the same command with sudo"
+            ) from error
+        self.manager.systemctl("daemon-reload")
+
+
+def _word(text: str) -> str:
+    r"""A word of an ExecStart= line.
+
+    >>> print(_word("my\\x2dunit%.service"))
+    "my\\x2dunit%%.service"
+    """
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'

@@ -1,0 +1,162 @@
+"""The live picture of a run: what it shows of a run on a recorded terminal, and that it never fails one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from made import make, measurement
+from rich.console import Console
+
+from objectives.allocation import Allocation
+from objectives.diagnosis import Diagnosis
+from objectives.measurement import Measurement
+from objectives.telemetry import Occupancy
+from study.display import Outlook, Scene, memory_bar
+from study.history import Begun, Row
+from study.spec import Spec, load
+
+HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
+MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
+HELD = {"ballast": 2048.0, "stt": 512.0}
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    return load(make(tmp_path_factory.mktemp("display")))
+
+
+def row(number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None) -> Row:
+    return Row(
+        number, allocation, "complete", fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
+        None, None, False, 90.0, 1, None,
+    )  # fmt: skip
+
+
+def drawn(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str]:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=file, width=width, force_terminal=True, record=True, legacy_windows=False)
+    console.print(scene)
+    return console.export_text().splitlines()
+
+
+def occupancy(free_mib: float = 4096.0, held: Mapping[str, float] = HELD) -> Occupancy:
+    return Occupancy(8192.0, free_mib, dict(held))
+
+
+def scene(spec: Spec, clock: Clock, *known: Row, **changes: object) -> Scene:
+    usual = {"trials": 20, "timeout_s": 3600.0, "known": known, "occupancy": occupancy}
+    return Scene(Outlook(spec, **usual | changes), clock)  # type: ignore[arg-type]
+
+
+def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
+    clock = Clock()
+    shown = scene(spec, clock, row(0, HALF, 0.6))
+    shown.begin(Begun(3, MORE, 2, "child"))
+    shown.phase("starting LLM")
+    clock.now += 42.4
+    trial, phase, bar, legend, best, budget = drawn(shown)
+    assert trial.split(None, 1)[1].rstrip() == "3, generation 2, child: 55 % + base"
+    assert phase.split(None, 1)[1].rstrip() == "starting LLM 42 s"
+    assert (bar.count("▒"), bar.count("▓"), bar.count("█"), bar.count("·")) == (17, 4, 13, 34)
+    assert " ".join(legend.split()) == "▒ ballast 2.0 ▓ speech 0.5 █ LLM 1.5 · free 4.0 of 8.0"
+    assert best.removeprefix("best so far").strip() == "50 % + base (as today): fitness 0.600 (1 launch)"
+    assert budget.split(None, 1)[1].rstrip() == "1 of 20 trials, 1 of 10 configurations; 0:42 spent, 59:17 left"
+
+
+def test_memory_that_no_server_of_ours_is_known_to_hold_is_other(spec: Spec) -> None:
+    shown = scene(spec, Clock())
+    shown.phase("loading both")
+    assert "▚ other 1.5" in "\n".join(drawn(shown))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
+    shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.7), row(2, MORE, 0.8))
+    shown.begin(Begun(3, Allocation({**MORE.values, "vllm.max_num_batched_tokens": 16_384}), 2, "replicate"))
+    shown.phase("loading both again: our requests left late")
+    lines = drawn(shown, width)
+    assert max(map(len, lines)) <= width
+    assert {line.split()[0] for line in lines} >= {"trial", "phase", "memory,", "best", "budget"}
+
+
+def test_a_terminal_without_unicode_gets_letters(spec: Spec) -> None:
+    shown = scene(spec, Clock())
+    text = "\n".join(drawn(shown, encoding="ascii"))
+    assert text.isascii() and "ttttt" in text and "s speech 0.5" in text
+
+
+def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> None:
+    barred = replace(row(4, Allocation({**MORE.values, "whisper_model_size": "tiny"}), 0.99), word_gate="cannot_tell")
+    shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.5), barred)
+    assert shown.best().startswith("50 % + base (as today): fitness 0.600")
+    shown.ended(row(2, MORE, 0.8))
+    assert shown.best() == "55 % + base: fitness 0.650 (± 0.150, 2 launches); today's 0.600"
+
+
+def test_before_anything_works_nothing_is_called_the_best(spec: Spec) -> None:
+    failed = Diagnosis("oom_budget", "llm", "start", 600.0, "no memory")
+    lost = replace(row(0, HALF, 0.0), status="pruned", measurement=None, diagnosis=failed)
+    assert scene(spec, Clock(), lost).best() == "nothing yet that may be promoted"
+    assert scene(spec, Clock()).trial() == "none yet"
+
+
+def test_a_trial_that_was_never_measured_uses_no_budget(spec: Spec) -> None:
+    given_back = replace(row(0, HALF, 0.0), status="interrupted", measurement=None)
+    assert scene(spec, Clock(), given_back).budget().startswith("0 of 20 trials, 0 of 10")
+
+
+def test_time_that_is_over_is_not_less_than_none(spec: Spec) -> None:
+    clock = Clock()
+    shown = scene(spec, clock, timeout_s=10.0)
+    clock.now += 4000
+    assert shown.budget().endswith("1:06:40 spent, 0:00 left")
+
+
+def test_memory_is_not_read_more_often_than_once_a_second(spec: Spec) -> None:
+    clock, asked = Clock(), []
+
+    def look() -> Occupancy:
+        asked.append(clock.now)
+        return occupancy()
+
+    shown = scene(spec, clock, occupancy=look)
+    for _ in range(10):
+        drawn(shown)
+        clock.now += 0.25
+    assert asked == [100.0, 101.0, 102.0]
+
+
+def test_a_device_that_cannot_be_read_ends_no_run_and_is_asked_no_more(
+    spec: Spec, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    def look() -> Occupancy:
+        asked.append(1)
+        raise RuntimeError("the driver went away")
+
+    shown = scene(spec, Clock(), occupancy=look)
+    shown.phase("stopping")
+    for _ in range(3):
+        assert [line.rstrip() for line in drawn(shown)] == ["stopping 0 s"]
+    assert (len(asked), len(caplog.records)) == (1, 1)
+    assert "the driver went away" in caplog.text
+
+
+def test_a_replay_has_no_bar(spec: Spec) -> None:
+    assert not [line for line in drawn(scene(spec, Clock(), occupancy=None)) if line.startswith("memory")]
+
+
+def test_a_bar_is_as_wide_as_asked_whatever_is_held() -> None:
+    for free, held in ((0.0, {"llm": 9000.0}), (8192.0, {}), (100.0, {"a": 1.0, "stt": 2.0, "llm": 8000.0})):
+        assert len(memory_bar(occupancy(free, held), 50, None)[0]) == 50

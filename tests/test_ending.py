@@ -1,0 +1,96 @@
+"""The end of a run: today's against the winner, what is ruled out and why, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from made import ROOT, SIZES, cell, make, measurement, oom, run_script, run_study, write_spec
+
+from study.ending import next_commands
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("ending")
+    ran = run_study(make(folder), "--out", folder / "out")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+def line(said: str, begin: str) -> list[str]:
+    """The cells of the table's line that begins so."""
+    (found,) = [x for x in said.splitlines() if x.startswith(f"│ {begin}")]
+    return [c.strip() for c in found.strip("│").split("│")]
+
+
+def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -> None:
+    table = said.partition("Today's against the winner")[2]
+    assert "50 % + base" in table and "55 % + base" in table
+    assert "(in use today)" in table and "(replay: never applicable)" in table
+    assert line(table, "LLM: 95 % answered")[1:] == ["2,500 ms", "2,000 ms", "-500 ms (-20 %), better"]
+    assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better"]
+    assert line(table, "voice turn")[1:] == ["not measured", "not measured", "-"]
+
+
+def test_what_was_pruned_is_named_with_its_reason_and_evidence(said: str) -> None:
+    begin = said.splitlines().index("2 of 10 configurations are ruled out:")
+    why, evidence = said.splitlines()[begin + 1 : begin + 3]
+    assert why.strip().startswith("the device has not the share that the LLM server asks for (oom_budget): 60 % + ")
+    assert "60 % + tiny (600 MiB short)" in why and "60 % + base (900 MiB short)" in why
+    assert evidence == "    by its log: Free memory is less than desired memory utilization"
+
+
+def test_where_everything_works_nothing_is_said_of_failures(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path, lambda *_: measurement()), "--out", tmp_path / "out")
+    assert ran.returncode == 0 and "ruled out" not in ran.stdout
+
+
+def test_a_limit_that_was_missed_is_a_reason_too(tmp_path: Path) -> None:
+    def full(share: float, size: str) -> object:
+        return measurement(free_memory_mib=10.0) if share > 0.52 else cell(share, size)
+
+    make(tmp_path, full)  # type: ignore[arg-type]
+    spec = write_spec(tmp_path, gates={"free_memory_mib": 256})
+    ran = run_study(spec, "--out", tmp_path / "out")
+    assert "over a limit: less memory stays free than the gate asks: 60 % + tiny; 60 % + base; 55" in ran.stdout
+
+
+def test_where_the_baseline_stays_it_stands_beside_what_came_closest(tmp_path: Path) -> None:
+    make(tmp_path)
+    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": list(SIZES)})
+    ran = run_study(spec, "--out", tmp_path / "out")
+    table = ran.stdout.partition("Today's against what came closest")[2]
+    assert "50 % + tiny" in table and "(held back)" in table
+
+
+def test_what_is_worse_is_not_called_held_back(tmp_path: Path) -> None:
+    make(tmp_path)
+    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]})
+    ran = run_study(spec, "--out", tmp_path / "out")
+    assert "(not better)" in ran.stdout and "held back" not in ran.stdout
+
+
+def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
+    begin = said.splitlines().index("Next:")
+    lines = said.splitlines()[begin + 1 :]
+    assert len(lines) == 3
+    for text in lines:
+        python, script, *arguments = shlex.split(text, comments=True)
+        assert python == "python" and (ROOT / script).is_file()
+        if script == "scripts/report.py":
+            ran = run_script("report.py", *arguments, "-o", tmp_path / "report.html")
+            assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
+    first, second = next_commands("sqlite:///artifacts/cpu_recorded/study.db", "s", is_replay=False)[1:]
+    assert first.split("#")[0].strip() == "python scripts/report.py --study s"
+    assert second.split("#")[0].strip() == "python scripts/dashboard.py"
+    assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", is_replay=True))
+
+
+def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
+    assert ran.returncode == 4 and "python scripts/dashboard.py" in ran.stdout

@@ -1,0 +1,309 @@
+"""On a real NVIDIA GPU: the right card, memory seen as it moves, real out-of-memory of both services named right.
+
+    ALLOCATION_TEST_GPU=0 ALLOCATION_TEST_LOGS=/tmp/logs python3 -m pytest -m gpu tests/test_gpu.py -x -q
+
+ALLOCATION_TEST_GPU is an index or a UUID (default: the first card); the logs of all servers are copied to
+ALLOCATION_TEST_LOGS. Needs faster-whisper and vLLM beside this Python, and the models of scripts/make_models.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from objectives import failure
+from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.clips import read_clips
+from objectives.command import LlmService, SttService, llm_command, stt_command
+from objectives.device import MIB, open_device, watching
+from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.exchange import Endpoints
+from objectives.failure import Suspects, failed_load
+from objectives.load import drive
+from objectives.pair import Pair
+from objectives.readiness import llm_ready, stt_ready, vocabulary_of
+from objectives.tenants import Tenant, holding
+from objectives.workload import Request
+
+pytestmark = pytest.mark.gpu
+
+MODELS = Path(__file__).resolve().parents[1] / ".servers" / "models"
+SIZES = {"tiny.en": "tiny.en", "base": "base", "small": "small-random"}
+STT = SttService(
+    models={size: str(MODELS / "whisper" / folder) for size, folder in SIZES.items()},
+    compute_type="float16",
+    random_weights=("small",),
+)
+# CTranslate2 may keep what a request freed for the next one; so told, each request takes its memory anew.
+UNCACHED = {"CT2_CUDA_ALLOCATOR": "cub_caching", "CT2_CUDA_CACHING_ALLOCATOR_CONFIG": "4,3,12,0"}
+LIMITS = ("--max-model-len", "4096", "--max-num-seqs", "64", "--max-num-batched-tokens", "4096")
+LLM = LlmService(
+    model=str(MODELS / "llm-7b"),
+    args=("--load-format", "dummy", "--enforce-eager", *LIMITS),
+    env={"VLLM_WORKER_MULTIPROC_METHOD": "fork"},
+    start_timeout_s=300.0,
+)
+CLIPS = read_clips("assistant")
+BACK_MIB, BACK_S = 300.0, 20.0
+CONTEXT_MIB = 1024  # a process that holds GPU memory holds a CUDA context too, about half of this
+KNOWN_MIB, STRANGE_MIB, BRIEF_MIB = 4096, 8192, 4096
+
+SEEN = """
+import ctypes, uuid
+cuda = ctypes.CDLL("libcuda.so.1")
+count, device, size, raw = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t(), (ctypes.c_ubyte * 16)()
+assert cuda.cuInit(0) == 0
+assert cuda.cuDeviceGetCount(ctypes.byref(count)) == 0
+for number in range(count.value):
+    assert cuda.cuDeviceGet(ctypes.byref(device), number) == 0
+    assert cuda.cuDeviceGetUuid_v2(raw, device) == 0
+    assert cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device) == 0
+    print(uuid.UUID(bytes=bytes(raw)), size.value)
+"""
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    return open_device(os.environ.get("ALLOCATION_TEST_GPU", "cuda"))
+
+
+@pytest.fixture(autouse=True)
+def memory_proven_back(gpu, request, tmp_path):
+    """Around every test: what was free is free again after it, and the servers' logs are kept."""
+    before_mib = gpu.sample().free_mib
+    yield
+    if kept := os.environ.get("ALLOCATION_TEST_LOGS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        for file in sorted(tmp_path.iterdir()):
+            if file.suffix in (".log", ".exit"):
+                shutil.copy(file, Path(kept) / f"{request.node.name}-{file.name}")
+    comes_back(gpu, before_mib)
+
+
+def comes_back(gpu, before_mib):
+    deadline = time.monotonic() + BACK_S
+    while (free_mib := gpu.sample().free_mib) < before_mib - BACK_MIB and time.monotonic() < deadline:
+        time.sleep(0.25)
+    held = [f"{o.pid} {o.command[:60]} {o.mib}" for o in gpu.occupants()]
+    assert free_mib >= before_mib - BACK_MIB, f"{before_mib:,.0f} MiB were free, now {free_mib:,.0f}; {held}"
+
+
+@pytest.fixture(scope="module")
+def context_mib(gpu, tmp_path_factory):
+    """What a ballast takes beside the memory it was asked for."""
+    before_mib = gpu.sample().free_mib
+    with holding([Tenant(name="probe", mib=64)], gpu, tmp_path_factory.mktemp("probe")):
+        taken_mib = before_mib - gpu.sample().free_mib - 64
+    comes_back(gpu, before_mib)
+    return taken_mib
+
+
+@pytest.fixture
+def say(capsys):
+    """Evidence for the one who runs this, also where the test passes."""
+
+    def show(line):
+        with capsys.disabled():
+            print(f"\n  {line}", flush=True)
+
+    return show
+
+
+@pytest.fixture
+def a_7b_fits(gpu):
+    if not (MODELS / "llm-7b").is_dir():
+        pytest.skip(f"no {MODELS / 'llm-7b'}; run: python scripts/make_models.py --help")
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip(f"{sys.executable} has no vLLM")
+    if gpu.identity.total_mib < 70_000:
+        pytest.skip(f"its shares are meant for a card of 80 GB; this one has {gpu.identity.total_mib:,.0f} MiB")
+
+
+@contextmanager
+def filled(gpu, folder, context_mib, leave_mib):
+    """Another process takes all but `leave_mib`, or as little more as the driver lets it: what is then free, MiB."""
+    with ExitStack() as stack:
+        for spared_mib in range(0, 512, 32):
+            mib = int(gpu.sample().free_mib - context_mib - leave_mib - spared_mib)
+            try:
+                stack.enter_context(holding([Tenant(name="filler", mib=mib)], gpu, folder))
+            except SetupError:
+                continue
+            yield gpu.sample().free_mib
+            return
+        pytest.fail(f"no ballast of {mib:,} MiB could be held: {(folder / 'tenant-filler.log').read_text()}")
+
+
+def start_stt(pair, size, log, **env):
+    command = stt_command(Allocation({SHARE: 0.4, SPEECH: size}), replace(STT, env=env), pair.device.server_env)
+    return pair.start("stt", command, partial(stt_ready, health_path=STT.health_path, clip=CLIPS[0]), log, {})
+
+
+def start_llm(pair, share, log):
+    command = llm_command(Allocation({SHARE: share, SPEECH: "tiny.en"}), LLM, pair.device.server_env)
+    return pair.start("llm", command, partial(llm_ready, service=LLM), log, {})
+
+
+def load(suspects, requests):
+    """The requests through the real exchange; the diagnosis of what went wrong, and what the client saw."""
+    endpoints = Endpoints(suspects.llm.url, suspects.stt.url, LLM.served_model, vocabulary_of(LLM))
+    window = drive(endpoints, CLIPS, requests, timeout_s=60.0, broken=suspects.broken)
+    assert window.aborted is not None, f"nothing went wrong: {[r.error for r in window.replies]}"
+    return failed_load(suspects, window.aborted), window.aborted
+
+
+# the card
+
+
+def test_a_uuid_names_the_same_card_and_its_servers_see_no_other(gpu, say):
+    named = open_device(gpu.identity.uuid)
+    assert named.identity == gpu.identity
+    env = {**os.environ, **named.server_env}
+    told = subprocess.run(
+        [sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    [(seen, size)] = [line.split() for line in told.stdout.splitlines()]
+    total_mib = int(size) / MIB
+    say(f"{gpu.identity}; CUDA sees {seen} of {total_mib:,.0f} MiB under {dict(named.server_env)}")
+    assert uuid.UUID(seen) == uuid.UUID(gpu.identity.uuid.partition("-")[2])
+    assert gpu.identity.total_mib == pytest.approx(total_mib, rel=0.005)
+
+
+def test_samples_come_at_20_hz_and_see_what_was_held_for_half_a_second(gpu, tmp_path, say):
+    with watching(gpu) as watch:
+        time.sleep(2.0)
+        quiet = list(watch.samples)
+        before_mib = gpu.sample().free_mib
+        with holding([Tenant(name="brief", mib=BRIEF_MIB)], gpu, tmp_path):
+            time.sleep(0.5)
+        time.sleep(0.5)
+    rate_hz = (len(quiet) - 1) / (quiet[-1].at_s - quiet[0].at_s)
+    peak_mib = before_mib - min(s.free_mib for s in watch.samples)
+    full = [s for s in watch.samples if before_mib - s.free_mib >= BRIEF_MIB]
+    gaps = [b.at_s - a.at_s for a, b in zip(watch.samples, watch.samples[1:], strict=False)]
+    say(f"{rate_hz:.1f} Hz; longest gap {max(gaps):.3f} s; {len(full)} samples saw the peak of {peak_mib:,.0f} MiB")
+    assert rate_hz >= 20
+    assert BRIEF_MIB <= peak_mib <= BRIEF_MIB + CONTEXT_MIB
+    assert len(full) >= 5
+
+
+# neighbours
+
+
+def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, monkeypatch, say):
+    monkeypatch.setattr(failure, "PATIENCE_S", 1.0)
+    before_mib = gpu.sample().free_mib
+    with holding([Tenant(name="known", mib=KNOWN_MIB)], gpu, tmp_path):
+        beside_mib = gpu.sample().free_mib
+        say(f"a tenant of {KNOWN_MIB:,} MiB takes {before_mib - beside_mib:,.0f}")
+        assert KNOWN_MIB - 2 <= before_mib - beside_mib <= KNOWN_MIB + CONTEXT_MIB
+        with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+            say(f"speech beside it: {start_stt(pair, 'tiny.en', tmp_path / 'stt.log')}")
+            pair.stop("stt")
+            with holding([Tenant(name="stranger", mib=STRANGE_MIB)], gpu, tmp_path) as [stranger]:
+                with pytest.raises(Disturbed) as caught:
+                    start_stt(pair, "tiny.en", tmp_path / "never.log")
+                pids = [p.pid for p in psutil.Process(stranger.pid).children()]
+                told = [o for o in gpu.occupants() if o.pid in pids and o.mib is not None]
+            found = caught.value.diagnosis
+            say(f"{found}; NVML tells {'its pid' if told else 'no pid of this container'}")
+            assert (found.failure_class, found.phase) == ("foreign_tenant", "precheck")
+            assert STRANGE_MIB - BACK_MIB <= found.deficit_mib <= STRANGE_MIB + CONTEXT_MIB
+            assert not (tmp_path / "never.log").exists()
+            assert all(f"largest process: {o.pid} " in found.evidence for o in told)
+        comes_back(gpu, beside_mib)
+    comes_back(gpu, before_mib)
+
+
+# speech
+
+
+def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_mib, say):
+    with (
+        filled(gpu, tmp_path, context_mib, context_mib + 64) as free_mib,
+        closing(Pair(gpu, reserve_mib=512.0)) as pair,
+    ):
+        with pytest.raises(OutOfMemory) as caught:
+            start_stt(pair, "small", tmp_path / "stt.log")
+        found = caught.value.diagnosis
+        say(f"{free_mib:,.0f} MiB free: {found}")
+        assert (found.failure_class, found.victim, found.phase) == ("oom_startup", "stt", "start")
+        comes_back(gpu, free_mib)
+
+
+def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, context_mib, fake, say):
+    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+        say(f"speech: {start_stt(pair, 'small', tmp_path / 'stt.log', **UNCACHED)}")
+        suspects = Suspects(fake(), pair.server("stt"), ())
+        with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
+            failed, symptom = load(suspects, [Request("stt", 0.1 * n, clip=n) for n in range(8)])
+        say(f"{free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
+        assert symptom.startswith("speech: HTTP 507")
+        assert isinstance(failed, OutOfMemory)
+        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == ("oom_runtime_stt", "stt")
+        assert failed.diagnosis.phase == "load"
+        assert pair.server("stt").alive
+
+
+# the LLM
+
+
+@pytest.mark.usefixtures("a_7b_fits")
+def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
+    with (
+        holding([Tenant(name="half", share=0.5)], gpu, tmp_path),
+        closing(Pair(gpu, reserve_mib=512.0)) as pair,
+    ):
+        with pytest.raises(OutOfMemory) as caught:
+            start_llm(pair, 0.60, tmp_path / "llm.log")
+        found = caught.value.diagnosis
+        say(f"0.60 with {pair.free_at_rest_mib:,.0f} MiB free: {found}")
+        assert (found.failure_class, found.victim, found.phase) == ("oom_budget", "llm", "start")
+        lacking_mib = 0.60 * gpu.identity.total_mib - pair.free_at_rest_mib
+        assert found.deficit_mib == pytest.approx(lacking_mib, abs=CONTEXT_MIB)  # vLLM counts its own context
+        comes_back(gpu, pair.free_at_rest_mib)
+
+
+@pytest.mark.usefixtures("a_7b_fits")
+def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
+    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+        with pytest.raises(OutOfMemory) as caught:
+            start_llm(pair, 0.15, tmp_path / "llm.log")  # 11.9 GiB for weights of 13.5
+        found = caught.value.diagnosis
+        say(f"0.15 with {pair.free_at_rest_mib:,.0f} MiB free: {found}")
+        assert (found.failure_class, found.victim, found.phase) == ("kv_too_small", "llm", "start")
+
+
+@pytest.mark.usefixtures("a_7b_fits")
+def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, context_mib, say):
+    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+        started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
+        started |= start_llm(pair, 0.40, tmp_path / "llm.log")
+        suspects = Suspects(pair.server("llm"), pair.server("stt"), ())
+        prompts = [Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)]
+        with filled(gpu, tmp_path, context_mib, 96.0) as free_mib:
+            failed, symptom = load(suspects, prompts)
+            deadline = time.monotonic() + 10
+            while suspects.llm.alive and time.monotonic() < deadline:
+                time.sleep(0.25)
+        say(f"{started}; {free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
+        say(f"the LLM server's exit status: {suspects.llm.exit_code}; speech runs: {suspects.stt.alive}")
+        assert isinstance(failed, OutOfMemory)
+        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == ("oom_runtime_llm", "llm")
+        assert failed.diagnosis.phase == "load"
+        assert not suspects.llm.alive
+        pair.stop("llm", "stt")
+        comes_back(gpu, pair.free_at_rest_mib)

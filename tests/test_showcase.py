@@ -1,0 +1,93 @@
+"""The pages' picture and tables of the study that ships: they show what was measured, and growing old is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from made import SIZES, make, oom, run_study, write_spec
+
+from objectives.errors import BadInput
+from study.case import Case, case
+from study.showcase import BEGIN, END, PICTURE, picture, rendered, stale, write
+from study.stored import study_in
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def told(folder: Path, spec: Path) -> Case:
+    assert run_study(spec, "--out", folder / "out").returncode in (0, 4)
+    return case(study_in(f"sqlite:///{folder}/out/made/study.db"))
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("showcase")
+    return told(folder, make(folder))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with the two pages and their marks."""
+    (tmp_path / PICTURE).parent.mkdir(parents=True)
+    for page in ("README.md", "study/guides/recording.md"):
+        (tmp_path / page).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    return tmp_path
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(e.itertext()) for e in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_what_fails(usual: Case) -> None:
+    said = texts(picture(usual))
+    assert [x for x in said if x.endswith(" %")] == ["40 %", "45 %", "50 %", "55 %", "60 %"]
+    assert said.count("1 launch") == 8 and said.count("out of memory") == 2
+    assert {"600 MiB short", "900 MiB short"} <= set(said)
+    assert said.count("winner") == 2 and said.count("in use today") == 2, "in the tile and below"
+
+
+def test_the_picture_says_in_words_what_it_shows(usual: Case) -> None:
+    title = ElementTree.fromstring(picture(usual)).find(f"{SVG}title")
+    assert title is not None and title.text is not None
+    assert "best is 55 % + base, in use today 50 % + base" in title.text
+    assert "60 % + tiny" in title.text.partition("ruled out: ")[2]
+
+
+def test_every_text_lies_inside_the_picture(usual: Case) -> None:
+    drawn = ElementTree.fromstring(picture(usual))
+    *_, width, height = map(float, drawn.attrib["viewBox"].split())
+    for e in drawn.iter(f"{SVG}text"):
+        assert 0 <= float(e.attrib["x"]) <= width and 0 <= float(e.attrib["y"]) <= height
+
+
+def test_where_nothing_works_the_picture_says_so(tmp_path: Path) -> None:
+    make(tmp_path, lambda *_: oom(900.0))
+    lost = told(
+        tmp_path, write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": [*SIZES]})
+    )
+    assert "best is none" in picture(lost) and texts(picture(lost)).count("900 MiB short") == 2
+
+
+def test_pages_are_written_between_their_marks_and_are_current_then(usual: Case, root: Path) -> None:
+    pages = rendered(usual, root)
+    assert len(stale(pages, root)) == 3
+    write(pages, root)
+    readme = (root / "README.md").read_text()
+    assert readme.startswith(f"before\n{BEGIN}\n") and readme.endswith(f"{END}\nafter\n") and "\nold\n" not in readme
+    assert "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better |" in readme
+    assert stale(rendered(usual, root), root) == []
+    assert not list(root.rglob("*.draft"))
+
+
+def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Case, root: Path) -> None:
+    write(rendered(usual, root), root)
+    (root / "README.md").write_text((root / "README.md").read_text().replace("2,000 ms", "1,000 ms"))
+    assert stale(rendered(usual, root), root) == [Path("README.md")]
+
+
+def test_a_page_without_marks_is_refused_with_the_way_out(usual: Case, root: Path) -> None:
+    (root / "README.md").write_text("nothing")
+    with pytest.raises(BadInput, match="put them where the tables belong"):
+        rendered(usual, root)

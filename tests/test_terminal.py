@@ -1,0 +1,157 @@
+"""What a run says, by where it says it: a terminal, a pipe, JSON, and as little as possible."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from termios import TIOCSWINSZ
+
+import pytest
+from made import BEST, ROOT, command, make, run_script, run_study, write_spec
+from test_resume import live
+
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def on_a_terminal(line: list[str], *, columns: int = 80, stdout: int | None = None) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal: its exit code and what it wrote there, escapes left out.
+
+    stdout: where that goes instead, so that only standard error is the terminal
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
+    env.pop("NO_COLOR", None)
+    running = subprocess.Popen(line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env)
+    os.close(theirs)
+    said, deadline = b"", time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if select.select([ours], [], [], 0.2)[0]:
+            try:
+                said += os.read(ours, 65536)
+            except OSError:  # the other end is closed: it has ended
+                break
+        elif running.poll() is not None:
+            break
+    os.close(ours)
+    return running.wait(timeout=20), ESCAPES.sub("", said.decode()).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_path: Path) -> None:
+    code, said = on_a_terminal(command(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1))
+    assert code == 0, said
+    for phase in ("starting speech", "starting LLM", "each service alone", "loading both"):
+        assert re.search(rf"^phase +{phase} \d+ s", said, re.MULTILINE), phase
+    assert re.search(r"^trial +0, generation 0, baseline: 1 % \+ base", said, re.MULTILINE)
+    assert re.search(r"█ LLM \d+\.\d .*· free \d+\.\d of", said)
+    picture = [
+        line for line in said.splitlines() if re.match(r"(trial|phase|memory, GiB|best so far|budget) {2,}", line)
+    ]
+    assert picture and max(map(len, picture)) <= 80
+    assert "Today's against" not in said, "there is nothing to compare it with"
+
+
+def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path: Path) -> None:
+    ran = run_study(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "trial 0, generation 0, baseline: 1 % + base begins\ntrial 0: vllm_memory_util=0.01" in ran.stdout
+    assert re.search(r"^  best so far .*; 1 of 1 trials, 1 of 3 configurations; 0:\d\d spent", ran.stdout, re.MULTILINE)
+    assert "\x1b" not in ran.stdout and "starting LLM" not in ran.stdout
+    assert "starting LLM" in (tmp_path / "out/made/runner.log").read_text()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left_and_no_table_is_broken(
+    tmp_path: Path, columns: int
+) -> None:
+    code, said = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"), columns=columns)
+    assert code == 0, said
+    end = said.partition("What was measured")[2]
+    tables = [line for line in end.splitlines() if line and line[0] in "┏┃┡│└"]
+    assert len(tables) > 20 and max(map(len, tables)) <= columns
+    assert "best so far" not in end
+    assert all(line.rstrip()[-1] in "┓┃┩│┘" for line in tables), "each line of a table ends with its border"
+
+
+def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
+    spec, file = make(tmp_path), tmp_path / "said.jsonl"
+    with file.open("w") as stdout:
+        code, said = on_a_terminal(command(spec, "--out", tmp_path / "out", "--json"), stdout=stdout.fileno())
+    *trials, last = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (code, len(trials)) == (0, 10)
+    assert last["winner"]["parameters"] == BEST
+    assert "What was measured" in said and '"test_id"' not in said
+
+
+def test_quiet_says_the_end_alone(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--quiet")
+    first, last = ran.stdout.splitlines()
+    assert first.startswith("These numbers were not measured on this machine") and last.startswith("Promoted as replay")
+
+
+def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(tmp_path: Path) -> None:
+    make(tmp_path)
+    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": ["tiny", "base"]})
+    for quiet in ((), ("--quiet",)):
+        ran = run_study(spec, "--out", tmp_path / f"out{len(quiet)}", *quiet)
+        (said,) = [line for line in ran.stdout.splitlines() if "the baseline stays" in line]
+        assert "nothing that may be promoted beat it" in said
+        assert "held back: vllm_memory_util=0.5 whisper_model_size=tiny (fitness 0." in said
+        assert "the clips are too few to tell" in said
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_a_wrong_option_is_one_line_in_the_same_words_everywhere(script: Path) -> None:
+    ran = run_script(script.name, "--no-such-option")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch(rf"error: .*; python scripts/{script.name} --help explains the options\n", ran.stderr)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_the_help_of_every_script_shows_an_example_and_its_exit_codes(script: Path) -> None:
+    ran = run_script(script.name, "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert f"\n    python scripts/{script.name}" in ran.stdout
+    assert "Exit: 0" in ran.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
+    """The signal comes as soon as `study.early` is there; a module of ours that is imported later is the proof."""
+    stop = "import os, signal, sys; import study.early; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
+    ran = subprocess.run([sys.executable, "-c", stop], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")
+    ours = [line for line in script.read_text().splitlines() if re.match(r"(import|from) (study|objectives)", line)]
+    assert ours[0].startswith("import study.early"), "before anything of ours that takes time"
+
+
+@pytest.mark.parametrize(("script", "option"), [("compare_samplers.py", "--out"), ("build_optunahub.py", "--into")])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("file", "file is no folder; choose another with {option}"),
+        ("file/below", "file/below cannot be made (Not a directory); choose another with {option}"),
+        ("a\nb", "{option} '{folder}/a\\nb' holds characters that cannot be shown; use plain letters"),
+        ("a" * 300, "cannot be made (File name too long); choose another with {option}"),
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_is_bad_input(
+    tmp_path: Path, script: str, option: str, place: str, said: str
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    arguments = ["--quick"] if script.startswith("compare") else []
+    ran = run_script(script, *arguments, option, tmp_path / place)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+    assert said.format(option=option, folder=tmp_path) in ran.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
