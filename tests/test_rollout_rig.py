@@ -323,7 +323,7 @@ def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine)
             is_settled(machine, OLD)
     is_settled(machine, NEW)
     assert machine.systemctl("is-enabled", "gpu-allocation-watch.service") == "enabled"
-    assert "started" in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat")
+    machine.wait(30, lambda: '"started"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
 
 
 def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
