@@ -74,7 +74,7 @@ def _between(page: Path, lines: Sequence[str]) -> str:
 
 
 def _summary(told: Case) -> list[str]:
-    """The picture, the answer, and today's against the winner."""
+    """The picture, the answer, today's against the winner, and how far to trust it."""
     today, other = told.today, told.other
     lines = [f"![{_alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
     if today is not None and other is not None:
@@ -83,7 +83,7 @@ def _summary(told: Case) -> list[str]:
         lines += ["|---|---|---|---|"]
         lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other)]
         lines.append("")
-    return [*lines, _where(told), "", *_sure(told)]
+    return [*lines, _where(told), "", *_sure(told)[:2]]
 
 
 def _whole(told: Case) -> list[str]:
