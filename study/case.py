@@ -77,8 +77,8 @@ def sentence(told: Case) -> str:
             parts.append(f"{what} {when if abs(pct) >= SAME_PCT else 'as soon'}")
     new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
     if new is not None:
-        was = "today: not measured" if old is None else f"today: {old:g}"
-        parts.append(f"{'at least ' * other.is_lower_bound}{new:g} voice sessions at once ({was})")
+        was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
+        parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was})")
     return f"{said.rstrip('.')}: {', '.join(parts)}."
 
 

@@ -29,7 +29,7 @@ def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Se
             _of_recording(source, provenance) if source.suffix == ".jsonl" else _of_studies(source, spec, provenance)
         )
         for e in found:
-            if (e.key, e.at) not in {(x.key, x.at) for x in entries}:
+            if (e.key, e.at, e.card) not in {(x.key, x.at, x.card) for x in entries}:
                 entries.append(replace(e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)))
     return entries
 

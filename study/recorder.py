@@ -46,10 +46,12 @@ def record(
         raise BadInput(f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range")
     if not out.suffix or out.is_dir():
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
+    if not repeats:
+        return _merge(spec, out, take)
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, repeats, tell, timeout_s, take, lending) if repeats else _merge(spec, out, take)
+        return _record(spec, out, repeats, tell, timeout_s, take, lending)
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:

@@ -119,7 +119,7 @@ def picture(told: Case) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" {STYLE}>',
         f"<title>{escape(_alternative(told))}</title>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        text(MARGIN, 24, "How should one device be shared? Every configuration, as measured", extra='font-size="16"'),
+        text(MARGIN, 24, "How should one device be shared? The space, as measured", extra='font-size="16"'),
         text(LEFT, 46, f"{shown.x_name}{SHARE_MEANS if shown.x_name == SHORT[SHARE] else ''}"),
         text(MARGIN, TOP - 6, shown.y_name),
     ]

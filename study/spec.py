@@ -24,7 +24,7 @@ from study.equipment import place_clips, read_measure, read_services, with_model
 from study.limits import LIMITS, check_metrics
 from study.searched import check_monotone, read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
 
-DEFAULT_SPEC = "specs/cpu_recorded.yaml"
+DEFAULT_SPEC = "specs/h100_recorded.yaml"
 
 SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce"]
 

@@ -14,7 +14,7 @@ from study.entry import meant
 from study.question import KEY
 from study.search import open_storage, shown, sqlite_file, sqlite_url
 
-DEFAULT = Path("artifacts/cpu_recorded/study.db")  # of the spec that ships
+DEFAULT = Path("artifacts/h100_recorded/study.db")  # of the spec that ships
 
 
 def storage_url(named: str | None) -> str:

@@ -145,7 +145,7 @@ def test_a_trial_that_ends_while_we_look_gets_its_note(served: str, database: Pa
     ("arguments", "code", "said"),
     [
         (["no.db"], 2, "there is no study in no.db"),
-        ([], 2, "there is no study in artifacts/cpu_recorded/study.db; run python scripts/run_study.py first"),
+        ([], 2, "there is no study in artifacts/h100_recorded/study.db; run python scripts/run_study.py first"),
         (["made.txt"], 2, "file is not a database"),
         (["{db}", "--port", "{taken}"], 3, "cannot be used (Address already in use); name another, such as --port"),
     ],

