@@ -70,10 +70,12 @@ class Rig:
         """One property of a unit."""
         return self.systemctl(*flags, "show", unit, f"--property={key}", "--value")
 
-    def begin(self, *words: str, **env: str) -> subprocess.Popen[str]:
-        """Python inside with these words, as a process whose lines can be read."""
+    def begin(self, *words: str, site: str = "", **env: str) -> subprocess.Popen[str]:
+        """Python inside with these words, as a process whose lines can be read; site: one more folder of packages."""
         command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
-        told = self._env(ALLOCATION_STUDY_LOCKS="", PYTHONPATH=str(REPOSITORY), PYTHONUNBUFFERED="1", **env)
+        told = self._env(
+            ALLOCATION_STUDY_LOCKS="", PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"), PYTHONUNBUFFERED="1", **env
+        )
         return subprocess.Popen(
             command, env=told, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )

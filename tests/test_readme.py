@@ -35,6 +35,11 @@ ELSEWHERE = {
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
     "python scripts/build_optunahub.py": ("tests/test_build_optunahub.py", "writes into the repository"),
     "python scripts/show_recording.py": ("tests/test_readme.py", "writes these pages; a test says if they are current"),
+    "python scripts/init_spec.py": ("tests/test_starting.py", "reads units of systemd"),
+    "python scripts/schedule_study.py": ("tests/test_schedule.py", "reads units of systemd"),
+    "install -m 644 systemd/": ("tests/test_schedule.py", "installs units of systemd"),
+    "systemctl daemon-reload": ("tests/test_schedule.py", "needs systemd"),
+    "systemctl enable --now gpu-allocation-study.timer": ("tests/test_schedule.py", "needs systemd"),
     "python scripts/confirm.py": ("tests/test_confirm.py", "launches servers for an hour"),
     "python scripts/promote.py": ("tests/test_rollout.py", "changes systemd units"),
 }  # fmt: skip

@@ -52,10 +52,10 @@ class Promise:
             f"Description=Give {', '.join(s.unit for s in self.states)} back after a study".replace("%", "%%"),
             "[Service]",
             "Type=oneshot",
-            f"ExecStart=-{shutil.which('rm') or '/bin/rm'} -f {' '.join(map(_word, map(str, self.masks())))}",
+            f"ExecStart=-{shutil.which('rm') or '/bin/rm'} -f {' '.join(map(word, map(str, self.masks())))}",
             f"ExecStart=-{systemctl} daemon-reload",
-            *(f"ExecStart=-{systemctl} start --no-block -- {_word(unit)}" for unit in on),
-            f"ExecStart={shutil.which('rm') or '/bin/rm'} -f {_word(str(self.link))} {_word(str(self.path))}",
+            *(f"ExecStart=-{systemctl} start --no-block -- {word(unit)}" for unit in on),
+            f"ExecStart={shutil.which('rm') or '/bin/rm'} -f {word(str(self.link))} {word(str(self.path))}",
             f"ExecStart=-{systemctl} --no-block daemon-reload",
             "[Install]",
             f"WantedBy={self.manager.wants.name.removesuffix('.wants')}",
@@ -93,10 +93,11 @@ class Promise:
         self.manager.systemctl("daemon-reload")
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     r"""A word of an ExecStart= line.
 
-    >>> print(_word("my\\x2dunit%.service"))
+    >>> print(word("my\\x2dunit%.service"))
     "my\\x2dunit%%.service"
     """
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + text.replace("%", "%%").replace("$", "$$") + '"'

@@ -1,0 +1,39 @@
+"""Write a unit and a timer that run a study under systemd's quotas; nothing is installed.
+
+    python scripts/schedule_study.py my_gpu.yaml --on-calendar 'Sun 03:00' --lend-from judge.service --max-outage 2h
+    sudo install -m 644 systemd/gpu-allocation-study.service systemd/gpu-allocation-study.timer /etc/systemd/system/
+    sudo systemctl daemon-reload
+    sudo systemctl enable --now gpu-allocation-study.timer
+
+A study that runs away is ended from outside: RuntimeMaxSec above the spec's budget, CPUQuota and MemoryMax not below
+what the deployed units have, since the servers under test run inside it. Each run goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import study.early  # noqa: F401
+from study.arguments import parser
+from study.lending.options import add_lending, lending
+from study.lending.schedule import schedule
+from study.spec import load
+from study.terminal import exiting
+
+
+def main() -> None:
+    """Arguments -> spec -> one call."""
+    options = parser(__doc__)
+    options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
+    options.add_argument("--on-calendar", default="Sun 03:00", metavar="TIME", help="default 'Sun 03:00'")
+    options.add_argument("--out", type=Path, default=Path("systemd"), metavar="DIR", help="default: systemd")
+    add_lending(options)
+    given = options.parse_args()
+    with exiting():
+        script = Path(__file__).absolute().with_name("run_study.py")
+        for path in schedule(load(given.spec), lending(given), given.on_calendar, given.out, script):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

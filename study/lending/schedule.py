@@ -1,0 +1,87 @@
+"""The unit and the timer that run a study under systemd's quotas, filled in from its spec and the deployed units."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import psutil
+
+from objectives.errors import BadInput
+from study.lending.manager import State
+from study.lending.options import Lending
+from study.lending.promise import word
+from study.spec import Spec
+
+NAME = "gpu-allocation-study"
+MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
+HOST_SHARE = 0.9  # of the host's memory, where the deployed units have no limit
+STUDY_MIB = 4096  # what the study itself may take beside the servers
+CALENDAR = re.compile(r"[A-Za-z0-9 *,:./~-]{1,100}")
+SPAN = re.compile(r"([\d.]+)(us|ms|s|min|h|d)")
+SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What the study and its servers may use together. cpu_pct: 100 a core."""
+
+    runtime_max_s: int
+    cpu_pct: int
+    memory_max_mib: int
+
+
+def quotas(spec: Spec, lending: Lending, states: Sequence[State]) -> Quotas:
+    """Above the budget and the outage in time; in CPU and memory not below the deployed units together."""
+    run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
+    cpus, memories = [], []
+    for s in states:
+        shown = s.manager.systemctl("show", "--property=CPUQuotaPerSecUSec", "--property=MemoryMax", "--", s.unit)
+        told = dict(line.partition("=")[::2] for line in shown.splitlines())
+        cpus.append(sum(float(n) * SPAN_S[u] for n, u in SPAN.findall(told.get("CPUQuotaPerSecUSec", ""))))
+        memories.append(int(told["MemoryMax"]) / 2**20 if told.get("MemoryMax", "").isdigit() else 0.0)
+    host_mib = psutil.virtual_memory().total / 2**20
+    return Quotas(
+        runtime_max_s=round(run_s + MARGIN_S),
+        cpu_pct=round(100 * max(os.cpu_count() or 1, sum(cpus))),
+        memory_max_mib=round(max(HOST_SHARE * host_mib, sum(memories) + STUDY_MIB)),
+    )
+
+
+def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Path) -> list[Path]:
+    """Write both files into a folder; nothing is installed.
+
+    calendar: as in `OnCalendar=`; script: the absolute path of run_study.py
+    raises: BadInput, SetupError
+    """
+    if not CALENDAR.fullmatch(calendar):
+        raise BadInput(f"--on-calendar {calendar!r} is no time of systemd's; write such as 'Sun 03:00'")
+    found = quotas(spec, lending, lending.states())
+    argv = [sys.executable, str(script), str(spec.path), "--quiet"]
+    for unit in lending.units:
+        argv += ["--lend-from", unit]
+    if lending.max_outage_s is not None:
+        argv += ["--max-outage", f"{lending.max_outage_s:g}s"]
+    values = {
+        "SPEC_NAME": spec.name,
+        "FOLDER": str(script.parents[1]).replace("%", "%%"),
+        "COMMAND": " ".join(map(word, argv)),
+        "RUNTIME_MAX_S": str(found.runtime_max_s),
+        "CPU_QUOTA_PCT": str(found.cpu_pct),
+        "MEMORY_MAX_MIB": str(found.memory_max_mib),
+        "CALENDAR": calendar,
+    }
+    written = []
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in ("service", "timer"):
+        text = (files("study") / "systemd" / f"{NAME}.{kind}").read_text("utf-8")
+        path, draft = out / f"{NAME}.{kind}", out / f".{NAME}.{kind}.draft"
+        draft.write_text(re.sub("@([A-Z_]+)@", lambda m: values[m[1]], text))
+        draft.replace(path)
+        written.append(path)
+    return written

@@ -1,0 +1,95 @@
+"""What the command line of a running vLLM says: model, share, and the flags that a study keeps."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from objectives.errors import BadInput
+from study.starting.running import Running
+
+SHARE_FLAG = "--gpu-memory-utilization"
+VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
+OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")  # the study sets them itself
+SECRET = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
+KEPT_ENV = re.compile(r"VLLM_(?!API_KEY)[A-Z0-9_]+|HF_HOME|HF_HUB_CACHE|LD_LIBRARY_PATH|PYTORCH_[A-Z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Llm:
+    """The LLM server of today; share: 0-1; port: where it listens; names: what it answers to."""
+
+    running: Running
+    python: str
+    model: str
+    share: float
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    port: int
+    served_model: str
+    notes: tuple[str, ...]
+
+
+def read_llm(unit: Running) -> Llm:
+    """Read vLLM's command line, from `vllm serve MODEL ...` or `-m vllm.entrypoints...`.
+
+    raises: BadInput where something that the study needs is not in it
+    """
+    if unit.python is None:
+        raise BadInput(f"{unit.unit}: {unit.argv[0]} is no interpreter; write the spec from study/specs/gpu.yaml")
+    start = next(i for i, word in enumerate(unit.argv) if word == "serve" or word.startswith("vllm."))
+    flags, free = split_flags(unit.argv[start + 1 :])
+    given = {name: values[0] if values else "" for name, values in flags}
+    model = given.get("--model") or (free[0] if free else None)
+    if not model:
+        raise BadInput(f"{unit.unit}: its command names no model; write the spec from study/specs/gpu.yaml")
+    notes = []
+    share = VLLM_SHARE
+    if SHARE_FLAG in given:
+        share = float(given[SHARE_FLAG]) if re.fullmatch(r"[0-9.]{1,8}", given[SHARE_FLAG]) else math.nan
+    else:
+        notes.append(f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; check your version's")
+    if not 0 < share < 1:
+        raise BadInput(f"{unit.unit}: {SHARE_FLAG} {given[SHARE_FLAG]} is no share between 0 and 1")
+    dropped = sorted({name for name, _ in flags if name in SECRET})
+    if dropped:
+        notes.append(f"left out of the spec, a study needs none: {', '.join(dropped)}")
+    args: list[str] = []
+    for name, values in flags:
+        if name not in (*OWN, *SECRET):
+            args += [name, *map(unit.path, values)]
+    port = 8000 if 8000 in unit.ports or not unit.ports else unit.ports[0]
+    if given.get("--port", "").isdigit():
+        port = int(given["--port"])
+    return Llm(
+        running=unit,
+        python=unit.python,
+        model=unit.path(model),
+        share=share,
+        args=tuple(args),
+        env={k: v for k, v in unit.env.items() if KEPT_ENV.fullmatch(k)},
+        port=port,
+        served_model=given.get("--served-model-name") or model,
+        notes=tuple(notes),
+    )
+
+
+def split_flags(words: Sequence[str]) -> tuple[list[tuple[str, tuple[str, ...]]], list[str]]:
+    """Flags with their values, in order, and the words before the first flag.
+
+    >>> split_flags(("m", "--a-b", "1", "2", "--c_d=3", "--e"))
+    ([('--a-b', ('1', '2')), ('--c-d', ('3',)), ('--e', ())], ['m'])
+    """
+    flags: list[tuple[str, tuple[str, ...]]] = []
+    free: list[str] = []
+    for word in words:
+        if re.match(r"--?[A-Za-z]", word):
+            name, sep, value = word.partition("=")
+            flags.append((name.replace("_", "-"), (value,) if sep else ()))
+        elif flags:
+            flags[-1] = (flags[-1][0], (*flags[-1][1], word))
+        else:
+            free.append(word)
+    return flags, free

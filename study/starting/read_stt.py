@@ -1,0 +1,124 @@
+"""What a running speech unit says of its Whisper: size, arithmetic, beam; from its flags or its `Environment=`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from objectives.environment import STT_PACKAGES, cached, installed
+from objectives.errors import BadInput, SetupError
+from study.equipment import WHISPER_HUB
+from study.starting.read_llm import split_flags
+from study.starting.running import Running
+
+COMPUTE_TYPES = ("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
+ORDER = ("tiny", "base", "small", "medium", "large-v3")  # what is searched beside today's, where it is on the machine
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The speech unit of today.
+
+    flag, variable: where its size stands, one of the two; size: as the study names it
+    choices: what the unit would be given, by size; models: what the study loads, by size
+    """
+
+    running: Running
+    python: str | None
+    flag: str | None
+    variable: str | None
+    size: str
+    choices: Mapping[str, str]
+    models: Mapping[str, str]
+    device: Literal["cpu", "cuda"] | None
+    compute_type: str | None
+    beam_size: int | None
+    notes: tuple[str, ...]
+
+
+def read_stt(unit: Running, size: str | None = None) -> Speech:
+    """Find the model's size in the command line, then in the environment.
+
+    size: `VARIABLE=VALUE` where neither names one, since the application has it inside
+    raises: BadInput where no size is found
+    """
+    said = list(_said(unit))
+    named = [s for s in said if _size(unit, s[2])]
+    if size is not None:
+        variable, _, value = size.partition("=")
+        named = [("", variable, value)] if re.fullmatch(r"[A-Za-z_]\w{0,80}", variable, re.ASCII) else []
+    if not named or not (today := _size(unit, named[0][2])):
+        raise BadInput(
+            f"{unit.unit}: neither its command nor its Environment= names a Whisper size; let the application read one "
+            "from a variable and say which, with today's size: --size WHISPER_MODEL=base"
+        )
+    flag, variable, value = named[0]
+    choices, models = _others(unit, today, value)
+    notes = [] if size is None else [f"{unit.unit} must read {variable} itself; nothing here can check that it does"]
+    return Speech(
+        running=unit,
+        python=_with_faster_whisper(unit.python),
+        flag=flag or None,
+        variable=variable or None,
+        size=today,
+        choices=choices,
+        models=models,
+        device=next(("cuda" if v == "cuda" else "cpu" for *_, v in said if v in ("cuda", "cpu")), None),
+        compute_type=next((v for *_, v in said if v in COMPUTE_TYPES), None),
+        beam_size=next((int(v) for f, n, v in said if "beam" in (f or n).lower() and v.isdigit()), None),
+        notes=tuple(notes),
+    )
+
+
+def _said(unit: Running) -> Iterator[tuple[str, str, str]]:
+    """Every flag and every variable with its value: flag, variable, value."""
+    flags, _ = split_flags(unit.argv[1:])
+    for name, values in flags:
+        yield name, "", values[0] if values else ""
+    for name, value in unit.env.items():
+        yield "", name, value
+
+
+def _size(unit: Running, value: str) -> str | None:
+    """The size that a value names: a faster-whisper name, a hub id, or a folder with such a model."""
+    if value in WHISPER_HUB:
+        return value
+    by_hub = {hub: size for size, hub in WHISPER_HUB.items()}
+    if value in by_hub:
+        return by_hub[value]
+    folder = Path(unit.path(value))
+    return folder.name if value and (folder / "model.bin").is_file() else None
+
+
+def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Today's size and those beside it that this machine has, smallest first; what the unit and the study are given."""
+    folder = Path(unit.path(value))
+    if (folder / "model.bin").is_file():
+        beside = {f.name: str(f) for f in folder.parent.iterdir() if (f / "model.bin").is_file()}
+        by_bytes = dict(sorted(beside.items(), key=lambda kv: (Path(kv[1]) / "model.bin").stat().st_size))
+        return by_bytes, by_bytes
+    names = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
+    kept = [n for n in names if n == size or _is_here(n)]
+    if size not in kept:
+        kept.append(size)
+    is_hub = value in WHISPER_HUB.values()
+    return {n: WHISPER_HUB[n] if is_hub else n for n in kept}, {n: WHISPER_HUB[n] for n in kept}
+
+
+def _is_here(size: str) -> bool:
+    try:
+        cached(WHISPER_HUB[size])
+    except SetupError:
+        return False
+    return True
+
+
+def _with_faster_whisper(python: str | None) -> str | None:
+    """The interpreter if it can run the study's speech server; None leaves the study's own."""
+    try:
+        return python if python and "faster-whisper" in installed(python, STT_PACKAGES) else None
+    except SetupError:
+        return None

@@ -1,0 +1,185 @@
+"""A spec and a deployment file from two units that run, on a real systemd, and the study takes the spec."""
+
+import sys
+
+import pytest
+import yaml
+from systemd_rig import REPOSITORY, UNITS, rig, wait_until
+
+from objectives.device import Identity, Occupant
+from objectives.errors import BadInput
+from study.starting import observe as observing
+from study.starting.observe import observe
+from study.starting.read_llm import read_llm
+from study.starting.read_stt import read_stt
+from study.starting.running import Running
+
+INIT = str(REPOSITORY / "scripts/init_spec.py")
+SERVER = "import time\ntime.sleep(1000)\n"
+JUDGE = """
+[Service]
+WorkingDirectory=/opt
+Environment=PYTHONPATH=/opt/site "HF_HOME=/opt/a b" VLLM_API_KEY=hidden SECRET_THING=hidden
+ExecStart={python} -m vllm.entrypoints.openai.api_server --model models/llm --gpu_memory_utilization=0.45 \\
+    --max-model-len 2048 --port 8123 --served-model-name judge other --api-key hidden --enforce-eager
+Restart=on-failure
+"""
+ASSISTANT = """
+[Service]
+EnvironmentFile=/etc/assistant.env
+Environment=COMPUTE=int8_float16 BEAM_SIZE=3
+ExecStart={python} /opt/assistant.py
+"""
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with rig() as booted:
+        for part in ("", "/entrypoints", "/entrypoints/openai"):
+            booted.write(f"/opt/site/vllm{part}/__init__.py", "")
+        booted.write("/opt/site/vllm/entrypoints/openai/api_server.py", SERVER)
+        booted.write("/opt/site/vllm-0.26.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: vllm\nVersion: 0.26.0\n")
+        booted.write("/opt/models/llm/config.json", '{"vocab_size": 2048}')
+        for size, length in (("tiny", 10), ("base", 20)):
+            booted.write(f"/opt/models/whisper/{size}/model.bin", "x" * length)
+        booted.write("/opt/assistant.py", SERVER)
+        booted.write("/etc/assistant.env", '# a comment\nWHISPER_MODEL="/opt/models/whisper/base"\n')
+        booted.write(f"{UNITS}/judge.service", JUDGE.format(python=sys.executable))
+        booted.write(f"{UNITS}/assistant.service", ASSISTANT.format(python=sys.executable))
+        booted.systemctl("daemon-reload")
+        booted.systemctl("start", "judge.service", "assistant.service")
+        wait_until(lambda: "api_server" in booted.run("pgrep", "-af", "api_server", check=False))
+        yield booted
+
+
+def init(machine, *words):
+    process = machine.begin(INIT, *words)
+    said, _ = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(machine):
+    files = ("--device", "cpu", "--out", "/root/my.yaml", "--deployment", "/root/deployment.yaml")
+    code, said = init(machine, "--unit", "judge.service", "--unit", "assistant.service", *files)
+    assert code == 0 and "today: 0.45 of the memory for /opt/models/llm, speech base" in said, said
+    text = machine.read("/root/my.yaml")
+    spec = yaml.safe_load(text)
+    assert "hidden" not in text + machine.read("/root/deployment.yaml")
+    assert spec["baseline"] == {"vllm_memory_util": 0.45, "whisper_model_size": "base"}
+    assert spec["search_space"] == {
+        "vllm_memory_util": [0.35, 0.4, 0.45, 0.5, 0.55],
+        "whisper_model_size": ["tiny", "base"],
+    }
+    llm, stt = spec["services"]["llm"], spec["services"]["stt"]
+    assert llm["python"] == stt["python"] == sys.executable
+    assert llm["args"] == ["--max-model-len", "2048", "--enforce-eager"]
+    assert llm["env"] == {"HF_HOME": "/opt/a b"}
+    assert (stt["compute_type"], stt["beam_size"]) == ("int8_float16", 3)
+    found = yaml.safe_load(machine.read("/root/deployment.yaml"))["services"]
+    assert found["llm"]["probe"] == {
+        "kind": "completion",
+        "url": "http://127.0.0.1:8123/v1/completions",
+        "model": "judge",
+    }
+    assert found["llm"]["restart_always"] is True
+    assert found["stt"]["probe"] == {"kind": "none"} and "health_url" not in found["stt"]
+    assert found["stt"]["set"] == {
+        "whisper_model_size": {
+            "variable": "WHISPER_MODEL",
+            "choices": {s: f"/opt/models/whisper/{s}" for s in ("tiny", "base")},
+        }
+    }
+    study = machine.begin(str(REPOSITORY / "scripts/run_study.py"), "/root/my.yaml", "--dry-run", site="/opt/site")
+    planned, _ = study.communicate(timeout=60)
+    assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in planned, planned
+
+
+@pytest.mark.parametrize(
+    ("units", "why"),
+    [
+        (["judge.service", "nope.service"], "no such unit"),
+        (["judge.service", "judge.service"], "one must"),
+        (["assistant.service", "judge.service", "--size", "--x"], "--size"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_and_writes_nothing(machine, units, why):
+    words = [w for u in units[:2] for w in ("--unit", u)]
+    code, said = init(machine, *words, *units[2:], "--device", "cpu", "--out", "/root/no.yaml")
+    assert code == 2 and why in said.replace("one --unit must", "one must") and "Traceback" not in said, said
+    assert not (machine.root / "root/no.yaml").exists()
+
+
+def test_an_existing_file_is_never_overwritten(machine):
+    machine.write("/root/there.yaml", "mine")
+    code, said = init(machine, "--unit", "judge.service", "--unit", "assistant.service", "--out", "/root/there.yaml")
+    assert code == 2 and "exists" in said and machine.read("/root/there.yaml") == "mine"
+
+
+def unit(*argv, env=None, folder="/"):
+    from pathlib import Path
+
+    return Running("u.service", tuple(argv), env or {}, Path(folder), "no", (1,), ())
+
+
+def test_vllm_serve_names_its_model_first():
+    found = read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "org/model", "--gpu-memory-utilization", "0.6"))
+    assert (found.model, found.share, found.args, found.port, found.served_model) == (
+        "org/model", 0.6, (), 8000, "org/model",
+    )  # fmt: skip
+
+
+def test_a_unit_without_a_share_has_vllms_own_and_says_so():
+    found = read_llm(unit("/opt/bin/python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "a/b"))
+    assert found.share == 0.9 and "sets no --gpu-memory-utilization" in found.notes[0]
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "much", "1e-1000", ""])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(BadInput, match="is no share"):
+        read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "a/b", f"--gpu-memory-utilization={share}"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "size", "flag", "variable"),
+    [
+        (["--model", "small.en"], {}, "small.en", "--model", None),
+        (["--whisper=Systran/faster-whisper-base"], {}, "base", "--whisper", None),
+        ([], {"STT_SIZE": "medium"}, "medium", None, "STT_SIZE"),
+    ],
+)
+def test_the_size_is_found_where_the_unit_names_it(argv, env, size, flag, variable):
+    found = read_stt(unit("/usr/bin/app", *argv, env=env))
+    assert (found.size, found.flag, found.variable) == (size, flag, variable)
+    assert found.models[size].startswith("Systran/")
+
+
+def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
+    with pytest.raises(BadInput, match="--size WHISPER_MODEL=base"):
+        read_stt(unit("/usr/bin/app"))
+    found = read_stt(unit("/usr/bin/app"), "APP_WHISPER=tiny")
+    assert (found.size, found.variable) == ("tiny", "APP_WHISPER") and "nothing here can check" in found.notes[0]
+
+
+class Card:
+    """Another tenant's memory, look by look."""
+
+    identity = Identity("Card", "GPU-0", 1000.0, None, None)
+
+    def __init__(self, *looks):
+        self.looks = [*looks]
+
+    def occupants(self):
+        mib = self.looks.pop(0)
+        return [Occupant(1, "ours", 500.0, None), Occupant(2, "a game", mib, "game.service")]
+
+
+def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
+    monkeypatch.setattr(observing, "LOOK_S", 0.001)
+    said = []
+    found = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, said.append)
+    assert (found.least_mib, found.peak_mib, found.reserve_mib, found.largest) == (100.0, 350.0, 250, "game.service")
+    assert len(said) == 2
+
+
+def test_memory_that_cannot_be_told_is_no_reserve():
+    assert observe(Card(None), lambda: {1}, 0.0, print) is None
