@@ -87,7 +87,8 @@ class _Sessions:
         """One user: speak, let the LLM answer the grown conversation, pause, again."""
         w, vocabulary = self.workload, self.connection.endpoints.vocabulary
         seed = w.seed * 100_003 + self.count * 1009 + number
-        await asyncio.sleep(w.session_pause_s * number / self.count)
+        ramp_s = w.session_pause_s if w.session_ramp_s is None else w.session_ramp_s
+        await asyncio.sleep(ramp_s * number / self.count)
         tokens, turn = w.session_prompt_tokens, 0
         while True:
             clip = (number * 7 + turn) % len(self.connection.clips)
