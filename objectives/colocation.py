@@ -145,7 +145,8 @@ class Colocation:
         """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
         total_mib = self.device.identity.total_mib
         tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
-        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib)
+        others_mib = max(0.0, total_mib - self._pair.free_at_rest_mib - sum(tenants.values()))
+        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib)
 
     def measure(self, allocation: Allocation, run: Run) -> Measurement:
         """One allocation, launched again as often as its failure's class allows.
