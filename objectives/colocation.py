@@ -125,11 +125,29 @@ class Colocation:
         """Stop both servers, so that the next measurement launches afresh."""
         self._pair.stop("llm", "stt")
 
+    def under(self, exercise: Exercise, anchor: Anchor | None) -> None:
+        """Measure under this traffic from now on; servers that run are kept for it.
+
+        anchor: what the first measurement under it fixed; None where there was none yet
+        """
+        self.setting = replace(self.setting, workload=exercise.workload)
+        self._exercise, self.anchor = exercise, anchor
+
+    def restart_speech(self, allocation: Allocation, run: Run) -> None:
+        """Start the speech server anew beside the LLM server that runs, which no trial does.
+
+        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
+        """
+        run.on_phase("stopping")
+        self._pair.stop("stt")
+        self._start_speech(run, stt_command(allocation, self.setting.services.stt, self.device.server_env), {})
+
     def occupancy(self) -> Occupancy:
         """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
         total_mib = self.device.identity.total_mib
         tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
-        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib)
+        others_mib = max(0.0, total_mib - self._pair.free_at_rest_mib - sum(tenants.values()))
+        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib)
 
     def measure(self, allocation: Allocation, run: Run) -> Measurement:
         """One allocation, launched again as often as its failure's class allows.

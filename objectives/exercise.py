@@ -21,11 +21,14 @@ Told = Callable[[str], None]
 
 
 class Exercise:
-    """One workload with its clips; remembers the word errors of each speech configuration."""
+    """One workload with its clips; remembers the word errors of each speech configuration.
 
-    def __init__(self, workload: Workload, clips: tuple[Clip, ...]) -> None:
+    requests: sent in place of the workload's own trace
+    """
+
+    def __init__(self, workload: Workload, clips: tuple[Clip, ...], requests: tuple[Request, ...] = ()) -> None:
         self.workload, self.clips = workload, clips
-        self.requests = trace(workload, len(clips))
+        self.requests = requests or trace(workload, len(clips))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
 
     def alone(

@@ -51,7 +51,7 @@ def signature(services: Services) -> dict[str, Any]:
 def conditions(setting: Setting) -> dict[str, Any]:
     """What must be equal for two measurements to be comparable, as plain data."""
     data = {
-        "workload": asdict(setting.workload),
+        "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
         "services": signature(setting.services),
         "tenants": [asdict(t) for t in setting.tenants],
     }

@@ -11,11 +11,15 @@ from objectives.device import Sample
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """Who holds the device's memory at one moment, MiB: `held_mib` by name, the rest of what is in use by others."""
+    """Who holds the device's memory at one moment, MiB.
+
+    held_mib: tenants and servers by name; others_mib: what was in use beside the tenants before any server ran
+    """
 
     total_mib: float
     free_mib: float
     held_mib: Mapping[str, float]
+    others_mib: float = 0.0
 
 
 def memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:

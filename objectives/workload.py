@@ -23,6 +23,7 @@ class Workload:
     ladder_s: time for the capacity ladder, seconds; 0 leaves it out
     ladder_max_sessions: its highest rung
     session_pause_s: a user's pause between two turns
+    session_ramp_s: over how long the sessions of a rung begin, seconds; None: over one pause
     session_prompt_tokens: the first turn's prompt; each turn adds `session_turn_tokens`, up to the longest prompt
     alone_requests: requests of each service sent alone, before the joint load, for the interference figure
     request_timeout_s: a request that takes longer has failed
@@ -39,6 +40,7 @@ class Workload:
     ladder_s: float = 60.0
     ladder_max_sessions: int = 64
     session_pause_s: float = 1.0
+    session_ramp_s: float | None = None
     session_prompt_tokens: int = 512
     session_turn_tokens: int = 128
     alone_requests: int = 5

@@ -7,6 +7,7 @@
 One of them runs vLLM, the other holds Whisper. Interpreter, model, flags and today's share are read from the running
 process and from systemd; nothing is changed. --observe looks every 10 s at what other processes hold on the device, and
 leaves them what they grew by as the reserve. As root it sees more: other users' processes and ports.
+Exit: 0 written, 2 bad input, 3 set-up, 130 stopped.
 """
 
 from __future__ import annotations

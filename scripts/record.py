@@ -36,16 +36,19 @@ def main() -> None:
     options.add_argument(
         "--take", type=Path, action="append", default=[], metavar="FILE", help="count this recording or study.db too"
     )
+    options.add_argument(
+        "--points", type=int, metavar="N", help="only N, spread over the space; later rounds N/4 again"
+    )
     add_lending(options)
     arguments = options.parse_args()
-    if arguments.repeats < 0:
-        options.error("--repeats must not be negative")
+    if arguments.repeats < 0 or (arguments.points or 1) < 1:
+        options.error("--repeats must not be negative, --points at least 1")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
         found = record(
             spec, out, arguments.repeats, lambda s: print(s, flush=True),
-            timeout_s=arguments.timeout, take=arguments.take, lending=lending(arguments),
+            timeout_s=arguments.timeout, take=arguments.take, points=arguments.points, lending=lending(arguments),
         )  # fmt: skip
         failed = sum(e.measurement is None for e in found.entries)
         print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")

@@ -16,7 +16,7 @@ from objectives.fitness import PRESETS
 from study.arguments import parser
 from study.case import case
 from study.report import write
-from study.stored import storage_url, study_in
+from study.stored import promotions_of, storage_url, study_in
 from study.terminal import exiting
 
 
@@ -33,7 +33,8 @@ def main() -> None:
     options.add_argument("--preset", choices=PRESETS, help="weigh the measurements anew; default: the study's weights")
     given = options.parse_args()
     with exiting():
-        told = case(study_in(storage_url(given.storage), given.study), given.preset)
+        url = storage_url(given.storage)
+        told = case(study_in(url, given.study), given.preset, promotions_of(url))
         write(told, given.out)
         print(f"{given.out}: study {told.study}, {len(told.cells)} configurations")
 

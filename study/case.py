@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import optuna
 from scipy import stats
@@ -13,11 +14,13 @@ from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.cells import Cell, cells, launches, of, short
+from study.confirmation.told import Told, confirmation_of
 from study.contrast import SAME_PCT, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
-from study.notes import answer
+from study.notes import answer, in_words
+from study.notes import standing as standing_alone
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
@@ -34,6 +37,7 @@ class Case:
     study: str
     sampler: str
     preset: Preset | None
+    confirmation: Told | None = None
 
     @property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
@@ -51,14 +55,24 @@ class Case:
         return rival(self.cells, self.decision, self.asked)
 
 
-def case(study: optuna.Study, preset: Preset | None = None) -> Case:
-    """The case of a study; with a preset, its measurements are weighed anew."""
+def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] = ()) -> Case:
+    """The case of a study; with a preset, its measurements are weighed anew.
+
+    promotions: folders where a confirmation of its winner may lie
+    """
     asked, found = question_of(study), [r for r in rows(study) if r.counts]
     if preset is not None:
         asked = replace(asked, fitness=weighed(asked.fitness, preset))
         found = rescored(found, asked, asked.fitness)
     sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
-    return Case(asked, found, cells(found), decide(found, asked), study.study_name, sampler, preset)
+    decision, name = decide(found, asked), study.study_name
+    confirmed = confirmation_of(name, decision.winner.allocation, promotions) if decision.winner else None
+    return Case(asked, found, cells(found), decision, name, sampler, preset, confirmed)
+
+
+def standing(told: Case) -> str:
+    """How sure the answer is, in a few words."""
+    return told.confirmation.standing if told.confirmation else standing_alone(told.decision, told.asked)
 
 
 def sentence(told: Case) -> str:
@@ -66,6 +80,9 @@ def sentence(told: Case) -> str:
     said = answer(told.decision, told.asked)
     today, other = told.today, told.other
     said = said[0].upper() + said[1:]
+    if told.confirmation is not None and told.confirmation.verdict == "rejected" and told.other is not None:
+        refused = short(told.other.allocation)
+        return f"Stay with {in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
     if told.decision.winner is None or today is None or other is None:
         return said
     parts = []
@@ -91,7 +108,9 @@ def how_sure(told: Case) -> list[str]:
             f"These figures were {asked.measured_elsewhere}. They hold for that machine and say nothing about another: "
             "measure yours, as the project's README shows."
         )
-    elif decision.winner is not None:
+    if told.confirmation is not None:
+        said.append(f"Fresh launches of both, in turn: {told.confirmation.summary}. {told.confirmation.says}.")
+    elif decision.winner is not None and not asked.is_replay:
         said.append(
             "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
         )

@@ -145,19 +145,21 @@ def _fitness(c: Cell) -> float:
 def memory_bar(seen: Occupancy, width: int, starting: str | None, *, is_ascii: bool = False) -> tuple[Text, Text]:
     """Who holds the memory as a bar of `width` signs, and what the signs mean, in GiB.
 
-    starting: the server that starts now, to which goes what is in use beyond the known ones; else it is "other"
+    starting: the server that starts now, to which goes what is in use beyond what is known; else "other" gets it
 
     >>> seen = Occupancy(8192.0, 2048.0, {"game": 2048.0, "stt": 1024.0})
     >>> for text in memory_bar(seen, 8, "llm", is_ascii=True): print(text)
     ttsLLL..
     t game 2.0 s speech 1.0 L LLM 3.0 . free 2.0 of 8.0
     """
-    held = dict(seen.held_mib)
-    rest = max(0.0, seen.total_mib - seen.free_mib - sum(held.values()))
+    held, others = dict(seen.held_mib), seen.others_mib
+    rest = max(0.0, seen.total_mib - seen.free_mib - others - sum(held.values()))
     if starting is not None:
-        held[starting], rest = held.get(starting, 0.0) + rest, 0.0
+        held[starting] = held.get(starting, 0.0) + rest
+    else:
+        others += rest
     parts = [(SERVERS.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"])) for name, mib in held.items()]
-    parts += [("other", rest, OTHERS)] if rest >= 0.05 * MIB_PER_GIB else []
+    parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []
     bar, legend, end = Text(), Text(), 0.0
     for name, mib, (sign, letter, style) in [*parts, ("free", seen.free_mib, FREE)]:
         shown = letter if is_ascii else sign

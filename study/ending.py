@@ -13,7 +13,7 @@ from study.cells import Cell, of, short
 from study.contrast import contrast, rival
 from study.decision import Decision, merged
 from study.history import Row
-from study.meanings import CONSTRAINTS, FAILURES
+from study.meanings import CONSTRAINTS, FAILURES, in_words
 from study.question import Question
 from study.search import shown, sqlite_file
 from study.spec import Spec
@@ -54,9 +54,16 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
             number(m.stt_latency_p95_ms if m else None),
             number(m.llm_latency_p95_ms if m else None),
             *(rest if more else ()),
-            _mark(r, decision) or ("" if r.is_feasible else outcome(r)),
+            _mark(r, decision) or _outcome(r, is_wide=bool(more)),
         )
     return drawn
+
+
+def _outcome(r: Row, *, is_wide: bool) -> str:
+    """What became of it; in a narrow table in two words, since `failures` says the rest."""
+    if r.is_feasible:
+        return ""
+    return in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
 
 
 def _mark(row: Row, decision: Decision) -> str | None:

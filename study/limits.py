@@ -18,7 +18,7 @@ DIRECTIONS = {
 }
 LIMITS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("wallclock_sec", "start_timeout_s", "request_timeout_s", "window_s"), (1, 1e7)),
-    **dict.fromkeys(("ladder_s", "session_pause_s"), (0, 1e5)),
+    **dict.fromkeys(("ladder_s", "session_pause_s", "session_ramp_s"), (0, 1e5)),
     **dict.fromkeys(("max_candidates", "max_generations", "population_size", "n_offspring", "llm_burst"), (1, 10_000)),
     **dict.fromkeys(("tournament_size", "survivors", "ladder_max_sessions", "beam_size"), (1, 10_000)),
     **dict.fromkeys(("elitism", "fresh_inject", "alone_requests"), (0, 10_000)),

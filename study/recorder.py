@@ -14,6 +14,7 @@ from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
+from study.design import spread
 from study.epoch import guess_s
 from study.gather import gather, refuse_other_conditions
 from study.lending.options import Lending
@@ -29,6 +30,7 @@ def record(
     *,
     timeout_s: float | None = None,
     take: Sequence[Path] = (),
+    points: int | None = None,
     lending: Lending = Lending(),  # noqa: B008  frozen
 ) -> Recording:
     """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
@@ -37,6 +39,7 @@ def record(
     many entries. A launch that was disturbed is said and left out, so that the next run tries it again.
     timeout_s: nothing is begun that would not end within it
     lending: the units that lend their GPU meanwhile
+    points: only so many configurations, spread over the space; later rounds measure a quarter of them again
     take: recordings and databases of live studies whose evaluations count too; with `repeats` 0 nothing is launched
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
@@ -51,7 +54,7 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, repeats, tell, timeout_s, take, lending)
+        return _record(spec, out, [*rounds(spec, repeats, points)], tell, timeout_s, take, lending)
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
@@ -67,7 +70,7 @@ def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
 def _record(
     spec: Spec,
     out: Path,
-    repeats: int,
+    wanted: Sequence[tuple[Allocation, int]],
     tell: Callable[[str], None],
     timeout_s: float | None,
     take: Sequence[Path],
@@ -79,13 +82,13 @@ def _record(
     with borrowed(spec, made, lending, tell) as made:
         if lending.max_outage_s is not None:
             began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
-        return _rounds(spec, out, repeats, tell, began, timeout_s, take, made)
+        return _launched(spec, out, wanted, tell, began, timeout_s, take, made)
 
 
-def _rounds(
+def _launched(
     spec: Spec,
     out: Path,
-    repeats: int,
+    wanted: Sequence[tuple[Allocation, int]],
     tell: Callable[[str], None],
     began: float,
     timeout_s: float | None,
@@ -105,7 +108,7 @@ def _rounds(
     if provenance.slo and provenance.first_rung:
         anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
     held = {(e.key, e.repeat) for e in entries}
-    todo = [(a, repeat) for a, repeat in rounds(spec, repeats) if (str(a), repeat) not in held]
+    todo = [(a, repeat) for a, repeat in wanted if (str(a), repeat) not in held]
     folder, card = out.with_suffix(""), made.device.identity.uuid
     with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
         before: tuple[Allocation, int] | None = None
@@ -138,12 +141,14 @@ def _rounds(
     return read(out)
 
 
-def rounds(spec: Spec, repeats: int) -> Iterator[tuple[Allocation, int]]:
+def rounds(spec: Spec, repeats: int, points: int | None = None) -> Iterator[tuple[Allocation, int]]:
     """What is measured, in order: each round begins and ends with the baseline, whose repeats are 1, 2; 3, 4; ..."""
-    rest = [a for a in spec.search_space.grid() if str(a) != str(spec.baseline)]
+    chosen = list(spec.search_space.grid()) if points is None else spread(spec.search_space, points)
+    rest = [a for a in chosen if str(a) != str(spec.baseline)]
     for repeat in range(1, repeats + 1):
+        again = rest if points is None or repeat == 1 else rest[: points // 4]
         yield spec.baseline, 2 * repeat - 1
-        for allocation in order_by_llm(rest, spec.baseline):
+        for allocation in order_by_llm(again, spec.baseline):
             yield allocation, repeat
         yield spec.baseline, 2 * repeat
 

@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
-from study.case import Case, how_sure, sentence
+from study.case import Case, how_sure, sentence, standing
 from study.cells import Cell, barred, compared, pareto, short
 from study.contrast import contrast
 from study.meanings import CONSTRAINTS, FAILURES, in_words
-from study.notes import limits, standing, traffic, without_paths, wrapped
+from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
 from study.sharing import HEAD, by_share
@@ -60,10 +60,11 @@ def _content(told: Case) -> dict[str, Any]:
         "question": "How much of the device's memory should the LLM server get, and which speech model fits beside it, "
         "so that both answer fast, many can talk at once, and nothing runs out of memory?",
         "answer": sentence(told),
-        "standing": f"{standing(decision, asked)[0].upper()}{standing(decision, asked)[1:]}.",
+        "standing": f"{standing(told)[0].upper()}{standing(told)[1:]}.",
         "colour": drawing.COLOURS["winner" if decision.winner else "in use today"],
         "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
         "sure": how_sure(told),
+        "confirmation": told.confirmation,
         "held_back": held_back(found, decision, asked),
         "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
         "other": "winner" if decision.winner else "held back" if other and barred(other, asked) else "closest",

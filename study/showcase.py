@@ -74,7 +74,7 @@ def _between(page: Path, lines: Sequence[str]) -> str:
 
 
 def _summary(told: Case) -> list[str]:
-    """The picture, the answer, and today's against the winner."""
+    """The picture, the answer, today's against the winner, and how far to trust it."""
     today, other = told.today, told.other
     lines = [f"![{_alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
     if today is not None and other is not None:
@@ -83,7 +83,7 @@ def _summary(told: Case) -> list[str]:
         lines += ["|---|---|---|---|"]
         lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other)]
         lines.append("")
-    return [*lines, _where(told), "", *_sure(told)]
+    return [*lines, _where(told), "", *_sure(told)[:2]]
 
 
 def _whole(told: Case) -> list[str]:
@@ -119,7 +119,7 @@ def picture(told: Case) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" {STYLE}>',
         f"<title>{escape(_alternative(told))}</title>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        text(MARGIN, 24, "How should one device be shared? Every configuration, as measured", extra='font-size="16"'),
+        text(MARGIN, 24, "How should one device be shared? The space, as measured", extra='font-size="16"'),
         text(LEFT, 46, f"{shown.x_name}{SHARE_MEANS if shown.x_name == SHORT[SHARE] else ''}"),
         text(MARGIN, TOP - 6, shown.y_name),
     ]

@@ -18,6 +18,8 @@ from objectives.command import Services
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.tenants import Tenant
 from objectives.workload import Workload
+from study.confirmation.rule import Claim
+from study.confirmation.workloads import HeldOut, read_workloads
 from study.document import read
 from study.entry import Entry
 from study.equipment import place_clips, read_measure, read_services, with_models
@@ -98,6 +100,7 @@ class Spec:
     measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
     monotone: parameters that take more memory as they grow, lists in their order
     bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
+    workloads, claim: what `scripts/confirm.py` also measures under, and the one metric that it looks at
     ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
     """
 
@@ -110,6 +113,8 @@ class Spec:
     device: str
     services: Services
     workload: Workload = field(default_factory=Workload)
+    workloads: tuple[HeldOut, ...] = ()
+    claim: Claim | None = None
     slo: Slo = field(default_factory=Slo)
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
@@ -130,10 +135,11 @@ class Spec:
 PLAIN: Mapping[str, Any] = {
     "name": str, "enabled": bool, "sampler": SamplerName, "workload": Workload, "slo": Slo,
     "fitness": FitnessRule, "gates": Gates, "monotone": tuple[str, ...], "tenants": tuple[Tenant, ...],
-    "reserve_mib": float | None, "precheck": Literal["prune", "report"], "budget": Budget, "selector": Selector,
+    "claim": Claim, "reserve_mib": float | None, "precheck": Literal["prune", "report"], "budget": Budget,
+    "selector": Selector,
 }  # fmt: skip
 NEW = ("measure", "sampler", "baseline", "bounds", "device", "services", "workload", "slo", "fitness",
-       "gates", "monotone", "tenants", "reserve_mib", "precheck")  # fmt: skip
+       "gates", "monotone", "tenants", "reserve_mib", "precheck", "workloads", "claim")  # fmt: skip
 OWN = ("name", "enabled", "template", "search_space", "evaluator", "budget", "metrics", "selector", *NEW)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
@@ -156,6 +162,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     place_clips(top, plain, path.parent, must_exist=measure == "live")
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
+    workloads = read_workloads(top.at("workloads"), path.parent)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items())
     services, notes = read_services(top, device, parameters, path.parent if measure == "live" else None)
@@ -172,7 +179,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         notes.append("enabled: false is noted; a study that is asked for runs all the same")
     return Spec(
         **plain,
-        search_space=space, measure=measure, baseline=space.allocation(baseline), bounds=bounds,
+        search_space=space, measure=measure, workloads=workloads, baseline=space.allocation(baseline), bounds=bounds,
         device=device, services=services, ignored=(*ignored, *check_metrics(top)), notes=tuple(notes),
         path=path.absolute(), text=text, text_sha256=hashlib.sha256(data).hexdigest(),
     )  # fmt: skip

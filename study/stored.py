@@ -38,6 +38,12 @@ def folder_of(url: str) -> Path:
     return file.parent if file is not None else Path()
 
 
+def promotions_of(url: str) -> tuple[Path, ...]:
+    """The folders of the promotions that a study of this storage wrote: a replay's beside it, a live one's above."""
+    folder = folder_of(url)
+    return folder / "promotions", folder.parent / "promotions"
+
+
 def names(storage: BaseStorage) -> list[str]:
     """The studies of a storage that say what they asked, oldest first."""
     return [s.study_name for s in storage.get_all_studies() if KEY in s.user_attrs]

@@ -211,7 +211,10 @@ def main() -> None:
     parser.add_argument("--kv", type=float, default=0.5, help="share of the KV cache in use while a request runs")
     parser.add_argument("--kv-tokens", type=int, default=1600)
     parser.add_argument("--label", help="makes two commands differ")
+    parser.add_argument("--oom-label", help="the label whose server is out of memory at its start")
     asked = parser.parse_args()
+    if asked.label and asked.label == asked.oom_label:
+        asked.mood = "oom-at-start"
     if asked.mood == "oom-at-start":
         say(NO_BUDGET)
         sys.exit(1)

@@ -89,6 +89,13 @@ def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
     assert {line.split()[0] for line in lines} >= {"trial", "phase", "memory,", "best", "budget"}
 
 
+def test_what_others_held_before_is_not_taken_for_a_server_that_starts(spec: Spec) -> None:
+    seen = Occupancy(8192.0, 4096.0, dict(HELD), others_mib=1024.0)
+    shown = scene(spec, Clock(), occupancy=lambda: seen)
+    shown.phase("starting LLM")
+    assert "█ LLM 0.5 ▚ other 1.0 · free 4.0" in "\n".join(drawn(shown))
+
+
 def test_a_terminal_without_unicode_gets_letters(spec: Spec) -> None:
     shown = scene(spec, Clock())
     text = "\n".join(drawn(shown, encoding="ascii"))

@@ -11,7 +11,7 @@ from objectives import recording
 from objectives.errors import BadInput
 from objectives.recording import read
 from study.gather import gather
-from study.recorder import record
+from study.recorder import record, rounds
 from study.spec import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
@@ -77,3 +77,14 @@ def test_a_source_that_is_none_is_said(live, tmp_path):
         gather([tmp_path / "study.db"], live, SHIPPED.provenance, [])
     with pytest.raises(BadInput, match="--repeats 0 launches nothing"):
         record(live, tmp_path / "a.jsonl", 0, print)
+
+
+def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
+    plan = list(rounds(live, 2, 8))
+    names = [str(a) for a, _ in plan]
+    first, second = names[: names.index(str(live.baseline), 1)], names[names.index(str(live.baseline), 1) + 1 :]
+    assert plan[0] == (live.baseline, 1)
+    assert plan[-1] == (live.baseline, 4)
+    assert len(set(first[1:])) in (7, 8), "the baseline may be one of them"
+    assert set(second[1:-1]) <= set(first)
+    assert len(second[1:-1]) == 2

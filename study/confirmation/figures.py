@@ -1,0 +1,115 @@
+"""From launches to log-ratios: what each pair says of every metric under every workload. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from objectives.fitness import reference_of
+from objectives.measurement import INFINITE, Measurement
+from study.confirmation.journal import Pair
+from study.confirmation.rule import JUDGED, Key
+from study.confirmation.verdict import LOST
+from study.scoring import score
+from study.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The baseline's first launch under each workload, to which the fitness of every other one is relative."""
+
+    spec: Spec
+    first: Mapping[str, Measurement]
+
+    def value(self, key: Key, measured: Measurement) -> float | None:
+        """One metric of one launch; None where it was not measured."""
+        if key.metric != "fitness":
+            found: float | None = getattr(measured, key.metric)
+            return found
+        reference = reference_of(self.first[key.workload])
+        if reference is None:
+            return None
+        return score(self.spec, measured, reference, None, same_speech=True).fitness.value
+
+
+def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:
+    """The scale that the first launch sets; A/A comes first, so that it is the baseline's."""
+    return Scale(spec, pairs[0].of("baseline").measured if pairs else {})
+
+
+def gains(by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[Key, tuple[float | None, ...]]:
+    """The log-ratio of every metric in every pair, positive where the winner is better."""
+    keys = [Key(workload, metric) for workload in workloads for metric in JUDGED]
+    return {key: tuple(_gain(by, key, pair) for pair in pairs) for key in keys}
+
+
+def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
+    old, new = (by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner"))
+    return log_ratio(old, new, is_up=JUDGED[key.metric] == "up")
+
+
+def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:
+    """How much better `new` is; None where the baseline gives nothing to compare with, LOST where the winner does.
+
+    >>> log_ratio(200, 100, is_up=False) == log_ratio(100, 200, is_up=True) == math.log(2)
+    True
+    >>> log_ratio(None, 5, is_up=False), log_ratio(5, float("inf"), is_up=False), log_ratio(0, 0, is_up=True)
+    (None, -inf, 0.0)
+    """
+    if old is None or old == INFINITE:
+        return None
+    if new is None or new == INFINITE:
+        return LOST
+    if old == new:
+        return 0.0
+    if old <= 0:
+        return None
+    if new <= 0:
+        return LOST
+    return math.log(new / old) * (1 if is_up else -1)
+
+
+def middle(by: Scale, key: Key, pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
+    """Mean over the launches of the baseline and of the winner; None where a launch has no finite figure."""
+    found = []
+    for role in ("baseline", "winner"):
+        values = [by.value(key, pair.of(role).measured[key.workload]) for pair in pairs]
+        known = [v for v in values if v is not None and v != INFINITE]
+        found.append(fmean(known) if known and len(known) == len(values) else None)
+    return found[0], found[1]
+
+
+def failed_more(pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[str, float]:
+    """By how much the winner's share of failed requests is above the baseline's, by workload."""
+    found = {}
+    for name in workloads:
+        rates = [[p.of(role).measured[name].failure_rate or 0.0 for p in pairs] for role in ("baseline", "winner")]
+        found[name] = fmean(rates[1]) - fmean(rates[0]) if pairs else 0.0
+    return found
+
+
+def noise(gains_of_aa: Sequence[float | None]) -> float | None:
+    """Standard deviation of one launch as a log-ratio, from A/A pairs, whose true mean is 0; None where not measured.
+
+    >>> round(noise([0.02, -0.02]), 4)
+    0.0141
+    """
+    known = [g for g in gains_of_aa if g is not None and g != LOST]
+    if not known or len(known) < len(gains_of_aa):
+        return None
+    return math.sqrt(fmean(g * g for g in known) / 2)
+
+
+def resolution_pct(pairs: Sequence[Pair], workload: str) -> float | None:
+    """The coarsest step between a rung that passed and the next that did not, percent; None where one was not found."""
+    worst = 0.0
+    for pair in pairs:
+        for launch in pair.launches:
+            m = launch.measured[workload]
+            failed = [int(r["sessions"]) for r in m.ladder if r.get("passed") is False]
+            if not m.concurrent_capacity or m.capacity_is_lower_bound or not failed:
+                return None
+            worst = max(worst, 100 * (min(failed) - m.concurrent_capacity) / m.concurrent_capacity)
+    return worst

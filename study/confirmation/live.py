@@ -1,0 +1,201 @@
+"""The pairs, live: each launch fresh, baseline and winner in ABBA order, each pair kept as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.colocation import Anchor, Colocation, Run
+from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.exercise import Exercise
+from objectives.measurement import Measurement
+from study.confirmation import journal as kept
+from study.confirmation.evidence import Next, next_step, verdict
+from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress
+from study.confirmation.subject import Subject
+from study.confirmation.workloads import Traffic, stress
+from study.epoch import guess_s
+from study.live import Bench
+
+PATIENCE = 2  # pairs in a row that may be disturbed
+
+
+@dataclass(slots=True)
+class Runner:
+    """Measures what is left of a confirmation; `journal` is what is known so far.
+
+    timeout_s: nothing is begun that would not end within it, counted from `began_s`
+    """
+
+    of: Subject
+    made: Bench
+    folder: Path
+    journal: Journal
+    tell: Callable[[str], None]
+    timeout_s: float | None = None
+    began_s: float = field(default_factory=time.monotonic)
+    _exercises: dict[str, Exercise] = field(default_factory=dict)
+    _anchors: dict[str, Anchor] = field(default_factory=dict)
+
+    def run(self) -> Journal:
+        """Measure until the verdict is over or the time is up; what is measured is on disk.
+
+        raises: SetupError where pairs are disturbed again and again
+        """
+        self._anchors = dict(self.journal.anchors)
+        self._exercises = {t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics}
+        for exercise in self._exercises.values():  # the same clips: their words are told once per speech configuration
+            exercise.word_errors = self._exercises["main"].word_errors
+        setting, disturbed, done = replace(self.made.setting, precheck=False), 0, 0
+        with Colocation(setting, self.made.device, self.folder) as colocation:
+            while (step := next_step(self.journal, self.of)) is not None and self._has_time(step, is_first=not done):
+                done += 1
+                before = len(self.journal.left_out)
+                self._take(step, colocation)
+                disturbed = disturbed + 1 if len(self.journal.left_out) > before else 0
+                kept.write(self.journal, self.folder)
+                if disturbed >= PATIENCE:
+                    raise SetupError(
+                        f"two in a row were disturbed ({self.journal.left_out[-1]}); "
+                        "end what else uses this device, and run the same command again"
+                    )
+        return self.journal
+
+    def _has_time(self, step: Next, *, is_first: bool) -> bool:
+        """Whether the next step would end in time; the first one of a run is begun on a guess."""
+        if self.timeout_s is None:
+            return True
+        left = self.timeout_s - (time.monotonic() - self.began_s)
+        expected, is_known = self._expected_s(step)
+        if expected <= left or (is_first and not is_known):
+            return True
+        way_out = "give a longer --timeout" if is_first else "run the same command again"
+        self.tell(f"the next needs about {expected:.0f} s and {max(0, left):.0f} s are left: {way_out}")
+        return False
+
+    def _expected_s(self, step: Next) -> tuple[float, bool]:
+        """What it took at most so far, or a guess; and whether it is known."""
+        known = [p.wall_s for p in self.journal.pairs]
+        if step.step == "stress":
+            return (0.75 * max(known) if known else guess_s(self.of.spec)), False
+        more = sum(1.2 * t.workload.window_s + 5 for t in self.of.traffics[1:])
+        return (1.05 * max(known), True) if known else (2 * (guess_s(self.of.spec) + more), False)
+
+    def _take(self, step: Next, colocation: Colocation) -> None:
+        started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            if step.step == "stress":
+                self._stress(colocation, started, at)
+            else:
+                self._pair(step, colocation, started, at)
+        except Disturbed as failure:
+            self._leave_out(step, f"{failure}")
+
+    def _leave_out(self, step: Next, why: str) -> None:
+        self.tell(f"  left out: {why}")
+        said = f"{step.step} {step.number}: {why}"
+        self.journal = replace(self.journal, left_out=(*self.journal.left_out, said[:300]))
+
+    def _pair(self, step: Next, colocation: Colocation, started: float, at: str) -> None:
+        roles: tuple[Role, Role] = ("baseline", "winner") if step.number % 2 else ("winner", "baseline")
+        asked = f" of {max(self.journal.targets)}" if step.step == "ab" else ""
+        what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
+        self.tell(f"{step.step.upper()} pair {step.number}{asked}: {what}")
+        launches = []
+        for role in roles:
+            name = f"{step.step}-{step.number}-{role}"
+            allocation = self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
+            launch = self._launch(role, allocation, colocation, self.folder / name)
+            if isinstance(launch, Failure):
+                actual: Role = role if step.step == "ab" else "baseline"
+                self.journal = replace(self.journal, failure=replace(launch, role=actual))
+                return
+            launches.append(launch)
+        if late := [n for x in launches for n, m in x.measured.items() if m.lag_exceeded]:
+            self._leave_out(step, f"our own requests left late under {late[0]}")
+            return
+        identity = self.made.device.identity
+        pair = Pair(
+            stage="aa" if step.step == "aa" else "ab", number=step.number, launches=(launches[0], launches[1]), at=at,
+            wall_s=round(time.monotonic() - started, 1), card=identity.uuid, driver=identity.driver,
+        )  # fmt: skip
+        self.journal = replace(self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._anchors))
+        self._progress(step)
+
+    def _launch(self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path) -> Launch | Failure:
+        """One fresh launch, measured under each workload in turn, the study's own first."""
+        measured: dict[str, Measurement] = {}
+        for n, traffic in enumerate(self.of.traffics):
+            try:
+                measured[traffic.name] = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
+            except OutOfMemory as failure:
+                self.tell(f"  {role}: {failure}")
+                return Failure(role, traffic.name, failure.diagnosis)
+        return Launch(role, measured)
+
+    def _measured(
+        self, traffic: Traffic, allocation: Allocation, colocation: Colocation, folder: Path, *, is_fresh: bool
+    ) -> Measurement:
+        within = folder / traffic.name
+        within.mkdir(parents=True, exist_ok=True)
+        colocation.under(self._exercises[traffic.name], self._anchors.get(traffic.name))
+        run = Run(0, within, lambda p: self.tell(f"    {traffic.name}: {p}"), is_fresh)
+        found = colocation.measure(allocation, run)
+        if colocation.anchor is not None:
+            self._anchors.setdefault(traffic.name, colocation.anchor)
+        return replace(found, used_mib_by_s=())
+
+    def _stress(self, colocation: Colocation, started: float, at: str) -> None:
+        """The longest prompts and every clip at once, and again after speech was restarted beside the LLM server."""
+        main = self.of.traffics[0]
+        bound = self._kv_bound()
+        self.tell("stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again")
+        free: list[float | None] = []
+        failed = None
+        for half in ("stress", "restart"):
+            traffic = stress(main, self.of.traffics[1:], self.of.clips, bound, seed=8_000_009 + 1000 * len(free))
+            folder = self.folder / half
+            folder.mkdir(parents=True, exist_ok=True)
+            run = Run(0, folder, lambda p: self.tell(f"    {p}"), is_fresh=half == "stress")
+            exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
+            exercise.word_errors = self._exercises["main"].word_errors
+            colocation.under(exercise, None)
+            try:
+                if half == "restart":
+                    colocation.restart_speech(self.of.winner, run)
+                free.append(colocation.measure(self.of.winner, run).free_memory_mib)
+            except OutOfMemory as failure:
+                self.tell(f"  {failure}")
+                failed = failure.diagnosis
+                break
+        self.journal = replace(
+            self.journal,
+            stress=Stress(
+                requests=sum(r.service == "llm" for r in traffic.requests), clips=len(self.of.clips),
+                prompt_tokens=traffic.workload.prompt_tokens[1],
+                free_memory_mib=free[0] if free else None, after_restart_mib=free[1] if len(free) > 1 else None,
+                failure=failed, in_restart=failed is not None and bool(free),
+                at=at, wall_s=round(time.monotonic() - started, 1),
+            ),
+        )  # fmt: skip
+
+    def _kv_bound(self) -> int | None:
+        """How many of the longest requests the larger KV cache holds, the winner's as its study measured it."""
+        figures = self.of.data.get("metrics")
+        winner = figures.get("winner") if isinstance(figures, dict) else None
+        told = winner.get("kv_capacity_bound") if isinstance(winner, dict) else None
+        pairs = self.journal.of("aa")
+        seen = pairs[-1].of("baseline").measured["main"].kv_capacity_bound if pairs else None
+        return max((b for b in (told, seen) if type(b) is int), default=None)
+
+    def _progress(self, step: Next) -> None:
+        if step.step == "aa":
+            return
+        found = verdict(self.journal, self.of).finding(self.of.rule.primary)
+        if found is not None and found.found is not None and found.found.low is not None:
+            e = found.found
+            self.tell(f"  {self.of.rule.claim}: log-ratio {e.mean:+.4f}, interval {e.low:+.4f} to {e.high:+.4f}")

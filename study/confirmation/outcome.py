@@ -1,0 +1,161 @@
+"""The confirmation as it stands in the promotion: status, every figure and interval, and what it was measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from objectives.measurement import INFINITE
+from study import seal
+from study.confirmation import figures, saying
+from study.confirmation.evidence import evidence, next_step, noise, verdict, words
+from study.confirmation.journal import Journal
+from study.confirmation.rule import Key, confidence, gain_pct, looks
+from study.confirmation.subject import Subject
+from study.confirmation.verdict import Finding, Verdict
+
+
+def publish(of: Subject, journal: Journal, file: str) -> Verdict:
+    """Write the promotion anew, sealed, with what its pairs say.
+
+    A replay keeps its status, since it never applies; what is not finished is still a candidate.
+    file: the journal's name, for whoever wants every launch
+    """
+    found = verdict(journal, of)
+    is_live = of.spec.measure == "live"
+    is_finished = next_step(journal, of) is None
+    data = {
+        **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.KEY)},
+        "status": "replay" if not is_live else found.status if is_finished else "candidate",
+        "confirmation": block(of, journal, found, file),
+    }
+    if is_live and not is_finished:
+        data["note"] = f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
+    elif is_live:
+        data["note"] = f"{saying.outcome(found)}: {'; '.join(found.reasons) or saying.claim(found, of.rule, None)}"
+    seal.put(data, of.path)
+    return found
+
+
+def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str, Any]:
+    """Everything under `confirmation:`."""
+    rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
+    resolution = figures.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
+    planned = looks(journal.targets)
+    return {
+        "verdict": found.status,
+        "says": saying.claim(found, rule, resolution),
+        "also": saying.further(found, rule),
+        "reasons": list(found.reasons),
+        "pairs": found.pairs,
+        "pairs_more": found.pairs_more if found.status == "inconclusive" else None,
+        "claim": rule.claim,
+        "margin_pct": rule.margin_pct,
+        "confidence": confidence(found.look),
+        "wins_looked_for_after_pairs": [n for n in planned if n <= found.pairs],
+        "pairs_asked": list(journal.targets),
+        "begun_anew": journal.earlier,
+        "order": "ABBA" if of.spec.measure == "live" else "as recorded, not interleaved",
+        "capacity_resolution_pct": _round(resolution),
+        "workloads": [t.name for t in of.traffics],
+        "figures": _figures(of, journal, found),
+        "word_errors": _words(of, journal),
+        "failed_more_points": {
+            k: _round(100 * v) for k, v in evidence(journal, of).failed_more.items() if pairs
+        },
+        "aa": _aa(of, journal),
+        "stress": _stress(journal),
+        "restart_order": _restart(journal),
+        "left_out": list(journal.left_out),
+        "cards": list(dict.fromkeys(p.card for p in journal.pairs)),
+        "drivers": list(dict.fromkeys(p.driver for p in journal.pairs)),
+        "first_pair_at": min(ends, default=None),
+        "last_pair_at": max(ends, default=None),
+        "spec_sha256": of.spec.text_sha256,
+        "launches": file,
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def _figures(of: Subject, journal: Journal, found: Verdict) -> dict[str, dict[str, Any]]:
+    """By workload and metric; gains in percent of the baseline, positive is better."""
+    by, pairs = figures.scale(of.spec, journal.pairs), journal.of("ab")[: found.pairs]
+    spread = noise(journal, of)
+    told: dict[str, dict[str, Any]] = {}
+    for f in found.findings:
+        told.setdefault(f.key.workload, {})[f.key.metric] = {
+            "standing": f.standing,
+            **_estimate(f),
+            "launch_noise_pct": _round(_pct(spread.get(f.key))),
+            **dict(zip(("baseline", "winner"), map(_round, figures.middle(by, f.key, pairs)), strict=True)),
+        }
+    return told
+
+
+def _estimate(f: Finding) -> dict[str, Any]:
+    if f.found is None:
+        return {"pairs": 0}
+    e = f.found
+    return {
+        "pairs": e.n,
+        "gain_pct": _round(gain_pct(f.key.metric, e.mean)),
+        "low_pct": _round(None if e.low is None else gain_pct(f.key.metric, e.low)),
+        "high_pct": _round(None if e.high is None else gain_pct(f.key.metric, e.high)),
+        "mean_log_ratio": _round(e.mean, 5),
+        "p": _round(e.p, 5),
+        "sign_flip_p": _round(e.sign_flip_p, 5),
+        "corrected_p": _round(f.claim_p, 5),
+        "pairs_needed": f.pairs_needed,
+    }
+
+
+def _words(of: Subject, journal: Journal) -> Mapping[str, Any]:
+    g = words(journal, of)
+    return {
+        "verdict": g.verdict,
+        "difference_points": _round(g.difference_points),
+        "low_points": _round(g.lower_points),
+        "high_points": _round(g.upper_points),
+        "limit_points": of.spec.gates.wer_points,
+    }
+
+
+def _aa(of: Subject, journal: Journal) -> dict[str, Any]:
+    """The baseline against itself, primary metric."""
+    key: Key = of.rule.primary
+    values = figures.gains(figures.scale(of.spec, journal.pairs), journal.of("aa"), [key.workload])[key]
+    return {"pairs": len(journal.of("aa")), "log_ratios": [_round(g, 5) for g in values]}
+
+
+def _stress(journal: Journal) -> dict[str, Any] | None:
+    s = journal.stress
+    if s is None:
+        return None
+    return {
+        "llm_requests_at_once": s.requests,
+        "prompt_tokens": s.prompt_tokens,
+        "clips_at_once": s.clips,
+        "least_free_memory_mib": _round(s.free_memory_mib),
+        "failure": None if s.failure is None or s.in_restart else f"{s.failure.failure_class}: {s.failure.evidence}",
+    }
+
+
+def _restart(journal: Journal) -> dict[str, Any] | None:
+    s = journal.stress
+    if s is None or (s.failure is not None and not s.in_restart):
+        return None
+    return {
+        "speech_restarted_beside_the_llm_server": "failed" if s.failure else "works",
+        "least_free_memory_mib": _round(s.after_restart_mib),
+        "failure": f"{s.failure.failure_class}: {s.failure.evidence}" if s.failure else None,
+    }
+
+
+def _pct(log_ratio: float | None) -> float | None:
+    return None if log_ratio is None else 100 * log_ratio
+
+
+def _round(value: float | None, digits: int = 2) -> float | None:
+    """Plain data for a file; what is not finite was not measured."""
+    return None if value is None or abs(value) == INFINITE else round(value, digits) + 0.0

@@ -1,0 +1,98 @@
+"""A verdict in words: the claim, only as strong as measurement.md section 6 allows, and every metric in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from study.confirmation.rule import JUDGED, Rule, gain_pct
+from study.confirmation.verdict import Finding, Verdict
+
+CLAIMED_PCT = 10.0
+MOST_PCT = 1000
+TITLES = {
+    "llm_latency_ms": "LLM latency",
+    "stt_latency_ms": "speech latency",
+    "turn_ttft_ms": "time of a voice turn to its first LLM word",
+    "concurrent_capacity": "voice sessions at once",
+    "fitness": "fitness",
+}
+
+
+def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
+    """What may be claimed of the primary metric, in one sentence; of a single pair, its figure only.
+
+    resolution_pct: of the capacity ladder, where that is the claim
+    """
+    title, f = TITLES[rule.claim], verdict.finding(rule.primary)
+    if f is None or f.found is None:
+        return f"{title}: not measured"
+    point, better = gain_pct(rule.claim, f.found.mean), _better(rule.claim)
+    if f.found.low is None or f.found.high is None:
+        return f"{title}: {signed(point)} in one pair, which says nothing yet"
+    low, high = (gain_pct(rule.claim, x) for x in (f.found.low, f.found.high))
+    within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {f.found.n} pairs"
+    if verdict.status != "confirmed":
+        return f"{title}: {signed(point)}, {within} (positive is better)"
+    is_fine = rule.claim != "concurrent_capacity" or (resolution_pct is not None and resolution_pct < CLAIMED_PCT)
+    if low >= CLAIMED_PCT and is_fine:
+        return f"{title}: at least {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
+    if point >= CLAIMED_PCT and is_fine:
+        return f"{title}: {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
+    return f"{title}: {better} ({signed(point)}, {within})"
+
+
+def further(verdict: Verdict, rule: Rule) -> list[str]:
+    """What else is better, corrected for the number of metrics; only where the claim itself is confirmed."""
+    if verdict.status != "confirmed":
+        return []
+    return [_line(f) for f in verdict.findings if f.standing == "better" and f.key != rule.primary]
+
+
+def _line(f: Finding) -> str:
+    if f.found is None or f.found.low is None or f.found.high is None:
+        return str(f.key)
+    low, point, high = (gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high))
+    return f"{f.key}: {signed(point)} ({signed(low)} to {signed(high)})"
+
+
+def outcome(verdict: Verdict) -> str:
+    """The status in a few words."""
+    match verdict.status:
+        case "confirmed":
+            return f"confirmed by {verdict.pairs} pairs of fresh launches"
+        case "rejected":
+            return f"rejected after {verdict.pairs} pairs"
+    if verdict.pairs_more is None:
+        return f"inconclusive after {verdict.pairs} pairs, and by these figures no number of pairs would tell"
+    return f"inconclusive after {verdict.pairs} pairs; it would take about {verdict.pairs_more} more"
+
+
+def table(findings: Sequence[Finding]) -> list[str]:
+    """Every metric that was measured, a line each."""
+    lines = []
+    for f in findings:
+        if f.found is not None:
+            lines.append(f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}")
+    return lines
+
+
+def _spread(f: Finding) -> str:
+    if f.found is None or f.found.low is None or f.found.high is None:
+        return "one pair" if f.found else "-"
+    low, point, high = (gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high))
+    return f"{signed(point):>9}  ({signed(low)} to {signed(high)})"
+
+
+def _better(metric: str) -> str:
+    return "shorter" if JUDGED[metric] == "down" else "better" if metric == "fitness" else "more"
+
+
+def signed(pct: float) -> str:
+    """A gain in percent with its sign; what is beyond a thousand is noise, and said to be so large only.
+
+    >>> signed(12.34), signed(-0.02), signed(-4321.0)
+    ('+12.3 %', '+0.0 %', 'below -1,000 %')
+    """
+    if abs(pct) > MOST_PCT:
+        return f"{'below -' if pct < 0 else 'above +'}{MOST_PCT:,} %"
+    return f"{round(pct, 1) + 0.0:+,.1f} %"

@@ -1,0 +1,138 @@
+"""What is to be confirmed: a promotion as it was sealed, its spec as it is now, and what is fixed before a launch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from objectives.allocation import Allocation
+from objectives.clips import Clip, read_clips
+from objectives.colocation import Setting
+from objectives.errors import BadInput
+from study.confirmation.rule import Claim, Rule
+from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic
+from study.entry import one_line
+from study.plan import commands
+from study.seal import verify
+from study.spec import Spec, load
+
+STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
+DEFAULT_CLAIM: Claim = "fitness"
+DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)
+BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A promotion and the spec that it came from.
+
+    data: the promotion's content; traffics: the study's own workload first, then the held-out ones
+    """
+
+    path: Path
+    data: Mapping[str, Any]
+    spec: Spec
+    baseline: Allocation
+    winner: Allocation
+    rule: Rule
+    traffics: tuple[Traffic, ...]
+    clips: tuple[Clip, ...]
+
+    @property
+    def digest(self) -> str:
+        """What is promoted, whatever a confirmation has said of it since."""
+        kept = {k: self.data.get(k) for k in ("name", "parameters", "baseline", "study", "trial", "written_at")}
+        return _sha256(kept)
+
+    @property
+    def workloads(self) -> dict[str, str]:
+        """A digest of each workload's traffic, by name."""
+        return {t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]]) for t in self.traffics}
+
+    def servers(self, setting: Setting, env: Mapping[str, str], versions: Mapping[str, Any]) -> dict[str, str]:
+        """What must stay the same on every launch, by a name for people."""
+        found = {"version of the servers": _sha256(versions)}
+        for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
+            for service, command in commands(allocation, setting, env).items():
+                found[f"{service} command of the {role}"] = str(command)
+        return found
+
+
+def subject(
+    path: Path,
+    *,
+    spec_file: Path | None = None,
+    experiment: str | None = None,
+    claim: Claim | None = None,
+    margin_pct: float = 5.0,
+    aa_pairs: int = 2,
+    workloads: Sequence[str] | None = None,
+    ladder_s: float | None = None,
+) -> Subject:
+    """Read a promotion and its spec; options replace what the spec says.
+
+    raises: BadInput where the promotion was changed, is no promotion of this project, or its spec is another
+    """
+    data = verify(path)
+    if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
+        raise BadInput(one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`"))
+    file = spec_file or Path(str(data["spec"].get("file")))
+    if not file.is_file():
+        raise BadInput(one_line(f"{path}: its spec {file} is not here; name it with --spec FILE"))
+    spec = load(file, experiment)
+    if ladder_s is not None:
+        spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
+    baseline, winner = _allocation(path, data, "baseline", spec), _allocation(path, data, "parameters", spec)
+    if dict(baseline.values) != dict(spec.baseline.values):
+        raise BadInput(f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; name the right --spec")
+    if data.get("name") != spec.name:
+        raise BadInput(one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}"))
+    claimed = claim or spec.claim or DEFAULT_CLAIM
+    if claimed in BY_SESSIONS and spec.workload.ladder_s <= 0:
+        raise BadInput(f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric")
+    is_live, ladder = spec.measure == "live", spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
+    clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
+    held_out = _held_out(spec, workloads, clips, ladder) if is_live else []
+    return Subject(
+        path=path,
+        data=data,
+        spec=spec,
+        baseline=baseline,
+        winner=winner,
+        rule=Rule(claimed, margin_pct=margin_pct, aa_pairs=aa_pairs),
+        traffics=(Traffic("main", spec.workload), *held_out),
+        clips=clips,
+    )
+
+
+def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Allocation:
+    values = data.get(key)
+    try:
+        if not isinstance(values, dict):
+            raise TypeError(f"{key} is no mapping")  # noqa: TRY301  one sentence for all
+        found = spec.search_space.allocation(values)
+        spec.search_space.encode(found)
+        if set(values) != set(found.values):
+            raise ValueError(f"{key} names {sorted(set(values) ^ set(found.values))}")  # noqa: TRY301
+    except (ValueError, TypeError, KeyError) as error:
+        what = f"its {key} do not lie in the search space of {spec.path.name} ({error})"
+        raise BadInput(one_line(f"{path}: {what}; name the right --spec")) from error
+    return found
+
+
+def _held_out(spec: Spec, named: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float) -> list[Traffic]:
+    known = {h.name: h for h in (*DEFAULT_HELD_OUT, HeldOut("multi_user"), HeldOut("long_context"), *spec.workloads)}
+    if unknown := [n for n in named or () if n not in known]:
+        raise BadInput(one_line(f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(known)}"))
+    chosen = [known[n] for n in dict.fromkeys(named)] if named else spec.workloads or DEFAULT_HELD_OUT
+    longest = longest_request(spec.services.llm.args)
+    found = [traffic(h, spec.workload, clips, longest) for h in chosen]
+    return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in found]
+
+
+def _sha256(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""What a confirmation said of a study's winner, found beside the study and as a report shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from objectives.allocation import Allocation
+from objectives.errors import BadInput
+from study import seal
+from study.confirmation.rule import gain_pct
+from study.confirmation.saying import signed
+
+STANDINGS = {
+    "better": ("better", "better"),
+    "no_worse": ("no worse", ""),
+    "worse": ("worse", "worse"),
+    "cannot_tell": ("cannot be told yet", "worse"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric under one workload, as text; sense: better, worse or empty."""
+
+    workload: str
+    metric: str
+    gain: str
+    interval: str
+    standing: str
+    sense: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A confirmation for a report.
+
+    verdict: confirmed, rejected or inconclusive; notes: what speaks against it or was not checked, a sentence each
+    """
+
+    file: str
+    verdict: str
+    summary: str
+    says: str
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    is_replay: bool
+
+    @property
+    def standing(self) -> str:
+        """How sure the answer is, in a few words."""
+        return f"{self.summary}{', from a recording: not valid for this machine' if self.is_replay else ''}"
+
+
+def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> Told | None:
+    """The newest confirmation of this winner among the promotions of these folders; None where there is none.
+
+    raises: BadInput where a promotion with one was changed after it was sealed
+    """
+    found: list[tuple[str, Told]] = []
+    for path in (p for folder in folders for p in sorted(folder.glob("*.yaml"))):
+        try:
+            data = seal.read(path)
+        except BadInput:
+            continue  # somebody else's file
+        is_ours = data.get("study") == study and data.get("parameters") == dict(winner.values)
+        if is_ours and isinstance(data.get("confirmation"), dict):
+            data = seal.verify(path)
+            found.append((str(data["confirmation"].get("written_at")), told(data, path.name)))
+    return max(found, key=lambda dated: dated[0])[1] if found else None
+
+
+def told(data: Mapping[str, Any], file: str) -> Told:
+    """The confirmation of a sealed promotion."""
+    c = data["confirmation"]
+    pairs, more, verdict = c["pairs"], c["pairs_more"], c["verdict"]
+    summary = (
+        f"{verdict} by {pairs} pairs of fresh launches" if verdict == "confirmed" else f"{verdict} after {pairs} pairs"
+    )
+    if verdict == "inconclusive":
+        summary += f", about {more} more would tell" if more else ", and by its figures no number of pairs would tell"
+    lines = tuple(
+        _line(workload, metric, f) for workload, metrics in c["figures"].items() for metric, f in metrics.items()
+    )
+    return Told(
+        file,
+        verdict,
+        summary,
+        c["says"],
+        tuple(_notes(c)),
+        tuple(x for x in lines if x),
+        bool(data["measured_elsewhere"]),
+    )
+
+
+def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
+    if f["standing"] not in STANDINGS or f.get("gain_pct") is None:
+        return None
+    standing, sense = STANDINGS[f["standing"]]
+    low, high = f["low_pct"], f["high_pct"]
+    interval = "one pair" if low is None else f"{signed(low)} to {signed(high)}"
+    return Line(workload, metric, signed(gain_pct(metric, f["mean_log_ratio"])), interval, standing, sense)
+
+
+def _notes(c: Mapping[str, Any]) -> list[str]:
+    """What kept it from being confirmed, what was not measured, and how it was done."""
+    said = [f"{'Open' if c['verdict'] == 'inconclusive' else 'Against it'}: {reason}." for reason in c["reasons"]]
+    missing = [f"{m} ({w})" for w, ms in c["figures"].items() for m, f in ms.items() if f["standing"] == "not_measured"]
+    if missing:
+        said.append(f"Not measured, so not judged: {', '.join(missing)}.")
+    if c["workloads"] == ["main"]:
+        said.append("It was not repeated on another workload.")
+    stress = c["stress"]
+    if stress is None:
+        said.append("The winner was not stressed, and speech was not restarted beside the LLM server.")
+    elif stress["least_free_memory_mib"] is not None:
+        said.append(
+            f"Stress: {stress['llm_requests_at_once']} prompts of {stress['prompt_tokens']:,} tokens and "
+            f"{stress['clips_at_once']} clips at once left {stress['least_free_memory_mib']:,.0f} MiB free."
+        )
+    aa = c["aa"]["pairs"]
+    said.append(
+        f"The claim, {c['claim']}, was fixed before the first pair; everything else may be {c['margin_pct']:g} % worse "
+        f"at most. Order: {c['order']}; {aa or 'no'} pairs of today's allocation against itself; "
+        f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
+    )
+    return said

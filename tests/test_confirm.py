@@ -1,0 +1,266 @@
+"""The live pairs, on fake servers: fresh launches in ABBA order, one for all workloads, and going on after a cut."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made import measurement
+from made_confirmation import FAKES, promotion, shelf
+
+from objectives import failure
+from objectives import measurement as measuring
+from objectives.allocation import Allocation
+from objectives.errors import BadInput, SetupError
+from study.confirmation import confirm as confirming
+from study.confirmation import journal
+from study.confirmation.confirm import EXIT, Options, confirm
+from study.confirmation.evidence import Next
+from study.confirmation.live import Runner
+from study.confirmation.subject import subject
+from study.seal import verify
+
+
+@pytest.fixture(autouse=True)
+def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(failure, "DYING_S", 0.3)
+    monkeypatch.setattr(failure, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(measuring, "_lag_limit_ms", lambda _: 1e6)  # a busy machine is none of these tests' business
+    monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Launches that take no time, told by role: the winner's LLM answers sooner."""
+    launched: list[str] = []
+
+    def launch(runner: Runner, role: journal.Role, allocation: Allocation, *_: object) -> journal.Launch:
+        launched.append(role)
+        share = allocation.share + len(launched) % 3 / 1000
+        return journal.Launch(role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads})
+
+    def stress(runner: Runner, *_: object) -> None:
+        s = journal.Stress(
+            requests=9, clips=24, prompt_tokens=16, free_memory_mib=900.0, after_restart_mib=800.0, failure=None,
+            in_restart=False, at="2026-11-20T10:00:00", wall_s=20.0,
+        )  # fmt: skip
+        runner.journal = replace(runner.journal, stress=s)
+
+    monkeypatch.setattr(Runner, "_launch", launch)
+    monkeypatch.setattr(Runner, "_stress", stress)
+    return launched
+
+
+def confirmed(path: Path, *, options: dict[str, Any] | None = None, **asked: Any) -> tuple[int, list[str]]:
+    said: list[str] = []
+    given = Options(out=path.parent / "out", **(options or {}))
+    return confirm(subject(path, **{"claim": "llm_latency_ms", "margin_pct": 50.0, **asked}), given, said.append), said
+
+
+def folder_of(path: Path) -> Path:
+    return path.parent / "out" / "fakes" / "confirmations" / path.stem
+
+
+def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_time, steps = Runner._has_time, []
+
+    def three(runner: Runner, step: Next, *, is_first: bool) -> bool:
+        steps.append(step.step)
+        return len(steps) <= 3 and has_time(runner, step, is_first=is_first)
+
+    monkeypatch.setattr(Runner, "_has_time", three)
+    path = promotion(tmp_path)
+    confirmed(path, aa_pairs=1)
+    assert steps == ["aa", "stress", "ab", "ab"]
+    found = journal.read(folder_of(path))
+    for p in found.pairs:
+        for launch in p.launches:
+            main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
+            assert min(main.llm_start_s or 0, main.stt_start_s or 0) > 0
+            assert (held_out.llm_start_s, held_out.stt_start_s) == (0, 0)
+            assert (main.offered_llm, main.offered_stt, held_out.offered_llm, held_out.offered_stt) == (6, 6, 6, 6)
+    told = verify(path)["confirmation"]
+    assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
+    assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
+    assert told["stress"] == {
+        "llm_requests_at_once": 81, "prompt_tokens": 16, "clips_at_once": 24, "least_free_memory_mib": 8000,
+        "failure": None,
+    }  # fmt: skip
+    assert told["restart_order"]["speech_restarted_beside_the_llm_server"] == "works"
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    code, said = confirmed(path)
+    data = verify(path)
+    told = data["confirmation"]
+    assert (code, data["status"], told["verdict"], told["pairs"]) == (0, "confirmed", "confirmed", 6), said
+    assert "at least 10 % shorter" in told["says"]
+    figures = told["figures"]["main"]["llm_latency_ms"]
+    assert 35 < figures["low_pct"] <= figures["gain_pct"] <= figures["high_pct"] < 45
+    assert figures["sign_flip_p"] == 0.03125
+    assert told["figures"]["voice_assistant"]["llm_latency_ms"]["standing"] == "better"
+    found = journal.read(folder_of(path))
+    assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
+        ["baseline", "winner"], ["winner", "baseline"],
+    ] * 3  # fmt: skip
+    before = (folder_of(path) / journal.FILE).read_text()
+    assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
+    assert (folder_of(path) / journal.FILE).read_text() == before
+
+
+def test_a_run_that_is_cut_goes_on_with_whole_pairs(
+    tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = promotion(tmp_path)
+    launch = Runner._launch
+
+    def cut(runner: Runner, *arguments: Any) -> Any:
+        found = launch(runner, *arguments)
+        if len(instant) == 6:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Runner, "_launch", cut)
+    with pytest.raises(KeyboardInterrupt):
+        confirmed(path)
+    found = journal.read(folder_of(path))
+    assert (len(found.of("aa")), len(found.of("ab")), found.stress is not None) == (2, 0, True)
+    assert verify(path)["status"] == "candidate"
+    code, said = confirmed(path)
+    assert code == 0
+    assert len(instant) == 6 + 12
+    assert any(line.startswith("going on after 2 A/A and 0 pairs") for line in said)
+
+
+@pytest.fixture
+def one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run has time for the first step alone, which is begun on a guess."""
+    monkeypatch.setattr(Runner, "_expected_s", lambda self, _: (1e9, bool(self.journal.pairs)))
+
+
+@pytest.mark.usefixtures("instant", "one_step")
+def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pairs_are_missing(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})  # the first step is begun on a guess
+    found = journal.read(folder_of(path))
+    assert [p.stage for p in found.pairs] == ["aa"]
+    code, said = confirmed(path, options={"timeout_s": 1.0})
+    assert any("give a longer --timeout" in line for line in said)
+    assert journal.read(folder_of(path)) == found
+    data = verify(path)
+    assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
+    assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
+
+
+def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(tmp_path: Path) -> None:
+    path = promotion(tmp_path, {"gates": {"free_memory_mib": 8_100}})
+    code, _ = confirmed(path, aa_pairs=1)
+    data = verify(path)
+    assert (code, data["status"], data["confirmation"]["pairs"]) == (EXIT["rejected"], "rejected", 0)
+    assert data["confirmation"]["reasons"] == ["under stress only 8,000 MiB stayed free, the gate asks for 8100"]
+
+
+def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
+    starts = f"{FAKES['services']['llm']['command']} --oom-label 0.06 --label {{vllm_memory_util}}"
+    services = {**FAKES["services"], "llm": {"command": starts, "vocabulary": 2048}}
+    path = promotion(tmp_path, {"services": services})
+    code, _ = confirmed(path, aa_pairs=1)
+    data = verify(path)
+    assert (code, data["status"]) == (4, "rejected")
+    assert "the winner failed under stress: oom_budget" in data["confirmation"]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"claim": "stt_latency_ms"}, "was begun with claim llm_latency_ms, not stt_latency_ms"),
+        ({"margin_pct": 5.0}, "was begun with margin 50 %, not 5 %"),
+        ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
+    ],
+)
+@pytest.mark.usefixtures("instant", "one_step")
+def test_what_is_fixed_before_the_first_launch_stays_fixed(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    with pytest.raises(BadInput, match=said):
+        confirmed(path, **asked)
+    confirmed(path, options={"timeout_s": 1.0, "fresh": True}, **asked)
+    assert verify(path)["confirmation"]["begun_anew"] == 1
+
+
+@pytest.mark.usefixtures("instant", "one_step")
+def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    confirmed(path, options={"timeout_s": 1.0, "pairs": 9})
+    assert verify(path)["confirmation"]["pairs_asked"] == [6, 9]
+
+
+def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(runner: Runner, *arguments: Any) -> journal.Launch:
+        return journal.Launch(arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads})
+
+    monkeypatch.setattr(Runner, "_launch", late)
+    path = promotion(tmp_path)
+    with pytest.raises(SetupError, match=r"two in a row were disturbed .*our own requests left late"):
+        confirmed(path)
+    found = journal.read(folder_of(path))
+    assert (len(found.pairs), len(found.left_out)) == (0, 2)
+
+
+def test_another_device_or_another_version_is_another_question(tmp_path: Path) -> None:
+    path = promotion(tmp_path, device={"product": "Another card", "total_mib": 10_000})
+    with pytest.raises(BadInput, match="was found on Another card with 10000 MiB, this is Shelf"):
+        confirmed(path)
+    path = promotion(tmp_path, versions={"llm": {"vllm": "0.11"}, "stt": {}})
+    with pytest.raises(BadInput, match="other versions of the servers"):
+        confirmed(path)
+
+
+def test_a_promotion_that_was_edited_is_refused(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(data | {"parameters": {"vllm_memory_util": 0.1, "whisper_model_size": "base"}}))
+    with pytest.raises(BadInput, match="changed after it was sealed"):
+        confirmed(path)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"status": "great"}, "no promotion of this project"),
+        ({"parameters": {"vllm_memory_util": 0.99, "whisper_model_size": "base"}}, "do not lie in the search space"),
+        ({"parameters": {"vllm_memory_util": "x\ny", "whisper_model_size": "base"}}, "do not lie in the search space"),
+        ({"parameters": ["0.06"]}, "do not lie in the search space"),
+        ({"parameters": {"vllm_memory_util": 0.06, "whisper_model_size": "base", "a": 1}}, "do not lie in the search"),
+        ({"spec": {"file": "/no/such\nspec.yaml"}}, "name it with --spec FILE"),
+        ({"name": "other"}, "it is of study 'other'"),
+        ({"baseline": {"vllm_memory_util": 0.06, "whisper_model_size": "base"}}, "name the right --spec"),
+    ],
+)
+def test_a_hostile_promotion_is_one_line(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    path = promotion(tmp_path, **more)
+    with pytest.raises(BadInput, match=said) as caught:
+        subject(path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.usefixtures("instant", "one_step")
+def test_a_journal_that_cannot_be_read_says_where(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    file = folder_of(path) / journal.FILE
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines, json.dumps({"stage": "ab"})]))
+    with pytest.raises(BadInput, match=rf"{journal.FILE}:3: cannot read these pairs .*--fresh"):
+        confirmed(path)

@@ -1,0 +1,120 @@
+"""Pairs from a recording: each launch once, never more than inconclusive under six, and never applicable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made import cell, make, run_script, run_study
+
+from objectives.measurement import Measurement
+from objectives.recording import Recording, read, write
+from study.confirmation.confirm import Options, confirm
+from study.confirmation.figures import noise, resolution_pct
+from study.confirmation.journal import Head, Journal
+from study.confirmation.recorded import from_recording
+from study.confirmation.subject import Subject, subject
+from study.seal import verify
+
+HEAD = Head(promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1)
+
+
+def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
+    """The promotion of a recorded study, whose launches differ a little."""
+    spec = make(folder, repeats=repeats + extra_baselines)
+    file = folder / "made.jsonl"
+    found = read(file)
+    entries = []
+    for e in found.entries:
+        if e.repeat > repeats and (e.values["vllm_memory_util"], e.values["whisper_model_size"]) != (0.5, "base"):
+            continue
+        m = e.measurement
+        if m is not None and m.llm_latency_p95_ms and m.llm_latency_ms:
+            better = 1.25 - 0.5 * float(e.values["vllm_memory_util"]) + e.repeat % 3 / 100
+            m = replace(m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0)
+        entries.append(replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00"))
+    write(file, found.provenance, entries)
+    assert run_study(spec, "--out", folder / "out").returncode == 0
+    return next((folder / "out/made/promotions").glob("*.yaml"))
+
+
+def journal_of(of: Subject, pairs: int = 100) -> Journal:
+    assert isinstance(of.spec.measure, Path)
+    return from_recording(of, read(of.spec.measure), HEAD, pairs)
+
+
+def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(tmp_path: Path) -> None:
+    path = studied(tmp_path, 2)
+    ran = run_script("confirm.py", path, "--claim", "llm_latency_ms", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (5, "")
+    assert "inconclusive after 2 pairs" in ran.stdout and "never applicable" in ran.stdout
+    data = verify(path)
+    told = data["confirmation"]
+    assert (data["status"], data["measured_elsewhere"]) == ("replay", True)
+    assert (told["verdict"], told["pairs"], told["stress"]) == ("inconclusive", 2, None)
+    assert told["order"] == "as recorded, not interleaved"
+
+
+def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(tmp_path: Path) -> None:
+    path = studied(tmp_path, 7)
+    said: list[str] = []
+    code = confirm(subject(path, claim="llm_latency_ms"), Options(out=tmp_path), said.append)
+    data = verify(path)
+    assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), said
+    assert data["confirmation"]["pairs"] == 6  # not more than were asked for
+
+
+def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_with_itself(tmp_path: Path) -> None:
+    of = subject(studied(tmp_path, 3, extra_baselines=4))
+    found = journal_of(of)
+    assert (len(found.of("ab")), len(found.of("aa"))) == (3, 2)
+    launches = [id(launch.measured["main"]) for p in found.pairs for launch in p.launches]
+    assert len(set(launches)) == len(launches) == 10
+    assert len(found.of("ab")) == len({p.of("baseline").measured["main"].llm_latency_ms for p in found.of("ab")})
+
+
+def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(tmp_path: Path) -> None:
+    of = subject(studied(tmp_path, 3))
+    assert isinstance(of.spec.measure, Path)
+    found = read(of.spec.measure)
+    kept = tuple(
+        replace(e, measurement=replace(e.measurement, llm_start_s=0.0, stt_start_s=0.0))
+        if isinstance(e.measurement, Measurement) and e.repeat == 3
+        else e
+        for e in found.entries
+    )
+    assert len(from_recording(of, Recording(found.path, found.provenance, kept), HEAD, 9).of("ab")) == 2
+
+
+def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(tmp_path: Path) -> None:
+    path = studied(tmp_path, 2)
+    assert subject(path).rule.claim == "fitness"
+    confirm(subject(path), Options(out=tmp_path), lambda _: None)
+    figures = verify(path)["confirmation"]["figures"]["main"]["fitness"]
+    assert figures["winner"] > figures["baseline"] > 0.4
+
+
+def test_noise_is_that_of_one_launch_and_resolution_that_of_the_coarsest_step() -> None:
+    assert noise([None, 0.1]) is None
+    assert noise([]) is None
+    assert resolution_pct([], "main") == 0.0
+
+
+@pytest.mark.parametrize("size", ["base"])
+def test_a_recording_where_the_winner_failed_once_rejects_it(tmp_path: Path, size: str) -> None:
+    of = subject(studied(tmp_path, 3))
+    assert isinstance(of.spec.measure, Path)
+    found = read(of.spec.measure)
+    from made import oom
+
+    entries = [
+        replace(e, measurement=None, diagnosis=oom())
+        if e.repeat == 2 and dict(e.values) == dict(of.winner.values)
+        else e
+        for e in found.entries
+    ]
+    write(of.spec.measure, found.provenance, entries)
+    assert confirm(of, Options(out=tmp_path), lambda _: None) == 4
+    assert "the winner failed under main: oom_budget" in verify(of.path)["confirmation"]["reasons"][0]
+    assert cell(0.5, size) is not None

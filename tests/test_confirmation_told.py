@@ -1,0 +1,70 @@
+"""The report shows a confirmation if there is one, marks what it is worth, and refuses one that was edited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from test_confirmation_recorded import studied
+
+from objectives.errors import BadInput
+from study import seal
+from study.case import case
+from study.confirmation.confirm import Options, confirm
+from study.confirmation.subject import subject
+from study.report import html
+from study.stored import promotions_of, study_in
+
+
+def page(folder: Path) -> str:
+    url = f"sqlite:///{folder}/out/made/study.db"
+    return html(case(study_in(url), None, promotions_of(url)))
+
+
+def confirmed(folder: Path, repeats: int = 2) -> Path:
+    path = studied(folder, repeats)
+    confirm(subject(path, claim="llm_latency_ms"), Options(out=folder), lambda _: None)
+    return path
+
+
+def test_without_a_confirmation_the_report_speaks_of_none(tmp_path: Path) -> None:
+    studied(tmp_path, 2)
+    assert "Fresh launches of both, in turn" not in page(tmp_path)
+
+
+def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_path: Path) -> None:
+    confirmed(tmp_path)
+    text = page(tmp_path)
+    assert "Fresh launches of both, in turn: inconclusive" in text
+    assert "Inconclusive after 2 pairs, about 4 more would tell, from a recording: not valid for this machine." in text
+    assert "Open: 2 of at least 6 pairs." in text
+    assert "It was not repeated on another workload." in text
+    assert "The winner was not stressed" in text
+    assert "Not measured, so not judged: turn_ttft_ms (main), turn_ttft_p95_ms (main)." in text
+    assert "stt_latency_p95_ms</th><td>+0.0 %</td><td>+0.0 % to +0.0 %</td>" in text
+
+
+def test_what_fresh_launches_rejected_is_not_what_the_report_tells_to_run(tmp_path: Path) -> None:
+    path = confirmed(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
+    seal.put(data, path)
+    text = page(tmp_path)
+    assert "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study" in text
+    assert "Against it: it ran out of memory." in text
+
+
+def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
+    path = confirmed(tmp_path)
+    path.write_text(path.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
+    with pytest.raises(BadInput, match="changed after it was sealed"):
+        page(tmp_path)
+
+
+def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:
+    path = confirmed(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    seal.put(data | {"study": "another"}, path)
+    path.with_name("notes.yaml").write_text("- a list\n")
+    assert "Fresh launches of both, in turn" not in page(tmp_path)

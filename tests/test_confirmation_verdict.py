@@ -1,0 +1,147 @@
+"""The rule, case by case: what confirms, what rejects, what stays open, and what may be said of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from objectives.wer import Gate
+from study.confirmation import saying
+from study.confirmation.rule import Claim, Key, Rule
+from study.confirmation.verdict import LOST, Evidence, Verdict, judge
+
+RULE = Rule("llm_latency_ms")
+OTHER = Key("main", "stt_latency_p95_ms")
+HELD_OUT = Key("long_context", "llm_latency_ms")
+WIN = (0.20, 0.21, 0.19, 0.20, 0.22, 0.18)
+EQUAL = (0.001, -0.001, 0.002, -0.002, 0.001, 0.0)
+NOISY = (0.09, -0.1, 0.1, -0.09, 0.05, -0.02)
+SAME = Gate("pass", 0.0, 0.0, 0.0)
+
+
+def judged(primary: Any = WIN, *, rule: Rule = RULE, targets: tuple[int, ...] = (6,), **more: Any) -> Verdict:
+    others = more.pop("others", {})
+    return judge(Evidence(**{"gains": {rule.primary: primary, **others}, "words": SAME, **more}), rule, targets)
+
+
+def test_six_pairs_that_all_gain_confirm_where_everything_else_is_no_worse() -> None:
+    found = judged(others={OTHER: EQUAL, HELD_OUT: WIN})
+    assert (found.status, found.reasons, found.pairs) == ("confirmed", (), 6)
+    assert [f.standing for f in found.findings] == ["better", "no_worse", "better"]
+
+
+def test_five_pairs_never_confirm_however_clear_they_are() -> None:
+    found = judged(WIN[:5])
+    assert (found.status, found.pairs_more) == ("inconclusive", 1)
+    assert found.reasons == ("5 of at least 6 pairs",)
+
+
+def test_a_metric_that_nobody_can_tell_keeps_it_open_and_says_how_many_pairs_it_would_take() -> None:
+    found = judged(others={OTHER: NOISY})
+    assert (found.status, found.is_over) == ("inconclusive", True)
+    assert found.reasons == ("stt_latency_p95_ms under main: it may be worse by more than 5 %",)
+    assert found.pairs_more is not None and found.pairs_more > 6
+
+
+def test_a_metric_that_is_worse_on_a_held_out_workload_rejects() -> None:
+    found = judged(others={HELD_OUT: tuple(-0.2 + g for g in EQUAL)})
+    assert (found.status, found.pairs) == ("rejected", 3)
+    assert found.reasons == ("llm_latency_ms under long_context is worse by more than 5 %",)
+
+
+def test_a_claim_that_is_worse_rejects_after_three_pairs() -> None:
+    found = judged(tuple(-g for g in WIN))
+    assert (found.status, found.pairs, found.reasons) == (
+        "rejected",
+        3,
+        ("llm_latency_ms under main is worse, not better",),
+    )
+
+
+def test_no_gain_within_a_tight_interval_rejects() -> None:
+    found = judged(EQUAL, targets=(12,))
+    assert found.status == "rejected"
+    assert "gains less than 5 %" in found.reasons[0]
+    small_but_sure = judged(tuple(0.02 + g for g in EQUAL))
+    assert small_but_sure.status == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "said"),
+    [
+        ({"words": Gate("fail", 3.0, 2.0, 4.0)}, "rejected", "its words are worse than the gate allows"),
+        ({"words": Gate("cannot_tell", 0.5, -1, 2, 14.2)}, "inconclusive", "about 14 more minutes of audio would tell"),
+        ({"words": Gate("not_measured")}, "inconclusive", "word errors: not measured"),
+        ({"failed_more": {"main": 0.03}}, "rejected", "3.0 points more of the requests failed under main"),
+        ({"failed_more": {"main": 0.004}}, "confirmed", ""),
+        ({"obstacles": ["it ran out of memory"]}, "rejected", "it ran out of memory"),
+        ({"doubts": ["no stress yet"]}, "inconclusive", "no stress yet"),
+    ],
+)
+def test_what_is_no_latency_counts_too(more: dict[str, Any], status: str, said: str) -> None:
+    found = judged(**more)
+    assert found.status == status
+    assert said in "; ".join(found.reasons)
+
+
+def test_an_obstacle_rejects_before_the_first_pair() -> None:
+    assert judged((), obstacles=["it ran out of memory"]).status == "rejected"
+
+
+@pytest.mark.parametrize("missing", [None, LOST])
+def test_a_claim_that_was_not_measured_in_every_pair_is_not_confirmed(missing: float | None) -> None:
+    found = judged((*WIN[:5], missing))
+    assert found.status == "inconclusive"
+    assert "was not measured in 1 of 6 pairs" in found.reasons[0]
+
+
+def test_what_the_baseline_lacks_is_not_judged_and_what_only_the_winner_lacks_is() -> None:
+    assert judged(others={OTHER: (*EQUAL[:5], None)}).status == "confirmed"
+    found = judged(others={OTHER: (*EQUAL[:5], LOST)})
+    assert (found.status, found.reasons) == (
+        "inconclusive", ("stt_latency_p95_ms under main: the winner lacks it in some pairs",),
+    )  # fmt: skip
+
+
+def test_a_verdict_that_was_reached_is_not_changed_by_later_pairs() -> None:
+    found = judged((*WIN, *(-g for g in WIN)), targets=(12,))
+    assert (found.status, found.pairs) == ("confirmed", 6)
+
+
+def test_the_second_look_asks_for_more() -> None:
+    first = (0.05, 0.2, -0.02, 0.1, 0.12, -0.03)
+    found = judged((*first, 0.1, 0.1, 0.1, 0.1), targets=(6, 10))
+    primary = found.finding(RULE.primary)
+    assert primary is not None
+    assert (found.look, primary.confidence, found.status) == (2, 0.975, "confirmed")
+
+
+def claimed(gain_pct: float, spread: float, claim: Claim = "llm_latency_ms", resolution: float | None = None) -> str:
+    rule = Rule(claim)
+    middle = -math.log(1 - gain_pct / 100) if claim == "llm_latency_ms" else math.log(1 + gain_pct / 100)
+    found = judged(tuple(middle + spread * g for g in (-1, 1, -0.5, 0.5, -0.2, 0.2)), rule=rule)
+    return saying.claim(found, rule, resolution)
+
+
+def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_the_whole_interval() -> None:
+    assert claimed(14, 0.01).startswith("LLM latency: at least 10 % shorter (+14.0 %, 95 % interval")
+    assert claimed(11, 0.05).startswith("LLM latency: 10 % shorter (+11.0 %")
+    assert claimed(9, 0.01).startswith("LLM latency: shorter (+9.0 %")
+    assert "shorter" not in claimed(9, 0.30)
+
+
+def test_capacity_is_claimed_by_ten_percent_only_where_the_ladder_resolves_it() -> None:
+    assert "at least 10 % more" in claimed(30, 0.01, "concurrent_capacity", 6.0)
+    for resolution in (12.5, None):
+        assert claimed(30, 0.01, "concurrent_capacity", resolution).startswith("voice sessions at once: more (+30.0 %")
+
+
+def test_further_claims_are_corrected_for_their_number_and_made_only_with_the_first() -> None:
+    barely = (0.011, 0.004, 0.012, 0.001, 0.009, 0.003)  # p = 0.015 alone
+    many = {Key(f"w{i}", "stt_latency_ms"): EQUAL for i in range(9)}
+    alone = judged(others={OTHER: barely})
+    assert [line.split(":")[0] for line in saying.further(alone, RULE)] == ["stt_latency_p95_ms under main"]
+    assert saying.further(judged(others={OTHER: barely, **many}), RULE) == []
+    assert saying.further(judged(NOISY, others={OTHER: barely}), RULE) == []

@@ -1,0 +1,151 @@
+"""Held-out traffic: ready-made kinds that fit the study's own, captured traces checked line by line, and the stress."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made import SPEC
+
+from objectives.clips import read_clips
+from objectives.errors import BadInput
+from objectives.workload import Workload, trace
+from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, captured, ready_made, stress, traffic
+from study.spec import load
+
+CLIPS = read_clips("assistant")
+MAIN = Workload(seed=29, window_s=30, llm_per_s=1.6, llm_burst=24, stt_per_s=1.0, prompt_tokens=(1024, 3072))
+LLM = {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64}
+STT = {"at_s": 0.25, "service": "stt", "clip": 3}
+
+
+def spec_with(folder: Path, workloads: object) -> Any:
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "measure": "live", "services": SERVICES, "workloads": workloads}))
+    return load(path)
+
+
+SERVICES = {"llm": {"command": "llm --port {port} {vllm_memory_util}"}, "stt": {"command": "stt {port} {model}"}}
+
+
+@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("main", [MAIN, Workload(), Workload(prompt_tokens=(1, 1), llm_per_s=0.1, window_s=10)])
+def test_a_ready_made_workload_fits_the_models_of_the_study_and_sends_other_requests(name: str, main: Workload) -> None:
+    made = ready_made(name, main)
+    low, high = made.prompt_tokens
+    assert 1 <= low <= high <= main.prompt_tokens[1]
+    found, own = trace(made, len(CLIPS)), trace(main, len(CLIPS))
+    assert {r.service for r in found} == {"llm", "stt"}
+    assert not {r.seed for r in found if r.service == "llm"} & {r.seed for r in own if r.service == "llm"}
+
+
+def test_long_context_sends_the_longest_prompts_and_about_as_many_tokens() -> None:
+    made = ready_made("long_context", MAIN)
+    tokens = [sum(r.prompt_tokens for r in trace(w, 24)) for w in (made, MAIN)]
+    assert made.prompt_tokens == (2304, 3072)
+    assert tokens[0] == pytest.approx(tokens[1], rel=0.25)
+
+
+def test_the_voice_assistant_asks_once_for_each_utterance_and_without_bursts() -> None:
+    made = trace(ready_made("voice_assistant", MAIN), 24)
+    assert sum(r.service == "llm" for r in made) == sum(r.service == "stt" for r in made) == 30
+    assert max(r.prompt_tokens for r in made) <= 1024
+
+
+def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "evening.jsonl"
+    named = {"at_s": 1, "service": "stt", "clip": CLIPS[5].name}
+    path.write_text("\n".join(map(json.dumps, (LLM, STT, named))) + "\n\n")
+    found = traffic(HeldOut("evening", path), MAIN, CLIPS, 4096)
+    assert [(r.service, r.at_s, r.prompt_tokens, r.clip) for r in found.requests] == [
+        ("stt", 0.25, 0, 3), ("llm", 0.5, 900, 0), ("stt", 1.0, 0, 5),
+    ]  # fmt: skip
+    assert (found.workload.prompt_tokens, found.workload.output_tokens, found.workload.ladder_s) == ((900, 900), 64, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"[1]", "it is no JSON object"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"at_s": NaN, "service": "stt", "clip": 1}', "NaN is no number"),
+        (b'{"at_s": 1, "at_s": 2, "service": "stt", "clip": 1}', "a key is there twice"),
+        (b"9" * 5000, "not JSON"),
+        ({**LLM, "service": "tts"}, "service is 'tts', not llm or stt"),
+        ({**LLM, "service": ["llm"]}, "service is ['llm'], not llm or stt"),
+        ({**LLM, "prompt\ntokens": 1}, "unknown key 'prompt\\ntokens'"),
+        ({**LLM, "clip": 1}, "unknown key 'clip'"),
+        ({k: v for k, v in LLM.items() if k != "output_tokens"}, "output_tokens is missing"),
+        ({**LLM, "at_s": -1}, "at_s is -1, not seconds from 0"),
+        ({**LLM, "at_s": 1e9}, "at_s is 1000000000.0, not seconds"),
+        ({**LLM, "at_s": True}, "at_s is True"),
+        ({**LLM, "at_s": "1"}, "at_s is '1'"),
+        ({**LLM, "prompt_tokens": 0}, "prompt_tokens is 0, not a whole number from 1"),
+        ({**LLM, "prompt_tokens": 1.5}, "prompt_tokens is 1.5"),
+        ({**LLM, "prompt_tokens": True}, "prompt_tokens is True"),
+        ({**LLM, "prompt_tokens": 4096}, "4160 tokens of prompt and answer, and the LLM server takes 4096"),
+        ({**STT, "clip": 24}, "clip is 24, not a number from 0 to 23"),
+        ({**STT, "clip": -1}, "clip is -1"),
+        ({**STT, "clip": "../../etc/passwd"}, "clip is '../../etc/passwd'"),
+        ({**STT, "clip": "x" * 500}, "..., not a number"),
+    ],
+)
+def test_a_line_that_is_none_is_said_in_one_line_with_its_number(tmp_path: Path, line: Any, said: str) -> None:
+    path = tmp_path / "trace.jsonl"
+    raw = line if isinstance(line, bytes) else json.dumps(line).encode()
+    path.write_bytes(json.dumps(STT).encode() + b"\n" + raw + b"\n")
+    with pytest.raises(BadInput, match=re.escape(f"{path}:2: ")) as caught:
+        captured(path, CLIPS, 4096)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_trace_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.jsonl").write_text(text)
+    with pytest.raises(BadInput, match="the trace holds no request"):
+        captured(tmp_path / "t.jsonl", CLIPS, None)
+
+
+def test_the_spec_names_several_workloads_and_a_trace_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "evening.jsonl").write_text(json.dumps(LLM))
+    found = spec_with(tmp_path, ["long_context", {"replay": "evening.jsonl"}, {"replay": "evening.jsonl", "name": "b"}])
+    assert [h.name for h in found.workloads] == ["long_context", "evening", "b"]
+    assert found.workloads[1].replay == tmp_path / "evening.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("workloads", "said"),
+    [
+        (["long_contxt"], "did you mean long_context?"),
+        ([3], "3 is not text"),
+        ("long_context", "is not a list"),
+        ([{"replay": "nowhere.jsonl"}], "workloads.replay: there is no file 'nowhere.jsonl'"),
+        ([{"replay": "spec.yaml", "clips": "x"}], "unknown key"),
+        (["multi_user", "multi_user"], "'multi_user' is no name of its own"),
+        ([{"replay": "spec.yaml", "name": "main"}], "'main' is no name of its own"),
+        ([{"replay": "spec.yaml", "name": "a\nb"}], "is no name of its own"),
+    ],
+)
+def test_a_workload_that_is_none_is_said_with_its_line(tmp_path: Path, workloads: object, said: str) -> None:
+    with pytest.raises(BadInput, match="workloads") as caught:
+        spec_with(tmp_path, workloads)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_the_stress_fills_the_cache_with_the_longest_prompts_and_sends_every_clip_at_once() -> None:
+    longer = Traffic("longer", Workload(prompt_tokens=(8, 4000), output_tokens=64))
+    found = stress(Traffic("main", MAIN), [longer], CLIPS, kv_bound=40, seed=5)
+    llm = [r for r in found.requests if r.service == "llm"]
+    assert {(r.at_s, r.prompt_tokens, r.output_tokens) for r in llm} == {(0.0, 4000, 64)}
+    assert len(llm) == len({r.seed for r in llm}) == 41
+    assert sorted(r.clip for r in found.requests if r.service == "stt") == list(range(24))
+    assert found.workload.ladder_s == 0

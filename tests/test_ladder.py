@@ -1,0 +1,40 @@
+"""The sessions of a rung begin over a ramp, so that no queue of first clips is taken for a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from objectives.ladder import Slo, _Sessions
+from objectives.workload import Workload
+
+
+async def asked_at_once(workload: Workload, count: int) -> list[int]:
+    """Which sessions have asked before any answer came."""
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    connection = SimpleNamespace(endpoints=SimpleNamespace(vocabulary=1000), clips=range(24), transcribe=never)
+    sessions = _Sessions(connection, workload, Slo(1000.0, 1000.0), count)
+    tasks = [asyncio.create_task(sessions.hold(n)) for n in range(count)]
+    await asyncio.sleep(0.1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return sorted(sessions.waiting)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"session_ramp_s": 1000.0, "session_pause_s": 0.0}, [0]),
+        ({"session_ramp_s": 0.0, "session_pause_s": 1000.0}, [0, 1, 2, 3]),
+        ({"session_pause_s": 1000.0}, [0]),
+        ({"session_pause_s": 0.0}, [0, 1, 2, 3]),
+    ],
+)
+def test_sessions_begin_over_the_ramp_or_over_one_pause_where_none_is_given(given, expected):
+    assert asyncio.run(asked_at_once(Workload(**given), 4)) == expected
