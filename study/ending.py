@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
@@ -129,14 +130,16 @@ def failures(found: Sequence[Cell]) -> list[str]:
     return said
 
 
-def next_commands(storage: str, study: str, *, is_replay: bool) -> list[str]:
-    """What to type next, each with what it does."""
+def next_commands(storage: str, study: str, candidate: Path | None, *, is_replay: bool) -> list[str]:
+    """What to type next, each with what it does; candidate: a promotion that nobody has confirmed yet."""
     file = sqlite_file(storage)
     place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
     lines = [
         (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
         (["scripts/dashboard.py", *place], "look at every trial in the browser"),
     ]
+    if candidate is not None and candidate.is_file() and not is_replay:
+        lines.append((["scripts/confirm.py", str(candidate)], "is it really better? fresh launches of both, in turn"))
     if is_replay:
         words = ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"]
         lines.append((words, "what measuring this machine takes"))
