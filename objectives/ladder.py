@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from objectives.capacity import Rung, next_rung, verdict
 from objectives.clips import Clip
-from objectives.exchange import Connection, Endpoints, connecting, is_fatal, words
+from objectives.exchange import Connection, Endpoints, is_fatal, words
 from objectives.measurement import INFINITE, Reply, quantile
 from objectives.workload import Workload, prompt
 
@@ -38,23 +38,33 @@ def climb(
     """The capacity ladder, bounded by `workload.ladder_s`; the second value says why it was aborted, if it was."""
 
     async def run() -> tuple[list[Rung], str | None]:
-        rungs: list[Rung] = []
-        deadline = time.monotonic() + workload.ladder_s
-        async with connecting() as client:
-            connection = Connection(endpoints, clips, workload.request_timeout_s, client)
-            while time.monotonic() < deadline:
-                tried = {r.sessions: r.passed for r in rungs if r.passed is not None}
-                sessions = next_rung(tried, start, workload.ladder_max_sessions)
-                if sessions is None:
-                    break
-                on_rung(sessions)
-                rung, aborted = await _rung(_Sessions(connection, workload, slo, sessions), deadline, broken)
-                rungs.append(rung)
-                if aborted or rung.passed is None:
-                    return rungs, aborted
-        return rungs, None
+        with Connection(endpoints, clips, workload.request_timeout_s) as connection:
+            return await _climb(connection, workload, slo, start, broken, on_rung)
 
     return asyncio.run(run())
+
+
+async def _climb(
+    connection: Connection,
+    workload: Workload,
+    slo: Slo,
+    start: int,
+    broken: Callable[[], str | None],
+    on_rung: Callable[[int], None],
+) -> tuple[list[Rung], str | None]:
+    rungs: list[Rung] = []
+    deadline = time.monotonic() + workload.ladder_s
+    while time.monotonic() < deadline:
+        tried = {r.sessions: r.passed for r in rungs if r.passed is not None}
+        sessions = next_rung(tried, start, workload.ladder_max_sessions)
+        if sessions is None:
+            break
+        on_rung(sessions)
+        rung, aborted = await _rung(_Sessions(connection, workload, slo, sessions), deadline, broken)
+        rungs.append(rung)
+        if aborted or rung.passed is None:
+            return rungs, aborted
+    return rungs, None
 
 
 @dataclass(slots=True)

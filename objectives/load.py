@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from objectives.clips import Clip
-from objectives.exchange import Connection, Endpoints, connecting, is_fatal
+from objectives.exchange import Connection, Endpoints, is_fatal
 from objectives.measurement import Reply
+from objectives.wire import gates
 from objectives.workload import Request
 
 ENGINE_POLL_S = 0.25
@@ -17,13 +18,17 @@ ENGINE_POLL_S = 0.25
 
 @dataclass(slots=True)
 class Window:
-    """What came back, what the engine said meanwhile, and why it ended early if it did."""
+    """What came back, what the engine said meanwhile, and why it ended early if it did.
+
+    cpu_s: CPU time of this process while requests were under way
+    """
 
     replies: list[Reply] = field(default_factory=list)
     kv_peak_pct: float | None = None
     preemptions: int | None = None
     aborted: str | None = None
     started_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 def drive(
@@ -38,38 +43,43 @@ def drive(
 
     broken: asked a few times a second; a sentence ends the window (a server has died, a tenant has)
     """
-    return asyncio.run(_drive(endpoints, clips, requests, timeout_s, broken))
+
+    async def run() -> Window:
+        with Connection(endpoints, clips, timeout_s) as connection:
+            return await _drive(connection, requests, broken)
+
+    return asyncio.run(run())
 
 
-async def _drive(
-    endpoints: Endpoints,
-    clips: Sequence[Clip],
-    requests: Sequence[Request],
-    timeout_s: float,
-    broken: Callable[[], str | None],
-) -> Window:
+async def _drive(connection: Connection, requests: Sequence[Request], broken: Callable[[], str | None]) -> Window:
     window = Window()
-    async with connecting() as client:
-        connection = Connection(endpoints, clips, timeout_s, client)
-        bodies = [connection.prepared(r) for r in requests]
-        _, before = await connection.engine()
-        window.started_s = start_s = time.monotonic() + 0.2
-        pending = {asyncio.create_task(connection.send(r, start_s, b)) for r, b in zip(requests, bodies, strict=True)}
-        preempted = before
-        while pending and window.aborted is None:
-            done, pending = await asyncio.wait(pending, timeout=ENGINE_POLL_S, return_when=asyncio.ALL_COMPLETED)
-            for task in done:
-                window.replies.append(task.result())
-                if is_fatal(task.result()):
-                    window.aborted = task.result().complaint
+    bodies = [connection.prepared(r) for r in requests]
+    _, before = await connection.engine()
+    window.started_s = start_s = time.monotonic() + 0.2
+    preempted, cpu_s = before, time.process_time()
+
+    async def one(request: Request, body: bytes, due: asyncio.Future[None]) -> None:
+        reply = await connection.send(request, start_s + request.at_s, body, due)
+        window.replies.append(reply)
+        if is_fatal(reply):
+            window.aborted = window.aborted or reply.complaint
+
+    with gates([start_s + r.at_s for r in requests]) as due:
+        sent = [asyncio.create_task(one(r, b, due[start_s + r.at_s])) for r, b in zip(requests, bodies, strict=True)]
+        whole = asyncio.gather(*sent)
+        while not whole.done() and window.aborted is None:
+            await asyncio.wait([whole], timeout=ENGINE_POLL_S)
             window.aborted = window.aborted or broken()
             usage, now = await connection.engine()
             preempted = preempted if now is None else now
             if usage is not None:
                 window.kv_peak_pct = max(usage, window.kv_peak_pct or 0.0)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        if window.aborted is not None:
+            whole.cancel()
+        await asyncio.wait([whole])
+        if window.aborted is None:
+            whole.result()  # a bug of ours is no reply
+    window.cpu_s = time.process_time() - cpu_s
     if before is not None and preempted is not None:
         window.preemptions = preempted - before
     return window
@@ -81,12 +91,14 @@ def one_by_one(
     """Send requests one after the other, each alone, each due when the one before has ended."""
 
     async def run() -> list[Reply]:
-        replies = []
-        async with connecting() as client:
-            connection = Connection(endpoints, clips, timeout_s, client)
+        replies: list[Reply] = []
+        with Connection(endpoints, clips, timeout_s) as connection:
             for request in requests:
-                body = connection.prepared(request)
-                replies.append(await connection.send(request, time.monotonic() - request.at_s, body))
+                body, now_s = connection.prepared(request), time.monotonic()
+                if request.service == "stt":
+                    replies.append(await connection.transcribe(request.clip, now_s, body))
+                else:
+                    replies.append(await connection.complete(body, now_s))
                 if is_fatal(replies[-1]):
                     break
         return replies

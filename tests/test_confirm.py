@@ -156,7 +156,8 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
     assert any("give a longer --timeout" in line for line in said)
     assert journal.read(folder_of(path)) == found
     data = verify(path)
-    assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "inconclusive", 6)
+    assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
+    assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
 
 
 def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(tmp_path: Path) -> None:

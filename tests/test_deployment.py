@@ -11,8 +11,7 @@ from objectives.errors import BadInput
 from study.rollout import deployment
 from study.rollout.deployment import Deployment, load
 
-TOLD = deployment.__doc__ or ""
-EXAMPLE = dedent(TOLD[TOLD.index("    name:") : TOLD.index("An application")])
+EXAMPLE = Path(deployment.__file__).with_name("example.yaml").read_text()
 
 
 def loaded(folder: Path, text: str) -> Deployment:
@@ -22,7 +21,7 @@ def loaded(folder: Path, text: str) -> Deployment:
     return load(file)
 
 
-def test_the_example_of_the_docstring_is_read(tmp_path: Path) -> None:
+def test_the_example_is_read(tmp_path: Path) -> None:
     found = loaded(tmp_path, EXAMPLE)
     assert (found.services.llm.unit, found.services.stt.unit) == ("judge.service", "whisper.service")
     assert found.services.stt.set["whisper_model_size"].choices == {"tiny.en": "tiny.en", "base": "/models/base"}

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
     "python scripts/dashboard.py": ("tests/test_dashboard.py", "serves until Ctrl-C"),
+    "python scripts/bench_load.py": ("tests/test_load_bench.py", "minutes on both cores; there a short one, live"),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
     "python scripts/build_optunahub.py": ("tests/test_build_optunahub.py", "writes into the repository"),
     "python scripts/show_recording.py": ("tests/test_readme.py", "writes these pages; a test says if they are current"),
@@ -41,7 +42,7 @@ ELSEWHERE = {
     "systemctl daemon-reload": ("tests/test_schedule.py", "needs systemd"),
     "systemctl enable --now gpu-allocation-study.timer": ("tests/test_schedule.py", "needs systemd"),
     "python scripts/confirm.py": ("tests/test_confirm.py", "launches servers for an hour"),
-    "python scripts/promote.py": ("tests/test_rollout.py", "changes systemd units"),
+    "python scripts/promote.py": ("tests/test_rollout_rig.py", "changes systemd units"),
 }  # fmt: skip
 
 

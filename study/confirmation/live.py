@@ -152,8 +152,7 @@ class Runner:
     def _stress(self, colocation: Colocation, started: float, at: str) -> None:
         """The longest prompts and every clip at once, and again after speech was restarted beside the LLM server."""
         main = self.of.traffics[0]
-        pairs = self.journal.of("aa")
-        bound = pairs[-1].of("baseline").measured["main"].kv_capacity_bound if pairs else None
+        bound = self._kv_bound()
         self.tell("stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again")
         free: list[float | None] = []
         failed = None
@@ -183,6 +182,15 @@ class Runner:
                 at=at, wall_s=round(time.monotonic() - started, 1),
             ),
         )  # fmt: skip
+
+    def _kv_bound(self) -> int | None:
+        """How many of the longest requests the larger KV cache holds, the winner's as its study measured it."""
+        figures = self.of.data.get("metrics")
+        winner = figures.get("winner") if isinstance(figures, dict) else None
+        told = winner.get("kv_capacity_bound") if isinstance(winner, dict) else None
+        pairs = self.journal.of("aa")
+        seen = pairs[-1].of("baseline").measured["main"].kv_capacity_bound if pairs else None
+        return max((b for b in (told, seen) if type(b) is int), default=None)
 
     def _progress(self, step: Next) -> None:
         if step.step == "aa":

@@ -1,34 +1,7 @@
 """The deployment file: which units run in production, what maps to which flag or variable, and what they must keep.
 
-A complete example; `scripts/init_spec.py` writes one from the units that run:
-
-    name: voice                           # names /etc/gpu-allocation/voice/, where the versions are kept
-    device: cuda                          # as in a spec: cuda, an index, a UUID, cpu; none: no memory is looked at
-    services:
-      llm:
-        unit: judge.service
-        set:                              # parameter of the promotion -> flag or variable of the unit, with its bounds
-          vllm_memory_util: {flag: --gpu-memory-utilization, low: 0.30, high: 0.70}
-          vllm.max_num_seqs: {flag: --max-num-seqs, low: 1, high: 1024, whole: true}
-        python: /opt/vllm/bin/python      # whose vLLM version must be the measured one; or version_url:
-        health_url: http://127.0.0.1:8000/health
-        metrics_url: http://127.0.0.1:8000/metrics
-        probe: {kind: completion, url: http://127.0.0.1:8000/v1/completions, model: judge}
-        restart_always: true              # put Restart=always into the drop-in: vLLM exits 0 when its engine dies
-        start_timeout_s: 600
-      stt:
-        unit: whisper.service
-        set:
-          whisper_model_size: {variable: WHISPER_MODEL, choices: {tiny.en: tiny.en, base: /models/base}}
-        health_url: http://127.0.0.1:9000/health
-        probe: {kind: transcription, url: http://127.0.0.1:9000/v1/audio/transcriptions}
-        stack: {library: faster-whisper, compute_type: int8, beam_size: 5, peak_mib: 900}
-    start_order: [stt, llm]               # as measured: what starts first is ready before the next starts
-    thresholds: {baseline_windows: 2, windows: 5, window_s: 60, min_requests: 20, p95_ratio: 1.3, p95_slack_ms: 50,
-                 failure_rate_points: 1.0, max_failed_windows: 1}
-    watch: {promotions: artifacts/promotions, auto: false, hold_days: 7, every_s: 300}
-    dead_man_s: 3600                      # a timer of systemd's rolls back by then, whatever became of this process
-    max_age_days: 30
+A complete example with every section is example.yaml beside this file; `scripts/init_spec.py` writes one from the units
+that run.
 
 An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or `{kind: none}`, and no
 health_url. Who has no systemd units writes `env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and

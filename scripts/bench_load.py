@@ -1,0 +1,59 @@
+"""Compare this project's load generator with vLLM's own on one stub server: CPU a token, and how late requests leave.
+
+    python scripts/install_cpu_servers.py                 vLLM for the CPU, whose benchmark client is compared
+    python scripts/bench_load.py --repeats 1              three minutes
+    python scripts/bench_load.py --out load.jsonl         five repeats, in turn; every run's figures in a file
+
+Both replay the same arrivals against the same server, which streams 64 tokens an answer, one every 100 ms. A request is
+late as the server saw it arrive. `sleep` is a thread that only sleeps until each request's time: what the machine
+does to anybody. Exit: 0 shown, 2 bad input, 3 where vLLM is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from objectives.load_bench import Sent, compare, save, table
+from study.terminal import exiting
+
+SERVERS = Path(".servers")
+
+
+def main() -> None:
+    """Arguments -> runs in turn -> one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of everything (default 5)")
+    parser.add_argument("--hold", type=float, default=8.0, metavar="S", help="requests arrive for so long (default 8)")
+    parser.add_argument("--vllm", type=Path, default=SERVERS / "vllm/bin/python", metavar="PYTHON")
+    parser.add_argument("--ours-only", action="store_true", help="leave vLLM's out")
+    parser.add_argument("--tokenizer", type=Path, default=SERVERS / "models/llm", metavar="FOLDER", help="any model's")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="every run's figures, a line each")
+    given = parser.parse_args()
+    if min(given.repeats, *given.streams) < 1 or not 1 <= given.hold <= 600:
+        parser.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
+    console = Console(highlight=False)
+
+    def tell(s: Sent) -> None:
+        console.print(f"{s.streams:>4} streams, {s.generator}: {s.cpu_s:.2f} CPU s, {s.failed} failed")
+
+    with exiting():
+        vllm = None if given.ours_only else given.vllm
+        found = compare(
+            given.streams, given.repeats, hold_s=given.hold, vllm=vllm, tokenizer=given.tokenizer, tell=tell
+        )
+        if given.out is not None:
+            save(found, given.out)
+        head, *body = table(found)
+        shown = Table(*head, title="Medians over the repeats", title_justify="left")
+        for row in body:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+if __name__ == "__main__":
+    main()

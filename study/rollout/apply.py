@@ -1,0 +1,168 @@
+"""Apply: a promotion is tried in production, watched, and committed by itself or by a person; else it is undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+
+from objectives.device import Device
+from objectives.errors import BadInput, SetupError, StudyError
+from study.device_lock import sole_use
+from study.rollout import pending
+from study.rollout.admission import Admitted, opened, running_versions
+from study.rollout.begin import begin, first_version, put_in_force, step
+from study.rollout.chain import Chain, Version
+from study.rollout.deployment import Deployment
+from study.rollout.gates import Gate, failures, gates
+from study.rollout.next_version import next_values
+from study.rollout.outcome import RolledBack, StepFailed
+from study.rollout.settle import Say, needs_root, recover, restart, settled, target_of, told
+from study.rollout.soak import Guard, Observed, baseline, soak
+from study.rollout.target import Target
+from study.rollout.values import Values, assigned
+
+
+def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told) -> None:
+    """Try a promotion in production, and commit it when it has proven itself; hold: leave the commit to a person.
+
+    raises: BadInput, SetupError where nothing was changed; RolledBack; ProductionDown
+    """
+    needs_root(deployment)
+    target, device, chain = target_of(deployment), opened(deployment), Chain(deployment.folder)
+    target.check()
+    with sole_use(device.identity.uuid) if device else nullcontext(), pending.locked(deployment.folder):
+        recover(deployment, say)
+        chain.history()
+        current = chain.current()
+        if current is not None and current.promotion_sha256 == admitted.sha256:
+            say(f"version {current.number} already is this promotion")
+            say(settled(deployment, "applied twice", say).told)
+            return
+        for line in (*target.warnings(), *admitted.said):
+            say(f"note: {line}")
+        say("record: what runs now, and a fresh baseline")
+        before = baseline(deployment)
+        for name, figures in before.items():
+            say(f"baseline {name}: {figures}")
+            if figures.failed == figures.probes and figures.probes:
+                raise BadInput(f"{name} does not answer its probe now; repair it first: its figures are the baseline")
+        values = next_values(current, admitted)
+        files = target.files(values)
+        try:
+            current = current or first_version(deployment, target)
+            new = chain.draft(_version(deployment, target, device, admitted, values), files)
+            begin(deployment, target, "apply", current, new)
+        except OSError as error:
+            raise SetupError(
+                f"{error.strerror}: {error.filename}; nothing was changed: free some space first"
+            ) from error
+        try:
+            last = _try(deployment, target, device, admitted, new, files, before, say)
+            if hold:
+                begun = step(deployment, "on trial", held=True)
+                say(f"version {new.number} is on trial until {_clock(begun.until_s)}; `promote.py commit` keeps it")
+                return
+            say("step: commit")
+            put_in_force(deployment, target, new)
+        except BaseException as error:
+            why = str(error) if isinstance(error, StudyError | OSError) else type(error).__name__
+            say(f"failed: {why}")
+            ended = settled(deployment, why, say)
+            if ended.version.number != new.number:
+                raise RolledBack(f"rolled back to version {ended.version.number}: {why}; {ended.told}") from error
+            say(ended.told)
+            return
+        ended = settled(deployment, "the soak passed", say, is_sure=True)
+        if ended.version.number != new.number:
+            raise RolledBack(f"rolled back to version {ended.version.number} right after the commit; {ended.told}")
+        figures_ms = {f"{name}_p95_ms": f.p95_ms for name, f in last.items()}
+        pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
+        say(f"committed: {ended.told}")
+
+
+def _try(
+    deployment: Deployment,
+    target: Target,
+    device: Device | None,
+    admitted: Admitted,
+    new: Version,
+    files: Mapping[str, str],
+    before: Observed,
+    say: Say,
+) -> Observed:
+    """Every step up to the end of the soak; the soak's last figures."""
+
+    def now(what: str) -> None:
+        say(f"step: {step(deployment, what).step}")
+
+    now("write the trial's configuration")
+    target.try_on(files)
+    needed = None
+    if device is not None and admitted.share is not None:
+        needed = admitted.share * device.identity.total_mib + (admitted.stt_mib or 0.0)
+    restart(deployment, target, device, needed, say, now)
+    guard = Guard(target, deployment)
+    begun = pending.read(deployment.folder)
+    target.start_others(begun.dependents if begun else ())
+    now("gates on the running processes")
+    found = gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
+    for gate in found:
+        say(f"  {gate}")
+    _hold(found)
+    now(f"soak: {deployment.thresholds.windows} windows of {deployment.thresholds.window_s:g} s")
+    return soak(deployment, guard, before, say)
+
+
+def _version(
+    deployment: Deployment, target: Target, device: Device | None, admitted: Admitted, values: Values
+) -> Version:
+    ours = {s.unit for _, s in deployment.ordered()}
+    others = () if device is None else tuple(sorted({o.unit or o.command[:80] for o in device.occupants()} - ours))
+    return Version(
+        number=-1,
+        values=values,
+        units=target.hashes(),
+        files={},
+        promotion=admitted.path.name,
+        promotion_sha256=admitted.sha256,
+        device=device.identity.uuid if device else None,
+        driver=device.identity.driver if device else None,
+        versions=running_versions(deployment),
+        neighbours=tuple(str(o) for o in others),
+    )
+
+
+def _hold(found: Sequence[Gate]) -> None:
+    if said := failures(found):
+        raise StepFailed(said)
+
+
+def _clock(at_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at_s))
+
+
+def commit(deployment: Deployment, say: Say = told) -> None:
+    """Keep what `apply --hold` left on trial.
+
+    raises: BadInput where nothing is on trial; RolledBack where it has failed since
+    """
+    needs_root(deployment)
+    target, chain = target_of(deployment), Chain(deployment.folder)
+    with pending.locked(deployment.folder):
+        begun = pending.read(deployment.folder)
+        if begun is None or not begun.held or begun.boot != pending.boot_id():
+            recover(deployment, say)
+            raise BadInput("nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial")
+        new = chain.read(begun.target)
+        try:
+            _hold(gates(target, deployment, assigned(new.values, deployment)))
+            say("step: commit")
+            put_in_force(deployment, target, new)
+        except BaseException as error:
+            ended = settled(deployment, str(error), say)
+            if ended.version.number != new.number:
+                raise RolledBack(f"rolled back to version {ended.version.number}: {error}; {ended.told}") from error
+            say(ended.told)
+            return
+        say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).told}")

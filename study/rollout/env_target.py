@@ -1,0 +1,126 @@
+"""An env file and a restart command as the target, for services that are no systemd units."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from objectives.errors import BadInput
+from study.rollout.chain import Chain, write_whole
+from study.rollout.deployment import Deployment, EnvFile, Name
+from study.rollout.drop_in import env_text, env_values
+from study.rollout.systemd import run
+from study.rollout.target import Life
+from study.rollout.values import Assignment, Values, assigned
+
+FILE = "env"
+
+
+class EnvTarget:
+    """Both services behind one env file: written whole by one rename, with the version in force kept beside it."""
+
+    kind = "env file"
+
+    def __init__(self, deployment: Deployment, env_file: EnvFile) -> None:
+        self.deployment, self.env_file = deployment, env_file
+        self.path = Path(env_file.path)
+        self._started = False
+
+    def check(self) -> None:
+        """raises: BadInput where the env file is not there"""
+        if self.path.is_symlink() or not self.path.is_file():
+            raise BadInput(f"{self.path}: there is no such plain file; write the variables of today into it")
+
+    def warnings(self) -> list[str]:
+        """What this target cannot do."""
+        said = [
+            "which values the running processes carry cannot be seen behind a restart command: that gate does not run"
+        ]
+        if not self.env_file.stop:
+            said.append("without `env_file.stop:` nothing waits until the old processes have given their memory back")
+        said.append("a reboot during a trial keeps the tried values until `promote.py rollback`, or the watch, has run")
+        return said
+
+    def dependents(self) -> list[str]:
+        """Unknown here."""
+        return []
+
+    def start_others(self, names: Sequence[str]) -> None:
+        """Nothing stops along."""
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the env file's other lines."""
+        ours = {str(a.variable) for _, s in self.deployment.ordered() for a in s.set.values()}
+        kept = [line for line in self._text().splitlines() if line.partition("=")[0].strip() not in ours]
+        return {str(self.path): hashlib.sha256("\n".join(kept).encode()).hexdigest()}
+
+    def files(self, values: Values) -> dict[str, str]:
+        """The env file with these values."""
+        new = {str(a.setting.variable): a.text for a in assigned(values, self.deployment) if a.text is not None}
+        return {FILE: env_text(self._text(), new)}
+
+    def own_files(self) -> dict[str, str]:
+        """The env file as it was found."""
+        return {FILE: self._text()}
+
+    def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """The env file now."""
+        return {FILE: self._text()}
+
+    def try_on(self, files: Mapping[str, str]) -> None:
+        """Write the env file; the version in force keeps its own copy."""
+        write_whole(self.path, files[FILE])
+
+    def prepare(self) -> None:
+        """Nothing: the file is in place already."""
+
+    def take_off(self) -> None:
+        """The env file of the version in force."""
+        chain = Chain(self.deployment.folder)
+        current = chain.current()
+        if current is not None and self._text() != (text := (chain.path(current.number) / FILE).read_text("utf-8")):
+            write_whole(self.path, text)
+
+    def has_trial(self) -> bool:
+        """Whether the env file is not that of the version in force."""
+        chain = Chain(self.deployment.folder)
+        current = chain.current()
+        return current is not None and self._text() != (chain.path(current.number) / FILE).read_text("utf-8")
+
+    def stop(self) -> list[str]:
+        """By the stop command, where there is one."""
+        self._started = False
+        if self.env_file.stop:
+            run(*self.env_file.stop, timeout_s=self.env_file.timeout_s)
+        return []
+
+    def start(self, name: Name) -> None:  # noqa: ARG002
+        """Both at once, by the restart command."""
+        if not self._started:
+            self._started = True
+            run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
+
+    def life(self, name: Name) -> Life:  # noqa: ARG002
+        """Unknown here: the probes tell."""
+        return Life(True, "", 0)
+
+    def running(self, a: Assignment) -> list[str | None] | None:  # noqa: ARG002
+        """Cannot be seen."""
+        return None
+
+    def log(self, name: Name, since_s: float | None) -> str:
+        """The last part of the file that the deployment names; empty without one."""
+        log = self.deployment.service(name).log
+        if log is None or not Path(log).is_file() or (since_s is not None and Path(log).stat().st_mtime < since_s):
+            return ""
+        with Path(log).open("rb") as file:
+            file.seek(max(0, Path(log).stat().st_size - 2**20))
+            return file.read().decode("utf-8", errors="replace")
+
+    def values(self) -> dict[str, str]:
+        """The variables now."""
+        return env_values(self._text())
+
+    def _text(self) -> str:
+        return self.path.read_text("utf-8", errors="replace") if self.path.is_file() else ""

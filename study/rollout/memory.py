@@ -1,0 +1,34 @@
+"""Waiting until the device has back what stopped servers held."""
+
+from __future__ import annotations
+
+import time
+
+from objectives.device import Device
+from study.rollout.outcome import StepFailed
+
+STEADY_MIB = 64.0
+LOOK_S = 0.5
+
+
+def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) -> float:
+    """Until free memory has stopped rising and is what the next server needs; how much is free then, MiB.
+
+    A connection drops before its server has finished dying, and a start meanwhile finds less than it should.
+    raises: StepFailed naming who holds the memory
+    """
+    until, before = time.monotonic() + timeout_s, device.sample().free_mib
+    while True:
+        time.sleep(LOOK_S)
+        free = device.sample().free_mib
+        if free - before < STEADY_MIB and (needed_mib is None or free >= needed_mib):
+            return free
+        if time.monotonic() > until:
+            holders = sorted(device.occupants(), key=lambda o: -(o.mib or 0.0))[:3]
+            told = ", ".join(f"{o.unit or o.command[:60]} (pid {o.pid})" for o in holders) or "nobody that can be seen"
+            raise StepFailed(
+                f"memory did not come back within {timeout_s:g} s: {free:,.0f} MiB are free"
+                + (f" of {needed_mib:,.0f} needed" if needed_mib else "")
+                + f"; held by {told}"
+            )
+        before = free

@@ -1,0 +1,21 @@
+"""How a change of production ends when it does not end well: rolled back, or production is down."""
+
+from __future__ import annotations
+
+from objectives.errors import StudyError
+
+
+class StepFailed(StudyError):
+    """A step of a change did not hold; the change is undone."""
+
+
+class RolledBack(StudyError):
+    """The change was undone; production runs the last known good version, and its probes pass."""
+
+    exit_code = 5
+
+
+class ProductionDown(StudyError):
+    """Not even the last known good version answers; the message says what to do."""
+
+    exit_code = 6

@@ -1,0 +1,68 @@
+"""What an apply would do: the exact difference, what would be restarted, what to know. Changes nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from objectives.errors import BadInput
+from study.rollout.admission import Admitted
+from study.rollout.chain import Chain, Version
+from study.rollout.deployment import Deployment
+from study.rollout.next_version import next_values
+from study.rollout.target import Target
+
+
+def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
+    """The lines of the plan.
+
+    raises: BadInput where this could not be applied
+    """
+    target.check()
+    check_times(deployment)
+    current = Chain(deployment.folder).current()
+    number = "none yet; the units as they are" if current is None else str(current.number)
+    yield f"promotion {admitted.path} (status {admitted.status}), version in force: {number}"
+    if current is not None and current.promotion_sha256 == admitted.sha256:
+        yield "it is in force already: apply would only look whether production answers"
+        return
+    for a in admitted.assigned:
+        seen = target.running(a)
+        now = "cannot be seen" if seen is None else ", ".join(sorted({"(not set)" if v is None else v for v in seen}))
+        yield f"  {a.service}: {a.setting.shown} {now} -> {a.text}"
+    files = target.files(next_values(current, admitted))
+    for name, old in target.current_text(files).items():
+        where = f"{name} ({target.kind})"
+        yield from difflib.unified_diff(old.splitlines(), files[name].splitlines(), f"{where} now", where, lineterm="")
+    units = [s.unit or name for name, s in deployment.ordered()]
+    yield f"would be stopped: {', '.join(reversed(units))}"
+    yield f"would be started, each ready before the next: {', '.join(units)}"
+    yield from (f"note: {line}" for line in (*changed(target, current), *target.warnings(), *admitted.said))
+    limits = deployment.thresholds
+    watched_s = limits.windows * limits.window_s
+    yield f"then watched for {watched_s:g} s; rolled back by a timer after {deployment.dead_man_s:g} s whatever happens"
+
+
+def changed(target: Target, current: Version | None) -> list[str]:
+    """Which units changed since the version in force was made from them."""
+    if current is None:
+        return []
+    now = target.hashes()
+    return [
+        f"{name} changed since version {current.number} was made from it"
+        + ("" if current.is_own else ", which hides that change; the next apply is made from it as it is now")
+        for name, sha256 in current.units.items()
+        if now.get(name) != sha256
+    ]
+
+
+def check_times(deployment: Deployment) -> None:
+    """raises: BadInput where the dead-man timer would fire in a change that goes well"""
+    limits = deployment.thresholds
+    needed = limits.windows * limits.window_s + deployment.memory_timeout_s
+    needed += sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
+    if deployment.dead_man_s < needed:
+        raise BadInput(
+            f"{deployment.path}: dead_man_s is {deployment.dead_man_s:g}, but stopping, starting and watching may take "
+            f"{needed:g} s; write `dead_man_s: {needed:.0f}` or more"
+        )

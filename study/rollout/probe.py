@@ -1,0 +1,131 @@
+"""One real request to a service, and what its pages tell: health, KV cache, version, latencies of its own traffic."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import httpx
+
+from objectives.clips import Clip, read_clips
+from objectives.engine import kv_cache
+from study.rollout.deployment import Deployed, Probe
+
+TOKENS = 16
+BUCKET = re.compile(r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one probe: its time in ms, or why it failed."""
+
+    latency_ms: float | None
+    error: str | None = None
+
+
+def ask(probe: Probe) -> Answer | None:
+    """Send one probe; None where the service has none."""
+    if probe.kind == "none":
+        return None
+    began = time.monotonic()
+    error = _error(probe)
+    return Answer(None, error) if error else Answer((time.monotonic() - began) * 1000.0)
+
+
+def _error(probe: Probe) -> str | None:
+    try:
+        match probe.kind:
+            case "command":
+                done = subprocess.run(probe.argv, capture_output=True, timeout=probe.timeout_s, check=False)
+                return f"{probe.argv[0]} exited with {done.returncode}" if done.returncode else None
+            case "completion":
+                body = {"model": probe.model, "prompt": "Say yes.", "max_tokens": TOKENS, "ignore_eos": True}
+                answer = httpx.post(str(probe.url), json=body, timeout=probe.timeout_s, trust_env=False)
+                is_good = answer.status_code == 200 and bool(answer.json()["choices"][0]["text"])
+            case _:
+                clip = _clip()
+                answer = httpx.post(
+                    str(probe.url),
+                    files={"file": (clip.name, clip.audio, "audio/flac")},
+                    data={"model": probe.model},
+                    timeout=probe.timeout_s,
+                    trust_env=False,
+                )
+                is_good = answer.status_code == 200 and bool(answer.json()["text"].strip())
+    except subprocess.TimeoutExpired:
+        return f"{probe.argv[0]} took longer than {probe.timeout_s:g} s"
+    except (OSError, httpx.HTTPError) as error:
+        return f"{type(error).__name__}: {error}"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return f"an answer that is no {probe.kind}"
+    return None if is_good else f"HTTP {answer.status_code}: {answer.text[:120]!r}"
+
+
+@cache
+def _clip() -> Clip:
+    return min(read_clips("assistant"), key=lambda c: c.seconds)
+
+
+def page(url: str | None, timeout_s: float = 5.0) -> str | None:
+    """A page's text; None where it does not answer with 200, or there is none."""
+    if url is None:
+        return None
+    try:
+        answer = httpx.get(url, timeout=timeout_s, trust_env=False)
+    except httpx.HTTPError:
+        return None
+    return answer.text if answer.status_code == 200 else None
+
+
+def kv_tokens(service: Deployed) -> int | None:
+    """Tokens in the running server's KV cache; None where it does not tell."""
+    return kv_cache(page(service.metrics_url) or "", "").tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Counters of a service's own traffic: requests answered within each bound, s."""
+
+    buckets: tuple[tuple[float, float], ...]
+
+    def since(self, before: Traffic) -> Traffic:
+        """What was added; nothing where the counters began anew or have other bounds."""
+        old = dict(before.buckets)
+        if [b for b, _ in self.buckets] != [b for b, _ in before.buckets]:
+            return Traffic(())
+        added = tuple((bound, n - old[bound]) for bound, n in self.buckets)
+        return Traffic(added) if all(n >= 0 for _, n in added) else Traffic(())
+
+    @property
+    def requests(self) -> int:
+        """How many."""
+        return int(self.buckets[-1][1]) if self.buckets else 0
+
+    @property
+    def p95_ms(self) -> float | None:
+        """Their 95th percentile within its bucket, as Prometheus reckons it; None without requests.
+
+        >>> Traffic(((1.0, 90.0), (2.0, 100.0), (float("inf"), 100.0))).p95_ms
+        1500.0
+        """
+        rank, below, lower = 0.95 * self.requests, 0.0, 0.0
+        for bound, n in self.buckets:
+            if n >= rank and n > below:
+                upper = bound if bound != float("inf") else lower
+                return 1000.0 * (lower + (upper - lower) * (rank - below) / (n - below))
+            below, lower = n, bound
+        return None
+
+
+def traffic(service: Deployed) -> Traffic | None:
+    """The counters now, summed over what the page lists apart; None where the service has no such page."""
+    text = page(service.metrics_url)
+    if text is None:
+        return None
+    summed: dict[float, float] = {}
+    for bound, n in BUCKET.findall(text):
+        summed[float(bound)] = summed.get(float(bound), 0.0) + float(n)
+    return Traffic(tuple(sorted(summed.items()))) if summed else None

@@ -1,0 +1,88 @@
+"""Roll back: end a change that is under way or on trial, or bring an older version back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from objectives.errors import BadInput, SetupError
+from study.rollout import pending
+from study.rollout.begin import begin, put_in_force
+from study.rollout.chain import Chain, Version
+from study.rollout.deployment import Deployment
+from study.rollout.outcome import RolledBack
+from study.rollout.settle import Say, needs_root, settled, target_of, told
+from study.rollout.target import Target
+
+
+def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> None:
+    """End a change that is under way or on trial; else go back to the version before, or to one by its number.
+
+    raises: BadInput; RolledBack where that version does not answer and production stays; ProductionDown
+    """
+    needs_root(deployment)
+    begun = pending.read(deployment.folder)
+    if begun is not None and begun.is_alive:
+        say(f"ending the {begun.kind} of process {begun.pid}")
+        with suppress(ProcessLookupError):
+            os.kill(begun.pid, signal.SIGTERM)
+    wait_s = sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered()) + deployment.memory_timeout_s
+    target, chain = target_of(deployment), Chain(deployment.folder)
+    with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
+        if begun is not None:
+            say(f"rolled back: {settled(deployment, 'rolled back by hand', say).told}")
+            if to is None:
+                return
+        history = chain.history()
+        if not history:
+            raise BadInput(f"nothing was ever applied under {chain.folder}: there is nothing to roll back")
+        current = history[0]
+        before = next((v for v in history if v.number == to), None) if to is not None else _before(history)
+        if to is not None and before is None:
+            chain.read(to)
+            raise BadInput(f"version {to} never came into force; choose one of {[v.number for v in history]}")
+        if before is None or before.number == current.number:
+            say(
+                f"nothing to roll back: version {current.number} is in force"
+                + (f", which restores version {current.restores}" if current.restores is not None else "")
+            )
+            say(settled(deployment, "rolled back twice", say).told)
+            return
+        new = _restore(deployment, target, current, before)
+        try:
+            put_in_force(deployment, target, new)
+        except OSError as error:
+            settled(deployment, str(error), say)
+            raise RolledBack(
+                f"the disk refused ({error.strerror}); production stays on version {current.number}"
+            ) from error
+        ended = settled(deployment, f"rolled back to version {before.number}", say)
+        if ended.version.number != new.number:
+            raise RolledBack(f"version {before.number} does not work here any more; {ended.told}")
+        say(f"rolled back: {ended.told}, with the values of version {before.number}")
+
+
+def _before(history: Sequence[Version]) -> Version | None:
+    """The version before the one in force; None where that one is a rollback already, or the first."""
+    return history[1] if len(history) > 1 and history[0].restores is None else None
+
+
+def _restore(deployment: Deployment, target: Target, current: Version, before: Version) -> Version:
+    """A new version with an older one's values, made from the units as they are now."""
+    try:
+        files = target.files(before.values)
+        if before.is_own:
+            own = Chain(deployment.folder).path(0)
+            files = target.own_files() if target.kind == "systemd" else {n: (own / n).read_text("utf-8") for n in files}
+        restored = before.number if before.restores is None else before.restores
+        is_known = not before.is_own or target.hashes() == dict(before.units)
+        values = before.values if is_known else {}  # the units' own values have changed with the units
+        new = replace(before, values=values, restores=restored, units=target.hashes())
+        new = Chain(deployment.folder).draft(new, files)
+        begin(deployment, target, "rollback", current, new)
+    except OSError as error:
+        raise SetupError(f"{error.strerror}: {error.filename}; nothing was changed: free some space first") from error
+    return new

@@ -1,0 +1,157 @@
+"""Windows of watching after a change, judged against a fresh baseline: what fails at once, what may fail how often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from objectives.measurement import quantile
+from study.rollout.deployment import NAMES, Deployment, Name, Thresholds
+from study.rollout.gates import out_of_memory
+from study.rollout.outcome import StepFailed
+from study.rollout.probe import Answer, Traffic, ask, page, traffic
+from study.rollout.target import Life, Target
+
+LOOK_S = 1.0
+UNHEALTHY_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One service over some windows: our probes, and its own traffic where it tells; None: not measured."""
+
+    probes: int = 0
+    failed: int = 0
+    p95_ms: float | None = None
+    requests: int = 0
+    traffic_p95_ms: float | None = None
+
+    def __str__(self) -> str:
+        p95 = "not measured" if self.p95_ms is None else f"{self.p95_ms:,.0f} ms"
+        told = f"{self.probes} probes, {self.failed} failed, p95 {p95}"
+        if self.requests and self.traffic_p95_ms is not None:
+            told += f"; own traffic {self.requests} requests, p95 {self.traffic_p95_ms:,.0f} ms"
+        return told
+
+
+Observed = Mapping[Name, Figures]
+
+
+def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str], list[str]]:
+    """What one window complains of, and what it could not tell. Pure.
+
+    Like is compared with like: probes with probes, a service's own traffic with its own traffic. Too little of either
+    tells nothing, and is no failure.
+    """
+    complaints, unknown = [], []
+    for name in now:
+        new, old = now[name], before[name]
+        if new.probes and old.probes:
+            points = 100.0 * (new.failed / new.probes - old.failed / old.probes)
+            if points > limits.failure_rate_points:
+                complaints.append(f"{name}: {new.failed} of {new.probes} probes failed")
+        if new.p95_ms is None or old.p95_ms is None:
+            if not new.failed:
+                unknown.append(f"{name}: no probes")
+        elif new.p95_ms > (limit := limits.p95_ratio * old.p95_ms + limits.p95_slack_ms):
+            complaints.append(f"{name}: p95 {new.p95_ms:,.0f} ms, at most {limit:,.0f} is allowed")
+        enough = min(new.requests, old.requests) >= limits.min_requests
+        if enough and new.traffic_p95_ms is not None and old.traffic_p95_ms is not None:
+            limit = limits.p95_ratio * old.traffic_p95_ms + limits.p95_slack_ms
+            if new.traffic_p95_ms > limit:
+                complaints.append(
+                    f"{name}: p95 of its own traffic {new.traffic_p95_ms:,.0f} ms, at most {limit:,.0f} is allowed"
+                )
+        else:
+            unknown.append(f"{name}: too little traffic of its own")
+    return complaints, unknown
+
+
+def observe(deployment: Deployment, window_s: float, probes: int, look: Callable[[], None] = lambda: None) -> Observed:
+    """One window: probes spread evenly over it, and what the services' own counters added meanwhile.
+
+    look: called about every second; may raise to end the window
+    """
+    services = {name: deployment.service(name) for name in NAMES}
+    before = {name: traffic(s) for name, s in services.items()}
+    answers: dict[Name, list[Answer]] = {name: [] for name in NAMES}
+    began = looked = time.monotonic()
+    for n in range(probes):
+        for name, service in services.items():
+            answer = ask(service.probe)
+            if answer is not None:
+                answers[name].append(answer)
+        due = began + window_s * (n + 1) / probes
+        while True:
+            if time.monotonic() - looked >= LOOK_S or n == 0:
+                look()
+                looked = time.monotonic()
+            if (left := due - time.monotonic()) <= 0:
+                break
+            time.sleep(min(left, LOOK_S))
+    look()
+    return {name: _figures(answers[name], before[name], traffic(s)) for name, s in services.items()}
+
+
+def _figures(answers: Sequence[Answer], before: Traffic | None, after: Traffic | None) -> Figures:
+    good = [a.latency_ms for a in answers if a.latency_ms is not None]
+    added = after.since(before) if before is not None and after is not None else None
+    return Figures(
+        probes=len(answers),
+        failed=len(answers) - len(good),
+        p95_ms=quantile(good, 0.95),
+        requests=added.requests if added else 0,
+        traffic_p95_ms=added.p95_ms if added else None,
+    )
+
+
+def baseline(deployment: Deployment) -> Observed:
+    """A fresh baseline: as many probes as all its windows hold, over their whole time."""
+    limits = deployment.thresholds
+    n = limits.baseline_windows
+    return observe(deployment, n * limits.window_s, n * limits.min_requests)
+
+
+class Guard:
+    """What ends a soak at once: another run of a service, a restart, memory run out, a health page that is silent."""
+
+    def __init__(self, target: Target, deployment: Deployment) -> None:
+        self.target, self.deployment = target, deployment
+        self.since_s = time.time()
+        self.lives: dict[Name, Life] = {name: target.life(name) for name in NAMES}
+        self.silent: dict[Name, int] = dict.fromkeys(NAMES, 0)
+
+    def look(self) -> None:
+        """raises: StepFailed with what happened"""
+        for name in NAMES:
+            service, now = self.deployment.service(name), self.target.life(name)
+            if memory := out_of_memory(self.target, name, self.since_s):
+                raise StepFailed(f"{service.unit or name}: {memory}")
+            if now != self.lives[name]:
+                how = "restarted" if now.active else f"died ({now.result})"
+                raise StepFailed(f"{service.unit or name} {how} in the soak")
+            is_silent = service.health_url is not None and page(service.health_url) is None
+            self.silent[name] = self.silent[name] + 1 if is_silent else 0
+            if self.silent[name] >= UNHEALTHY_LOOKS:
+                raise StepFailed(f"{service.health_url} did not say 200 {UNHEALTHY_LOOKS} times in a row")
+
+
+def soak(deployment: Deployment, guard: Guard, before: Observed, say: Callable[[str], None]) -> Observed:
+    """Watch the windows of the deployment; the last one's figures.
+
+    raises: StepFailed at once for what is critical, or when more windows fail than may
+    """
+    limits, failed = deployment.thresholds, 0
+    last: Observed = {}
+    for n in range(1, limits.windows + 1):
+        last = observe(deployment, limits.window_s, limits.min_requests, guard.look)
+        complaints, unknown = judge(last, before, limits)
+        failed += bool(complaints)
+        verdict = f"failed ({'; '.join(complaints)})" if complaints else "good"
+        say(f"soak window {n} of {limits.windows}: {verdict}; " + "; ".join(f"{k}: {v}" for k, v in last.items()))
+        if unknown and not complaints and n == limits.windows:
+            say(f"  not told by this soak: {'; '.join(unknown)}")
+        if failed > limits.max_failed_windows:
+            raise StepFailed(f"{failed} soak windows failed, {limits.max_failed_windows} may: {'; '.join(complaints)}")
+    return last

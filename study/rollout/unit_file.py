@@ -1,0 +1,116 @@
+"""A unit's own text: its ExecStart as it is written, and the same with another value of a flag. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from objectives.errors import BadInput
+
+WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
+PREFIX = re.compile(r"[-+!:@|]*")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+
+
+def settings(texts: Iterable[str], section: str, key: str) -> list[str]:
+    """Every value of a key over a unit's files in their order; an empty one forgets those before it.
+
+    >>> settings(["[Service]\\nExecStart=/bin/a \\\\\\n  --x 1\\n"], "Service", "ExecStart")
+    ['/bin/a    --x 1']
+    """
+    found: list[str] = []
+    for text in texts:
+        here = ""
+        for line in _lines(text):
+            if line.startswith("["):
+                here = line.strip("[]")
+            elif here == section and line.partition("=")[0].strip() == key:
+                value = line.partition("=")[2].strip()
+                found = [*found, value] if value else []
+    return found
+
+
+def _lines(text: str) -> Iterable[str]:
+    """Lines with their continuations joined; comments are left out, also between continued lines."""
+    kept = ""
+    for raw in text.splitlines():
+        line = raw.rstrip()
+        if line.lstrip().startswith(("#", ";")) or (not line and not kept):
+            continue
+        if line.endswith("\\"):
+            kept += line[:-1] + " "
+            continue
+        yield (kept + line).strip()
+        kept = ""
+    if kept:
+        yield kept.strip()
+
+
+def exec_start(texts: Iterable[str], unit: str) -> str:
+    """The one command of a service, as its files write it.
+
+    raises: BadInput where there is none, more than one, or a shell runs it
+    """
+    found = settings(texts, "Service", "ExecStart")
+    if len(found) != 1:
+        raise BadInput(
+            f"{unit}: it has {len(found)} ExecStart= lines; only a unit with one can get a flag by a drop-in"
+        )
+    words = [m[0] for m in WORD.finditer(found[0])]
+    program = PurePath(PREFIX.sub("", words[0], count=1)).name if words else ""
+    if program in SHELLS and "-c" in words:
+        way_out = "let it read a variable and map `variable:`, or run the server without the shell"
+        raise BadInput(f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; {way_out}")
+    if ";" in words:
+        raise BadInput(f"{unit}: its ExecStart holds several commands; put each into a line of its own")
+    return found[0]
+
+
+def with_flag(command: str, flag: str, value: str) -> str:
+    """The command with this value of a flag, in place where it has it, else at its end; the rest stays as written.
+
+    >>> with_flag("/opt/py -m x --share 0.5 --name '%i a'", "--share", "0.6")
+    "/opt/py -m x --share 0.6 --name '%i a'"
+    >>> with_flag("vllm serve --gpu_memory_utilization=.5", "--gpu-memory-utilization", "0.6")
+    'vllm serve --gpu_memory_utilization=0.6'
+    >>> with_flag("vllm serve", "--max-num-seqs", "8")
+    'vllm serve --max-num-seqs 8'
+    """
+    words = list(WORD.finditer(command))
+    found = False
+    for place in range(len(words) - 1, 0, -1):  # from the end, so that earlier positions stay true
+        name, is_joined, _ = words[place][0].partition("=")
+        if not _is(name, flag):
+            continue
+        found = True
+        if is_joined:
+            start, end = words[place].start() + len(name) + 1, words[place].end()
+        elif place + 1 < len(words):
+            start, end = words[place + 1].span()
+        else:
+            command, start, end = command + " ", len(command) + 1, len(command) + 1
+        command = command[:start] + value + command[end:]
+    return command if found else f"{command.rstrip()} {flag} {value}"
+
+
+def values_of(argv: Iterable[str], flag: str) -> list[str]:
+    """Every value that a process's command line gives a flag.
+
+    >>> values_of(["x", "--share", "0.5", "--share=0.6"], "--share")
+    ['0.5', '0.6']
+    """
+    words = list(argv)
+    found = []
+    for place, word in enumerate(words):
+        name, is_joined, value = word.partition("=")
+        if _is(name, flag):
+            if is_joined:
+                found.append(value)
+            elif place + 1 < len(words):
+                found.append(words[place + 1])
+    return found
+
+
+def _is(name: str, flag: str) -> bool:
+    return name.startswith("-") and name.replace("_", "-") == flag.replace("_", "-")

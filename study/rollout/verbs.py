@@ -1,0 +1,63 @@
+"""The verbs of scripts/promote.py, each one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from study.rollout.admission import admit, opened
+from study.rollout.apply import apply, commit
+from study.rollout.deployment import Deployment
+from study.rollout.plan import check_times, plan
+from study.rollout.rollback import rollback
+from study.rollout.settle import target_of
+from study.rollout.status import history, status
+from study.rollout.watch import installed, unit_text, watch
+
+VERBS = {
+    "plan": "show the exact difference and what would be restarted; changes nothing",
+    "apply": "try a confirmed promotion, watch it, then commit it or undo it",
+    "status": "what production runs, and whether it answers",
+    "commit": "keep what `apply --hold` left on trial",
+    "rollback": "end a trial, or bring the version before, or another, back",
+    "history": "every version: number, date, author, hash, values, origin; and what was undone",
+    "watch": "see new confirmed promotions and drift, as one JSON object a line",
+}
+
+
+def run(
+    deployment: Deployment,
+    verb: str,
+    *,
+    promotion: Path = Path(),
+    i_know: bool = False,
+    hold: bool = False,
+    to: int | None = None,
+    once: bool = False,
+    print_unit: bool = False,
+    install: bool = False,
+) -> None:
+    """One verb; raises what `exiting` turns into an exit code."""
+    match verb:
+        case "plan":
+            admitted = admit(promotion, deployment, opened(deployment), i_know=i_know)
+            for line in plan(deployment, target_of(deployment), admitted):
+                print(line)
+        case "apply":
+            check_times(deployment)
+            apply(deployment, admit(promotion, deployment, opened(deployment), i_know=i_know), hold=hold)
+        case "commit":
+            commit(deployment)
+        case "rollback":
+            rollback(deployment, to)
+        case "status":
+            for line in status(deployment, target_of(deployment)):
+                print(line, flush=True)
+        case "history":
+            for line in history(deployment):
+                print(line)
+        case _ if install:
+            print(installed(deployment))
+        case _ if print_unit:
+            print(unit_text(deployment), end="")
+        case _:
+            watch(deployment, once=once)

@@ -1,0 +1,245 @@
+"""A real systemd for tests, with two stand-in units of production in it: `with rig(folder) as machine`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.seal import put
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCRIPT = next(
+    (
+        p
+        for p in (REPOSITORY.parent / "shared/systemd-rig/rig.sh", Path("/work/shared/systemd-rig/rig.sh"))
+        if p.is_file()
+    ),
+    None,
+)
+ETC = Path("etc/systemd/system")
+PROMOTE = str(REPOSITORY / "scripts/promote.py")
+LLM, STT = "judge.service", "whisper.service"
+
+
+def missing() -> str | None:
+    """Why there can be no rig here; None where there can."""
+    if not SCRIPT.is_file():
+        return f"{SCRIPT} is not there: ../shared does not lie beside this repository"
+    if os.geteuid() != 0:
+        return "a rig needs root"
+    if os.environ.get("CI") == "true":
+        return None  # there they must run, and fail where they cannot
+    lacking = [c for c in ("unshare", "nsenter", "systemctl", "dbus-daemon") if shutil.which(c) is None]
+    return f"not installed: {', '.join(lacking)} (apt-get install systemd dbus)" if lacking else None
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@dataclass
+class Machine:
+    """A running rig; paths are those inside it."""
+
+    state: Path
+    ports: Mapping[str, int]
+
+    def rig(self, *words: str, check: bool = True) -> str:
+        env = {**os.environ, "RIG_STATE": str(self.state)}
+        done = subprocess.run([str(SCRIPT), *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """A command inside."""
+        return self.rig("exec", *words, check=check).strip()
+
+    def systemctl(self, *words: str, check: bool = True) -> str:
+        return self.run("systemctl", *words, check=check)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.rig("root").strip())
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def read(self, path: str) -> str:
+        return (self.root / path.lstrip("/")).read_text()
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """promote.py inside, as a process whose lines can be read."""
+        command = [str(SCRIPT), "exec", sys.executable, "-B", PROMOTE, *words]
+        env = {**os.environ, "RIG_STATE": str(self.state), "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(
+            command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def promote(self, *words: str) -> tuple[int, str]:
+        """promote.py inside: its exit code and all that it said."""
+        process = self.begin(*words, "--deployment", "/etc/deployment.yaml")
+        said, _ = process.communicate(timeout=90)
+        return process.returncode, said
+
+    def kill_when(self, words: str, *, apply: list[str]) -> str:
+        """Begin an apply and kill it by SIGKILL when it says this; what it had said."""
+        process = self.begin("apply", *apply, "--deployment", "/etc/deployment.yaml")
+        said = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            if words in line:
+                break
+        else:
+            raise AssertionError(f"never said {words!r}: {said}")
+        self.run("pkill", "-9", "-f", "promote.py apply")  # inside its own process namespace
+        process.communicate(timeout=10)
+        return said
+
+    def moods(self, *lines: str) -> None:
+        self.write("/etc/moods", "\n".join(lines) + "\n")
+
+    def running(self) -> tuple[str, str]:
+        """The share and the speech model that the running processes were really given."""
+        found = []
+        for unit in (LLM, STT):
+            pid = self.systemctl("show", unit, "--property=MainPID", "--value")
+            command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
+            env = dict(e.partition("=")[::2] for e in (self.root / "proc" / pid / "environ").read_text().split("\0"))
+            flag = "--gpu-memory-utilization"
+            found.append(command[command.index(flag) + 1] if unit == LLM else env.get("WHISPER_MODEL", ""))
+        return found[0], found[1]
+
+    def drop_ins(self) -> list[str]:
+        folders = ("run/systemd/system", "etc/systemd/system")
+        return sorted(p.name for f in folders for u in (LLM, STT) for p in (self.root / f / f"{u}.d").glob("zzz-*"))
+
+    def wait(self, seconds: float, what: Any) -> None:
+        until = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < until, "it took too long"
+            time.sleep(0.2)
+
+    def units(self, **more: str) -> None:
+        """Write both units as a user would have them; `more` goes into the LLM's [Service]."""
+        python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
+        server = f"{python} {REPOSITORY / 'tests/stand_in.py'}"
+        extra = "\n".join(f"{k}={v}" for k, v in more.items())
+        common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
+        self.write(
+            str(ETC / LLM),
+            f"[Service]\nExecStart={server} llm --port {self.ports['llm']} \\\n"
+            f"  --gpu-memory-utilization 0.5\n{common}{extra}\n[Install]\nWantedBy=multi-user.target\n",
+        )
+        self.write(
+            str(ETC / STT),
+            f"[Service]\nExecStart={server} stt --port {self.ports['stt']}\nEnvironment=WHISPER_MODEL=base\n{common}"
+            "[Install]\nWantedBy=multi-user.target\n",
+        )
+
+    def deployment(self, *, windows: int = 2, **more: str) -> None:
+        """The deployment file, short in everything."""
+        llm, stt = (f"http://127.0.0.1:{self.ports[s]}" for s in ("llm", "stt"))
+        extra = "\n".join(f"{k}: {v}" for k, v in more.items())
+        self.write(
+            "/etc/deployment.yaml",
+            f"""
+name: voice
+device: none
+services:
+  llm:
+    unit: {LLM}
+    set: {{vllm_memory_util: {{flag: --gpu-memory-utilization, low: 0.3, high: 0.7}}}}
+    health_url: {llm}/health
+    metrics_url: {llm}/metrics
+    version_url: {llm}/version
+    probe: {{kind: completion, url: {llm}/v1/completions, model: judge, timeout_s: 5}}
+    start_timeout_s: 5
+    stop_timeout_s: 2
+  stt:
+    unit: {STT}
+    set: {{whisper_model_size: {{variable: WHISPER_MODEL, choices: {{tiny: tiny, base: base}}}}}}
+    health_url: {stt}/health
+    probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
+    start_timeout_s: 5
+    stop_timeout_s: 2
+thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.6, min_requests: 5, max_failed_windows: 1}}
+memory_timeout_s: 3
+{extra or "dead_man_s: 60"}
+""",
+        )
+
+    def promotion(self, name: str = "p", share: Any = 0.55, size: Any = "tiny", **more: Any) -> str:
+        """A sealed, confirmed promotion inside; its path."""
+        data = {
+            "schema": 1,
+            "status": "confirmed",
+            "measured_elsewhere": False,
+            "parameters": {"vllm_memory_util": share, "whisper_model_size": size},
+            "metrics": {"winner": {"kv_tokens": 55_000, "free_memory_mib": 2_000.0, "stt_memory_mib": 600.0}},
+            "device": {"uuid": "GPU-1", "driver": "580.1"},
+            "versions": {"llm": {"vllm": "0.26.0"}, "stt": {}},
+            "commands": {"stt": "python transcriber.py --compute-type int8 --beam-size 5"},
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **more,
+        }
+        path = self.root / "etc/promotions" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        put(data, path)
+        return f"/etc/promotions/{name}.yaml"
+
+    def start(self) -> None:
+        binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
+        self.rig("start", *sorted(b for b in binds if not b.startswith("/usr/")))
+
+    def stop(self) -> None:
+        self.rig("stop", check=False)
+
+    def boot_again(self) -> None:
+        """Another systemd with the same /etc, as after a reboot: /run, all processes and timers are gone."""
+        kept = self.state / "etc"
+        subprocess.run(["cp", "-a", str(self.root / "etc"), str(kept)], check=True)
+        self.stop()
+        self.start()
+        for name in ("systemd", "gpu-allocation", "promotions", "deployment.yaml", "moods"):
+            if (kept / name).exists():
+                subprocess.run(["cp", "-a", str(kept / name), str(self.root / "etc")], check=True)
+        shutil.rmtree(kept)
+        self.systemctl("daemon-reload")
+        self.systemctl("start", "multi-user.target")
+
+
+@contextmanager
+def rig() -> Iterator[Machine]:
+    """A rig of its own with both units enabled and running; gone at the end."""
+    if why := missing():
+        pytest.skip(why)
+    state = Path(f"/var/tmp/gpu-allocation-rig-{os.getpid()}")
+    state.mkdir(mode=0o700)
+    machine = Machine(state, {"llm": free_port(), "stt": free_port()})
+    try:
+        machine.start()
+        machine.units()
+        machine.deployment()
+        machine.systemctl("daemon-reload")
+        machine.systemctl("enable", "--now", LLM, STT)
+        yield machine
+    finally:
+        machine.stop()
+        shutil.rmtree(state, ignore_errors=True)

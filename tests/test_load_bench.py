@@ -1,0 +1,88 @@
+"""The stub server and the comparison of generators: our answers are whole there, and its table tells medians."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from made import run_script
+
+from objectives.exchange import Endpoints
+from objectives.load import drive
+from objectives.load_bench import Sent, compare, save, table
+from objectives.workload import Request
+
+
+@pytest.fixture
+def stub():
+    argv = [sys.executable, "-m", "objectives.stub_llm", "--interval-ms", "5"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.terminate()
+
+
+def arrivals(url):
+    with urllib.request.urlopen(f"{url}/arrivals") as answer:
+        return json.load(answer)
+
+
+def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stub):
+    requests = [Request("llm", 0.01 * n, 300, 7, seed=n) for n in range(20)]
+    window = drive(Endpoints(stub, stub, "m", 2048), [], requests, timeout_s=20, broken=lambda: None)
+    assert {(r.error, r.tokens) for r in window.replies} == {(None, 7)}
+    arrived = arrivals(stub)
+    sent = sorted(r.sent_s for r in window.replies)
+    assert len(arrived) == 20 and all(a >= s for a, s in zip(sorted(arrived), sent, strict=True))
+    assert arrivals(stub) == []
+    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+
+
+def test_tokens_keep_their_pace_and_one_connection_serves_several_requests(stub):
+    requests = [Request("llm", 0.3 * n, 8, 10, seed=n) for n in range(2)]
+    window = drive(Endpoints(stub, stub, "m", None), [], requests, timeout_s=20, broken=lambda: None)
+    for r in window.replies:
+        assert r.end_s - r.first_s >= 9 * 0.005 * 0.9
+
+
+RUNS = [
+    Sent("ours", 200, 1000, 0.03, 0, (0.0, 0.2, 0.9)),
+    Sent("ours", 200, 1000, 0.05, 1, (0.0, 0.4, 2.9)),
+    Sent("ours", 200, 1000, 0.90, 0, (0.0, 0.3, 1.0)),
+    Sent("vllm", 200, 1000, 0.10, 0, (0.0, 1.5, 9.0)),
+    Sent("sleep", 200, 1000, 0.0, 0, (0.0, 0.1, 0.5)),
+]
+
+
+def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
+    head, ours, vllm, sleep = table(RUNS)
+    assert ours == ("200", "ours", "50.0", "0.50", "0.30", "1.00", "1.00", "1")
+    assert vllm[2:4] == ("100.0", "1.00")
+    assert sleep[2:4] == ("-", "-")
+    assert len(head) == len(ours)
+    save(RUNS, tmp_path / "runs.jsonl")
+    assert [json.loads(line)["generator"] for line in (tmp_path / "runs.jsonl").read_text().splitlines()][:2] == [
+        "ours"
+    ] * 2
+
+
+def test_without_vllm_there_is_no_ratio(tmp_path):
+    found = compare([3], 1, hold_s=3.0, vllm=None, tokenizer=tmp_path, tell=lambda _: None)
+    _, ours, sleep = table(found)
+    assert ours[:2] == ("3", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
+    assert sleep[1:4] == ("sleep", "-", "-")
+
+
+def test_where_vllm_is_missing_it_says_how_to_install_it(tmp_path):
+    ran = run_script("bench_load.py", "--vllm", tmp_path / "python", "--repeats", 1, cwd=tmp_path)
+    assert ran.returncode == 3 and "install_cpu_servers.py" in ran.stderr
+
+
+@pytest.mark.live
+def test_both_generators_answer_everything_on_the_stub(pytestconfig):
+    servers = pytestconfig.rootpath / ".servers"
+    vllm, tokenizer = servers / "vllm/bin/python", servers / "models/llm"
+    found = compare([5], 1, hold_s=3.0, vllm=vllm, tokenizer=tokenizer, tell=lambda _: None)
+    assert {s.generator for s in found} == {"ours", "vllm", "sleep"}
+    assert all(s.failed == 0 and len(s.late_ms) == s.tokens // 64 > 0 for s in found)
+    assert all(s.cpu_s > 0 for s in found)

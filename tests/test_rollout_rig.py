@@ -1,0 +1,403 @@
+"""Apply, watch and roll back on a real systemd: whatever fails, production ends on the old version or on the new."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from rig import ETC, LLM, REPOSITORY, STT, Machine, missing, rig
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+
+OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
+TRIAL = "zzz-gpu-allocation-2-trial.conf"
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    with rig() as found:
+        found.wait(10, lambda: found.running() == OLD)
+        yield found
+
+
+def in_force(machine: Machine) -> int:
+    return int((machine.root / "etc/gpu-allocation/voice/current").readlink().name)
+
+
+def is_settled(machine: Machine, values: tuple[str, str]) -> None:
+    """Nothing is left of a change, and production runs exactly these values."""
+    assert machine.running() == values
+    assert TRIAL not in machine.drop_ins()
+    assert not (machine.root / "etc/gpu-allocation/voice/pending.json").exists()
+    assert "dead-man" not in machine.systemctl("list-timers", "--all")
+    for unit in (LLM, STT):
+        assert machine.systemctl("is-active", unit) == "active"
+
+
+def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -> None:
+    promotion, before = machine.promotion(), machine.read(str(ETC / LLM))
+    code, said = machine.promote("plan", promotion)
+    assert code == 0 and '+Environment="WHISPER_MODEL=tiny"' in said and "0.5 -> 0.55" in said, said
+    assert "Restart=no: vLLM exits with 0" in said and "would be stopped: judge.service, whisper.service" in said
+    assert machine.drop_ins() == [] and not (machine.root / "etc/gpu-allocation").exists()
+
+    code, said = machine.promote("apply", promotion)
+    assert code == 0 and "committed: production runs version 1" in said, said
+    is_settled(machine, NEW)
+    assert machine.read(str(ETC / LLM)) == before
+    assert machine.promote("status")[0] == 0
+
+    code, said = machine.promote("apply", promotion)
+    assert code == 0 and "version 1 already is this promotion" in said, said
+    is_settled(machine, NEW)
+
+    code, said = machine.promote("rollback")
+    assert code == 0 and "rolled back: production runs version 2" in said, said
+    is_settled(machine, OLD)
+    code, said = machine.promote("rollback")
+    assert code == 0 and "nothing to roll back: version 2 is in force" in said, said
+    is_settled(machine, OLD)
+
+    code, said = machine.promote("rollback", "--to", "1")
+    assert code == 0, said
+    is_settled(machine, NEW)
+    code, said = machine.promote("history")
+    assert [line.split()[0] for line in said.splitlines() if "(" in line] == ["*", "2", "1", "0"]
+    code, said = machine.promote("rollback", "--to", "9")
+    assert code == 2 and "no version 9" in said, said
+    is_settled(machine, NEW)
+
+
+def test_a_trial_that_misbehaves_is_rolled_back(machine: Machine) -> None:
+    for mood, why in (
+        ("0.55 never-ready", "was not ready within"),
+        ("tiny wrong", "its transcription failed: HTTP 500"),
+        ("0.55 slow", "p95"),
+        ("0.55 oom", "torch.OutOfMemoryError"),
+        ("tiny dies", "died"),
+        ("0.55 small-cache", "50.0 % off"),
+    ):
+        machine.moods(mood)
+        code, said = machine.promote("apply", machine.promotion())
+        assert code == 5 and why in said and "rolled back to version 0" in said and "its probes pass" in said, said
+        is_settled(machine, OLD)
+        assert in_force(machine) == 0
+
+
+def test_a_unit_that_will_not_stop_is_killed_and_the_change_goes_on(machine: Machine) -> None:
+    machine.moods("0.5 stuck")
+    machine.systemctl("restart", LLM)
+    time.sleep(0.5)
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 0 and "judge.service would not stop, and was killed" in said, said
+    is_settled(machine, NEW)
+
+
+def test_a_trial_that_will_not_stop_is_killed_and_rolled_back(machine: Machine) -> None:
+    machine.moods("0.55 stuck", "tiny slow")
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 5 and "judge.service would not stop, and was killed" in said, said
+    is_settled(machine, OLD)
+
+
+def test_a_killed_apply_is_ended_by_one_command(machine: Machine) -> None:
+    for step in ("write", "stop", "wait until", "start whisper", "start judge", "gates", "soak", "commit"):
+        machine.kill_when(f"step: {step}", apply=[machine.promotion()])
+        code, said = machine.promote("rollback")
+        assert code == 0, said
+        values = OLD if in_force(machine) == 0 else NEW
+        assert values == OLD or step == "commit"
+        is_settled(machine, values)
+
+
+def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machine: Machine) -> None:
+    machine.deployment(dead_man_s="21")
+    machine.kill_when("soak window 1", apply=[machine.promotion()])
+    assert machine.running() == NEW
+    said = machine.promote("status")[1]
+    assert "died in step: soak" in said and "the timer rolls it back in" in said, said
+    machine.wait(40, lambda: not (machine.root / "etc/gpu-allocation/voice/pending.json").exists())
+    is_settled(machine, OLD)
+    assert "the dead-man timer fired" in machine.promote("history")[1]
+    assert machine.promote("apply", machine.promotion())[0] == 0
+    is_settled(machine, NEW)
+
+
+def test_the_next_apply_ends_what_a_killed_one_left(machine: Machine) -> None:
+    machine.kill_when("step: start judge", apply=[machine.promotion()])
+    code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}))
+    assert code == 0 and "an earlier apply did not end (step: start judge.service)" in said, said
+    is_settled(machine, ("0.6", "tiny"))
+
+
+def test_a_held_trial_is_committed_by_hand_or_undone_by_the_timer(machine: Machine) -> None:
+    code, said = machine.promote("apply", machine.promotion(), "--hold")
+    assert code == 0 and "version 1 is on trial until" in said, said
+    assert machine.running() == NEW and TRIAL in machine.drop_ins() and in_force(machine) == 0
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 2 and "version 1 is on trial" in said, said
+    assert machine.promote("commit")[0] == 0
+    is_settled(machine, NEW)
+    assert machine.promote("commit")[0] == 2
+
+    code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}), "--hold")
+    assert code == 0 and machine.running() == ("0.6", "tiny"), said
+    machine.systemctl("start", "gpu-allocation-voice-dead-man.service")  # as its timer does, a minute later
+    machine.wait(30, lambda: not (machine.root / "etc/gpu-allocation/voice/pending.json").exists())
+    is_settled(machine, NEW)
+
+
+def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(machine: Machine) -> None:
+    machine.deployment(windows=60, dead_man_s="99")
+    first = machine.begin("apply", machine.promotion(), "--deployment", "/etc/deployment.yaml")
+    assert first.stdout is not None
+    for line in first.stdout:
+        if "soak window 1" in line:
+            break
+    code, said = machine.promote("apply", machine.promotion("q", share=0.6))
+    assert code == 2 and "another promote.py is at work" in said, said
+    code, said = machine.promote("rollback")
+    assert code == 0 and "production runs version 0" in said, said
+    assert "rolled back to version 0" in first.communicate(timeout=30)[0] and first.returncode == 5
+    is_settled(machine, OLD)
+
+
+def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_order(machine: Machine) -> None:
+    assert machine.promote("apply", machine.promotion(), "--hold")[0] == 0
+    machine.boot_again()
+    machine.wait(10, lambda: machine.running() == OLD)
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 0 and "an earlier apply did not end (step: on trial)" in said, said
+    is_settled(machine, NEW)
+
+    speech = machine.read(str(ETC / STT)).replace(" stt ", " stt --start-s 1.5 ")
+    machine.write(str(ETC / STT), speech)
+    machine.boot_again()
+    machine.wait(10, lambda: machine.running() == NEW)
+    comes_after_the_other(machine)
+    machine.systemctl("stop", LLM, STT)
+    machine.systemctl("start", LLM, STT)
+    comes_after_the_other(machine)
+
+
+def comes_after_the_other(machine: Machine) -> None:
+    """The LLM server's process began only when speech, which takes 1.5 s to listen, was ready."""
+    began = {}
+    for unit in (LLM, STT):
+        machine.wait(10, lambda u=unit: machine.systemctl("is-active", u, check=False) == "active")
+        told = machine.systemctl("show", unit, "--property=ExecMainStartTimestampMonotonic", "--value")
+        began[unit] = int(told) / 1e6
+    assert began[LLM] > began[STT] + 1.5
+
+
+def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
+    machine.run("mkdir", "-p", "/etc/gpu-allocation")
+    machine.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/etc/gpu-allocation")
+    machine.run("sh", "-c", "head -c 15000 /dev/zero > /etc/gpu-allocation/junk; true")
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 3 and "nothing was changed" in said, said
+    assert machine.running() == OLD and machine.drop_ins() == []
+    machine.run("umount", "/etc/gpu-allocation")
+
+    folder = f"/run/systemd/system/{LLM}.d"
+    machine.run("mkdir", "-p", folder)
+    machine.run("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", folder)
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 5 and "No space left on device" in said and "rolled back to version 0" in said, said
+    is_settled(machine, OLD)
+    machine.run("umount", folder)
+
+    folder = f"/etc/systemd/system/{LLM}.d"
+    machine.run("mkdir", "-p", folder)
+    machine.run("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", folder)
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 5 and "step: commit" in said and "No space left" in said, said
+    is_settled(machine, OLD)
+    machine.run("umount", folder)
+
+
+def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machine) -> None:
+    machine.moods("0.55 wrong")
+    process = machine.begin("apply", machine.promotion(), "--deployment", "/etc/deployment.yaml")
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "step: start judge" in line:
+            machine.moods("0.55 wrong", "0.5 never-ready")
+    process.communicate(timeout=60)
+    assert process.returncode == 6
+    assert "production is down" in said and "Do this:" in said and "rolled back to" not in said, said
+    assert machine.promote("status")[0] == 6
+    machine.moods("0.55 wrong")
+    code, said = machine.promote("rollback")
+    assert code == 0, said
+    is_settled(machine, OLD)
+
+
+def test_a_version_that_no_longer_works_leaves_production_where_it_was(machine: Machine) -> None:
+    assert machine.promote("apply", machine.promotion())[0] == 0
+    machine.moods("0.5 never-ready")
+    code, said = machine.promote("rollback")
+    assert code == 5 and "version 0 does not work here any more" in said, said
+    is_settled(machine, NEW)
+    assert in_force(machine) == 1
+
+
+def test_a_unit_that_is_not_there_masked_or_off_is_refused(machine: Machine) -> None:
+    machine.systemctl("stop", LLM)
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 2 and "judge.service: it is inactive" in said, said
+    machine.systemctl("stop", STT)
+    machine.run("ln", "-sf", "/dev/null", str("/" / ETC / STT))
+    machine.systemctl("daemon-reload")
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 2 and "whisper.service: its state is 'masked'" in said, said
+    machine.write("/etc/deployment.yaml", machine.read("/etc/deployment.yaml").replace(STT, "wisper.service"))
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 2 and "wisper.service: there is no such unit" in said, said
+    assert not (machine.root / "etc/gpu-allocation/voice/versions").exists()
+
+
+def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_from_it(machine: Machine) -> None:
+    machine.units(Restart="always")
+    machine.systemctl("daemon-reload")
+    assert machine.promote("apply", machine.promotion())[0] == 0
+    machine.units(Restart="always", RestartSec="7")
+    unit = machine.read(str(ETC / LLM)).replace("  --gpu", "  --start-s 0.1 --gpu")
+    machine.write(str(ETC / LLM), unit)
+    machine.systemctl("daemon-reload")
+    code, said = machine.promote("status")
+    assert code == 0 and "judge.service changed since version 1 was made from it, which hides that change" in said, said
+    assert "Restart=" not in said
+    code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}))
+    assert code == 0, said
+    is_settled(machine, ("0.6", "tiny"))
+    assert "--start-s 0.1" in machine.run("cat", f"/etc/systemd/system/{LLM}.d/zzz-gpu-allocation-1-committed.conf")
+
+
+HOSTILE = ["0.5\nExecStartPre=/bin/touch /pwned", "$(touch /pwned) ; %n", "\uff10.\uff15", 10**400, {"a": 1}]
+
+
+def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
+    for n, value in enumerate(HOSTILE):
+        code, said = machine.promote("apply", machine.promotion(f"h{n}", share=value))
+        assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, (value, said)
+    for n, value in enumerate(("../../etc/shadow", "tiny\nUser=root")):
+        code, said = machine.promote("apply", machine.promotion(f"s{n}", size=value))
+        assert code == 2 and said.startswith("error: "), (value, said)
+    bomb = "a: &a [x,x]\nb: &b [*a,*a]\nparameters: {vllm_memory_util: *b}\n"
+    machine.write("/etc/promotions/bomb.yaml", bomb)
+    assert machine.promote("apply", "/etc/promotions/bomb.yaml")[0] == 2
+    machine.run("ln", "-s", machine.promotion(), "/etc/promotions/link.yaml")
+    assert machine.promote("apply", "/etc/promotions/link.yaml")[0] == 2
+    assert machine.drop_ins() == [] and not (machine.root / "etc/gpu-allocation").exists()
+    assert not (machine.root / "pwned").exists() and machine.running() == OLD
+
+
+def of_the_guide() -> list[str]:
+    """The commands of the guide, in their order."""
+    text = (REPOSITORY / "study/guides/deployment.md").read_text()
+    return [line.strip() for line in text.splitlines() if line.startswith("    ") and "scripts/confirm.py" not in line]
+
+
+def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine) -> None:
+    folder = "/root/study"
+    machine.run("mkdir", "-p", f"{folder}/artifacts")
+    machine.run("ln", "-s", *(f"{REPOSITORY}/{name}" for name in ("scripts", "study", "objectives")), folder)
+    machine.run("ln", "-s", "/etc/promotions", f"{folder}/artifacts/promotions")
+    machine.promotion("voice")
+    commands = of_the_guide()
+    assert len(commands) == 13
+    for command in commands:
+        words = command.removeprefix("sudo ").replace("python ", f"{sys.executable} -B ", 1)
+        machine.run("env", f"PYTHONPATH={REPOSITORY}", "sh", "-c", f"cd {folder} && {words}")
+        if command.startswith("cp "):  # and what the guide says of it: edit units, addresses and bounds
+            machine.run("cp", "/etc/deployment.yaml", f"{folder}/deployment.yaml")
+        if " apply " in command:
+            assert machine.running() == NEW
+        if command.endswith(" rollback"):
+            is_settled(machine, OLD)
+    is_settled(machine, NEW)
+    assert machine.systemctl("is-enabled", "gpu-allocation-watch.service") == "enabled"
+    machine.wait(30, lambda: '"started"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
+
+
+def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
+    machine.write(
+        str(ETC / "front.service"),
+        f"[Unit]\nRequires={LLM}\nAfter={LLM}\n[Service]\nExecStart=/bin/sleep 1000\n",
+    )
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", "front.service")
+    machine.moods("0.55 wrong")
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 5 and "front.service stops together with them" in said, said
+    machine.wait(5, lambda: machine.systemctl("is-active", "front.service", check=False) == "active")
+
+
+def lines(said: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machine) -> None:
+    promotion = machine.promotion()
+    machine.promotion("older", share=0.6, written_at="2020-01-01T00:00:00+00:00")
+    machine.deployment(watch="{promotions: promotions, auto: false, every_s: 0.5}", dead_man_s="60")
+    code, said = machine.promote("watch", "--once")
+    events = {str(e["event"]): e for e in lines(said)}
+    assert code == 0 and events["review_due"]["promotion"] == "p.yaml", said
+    assert "days old" in str(events["refused"]["why"]) and events["refused"]["promotion"] == "older.yaml"
+
+    machine.deployment(watch="{promotions: promotions, auto: true, every_s: 0.5}", dead_man_s="60")
+    code, said = machine.promote("watch", "--once")
+    assert "holding" in said and machine.running() == OLD, said
+
+    machine.deployment(watch="{promotions: promotions, auto: true, hold_days: 0, every_s: 0.5}", dead_man_s="60")
+    assert machine.promote("watch", "--install")[0] == 0
+    machine.wait(40, lambda: '"applied"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
+    is_settled(machine, NEW)
+    machine.systemctl("stop", "gpu-allocation-watch.service")
+
+    machine.moods("0.6 wrong")
+    machine.promotion("worse", share=0.6, metrics={})
+    said = machine.promote("watch", "--once")[1]
+    assert '"rolled_back"' in said and machine.running() == NEW, said
+    assert '"applying"' not in machine.promote("watch", "--once")[1]
+    machine.systemctl("stop", LLM)
+    assert "not_as_applied" in machine.promote("watch", "--once")[1]
+    assert promotion
+
+
+def test_an_env_file_with_a_restart_command_goes_the_same_way(machine: Machine) -> None:
+    for unit, line in ((LLM, "--gpu-memory-utilization ${SHARE}"), (STT, None)):
+        text = machine.read(str(ETC / unit)).replace("Environment=WHISPER_MODEL=base\n", "")
+        text = text.replace("[Install]", "EnvironmentFile=/etc/voice.env\n[Install]")
+        machine.write(str(ETC / unit), text.replace("--gpu-memory-utilization 0.5", line) if line else text)
+    machine.write("/etc/voice.env", "# ours\nSHARE=0.5\nWHISPER_MODEL=base\nKEY=kept\n")
+    machine.systemctl("daemon-reload")
+    machine.systemctl("restart", LLM, STT)
+    text = machine.read("/etc/deployment.yaml").replace("flag: --gpu-memory-utilization", "variable: SHARE")
+    text = text.replace(f"    unit: {LLM}\n", "").replace(f"    unit: {STT}\n", "")
+    command = f"[systemctl, restart, {STT}, {LLM}]"
+    machine.write("/etc/deployment.yaml", text + f"env_file: {{path: /etc/voice.env, restart: {command}}}\n")
+
+    machine.moods("0.55 wrong")
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 5 and "rolled back to version 0" in said, said
+    assert machine.running() == OLD and machine.read("/etc/voice.env").splitlines()[1] == "SHARE=0.5"
+
+    machine.moods("")
+    machine.kill_when("step: soak", apply=[machine.promotion()])
+    code, said = machine.promote("rollback")
+    assert code == 0 and machine.running() == OLD, said
+
+    code, said = machine.promote("apply", machine.promotion())
+    assert code == 0 and "that gate does not run" in said, said
+    assert machine.running() == NEW
+    assert machine.read("/etc/voice.env") == "# ours\nSHARE=0.55\nWHISPER_MODEL=tiny\nKEY=kept\n"
+    assert machine.promote("rollback")[0] == 0
+    assert machine.running() == OLD

@@ -1,0 +1,223 @@
+"""The generator's own HTTP: answers cut anywhere, what ends one, connections kept, and gates that open on time."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from objectives.exchange import Stream, StreamError
+from objectives.stub_llm import CHUNK, HEAD, TOKEN, event
+from objectives.wire import ConnectError, Line, Lines, RemoteProtocolError, gates
+
+USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
+DEAD = json.dumps({"error": {"message": "EngineCore encountered an issue", "code": 500}})
+
+
+def sse(*data, end="\n\n"):
+    return "".join(f"data: {d}{end}" for d in data).encode()
+
+
+def fed(body, size):
+    stream = Stream()
+    for i in range(0, len(body), size):
+        stream.feed(body[i : i + size])
+    return stream
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 241, 10_000])
+@pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n"])
+def test_a_stream_says_the_same_wherever_it_is_cut(size, end):
+    stream = fed(sse(json.dumps(CHUNK), json.dumps(CHUNK), json.dumps(CHUNK), USAGE, "[DONE]", end=end), size)
+    assert stream.tokens == 3
+    assert stream.first_s is not None
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_an_error_is_seen_wherever_in_the_stream_it_comes(size, before):
+    with pytest.raises(StreamError, match=r"error in the stream: .*EngineCore encountered"):
+        fed(sse(*[json.dumps(CHUNK)] * before, DEAD, "[DONE]"), size)
+
+
+def test_text_that_speaks_of_errors_and_counts_is_no_error():
+    said = {"choices": [{"text": '{"error": 1, "completion_tokens": 9} and data: {"error": 2}'}]}
+    stream = fed(sse(json.dumps(said), json.dumps(said), USAGE), 10_000)
+    assert stream.tokens == 3
+
+
+def test_the_first_content_is_timed_when_it_comes_and_comments_are_none():
+    stream = Stream()
+    stream.feed(b": ping\n\n" + sse(json.dumps({"choices": []}), "[DONE]"))
+    assert stream.first_s is None
+    before = time.monotonic()
+    stream.feed(sse(json.dumps(CHUNK)))
+    first_s = stream.first_s
+    assert before <= first_s <= time.monotonic()
+    stream.feed(sse(json.dumps(CHUNK), USAGE))
+    assert stream.first_s == first_s
+
+
+def test_a_line_that_is_no_json_is_refused():
+    with pytest.raises(ValueError, match="Expecting"):
+        fed(b"data: {not json}\n\n", 100)
+
+
+def talk(*answers, then_close=False):
+    """A server that gives each request on a connection the next of these answers; how many connections it saw."""
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(1)
+        try:
+            for answer in answers:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                await writer.drain()
+            if not then_close:
+                await reader.read()
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    return serve, seen
+
+
+def run(serve, client):
+    async def both():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            found = await client(url)
+            server.close()
+            return found
+
+    return asyncio.run(asyncio.wait_for(both(), 20))
+
+
+async def asked(url):
+    parts, line = [], Line(url)
+    try:
+        return await line.ask("GET", "/", parts.append), b"".join(parts), line.refusal
+    finally:
+        line.close()
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+def test_a_body_without_a_length_ends_with_its_connection():
+    serve, _ = talk(b"HTTP/1.1 200 OK\r\n\r\nhi", then_close=True)
+    assert run(serve, asked) == (200, b"hi", b"")
+
+
+def test_another_status_is_told_with_what_it_says():
+    serve, _ = talk(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nlate")
+    assert run(serve, asked) == (503, b"", b"late")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi", "peer closed connection"),
+        (HEAD + TOKEN, "peer closed connection"),
+        (b"", "peer closed connection"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "not HTTP"),
+    ],
+    ids=["too short", "no last chunk", "nothing", "another protocol"],
+)
+def test_an_answer_that_is_not_whole_is_an_error(answer, said):
+    serve, _ = talk(answer, then_close=True)
+    with pytest.raises(RemoteProtocolError, match=said):
+        run(serve, asked)
+
+
+def test_nobody_there_is_told_as_such():
+    async def nobody():
+        async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asked(url)
+
+    with pytest.raises(ConnectError, match="Connect call failed"):
+        asyncio.run(nobody())
+
+
+def test_what_the_reader_of_a_body_raises_ends_the_answer():
+    def refuse(part):
+        raise StreamError("enough")
+
+    async def client(url):
+        line = Line(url)
+        try:
+            await line.ask("GET", "/", refuse)
+        finally:
+            line.close()
+
+    serve, _ = talk(HEAD + event(DEAD))  # the connection stays open: the error alone must end it
+    with pytest.raises(StreamError, match="enough"):
+        run(serve, client)
+
+
+async def twice(url, pause_s=0.0):
+    lines, found = Lines(), []
+    for _ in range(2):
+        parts, line = [], lines.line(url)
+        found.append((await line.ask("GET", "/", parts.append), b"".join(parts)))
+        lines.give_back(line)
+        await asyncio.sleep(pause_s)
+    lines.close()
+    return found
+
+
+def test_a_connection_serves_the_next_request():
+    serve, seen = talk(WHOLE, WHOLE)
+    assert run(serve, twice) == [(200, b"hi")] * 2
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "then_close"),
+    [(WHOLE, True), (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", False)],
+    ids=["the peer hung up", "the peer said it would"],
+)
+def test_a_connection_that_has_ended_serves_no_other(answer, then_close):
+    serve, seen = talk(answer, then_close=then_close)
+    assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
+    assert len(seen) == 2
+
+
+def test_a_connection_that_idled_too_long_serves_no_other(monkeypatch):
+    monkeypatch.setattr("objectives.wire.IDLE_S", 0.05)
+    serve, seen = talk(WHOLE, WHOLE)
+    assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
+    assert len(seen) == 2
+
+
+def test_no_gate_opens_before_its_time_and_all_of_them_open():
+    async def pass_through():
+        start_s = time.monotonic()
+        due = [start_s + 0.05, start_s + 0.02, start_s + 0.05, start_s - 1]
+        passed = []
+
+        async def one(n):
+            await opened[due[n]]
+            passed.append((n, time.monotonic()))
+
+        with gates(due) as opened:
+            assert len(opened) == 3
+            await asyncio.gather(*(one(n) for n in range(4)))
+        return due, passed
+
+    due, passed = asyncio.run(pass_through())
+    order = [n for n, _ in passed]
+    assert sorted(order) == [0, 1, 2, 3] and order.index(0) < order.index(2)
+    assert all(at_s >= due[n] for n, at_s in passed)
+
+
+def test_gates_that_nobody_waits_for_any_more_end_at_once():
+    async def leave():
+        began = time.monotonic()
+        with gates([began + 600]):
+            pass
+        return time.monotonic() - began
+
+    assert asyncio.run(leave()) < 60
