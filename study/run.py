@@ -287,7 +287,7 @@ def _conclude(
 ) -> tuple[int, Path | None]:
     """The tables, the decision, and the promotion file if something new was measured and it won.
 
-    The exit code, and the promotion of the winner that is still to be confirmed, if any.
+    The exit code, and the winner's promotion, if any.
     """
     found = _rows(study)
     decision, seen = decide(found, spec), cells(found)
@@ -323,7 +323,7 @@ def _conclude(
         terminal.line(f"held back: {sentence}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
-        return 0, None if confirmed else Path(study.user_attrs.get("promotion", where))
+        return 0, Path(study.user_attrs.get("promotion", where))
     env = ground.bench.device.server_env if ground.bench else {}
     origin = Origin(
         study=study.study_name,

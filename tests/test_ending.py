@@ -96,14 +96,24 @@ def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
     assert ran.returncode == 4 and "python scripts/dashboard.py" in ran.stdout
 
 
-def test_a_candidate_is_to_be_confirmed_next_and_a_replay_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("candidate", "confirm.py"),
+        ("inconclusive", "confirm.py"),
+        ("confirmed", "promote.py plan"),
+        ("rejected", None),
+        ("replay", None),
+    ],
+)
+def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
+    tmp_path: Path, status: str, command: str | None
+) -> None:
     file = tmp_path / "made.yaml"
-    assert "confirm.py" not in "".join(next_commands("sqlite:///s.db", "s", file, is_replay=False)), "there is no file"
-    file.touch()
-    assert f"  python scripts/confirm.py {file}    #" in "\n".join(
-        next_commands("sqlite:///s.db", "s", file, is_replay=False)
-    )
-    assert "confirm.py" not in "".join(next_commands("sqlite:///s.db", "s", file, is_replay=True))
+    assert "made.yaml" not in "".join(next_commands("sqlite:///s.db", "s", file, is_replay=False)), "there is no file"
+    file.write_text(f"schema: 1\nstatus: {status}\n")
+    said = [line for line in next_commands("sqlite:///s.db", "s", file, is_replay=False) if "made.yaml" in line]
+    assert [line.split("#")[0].strip() for line in said] == ([f"python scripts/{command} {file}"] if command else [])
 
 
 def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(tmp_path: Path) -> None:
