@@ -24,6 +24,7 @@ from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.telemetry import Occupancy
 from study.advice import advice
+from study.case import Case, noise, sentence
 from study.cells import cells
 from study.confirmation.told import Told, confirmation_of
 from study.decision import Decision, decide, how_sure
@@ -36,7 +37,7 @@ from study.lending.options import Lending, outage
 from study.live import Bench, alone, bench, borrowed, git_commit, mib, setting_of
 from study.plan import commands, plan
 from study.promotion import Origin, document, write
-from study.question import Question, keep, question
+from study.question import Question, keep, question, question_of
 from study.scenarios import weighed
 from study.search import (
     bridge,
@@ -311,16 +312,20 @@ def _conclude(
     standing = confirmed.standing if confirmed else standing
     if (table := against(seen, decision, spec, standing)) is not None:
         terminal.show(table)
-    for sentence in (*failures(seen), *how_sure(decision)):
-        terminal.line(sentence)
-    for sentence in warnings(_known(found), spec.workload, spec.services.llm.args):
-        terminal.heading(sentence)
+    for said in failures(seen):
+        terminal.line(said)
+    told = Case(question_of(study), found, seen, decision, study.study_name, sampler_name, None, confirmed)
+    terminal.heading(sentence(told))
+    for said in (*noise(told.today, told.other), *how_sure(decision)):
+        terminal.line(said)
+    for said in warnings(_known(found), spec.workload, spec.services.llm.args):
+        terminal.heading(said)
     if decision.winner is None:
         held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
         terminal.heading(f"{decision.reason}{held_back}")
         return 0, None
-    for sentence in decision.passed_over:
-        terminal.line(f"held back: {sentence}")
+    for why in decision.passed_over:
+        terminal.line(f"held back: {why}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
         return 0, Path(study.user_attrs.get("promotion", where))
