@@ -17,7 +17,7 @@ from objectives.clips import read_clips
 from objectives.command import Command, Services, llm_command, stt_command
 from objectives.device import Device, Watch, watching
 from objectives.diagnosis import Diagnosis, outcome
-from objectives.errors import Disturbed, OutOfMemory, TrialFailed
+from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.exchange import Endpoints
 from objectives.exercise import Exercise
 from objectives.failure import Suspects, prechecked
@@ -30,6 +30,7 @@ from objectives.measurement import (
     summarise,
     word_error_rate,
 )
+from objectives.neighbours import yielding
 from objectives.pair import Pair
 from objectives.phases import Phases
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
@@ -163,7 +164,7 @@ class Colocation:
                 self._stack.close()
                 self._open()  # a tenant that died is there again for the next launch
             try:
-                measured = self._once(allocation, run)
+                measured = self._undisturbed(allocation, run)
             except TrialFailed as failed:
                 if failed.diagnosis.phase != "precheck":
                     phases("stopping")
@@ -177,10 +178,22 @@ class Colocation:
                         raise OutOfMemory(failed.diagnosis, failed.measured) from failed
                     raise
                 attempt += 1
-                run.on_phase(f"once more after {failed.diagnosis.failure_class}")
+                who = f": {failed.diagnosis.evidence}" if failed.diagnosis.failure_class == "foreign_tenant" else ""
+                run.on_phase(f"once more after {failed.diagnosis.failure_class}{who}")
             else:
                 self._known.append((allocation, measured))
                 return replace(measured, phase_s=phases.seconds())
+
+    def _undisturbed(self, allocation: Allocation, run: Run) -> Measurement:
+        """One launch, given up as soon as another process needs the device's memory."""
+        with yielding(self.device, self.setting.reserve_mib) as neighbours:
+            try:
+                return self._once(allocation, run)
+            except (TrialFailed, SetupError) as failed:
+                if neighbours.seen is None:
+                    raise
+                measured = failed.measured if isinstance(failed, TrialFailed) else {}
+                raise Disturbed(neighbours.seen.diagnosis(self.setting.reserve_mib), measured) from failed
 
     def _once(self, allocation: Allocation, run: Run) -> Measurement:
         setting, pair = self.setting, self._pair

@@ -17,6 +17,7 @@ from objectives.diagnosis import Diagnosis
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised
+from objectives.load import GENERATOR
 from objectives.measurement import Measurement, plain
 
 FORMAT = 1
@@ -54,6 +55,7 @@ def conditions(setting: Setting) -> dict[str, Any]:
         "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
         "services": signature(setting.services),
         "tenants": [asdict(t) for t in setting.tenants],
+        "load generator": GENERATOR,
     }
     return dict(plain(data))
 

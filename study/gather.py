@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -47,7 +48,9 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         identity = study.user_attrs.get("identity", {})
-        if differing := differences(identity, identity_of(spec, provenance.device, provenance.versions)):
+        wanted = identity_of(spec, provenance.device, provenance.versions)
+        wanted["load generator"] = provenance.conditions.get("load generator", 1)
+        if differing := differences(identity, wanted):
             raise BadInput(f"study {name} in {source} was measured with another {', another '.join(differing)}")
         entries += [_entry(r, study.user_attrs.get("device")) for r in rows(study) if _is_own(r, study)]
     return entries
@@ -81,8 +84,8 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     raises: BadInput naming the recording and what differs
     """
     then = earlier.provenance
-    for name in ("workload", "services", "tenants"):
-        if differences({name: then.conditions[name]}, {name: now.conditions[name]}):
+    for name in ("workload", "services", "tenants", "load generator"):
+        if differences(_only(name, then), _only(name, now)):
             raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
     if then.versions != now.versions:
         raise BadInput(f"{earlier.path} was recorded with other versions of the servers; name another --out")
@@ -91,6 +94,10 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
             f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
             f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
         )
+
+
+def _only(name: str, provenance: Provenance) -> dict[str, Any]:
+    return {k: v for k, v in provenance.conditions.items() if k == name}
 
 
 def is_same_product(a: Identity, b: Identity) -> bool:

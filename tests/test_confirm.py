@@ -85,6 +85,8 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
             assert min(main.llm_start_s or 0, main.stt_start_s or 0) > 0
             assert (held_out.llm_start_s, held_out.stt_start_s) == (0, 0)
             assert (main.offered_llm, main.offered_stt, held_out.offered_llm, held_out.offered_stt) == (6, 6, 6, 6)
+    going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
+    assert set(going_on._words()) == {"base"}  # which are not transcribed again
     told = verify(path)["confirmation"]
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
@@ -114,6 +116,23 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
     before = (folder_of(path) / journal.FILE).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
     assert (folder_of(path) / journal.FILE).read_text() == before
+
+
+def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
+    tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drifting(runner: Runner, role: journal.Role, *_: object) -> journal.Launch:
+        instant.append(role)
+        ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
+        return journal.Launch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
+
+    monkeypatch.setattr(Runner, "_launch", drifting)
+    path = promotion(tmp_path)
+    code, _ = confirmed(path)
+    data = verify(path)
+    assert (code, data["status"], len(instant)) == (5, "inconclusive", 8)
+    assert data["confirmation"]["aa"]["pairs"] == 4
+    assert any("the baseline against itself seems better or worse" in r for r in data["confirmation"]["reasons"])
 
 
 def test_a_run_that_is_cut_goes_on_with_whole_pairs(
@@ -156,7 +175,8 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
     assert any("give a longer --timeout" in line for line in said)
     assert journal.read(folder_of(path)) == found
     data = verify(path)
-    assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "inconclusive", 6)
+    assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
+    assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
 
 
 def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(tmp_path: Path) -> None:

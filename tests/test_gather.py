@@ -9,6 +9,7 @@ import pytest
 
 from objectives import recording
 from objectives.errors import BadInput
+from objectives.load import GENERATOR
 from objectives.recording import read
 from study.gather import gather
 from study.recorder import record, rounds
@@ -70,6 +71,15 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
     bigger = replace(SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0))
     with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
         gather([SHIPPED.path], live, bigger, [])
+
+
+def test_what_another_load_generator_measured_is_refused(live):
+    now = replace(SHIPPED.provenance, conditions={**SHIPPED.provenance.conditions, "load generator": GENERATOR})
+    assert "load generator" not in SHIPPED.provenance.conditions, "recorded with the first one, before it was said"
+    with pytest.raises(BadInput, match="recorded with another load generator"):
+        gather([SHIPPED.path], live, now, [])
+    with pytest.raises(BadInput, match="measured with another load generator"):
+        gather([STUDIES], live, now, [])
 
 
 def test_a_source_that_is_none_is_said(live, tmp_path):

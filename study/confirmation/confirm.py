@@ -117,8 +117,10 @@ def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
     """The answer in lines for a person."""
     is_capacity = of.rule.claim == "concurrent_capacity"
     resolution = figures.resolution_pct(found.of("ab"), of.rule.main) if is_capacity else None
-    lines = ["gains in percent of the baseline, positive is better:", *saying.table(verdict.findings)]
-    unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
+    lines, unmeasured = [], []
+    if verdict.pairs:
+        lines = ["gains in percent of the baseline, positive is better:", *saying.table(verdict.findings)]
+        unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
     if unmeasured:
         lines.append(f"not measured, so not judged: {', '.join(unmeasured)}")
     if (s := found.stress) is not None and s.free_memory_mib is not None:

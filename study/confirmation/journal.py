@@ -210,9 +210,12 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
     if then.margin_pct != now.margin_pct:
         yield f"margin {then.margin_pct:g} %, not {now.margin_pct:g} %"
     if dict(then.workloads) != dict(now.workloads):
-        names = [*then.workloads][1:] or ["none"]
-        other = "another traffic of the same name" if [*then.workloads] == [*now.workloads] else ", ".join(names)
-        yield f"held-out workloads {other}"
+        same = [*then.workloads] == [*now.workloads]
+        yield (
+            "other traffic (--ladder, or the spec)"
+            if same
+            else f"held-out workloads {', '.join([*then.workloads][1:])}"
+        )
     yield from (f"another {k}" for k in now.servers if then.servers.get(k) != now.servers[k])
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.budget import speech_key
 from objectives.colocation import Anchor, Colocation, Run
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
+from objectives.wer import WordErrors
 from study.confirmation import journal as kept
 from study.confirmation.evidence import Next, next_step, verdict
 from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress
@@ -46,10 +48,10 @@ class Runner:
 
         raises: SetupError where pairs are disturbed again and again
         """
-        self._anchors = dict(self.journal.anchors)
+        self._anchors, words = dict(self.journal.anchors), self._words()
         self._exercises = {t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics}
         for exercise in self._exercises.values():  # the same clips: their words are told once per speech configuration
-            exercise.word_errors = self._exercises["main"].word_errors
+            exercise.word_errors = words
         setting, disturbed, done = replace(self.made.setting, precheck=False), 0, 0
         with Colocation(setting, self.made.device, self.folder) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(step, is_first=not done):
@@ -64,6 +66,17 @@ class Runner:
                         "end what else uses this device, and run the same command again"
                     )
         return self.journal
+
+    def _words(self) -> dict[str, tuple[WordErrors, ...]]:
+        """The word errors of each speech configuration that an earlier run has scored."""
+        found = {}
+        for pair in self.journal.pairs:
+            for launch in pair.launches:
+                is_winner = (pair.stage, launch.role) == ("ab", "winner")
+                key = speech_key(self.of.winner if is_winner else self.of.baseline)
+                if scored := launch.measured["main"].word_errors:
+                    found[key] = scored
+        return found
 
     def _has_time(self, step: Next, *, is_first: bool) -> bool:
         """Whether the next step would end in time; the first one of a run is begun on a guess."""
@@ -152,8 +165,7 @@ class Runner:
     def _stress(self, colocation: Colocation, started: float, at: str) -> None:
         """The longest prompts and every clip at once, and again after speech was restarted beside the LLM server."""
         main = self.of.traffics[0]
-        pairs = self.journal.of("aa")
-        bound = pairs[-1].of("baseline").measured["main"].kv_capacity_bound if pairs else None
+        bound = self._kv_bound()
         self.tell("stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again")
         free: list[float | None] = []
         failed = None
@@ -183,6 +195,15 @@ class Runner:
                 at=at, wall_s=round(time.monotonic() - started, 1),
             ),
         )  # fmt: skip
+
+    def _kv_bound(self) -> int | None:
+        """How many of the longest requests the larger KV cache holds, the winner's as its study measured it."""
+        figures = self.of.data.get("metrics")
+        winner = figures.get("winner") if isinstance(figures, dict) else None
+        told = winner.get("kv_capacity_bound") if isinstance(winner, dict) else None
+        pairs = self.journal.of("aa")
+        seen = pairs[-1].of("baseline").measured["main"].kv_capacity_bound if pairs else None
+        return max((b for b in (told, seen) if type(b) is int), default=None)
 
     def _progress(self, step: Next) -> None:
         if step.step == "aa":

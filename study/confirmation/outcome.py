@@ -9,7 +9,7 @@ from typing import Any
 from objectives.measurement import INFINITE
 from study import seal
 from study.confirmation import figures, saying
-from study.confirmation.evidence import evidence, noise, verdict, words
+from study.confirmation.evidence import evidence, next_step, noise, verdict, words
 from study.confirmation.journal import Journal
 from study.confirmation.rule import Key, confidence, gain_pct, looks
 from study.confirmation.subject import Subject
@@ -17,18 +17,22 @@ from study.confirmation.verdict import Finding, Verdict
 
 
 def publish(of: Subject, journal: Journal, file: str) -> Verdict:
-    """Write the promotion anew, sealed, with what its pairs say; a replay keeps its status, since it never applies.
+    """Write the promotion anew, sealed, with what its pairs say.
 
+    A replay keeps its status, since it never applies; what is not finished is still a candidate.
     file: the journal's name, for whoever wants every launch
     """
     found = verdict(journal, of)
     is_live = of.spec.measure == "live"
+    is_finished = next_step(journal, of) is None
     data = {
         **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.KEY)},
-        "status": found.status if is_live else "replay",
+        "status": "replay" if not is_live else found.status if is_finished else "candidate",
         "confirmation": block(of, journal, found, file),
     }
-    if is_live:
+    if is_live and not is_finished:
+        data["note"] = f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
+    elif is_live:
         data["note"] = f"{saying.outcome(found)}: {'; '.join(found.reasons) or saying.claim(found, of.rule, None)}"
     seal.put(data, of.path)
     return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from study.confirmation.rule import JUDGED, Rule, gain_pct
 from study.confirmation.verdict import Finding, Verdict
 
 CLAIMED_PCT = 10.0
+MOST_PCT = 1000
 TITLES = {
     "llm_latency_ms": "LLM latency",
     "stt_latency_ms": "speech latency",
@@ -88,9 +88,11 @@ def _better(metric: str) -> str:
 
 
 def signed(pct: float) -> str:
-    """A gain in percent with its sign.
+    """A gain in percent with its sign; what is beyond a thousand is noise, and said to be so large only.
 
-    >>> signed(12.34), signed(-0.02)
-    ('+12.3 %', '-0.0 %')
+    >>> signed(12.34), signed(-0.02), signed(-4321.0)
+    ('+12.3 %', '+0.0 %', 'below -1,000 %')
     """
-    return f"{pct:+,.1f} %" if math.isfinite(pct) else "beyond measure"
+    if abs(pct) > MOST_PCT:
+        return f"{'below -' if pct < 0 else 'above +'}{MOST_PCT:,} %"
+    return f"{round(pct, 1) + 0.0:+,.1f} %"
