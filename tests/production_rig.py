@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,9 +22,12 @@ LLM, STT = "judge.service", "whisper.service"
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A free port below those that outgoing connections take."""
+    while True:
+        with socket.socket() as s, suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +115,16 @@ services:
     metrics_url: {llm}/metrics
     version_url: {llm}/version
     probe: {{kind: completion, url: {llm}/v1/completions, model: judge, timeout_s: 5}}
-    start_timeout_s: 5
+    start_timeout_s: 4
     stop_timeout_s: 2
   stt:
     unit: {STT}
     set: {{whisper_model_size: {{variable: WHISPER_MODEL, choices: {{tiny: tiny, base: base}}}}}}
     health_url: {stt}/health
     probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
-    start_timeout_s: 5
+    start_timeout_s: 4
     stop_timeout_s: 2
-thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.6, min_requests: 5, max_failed_windows: 1}}
+thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
 memory_timeout_s: 3
 {extra or "dead_man_s: 60"}
 """,

@@ -78,7 +78,8 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
     versions = [current]
     if begun is not None and begun.source != current.number:
         versions.append(chain.read(begun.source))
-    failed = []
+    versions.append(versions[-1])  # the last one is tried twice before anybody is told that production is down
+    failed: list[str] = []
     for version in versions:
         try:
             if version is not current:
