@@ -11,13 +11,14 @@ does to anybody. Exit: 0 shown, 2 bad input, 3 where vLLM is not installed.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+import study.early  # noqa: F401
 from objectives.load_bench import Sent, compare, save, table
+from study.arguments import parser
 from study.terminal import exiting
 
 SERVERS = Path(".servers")
@@ -25,17 +26,17 @@ SERVERS = Path(".servers")
 
 def main() -> None:
     """Arguments -> runs in turn -> one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of everything (default 5)")
-    parser.add_argument("--hold", type=float, default=8.0, metavar="S", help="requests arrive for so long (default 8)")
-    parser.add_argument("--vllm", type=Path, default=SERVERS / "vllm/bin/python", metavar="PYTHON")
-    parser.add_argument("--ours-only", action="store_true", help="leave vLLM's out")
-    parser.add_argument("--tokenizer", type=Path, default=SERVERS / "models/llm", metavar="FOLDER", help="any model's")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="every run's figures, a line each")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once")
+    options.add_argument("--repeats", type=int, default=5, metavar="N", help="of everything (default 5)")
+    options.add_argument("--hold", type=float, default=8.0, metavar="S", help="requests arrive for so long (default 8)")
+    options.add_argument("--vllm", type=Path, default=SERVERS / "vllm/bin/python", metavar="PYTHON")
+    options.add_argument("--ours-only", action="store_true", help="leave vLLM's out")
+    options.add_argument("--tokenizer", type=Path, default=SERVERS / "models/llm", metavar="FOLDER", help="any model's")
+    options.add_argument("--out", type=Path, metavar="FILE", help="every run's figures, a line each")
+    given = options.parse_args()
     if min(given.repeats, *given.streams) < 1 or not 1 <= given.hold <= 600:
-        parser.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
+        options.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
     console = Console(highlight=False)
 
     def tell(s: Sent) -> None:
@@ -43,9 +44,8 @@ def main() -> None:
 
     with exiting():
         vllm = None if given.ours_only else given.vllm
-        found = compare(
-            given.streams, given.repeats, hold_s=given.hold, vllm=vllm, tokenizer=given.tokenizer, tell=tell
-        )
+        how = {"hold_s": given.hold, "vllm": vllm, "tokenizer": given.tokenizer, "tell": tell}
+        found = compare(given.streams, given.repeats, **how)
         if given.out is not None:
             save(found, given.out)
         head, *body = table(found)

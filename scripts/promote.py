@@ -16,9 +16,10 @@ The deployment file says which units run what; scripts/init_spec.py writes it. E
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import study.early  # noqa: F401
+from study.arguments import parser
 from study.rollout.deployment import load
 from study.rollout.verbs import VERBS, run
 from study.terminal import exiting
@@ -26,8 +27,8 @@ from study.terminal import exiting
 
 def main() -> None:
     """Arguments -> deployment -> one verb."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    options = parser(__doc__)
+    verbs = options.add_subparsers(prog="promote.py", dest="verb", required=True, metavar="VERB")
     for name, said in VERBS.items():
         verb = verbs.add_parser(name, help=said, description=said)
         file = Path("deployment.yaml")
@@ -43,7 +44,7 @@ def main() -> None:
             verb.add_argument("--once", action="store_true", help="look once")
             verb.add_argument("--print-unit", action="store_true", help="print a unit file that runs the watch")
             verb.add_argument("--install", action="store_true", help="put that unit into /etc, enable and start it")
-    given = parser.parse_args()
+    given = options.parse_args()
     with exiting():
         run(load(given.deployment), **{k: v for k, v in vars(given).items() if k != "deployment"})
 

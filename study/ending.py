@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
+from study import seal
 from study.cells import Cell, of, short
 from study.contrast import contrast, rival
 from study.decision import Decision, merged
@@ -129,14 +131,20 @@ def failures(found: Sequence[Cell]) -> list[str]:
     return said
 
 
-def next_commands(storage: str, study: str, *, is_replay: bool) -> list[str]:
-    """What to type next, each with what it does."""
+def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay: bool) -> list[str]:
+    """What to type next, each with what it does; promotion: the winner's file, if there is one."""
     file = sqlite_file(storage)
     place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
     lines = [
         (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
         (["scripts/dashboard.py", *place], "look at every trial in the browser"),
     ]
+    match seal.read(promotion).get("status") if promotion is not None and promotion.is_file() else None:
+        case "candidate" | "inconclusive":
+            what = "is it really better? fresh launches of both, in turn"
+            lines.append((["scripts/confirm.py", str(promotion)], what))
+        case "confirmed":
+            lines.append((["scripts/promote.py", "plan", str(promotion)], "what applying it would change"))
     if is_replay:
         words = ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"]
         lines.append((words, "what measuring this machine takes"))

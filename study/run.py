@@ -25,7 +25,8 @@ from objectives.recording import Recording, conditions, read
 from objectives.telemetry import Occupancy
 from study.advice import advice
 from study.cells import cells
-from study.decision import decide, how_sure
+from study.confirmation.told import Told, confirmation_of
+from study.decision import Decision, decide, how_sure
 from study.display import Outlook
 from study.ending import against, failures, measured, next_commands
 from study.epoch import Epoch, Progress, guess_s
@@ -163,10 +164,11 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
             annotate(study)
-        code = _conclude(
+        code, promoted = _conclude(
             spec, study, ground, options, sampler_name, folder, terminal, is_new=len(_rows(study)) > before
         )
-        for said in next_commands(storage, study.study_name, is_replay=ground.recording is not None):
+        is_replay = ground.recording is not None
+        for said in next_commands(storage, study.study_name, promoted, is_replay=is_replay):
             terminal.line(said)
         return code
 
@@ -282,8 +284,11 @@ def _conclude(
     terminal: Terminal,
     *,
     is_new: bool,
-) -> int:
-    """The tables, the decision, and the promotion file if something new was measured and it won."""
+) -> tuple[int, Path | None]:
+    """The tables, the decision, and the promotion file if something new was measured and it won.
+
+    The exit code, and the winner's promotion, if any.
+    """
     found = _rows(study)
     decision, seen = decide(found, spec), cells(found)
     terminal.show(measured(found, decision, terminal.console.width))
@@ -298,9 +303,12 @@ def _conclude(
                 terminal.line(f"  {r.allocation}: {outcome(r)}")
         for line in advice(failed, _known(found), ground.identity.total_mib, occupants):
             terminal.line(f"  {line}")
-        return NOTHING_FEASIBLE
+        return NOTHING_FEASIBLE, None
     is_replay = ground.recording is not None
+    where = folder / "promotions" if is_replay else options.out / "promotions"
+    confirmed = _confirmed(study, decision, where, terminal)
     standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
+    standing = confirmed.standing if confirmed else standing
     if (table := against(seen, decision, spec, standing)) is not None:
         terminal.show(table)
     for sentence in (*failures(seen), *how_sure(decision)):
@@ -310,12 +318,12 @@ def _conclude(
     if decision.winner is None:
         held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
         terminal.heading(f"{decision.reason}{held_back}")
-        return 0
+        return 0, None
     for sentence in decision.passed_over:
         terminal.line(f"held back: {sentence}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
-        return 0
+        return 0, Path(study.user_attrs.get("promotion", where))
     env = ground.bench.device.server_env if ground.bench else {}
     origin = Origin(
         study=study.study_name,
@@ -327,12 +335,21 @@ def _conclude(
         measured_elsewhere=ground.recording.sentence() if ground.recording else None,
         commands=commands(decision.winner.allocation, ground.setting, env),
     )
-    where = folder / "promotions" if is_replay else options.out / "promotions"
     path = write(document(decision, spec, origin), where, spec.name)
     study.set_user_attr("promoted", decision.winner.number)
+    study.set_user_attr("promotion", str(path))
     terminal.heading(f"Promoted as {'replay (never applicable)' if is_replay else 'candidate'}: {path}")
     terminal.line(decision.reason)
-    return 0
+    return 0, path
+
+
+def _confirmed(study: optuna.Study, decision: Decision, where: Path, terminal: Terminal) -> Told | None:
+    """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
+    try:
+        return confirmation_of(study.study_name, decision.winner.allocation, [where]) if decision.winner else None
+    except BadInput as error:
+        terminal.heading(str(error))
+        return None
 
 
 def _dry_run(

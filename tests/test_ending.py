@@ -85,12 +85,46 @@ def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
 
 
 def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
-    first, second = next_commands("sqlite:///artifacts/h100_recorded/study.db", "s", is_replay=False)[1:]
+    first, second = next_commands("sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False)[1:]
     assert first.split("#")[0].strip() == "python scripts/report.py --study s"
     assert second.split("#")[0].strip() == "python scripts/dashboard.py"
-    assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", is_replay=True))
+    assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", None, is_replay=True))
 
 
 def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
     assert ran.returncode == 4 and "python scripts/dashboard.py" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("candidate", "confirm.py"),
+        ("inconclusive", "confirm.py"),
+        ("confirmed", "promote.py plan"),
+        ("rejected", None),
+        ("replay", None),
+    ],
+)
+def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
+    tmp_path: Path, status: str, command: str | None
+) -> None:
+    file = tmp_path / "made.yaml"
+    assert "made.yaml" not in "".join(next_commands("sqlite:///s.db", "s", file, is_replay=False)), "there is no file"
+    file.write_text(f"schema: 1\nstatus: {status}\n")
+    said = [line for line in next_commands("sqlite:///s.db", "s", file, is_replay=False) if "made.yaml" in line]
+    assert [line.split("#")[0].strip() for line in said] == ([f"python scripts/{command} {file}"] if command else [])
+
+
+def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(tmp_path: Path) -> None:
+    spec = make(tmp_path)
+    run_study(spec, "--out", tmp_path / "out")
+    (file,) = (tmp_path / "out/made/promotions").glob("*.yaml")
+    ran = run_script("confirm.py", file, "--out", tmp_path / "out", cwd=tmp_path)
+    assert ran.returncode == 5, ran.stderr
+    ran = run_study(spec, "--out", tmp_path / "out")
+    assert ran.returncode == 0 and "inconclusive" in ran.stdout.partition("Today's against the winner")[2]
+    file.write_text(file.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
+    ran = run_study(spec, "--out", tmp_path / "out")
+    assert ran.returncode == 0 and "(replay: never applicable)" in ran.stdout
+    assert file.name in ran.stdout.partition("What was measured")[2].partition("Today's against")[0]

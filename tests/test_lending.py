@@ -238,6 +238,21 @@ def test_what_cannot_be_given_back_is_refused_and_nothing_stops(machine, name, w
     assert nothing_left(machine)
 
 
+def test_where_the_promise_cannot_be_written_nothing_stops_and_the_reason_is_said(machine):
+    wants = machine.root / "etc/systemd/system/multi-user.target.wants"
+    wants.rename(wants.with_name("kept"))
+    wants.write_text("a file where a folder should be")
+    try:
+        process = machine.begin("-c", BORROW, f"{JUDGE},{WHISPER}", "0", "1")
+        said, _ = process.communicate(timeout=60)
+    finally:
+        wants.unlink()
+        wants.with_name("kept").rename(wants)
+    assert process.returncode == 3 and "needs root: run the same command with sudo" in said, said
+    assert states(machine) == BEFORE
+    assert nothing_left(machine)
+
+
 def test_a_borrowed_unit_of_a_vanished_guard_comes_back_with_the_next_study(machine):
     process, pid = borrow(machine, units=WHISPER)
     machine.systemctl("stop", "gpu-allocation-guard-*")

@@ -48,8 +48,8 @@ ELSEWHERE = {
 
 def blocks(text: str) -> list[str]:
     """Lines that are indented as commands; a block that begins as YAML or JSON does holds none."""
-    found = re.findall(r"(?:^ {4}\S.*\n)(?:^ {4}.*\n)*", text, re.MULTILINE)
-    lines = [block.splitlines() for block in found if not re.match(r"    ([\w.-]+:(\s|$)|[-{#])", block)]
+    found = re.findall(r"(?:^ {4,}\S.*\n)+", text, re.MULTILINE)
+    lines = [block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)]
     return [line.strip() for block in lines for line in block]
 
 

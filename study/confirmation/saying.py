@@ -57,14 +57,15 @@ def _line(f: Finding) -> str:
 
 def outcome(verdict: Verdict) -> str:
     """The status in a few words."""
+    pairs = f"{verdict.pairs} pair{'' if verdict.pairs == 1 else 's'}"
     match verdict.status:
         case "confirmed":
-            return f"confirmed by {verdict.pairs} pairs of fresh launches"
+            return f"confirmed by {pairs} of fresh launches"
         case "rejected":
-            return f"rejected after {verdict.pairs} pairs"
+            return f"rejected after {pairs}"
     if verdict.pairs_more is None:
-        return f"inconclusive after {verdict.pairs} pairs, and by these figures no number of pairs would tell"
-    return f"inconclusive after {verdict.pairs} pairs; it would take about {verdict.pairs_more} more"
+        return f"inconclusive after {pairs}, and by these figures no number of pairs would tell"
+    return f"inconclusive after {pairs}; it would take about {verdict.pairs_more} more"
 
 
 def table(findings: Sequence[Finding]) -> list[str]:

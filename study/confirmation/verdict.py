@@ -187,7 +187,7 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
     said = list(evidence.doubts)
     if n < LEAST_PAIRS:
         said.append(f"{n} of at least {LEAST_PAIRS} pairs")
-    if n == 0:
+    if n < 2:  # no interval yet
         return tuple(said)
     primary = next((f for f in findings if f.key == rule.primary), None)
     if primary is None or primary.standing == "not_measured":

@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -68,7 +68,8 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
         problems = [p for promise in promises for p in give_back.give_back(promise.path, _words(promise.manager))]
         for promise in promises:
             if not promise.path.exists():
-                run("systemctl", *promise.manager.flags, "stop", f"{GUARD}{token}.service")
+                with suppress(SetupError):  # it may never have started
+                    promise.manager.systemctl("stop", f"{GUARD}{token}.service")
         problems += missing(ordered)
         if problems:
             raise SetupError(f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`")
