@@ -215,6 +215,16 @@ def test_what_is_fixed_before_the_first_launch_stays_fixed(tmp_path: Path, asked
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 
+@pytest.mark.parametrize("changed", [{"gates": {"free_memory_mib": 1}}, {"fitness": {"preset": "latency"}}])
+@pytest.mark.usefixtures("instant", "one_step")
+def test_by_what_the_pairs_are_judged_stays_fixed_too(tmp_path: Path, changed: dict[str, Any]) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    promotion(tmp_path, changed)
+    with pytest.raises(BadInput, match="was begun with another fitness or gates in the spec"):
+        confirmed(path)
+
+
 @pytest.mark.usefixtures("instant", "one_step")
 def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
     path = promotion(tmp_path)

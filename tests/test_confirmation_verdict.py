@@ -105,6 +105,14 @@ def test_what_the_baseline_lacks_is_not_judged_and_what_only_the_winner_lacks_is
     )  # fmt: skip
 
 
+def test_a_metric_that_the_baseline_lacks_in_one_pair_is_judged_by_the_others() -> None:
+    found = judged(others={OTHER: (None, *(-0.5 + g for g in EQUAL[:5]))})
+    assert (found.status, found.reasons) == ("rejected", (f"{OTHER} is worse by more than 5 %",))
+    unsure = judged(others={OTHER: (*NOISY[:5], None)})
+    assert (unsure.status, unsure.reasons) == ("inconclusive", (f"{OTHER}: it may be worse by more than 5 %",))
+    assert judged(others={OTHER: (-0.5, -0.5, None, None, None, None)}).status == "confirmed"
+
+
 def test_a_verdict_that_was_reached_is_not_changed_by_later_pairs() -> None:
     found = judged((*WIN, *(-g for g in WIN)), targets=(12,))
     assert (found.status, found.pairs) == ("confirmed", 6)

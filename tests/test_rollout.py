@@ -21,7 +21,7 @@ from study.rollout.outcome import StepFailed
 from study.rollout.plan import check_times
 from study.rollout.soak import Figures, judge
 from study.rollout.unit_file import exec_start, with_flag
-from study.rollout.values import assignments
+from study.rollout.values import assignments, text_of
 from study.seal import put
 
 SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
@@ -191,8 +191,27 @@ def test_a_later_file_replaces_the_command_and_two_commands_are_refused() -> Non
         exec_start([UNIT, "[Service]\nExecStart=/b\n"], "u")
     with pytest.raises(BadInput, match="several commands"):
         exec_start(["[Service]\nExecStart=/a ; /b\n"], "u")
-    with pytest.raises(BadInput, match=r"a shell \(bash -c\)"):
-        exec_start(["[Service]\nExecStart=-/bin/bash -c 'vllm --gpu-memory-utilization 0.5'\n"], "u")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "-/bin/bash -c 'vllm --gpu-memory-utilization 0.5'",
+        'bash -lc "cd /srv && vllm serve m"',
+        "/bin/bash -ec 'vllm serve m'",
+        "/usr/bin/env sh -c 'vllm serve m'",
+        "/usr/bin/nice -n 5 /bin/bash -l -c 'vllm serve m'",
+        '"/bin/sh" "-c" "vllm serve m"',
+    ],
+)
+def test_a_command_inside_a_shell_is_refused_since_a_flag_behind_it_would_reach_only_the_shell(command: str) -> None:
+    with pytest.raises(BadInput, match=r"a shell \((ba)?sh -c\)"):
+        exec_start([f"[Service]\nExecStart={command}\n"], "u")
+
+
+def test_a_large_number_keeps_all_its_digits() -> None:
+    setting = Setting(flag="--max-num-batched-tokens", low=1, high=1e7)
+    assert text_of("vllm.max_num_batched_tokens", 1_048_577, setting) == "1048577"
 
 
 LIMITS = Thresholds(min_requests=10, p95_ratio=1.3, p95_slack_ms=50, failure_rate_points=1.0)

@@ -216,6 +216,6 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
             if same
             else f"held-out workloads {', '.join([*then.workloads][1:])}"
         )
-    yield from (f"another {k}" for k in now.servers if then.servers.get(k) != now.servers[k])
+    yield from (f"another {k}" for k in now.servers if then.servers.get(k, now.servers[k]) != now.servers[k])
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"

@@ -17,12 +17,14 @@ from study.confirmation.rule import Claim, Rule
 from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic
 from study.entry import one_line
 from study.plan import commands
+from study.scoring import scoring_signature
 from study.seal import verify
 from study.spec import Spec, load
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
 DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)
+FITNESS = "fitness or gates in the spec"
 BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
 
 
@@ -54,8 +56,8 @@ class Subject:
         return {t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]]) for t in self.traffics}
 
     def servers(self, setting: Setting, env: Mapping[str, str], versions: Mapping[str, Any]) -> dict[str, str]:
-        """What must stay the same on every launch, by a name for people."""
-        found = {"version of the servers": _sha256(versions)}
+        """What must stay the same for every launch, by a name for people: commands, and by what they are judged."""
+        found = {"version of the servers": _sha256(versions), FITNESS: _sha256(scoring_signature(self.spec))}
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
             for service, command in commands(allocation, setting, env).items():
                 found[f"{service} command of the {role}"] = str(command)

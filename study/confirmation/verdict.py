@@ -146,7 +146,7 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
         standing: Standing = "better" if is_shown and not missing else "cannot_tell"
     elif lost:
         standing = "cannot_tell"
-    elif missing:  # the baseline has no such figure in some launches: nothing to be worse than
+    elif missing and len(known) < FIRST_STOP:  # the baseline hardly ever has such a figure: nothing to be worse than
         standing = "not_measured"
     else:
         standing = "no_worse" if found.low is not None and found.low > rule.floor else "cannot_tell"
@@ -200,7 +200,8 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
         if f.key == rule.primary or f.standing in ("better", "no_worse", "not_measured"):
             continue
         lacks = "the winner lacks it in some pairs"
-        said.append(f"{f.key}: {lacks if f.missing else f'it may be worse by more than {rule.margin_pct:g} %'}")
+        is_lost = LOST in evidence.gains[f.key][:n]
+        said.append(f"{f.key}: {lacks if is_lost else f'it may be worse by more than {rule.margin_pct:g} %'}")
     if evidence.words.verdict in ("cannot_tell", "not_measured"):
         minutes = evidence.words.minutes_more_audio
         more = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""

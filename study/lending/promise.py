@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,8 @@ class Promise:
                 os.fsync(descriptor)
                 os.close(descriptor)
         except OSError as error:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a file system that is read-only refuses this too
+                self.path.unlink(missing_ok=True)
             raise SetupError(
                 f"{self.path} cannot be written ({error.strerror}); "
                 "lending from units of the system needs root: run the same command with sudo"

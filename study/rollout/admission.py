@@ -74,7 +74,7 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
         )
     said = [*_device(data, device, path), *_versions(data, deployment, path)]
     figures = _mapping(_mapping(data, "metrics"), "winner")
-    stt_mib, free_mib = _number(figures, "stt_memory_mib"), _number(figures, "free_memory_mib")
+    stt_mib, free_mib = _number(figures, "stt_memory_mib"), _least_free_mib(data)
     said += _stack(data, deployment, stt_mib, free_mib)
     tokens = _number(figures, "kv_tokens")
     return Admitted(
@@ -178,6 +178,13 @@ def _stack(data: Mapping[str, Any], deployment: Deployment, stt_mib: float | Non
             f"{stt_mib + free_mib:,.0f}; measure with `services.stt.extra_mib` set to the difference"
         )
     return said
+
+
+def _least_free_mib(data: Mapping[str, Any]) -> float | None:
+    """The least free memory in the study's window and in the stress of the confirmation; None where not measured."""
+    stress = _number(_mapping(_mapping(data, "confirmation"), "stress"), "least_free_memory_mib")
+    window = _number(_mapping(_mapping(data, "metrics"), "winner"), "free_memory_mib")
+    return min((v for v in (stress, window) if v is not None), default=None)
 
 
 def _after(words: list[str], flag: str) -> str | None:

@@ -29,6 +29,7 @@ def arm(deployment: Deployment, seconds: float) -> str:
     """
     copy = deployment.folder / COPY
     copy.unlink(missing_ok=True)
+    copy.touch(mode=0o600)  # whatever the umask: what others could write, the timer would refuse to read
     copy.write_bytes(deployment.path.read_bytes())
     name = unit_name(deployment)
     command = [sys.executable, "-m", "study.rollout.dead_man", str(deployment.folder), str(copy)]
@@ -69,12 +70,18 @@ def main() -> int:
         time.sleep(float(words[1]))
         words = words[2:]
     folder, deployment = Path(words[0]), load(Path(words[1]))
-    begun = pending.read(folder)
-    if begun is None:
+    try:
+        begun = pending.read(folder)
+        is_over = begun is None
+    except StudyError as error:
+        print(f"error: {error}", flush=True)
+        begun, is_over = None, False  # it may be on trial: production is made to agree with the version in force
+    if is_over:
         print("nothing is on trial: nothing to do")
         return 0
     try:
         with pending.locked(folder, take_over=begun, wait_s=30):
+            pending.put_aside(folder)
             print("the dead-man timer fired: the change was not committed in time", flush=True)
             print(settled(deployment, why="the dead-man timer fired").told, flush=True)
     except StudyError as error:

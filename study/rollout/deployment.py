@@ -10,6 +10,7 @@ health_url. Who has no systemd units writes `env_file: {path: FILE, restart: [do
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -206,6 +207,9 @@ def load(path: Path) -> Deployment:
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`")
+    owner, known = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
+    if os.geteuid() == 0 and owner not in known:
+        raise BadInput(f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`")
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
     found: Deployment = entry.build(Deployment, LIMITS)
     for key in ("name", "state"):

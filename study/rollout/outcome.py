@@ -6,7 +6,9 @@ from objectives.errors import StudyError
 
 
 class StepFailed(StudyError):
-    """A step of a change did not hold; the change is undone."""
+    """A step of a change did not hold; the change is undone. Where nothing had begun yet, the set-up is at fault."""
+
+    exit_code = 3
 
 
 class RolledBack(StudyError):

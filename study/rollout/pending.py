@@ -71,6 +71,16 @@ def read(folder: Path) -> Pending | None:
         raise BadInput(f"{path_of(folder)}: it cannot be read ({error}); run `scripts/promote.py rollback`") from error
 
 
+def put_aside(folder: Path) -> bool:
+    """Move a record that cannot be read aside; whether there was one. Only with the lock held."""
+    try:
+        read(folder)
+    except BadInput:
+        path_of(folder).replace(path_of(folder).with_suffix(".unreadable"))
+        return True
+    return False
+
+
 def write(folder: Path, pending: Pending) -> None:
     """Record it, whole."""
     write_whole(path_of(folder), json.dumps(asdict(pending), indent=1) + "\n")

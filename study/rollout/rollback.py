@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
-from study.rollout import pending
+from study.rollout import dead_man, pending
 from study.rollout.begin import begin, put_in_force
 from study.rollout.chain import Chain, Version
 from study.rollout.deployment import Deployment
@@ -24,7 +24,11 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
     raises: BadInput; RolledBack where that version does not answer and production stays; ProductionDown
     """
     needs_root(deployment)
-    begun = pending.read(deployment.folder)
+    try:
+        begun, is_broken = pending.read(deployment.folder), False
+    except BadInput as error:
+        begun, is_broken = None, True
+        say(str(error).partition(";")[0])
     if begun is not None and begun.is_alive:
         say(f"ending the {begun.kind} of process {begun.pid}")
         with suppress(ProcessLookupError):
@@ -32,8 +36,11 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
     wait_s = sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered()) + deployment.memory_timeout_s
     target, chain = target_of(deployment), Chain(deployment.folder)
     with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
-        if begun is not None:
+        is_broken = is_broken and pending.put_aside(deployment.folder)
+        if begun is not None or is_broken:
             say(f"rolled back: {settled(deployment, 'rolled back by hand', say).told}")
+            if is_broken:
+                dead_man.disarm(dead_man.unit_name(deployment))
             if to is None:
                 return
         history = chain.history()

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from objectives.device import Device
@@ -31,8 +31,9 @@ Say = Callable[[str], None]
 
 
 def told(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)
+    """Print a line at once; a terminal that has gone must not end a change in its middle."""
+    with suppress(OSError, ValueError):
+        print(text, flush=True)
 
 
 def target_of(deployment: Deployment) -> Target:
@@ -77,7 +78,8 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
     versions = [current]
     if begun is not None and begun.source != current.number:
         versions.append(chain.read(begun.source))
-    failed = []
+    versions.append(versions[-1])  # the last one is tried twice before anybody is told that production is down
+    failed: list[str] = []
     for version in versions:
         try:
             if version is not current:
@@ -171,6 +173,7 @@ def needs_root(deployment: Deployment) -> None:
     """raises: SetupError where units are to be changed by anyone but root"""
     if deployment.env_file is None and os.geteuid() != 0:
         raise SetupError("changing system units needs root; run it with sudo (plan, status and history do not)")
+    os.umask(0o022)  # the units' users must be able to read what a drop-in names
 
 
 def recover(deployment: Deployment, say: Say = told) -> None:

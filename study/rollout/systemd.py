@@ -15,6 +15,7 @@ import psutil
 from objectives.errors import SetupError
 from study.rollout.drop_in import OURS
 from study.rollout.outcome import StepFailed
+from study.rollout.unit_file import settings
 
 PROPERTIES = (
     "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths Restart "
@@ -92,6 +93,22 @@ def unit(name: str) -> Unit:
             sorted({u for key in ("RequiredBy", "BoundBy", "ConsistsOf") for u in told.get(key, "").split()})
         ),
     )
+
+
+def ordered_after(name: str, *, but: str) -> set[str]:
+    """The units that start before this one, also by way of others; but: drop-in that does not count, of this unit."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        asked = ("--property=After", "--", *waiting)
+        told = [line for line in run("systemctl", "show", *asked).splitlines() if line.startswith("After=")]
+        before = {u for line in told for u in line.removeprefix("After=").split() if u.endswith(".service")}
+        if waiting == [name]:
+            ours = [p for p in unit(name).drop_ins if p.name == but]
+            before -= {u for p in ours for line in settings([p.read_text()], "Unit", "After") for u in line.split()}
+        waiting = sorted(before - found)
+        found |= before
+    return found
 
 
 def span_s(text: str) -> float:

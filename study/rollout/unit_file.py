@@ -10,6 +10,7 @@ from objectives.errors import BadInput
 
 WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
 PREFIX = re.compile(r"[-+!:@|]*")
+SCRIPT = re.compile(r"-[A-Za-z]{0,5}c[A-Za-z]?")  # -c, -lc, -ec
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 
 
@@ -58,8 +59,9 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
             f"{unit}: it has {len(found)} ExecStart= lines; only a unit with one can get a flag by a drop-in"
         )
     words = [m[0] for m in WORD.finditer(found[0])]
-    program = PurePath(PREFIX.sub("", words[0], count=1)).name if words else ""
-    if program in SHELLS and "-c" in words:
+    names = [PurePath(PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
+    program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
+    if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
         way_out = "let it read a variable and map `variable:`, or run the server without the shell"
         raise BadInput(f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; {way_out}")
     if ";" in words:

@@ -57,6 +57,14 @@ class Units:
                     f"{link}: another deployment holds this unit; roll that one back to version 0 and remove it"
                 )
 
+        first, second = self.names.values()
+        if second in systemd.ordered_after(first, but=COMMITTED):
+            llm_first = "[llm, stt]" if self.deployment.start_order[0] == "stt" else "[stt, llm]"
+            raise BadInput(
+                f"{first}: it is ordered After={second}, and start_order has it first: at boot systemd would leave one "
+                f"of them out; take that After= (or Before=) away, or write `start_order: {llm_first}`"
+            )
+
     def _check_env_file(self, file: Path, service: Deployed) -> None:
         held = env_values(file.read_text("utf-8", errors="replace")) if file.is_file() else {}
         for setting in service.set.values():

@@ -69,7 +69,7 @@ def text_of(parameter: str, value: object, setting: Setting) -> str:
     number: int | float = value  # type: ignore[assignment]
     if low is None or high is None or not low <= number <= high:  # NaN is in no bounds
         raise BadInput(f"{parameter}: {shown} is out of bounds; it must be from {low:g} to {high:g}")
-    return str(number) if setting.whole else f"{number:g}"
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def by_service(found: tuple[Assignment, ...]) -> dict[str, dict[str, str | None]]:

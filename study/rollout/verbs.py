@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from study.rollout.admission import admit, opened
@@ -43,6 +44,7 @@ def run(
             for line in plan(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
+            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a lost connection is an interruption
             check_times(deployment)
             apply(deployment, admit(promotion, deployment, opened(deployment), i_know=i_know), hold=hold)
         case "commit":

@@ -224,6 +224,10 @@ def installed(deployment: Deployment) -> str:
     raises: SetupError without root or systemd
     """
     needs_root(deployment)
+    if deployment.path.stat().st_uid != 0:
+        raise BadInput(
+            f"{deployment.path}: a service of root's needs a file of root's; run `sudo chown root {deployment.path}`"
+        )
     write_whole(ETC / UNIT, unit_text(deployment))
     systemd.reload()
     systemd.run("systemctl", "enable", UNIT)

@@ -1,105 +1,50 @@
-"""A real systemd for tests, with two stand-in units of production in it: `with rig(folder) as machine`."""
+"""A rig with two stand-in units of production in it, their deployment file and promotions: `with production()`."""
 
 from __future__ import annotations
 
-import os
+import random
 import shutil
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
+from systemd_rig import REPOSITORY, UNITS, Rig, rig
 
 from study.seal import put
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPT = next(
-    (
-        p
-        for p in (REPOSITORY.parent / "shared/systemd-rig/rig.sh", Path("/work/shared/systemd-rig/rig.sh"))
-        if p.is_file()
-    ),
-    None,
-)
-ETC = Path("etc/systemd/system")
 PROMOTE = str(REPOSITORY / "scripts/promote.py")
 LLM, STT = "judge.service", "whisper.service"
 
 
-def missing() -> str | None:
-    """Why there can be no rig here; None where there can."""
-    if not SCRIPT.is_file():
-        return f"{SCRIPT} is not there: ../shared does not lie beside this repository"
-    if os.geteuid() != 0:
-        return "a rig needs root"
-    if os.environ.get("CI") == "true":
-        return None  # there they must run, and fail where they cannot
-    lacking = [c for c in ("unshare", "nsenter", "systemctl", "dbus-daemon") if shutil.which(c) is None]
-    return f"not installed: {', '.join(lacking)} (apt-get install systemd dbus)" if lacking else None
-
-
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A free port below those that outgoing connections take."""
+    while True:
+        with socket.socket() as s, suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            s.bind(("127.0.0.1", port))
+            return port
 
 
-@dataclass
-class Machine:
-    """A running rig; paths are those inside it."""
+@dataclass(frozen=True, slots=True)
+class Machine(Rig):
+    """A rig with both units; ports: of the stand-ins, by service."""
 
-    state: Path
     ports: Mapping[str, int]
-
-    def rig(self, *words: str, check: bool = True) -> str:
-        env = {**os.environ, "RIG_STATE": str(self.state)}
-        done = subprocess.run([str(SCRIPT), *words], env=env, capture_output=True, text=True, timeout=60, check=False)
-        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def run(self, *words: str, check: bool = True) -> str:
-        """A command inside."""
-        return self.rig("exec", *words, check=check).strip()
-
-    def systemctl(self, *words: str, check: bool = True) -> str:
-        return self.run("systemctl", *words, check=check)
-
-    @property
-    def root(self) -> Path:
-        return Path(self.rig("root").strip())
-
-    def write(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def read(self, path: str) -> str:
-        return (self.root / path.lstrip("/")).read_text()
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """promote.py inside, as a process whose lines can be read."""
-        command = [str(SCRIPT), "exec", sys.executable, "-B", PROMOTE, *words]
-        env = {**os.environ, "RIG_STATE": str(self.state), "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen(
-            command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
 
     def promote(self, *words: str) -> tuple[int, str]:
         """promote.py inside: its exit code and all that it said."""
-        process = self.begin(*words, "--deployment", "/etc/deployment.yaml")
+        process = self.begin(PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
         said, _ = process.communicate(timeout=90)
         return process.returncode, said
 
     def kill_when(self, words: str, *, apply: list[str]) -> str:
         """Begin an apply and kill it by SIGKILL when it says this; what it had said."""
-        process = self.begin("apply", *apply, "--deployment", "/etc/deployment.yaml")
+        process = self.begin(PROMOTE, "apply", *apply, "--deployment", "/etc/deployment.yaml")
         said = ""
         assert process.stdout is not None
         for line in process.stdout:
@@ -130,7 +75,7 @@ class Machine:
         folders = ("run/systemd/system", "etc/systemd/system")
         return sorted(p.name for f in folders for u in (LLM, STT) for p in (self.root / f / f"{u}.d").glob("zzz-*"))
 
-    def wait(self, seconds: float, what: Any) -> None:
+    def wait(self, seconds: float, what: Callable[[], object]) -> None:
         until = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < until, "it took too long"
@@ -143,12 +88,12 @@ class Machine:
         extra = "\n".join(f"{k}={v}" for k, v in more.items())
         common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
         self.write(
-            str(ETC / LLM),
+            f"{UNITS}/{LLM}",
             f"[Service]\nExecStart={server} llm --port {self.ports['llm']} \\\n"
             f"  --gpu-memory-utilization 0.5\n{common}{extra}\n[Install]\nWantedBy=multi-user.target\n",
         )
         self.write(
-            str(ETC / STT),
+            f"{UNITS}/{STT}",
             f"[Service]\nExecStart={server} stt --port {self.ports['stt']}\nEnvironment=WHISPER_MODEL=base\n{common}"
             "[Install]\nWantedBy=multi-user.target\n",
         )
@@ -170,16 +115,16 @@ services:
     metrics_url: {llm}/metrics
     version_url: {llm}/version
     probe: {{kind: completion, url: {llm}/v1/completions, model: judge, timeout_s: 5}}
-    start_timeout_s: 5
+    start_timeout_s: 4
     stop_timeout_s: 2
   stt:
     unit: {STT}
     set: {{whisper_model_size: {{variable: WHISPER_MODEL, choices: {{tiny: tiny, base: base}}}}}}
     health_url: {stt}/health
     probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
-    start_timeout_s: 5
+    start_timeout_s: 4
     stop_timeout_s: 2
-thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.6, min_requests: 5, max_failed_windows: 1}}
+thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
 memory_timeout_s: 3
 {extra or "dead_man_s: 60"}
 """,
@@ -204,42 +149,14 @@ memory_timeout_s: 3
         put(data, path)
         return f"/etc/promotions/{name}.yaml"
 
-    def start(self) -> None:
-        binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
-        self.rig("start", *sorted(b for b in binds if not b.startswith("/usr/")))
-
-    def stop(self) -> None:
-        self.rig("stop", check=False)
-
-    def boot_again(self) -> None:
-        """Another systemd with the same /etc, as after a reboot: /run, all processes and timers are gone."""
-        kept = self.state / "etc"
-        subprocess.run(["cp", "-a", str(self.root / "etc"), str(kept)], check=True)
-        self.stop()
-        self.start()
-        for name in ("systemd", "gpu-allocation", "promotions", "deployment.yaml", "moods"):
-            if (kept / name).exists():
-                subprocess.run(["cp", "-a", str(kept / name), str(self.root / "etc")], check=True)
-        shutil.rmtree(kept)
-        self.systemctl("daemon-reload")
-        self.systemctl("start", "multi-user.target")
-
 
 @contextmanager
-def rig() -> Iterator[Machine]:
+def production() -> Iterator[Machine]:
     """A rig of its own with both units enabled and running; gone at the end."""
-    if why := missing():
-        pytest.skip(why)
-    state = Path(f"/var/tmp/gpu-allocation-rig-{os.getpid()}")
-    state.mkdir(mode=0o700)
-    machine = Machine(state, {"llm": free_port(), "stt": free_port()})
-    try:
-        machine.start()
+    with rig() as bare:
+        machine = Machine(bare.state, {"llm": free_port(), "stt": free_port()})
         machine.units()
         machine.deployment()
         machine.systemctl("daemon-reload")
         machine.systemctl("enable", "--now", LLM, STT)
         yield machine
-    finally:
-        machine.stop()
-        shutil.rmtree(state, ignore_errors=True)

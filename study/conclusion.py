@@ -1,0 +1,107 @@
+"""The end of a run: the tables, the decision, and the promotion file if something new was measured and it won."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+
+from objectives.device import Occupant
+from objectives.errors import BadInput
+from study.advice import advice
+from study.case import Case, noise, sentence
+from study.cells import cells
+from study.confirmation.told import Told, confirmation_of
+from study.decision import Decision, decide, how_sure
+from study.ending import against, failures, measured
+from study.ground import Ground, counted, measured_in
+from study.live import git_commit
+from study.plan import commands
+from study.promotion import Origin, document, write
+from study.question import question_of
+from study.sharing import warnings
+from study.spec import Spec
+from study.terminal import Terminal, outcome
+
+NOTHING_FEASIBLE = 4
+
+
+def conclude(
+    spec: Spec,
+    study: optuna.Study,
+    ground: Ground,
+    terminal: Terminal,
+    *,
+    sampler: str,
+    seed: int,
+    where: Path,
+    is_new: bool,
+) -> tuple[int, Path | None]:
+    """Say what was found; the exit code (0, or 4 where nothing is feasible) and the winner's promotion, if any.
+
+    sampler, seed: of this run; where: the folder of promotions; is_new: whether this run measured anything
+    """
+    found = counted(study)
+    decision, seen = decide(found, spec), cells(found)
+    terminal.show(measured(found, decision, terminal.console.width))
+    terminal.decided(decision)
+    if not any(r.is_feasible for r in found):
+        own = [r for r in found if r.repeat_of is None]
+        failed = [(r.allocation, r.diagnosis) for r in own if r.diagnosis is not None]
+        occupants: list[Occupant] = list(ground.bench.occupants) if ground.bench else []
+        terminal.heading("Nothing is feasible:")
+        for r in own:
+            if r.diagnosis is None:
+                terminal.line(f"  {r.allocation}: {outcome(r)}")
+        for line in advice(failed, measured_in(found), ground.identity.total_mib, occupants):
+            terminal.line(f"  {line}")
+        return NOTHING_FEASIBLE, None
+    is_replay = ground.recording is not None
+    confirmed = _confirmed(study, decision, where, terminal)
+    standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
+    standing = confirmed.standing if confirmed else standing
+    if (table := against(seen, decision, spec, standing)) is not None:
+        terminal.show(table)
+    for said in failures(seen):
+        terminal.line(said)
+    told = Case(question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed)
+    terminal.heading(sentence(told))
+    for said in (*noise(told.today, told.other), *how_sure(decision)):
+        terminal.line(said)
+    for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
+        terminal.heading(said)
+    if decision.winner is None:
+        held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
+        terminal.heading(f"{decision.reason}{held_back}")
+        return 0, None
+    for why in decision.passed_over:
+        terminal.line(f"held back: {why}")
+    if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
+        terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
+        return 0, Path(study.user_attrs.get("promotion", where))
+    env = ground.bench.device.server_env if ground.bench else {}
+    origin = Origin(
+        study=study.study_name,
+        sampler=sampler,
+        seed=seed,
+        device=ground.identity,
+        versions=ground.versions,
+        git_commit=git_commit(Path(__file__).parent),
+        measured_elsewhere=ground.recording.sentence() if ground.recording else None,
+        commands=commands(decision.winner.allocation, ground.setting, env),
+    )
+    path = write(document(decision, spec, origin), where, spec.name)
+    study.set_user_attr("promoted", decision.winner.number)
+    study.set_user_attr("promotion", str(path))
+    terminal.heading(f"Promoted as {'replay (never applicable)' if is_replay else 'candidate'}: {path}")
+    terminal.line(decision.reason)
+    return 0, path
+
+
+def _confirmed(study: optuna.Study, decision: Decision, where: Path, terminal: Terminal) -> Told | None:
+    """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
+    try:
+        return confirmation_of(study.study_name, decision.winner.allocation, [where]) if decision.winner else None
+    except BadInput as error:
+        terminal.heading(str(error))
+        return None

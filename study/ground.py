@@ -1,0 +1,137 @@
+"""What a study's figures stand on: this machine's bench, or a recording; and the one seam that measures on either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from objectives.allocation import Allocation
+from objectives.colocation import Anchor, Colocation, Measure, Setting
+from objectives.device import Identity
+from objectives.environment import Versions
+from objectives.errors import BadInput, SetupError
+from objectives.ladder import Slo
+from objectives.measurement import Measurement
+from objectives.recording import Recording, conditions, read
+from objectives.telemetry import Occupancy
+from study.history import Row, rows
+from study.live import Bench, bench, git_commit, mib, setting_of
+from study.question import Question, question
+from study.search import differences
+from study.spec import Spec
+from study.terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where figures come from: this machine's bench, or a recording."""
+
+    identity: Identity
+    versions: Versions
+    setting: Setting
+    bench: Bench | None
+    recording: Recording | None
+
+
+def look(spec: Spec, terminal: Terminal) -> Ground:
+    """Look at the recording or at this machine, and say plainly which.
+
+    raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
+    """
+    for note in spec.notes:
+        terminal.line(f"note: {note}")
+    if spec.ignored:
+        terminal.line(f"ignored in the spec: {', '.join(spec.ignored)}")
+    if isinstance(spec.measure, Path):
+        found = read(spec.measure)
+        setting = setting_of(spec)
+        here = conditions(setting)
+        for part in ("workload", "services", "tenants"):
+            there = found.provenance.conditions[part]
+            if differences({part: there}, {part: here[part]}):
+                names = _differing(here[part], there)
+                raise BadInput(
+                    f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
+                    "use the recording's own, or write `measure: live`"
+                )
+        if spec.search_space.size is None:
+            raise BadInput(f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded")
+        for allocation in spec.search_space.grid():
+            found.cell(allocation)
+        terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
+        terminal.line('To measure this one: README, "Measure this machine".')
+        return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
+    made = bench(spec)
+    seen = made.device.identity
+    driver = f", driver {seen.driver}, CUDA {seen.cuda}" if seen.driver else ""
+    terminal.line(f"device: {seen.product}, {seen.total_mib:,.0f} MiB{driver}")
+    for service, found_there in (("llm", made.versions.llm), ("stt", made.versions.stt)):
+        terminal.line(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
+    for o in made.occupants[:8]:
+        terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
+    return Ground(made.device.identity, made.versions, made.setting, made, None)
+
+
+def asked(spec: Spec, ground: Ground) -> Question:
+    """What this run asks, kept with the study for whoever reads it."""
+    bench, found = ground.bench, ground.recording
+    slo = Slo(**found.provenance.slo) if found and found.provenance.slo else None
+    return question(
+        spec,
+        ground.setting,
+        ground.identity,
+        ground.versions,
+        server_env=bench.device.server_env if bench else {},
+        held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib) if bench else None,
+        slo=slo if found else ground.setting.slo,
+        measured_elsewhere=found.sentence() if found else None,
+        git_commit=git_commit(Path(__file__).parent),
+    )
+
+
+def _differing(here: Any, there: Any) -> str:
+    if isinstance(here, dict) and isinstance(there, dict):
+        return ", ".join(k for k in here if here[k] != there.get(k))
+    return f"{here} here, {there} there"
+
+
+@contextmanager
+def measuring(
+    ground: Ground, study: optuna.Study, folder: Path
+) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
+    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
+
+    And who holds the device's memory, where any is held.
+    """
+    if ground.recording is not None:
+        yield ground.recording.measure, None
+        return
+    if ground.bench is None:
+        raise SetupError("neither a recording nor a device to measure on")
+    kept = study.user_attrs.get("anchor")
+    anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
+    known = measured_in(counted(study))
+    with Colocation(ground.setting, ground.bench.device, folder, anchor=anchor, known=known) as colocation:
+
+        def measure(allocation: Allocation, this: Any) -> Measurement:
+            measured = colocation.measure(allocation, this)
+            if colocation.anchor is not None:
+                study.set_user_attr("anchor", asdict(colocation.anchor))
+            return measured
+
+        yield measure, colocation.occupancy
+
+
+def counted(study: optuna.Study) -> list[Row]:
+    """The trials that use budget."""
+    return [r for r in rows(study) if r.counts]
+
+
+def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
+    """What was measured, by allocation."""
+    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]

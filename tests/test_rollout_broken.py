@@ -1,0 +1,95 @@
+"""What tried to break a rollout on a real systemd: an umask, a damaged record, an order that a boot cannot keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from rig import LLM, STT, Machine, missing, rig
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+
+OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
+PENDING = "/etc/gpu-allocation/voice/pending.json"
+DEAD_MAN = "gpu-allocation-voice-dead-man.service"
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[Machine]:
+    with rig() as found:
+        found.wait(10, lambda: found.running() == OLD)
+        yield found
+
+
+@pytest.fixture
+def machine(booted: Machine) -> Iterator[Machine]:
+    """Production on its own configuration, with nothing on trial."""
+    booted.promotion()
+    yield booted
+    booted.promote("rollback")
+    assert booted.running() == OLD
+
+
+def fire(machine: Machine) -> None:
+    """What the timer does when its time has come."""
+    machine.systemctl("start", DEAD_MAN, check=False)
+    machine.wait(20, lambda: machine.systemctl("is-active", DEAD_MAN, check=False) not in ("active", "activating"))
+
+
+def test_the_timer_rolls_back_whatever_the_umask_of_the_apply_was(machine: Machine) -> None:
+    before = os.umask(0)
+    try:
+        machine.kill_when("step: soak", apply=["/etc/promotions/p.yaml"])
+    finally:
+        os.umask(before)
+    assert machine.running() == NEW
+    fire(machine)
+    assert machine.running() == OLD
+    assert machine.drop_ins() == []
+
+
+def damaged(machine: Machine) -> None:
+    machine.kill_when("step: soak", apply=["/etc/promotions/p.yaml"])
+    machine.write(PENDING, machine.read(PENDING)[:40])
+    assert machine.running() == NEW
+
+
+def test_a_rollback_ends_a_trial_whose_record_was_damaged(machine: Machine) -> None:
+    damaged(machine)
+    code, said = machine.promote("status")
+    assert code == 2 and "run `scripts/promote.py rollback`" in said, said
+    code, said = machine.promote("rollback")
+    assert code == 0 and "rolled back: production runs version 0" in said, said
+    assert machine.running() == OLD
+    assert "dead-man" not in machine.systemctl("list-timers", "--all")
+    assert machine.promote("status")[0] == 0
+
+
+def test_the_timer_ends_a_trial_whose_record_was_damaged(machine: Machine) -> None:
+    damaged(machine)
+    fire(machine)
+    assert machine.running() == OLD
+    assert machine.drop_ins() == []
+
+
+def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> None:
+    """systemd ends a cycle of After= at boot by leaving one of the units out, and says so only in its log."""
+    order = f"/etc/systemd/system/{STT}.d/order.conf"
+    middle = "/etc/systemd/system/middle.service"
+    machine.write(middle, f"[Unit]\nAfter={LLM}\n[Service]\nExecStart=/bin/true\n")
+    for first in (LLM, "middle.service"):
+        machine.write(order, f"[Unit]\nAfter={first}\n")
+        machine.systemctl("daemon-reload")
+        for verb in ("plan", "apply"):
+            code, said = machine.promote(verb, "/etc/promotions/p.yaml")
+            assert code == 2 and f"{STT}: it is ordered After={LLM}" in said and "[llm, stt]" in said, said
+    machine.deployment(start_order="[llm, stt]")
+    code, said = machine.promote("apply", "/etc/promotions/p.yaml")
+    assert code == 0 and "committed" in said, said
+    machine.systemctl("stop", LLM, STT)
+    machine.systemctl("start", LLM, STT)  # one transaction, as at boot
+    machine.wait(20, lambda: machine.running() == NEW)
+    (machine.root / order.lstrip("/")).unlink()
+    machine.systemctl("daemon-reload")
+    machine.deployment()
