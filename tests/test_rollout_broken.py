@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from rig import LLM, STT, Machine, missing, rig
-
-pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+from production_rig import LLM, STT, Machine, production
 
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 PENDING = "/etc/gpu-allocation/voice/pending.json"
@@ -17,7 +15,7 @@ DEAD_MAN = "gpu-allocation-voice-dead-man.service"
 
 @pytest.fixture(scope="module")
 def booted() -> Iterator[Machine]:
-    with rig() as found:
+    with production() as found:
         found.wait(10, lambda: found.running() == OLD)
         yield found
 
