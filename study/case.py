@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from scipy import stats
 
 from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.cells import Cell, cells, launches, of, short
 from study.confirmation.told import Told, confirmation_of
-from study.contrast import SAME_PCT, rival
+from study.contrast import SAME_PCT, half_width, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
@@ -96,7 +95,7 @@ def sentence(told: Case) -> str:
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
         parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was})")
-    half = None if told.confirmation is not None else _half_width(today, other)
+    half = None if told.confirmation is not None else half_width(today.scores, other.scores)
     doubt = ""
     if half is not None and abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
         doubt = " Noise alone could explain the difference in fitness."
@@ -138,20 +137,9 @@ def noise(today: Cell | None, other: Cell | None) -> list[str]:
         return []
     gap = other.fitness - today.fitness
     scores = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
-    if (half := _half_width(today, other)) is None:
+    if (half := half_width(today.scores, other.scores)) is None:
         counts = f"({launches(other)}; today's: {launches(today)})"
         return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured."]
     verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
     between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
     return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}."]
-
-
-def _half_width(a: Cell, b: Cell) -> float | None:
-    """Half of the 95 % interval of the difference of two means, by Welch; None where either was launched once."""
-    if a.standard_error is None or b.standard_error is None:
-        return None
-    squares = [(c.standard_error or 0.0) ** 2 for c in (a, b)]
-    if sum(squares) == 0:
-        return 0.0
-    spread = sum(s**2 / (len(c.measured) - 1) for s, c in zip(squares, (a, b), strict=True))
-    return float(stats.t.ppf(0.975, sum(squares) ** 2 / spread)) * math.sqrt(sum(squares))

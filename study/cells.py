@@ -26,24 +26,33 @@ class Cell:
     @property
     def fitness(self) -> float | None:
         """Mean fitness of the launches that gave a measurement; None where none did."""
-        return fmean(r.fitness or 0.0 for r in self.measured) if self.measured else None
+        return fmean(self.scores) if self.measured else None
 
     @property
     def standard_error(self) -> float | None:
         """Standard error of that mean; None below two launches, where nothing is known of the noise."""
         if len(self.measured) < 2:
             return None
-        return stdev(r.fitness or 0.0 for r in self.measured) / math.sqrt(len(self.measured))
+        return stdev(self.scores) / math.sqrt(len(self.measured))
+
+    @property
+    def scores(self) -> list[float]:
+        """The fitness of every launch that gave a measurement."""
+        return [r.fitness or 0.0 for r in self.measured]
 
     @property
     def is_feasible(self) -> bool:
         """Whether every launch worked and met every constraint."""
         return bool(self.measured) and not self.failed and all(r.is_feasible for r in self.measured)
 
+    def values(self, name: str) -> list[float]:
+        """A figure of `Measurement` in every launch that measured it."""
+        found = [getattr(r.measurement, name) for r in self.measured]
+        return [float(v) for v in found if v is not None]
+
     def figure(self, name: str) -> float | None:
         """The mean of a figure of `Measurement`; None where no launch measured it."""
-        found = [getattr(r.measurement, name) for r in self.measured]
-        known = [float(v) for v in found if v is not None]
+        known = self.values(name)
         return fmean(known) if known else None
 
     @property

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, variance
+
+from scipy import stats
 
 from study.cells import Cell, barred, of
 from study.decision import Decision
@@ -46,13 +49,34 @@ def contrast(today: Cell, other: Cell) -> list[Compared]:
         for c, value in ((today, old), (other, new)):
             bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
             texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
-        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits)
+        noise = half_width(today.values(name), other.values(name))
+        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits, noise)
         lines.append(Compared(title, texts[0], texts[1], change, sense))
     return lines
 
 
-def _change(name: str, old: float | None, new: float | None, unit: str, digits: int) -> tuple[str, str]:
-    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better"."""
+def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Half of the 95 % interval of the difference of two means, by Welch; None where either has one value.
+
+    >>> half_width([1.0, 1.0], [2.0, 2.0]), half_width([1.0], [2.0, 2.1])
+    (0.0, None)
+    """
+    if min(len(a), len(b)) < 2 or not math.isfinite(sum(a) + sum(b)):
+        return None
+    squares = [variance(x, fmean(x)) / len(x) for x in (a, b)]
+    if sum(squares) == 0:
+        return 0.0
+    spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
+    return float(stats.t.ppf(0.975, sum(squares) ** 2 / spread)) * math.sqrt(sum(squares))
+
+
+def _change(
+    name: str, old: float | None, new: float | None, unit: str, digits: int, noise: float | None
+) -> tuple[str, str]:
+    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better".
+
+    noise: a difference up to this may be noise; None where there is one launch only, so that it is not known
+    """
     if old is None or new is None or not math.isfinite(old + new):
         return "-", ""
     if new == old:
@@ -65,5 +89,7 @@ def _change(name: str, old: float | None, new: float | None, unit: str, digits: 
     direction = COMPARED.get(name, "down" if name.endswith(("p95_ms", "failure_rate")) else "neutral")
     if direction == "neutral":
         return said, ""
+    if noise is not None and abs(new - old) <= noise:
+        return f"{said}, within noise", ""
     sense = "better" if (new < old) == (direction == "down") else "worse"
     return f"{said}, {sense}", sense

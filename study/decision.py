@@ -131,7 +131,7 @@ def merged(group: Sequence[Row]) -> Row:
         if known and all(v is None or isinstance(v, float) for v in values):
             figures[f.name] = fmean(known)
     late, out_of_memory = any(m.lag_exceeded for m in found), sum(m.oom_events for m in found)
-    least = [m.concurrent_capacity for m in found if m.concurrent_capacity is not None]
+    capacity = _mean([m.concurrent_capacity for m in found])
     return replace(
         first,
         fitness=fmean(r.fitness or 0.0 for r in group),
@@ -142,7 +142,8 @@ def merged(group: Sequence[Row]) -> Row:
             **figures,
             lag_exceeded=late,
             oom_events=out_of_memory,
-            concurrent_capacity=min(least, default=None),
+            concurrent_capacity=None if capacity is None else round(capacity),
+            capacity_is_lower_bound=any(m.capacity_is_lower_bound for m in found),
         ),
     )
 

@@ -153,6 +153,12 @@ def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay
         case "confirmed":
             lines.append((["scripts/promote.py", "plan", str(promotion)], "what applying it would change"))
     if is_replay:
-        words = ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"]
-        lines.append((words, "what measuring this machine takes"))
+        if Path(".servers/vllm").is_dir():
+            words, what = (
+                ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"],
+                "what measuring this machine takes",
+            )
+        else:
+            words, what = ["scripts/install_cpu_servers.py"], "real servers without a GPU, to measure this machine"
+        lines.append((words, what))
     return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines)]

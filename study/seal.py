@@ -69,7 +69,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.is_symlink() or not path.is_file():
             what = "it is not a plain file" if path.is_symlink() or path.exists() else "there is no such file"
-            raise BadInput(f"{path}: {what}; name a promotion, such as artifacts/promotions/NAME.yaml")
+            raise BadInput(
+                f"{path}: {what}; name a promotion: `ls artifacts/promotions artifacts/*/promotions` shows them"
+            )
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:

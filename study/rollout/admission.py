@@ -41,16 +41,28 @@ class Admitted:
     said: tuple[str, ...]
 
 
+def refuse_replay(path: Path) -> dict[str, Any]:
+    """A promotion's data, its seal verified; a replayed one is never applicable, whatever this machine is.
+
+    raises: BadInput
+    """
+    data = verify(path)
+    if data.get("status") == "replay" or data.get("measured_elsewhere"):
+        raise BadInput(
+            f"{path}: it was replayed from measurements of elsewhere, and says nothing about this machine; "
+            "measure this one: `python scripts/run_study.py my_gpu.yaml`"
+        )
+    return data
+
+
 def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: bool = False) -> Admitted:
     """Check a promotion against this machine and its deployment.
 
     i_know: admits an unconfirmed one, and nothing else
     raises: BadInput with what is wrong and the way out
     """
-    data = verify(path)
+    data = refuse_replay(path)
     status = one_line(str(data.get("status")))[:40]
-    if status == "replay" or data.get("measured_elsewhere"):
-        raise BadInput(f"{path}: it was replayed from measurements of elsewhere, and says nothing about this machine")
     if status in ("rejected", "inconclusive"):
         raise BadInput(f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew")
     if status != "confirmed" and not (i_know and status == "candidate"):
