@@ -45,6 +45,7 @@ PROMOTION: Mapping[str, Any] = {
     "device": {"uuid": "GPU-1", "driver": "580.1"},
     "versions": {"llm": {}, "stt": {"faster-whisper": "1.2.1"}},
     "commands": {"stt": "python t.py --compute-type int8 --beam-size 5"},
+    "confirmation": {"verdict": "confirmed", "cards": ["GPU-1"], "drivers": ["580.1"]},
     "written_at": NOW.isoformat(),
 }
 
@@ -85,6 +86,10 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
     [
         ({"status": "candidate"}, r"not confirmed \(status: candidate\).*confirm.py.*--i-know"),
         ({"status": "replay"}, "replayed from measurements of elsewhere"),
+        ({"confirmation": None}, "its status is confirmed and its confirmation is not"),
+        ({"confirmation": {"verdict": "rejected"}}, "its status is confirmed and its confirmation is not"),
+        ({"confirmation": {"verdict": "confirmed", "cards": ["GPU-2"]}}, "confirmed on device GPU-2, here is GPU-1"),
+        ({"confirmation": {"verdict": "confirmed", "drivers": ["570.0"]}}, "confirmed on driver 570.0, here is 580.1"),
         ({"measured_elsewhere": True}, "replayed from measurements of elsewhere"),
         ({"status": "rejected"}, "ended rejected"),
         ({"status": "inconclusive"}, "ended inconclusive"),
