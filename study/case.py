@@ -76,7 +76,7 @@ def standing(told: Case) -> str:
 
 
 def sentence(told: Case) -> str:
-    """The answer, with what it is worth, in one sentence."""
+    """The answer in one sentence, and where noise alone could explain its gain, that in a second one."""
     said = answer(told.decision, told.asked)
     today, other = told.today, told.other
     said = said[0].upper() + said[1:]
@@ -96,7 +96,11 @@ def sentence(told: Case) -> str:
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
         parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was})")
-    return f"{said.rstrip('.')}: {', '.join(parts)}."
+    half = None if told.confirmation is not None else _half_width(today, other)
+    doubt = ""
+    if half is not None and abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
+        doubt = " Noise alone could explain the difference in fitness."
+    return f"{said.rstrip('.')}: {', '.join(parts)}.{doubt}"
 
 
 def how_sure(told: Case) -> list[str]:
@@ -114,16 +118,7 @@ def how_sure(told: Case) -> list[str]:
         said.append(
             "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
         )
-    if today and other and today.fitness is not None and other.fitness is not None:
-        gap = other.fitness - today.fitness
-        noise = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
-        if (half := _half_width(today, other)) is not None:
-            verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
-            between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
-            said.append(f"{noise}: a difference of {gap:+.4f}, {between}: {verdict}.")
-        else:
-            counts = f"({launches(other)}; today's: {launches(today)})"
-            said.append(f"{noise} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.")
+    said += noise(today, other)
     said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
@@ -135,6 +130,20 @@ def how_sure(told: Case) -> list[str]:
     elif decision.winner is None:
         said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
     return said
+
+
+def noise(today: Cell | None, other: Cell | None) -> list[str]:
+    """Whether noise alone could explain the difference in fitness; nothing where there are no two to compare."""
+    if not today or not other or today.fitness is None or other.fitness is None:
+        return []
+    gap = other.fitness - today.fitness
+    scores = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
+    if (half := _half_width(today, other)) is None:
+        counts = f"({launches(other)}; today's: {launches(today)})"
+        return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured."]
+    verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
+    between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
+    return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}."]
 
 
 def _half_width(a: Cell, b: Cell) -> float | None:

@@ -9,6 +9,7 @@ import optuna
 from objectives.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
+from study.case import Case, noise, sentence
 from study.cells import cells
 from study.confirmation.told import Told, confirmation_of
 from study.decision import Decision, decide, how_sure
@@ -17,6 +18,7 @@ from study.ground import Ground, counted, measured_in
 from study.live import git_commit
 from study.plan import commands
 from study.promotion import Origin, document, write
+from study.question import question_of
 from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
@@ -60,16 +62,20 @@ def conclude(
     standing = confirmed.standing if confirmed else standing
     if (table := against(seen, decision, spec, standing)) is not None:
         terminal.show(table)
-    for sentence in (*failures(seen), *how_sure(decision)):
-        terminal.line(sentence)
-    for sentence in warnings(measured_in(found), spec.workload, spec.services.llm.args):
-        terminal.heading(sentence)
+    for said in failures(seen):
+        terminal.line(said)
+    told = Case(question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed)
+    terminal.heading(sentence(told))
+    for said in (*noise(told.today, told.other), *how_sure(decision)):
+        terminal.line(said)
+    for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
+        terminal.heading(said)
     if decision.winner is None:
         held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
         terminal.heading(f"{decision.reason}{held_back}")
         return 0, None
-    for sentence in decision.passed_over:
-        terminal.line(f"held back: {sentence}")
+    for why in decision.passed_over:
+        terminal.line(f"held back: {why}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
         return 0, Path(study.user_attrs.get("promotion", where))

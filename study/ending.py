@@ -20,7 +20,7 @@ from study.question import Question
 from study.search import shown, sqlite_file
 from study.spec import Spec
 from study.stored import DEFAULT
-from study.terminal import SHORT, number, outcome, sessions
+from study.terminal import SHORT, number, outcome
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 EVIDENCE = 160  # characters of a log's line
@@ -48,7 +48,7 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
     found = [(group, merged(group)) for group in groups.values()]
     for group, r in sorted(found, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
         m = r.measurement
-        rest = (sessions(r), number(m.stt_wer_pct if m else None, 1), number(m.free_memory_mib if m else None))
+        rest = (sessions(group), number(m.stt_wer_pct if m else None, 1), number(m.free_memory_mib if m else None))
         drawn.add_row(
             *(escape(str(v)) for v in r.allocation.values.values()),
             *((str(len(group)),) if several else ()),
@@ -59,6 +59,13 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
             _mark(r, decision) or _outcome(r, is_wide=bool(more)),
         )
     return drawn
+
+
+def sessions(group: Sequence[Row]) -> str:
+    """Mean capacity of the launches of one configuration, `≥` where the ladder of any ended before it was known."""
+    launched = Cell(group[0].allocation, tuple(r for r in group if r.measurement is not None), ())
+    mean = launched.figure("concurrent_capacity")
+    return f"{'≥ ' * launched.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
 def _outcome(r: Row, *, is_wide: bool) -> str:

@@ -200,6 +200,9 @@ def load(path: Path) -> Deployment:
 
     raises: BadInput naming file, line and key
     """
+    if not path.exists():
+        way_out = "scripts/init_spec.py writes one from your units, or copy study/rollout/example.yaml and edit it"
+        raise BadInput(f"{path}: there is no such deployment file; {way_out}")
     entry, _, _ = read(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
