@@ -141,6 +141,7 @@ memory_timeout_s: 3
             "device": {"uuid": "GPU-1", "driver": "580.1"},
             "versions": {"llm": {"vllm": "0.26.0"}, "stt": {}},
             "commands": {"stt": "python transcriber.py --compute-type int8 --beam-size 5"},
+            "confirmation": {"verdict": "confirmed"},
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
             **more,
         }

@@ -131,9 +131,10 @@ def test_all_is_as_before_when_it_is_killed(machine):
     wait_until(lambda: nothing_left(machine))
 
 
-def test_a_killed_guard_comes_back_and_keeps_the_promise(machine):
+@pytest.mark.parametrize("number", ["KILL", "TERM", "INT"])
+def test_a_killed_guard_comes_back_and_keeps_the_promise(machine, number):
     process, pid = borrow(machine)
-    machine.systemctl("kill", "--signal=KILL", "gpu-allocation-guard-*")
+    machine.systemctl("kill", f"--signal={number}", "gpu-allocation-guard-*")
     machine.run("kill", "-KILL", pid)
     process.communicate(timeout=60)
     wait_until(lambda: states(machine) == BEFORE)

@@ -14,8 +14,10 @@ import pytest
 from objectives.device import Identity, Occupant, Sample
 from objectives.errors import BadInput
 from study.rollout.admission import Admitted, admit
+from study.rollout.begin import first_version
 from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployed, Deployment, Services, Setting, Stack, Thresholds
+from study.rollout.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
+from study.rollout.env_target import EnvTarget
 from study.rollout.memory import wait_for_memory
 from study.rollout.outcome import StepFailed
 from study.rollout.plan import check_times
@@ -43,6 +45,7 @@ PROMOTION: Mapping[str, Any] = {
     "device": {"uuid": "GPU-1", "driver": "580.1"},
     "versions": {"llm": {}, "stt": {"faster-whisper": "1.2.1"}},
     "commands": {"stt": "python t.py --compute-type int8 --beam-size 5"},
+    "confirmation": {"verdict": "confirmed", "cards": ["GPU-1"], "drivers": ["580.1"]},
     "written_at": NOW.isoformat(),
 }
 
@@ -83,6 +86,10 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
     [
         ({"status": "candidate"}, r"not confirmed \(status: candidate\).*confirm.py.*--i-know"),
         ({"status": "replay"}, "replayed from measurements of elsewhere"),
+        ({"confirmation": None}, "its status is confirmed and its confirmation is not"),
+        ({"confirmation": {"verdict": "rejected"}}, "its status is confirmed and its confirmation is not"),
+        ({"confirmation": {"verdict": "confirmed", "cards": ["GPU-2"]}}, "confirmed on device GPU-2, here is GPU-1"),
+        ({"confirmation": {"verdict": "confirmed", "drivers": ["570.0"]}}, "confirmed on driver 570.0, here is 580.1"),
         ({"measured_elsewhere": True}, "replayed from measurements of elsewhere"),
         ({"status": "rejected"}, "ended rejected"),
         ({"status": "inconclusive"}, "ended inconclusive"),
@@ -282,3 +289,23 @@ def test_memory_is_waited_for_and_its_holder_is_named() -> None:
     assert wait_for_memory(Card(free=(1000.0, 5000.0, 9000.0, 9001.0)), 8000.0, 5.0) == 9001.0
     with pytest.raises(StepFailed, match=r"1,000 MiB are free of 8,000 needed; held by a game \(pid 7\)"):
         wait_for_memory(Card(free=(1000.0,)), 8000.0, 0.6)
+
+
+def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "voice.env"
+    file.write_text("SHARE=0.5\nWHISPER_MODEL=base\nKEY=secret\n")
+    file.chmod(0o600)
+    services = Services(
+        llm=Deployed(set={"vllm_memory_util": Setting(variable="SHARE", low=0.1, high=0.9)}),
+        stt=Deployed(set={"whisper_model_size": SIZE}),
+    )
+    way = EnvFile(str(file), ("/bin/true",))
+    deployment = Deployment(name="voice", services=services, env_file=way, state=str(tmp_path / "state"))
+    target = EnvTarget(deployment, way)
+    first = first_version(deployment, target)
+    target.try_on(target.files({"llm": {"vllm_memory_util": "0.6"}, "stt": {}}))
+    kept = Chain(deployment.folder).path(first.number) / "env"
+    assert "SHARE=0.6" in file.read_text() and "KEY=secret" in kept.read_text()
+    assert [f.stat().st_mode & 0o777 for f in (file, kept)] == [0o600, 0o600]
+    target.take_off()
+    assert "SHARE=0.5" in file.read_text() and file.stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ from production_rig import LLM, STT, Machine, production
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 PENDING = "/etc/gpu-allocation/voice/pending.json"
 DEAD_MAN = "gpu-allocation-voice-dead-man.service"
+TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,12 @@ def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> Non
     (machine.root / order.lstrip("/")).unlink()
     machine.systemctl("daemon-reload")
     machine.deployment()
+
+
+def test_a_timer_that_is_killed_while_it_rolls_back_begins_again(machine: Machine) -> None:
+    machine.kill_when("step: soak", apply=["/etc/promotions/p.yaml"])
+    machine.systemctl("start", "--no-block", DEAD_MAN)
+    machine.wait(20, lambda: TRIAL not in machine.drop_ins())  # the trial is off, and still runs
+    machine.systemctl("kill", "--signal=KILL", DEAD_MAN, check=False)
+    machine.wait(30, lambda: not (machine.root / PENDING.lstrip("/")).exists())
+    assert machine.running() == OLD

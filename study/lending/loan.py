@@ -156,6 +156,7 @@ def _guard(promise: Promise, end_s: float) -> None:
     run(
         "systemd-run", *promise.manager.flags, f"--unit={GUARD}{promise.token}", "--collect", "--quiet",
         "--service-type=exec", "--property=Restart=on-failure", "--property=RestartSec=2",
+        "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",  # to systemd a clean end, and no `systemctl stop`
         f"--description=Give units back when process {os.getpid()} has ended", "--",
         sys.executable, "-I", script, str(promise.path), str(os.getpid()), str(since), promise.token,
         str(end_s), str(GRACE_S), *promise.manager.flags,

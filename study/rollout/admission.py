@@ -70,6 +70,8 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
             f"{path}: it is not confirmed (status: {status}); run `python scripts/confirm.py {path}`, "
             "or add --i-know to apply a candidate all the same"
         )
+    if status == "confirmed":
+        _confirmed_here(data, device, path)
     parameters = data.get("parameters")
     if not isinstance(parameters, Mapping):
         raise BadInput(f"{path}: it has no parameters; take the file as the study wrote it")
@@ -158,6 +160,20 @@ def _device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[
         if then != now:
             raise BadInput(f"{path}: measured on {what} {one_line(str(then))[:60]}, here is {now}; measure it here")
     return []
+
+
+def _confirmed_here(data: Mapping[str, Any], device: Device | None, path: Path) -> None:
+    """raises: BadInput where the confirmation itself says otherwise, or was of another card or driver"""
+    told = _mapping(data, "confirmation")
+    if told.get("verdict") != "confirmed":
+        raise BadInput(f"{path}: its status is confirmed and its confirmation is not; run scripts/confirm.py again")
+    if device is None:
+        return
+    for what, key, now in (("device", "cards", device.identity.uuid), ("driver", "drivers", device.identity.driver)):
+        then = told.get(key)
+        if isinstance(then, list) and then and now not in then:
+            shown = one_line(", ".join(map(str, then)))[:80]
+            raise BadInput(f"{path}: confirmed on {what} {shown}, here is {now}; confirm it here")
 
 
 def _stack(data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None) -> list[str]:

@@ -51,7 +51,7 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
         files = target.files(values)
         try:
             current = current or first_version(deployment, target)
-            new = chain.draft(_version(deployment, target, device, admitted, values), files)
+            new = chain.draft(_version(deployment, target, device, admitted, values), files, target.like())
             begin(deployment, target, "apply", current, new)
         except OSError as error:
             raise SetupError(

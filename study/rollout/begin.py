@@ -35,7 +35,7 @@ def first_version(deployment: Deployment, target: Target) -> Version:
                     f"{name}: what {setting.shown} is now {seen}; is {deployment.service(name).unit} running?"
                 )
             values[name][parameter] = found[0]
-    version = chain.draft(Version(0, values, target.hashes(), {}), target.own_files())
+    version = chain.draft(Version(0, values, target.hashes(), {}), target.own_files(), target.like())
     chain.put_in_force(version.number)
     return version
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -127,8 +128,11 @@ class Chain:
             found.append(parent)
         return found
 
-    def draft(self, version: Version, files: Mapping[str, str]) -> Version:
-        """Write a version whole, without putting it in force; its number, author, date and hashes are filled in."""
+    def draft(self, version: Version, files: Mapping[str, str], like: os.stat_result | None = None) -> Version:
+        """Write a version whole, without putting it in force; its number, author, date and hashes are filled in.
+
+        like: whose owner and mode its files get, see `write_whole`
+        """
         before = self.current()
         number = max(self._numbers(), default=-1) + 1
         version = replace(
@@ -146,7 +150,7 @@ class Chain:
         draft.mkdir(parents=True)
         try:
             for name, text in files.items():
-                write_whole(draft / name, text)
+                write_whole(draft / name, text, like)
             write_whole(draft / RECORD, json.dumps(asdict(version), indent=1) + "\n")
             draft.rename(folder)
         except OSError:
@@ -182,11 +186,19 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """A file, whole or not at all, on the disk when this returns."""
+def write_whole(path: Path, text: str, like: os.stat_result | None = None) -> None:
+    """A file, whole or not at all, on the disk when this returns.
+
+    like: the file whose owner and mode it gets; None: everybody may read it
+    """
     draft = path.with_name(f".{path.name}.draft")
     try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
         with draft.open("w", encoding="utf-8") as file:
+            if like is not None:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), 0o644 if like is None else stat.S_IMODE(like.st_mode))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

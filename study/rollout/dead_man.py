@@ -40,6 +40,7 @@ def arm(deployment: Deployment, seconds: float) -> str:
     disarm(name)
     systemd.run(
         "systemd-run", f"--unit={name}", f"--on-active={seconds:.1f}s", "--timer-property=AccuracySec=100ms",
+        "--property=Restart=on-abnormal", "--property=RestartSec=1",  # killed in the middle, it begins again
         "--collect", "--quiet", f"--working-directory={ROOT}", f"--description=rolls {deployment.name} back",
         "--", *command,
     )  # fmt: skip

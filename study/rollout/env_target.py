@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,13 +65,17 @@ class EnvTarget:
         """The env file as it was found."""
         return {FILE: self._text()}
 
+    def like(self) -> os.stat_result:
+        """The env file, which may hold keys."""
+        return self.path.stat()
+
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """The env file now."""
         return {FILE: self._text()}
 
     def try_on(self, files: Mapping[str, str]) -> None:
-        """Write the env file; the version in force keeps its own copy."""
-        write_whole(self.path, files[FILE])
+        """Write the env file, for whoever may read it now; the version in force keeps its own copy."""
+        write_whole(self.path, files[FILE], self.like())
 
     def prepare(self) -> None:
         """Nothing: the file is in place already."""
@@ -80,7 +85,7 @@ class EnvTarget:
         chain = Chain(self.deployment.folder)
         current = chain.current()
         if current is not None and self._text() != (text := (chain.path(current.number) / FILE).read_text("utf-8")):
-            write_whole(self.path, text)
+            write_whole(self.path, text, self.like())
 
     def has_trial(self) -> bool:
         """Whether the env file is not that of the version in force."""

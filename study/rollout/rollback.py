@@ -88,7 +88,7 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
         is_known = not before.is_own or target.hashes() == dict(before.units)
         values = before.values if is_known else {}  # the units' own values have changed with the units
         new = replace(before, values=values, restores=restored, units=target.hashes())
-        new = Chain(deployment.folder).draft(new, files)
+        new = Chain(deployment.folder).draft(new, files, target.like())
         begin(deployment, target, "rollback", current, new)
     except OSError as error:
         raise SetupError(f"{error.strerror}: {error.filename}; nothing was changed: free some space first") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +46,9 @@ class Target(Protocol):
 
     def own_files(self) -> dict[str, str]:
         """The same for version 0: what is there without us."""
+
+    def like(self) -> os.stat_result | None:
+        """Whose owner and mode a version's files get; None: everybody may read them, as units."""
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:
         """The text in force now, under the same names, for a diff."""

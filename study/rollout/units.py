@@ -129,6 +129,9 @@ class Units:
         own = {f"{unit}.conf": own_configuration(sha256) for unit, sha256 in self.hashes().items()}
         return {**own, "ready.py": Path(ready.__file__).read_text("utf-8")}
 
+    def like(self) -> None:
+        """Units may be read by everybody."""
+
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:
         """The committed drop-ins; empty where there is none yet."""
         found = {}
