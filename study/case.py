@@ -90,7 +90,9 @@ def sentence(told: Case) -> str:
         if new and old and math.isfinite(new + old):
             pct = 100 * (new - old) / old
             when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
-            parts.append(f"{what} {when if abs(pct) >= SAME_PCT else 'as soon'}")
+            noise = half_width(today.values(name), other.values(name))
+            is_same = abs(pct) < SAME_PCT or (noise is not None and abs(new - old) <= noise)
+            parts.append(f"{what} {'as soon' if is_same else when}")
     new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
