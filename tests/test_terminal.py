@@ -96,7 +96,8 @@ def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
 
 def test_quiet_says_the_end_alone(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--quiet")
-    first, last = ran.stdout.splitlines()
+    first, answer, last = ran.stdout.splitlines()
+    assert answer.startswith("Run with ")
     assert first.startswith("These numbers were not measured on this machine") and last.startswith("Promoted as replay")
 
 
