@@ -23,6 +23,7 @@ from objectives.errors import SetupError
 MIB = 2**20
 NODE = Path("/sys/devices/system/node/node0/meminfo")
 SAMPLE_S = 0.04
+TOTAL_TOLERANCE = 0.02  # by this share the total of one product may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Identity:
     total_mib: float
     driver: str | None
     cuda: str | None
+
+    def is_like(self, product: str | None, total_mib: float | None) -> bool:
+        """Whether what was measured on a device of this product and total may be compared with this one's."""
+        is_as_large = total_mib is not None and abs(total_mib / self.total_mib - 1) <= TOTAL_TOLERANCE
+        return product == self.product and is_as_large
 
 
 @dataclass(frozen=True, slots=True)

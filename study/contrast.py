@@ -11,8 +11,7 @@ from scipy import stats
 
 from study.cells import Cell, barred, of
 from study.decision import Decision
-from study.meanings import FIGURES
-from study.promotion import COMPARED
+from study.meanings import DIRECTIONS, FIGURES
 from study.question import Question
 from study.spec import Spec
 from study.terminal import number
@@ -86,10 +85,9 @@ def _change(
     if pct is not None and abs(pct) < SAME_PCT:
         return f"{said}, about equal", ""
     said += "" if pct is None else f" ({pct:+.0f} %)"
-    direction = COMPARED.get(name, "down" if name.endswith(("p95_ms", "failure_rate")) else "neutral")
-    if direction == "neutral":
+    if DIRECTIONS[name] == "neutral":
         return said, ""
     if noise is not None and abs(new - old) <= noise:
         return f"{said}, within noise", ""
-    sense = "better" if (new < old) == (direction == "down") else "worse"
+    sense = "better" if (new < old) == (DIRECTIONS[name] == "down") else "worse"
     return f"{said}, {sense}", sense

@@ -9,9 +9,7 @@ from typing import Any
 
 import optuna
 
-from objectives.device import Identity
 from objectives.errors import BadInput
-from objectives.measurement import Measurement
 from objectives.recording import Entry, Provenance, Recording, read
 from study.history import Row, rows
 from study.search import differences, identity_of, open_storage, sqlite_url
@@ -24,13 +22,14 @@ def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Se
     sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was really launched is taken
     raises: BadInput where a source is neither, or was measured under other conditions
     """
-    entries = list(held)
+    entries, known = list(held), {(e.key, e.at, e.card) for e in held}
     for source in sources:
         found = (
             _of_recording(source, provenance) if source.suffix == ".jsonl" else _of_studies(source, spec, provenance)
         )
         for e in found:
-            if (e.key, e.at, e.card) not in {(x.key, x.at, x.card) for x in entries}:
+            if (e.key, e.at, e.card) not in known:
+                known.add((e.key, e.at, e.card))
                 entries.append(replace(e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)))
     return entries
 
@@ -52,28 +51,27 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
         wanted["load generator"] = provenance.conditions.get("load generator", 1)
         if differing := differences(identity, wanted):
             raise BadInput(f"study {name} in {source} was measured with another {', another '.join(differing)}")
-        entries += [_entry(r, study.user_attrs.get("device")) for r in rows(study) if _is_own(r, study)]
+        carried = {t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+        own = [r for r in rows(study) if _is_launched(r) and r.number not in carried]
+        entries += [_entry(r, study.user_attrs.get("device")) for r in own]
     return entries
 
 
-def _is_own(r: Row, study: optuna.Study) -> bool:
+def _is_launched(r: Row) -> bool:
     """Whether servers were launched for this trial, with an end that says something about the allocation."""
-    is_launched = r.diagnosis is None or r.diagnosis.phase != "precheck"
-    is_carried = "carried_from" in study.get_trials(deepcopy=False)[r.number].user_attrs
-    return r.is_known and r.repeat_of is None and is_launched and not is_carried
+    return r.is_known and r.repeat_of is None and (r.diagnosis is None or r.diagnosis.phase != "precheck")
 
 
 def _entry(r: Row, device: Mapping[str, str] | None) -> Entry:
-    measurement: Measurement | None = r.measurement
     return Entry(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
         seed=r.seed or 0,
         at=r.at or "",
         wall_s=r.wall_s,
-        measurement=measurement,
-        diagnosis=r.diagnosis if measurement is None else None,
-        measured={} if measurement else dict(r.measured),
+        measurement=r.measurement,
+        diagnosis=r.diagnosis if r.measurement is None else None,
+        measured={} if r.measurement else dict(r.measured),
         card=device["uuid"] if device else None,
     )
 
@@ -89,7 +87,7 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
             raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
     if then.versions != now.versions:
         raise BadInput(f"{earlier.path} was recorded with other versions of the servers; name another --out")
-    if not is_same_product(then.device, now.device):
+    if not now.device.is_like(then.device.product, then.device.total_mib):
         raise BadInput(
             f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
             f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
@@ -98,8 +96,3 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
 
 def _only(name: str, provenance: Provenance) -> dict[str, Any]:
     return {k: v for k, v in provenance.conditions.items() if k == name}
-
-
-def is_same_product(a: Identity, b: Identity) -> bool:
-    """Whether figures of two cards may be compared: the product, and the total within 2 %."""
-    return a.product == b.product and abs(a.total_mib / b.total_mib - 1) <= 0.02

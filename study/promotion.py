@@ -16,23 +16,24 @@ from objectives.measurement import INFINITE, Measurement
 from study import seal
 from study.decision import Decision
 from study.history import Row
+from study.meanings import DIRECTIONS
 from study.spec import Spec
 
 SCHEMA = 1
-COMPARED = {
-    "stt_latency_ms": "down",
-    "stt_latency_p95_ms": "down",
-    "llm_latency_ms": "down",
-    "llm_latency_p95_ms": "down",
-    "llm_ttft_ms": "down",
-    "llm_ttft_p95_ms": "down",
-    "llm_tpot_ms": "down",
-    "turn_ttft_ms": "down",
-    "stt_wer_pct": "down",
-    "concurrent_capacity": "up",
-    "free_memory_mib": "up",
-    "gpu_utilization_pct": "neutral",
-}
+COMPARED = (
+    "stt_latency_ms",
+    "stt_latency_p95_ms",
+    "llm_latency_ms",
+    "llm_latency_p95_ms",
+    "llm_ttft_ms",
+    "llm_ttft_p95_ms",
+    "llm_tpot_ms",
+    "turn_ttft_ms",
+    "stt_wer_pct",
+    "concurrent_capacity",
+    "free_memory_mib",
+    "gpu_utilization_pct",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def improvement_pct(name: str, winner: Measurement, baseline: Measurement) -> fl
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
-    return round(-change if COMPARED[name] == "down" else change, 2) + 0.0  # no -0.0
+    return round(-change if DIRECTIONS[name] == "down" else change, 2) + 0.0  # no -0.0
 
 
 def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:

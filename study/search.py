@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from objectives.allocation import SHARE, SPEECH, suggest
-from objectives.device import Identity
+from objectives.device import TOTAL_TOLERANCE, Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.recording import conditions
@@ -30,7 +30,6 @@ from study.samplers import sampler
 from study.scoring import scoring_signature
 from study.spec import Spec
 
-TOTAL_TOLERANCE = 0.02
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
 LIFETIME = "lifetime of the servers"  # in an identity: ONE_TRIAL, or None where they are kept while trials need them
 ONE_TRIAL = "one trial"

@@ -104,7 +104,7 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
     """Another product, or other servers than the study's, are another question."""
     then: Mapping[str, Any] = of.data.get("device") or {}
     total = then.get("total_mib")
-    if then.get("product") != device.product or not total or abs(total / device.total_mib - 1) > 0.02:
+    if not device.is_like(then.get("product"), total):
         raise BadInput(
             f"{of.path} was found on {then.get('product')} with {total} MiB, this is {device.product} "
             f"with {device.total_mib:.0f} MiB; run the study here first"

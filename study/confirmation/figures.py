@@ -12,6 +12,7 @@ from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
 from study.confirmation.rule import JUDGED, Key
 from study.confirmation.verdict import LOST
+from study.meanings import DIRECTIONS
 from study.scoring import score
 from study.spec import Spec
 
@@ -47,7 +48,7 @@ def gains(by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[Ke
 
 def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
     old, new = (by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner"))
-    return log_ratio(old, new, is_up=JUDGED[key.metric] == "up")
+    return log_ratio(old, new, is_up=DIRECTIONS[key.metric] == "up")
 
 
 def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:

@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from study.meanings import DIRECTIONS
+
 Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 LEAST_PAIRS = 6
-JUDGED = {  # which way is better; word errors, failed requests and free memory have limits of their own
-    "stt_latency_ms": "down",
-    "stt_latency_p95_ms": "down",
-    "llm_latency_ms": "down",
-    "llm_latency_p95_ms": "down",
-    "llm_ttft_ms": "down",
-    "llm_ttft_p95_ms": "down",
-    "llm_tpot_ms": "down",
-    "turn_ttft_ms": "down",
-    "turn_ttft_p95_ms": "down",
-    "concurrent_capacity": "up",
-    "fitness": "up",
-}
+JUDGED = (  # word errors, failed requests and free memory have limits of their own
+    "stt_latency_ms",
+    "stt_latency_p95_ms",
+    "llm_latency_ms",
+    "llm_latency_p95_ms",
+    "llm_ttft_ms",
+    "llm_ttft_p95_ms",
+    "llm_tpot_ms",
+    "turn_ttft_ms",
+    "turn_ttft_p95_ms",
+    "concurrent_capacity",
+    "fitness",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +89,5 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     >>> round(gain_pct("llm_latency_ms", math.log(100 / 90)), 6), round(gain_pct("fitness", math.log(1.1)), 6)
     (10.0, 10.0)
     """
-    ratio = math.exp(-log_ratio if JUDGED[metric] == "down" else log_ratio)
-    return 100 * (1 - ratio if JUDGED[metric] == "down" else ratio - 1)
+    ratio = math.exp(-log_ratio if DIRECTIONS[metric] == "down" else log_ratio)
+    return 100 * (1 - ratio if DIRECTIONS[metric] == "down" else ratio - 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.confirmation.rule import JUDGED, Rule, gain_pct
+from study.confirmation.rule import Rule, gain_pct
 from study.confirmation.verdict import Finding, Verdict
+from study.meanings import DIRECTIONS
 
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000
@@ -85,7 +86,7 @@ def _spread(f: Finding) -> str:
 
 
 def _better(metric: str) -> str:
-    return "shorter" if JUDGED[metric] == "down" else "better" if metric == "fitness" else "more"
+    return "shorter" if DIRECTIONS[metric] == "down" else "better" if metric == "fitness" else "more"
 
 
 def signed(pct: float) -> str:
