@@ -7,7 +7,6 @@ Run again, it goes on where it stopped. What live studies have launched counts t
 
     python scripts/record.py SPEC --take artifacts/NAME/study.db --out a.jsonl
     python scripts/record.py SPEC --repeats 0 --take a.jsonl --take b.jsonl --out both.jsonl
-
 Exit: 0 done, 2 bad input, 3 set-up, 130 stopped.
 """
 
@@ -39,16 +38,18 @@ def main() -> None:
     options.add_argument(
         "--points", type=int, metavar="N", help="only N, spread over the space; later rounds N/4 again"
     )
+    options.add_argument("--part", type=int, nargs=2, default=(1, 1), metavar=("I", "N"), help="for N cards at once")
     add_lending(options)
     arguments = options.parse_args()
-    if arguments.repeats < 0 or (arguments.points or 1) < 1:
-        options.error("--repeats must not be negative, --points at least 1")
+    if arguments.repeats < 0 or (arguments.points or 1) < 1 or not 1 <= arguments.part[0] <= arguments.part[1]:
+        options.error("--repeats must not be negative, --points at least 1, --part such as 2 3: the second of three")
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
         found = record(
             spec, out, arguments.repeats, lambda s: print(s, flush=True),
-            timeout_s=arguments.timeout, take=arguments.take, points=arguments.points, lending=lending(arguments),
+            timeout_s=arguments.timeout, take=arguments.take, points=arguments.points, part=tuple(arguments.part),
+            lending=lending(arguments),
         )  # fmt: skip
         failed = sum(e.measurement is None for e in found.entries)
         print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")

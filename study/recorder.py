@@ -18,7 +18,7 @@ from study.design import spread
 from study.epoch import guess_s
 from study.gather import gather, refuse_other_conditions
 from study.lending.options import Lending
-from study.live import Bench, alone, bench, borrowed, git_commit, order_by_llm, setting_of
+from study.live import Bench, alone, bench, borrowed, git_commit, llm_key, order_by_llm, setting_of
 from study.spec import Spec
 
 
@@ -31,15 +31,18 @@ def record(
     timeout_s: float | None = None,
     take: Sequence[Path] = (),
     points: int | None = None,
+    part: tuple[int, int] = (1, 1),
     lending: Lending = Lending(),  # noqa: B008  frozen
 ) -> Recording:
     """Every configuration of the space, `repeats` times, baseline first; what `out` already holds is kept.
 
     Each round ends with the baseline, launched afresh, so that a drift of the device can be seen: it has twice as
-    many entries. A launch that was disturbed is said and left out, so that the next run tries it again.
+    many entries. A card that goes on with what another began measures the baseline before all else. A launch that was
+    disturbed is said and left out, so that the next run tries it again.
     timeout_s: nothing is begun that would not end within it
     lending: the units that lend their GPU meanwhile
     points: only so many configurations, spread over the space; later rounds measure a quarter of them again
+    part: (1, 2) or (2, 2): one half, for two cards at once; no LLM command is in both
     take: recordings and databases of live studies whose evaluations count too; with `repeats` 0 nothing is launched
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
@@ -54,7 +57,7 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, [*rounds(spec, repeats, points)], tell, timeout_s, take, lending)
+        return _record(spec, out, [*rounds(spec, repeats, points, part)], tell, timeout_s, take, lending)
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
@@ -107,9 +110,8 @@ def _launched(
     anchor = None
     if provenance.slo and provenance.first_rung:
         anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
-    held = {(e.key, e.repeat) for e in entries}
-    todo = [(a, repeat) for a, repeat in wanted if (str(a), repeat) not in held]
     folder, card = out.with_suffix(""), made.device.identity.uuid
+    todo = remaining(wanted, entries, spec.baseline, card)
     with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
@@ -141,16 +143,37 @@ def _launched(
     return read(out)
 
 
-def rounds(spec: Spec, repeats: int, points: int | None = None) -> Iterator[tuple[Allocation, int]]:
+def rounds(
+    spec: Spec, repeats: int, points: int | None = None, part: tuple[int, int] = (1, 1)
+) -> Iterator[tuple[Allocation, int]]:
     """What is measured, in order: each round begins and ends with the baseline, whose repeats are 1, 2; 3, 4; ..."""
     chosen = list(spec.search_space.grid()) if points is None else spread(spec.search_space, points)
     rest = [a for a in chosen if str(a) != str(spec.baseline)]
     for repeat in range(1, repeats + 1):
         again = rest if points is None or repeat == 1 else rest[: points // 4]
         yield spec.baseline, 2 * repeat - 1
-        for allocation in order_by_llm(again, spec.baseline):
+        for allocation in order_by_llm(_part(again, *part), spec.baseline):
             yield allocation, repeat
         yield spec.baseline, 2 * repeat
+
+
+def remaining(
+    wanted: Sequence[tuple[Allocation, int]], entries: Sequence[Entry], baseline: Allocation, card: str
+) -> list[tuple[Allocation, int]]:
+    """What is not measured yet; first the baseline, once more, where this card has not measured it."""
+    held = {(e.key, e.repeat) for e in entries}
+    todo = [(a, repeat) for a, repeat in wanted if (str(a), repeat) not in held]
+    has_it = any(e.key == str(baseline) and e.card == card for e in entries)
+    if todo and str(todo[0][0]) != str(baseline) and not has_it:
+        taken = [r for key, r in {*held, *((str(a), r) for a, r in wanted)} if key == str(baseline)]
+        todo.insert(0, (baseline, 1 + max(taken, default=0)))
+    return todo
+
+
+def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]:
+    """Every so manieth LLM command with all that is measured under it."""
+    commands = list(dict.fromkeys(llm_key(a) for a in of))[number - 1 :: parts]
+    return [a for a in of if llm_key(a) in commands]
 
 
 def _expected_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> float:

@@ -12,7 +12,8 @@ from objectives.errors import BadInput
 from objectives.load import GENERATOR
 from objectives.recording import read
 from study.gather import gather
-from study.recorder import record, rounds
+from study.live import llm_key
+from study.recorder import record, remaining, rounds
 from study.spec import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
@@ -98,3 +99,24 @@ def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
     assert len(set(first[1:])) in (7, 8), "the baseline may be one of them"
     assert set(second[1:-1]) <= set(first)
     assert len(second[1:-1]) == 2
+
+
+def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
+    whole = {str(a) for a, _ in rounds(live, 1, 12)}
+    parts = [list(rounds(live, 1, 12, (i, 2))) for i in (1, 2)]
+    assert [part[0] for part in parts] == [part[0] for part in parts[::-1]] == [(live.baseline, 1)] * 2
+    named = [{str(a) for a, _ in part} for part in parts]
+    assert named[0] | named[1] == whole
+    assert named[0] & named[1] == {str(live.baseline)}
+    commands = [{llm_key(a) for a, _ in part[1:-1]} for part in parts]
+    assert not commands[0] & commands[1]
+
+
+def test_another_card_measures_the_baseline_before_it_goes_on(live):
+    wanted = list(rounds(live, 1, 8))
+    began = [e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in wanted[:3]}][:3]
+    (card,) = {e.card for e in began}
+    assert remaining(wanted, began, live.baseline, card) == wanted[3:], "its own card just goes on"
+    assert remaining(wanted, began, live.baseline, "another") == [(live.baseline, 3), *wanted[3:]]
+    assert remaining(wanted, [], live.baseline, card) == wanted, "nothing is there: it begins with the baseline anyway"
+    assert remaining(wanted[:3], began, live.baseline, "another") == [], "nothing is left to measure on it"
