@@ -158,7 +158,9 @@ class Allocation:
         return {k.removeprefix(prefix): v for k, v in self.values.items() if k.startswith(prefix)}
 
     def __str__(self) -> str:
-        return " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.values.items())
+        """The same for equal allocations, in whatever order a file holds their values."""
+        ordered = sorted(self.values.items(), key=lambda kv: (kv[0] != SHARE, kv[0] != SPEECH, kv[0]))
+        return " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in ordered)
 
     def __hash__(self) -> int:
         return hash(frozenset(self.values.items()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from objectives.allocation import Allocation
 from objectives.colocation import Anchor, Colocation, Run
@@ -179,7 +180,8 @@ def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]
 def _expected_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> float:
     """What an evaluation may take: as long as this one did, or as the longest so far."""
     own = [e.wall_s for e in entries if e.key == str(allocation)]
-    return max(own or [e.wall_s for e in entries if e.measurement is not None] or [guess_s(spec)])
+    known = [e.wall_s for e in entries if e.measurement is not None]
+    return max(own) if own else 1.4 * median(known) if known else guess_s(spec)
 
 
 def _provenance(made: Bench, spec: Spec) -> Provenance:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from objectives import recording
+from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.load import GENERATOR
 from objectives.recording import read
@@ -120,3 +121,19 @@ def test_another_card_measures_the_baseline_before_it_goes_on(live):
     assert remaining(wanted, began, live.baseline, "another") == [(live.baseline, 3), *wanted[3:]]
     assert remaining(wanted, [], live.baseline, card) == wanted, "nothing is there: it begins with the baseline anyway"
     assert remaining(wanted[:3], began, live.baseline, "another") == [], "nothing is left to measure on it"
+
+
+def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values(tmp_path):
+    wide = read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
+    values = wide.entries[1].values
+    assert list(values) != sorted(values, reverse=True)
+    assert str(Allocation(values)) == str(Allocation(dict(sorted(values.items(), reverse=True)))) == wide.entries[1].key
+    done = [(Allocation(dict(sorted(e.values.items(), reverse=True))), e.repeat) for e in wide.entries]
+    assert remaining(done, wide.entries, done[0][0], str(wide.entries[0].card)) == []
+
+
+def test_the_wide_recording_has_every_launch_once_under_its_own_number():
+    wide = read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
+    launches = [(e.key, e.repeat) for e in wide.entries]
+    assert len(set(launches)) == len(launches) == 12
+    assert wide.provenance.conditions["load generator"] == GENERATOR

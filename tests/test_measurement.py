@@ -87,6 +87,12 @@ def test_requests_that_left_late_are_told(late, exceeded):
     assert summarise([llm(sent=late, end=0.1), stt(end=0.1)])["lag_exceeded"] is exceeded
 
 
+@pytest.mark.parametrize(("sent", "late", "exceeded"), [(20, 1, True), (21, 1, False), (30, 2, True), (400, 4, False)])
+def test_a_single_request_that_left_late_matters_only_where_they_are_few(sent, late, exceeded):
+    replies = [stt(sent=0.006 if n < late else 0.0, end=0.1) for n in range(sent)]
+    assert summarise(replies)["lag_exceeded"] is exceeded
+
+
 @pytest.mark.parametrize(("late", "exceeded"), [(0.019, False), (0.021, True)])
 def test_late_is_relative_to_the_median_of_the_service_itself(late, exceeded):
     assert summarise([llm(sent=0.1, end=9.0), stt(sent=late, end=1.0)])["lag_exceeded"] is exceeded
