@@ -169,4 +169,4 @@ def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None =
 def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
     """What the LLM server's command depends on: equal keys share a running server."""
     searched = allocation.values.items()
-    return tuple((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
+    return tuple(sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper.")))

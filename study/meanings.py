@@ -56,18 +56,22 @@ FIGURES: Mapping[str, tuple[str, str, int]] = {
     "free_memory_mib": ("memory that stayed free", "MiB", 0),
     "kv_peak_pct": ("highest use of the LLM's KV cache", "%", 0),
 }
+LATENCIES = (  # by which a winner is compared and judged, in this order
+    "stt_latency_ms",
+    "stt_latency_p95_ms",
+    "llm_latency_ms",
+    "llm_latency_p95_ms",
+    "llm_ttft_ms",
+    "llm_ttft_p95_ms",
+    "llm_tpot_ms",
+    "turn_ttft_ms",
+)
 # name of `Measurement`, or fitness: which way is better
 DIRECTIONS: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "stt_latency_ms", "stt_latency_p95_ms", "llm_latency_ms", "llm_latency_p95_ms", "llm_ttft_ms",
-            "llm_ttft_p95_ms", "llm_tpot_ms", "turn_ttft_ms", "turn_ttft_p95_ms", "stt_wer_pct", "failure_rate",
-        ),
-        "down",
-    ),
+    **dict.fromkeys((*LATENCIES, "turn_ttft_p95_ms", "stt_wer_pct", "failure_rate"), "down"),
     **dict.fromkeys(("concurrent_capacity", "free_memory_mib", "fitness"), "up"),
     **dict.fromkeys(("gpu_utilization_pct", "kv_peak_pct"), "neutral"),
-}  # fmt: skip
+}
 
 
 def in_words(failure_class: str) -> str:

@@ -16,19 +16,12 @@ from objectives.measurement import INFINITE, Measurement
 from study import seal
 from study.decision import Decision
 from study.history import Row
-from study.meanings import DIRECTIONS
+from study.meanings import DIRECTIONS, LATENCIES
 from study.spec import Spec
 
 SCHEMA = 1
 COMPARED = (
-    "stt_latency_ms",
-    "stt_latency_p95_ms",
-    "llm_latency_ms",
-    "llm_latency_p95_ms",
-    "llm_ttft_ms",
-    "llm_ttft_p95_ms",
-    "llm_tpot_ms",
-    "turn_ttft_ms",
+    *LATENCIES,
     "stt_wer_pct",
     "concurrent_capacity",
     "free_memory_mib",

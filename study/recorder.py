@@ -43,7 +43,7 @@ def record(
     timeout_s: nothing is begun that would not end within it
     lending: the units that lend their GPU meanwhile
     points: only so many configurations, spread over the space; later rounds measure a quarter of them again
-    part: (1, 2) or (2, 2): one half, for two cards at once; no LLM command is in both
+    part: which of how many parts, for as many cards at once: (1, 2) is the first half; no LLM command is in two
     take: recordings and databases of live studies whose evaluations count too; with `repeats` 0 nothing is launched
     raises: BadInput where the space is not countable or `out` was made under other conditions; SetupError
     """
@@ -178,7 +178,7 @@ def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]
 
 
 def _expected_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> float:
-    """What an evaluation may take: as long as this one did, or as the longest so far."""
+    """What an evaluation may take: as long as this one did at most, or the median of the others and some."""
     own = [e.wall_s for e in entries if e.key == str(allocation)]
     known = [e.wall_s for e in entries if e.measurement is not None]
     return max(own) if own else 1.4 * median(known) if known else guess_s(spec)

@@ -7,20 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from study.meanings import DIRECTIONS
+from study.meanings import DIRECTIONS, LATENCIES
 
 Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 LEAST_PAIRS = 6
 JUDGED = (  # word errors, failed requests and free memory have limits of their own
-    "stt_latency_ms",
-    "stt_latency_p95_ms",
-    "llm_latency_ms",
-    "llm_latency_p95_ms",
-    "llm_ttft_ms",
-    "llm_ttft_p95_ms",
-    "llm_tpot_ms",
-    "turn_ttft_ms",
+    *LATENCIES,
     "turn_ttft_p95_ms",
     "concurrent_capacity",
     "fitness",
