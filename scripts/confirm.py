@@ -28,7 +28,7 @@ def main() -> None:
     add("--pairs", type=int, default=6, metavar="N", help="of baseline and winner (default 6, the least)")
     add("--workloads", nargs="+", metavar="NAME", help="held out; default: the spec's, or voice_assistant")
     add("--claim", choices=CLAIMS, help="what must be better; default: the spec's, or fitness")
-    add("--margin", type=float, default=5.0, metavar="PCT", help="what counts as no worse (default 5)")
+    add("--margin", action="append", default=[], metavar="PCT", help="how much worse is no worse (5); or METRIC=PCT")
     add("--aa-pairs", type=int, default=2, metavar="N", help="of the baseline against itself (default 2)")
     add("--ladder", type=float, metavar="S", help="seconds of the capacity ladder; 0: capacity is not judged")
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
@@ -38,14 +38,14 @@ def main() -> None:
     add("--fresh", action="store_true", help="begin anew; the confirmation tells it")
     add_lending(options)
     given = options.parse_args()
-    limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("margin", 0.1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
+    limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
     for name, least, most in limits:
         if (value := getattr(given, name)) is not None and not least <= value <= most:
             options.error(f"--{name.replace('_', '-')} must be from {least} to {most:g}, not {value}")
     with exiting():
         of = subject(
             given.promotion, spec_file=given.spec, experiment=given.experiment, claim=given.claim,
-            margin_pct=given.margin, aa_pairs=given.aa_pairs, workloads=given.workloads, ladder_s=given.ladder,
+            margins=given.margin, aa_pairs=given.aa_pairs, workloads=given.workloads, ladder_s=given.ladder,
         )  # fmt: skip
         how = Options(
             pairs=given.pairs, timeout_s=given.timeout, out=given.out, fresh=given.fresh, lending=lending(given)

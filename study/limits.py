@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from study.confirmation.margins import JUDGED, LEAST_PCT, MOST_PCT
 from study.entry import Entry
 
 # fmt: off
@@ -27,6 +28,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("free_memory_mib", "reserve_mib", "extra_mib", "headroom_mib"), (0, 1e7)),
     **dict.fromkeys(("stt", "llm", "capacity", "stability", "efficiency"), (0, 1e6)),
     **dict.fromkeys(("stt_p95_ms", "llm_p95_ms"), (1, 1e7)),
+    **dict.fromkeys(JUDGED, (LEAST_PCT, MOST_PCT)),  # of `margins`
     "session_turn_tokens": (0, 1e7), "seed": (0, 2**31 - 1), "multiple": (1, 1000),
     "fixed_output_tokens": (4, 224), "wer_points": (0, 100), "mib": (1, 1e7), "share": (0.001, 0.999),
 }

@@ -18,6 +18,7 @@ from objectives.command import Services
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.tenants import Tenant
 from objectives.workload import Workload
+from study.confirmation.margins import JUDGED
 from study.confirmation.rule import Claim
 from study.confirmation.workloads import HeldOut, read_workloads
 from study.document import read
@@ -100,7 +101,8 @@ class Spec:
     measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
     monotone: parameters that take more memory as they grow, lists in their order
     bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
-    workloads, claim: what `scripts/confirm.py` also measures under, and the one metric that it looks at
+    workloads, claim, margins: for `scripts/confirm.py`: what it also measures under, the metric that must be
+        better, and by how many percent others may be worse where that is not its --margin
     ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
     """
 
@@ -115,6 +117,7 @@ class Spec:
     workload: Workload = field(default_factory=Workload)
     workloads: tuple[HeldOut, ...] = ()
     claim: Claim | None = None
+    margins: Mapping[str, float] = field(default_factory=dict)
     slo: Slo = field(default_factory=Slo)
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
@@ -135,11 +138,11 @@ class Spec:
 PLAIN: Mapping[str, Any] = {
     "name": str, "enabled": bool, "sampler": SamplerName, "workload": Workload, "slo": Slo,
     "fitness": FitnessRule, "gates": Gates, "monotone": tuple[str, ...], "tenants": tuple[Tenant, ...],
-    "claim": Claim, "reserve_mib": float | None, "precheck": Literal["prune", "report"], "budget": Budget,
-    "selector": Selector,
+    "claim": Claim, "margins": Mapping[str, float], "reserve_mib": float | None,
+    "precheck": Literal["prune", "report"], "budget": Budget, "selector": Selector,
 }  # fmt: skip
 NEW = ("measure", "sampler", "baseline", "bounds", "device", "services", "workload", "slo", "fitness",
-       "gates", "monotone", "tenants", "reserve_mib", "precheck", "workloads", "claim")  # fmt: skip
+       "gates", "monotone", "tenants", "reserve_mib", "precheck", "workloads", "claim", "margins")  # fmt: skip
 OWN = ("name", "enabled", "template", "search_space", "evaluator", "budget", "metrics", "selector", *NEW)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
@@ -231,6 +234,8 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
         if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")
+    if "margins" in plain:
+        top.at("margins").only(JUDGED)
     tenants: Sequence[Tenant] = plain.get("tenants", ())
     for n, tenant in enumerate(tenants):
         entry = top.at("tenants").elements()[n]

@@ -58,7 +58,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def confirmed(path: Path, *, options: dict[str, Any] | None = None, **asked: Any) -> tuple[int, list[str]]:
     said: list[str] = []
     given = Options(out=path.parent / "out", **(options or {}))
-    return confirm(subject(path, **{"claim": "llm_latency_ms", "margin_pct": 50.0, **asked}), given, said.append), said
+    return confirm(subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append), said
 
 
 def folder_of(path: Path) -> Path:
@@ -201,7 +201,8 @@ def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
     ("asked", "said"),
     [
         ({"claim": "stt_latency_ms"}, "was begun with claim llm_latency_ms, not stt_latency_ms"),
-        ({"margin_pct": 5.0}, "was begun with margin 50 %, not 5 %"),
+        ({"margins": ["5"]}, "was begun with margin 50 %, not 5 %"),
+        ({"margins": ["50", "llm_tpot_ms=90"]}, "was begun with margin 50 %, not 50 %, llm_tpot_ms 90 %"),
         ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from objectives.wer import Gate
 from study.confirmation import saying
+from study.confirmation.margins import Margins
 from study.confirmation.rule import Claim, Key, Rule
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
 
@@ -49,6 +50,18 @@ def test_a_metric_that_is_worse_on_a_held_out_workload_rejects() -> None:
     found = judged(others={HELD_OUT: tuple(-0.2 + g for g in EQUAL)})
     assert (found.status, found.pairs) == ("rejected", 3)
     assert found.reasons == ("llm_latency_ms under long_context is worse by more than 5 %",)
+
+
+def test_a_metric_may_be_as_much_worse_as_its_own_margin_says_under_every_workload_and_no_other() -> None:
+    worse = tuple(-0.2 + g for g in EQUAL)
+    rule = Rule("llm_latency_ms", margins=Margins(5.0, {"llm_latency_p95_ms": 30.0}))
+    p95, held_out = Key("main", "llm_latency_p95_ms"), Key("long_context", "llm_latency_p95_ms")
+    assert judged(others={p95: worse, held_out: worse}).status == "rejected"
+    assert judged(rule=rule, others={p95: worse, held_out: worse}).status == "confirmed"
+    found = judged(rule=rule, others={p95: worse, OTHER: worse})
+    assert found.reasons == ("stt_latency_p95_ms under main is worse by more than 5 %",)
+    beyond = judged(rule=rule, others={p95: tuple(2 * g for g in worse)})
+    assert beyond.reasons == ("llm_latency_p95_ms under main is worse by more than 30 %",)
 
 
 def test_a_claim_that_is_worse_rejects_after_three_pairs() -> None:

@@ -10,7 +10,8 @@ from statistics import fmean
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
-from study.confirmation.rule import JUDGED, Key
+from study.confirmation.margins import JUDGED
+from study.confirmation.rule import Key
 from study.confirmation.verdict import LOST
 from study.meanings import DIRECTIONS
 from study.scoring import score

@@ -13,6 +13,7 @@ from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput
 from objectives.ladder import Slo
 from objectives.measurement import Measurement, plain
+from study.confirmation.margins import Margins
 
 FORMAT = 1
 FILE = "pairs.jsonl"
@@ -24,7 +25,8 @@ Role = Literal["baseline", "winner"]
 class Head:
     """What is fixed before the first launch; a run that differs in any of it is another confirmation.
 
-    promotion: digest of what it promotes; workloads: digest of the traffic by name, the study's own first
+    promotion: digest of what it promotes; margins: of metrics that have one other than margin_pct
+    workloads: digest of the traffic by name, the study's own first
     servers: both commands of baseline and winner, and the servers' versions
     """
 
@@ -35,6 +37,7 @@ class Head:
     servers: Mapping[str, str]
     product: str
     total_mib: int
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +210,9 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
         yield "another promotion"
     if then.claim != now.claim:
         yield f"claim {then.claim}, not {now.claim}"
-    if then.margin_pct != now.margin_pct:
-        yield f"margin {then.margin_pct:g} %, not {now.margin_pct:g} %"
+    margins = [Margins(head.margin_pct, head.margins) for head in (then, now)]
+    if margins[0] != margins[1]:
+        yield f"margin {margins[0]}, not {margins[1]}"
     if dict(then.workloads) != dict(now.workloads):
         same = [*then.workloads] == [*now.workloads]
         yield (

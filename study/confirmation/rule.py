@@ -1,23 +1,18 @@
-"""The rule that is fixed before the first pair: the claim, the margin, and when one may look for a win. Pure."""
+"""The rule that is fixed before the first pair: the claim, the margins, and when one may look for a win. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from study.meanings import DIRECTIONS, LATENCIES
+from study.confirmation.margins import Margins
+from study.meanings import DIRECTIONS
 
 Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 LEAST_PAIRS = 6
-JUDGED = (  # word errors, failed requests and free memory have limits of their own
-    *LATENCIES,
-    "turn_ttft_p95_ms",
-    "concurrent_capacity",
-    "fitness",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +30,19 @@ class Key:
 class Rule:
     """What is claimed, and by how much everything else may be worse.
 
-    main: the study's own workload, on which the claim is made; margin_pct: a metric counts as no worse within it
+    main: the study's own workload, on which the claim is made; margins: a metric counts as no worse within its own
     aa_pairs: of the baseline against itself, before all others
     """
 
     claim: Claim
     main: str = "main"
-    margin_pct: float = 5.0
+    margins: Margins = field(default_factory=Margins)
     aa_pairs: int = 2
 
     @property
     def primary(self) -> Key:
         """The one metric that must be better."""
         return Key(self.main, self.claim)
-
-    @property
-    def floor(self) -> float:
-        """The log-ratio below which a metric is worse by more than the margin."""
-        return -math.log1p(self.margin_pct / 100)
 
 
 def looks(targets: Sequence[int]) -> tuple[int, ...]:

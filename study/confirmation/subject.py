@@ -13,6 +13,7 @@ from objectives.allocation import Allocation
 from objectives.clips import Clip, read_clips
 from objectives.colocation import Setting
 from objectives.errors import BadInput
+from study.confirmation.margins import read_margins
 from study.confirmation.rule import Claim, Rule
 from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic
 from study.entry import one_line
@@ -70,13 +71,14 @@ def subject(
     spec_file: Path | None = None,
     experiment: str | None = None,
     claim: Claim | None = None,
-    margin_pct: float = 5.0,
+    margins: Sequence[str] = (),
     aa_pairs: int = 2,
     workloads: Sequence[str] | None = None,
     ladder_s: float | None = None,
 ) -> Subject:
     """Read a promotion and its spec; options replace what the spec says.
 
+    margins: percent for all metrics, or METRIC=percent for one
     raises: BadInput where the promotion was changed, is no promotion of this project, or its spec is another
     """
     data = verify(path)
@@ -105,7 +107,7 @@ def subject(
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=Rule(claimed, margin_pct=margin_pct, aa_pairs=aa_pairs),
+        rule=Rule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
         traffics=(Traffic("main", spec.workload), *held_out),
         clips=clips,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from study import seal
+from study.confirmation.margins import Margins
 from study.confirmation.rule import gain_pct
 from study.confirmation.saying import signed
 
@@ -122,8 +123,9 @@ def _notes(c: Mapping[str, Any]) -> list[str]:
         )
     aa = c["aa"]["pairs"]
     said.append(
-        f"The claim, {c['claim']}, was fixed before the first pair; everything else may be {c['margin_pct']:g} % worse "
-        f"at most. Order: {c['order']}; {aa or 'no'} pairs of today's allocation against itself; "
+        f"The claim, {c['claim']}, was fixed before the first pair, and by how much everything else may be worse: "
+        f"{Margins(c['margin_pct'], c.get('margins_pct', {}))}. Order: {c['order']}; "
+        f"{aa or 'no'} pairs of today's allocation against itself; "
         f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
     )
     return said

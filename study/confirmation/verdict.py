@@ -139,7 +139,8 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
     if not known:
         return Finding(key, "cannot_tell", None, level, missing)
     found, is_primary = estimate(known, level), key == rule.primary
-    above = 0.0 if is_primary else rule.floor
+    floor = rule.margins.floor(key.metric)
+    above = 0.0 if is_primary else floor
     needed = pairs_needed(found, above, confidence(look + 1))
     if is_primary:
         is_shown = found.low is not None and found.low > 0 and found.sign_flip_p <= 0.10  # one-sided 0.05
@@ -149,7 +150,7 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
     elif missing and len(known) < FIRST_STOP:  # the baseline hardly ever has such a figure: nothing to be worse than
         standing = "not_measured"
     else:
-        standing = "no_worse" if found.low is not None and found.low > rule.floor else "cannot_tell"
+        standing = "no_worse" if found.low is not None and found.low > floor else "cannot_tell"
     if standing == "cannot_tell" and found.high is not None and found.high < above:
         standing = "worse"
     return Finding(key, standing, found, level, missing, needed)
@@ -168,13 +169,16 @@ def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evi
     if primary is not None and primary.found is not None and primary.found.high is not None:
         if primary.found.high < 0:
             said.append(f"{primary.key} is worse, not better")
-        elif primary.found.high < -rule.floor and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
-            said.append(f"{primary.key} gains less than {rule.margin_pct:g} %, and {SENSIBLE} pairs would not show it")
+        elif primary.found.high < -rule.margins.floor(rule.claim) and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
+            said.append(
+                f"{primary.key} gains less than {rule.margins.of(rule.claim):g} %, "
+                f"and {SENSIBLE} pairs would not show it"
+            )
     others = [f for f in findings if f is not primary and f.found is not None and f.found.sd is not None]
     for f in others:  # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
         strict = estimate(_values(evidence, f.key, n), 1 - 0.05 / len(others))
-        if f.standing == "worse" and strict.high is not None and strict.high < rule.floor:
-            said.append(f"{f.key} is worse by more than {rule.margin_pct:g} %")
+        if f.standing == "worse" and strict.high is not None and strict.high < rule.margins.floor(f.key.metric):
+            said.append(f"{f.key} is worse by more than {rule.margins.of(f.key.metric):g} %")
     return said
 
 
@@ -199,9 +203,9 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
     for f in findings:
         if f.key == rule.primary or f.standing in ("better", "no_worse", "not_measured"):
             continue
-        lacks = "the winner lacks it in some pairs"
+        worse = f"it may be worse by more than {rule.margins.of(f.key.metric):g} %"
         is_lost = LOST in evidence.gains[f.key][:n]
-        said.append(f"{f.key}: {lacks if is_lost else f'it may be worse by more than {rule.margin_pct:g} %'}")
+        said.append(f"{f.key}: {'the winner lacks it in some pairs' if is_lost else worse}")
     if evidence.words.verdict in ("cannot_tell", "not_measured"):
         minutes = evidence.words.minutes_more_audio
         more = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""
