@@ -14,7 +14,8 @@ from study.cells import cells
 from study.confirmation.told import Told, confirmation_of
 from study.decision import Decision, decide, how_sure
 from study.ending import against, failures, measured
-from study.ground import Ground, counted, measured_in
+from study.ground import Ground
+from study.known import counted, measured_in
 from study.live import git_commit
 from study.plan import commands
 from study.promotion import Origin, document, write

@@ -19,7 +19,7 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from objectives.errors import SetupError
 from study.annotation import annotate
 from study.attachments import store
-from study.search import open_storage
+from study.storage import open_storage
 from study.stored import folder_of, names, refuse_empty
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from study.decision import Decision, merged
 from study.history import Row
 from study.meanings import CONSTRAINTS, FAILURES, in_words
 from study.question import Question
-from study.search import shown, sqlite_file
 from study.spec import Spec
+from study.storage import shown, sqlite_file
 from study.stored import DEFAULT
 from study.terminal import SHORT, number, outcome
 

@@ -12,8 +12,9 @@ import optuna
 from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
 from study.history import Row, rows
-from study.search import differences, identity_of, open_storage, sqlite_url
+from study.identity import differences, identity_of
 from study.spec import Spec
+from study.storage import open_storage, sqlite_url
 
 
 def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]) -> list[Entry]:

@@ -19,10 +19,10 @@ from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.telemetry import Occupancy
-from study.history import Row, rows
+from study.identity import differences
+from study.known import counted, measured_in
 from study.live import Bench, bench, git_commit, mib, setting_of
 from study.question import Question, question
-from study.search import differences
 from study.spec import Spec
 from study.terminal import Terminal
 
@@ -125,13 +125,3 @@ def measuring(
             return measured
 
         yield measure, colocation.occupancy
-
-
-def counted(study: optuna.Study) -> list[Row]:
-    """The trials that use budget."""
-    return [r for r in rows(study) if r.counts]
-
-
-def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
-    """What was measured, by allocation."""
-    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]

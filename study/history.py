@@ -16,6 +16,7 @@ from study.scoring import Score, broken, failure_constraint
 
 BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
+BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from objectives.measurement import Measurement
 from objectives.workload import Workload
 from study.cost import STARTS, Cost, Launch
 from study.history import rows
+from study.identity import LIFETIME
 from study.question import question_of
-from study.search import LIFETIME, open_storage
+from study.storage import open_storage
 from study.stored import names, storage_url
 from study.views import seconds
 

@@ -11,9 +11,9 @@ from objectives.allocation import Allocation
 from objectives.colocation import Setting
 from objectives.command import Command, llm_command, stt_command
 from objectives.measurement import Measurement
-from study.epoch import guess_s
 from study.live import order_by_llm
 from study.spec import Spec
+from study.trial_time import guess_s
 
 SHOWN = 60
 

@@ -16,11 +16,11 @@ from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
 from study.design import spread
-from study.epoch import guess_s
 from study.gather import gather, refuse_other_conditions
 from study.lending.options import Lending
 from study.live import Bench, alone, bench, borrowed, git_commit, llm_key, order_by_llm, setting_of
 from study.spec import Spec
+from study.trial_time import guess_s
 
 
 def record(

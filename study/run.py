@@ -15,31 +15,26 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
+from study.asking import bridge
 from study.conclusion import conclude
 from study.display import Outlook
 from study.ending import next_commands
-from study.epoch import Epoch, Progress, guess_s
-from study.ground import Ground, asked, counted, look, measured_in, measuring
+from study.epoch import Epoch, Progress
+from study.ground import Ground, asked, look, measuring
 from study.history import Row
+from study.identity import identity_of
+from study.known import counted, measured_in
 from study.launched import timed
 from study.lending.options import Lending, outage
 from study.live import alone, borrowed
 from study.plan import plan
 from study.question import keep
 from study.scenarios import weighed
-from study.search import (
-    bridge,
-    identity_of,
-    open_storage,
-    open_study,
-    sampler_of,
-    shown,
-    sqlite_file,
-    sqlite_url,
-    succession,
-)
+from study.search import open_study, sampler_of, succession
 from study.spec import Spec
+from study.storage import open_storage, shown, sqlite_file, sqlite_url
 from study.terminal import Terminal
+from study.trial_time import guess_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from objectives.errors import BadInput
 from study.entry import meant
 from study.question import KEY
-from study.search import open_storage, shown, sqlite_file, sqlite_url
+from study.storage import open_storage, shown, sqlite_file, sqlite_url
 
 DEFAULT = Path("artifacts/h100_recorded/study.db")  # of the spec that ships
 

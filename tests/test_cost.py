@@ -19,9 +19,10 @@ from objectives.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told
 from study.epoch import Epoch, Progress
+from study.identity import LIFETIME, identity_of
 from study.live import setting_of
 from study.question import keep, question
-from study.search import LIFETIME, identity_of, open_study
+from study.search import open_study
 from study.spec import Spec, load
 from study.views import UNTOLD
 

@@ -21,9 +21,11 @@ from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
+from study.asking import bridge, free_left_behind, queue
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
-from study.search import bridge, free_left_behind, frontiers, identity_of, open_study, queue
+from study.identity import identity_of
+from study.search import frontiers, open_study
 from study.spec import Spec, load
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
@@ -372,7 +374,7 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again = epoch(study, spec, Bench(), tmp_path, max_trials=8)
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
-    assert again._reference is not None and again._reference.llm_latency_p95_ms == 5000.0
+    assert again._yardstick.reference is not None and again._yardstick.reference.llm_latency_p95_ms == 5000.0
 
 
 # replicates and frontiers

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
 
-from study.search import differences
+from study.identity import differences
 
 ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
 

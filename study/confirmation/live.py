@@ -20,8 +20,8 @@ from study.confirmation.evidence import Next, next_step, verdict
 from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress
 from study.confirmation.subject import Subject
 from study.confirmation.workloads import Traffic, stress
-from study.epoch import guess_s
 from study.live import Bench
+from study.trial_time import guess_s
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 

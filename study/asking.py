@@ -1,0 +1,96 @@
+"""Trials before they are measured: queued, asked, marked as begun, and freed where their process died."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import optuna
+import psutil
+from optuna.trial import TrialState
+
+from objectives.allocation import Allocation, suggest
+from objectives.device import Identity
+from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, Begun, note, rows
+from study.spec import Spec
+
+
+def queue(study: optuna.Study) -> list[dict[str, Any]]:
+    """The parameters of the trials that wait."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return [w.system_attrs.get("fixed_params", {}) for w in waiting]
+
+
+def queue_baseline(study: optuna.Study, spec: Spec) -> None:
+    """Let the baseline come first, unless it waits already."""
+    params = spec.search_space.encode(spec.baseline)
+    if params not in queue(study):
+        study.enqueue_trial(params, user_attrs={"role": BASELINE})
+
+
+def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
+    """Whether the study has moved to another card or driver; then the baseline is queued once more."""
+    now = {"uuid": device.uuid, "driver": device.driver}
+    then = study.user_attrs.get("device")
+    moved = then not in (None, now)
+    if moved:
+        study.enqueue_trial(spec.search_space.encode(spec.baseline), user_attrs={"role": BRIDGE})
+    study.set_user_attr("device", now)
+    return moved
+
+
+def ask(study: optuna.Study, spec: Spec) -> tuple[optuna.Trial, Allocation]:
+    """One asked trial with all its parameters stored, and its configuration."""
+    trial = study.ask()
+    me = psutil.Process(os.getpid())
+    note(trial, process=[me.pid, me.create_time()])  # a later run tells by it whether we still live
+    allocation = suggest(trial, spec.search_space)
+    note(trial, allocation=dict(allocation.values))
+    return trial, allocation
+
+
+def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation) -> Begun:
+    """A trial with what the sampler or whoever queued it wrote of it, which the trial itself was read before."""
+    written = study.get_trials(deepcopy=False)[trial.number].user_attrs
+    return Begun(trial.number, allocation, written.get("generation"), str(written.get("role", "")))
+
+
+def begin(trial: optuna.Trial) -> None:
+    """Mark a trial as started: from here on it is interrupted, not unstarted, if its process dies."""
+    note(trial, begun=True)
+
+
+def free_left_behind(study: optuna.Study, spec: Spec) -> int:
+    """Fail the RUNNING trials of dead processes, and queue their configurations to come first."""
+    freed = 0
+    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        process = left.user_attrs.get("process")
+        if process is not None and _lives(*process):
+            continue
+        why = INTERRUPTED if left.user_attrs.get("begun") else NOT_STARTED
+        study._storage.set_trial_user_attr(left._trial_id, "why", why)
+        study._storage.set_trial_state_values(left._trial_id, TrialState.FAIL)
+        freed += 1
+    queued = queue(study)
+    known = {str(r.allocation) for r in rows(study) if r.counts}
+    for ended in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        if ended.user_attrs.get("why") not in (NOT_STARTED, INTERRUPTED):
+            continue
+        asked = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
+        try:
+            allocation = spec.search_space.decode(asked)
+            params = spec.search_space.encode(allocation)
+        except (KeyError, ValueError, IndexError):
+            continue  # killed while it was asked, or a value that is no longer in the list
+        if str(allocation) not in known and params not in queued:
+            queued.append(params)
+            role = {"role": BASELINE} if str(allocation) == str(spec.baseline) else None
+            study.enqueue_trial(params, user_attrs=role)
+    return freed
+
+
+def _lives(pid: int, created: float) -> bool:
+    try:
+        return abs(psutil.Process(pid).create_time() - created) < 2.0
+    except psutil.NoSuchProcess:
+        return False

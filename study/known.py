@@ -1,0 +1,85 @@
+"""What a study knows so far: the trials that count, the configurations that are settled, and whether any are left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+
+from objectives.allocation import Allocation
+from objectives.measurement import Measurement
+from study.history import BRIDGE, REPLICATE, Begun, Row, rows
+from study.spec import Spec
+from study.tournament import TournamentSampler, can_replicate, left
+
+
+def counted(study: optuna.Study) -> list[Row]:
+    """The trials that use budget."""
+    return [r for r in rows(study) if r.counts]
+
+
+def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
+    """What was measured, by allocation."""
+    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Reads the storage anew for every question.
+
+    available: how often a configuration can be measured
+    """
+
+    study: optuna.Study
+    spec: Spec
+    available: Callable[[Allocation], float]
+
+    def measured(self, allocation: Allocation) -> list[Row]:
+        """What this configuration was measured as, copies left out."""
+        return [r for r in counted(self.study) if str(r.allocation) == str(allocation) and r.repeat_of is None]
+
+    def is_last(self, allocation: Allocation) -> bool:
+        """Whether the configuration cannot be measured any more after the next time."""
+        return len(self.measured(allocation)) + 1 >= self.available(allocation)
+
+    def answer(self, begun: Begun) -> Row | None:
+        """The trial whose result this one is told; None where it is measured: it is not settled, or wanted anew."""
+        if str(begun.allocation) not in self._settled() or self._is_fresh(begun):
+            return None
+        return next(iter(self.measured(begun.allocation)), None)
+
+    def end_of_space(self) -> str | None:
+        """A sentence, once no configuration is left and none is to be measured again."""
+        if self.unmeasured() != 0 or self._replicates():
+            return None
+        size, measured = self.spec.search_space.size or 0, len(self._settled())
+        if measured < size:
+            return f"{measured} of the {size} configurations are measured, those that failed rule out the others"
+        return f"every one of the {size} configurations is measured"
+
+    def unmeasured(self) -> int | None:
+        """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
+        if self.spec.search_space.size is None:
+            return None
+        if isinstance(self.study.sampler, TournamentSampler) and (open_ones := left(self.study)) is not None:
+            return open_ones
+        return self.spec.search_space.size - len(self._settled())
+
+    def _settled(self) -> set[str]:
+        """Configurations that need no further launch: measured, out of memory, or failed twice."""
+        found = counted(self.study)
+        failures = Counter(str(r.allocation) for r in found if r.status == "failed")
+        return {str(r.allocation) for r in found if r.is_known or failures[str(r.allocation)] >= 2}
+
+    def _is_fresh(self, begun: Begun) -> bool:
+        """Whether a known configuration is measured again: a baseline on another card, or a replicate."""
+        if begun.role == REPLICATE:
+            return len(self.measured(begun.allocation)) < self.available(begun.allocation)
+        return begun.role == BRIDGE
+
+    def _replicates(self) -> bool:
+        """Whether the sampler would spend what remains of the budget on measuring the leaders again."""
+        is_wanted = self.spec.selector.exhausted == "replicate"
+        return is_wanted and isinstance(self.study.sampler, TournamentSampler) and can_replicate(self.study)

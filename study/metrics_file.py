@@ -1,0 +1,46 @@
+"""The metrics.jsonl of a run: a line for each trial that it ended, and for those that a killed run still owed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+
+from study.history import Row
+from study.known import counted
+
+
+@dataclass(slots=True)
+class MetricsFile:
+    """Lies in folder/epoch_<n>, behind every earlier epoch; it begins with its first line and is always whole."""
+
+    study: optuna.Study
+    folder: Path
+    _epoch: int = field(default=0, init=False)
+    _rows: list[Row] = field(default_factory=list, init=False)
+
+    def catch_up(self) -> None:
+        """Write the trials that were told and whose line a killed run could not write any more."""
+        written = "".join(p.read_text() for p in self.folder.glob("epoch_*/metrics.jsonl"))
+        carried = {t.number for t in self.study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+        mine = [r for r in counted(self.study) if r.number not in carried]
+        if owed := [r for r in mine if json.dumps(self._test_id(r)) not in written]:
+            self.add(*owed)
+
+    def add(self, *ended: Row) -> None:
+        """Write all trials of this run, these behind the earlier ones: whole or not at all."""
+        self._rows += ended
+        if not self._epoch:
+            names = [p.name.removeprefix("epoch_") for p in self.folder.glob("epoch_*")]
+            self._epoch = max((int(n) for n in names if n.isdecimal()), default=0) + 1
+        folder = self.folder / f"epoch_{self._epoch}"
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / "metrics.draft"
+        lines = [json.dumps(r.to_json(self._test_id(r))) for r in self._rows]
+        draft.write_text("".join(f"{line}\n" for line in lines))
+        draft.replace(folder / "metrics.jsonl")
+
+    def _test_id(self, r: Row) -> str:
+        return f"{self.study.study_name}/{r.number}"

@@ -1,0 +1,23 @@
+"""How long the next trial will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from study.history import Row
+from study.spec import Spec
+
+START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
+
+
+def expected_s(spec: Spec, known: Sequence[Row]) -> float:
+    """Seconds of a trial by those so far; a guess from the workload before the first."""
+    walls = [r.wall_s for r in known if r.status == "complete" and r.repeat_of is None]
+    return median(walls) if walls else guess_s(spec)
+
+
+def guess_s(spec: Spec) -> float:
+    """Seconds of a trial before any was measured: starts, the services alone, the window twice over, the ladder."""
+    w = spec.workload
+    return START_GUESS_S + 15.0 + 1.5 * w.window_s + w.ladder_s
