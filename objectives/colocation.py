@@ -15,7 +15,7 @@ from objectives import budget, engine
 from objectives.allocation import Allocation
 from objectives.clips import read_clips
 from objectives.command import Command, Services, llm_command, stt_command
-from objectives.device import Device, Watch, watching
+from objectives.device import Device
 from objectives.diagnosis import Diagnosis, outcome
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.exchange import Endpoints
@@ -34,6 +34,7 @@ from objectives.neighbours import yielding
 from objectives.pair import Pair
 from objectives.phases import Phases
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
+from objectives.sampling import Watch, watching
 from objectives.server import Server
 from objectives.telemetry import Occupancy, memory, used_by_second
 from objectives.tenants import Tenant, holding
