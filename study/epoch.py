@@ -20,10 +20,10 @@ from optuna.exceptions import StorageInternalError
 from objectives.allocation import Allocation
 from objectives.budget import speech_key
 from objectives.clips import read_clips
-from objectives.colocation import Measure, Run
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
+from objectives.run import Measure, Run
 from study.attachments import attach
 from study.history import (
     BASELINE,

@@ -16,11 +16,11 @@ from made import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
-from objectives.colocation import Run
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
+from objectives.run import Run
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.search import bridge, free_left_behind, frontiers, identity_of, open_study, queue
