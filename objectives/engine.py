@@ -1,4 +1,4 @@
-"""What an LLM server tells about its KV cache, from /metrics and its log. Pure."""
+"""What an LLM server tells about its KV cache and its preemptions, from /metrics and its log. Pure."""
 
 from __future__ import annotations
 
@@ -50,6 +50,21 @@ def kv_capacity_bound(
     if limit is None and "--max-num-seqs" in args[:-1]:
         limit = args[args.index("--max-num-seqs") + 1]
     return bound if limit is None else min(bound, int(limit))
+
+
+def usage(metrics: str) -> tuple[float | None, int | None]:
+    """KV cache usage in percent and preemptions so far; None where the server does not tell.
+
+    >>> usage('vllm:kv_cache_usage_perc{engine="0"} 0.25')
+    (25.0, None)
+    """
+    used, preempted = _sample(metrics, "vllm:kv_cache_usage_perc"), _sample(metrics, "vllm:num_preemptions_total")
+    return None if used is None else used * 100.0, None if preempted is None else int(preempted)
+
+
+def _sample(metrics: str, name: str) -> float | None:
+    found = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
+    return float(found[1]) if found else None
 
 
 def _whole(text: str | None) -> int | None:

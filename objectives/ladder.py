@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from objectives.capacity import Rung, next_rung, verdict
 from objectives.clips import Clip
-from objectives.exchange import Connection, Endpoints, is_fatal, words
+from objectives.exchange import Connection, Endpoints, is_fatal
 from objectives.measurement import INFINITE, Reply, quantile
-from objectives.workload import Workload, prompt
+from objectives.workload import Request, Workload
 
 POLL_S = 0.25
 KV_FULL_PCT = 99.0
@@ -85,7 +85,7 @@ class _Sessions:
 
     async def hold(self, number: int) -> None:
         """One user: speak, let the LLM answer the grown conversation, pause, again."""
-        w, vocabulary = self.workload, self.connection.endpoints.vocabulary
+        w = self.workload
         seed = w.seed * 100_003 + self.count * 1009 + number
         ramp_s = w.session_pause_s if w.session_ramp_s is None else w.session_ramp_s
         await asyncio.sleep(ramp_s * number / self.count)
@@ -93,8 +93,7 @@ class _Sessions:
         while True:
             clip = (number * 7 + turn) % len(self.connection.clips)
             heard = self._got(number, await self.connection.transcribe(clip, self._asked(number, "stt")))
-            text = prompt(tokens, seed, vocabulary) if vocabulary else words(tokens, seed)
-            body = self.connection.body(text, w.output_tokens)
+            body = self.connection.prepared(Request("llm", 0.0, tokens, w.output_tokens, seed=seed))
             said = self._got(number, await self.connection.complete(body, self._asked(number, "llm")))
             is_whole = said.first_s is not None and heard.error is None
             self.turns_ms.append(((said.first_s or 0.0) - heard.scheduled_s) * 1000.0 if is_whole else INFINITE)

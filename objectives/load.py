@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from objectives.clips import Clip
 from objectives.exchange import Connection, Endpoints, is_fatal
@@ -30,6 +32,12 @@ class Window:
     aborted: str | None = None
     started_s: float = 0.0
     cpu_s: float = 0.0
+
+    def write(self, folder: Path) -> None:
+        """Every request with its times to `replies.jsonl`, whole or not at all."""
+        draft = folder / "replies.draft"
+        draft.write_text("".join(json.dumps(asdict(r)) + "\n" for r in self.replies))
+        draft.replace(folder / "replies.jsonl")
 
 
 def drive(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation, Scalar
-from objectives.colocation import Run, Setting
 from objectives.command import Services
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
@@ -19,6 +18,8 @@ from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised
 from objectives.load import GENERATOR
 from objectives.measurement import Measurement, plain
+from objectives.run import Run
+from objectives.setting import Setting
 
 FORMAT = 1
 

@@ -14,9 +14,9 @@ import optuna
 from optuna.exceptions import StorageInternalError
 
 from objectives.allocation import Allocation
-from objectives.colocation import Measure, Run
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.measurement import Measurement
+from objectives.run import Measure, Run
 from study.asking import ask, begin, free_left_behind, queue_baseline, with_origin
 from study.attachments import attach
 from study.growth import carry_over, not_held

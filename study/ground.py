@@ -11,13 +11,15 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.colocation import Anchor, Colocation, Measure, Setting
+from objectives.colocation import Colocation
 from objectives.device import Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
 from objectives.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
+from objectives.run import Measure
+from objectives.setting import Anchor, Setting
 from objectives.telemetry import Occupancy
 from study.identity import differences
 from study.known import counted, measured_in

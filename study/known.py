@@ -48,7 +48,8 @@ class Known:
         """The trial whose result this one is told; None where it is measured: it is not settled, or wanted anew."""
         if str(begun.allocation) not in self._settled() or self._is_fresh(begun):
             return None
-        return next(iter(self.measured(begun.allocation)), None)
+        found = self.measured(begun.allocation)
+        return next((r for r in found if r.is_known), found[0])
 
     def end_of_space(self) -> str | None:
         """A sentence, once no configuration is left and none is to be measured again."""

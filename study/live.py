@@ -14,12 +14,13 @@ from typing import TextIO
 
 from objectives import budget
 from objectives.allocation import SPEECH, Allocation
-from objectives.colocation import Setting
-from objectives.device import Device, Occupant, open_device
+from objectives.device import Device, Occupant
 from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
+from objectives.hardware import open_device
 from objectives.ladder import Slo
 from objectives.server import reap_left_behind
+from objectives.setting import Setting
 from study.device_lock import sole_use
 from study.lending import lent
 from study.lending.options import Lending

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from objectives import budget
 from objectives.allocation import Allocation
-from objectives.colocation import Setting
 from objectives.command import Command, llm_command, stt_command
 from objectives.measurement import Measurement
+from objectives.setting import Setting
 from study.live import order_by_llm
 from study.spec import Spec
 from study.trial_time import guess_s

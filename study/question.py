@@ -10,7 +10,6 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation, Scalar
-from objectives.colocation import Setting
 from objectives.command import Command, LlmService, Services, SttService, llm_command, stt_command
 from objectives.device import Identity
 from objectives.environment import Versions
@@ -18,6 +17,7 @@ from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.ladder import Slo
 from objectives.measurement import plain
+from objectives.setting import Setting
 from objectives.tenants import Tenant
 from objectives.workload import Workload
 from study.spec import FitnessRule, Gates, Spec

@@ -11,10 +11,12 @@ from pathlib import Path
 from statistics import median
 
 from objectives.allocation import Allocation
-from objectives.colocation import Anchor, Colocation, Run
+from objectives.colocation import Colocation
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
+from objectives.run import Run
+from objectives.setting import Anchor
 from study.design import spread
 from study.gather import gather, refuse_other_conditions
 from study.lending.options import Lending

@@ -12,9 +12,9 @@ import pytest
 from made import DEVICE, VERSIONS, cell, make, measurement, run_script, run_study, timed
 
 from objectives.allocation import Allocation
-from objectives.colocation import Run
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
+from objectives.run import Run
 from objectives.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told

@@ -16,11 +16,11 @@ from made import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
-from objectives.colocation import Run
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
+from objectives.run import Run
 from study.asking import bridge, free_left_behind, queue
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
@@ -264,6 +264,21 @@ def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(spec, st
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched == [BASELINE] * 2
     assert [(r.status, r.repeat_of) for r in own(study)] == [("failed", None), ("failed", None), ("failed", 0)]
+
+
+def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_measurement(
+    spec, storage, tmp_path
+) -> None:
+    def dies_once(launch: int, _: Allocation) -> None:
+        if launch == 1:
+            raise Disturbed(ODD, {})
+
+    study, bench = opened(spec, storage), Bench(dies_once)
+    for _ in range(3):
+        study.enqueue_trial(spec.search_space.encode(spec.baseline))
+    epoch(study, spec, bench, tmp_path, max_trials=3).run()
+    assert bench.launched == [BASELINE] * 2
+    assert [(r.status, r.repeat_of) for r in own(study)] == [("failed", None), ("complete", None), ("complete", 1)]
 
 
 def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:

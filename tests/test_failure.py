@@ -10,13 +10,15 @@ from objectives import failure
 from objectives.allocation import Allocation
 from objectives.budget import Verdict
 from objectives.clips import read_clips
-from objectives.colocation import Colocation, Run, Setting
+from objectives.colocation import Colocation
 from objectives.command import LlmService, Services, SttService, llm_command
 from objectives.diagnosis import Diagnosis
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.failure import check_neighbours, prechecked, raised
 from objectives.ladder import Slo
 from objectives.measurement import INFINITE
+from objectives.run import Run
+from objectives.setting import Setting
 from objectives.tenants import Tenant
 from objectives.workload import Workload
 
@@ -248,7 +250,7 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
-        colocation._kv_tokens = {str(llm_command(LOW, services().llm, {})): 1500}
+        colocation._starts.kv_tokens = {str(llm_command(LOW, services().llm, {})): 1500}
         phases = Phases()
         with pytest.raises(Disturbed) as caught:
             colocation.measure(LOW, phases.run(tmp_path / "0"))

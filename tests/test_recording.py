@@ -5,7 +5,6 @@ import json
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.colocation import Run, Setting
 from objectives.command import LlmService, Services, SttService
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
@@ -13,6 +12,8 @@ from objectives.environment import Versions
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.measurement import INFINITE, Measurement
 from objectives.recording import Provenance, conditions, entry, read, write
+from objectives.run import Run
+from objectives.setting import Setting
 from objectives.tenants import Tenant
 from objectives.wer import WordErrors
 from objectives.workload import Workload

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from objectives.exchange import Stream, StreamError
+from objectives.stream import Stream, StreamError
 from objectives.stub_llm import CHUNK, HEAD, TOKEN, event
 from objectives.wire import ConnectError, Line, Lines, RemoteProtocolError, gates
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from objectives.colocation import Anchor
 from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput
 from objectives.ladder import Slo
 from objectives.measurement import Measurement, plain
+from objectives.setting import Anchor
 from study.confirmation.margins import Margins
 
 FORMAT = 1

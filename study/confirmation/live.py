@@ -10,10 +10,12 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.budget import speech_key
-from objectives.colocation import Anchor, Colocation, Run
+from objectives.colocation import Colocation
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
+from objectives.run import Run
+from objectives.setting import Anchor
 from objectives.wer import WordErrors
 from study.confirmation import journal as kept
 from study.confirmation.evidence import Next, next_step, verdict

@@ -11,8 +11,8 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.clips import Clip, read_clips
-from objectives.colocation import Setting
 from objectives.errors import BadInput
+from objectives.setting import Setting
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Claim, Rule
 from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic

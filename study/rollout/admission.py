@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from objectives.device import Device, open_device
+from objectives.device import Device
 from objectives.environment import LLM_PACKAGES, STT_PACKAGES, installed
 from objectives.errors import BadInput
+from objectives.hardware import open_device
 from study.entry import one_line
 from study.rollout.deployment import NAMES, Deployment, Name
 from study.rollout.probe import page

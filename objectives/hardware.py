@@ -1,0 +1,15 @@
+"""The device of this machine by its name: an NVIDIA GPU, or the host's own memory."""
+
+from __future__ import annotations
+
+from objectives.device import Device
+from objectives.host_memory import HostMemory
+from objectives.nvidia_gpu import NvidiaGpu
+
+
+def open_device(name: str) -> Device:
+    """The device by name: `cpu`, `cuda` (the first), an index, a UUID or a MIG UUID.
+
+    raises: SetupError where NVML or that device is missing
+    """
+    return HostMemory() if name == "cpu" else NvidiaGpu(name)

@@ -1,0 +1,84 @@
+"""The host's own memory as the device that is shared, where both servers run on the CPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from objectives.device import MIB, Identity, Occupant, Sample, unit_of
+
+NODE = Path("/sys/devices/system/node/node0/meminfo")
+
+
+class HostMemory:
+    """The host's memory as the device: the same total and the same free memory that vLLM on the CPU sees."""
+
+    def __init__(self) -> None:
+        """Touch the memory first: a virtual machine may only then be given what it was promised.
+
+        Without this the total grows while a study runs, and the same share is another size in every trial.
+        """
+        if psutil.virtual_memory().total / MIB > _total_mib() * 1.02:
+            touch = int(min(psutil.virtual_memory().available * 0.9, psutil.virtual_memory().total * 0.85))
+            script = "import sys; b = bytearray(int(sys.argv[1])); b[::4096] = b'1' * len(b[::4096])"
+            subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
+        model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        product = f"CPU {model[1] if model else platform.machine()} x{os.cpu_count()}"
+        self.identity = Identity(product, f"host-{platform.node()}", _total_mib(), None, None)
+        self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
+
+    def sample(self) -> Sample:
+        info = _meminfo()
+        free = info["MemFree"] + info["Active(file)"] + info["Inactive(file)"] + info.get("SReclaimable", 0)
+        return Sample(time.monotonic(), free / MIB)
+
+    def occupants(self) -> list[Occupant]:
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline", "name", "memory_info"]):
+            memory = process.info["memory_info"]
+            if memory is not None and memory.rss > 200 * MIB and process.info["pid"] != os.getpid():
+                command = " ".join(process.info["cmdline"] or [process.info["name"]])
+                pid = process.info["pid"]
+                found.append(Occupant(pid, command, memory.rss / MIB, unit_of(pid)))
+        return sorted(found, key=lambda o: -(o.mib or 0))
+
+    def held_mib(self, pid: int) -> float | None:
+        """Memory that only this process and those below it hold."""
+        try:
+            root = psutil.Process(pid)
+            return sum(p.memory_full_info().uss for p in (root, *root.children(recursive=True))) / MIB
+        except psutil.Error:
+            return None
+
+
+def _meminfo() -> dict[str, int]:
+    """Bytes by name, of NUMA node 0 as vLLM's CPU backend reads it, or of the whole host."""
+    source = NODE if NODE.exists() else Path("/proc/meminfo")
+    found = {}
+    for line in source.read_text().splitlines():
+        if match := re.match(r"(?:Node \d+ )?([\w()]+):\s+(\d+) kB", line):
+            found[match[1]] = int(match[2]) * 1024
+    return found
+
+
+def _cgroup_limit() -> int | None:
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            value = int(Path(path).read_text())
+        except (OSError, ValueError):
+            continue
+        return value if value < 1 << 60 else None
+    return None
+
+
+def _total_mib() -> float:
+    total = _meminfo()["MemTotal"]
+    return min(total, _cgroup_limit() or total) / MIB

@@ -1,0 +1,112 @@
+"""The launch of a trial's two servers: what it needs stays, the rest is stopped, and speech is started first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from objectives import budget, engine
+from objectives.allocation import Allocation
+from objectives.clips import Clip
+from objectives.command import Command, Services, llm_command, stt_command
+from objectives.errors import TrialFailed
+from objectives.exchange import Endpoints
+from objectives.failure import Suspects
+from objectives.measurement import Measurement
+from objectives.pair import Pair
+from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
+from objectives.run import Run
+from objectives.server import Server
+from objectives.starts import Starts
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Launches both servers for one allocation after another, by what earlier starts have shown.
+
+    clip: what a speech server transcribes before it counts as ready
+    """
+
+    services: Services
+    pair: Pair
+    tenants: Sequence[Server]
+    starts: Starts
+    clip: Clip
+
+    def launch(self, allocation: Allocation, run: Run, verdict: budget.Verdict) -> tuple[Endpoints, Suspects]:
+        """Both servers, ready; what their starts showed is what the suspects have measured.
+
+        raises: OutOfMemory, Disturbed or SetupError, diagnosed from a server's log
+        """
+        pair, services, device = self.pair, self.services, self.pair.device
+        stt = stt_command(allocation, services.stt, device.server_env)
+        llm = llm_command(allocation, services.llm, device.server_env)
+        total_mib = device.identity.total_mib
+        measured: dict[str, Any] = {"device_total_mib": total_mib}
+        measured |= self._make_room(allocation, run, stt, llm, verdict)
+        measured |= self.start_speech(run, stt, measured) | measured
+        measured["started_first"] = pair.started_first
+        run.on_phase("starting LLM")
+        ready = partial(llm_ready, service=services.llm)
+        entitled_mib = budget.share_mib(allocation, total_mib) + budget.MARGIN * total_mib  # kernels loaded under load
+        measured |= pair.start("llm", llm, ready, run.folder / "llm.log", measured, entitled_mib)
+        measured |= self._kv_cache(str(llm), measured)
+        endpoints = Endpoints(
+            pair.server("llm").url,
+            pair.server("stt").url,
+            services.llm.served_model,
+            vocabulary_of(services.llm),
+            services.llm.metrics_path,
+        )
+        return endpoints, Suspects(pair.server("llm"), pair.server("stt"), self.tenants, measured)
+
+    def start_speech(self, run: Run, command: Command, measured: dict[str, Any]) -> dict[str, Any]:
+        """The speech server, unless this command runs already: its `stt_start_s` and `stt_memory_mib`.
+
+        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
+        """
+        if not self.pair.runs("stt", command):
+            run.on_phase("starting speech")
+        ready = partial(stt_ready, health_path=self.services.stt.health_path, clip=self.clip)
+        return self.pair.start("stt", command, ready, run.folder / "stt.log", measured)
+
+    def _make_room(
+        self, allocation: Allocation, run: Run, stt: Command, llm: Command, verdict: budget.Verdict
+    ) -> dict[str, Any]:
+        """Stop what this trial does not need; what the start of speech showed, where that took one.
+
+        The LLM server is kept while speech is swapped only where the figures are sure that a speech-first start
+        would fit too; a speech model that was never measured is started beside it, for its memory.
+        """
+        pair = self.pair
+        run.on_phase("stopping")
+        if not pair.runs("llm", llm):
+            pair.stop("llm")
+        if pair.runs("stt", stt):
+            return {}
+        pair.stop("stt")
+        if not pair.runs("llm", llm) or verdict.is_sure:
+            return {}
+        if verdict.fits == "unknown":
+            with suppress(TrialFailed):  # beside the LLM server this says nothing about a speech-first start
+                started = self.start_speech(run, stt, {})
+                speech = Measurement(stt_memory_mib=started["stt_memory_mib"])
+                if self.starts.verdict(allocation, pair, speech).is_sure:
+                    return started
+        run.on_phase("stopping")
+        pair.stop("llm", "stt")
+        return {}
+
+    def _kv_cache(self, command: str, measured: dict[str, Any]) -> dict[str, Any]:
+        """The engine's own account of its KV cache.
+
+        raises: Disturbed where an earlier start of this command had another size
+        """
+        server = self.pair.server("llm")
+        cache = engine.kv_cache(engine_metrics(server.url, self.services.llm.metrics_path), server.log_text())
+        if cache.tokens is not None:
+            self.starts.compare(command, cache.tokens, measured)
+        return {"kv_tokens": cache.tokens, "kv_cache_mib": cache.mib, "max_model_len": cache.max_model_len}

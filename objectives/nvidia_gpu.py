@@ -1,0 +1,79 @@
+"""An NVIDIA GPU or a MIG slice as the device that is shared, through NVML."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import psutil
+import pynvml  # type: ignore[import-untyped]
+
+from objectives.device import MIB, Identity, Occupant, Sample, unit_of
+from objectives.errors import SetupError
+
+
+class NvidiaGpu:
+    """One NVIDIA GPU or MIG slice through NVML."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            pynvml.nvmlInit()
+            if name == "cuda" or name.isdigit():
+                self._handle = pynvml.nvmlDeviceGetHandleByIndex(int(name) if name.isdigit() else 0)
+            else:
+                self._handle = pynvml.nvmlDeviceGetHandleByUUID(name)
+        except pynvml.NVMLError as error:
+            raise SetupError(
+                f"no NVIDIA GPU {name!r} on this machine ({error}); "
+                "write `device: cpu` to measure the host's memory, or install the driver"
+            ) from error
+        uuid = str(pynvml.nvmlDeviceGetUUID(self._handle))
+        version = pynvml.nvmlSystemGetCudaDriverVersion_v2()
+        self.identity = Identity(
+            str(pynvml.nvmlDeviceGetName(self._handle)),
+            uuid,
+            self._usable_mib(),
+            str(pynvml.nvmlSystemGetDriverVersion()),
+            f"{version // 1000}.{version % 1000 // 10}",
+        )
+        visible = uuid if uuid.startswith("MIG") else str(pynvml.nvmlDeviceGetIndex(self._handle))
+        self.server_env: Mapping[str, str] = {
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "CUDA_VISIBLE_DEVICES": visible,
+        }
+
+    def _usable_mib(self) -> float:
+        """The total that CUDA knows, and so vLLM's share is of: without what the driver keeps for itself."""
+        try:
+            info = pynvml.nvmlDeviceGetMemoryInfo(self._handle, version=pynvml.nvmlMemory_v2)
+            return float(info.total - info.reserved) / MIB
+        except pynvml.NVMLError:  # a driver that does not tell
+            return float(pynvml.nvmlDeviceGetMemoryInfo(self._handle).total) / MIB
+
+    def sample(self) -> Sample:
+        free = pynvml.nvmlDeviceGetMemoryInfo(self._handle).free / MIB
+        try:
+            busy: float | None = float(pynvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
+            power: float | None = pynvml.nvmlDeviceGetPowerUsage(self._handle) / 1000.0
+        except pynvml.NVMLError:
+            busy = power = None  # a MIG slice tells neither
+        return Sample(time.monotonic(), free, busy, power)
+
+    def occupants(self) -> list[Occupant]:
+        running = [
+            *pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle),
+            *pynvml.nvmlDeviceGetGraphicsRunningProcesses(self._handle),
+        ]
+        held = {p.pid: None if p.usedGpuMemory is None else p.usedGpuMemory / MIB for p in running}
+        return [Occupant(pid, _command(pid), mib, unit_of(pid)) for pid, mib in held.items()]
+
+    def held_mib(self, pid: int) -> float | None:  # noqa: ARG002
+        """None: inside containers NVML knows other process ids, or none; the change in free memory tells."""
+        return None
+
+
+def _command(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return "?"  # another container's process, or ended

@@ -1,0 +1,49 @@
+"""What is the same for all trials of a study: its setting, and the anchor that its first measurement fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from objectives.command import Services
+from objectives.ladder import Slo
+from objectives.measurement import INFINITE
+from objectives.tenants import Tenant
+from objectives.workload import Workload
+
+FIRST_RUNG = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Everything that is the same for all trials of a study.
+
+    slo_multiple: the SLO as a multiple of the first measurement's p95, unless `slo` gives it in ms
+    precheck: whether the arithmetic may spare a launch
+    """
+
+    services: Services
+    workload: Workload
+    tenants: Sequence[Tenant] = ()
+    reserve_mib: float = 512.0
+    slo_multiple: float = 1.5
+    slo: Slo | None = None
+    precheck: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What the baseline fixes for the whole study: the SLO in ms and the rung where ladders start."""
+
+    slo: Slo
+    first_rung: int
+
+
+def anchored(setting: Setting, measured: Mapping[str, Any]) -> Anchor | None:
+    """The anchor that a first measurement fixes; None where one of the services has no finite latency."""
+    p95 = (measured["stt_latency_p95_ms"], measured["llm_latency_p95_ms"])
+    if None in p95 or INFINITE in p95:
+        return None
+    slo = setting.slo or Slo(*(x * setting.slo_multiple for x in p95))
+    return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))
