@@ -13,7 +13,7 @@ from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.cells import Cell, cells, launches, of, short
-from study.confirmation.told import Told, confirmation_of
+from study.confirmation.told import Told, confirmation_in, confirmation_of
 from study.contrast import SAME_PCT, half_width, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
@@ -23,6 +23,8 @@ from study.notes import standing as standing_alone
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
+
+CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording that was confirmed where it was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,12 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
         found = rescored(found, asked, asked.fitness)
     sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
     decision, name = decide(found, asked), study.study_name
-    confirmed = confirmation_of(name, decision.winner.allocation, promotions) if decision.winner else None
+    confirmed = None
+    if decision.winner is not None:
+        winner, beside = decision.winner.allocation, study.user_attrs.get(CONFIRMED_IN)
+        confirmed = confirmation_of(name, winner, promotions)
+        if confirmed is None and beside is not None:
+            confirmed = confirmation_in(Path(beside), winner)
     return Case(asked, found, cells(found), decision, name, sampler, preset, confirmed)
 
 
@@ -114,7 +121,7 @@ def how_sure(told: Case) -> list[str]:
             "measure yours, as the project's README shows."
         )
     if told.confirmation is not None:
-        said.append(f"Fresh launches of both, in turn: {told.confirmation.summary}. {told.confirmation.says}.")
+        said.append(fresh(told.confirmation))
     elif decision.winner is not None and not asked.is_replay:
         said.append(
             "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
@@ -131,6 +138,12 @@ def how_sure(told: Case) -> list[str]:
     elif decision.winner is None:
         said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
     return said
+
+
+def fresh(confirmed: Told) -> str:
+    """What fresh launches of both said, and what speaks against the winner by them."""
+    against = [n for n in confirmed.notes if n.startswith("Against it")]
+    return " ".join([f"Fresh launches of both, in turn: {confirmed.summary}. {confirmed.says}.", *against])
 
 
 def noise(today: Cell | None, other: Cell | None) -> list[str]:

@@ -9,9 +9,9 @@ import optuna
 from objectives.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
-from study.case import Case, noise, sentence
+from study.case import CONFIRMED_IN, Case, fresh, noise, sentence
 from study.cells import cells
-from study.confirmation.told import Told, confirmation_of
+from study.confirmation.told import Told, confirmation_beside, confirmation_in, confirmation_of
 from study.decision import Decision, decide, how_sure
 from study.ending import against, failures, measured
 from study.ground import Ground
@@ -58,7 +58,7 @@ def conclude(
             terminal.line(f"  {line}")
         return NOTHING_FEASIBLE, None
     is_replay = ground.recording is not None
-    confirmed = _confirmed(study, decision, where, terminal)
+    confirmed = _confirmed(study, decision, where, ground, terminal)
     standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
     standing = confirmed.standing if confirmed else standing
     if (table := against(seen, decision, spec, standing)) is not None:
@@ -67,6 +67,8 @@ def conclude(
         terminal.line(said)
     told = Case(question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed)
     terminal.heading(sentence(told))
+    if confirmed is not None:
+        terminal.line(fresh(confirmed))
     for said in (*noise(told.today, told.other), *how_sure(decision)):
         terminal.line(said)
     for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
@@ -99,10 +101,18 @@ def conclude(
     return 0, path
 
 
-def _confirmed(study: optuna.Study, decision: Decision, where: Path, terminal: Terminal) -> Told | None:
+def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Ground, terminal: Terminal) -> Told | None:
     """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
+    if decision.winner is None:
+        return None
+    winner = decision.winner.allocation
     try:
-        return confirmation_of(study.study_name, decision.winner.allocation, [where]) if decision.winner else None
+        if own := confirmation_of(study.study_name, winner, [where]):
+            return own
+        if ground.recording is None or (path := confirmation_beside(ground.recording, winner)) is None:
+            return None
+        study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
+        return confirmation_in(path, winner)
     except BadInput as error:
         terminal.heading(str(error))
         return None

@@ -11,6 +11,7 @@ from objectives.allocation import SHARE
 from objectives.errors import BadInput
 from study.case import Case, case, how_sure, sentence
 from study.cells import short
+from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
 from study.notes import table
@@ -83,13 +84,26 @@ def _summary(told: Case) -> list[str]:
         lines += ["|---|---|---|---|"]
         lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other)]
         lines.append("")
-    return [*lines, _where(told), "", *_sure(told)[:2]]
+    return [*lines, _where(told), "", *_sure(told)[:3]]
 
 
 def _whole(told: Case) -> list[str]:
     """Every configuration, and what speaks for the answer and against it."""
     found = table(told.cells, told.decision, told.asked)
-    return [f"**{sentence(told)}**", "", _where(told), "", found, "", *_sure(told)]
+    return [f"**{sentence(told)}**", "", _where(told), "", found, "", *_sure(told), *_pairs(told.confirmation)]
+
+
+def _pairs(confirmed: Told | None) -> list[str]:
+    """What fresh launches showed of every metric."""
+    if confirmed is None:
+        return []
+    lines = [
+        "",
+        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals:",
+        "",
+    ]
+    lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]
+    return lines + [f"| {x.metric} | {x.workload} | {x.gain} | {x.interval} | {x.standing} |" for x in confirmed.lines]
 
 
 def _sure(told: Case) -> list[str]:

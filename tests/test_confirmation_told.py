@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from made import run_study
 from test_confirmation_recorded import studied
 
 from objectives.errors import BadInput
@@ -68,3 +69,33 @@ def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> No
     seal.put(data | {"study": "another"}, path)
     path.with_name("notes.yaml").write_text("- a list\n")
     assert "Fresh launches of both, in turn" not in page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("device", "is_told"),
+    [({}, True), ({"total_mib": 24_000.0}, False), ({"product": "Another card"}, False)],
+)
+def test_a_replay_tells_what_fresh_launches_on_such_a_device_showed_of_its_winner(
+    tmp_path: Path, device: dict[str, object], is_told: bool
+) -> None:
+    """Whose promotion lies beside the recording: the replay's end and its report both say it."""
+    path = confirmed(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    path.unlink()
+    data["confirmation"] |= {"verdict": "rejected", "reasons": ["it is slower by far"]}
+    seal.put(data | {"study": "live", "device": data["device"] | device}, tmp_path / "rejected.yaml")
+    again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
+    stays = "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
+    against = "Fresh launches of both, in turn: rejected after 2 pairs."
+    for text in (" ".join(again.stdout.split()), page(tmp_path)):
+        assert (stays in text, against in text, "Against it: it is slower by far." in text) == (is_told,) * 3
+
+
+def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_and_is_said(tmp_path: Path) -> None:
+    path = confirmed(tmp_path)
+    path.rename(tmp_path / "edited.yaml").write_text(
+        (tmp_path / "edited.yaml").read_text().replace("verdict: inconclusive", "verdict: confirmed")
+    )
+    again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
+    assert again.returncode == 0 and "changed after it was sealed" in " ".join(again.stdout.split())
+    assert "Run with 55 %" in again.stdout

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
+from objectives.recording import Recording
 from study import seal
 from study.confirmation.margins import Margins
 from study.confirmation.rule import gain_pct
@@ -60,17 +61,43 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
 
     raises: BadInput where a promotion with one was changed after it was sealed
     """
-    found: list[tuple[str, Told]] = []
+    found = [(path, data) for path, data in _confirmations(folders, winner) if data.get("study") == study]
+    path, data = max(found, key=_written, default=(None, None))
+    return told(seal.verify(path), path.name) if path and data else None
+
+
+def confirmation_beside(recording: Recording, winner: Allocation) -> Path | None:
+    """The promotion beside a recording that says what fresh launches on such a device showed of this winner."""
+    device = recording.provenance.device
+    for path, data in sorted(_confirmations([recording.path.parent], winner), key=_written, reverse=True):
+        found = data.get("device")
+        if isinstance(found, dict) and device.is_like(found.get("product"), found.get("total_mib")):
+            return path
+    return None
+
+
+def confirmation_in(path: Path, winner: Allocation) -> Told | None:
+    """What a promotion says of this winner; None where the file is gone or is of another.
+
+    raises: BadInput where it was changed after it was sealed
+    """
+    found = dict(_confirmations([path.parent], winner))
+    return told(seal.verify(path), path.name) if path in found else None
+
+
+def _confirmations(folders: Sequence[Path], winner: Allocation) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The promotions of this winner that a confirmation has judged; their seals are not looked at."""
     for path in (p for folder in folders for p in sorted(folder.glob("*.yaml"))):
         try:
             data = seal.read(path)
         except BadInput:
             continue  # somebody else's file
-        is_ours = data.get("study") == study and data.get("parameters") == dict(winner.values)
-        if is_ours and isinstance(data.get("confirmation"), dict):
-            data = seal.verify(path)
-            found.append((str(data["confirmation"].get("written_at")), told(data, path.name)))
-    return max(found, key=lambda dated: dated[0])[1] if found else None
+        if data.get("parameters") == dict(winner.values) and isinstance(data.get("confirmation"), dict):
+            yield path, data
+
+
+def _written(found: tuple[Path, Mapping[str, Any]]) -> str:
+    return str(found[1]["confirmation"].get("written_at"))
 
 
 def told(data: Mapping[str, Any], file: str) -> Told:
