@@ -203,6 +203,7 @@ def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
         ({"claim": "stt_latency_ms"}, "was begun with claim llm_latency_ms, not stt_latency_ms"),
         ({"margins": ["5"]}, "was begun with margin 50 %, not 5 %"),
         ({"margins": ["50", "llm_tpot_ms=90"]}, "was begun with margin 50 %, not 50 %, llm_tpot_ms 90 %"),
+        ({"aa_pairs": 3}, "was begun with --aa-pairs 2, not 3"),
         ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
     ],
 )

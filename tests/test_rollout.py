@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from study.rollout.memory import wait_for_memory
 from study.rollout.outcome import StepFailed
 from study.rollout.plan import check_times
 from study.rollout.soak import Figures, judge
-from study.rollout.unit_file import exec_start, with_flag
+from study.rollout.unit_file import exec_start, values_of, with_flag
 from study.rollout.values import assignments, text_of
 from study.seal import put
 
@@ -190,6 +191,15 @@ def test_a_flag_is_set_in_the_users_own_words() -> None:
     command = exec_start([UNIT], "judge.service")
     words = '/opt/py -m vllm --port 8000 --gpu-memory-utilization 0.6 --name "a b; %i" ${MORE}'
     assert with_flag(command, "--gpu-memory-utilization", "0.6").split() == words.split()
+
+
+@pytest.mark.parametrize(
+    "word", ["'--max-num-seqs=4'", '"--max_num_seqs=4"', '--max-num-seqs="4"', "'--max-num-seqs' '4'"]
+)
+def test_a_flag_in_quotes_is_replaced_too_and_not_given_twice(word: str) -> None:
+    found = with_flag(f"/vllm serve {word} --name 'a b'", "--max-num-seqs", "8")
+    assert values_of(shlex.split(found), "--max-num-seqs") == ["8"]
+    assert found.endswith(" --name 'a b'")
 
 
 def test_a_later_file_replaces_the_command_and_two_commands_are_refused() -> None:

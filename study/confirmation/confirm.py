@@ -94,6 +94,7 @@ def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> journal.
         claim=of.rule.claim,
         margin_pct=of.rule.margins.pct,
         margins=of.rule.margins.by_metric,
+        aa_pairs=of.rule.aa_pairs,
         workloads=of.workloads,
         servers=servers,
         product=device.product,

@@ -26,7 +26,7 @@ class Head:
     """What is fixed before the first launch; a run that differs in any of it is another confirmation.
 
     promotion: digest of what it promotes; margins: of metrics that have one other than margin_pct
-    workloads: digest of the traffic by name, the study's own first
+    workloads: digest of the traffic by name, the study's own first; aa_pairs: None in older journals, which did not say
     servers: both commands of baseline and winner, and the servers' versions
     """
 
@@ -38,6 +38,7 @@ class Head:
     product: str
     total_mib: int
     margins: Mapping[str, float] = field(default_factory=dict)
+    aa_pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,8 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
     margins = [Margins(head.margin_pct, head.margins) for head in (then, now)]
     if margins[0] != margins[1]:
         yield f"margin {margins[0]}, not {margins[1]}"
+    if then.aa_pairs not in (None, now.aa_pairs):
+        yield f"--aa-pairs {then.aa_pairs}, not {now.aa_pairs}"
     if dict(then.workloads) != dict(now.workloads):
         same = [*then.workloads] == [*now.workloads]
         yield (

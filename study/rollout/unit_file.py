@@ -82,17 +82,17 @@ def with_flag(command: str, flag: str, value: str) -> str:
     words = list(WORD.finditer(command))
     found = False
     for place in range(len(words) - 1, 0, -1):  # from the end, so that earlier positions stay true
-        name, is_joined, _ = words[place][0].partition("=")
+        name, is_joined, _ = _unquoted(words[place][0]).partition("=")
         if not _is(name, flag):
             continue
-        found = True
+        found, new = True, value
         if is_joined:
-            start, end = words[place].start() + len(name) + 1, words[place].end()
+            (start, end), new = words[place].span(), f"{name}={value}"
         elif place + 1 < len(words):
             start, end = words[place + 1].span()
         else:
             command, start, end = command + " ", len(command) + 1, len(command) + 1
-        command = command[:start] + value + command[end:]
+        command = command[:start] + new + command[end:]
     return command if found else f"{command.rstrip()} {flag} {value}"
 
 
@@ -112,6 +112,10 @@ def values_of(argv: Iterable[str], flag: str) -> list[str]:
             elif place + 1 < len(words):
                 found.append(words[place + 1])
     return found
+
+
+def _unquoted(word: str) -> str:
+    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" else word
 
 
 def _is(name: str, flag: str) -> bool:
