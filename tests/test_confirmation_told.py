@@ -91,6 +91,15 @@ def test_a_replay_tells_what_fresh_launches_on_such_a_device_showed_of_its_winne
         assert (stays in text, against in text, "Against it: it is slower by far." in text) == (is_told,) * 3
 
 
+def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(tmp_path: Path) -> None:
+    path = confirmed(tmp_path)
+    seal.put(yaml.safe_load(path.read_text()) | {"confirmation": {"verdict": "rejected"}}, tmp_path / "other.yaml")
+    path.unlink()
+    again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
+    assert again.returncode == 0 and "Run with 55 %" in again.stdout
+    assert "its confirmation is not as this version writes it" in " ".join(again.stdout.split())
+
+
 def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_and_is_said(tmp_path: Path) -> None:
     path = confirmed(tmp_path)
     path.rename(tmp_path / "edited.yaml").write_text(

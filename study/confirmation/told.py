@@ -63,7 +63,7 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
     """
     found = [(path, data) for path, data in _confirmations(folders, winner) if data.get("study") == study]
     path, data = max(found, key=_written, default=(None, None))
-    return told(seal.verify(path), path.name) if path and data else None
+    return _told(path) if path and data else None
 
 
 def confirmation_beside(recording: Recording, winner: Allocation) -> Path | None:
@@ -82,7 +82,7 @@ def confirmation_in(path: Path, winner: Allocation) -> Told | None:
     raises: BadInput where it was changed after it was sealed
     """
     found = dict(_confirmations([path.parent], winner))
-    return told(seal.verify(path), path.name) if path in found else None
+    return _told(path) if path in found else None
 
 
 def _confirmations(folders: Sequence[Path], winner: Allocation) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -94,6 +94,15 @@ def _confirmations(folders: Sequence[Path], winner: Allocation) -> Iterator[tupl
             continue  # somebody else's file
         if data.get("parameters") == dict(winner.values) and isinstance(data.get("confirmation"), dict):
             yield path, data
+
+
+def _told(path: Path) -> Told:
+    data = seal.verify(path)
+    try:
+        return told(data, path.name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        way_out = "confirm it anew with scripts/confirm.py, or move it away"
+        raise BadInput(f"{path}: its confirmation is not as this version writes it ({error!r}); {way_out}") from error
 
 
 def _written(found: tuple[Path, Mapping[str, Any]]) -> str:
