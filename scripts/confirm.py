@@ -28,7 +28,7 @@ def main() -> None:
     add("--pairs", type=int, default=6, metavar="N", help="of baseline and winner (default 6, the least)")
     add("--workloads", nargs="+", metavar="NAME", help="held out; default: the spec's, or voice_assistant")
     add("--claim", choices=CLAIMS, help="what must be better; default: the spec's, or fitness")
-    add("--margin", action="append", default=[], metavar="PCT", help="how much worse is no worse (5); or METRIC=PCT")
+    add("--margin", action="append", default=[], metavar="PCT", help="percent others may be worse (5); METRIC=PCT: one")
     add("--aa-pairs", type=int, default=2, metavar="N", help="of the baseline against itself (default 2)")
     add("--ladder", type=float, metavar="S", help="seconds of the capacity ladder; 0: capacity is not judged")
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")

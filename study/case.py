@@ -18,6 +18,7 @@ from study.contrast import SAME_PCT, half_width, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, rows
+from study.meanings import FIGURES
 from study.notes import answer, in_words
 from study.notes import standing as standing_alone
 from study.question import Question, question_of
@@ -71,8 +72,8 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
     if decision.winner is not None:
         winner, beside = decision.winner.allocation, study.user_attrs.get(CONFIRMED_IN)
         confirmed = confirmation_of(name, winner, promotions)
-        if confirmed is None and beside is not None:
-            confirmed = confirmation_in(Path(beside), winner)
+        if beside is not None and (confirmed is None or confirmed.is_replay):
+            confirmed = confirmation_in(Path(beside), winner) or confirmed
     return Case(asked, found, cells(found), decision, name, sampler, preset, confirmed)
 
 
@@ -142,8 +143,12 @@ def how_sure(told: Case) -> list[str]:
 
 def fresh(confirmed: Told) -> str:
     """What fresh launches of both said, and what speaks against the winner by them."""
-    against = [n for n in confirmed.notes if n.startswith("Against it")]
-    return " ".join([f"Fresh launches of both, in turn: {confirmed.summary}. {confirmed.says}.", *against])
+    said = [f"Fresh launches of both, in turn ({confirmed.measured}): {confirmed.summary}. {confirmed.says}."]
+    said += [n for n in confirmed.notes if n.startswith("Against it")]
+    for metric in dict.fromkeys(x.metric for x in confirmed.lines if x.standing == "worse"):
+        found = [f"{x.gain} on {x.workload}" for x in confirmed.lines if (x.metric, x.standing) == (metric, "worse")]
+        said.append(f"Worse, {FIGURES.get(metric, (metric,))[0]} ({metric}): {', '.join(found)}.")
+    return " ".join(said)
 
 
 def noise(today: Cell | None, other: Cell | None) -> list[str]:

@@ -107,12 +107,11 @@ def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Gro
         return None
     winner = decision.winner.allocation
     try:
-        if own := confirmation_of(study.study_name, winner, [where]):
-            return own
+        own = confirmation_of(study.study_name, winner, [where])
         if ground.recording is None or (path := confirmation_beside(ground.recording, winner)) is None:
-            return None
+            return own
         study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
-        return confirmation_in(path, winner)
+        return confirmation_in(path, winner)  # real launches, where its own confirmation is from the recording
     except BadInput as error:
         terminal.heading(str(error))
         return None

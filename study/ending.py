@@ -161,4 +161,5 @@ def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay
         else:
             words, what = ["scripts/install_cpu_servers.py"], "real servers without a GPU, to measure this machine"
         lines.append((words, what))
-    return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines)]
+    own = ["  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"]
+    return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines), *own * is_replay]

@@ -66,7 +66,7 @@ def look(spec: Spec, terminal: Terminal) -> Ground:
         for allocation in spec.search_space.grid():
             found.cell(allocation)
         terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
-        terminal.line('To measure this one: README, "Measure this machine".')
+        terminal.line('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')
         return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
     made = bench(spec)
     seen = made.device.identity

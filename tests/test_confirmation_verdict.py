@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from objectives.errors import BadInput
 from objectives.wer import Gate
 from study.confirmation import saying
-from study.confirmation.margins import Margins
+from study.confirmation.margins import Margins, read_margins
 from study.confirmation.rule import Claim, Key, Rule
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
 
@@ -62,6 +63,24 @@ def test_a_metric_may_be_as_much_worse_as_its_own_margin_says_under_every_worklo
     assert found.reasons == ("stt_latency_p95_ms under main is worse by more than 5 %",)
     beyond = judged(rule=rule, others={p95: tuple(2 * g for g in worse)})
     assert beyond.reasons == ("llm_latency_p95_ms under main is worse by more than 30 %",)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["llm_tpot=100"], "did you mean llm_tpot_ms"),
+        (["5", "10"], "the one for all metrics is given twice"),
+        (["llm_tpot_ms=9", "llm_tpot_ms=8"], "llm_tpot_ms is given twice"),
+        (["nan"], "'nan' is no percentage"),
+        (["0"], "'0' is no percentage"),
+        (["llm_tpot_ms=1e9"], "is no percentage from 0.1 to 1000"),
+        (["llm_tpot_ms=1,llm_ttft_ms=2"], "nothing that is judged is called"),
+        ([""], "is no percentage"),
+    ],
+)
+def test_a_margin_that_is_none_is_refused_with_the_way_out(given: list[str], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        read_margins(given, {})
 
 
 def test_a_claim_that_is_worse_rejects_after_three_pairs() -> None:

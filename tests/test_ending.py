@@ -74,8 +74,10 @@ def test_what_is_worse_is_not_called_held_back(tmp_path: Path) -> None:
 
 def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
     begin = said.splitlines().index("Next:")
-    lines = said.splitlines()[begin + 1 :]
+    *lines, own = said.splitlines()[begin + 1 :]
     assert len(lines) == 3
+    _, source, _ = shlex.split(own, comments=True)
+    assert own.strip().startswith("cp ") and (ROOT / source).is_file()
     for text in lines:
         python, script, *arguments = shlex.split(text, comments=True)
         assert python == "python" and (ROOT / script).is_file()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
+from study.entry import meant
 from study.meanings import LATENCIES
 
 JUDGED = (  # word errors, failed requests and free memory have limits of their own
@@ -52,24 +53,28 @@ class Margins:
 def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
     """What the command line says, over what the spec says.
 
-    given: numbers and METRIC=PCT, e.g. ["5", "llm_tpot_ms=100"]
+    given: numbers and METRIC=PCT, each at most once, e.g. ["5", "llm_tpot_ms=100"]
     raises: BadInput where one is neither
 
     >>> str(read_margins(["10", "llm_tpot_ms=100"], {"llm_ttft_ms": 20.0}))
     '10 %, llm_tpot_ms 100 %, llm_ttft_ms 20 %'
     """
     pct, by_metric = DEFAULT_PCT, dict(known)
+    named: set[str] = set()
     for text in given:
-        metric, is_own, number = text.rpartition("=")
+        metric, is_own, number = (part.strip() for part in text.rpartition("="))
         if is_own and metric not in JUDGED:
-            raise BadInput(f"--margin: nothing that is judged is called {metric!r}; choose {', '.join(JUDGED)}")
+            raise BadInput(f"--margin: nothing that is judged is called {metric!r}; {meant(metric, JUDGED)}")
+        if metric in named:
+            raise BadInput(f"--margin: {metric or 'the one for all metrics'} is given twice; leave one")
+        named.add(metric)
         try:
             value = float(number)
         except ValueError:
             value = math.nan
         if not LEAST_PCT <= value <= MOST_PCT:
             what = f"{text!r} is no percentage from {LEAST_PCT} to {MOST_PCT:g}"
-            raise BadInput(f"--margin: {what}; write such as 5, or llm_tpot_ms=100")
+            raise BadInput(f"--margin: {what}; write 5, or llm_tpot_ms=100; repeat --margin for more")
         if is_own:
             by_metric[metric] = value
         else:

@@ -40,6 +40,7 @@ class Told:
     """A confirmation for a report.
 
     verdict: confirmed, rejected or inconclusive; notes: what speaks against it or was not checked, a sentence each
+    is_replay: judged by a recording's launches; measured: when its own launches were, and on how many devices
     """
 
     file: str
@@ -49,6 +50,7 @@ class Told:
     notes: tuple[str, ...]
     lines: tuple[Line, ...]
     is_replay: bool
+    measured: str
 
     @property
     def standing(self) -> str:
@@ -105,6 +107,13 @@ def _told(path: Path) -> Told:
         raise BadInput(f"{path}: its confirmation is not as this version writes it ({error!r}); {way_out}") from error
 
 
+def _measured(c: Mapping[str, Any]) -> str:
+    """E.g. 2026-11-25 to 2026-11-27, 2 devices."""
+    days = [str(c[key])[:10] for key in ("first_pair_at", "last_pair_at") if c.get(key)]
+    when, devices = " to ".join(dict.fromkeys(days)), len(c["cards"])
+    return f"{when}, {devices} device{'s' * (devices != 1)}"
+
+
 def _written(found: tuple[Path, Mapping[str, Any]]) -> str:
     return str(found[1]["confirmation"].get("written_at"))
 
@@ -129,6 +138,7 @@ def told(data: Mapping[str, Any], file: str) -> Told:
         tuple(_notes(c)),
         tuple(x for x in lines if x),
         bool(data["measured_elsewhere"]),
+        _measured(c),
     )
 
 
