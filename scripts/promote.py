@@ -20,6 +20,7 @@ from pathlib import Path
 
 import study.early  # noqa: F401
 from study.arguments import parser
+from study.rollout.admission import refuse_at_once
 from study.rollout.deployment import load
 from study.rollout.verbs import VERBS, run
 from study.terminal import exiting
@@ -46,6 +47,8 @@ def main() -> None:
             verb.add_argument("--install", action="store_true", help="put that unit into /etc, enable and start it")
     given = options.parse_args()
     with exiting():
+        if given.verb in ("plan", "apply"):
+            refuse_at_once(given.promotion)  # before a deployment and a device are looked for
         run(load(given.deployment), **{k: v for k, v in vars(given).items() if k != "deployment"})
 
 

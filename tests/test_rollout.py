@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import run_script
 
 from objectives.device import Identity, Occupant, Sample
 from objectives.errors import BadInput
@@ -127,6 +128,18 @@ def test_i_know_admits_a_candidate_and_nothing_else(tmp_path: Path, status: str)
         admitted(tmp_path, i_know=True, status=status)
     with pytest.raises(BadInput, match="out of bounds"):
         admitted(tmp_path, i_know=True, status="candidate", parameters={"vllm_memory_util": 0.9})
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+@pytest.mark.parametrize(
+    ("status", "said"), [("rejected", "ended rejected; nothing overrides that"), ("replay", "it was replayed from")]
+)
+def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_no_device(
+    tmp_path: Path, verb: str, status: str, said: str
+) -> None:
+    put({**PROMOTION, "status": status}, tmp_path / "p.yaml")
+    ran = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
+    assert (ran.returncode, said in ran.stderr) == (2, True), ran.stderr
 
 
 def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ class Admitted:
     said: tuple[str, ...]
 
 
-def refuse_replay(path: Path) -> dict[str, Any]:
-    """A promotion's data, its seal verified; a replayed one is never applicable, whatever this machine is.
+def refuse_at_once(path: Path) -> dict[str, Any]:
+    """A promotion's data, its seal verified; what no machine and no option can ever apply is refused.
 
     raises: BadInput
     """
@@ -53,6 +53,9 @@ def refuse_replay(path: Path) -> dict[str, Any]:
             f"{path}: it was replayed from measurements of elsewhere, and says nothing about this machine; "
             "measure this one: `python scripts/run_study.py my_gpu.yaml`"
         )
+    status = one_line(str(data.get("status")))[:40]
+    if status in ("rejected", "inconclusive"):
+        raise BadInput(f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew")
     return data
 
 
@@ -62,10 +65,8 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
     i_know: admits an unconfirmed one, and nothing else
     raises: BadInput with what is wrong and the way out
     """
-    data = refuse_replay(path)
+    data = refuse_at_once(path)
     status = one_line(str(data.get("status")))[:40]
-    if status in ("rejected", "inconclusive"):
-        raise BadInput(f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew")
     if status != "confirmed" and not (i_know and status == "candidate"):
         raise BadInput(
             f"{path}: it is not confirmed (status: {status}); run `python scripts/confirm.py {path}`, "

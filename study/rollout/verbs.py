@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from study.rollout.admission import admit, opened, refuse_replay
+from study.rollout.admission import admit, opened
 from study.rollout.apply import apply, commit
 from study.rollout.deployment import Deployment
 from study.rollout.plan import check_times, plan
@@ -40,14 +40,12 @@ def run(
     """One verb; raises what `exiting` turns into an exit code."""
     match verb:
         case "plan":
-            refuse_replay(promotion)  # before the device is looked for, which a laptop has not
             admitted = admit(promotion, deployment, opened(deployment), i_know=i_know)
             for line in plan(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
             signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a lost connection is an interruption
             check_times(deployment)
-            refuse_replay(promotion)
             apply(deployment, admit(promotion, deployment, opened(deployment), i_know=i_know), hold=hold)
         case "commit":
             commit(deployment)
