@@ -77,7 +77,7 @@ def _outcome(r: Row, *, is_wide: bool) -> str:
 
 def _mark(row: Row, decision: Decision) -> str | None:
     if decision.winner is not None and row.number == decision.winner.number:
-        return "best that may be promoted"
+        return "winner of the study"
     if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
         return "baseline"
     return None
