@@ -105,10 +105,10 @@ def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Gro
     """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
     if decision.winner is None:
         return None
-    winner = decision.winner.allocation
+    winner, baseline = decision.winner.allocation, question_of(study).baseline
     try:
         own = confirmation_of(study.study_name, winner, [where])
-        if ground.recording is None or (path := confirmation_beside(ground.recording, winner)) is None:
+        if ground.recording is None or (path := confirmation_beside(ground.recording, winner, baseline)) is None:
             return own
         study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
         return confirmation_in(path, winner)  # real launches, where its own confirmation is from the recording

@@ -73,7 +73,12 @@ def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("device", "is_told"),
-    [({}, True), ({"total_mib": 24_000.0}, False), ({"product": "Another card"}, False)],
+    [
+        ({}, True),
+        ({"total_mib": 24_000.0}, False),
+        ({"total_mib": "much"}, False),
+        ({"product": "Another card"}, False),
+    ],
 )
 def test_a_replay_tells_what_fresh_launches_on_such_a_device_showed_of_its_winner(
     tmp_path: Path, device: dict[str, object], is_told: bool

@@ -142,6 +142,14 @@ def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_n
     assert (ran.returncode, said in ran.stderr) == (2, True), ran.stderr
 
 
+def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
+    usual = admitted(tmp_path)
+    assert not [s for s in usual.said if "worse" in s]
+    confirmation = {**PROMOTION["confirmation"], "margin_pct": 5.0, "margins_pct": {"llm_tpot_ms": 100.0}}
+    found = admitted(tmp_path, confirmation=confirmation)
+    assert "it was confirmed although llm_tpot_ms may be 100 % worse" in found.said
+
+
 def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:
     admitted(tmp_path)
     file = tmp_path / "p.yaml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,18 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
     return _told(path) if path and data else None
 
 
-def confirmation_beside(recording: Recording, winner: Allocation) -> Path | None:
-    """The promotion beside a recording that says what fresh launches on such a device showed of this winner."""
-    device = recording.provenance.device
+def confirmation_beside(recording: Recording, winner: Allocation, baseline: Allocation) -> Path | None:
+    """The promotion beside a recording that says what fresh launches showed of this winner, on such a device.
+
+    Against the same baseline, and with the versions of the servers that were recorded.
+    """
+    device, versions = recording.provenance.device, asdict(recording.provenance.versions)
     for path, data in sorted(_confirmations([recording.path.parent], winner), key=_written, reverse=True):
         found = data.get("device")
-        if isinstance(found, dict) and device.is_like(found.get("product"), found.get("total_mib")):
+        if not isinstance(found, dict) or not isinstance(total_mib := found.get("total_mib"), int | float):
+            continue
+        is_same = data.get("baseline") == dict(baseline.values) and data.get("versions") == versions
+        if is_same and device.is_like(found.get("product"), total_mib):
             return path
     return None
 
@@ -115,7 +121,7 @@ def _measured(c: Mapping[str, Any]) -> str:
 
 
 def _written(found: tuple[Path, Mapping[str, Any]]) -> str:
-    return str(found[1]["confirmation"].get("written_at"))
+    return str(found[1]["confirmation"].get("written_at") or "")
 
 
 def told(data: Mapping[str, Any], file: str) -> Told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,7 @@ LOST = float("-inf")  # of a pair: the baseline has a figure, the winner none
 FIRST_STOP = 3  # pairs before which nothing ends early
 FUTILE = 0.02  # chance of a win below which no further pair is measured
 SENSIBLE = 100  # pairs that somebody might still measure
+LITTLE_PCT = 5.0  # a gain that is below it for sure, and that nobody can show, is none
 FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
 Status = Literal["confirmed", "rejected", "inconclusive"]
 Standing = Literal["better", "no_worse", "worse", "cannot_tell", "not_measured"]
@@ -169,11 +171,8 @@ def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evi
     if primary is not None and primary.found is not None and primary.found.high is not None:
         if primary.found.high < 0:
             said.append(f"{primary.key} is worse, not better")
-        elif primary.found.high < -rule.margins.floor(rule.claim) and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
-            said.append(
-                f"{primary.key} gains less than {rule.margins.of(rule.claim):g} %, "
-                f"and {SENSIBLE} pairs would not show it"
-            )
+        elif primary.found.high < math.log1p(LITTLE_PCT / 100) and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
+            said.append(f"{primary.key} gains less than {LITTLE_PCT:g} %, and {SENSIBLE} pairs would not show it")
     others = [f for f in findings if f is not primary and f.found is not None and f.found.sd is not None]
     for f in others:  # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
         strict = estimate(_values(evidence, f.key, n), 1 - 0.05 / len(others))

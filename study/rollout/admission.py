@@ -13,6 +13,7 @@ from objectives.device import Device
 from objectives.environment import LLM_PACKAGES, STT_PACKAGES, installed
 from objectives.errors import BadInput
 from objectives.hardware import open_device
+from study.confirmation.margins import DEFAULT_PCT
 from study.entry import one_line
 from study.rollout.deployment import NAMES, Deployment, Name
 from study.rollout.probe import page
@@ -91,7 +92,7 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
     said = [*_device(data, device, path), *_versions(data, deployment, path)]
     figures = _mapping(_mapping(data, "metrics"), "winner")
     stt_mib, free_mib = _number(figures, "stt_memory_mib"), _least_free_mib(data)
-    said += _stack(data, deployment, stt_mib, free_mib)
+    said += [*_stack(data, deployment, stt_mib, free_mib), *_margins(data)]
     tokens = _number(figures, "kv_tokens")
     return Admitted(
         path=path,
@@ -105,6 +106,16 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
         free_mib=free_mib,
         said=tuple(said),
     )
+
+
+def _margins(data: Mapping[str, Any]) -> list[str]:
+    """By how much its confirmation let metrics be worse, where that is more than usual."""
+    c = _mapping(data, "confirmation")
+    margins = {"every metric": c.get("margin_pct"), **_mapping(c, "margins_pct")}
+    wide = {k: v for k, v in margins.items() if isinstance(v, int | float) and v > DEFAULT_PCT}
+    if not wide:
+        return []
+    return [f"it was confirmed although {', '.join(f'{k} may be {v:g} % worse' for k, v in wide.items())}"]
 
 
 def opened(deployment: Deployment) -> Device | None:
