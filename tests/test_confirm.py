@@ -57,7 +57,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def confirmed(path: Path, *, options: dict[str, Any] | None = None, **asked: Any) -> tuple[int, list[str]]:
     said: list[str] = []
-    given = Options(out=path.parent / "out", **(options or {}))
+    given = Options(**{"out": path.parent / "out", **(options or {})})
     return confirm(subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append), said
 
 
@@ -214,6 +214,14 @@ def test_what_is_fixed_before_the_first_launch_stays_fixed(tmp_path: Path, asked
     with pytest.raises(BadInput, match=said):
         confirmed(path, **asked)
     confirmed(path, options={"timeout_s": 1.0, "fresh": True}, **asked)
+    assert verify(path)["confirmation"]["begun_anew"] == 1
+
+
+@pytest.mark.usefixtures("instant", "one_step")
+def test_a_confirmation_begun_at_another_place_is_counted_as_begun_anew(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    confirmed(path, options={"timeout_s": 1.0, "out": tmp_path / "elsewhere"}, margins=["90"])
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 

@@ -73,7 +73,8 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
             if options.lending.max_outage_s is not None:
                 began_s, timeout_s = lent_at, min(timeout_s or math.inf, options.lending.left_s(lent_at))
             servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
-            begun = journal.opened(folder, _head(of, servers, device), options.pairs, fresh=options.fresh)
+            head = _head(of, servers, device)
+            begun = journal.opened(folder, head, options.pairs, fresh=options.fresh, before=of.confirmations)
             journal.write(begun, folder)  # the claim is on disk before the first launch
             if begun.pairs:
                 tell(f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}")

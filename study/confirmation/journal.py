@@ -181,10 +181,11 @@ def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:
     return {name: Measurement.from_json(m) for name, m in data.items()}
 
 
-def opened(folder: Path, head: Head, pairs: int, *, fresh: bool) -> Journal:
+def opened(folder: Path, head: Head, pairs: int, *, fresh: bool, before: int = 0) -> Journal:
     """The journal to go on with: the one that is there, with a larger number of pairs if asked, or a new one.
 
     fresh: move the one that is there aside; the new one counts it
+    before: confirmations that the promotion tells of, whose pairs may lie elsewhere
     raises: BadInput where what is there was begun for something else
     """
     path = folder / FILE
@@ -194,7 +195,7 @@ def opened(folder: Path, head: Head, pairs: int, *, fresh: bool) -> Journal:
         path.rename(folder / f"pairs-{len(aside) + 1}.jsonl")
         aside.append(path)
     if not path.exists():
-        return Journal(head=head, targets=(pairs,), earlier=len(aside))
+        return Journal(head=head, targets=(pairs,), earlier=max(len(aside), before))
     found = read(folder)
     if differing := list(_differing(found.head, head)):
         raise BadInput(

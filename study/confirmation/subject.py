@@ -52,6 +52,12 @@ class Subject:
         return _sha256(kept)
 
     @property
+    def confirmations(self) -> int:
+        """How many confirmations of it were begun before, as far as the promotion tells."""
+        told = self.data.get("confirmation")
+        return 1 + int(told.get("begun_anew") or 0) if isinstance(told, dict) else 0
+
+    @property
     def workloads(self) -> dict[str, str]:
         """A digest of each workload's traffic, by name."""
         return {t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]]) for t in self.traffics}
