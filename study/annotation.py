@@ -13,7 +13,7 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # ty
 
 from study.cells import cells
 from study.decision import decide
-from study.history import births, rows
+from study.history import births, counted
 from study.notes import study_note, trial_note
 from study.plots import lineage, memory_over_time, space, time_by_phase, tradeoff
 from study.question import question_of
@@ -28,7 +28,7 @@ def annotate(study: optuna.Study) -> None:
     A note that somebody has edited in the dashboard stays as it is.
     raises: BadInput where the study does not say what it asked
     """
-    asked, found = question_of(study), [r for r in rows(study) if r.counts]
+    asked, found = question_of(study), counted(study)
     decision, each = decide(found, asked), cells(found)
     best = decision.winner or decision.baseline
     figures = {

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation, suggest
 from objectives.device import Identity
-from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, Begun, note, rows
+from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, Begun, counted, note
 from study.spec import Spec
 
 
@@ -72,7 +72,7 @@ def free_left_behind(study: optuna.Study, spec: Spec) -> int:
         study._storage.set_trial_state_values(left._trial_id, TrialState.FAIL)
         freed += 1
     queued = queue(study)
-    known = {str(r.allocation) for r in rows(study) if r.counts}
+    known = {str(r.allocation) for r in counted(study)}
     for ended in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
         if ended.user_attrs.get("why") not in (NOT_STARTED, INTERRUPTED):
             continue

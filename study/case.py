@@ -17,7 +17,7 @@ from study.confirmation.told import Told, confirmation_in, confirmation_of
 from study.contrast import SAME_PCT, half_width, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
-from study.history import Row, rows
+from study.history import Row, counted
 from study.meanings import FIGURES
 from study.notes import answer, in_words
 from study.notes import standing as standing_alone
@@ -62,19 +62,23 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
 
     promotions: folders where a confirmation of its winner may lie
     """
-    asked, found = question_of(study), [r for r in rows(study) if r.counts]
+    asked, found = question_of(study), counted(study)
     if preset is not None:
         asked = replace(asked, fitness=weighed(asked.fitness, preset))
         found = rescored(found, asked, asked.fitness)
     sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
     decision, name = decide(found, asked), study.study_name
-    confirmed = None
-    if decision.winner is not None:
-        winner, beside = decision.winner.allocation, study.user_attrs.get(CONFIRMED_IN)
-        confirmed = confirmation_of(name, winner, promotions)
-        if beside is not None and (confirmed is None or confirmed.is_replay):
-            confirmed = confirmation_in(Path(beside), winner) or confirmed
+    confirmed = confirmation(study, decision.winner.allocation, promotions) if decision.winner else None
     return Case(asked, found, cells(found), decision, name, sampler, preset, confirmed)
+
+
+def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[Path]) -> Told | None:
+    """What fresh launches said of the winner: those on the recorded device before those of the study's own promotions.
+
+    raises: BadInput where a promotion was changed after it was sealed
+    """
+    own, beside = confirmation_of(study.study_name, winner, promotions), study.user_attrs.get(CONFIRMED_IN)
+    return (confirmation_in(Path(beside), winner) if beside else None) or own
 
 
 def standing(told: Case) -> str:

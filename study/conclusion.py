@@ -9,13 +9,14 @@ import optuna
 from objectives.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
-from study.case import CONFIRMED_IN, Case, fresh, noise, sentence
+from study.case import CONFIRMED_IN, Case, confirmation, fresh, noise, sentence
 from study.cells import cells
-from study.confirmation.told import Told, confirmation_beside, confirmation_in, confirmation_of
+from study.confirmation.told import Told, confirmation_beside
 from study.decision import Decision, decide, how_sure
 from study.ending import against, failures, measured
 from study.ground import Ground
-from study.known import counted, measured_in
+from study.history import counted
+from study.known import measured_in
 from study.live import git_commit
 from study.plan import commands
 from study.promotion import Origin, document, write
@@ -107,11 +108,9 @@ def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Gro
         return None
     winner, baseline = decision.winner.allocation, question_of(study).baseline
     try:
-        own = confirmation_of(study.study_name, winner, [where])
-        if ground.recording is None or (path := confirmation_beside(ground.recording, winner, baseline)) is None:
-            return own
-        study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
-        return confirmation_in(path, winner)  # real launches, where its own confirmation is from the recording
+        if ground.recording and (path := confirmation_beside(ground.recording, winner, baseline)):
+            study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
+        return confirmation(study, winner, [where])
     except BadInput as error:
         terminal.heading(str(error))
         return None

@@ -21,8 +21,9 @@ from objectives.recording import Recording, conditions, read
 from objectives.run import Measure
 from objectives.setting import Anchor, Setting
 from objectives.telemetry import Occupancy
+from study.history import counted
 from study.identity import differences
-from study.known import counted, measured_in
+from study.known import measured_in
 from study.live import Bench, bench, git_commit, mib, setting_of
 from study.question import Question, question
 from study.spec import Spec

@@ -88,6 +88,11 @@ def rows(study: optuna.Study) -> list[Row]:
     return [row(t) for t in ended if t.user_attrs.get("allocation")]
 
 
+def counted(study: optuna.Study) -> list[Row]:
+    """The trials that use budget."""
+    return [r for r in rows(study) if r.counts]
+
+
 def row(trial: FrozenTrial) -> Row:
     """One ended trial."""
     kept = trial.user_attrs

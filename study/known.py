@@ -10,14 +10,9 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
-from study.history import BRIDGE, REPLICATE, Begun, Row, rows
+from study.history import BRIDGE, REPLICATE, Begun, Row, counted
 from study.spec import Spec
 from study.tournament import TournamentSampler, can_replicate, left
-
-
-def counted(study: optuna.Study) -> list[Row]:
-    """The trials that use budget."""
-    return [r for r in rows(study) if r.counts]
 
 
 def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:

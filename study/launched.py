@@ -18,7 +18,7 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.workload import Workload
 from study.cost import STARTS, Cost, Launch
-from study.history import rows
+from study.history import counted, rows
 from study.identity import LIFETIME
 from study.question import question_of
 from study.storage import open_storage
@@ -55,7 +55,7 @@ def _made(study: optuna.Study) -> list[int]:
 def of_study(study: optuna.Study) -> Cost:
     """What a study cost, trials left out that another study had measured."""
     asked, made = question_of(study), set(_made(study))
-    found = [r for r in rows(study) if r.counts]
+    found = counted(study)
     runs = study.user_attrs.get(RUNS, [])
     launches = tuple(_launch(r.allocation, r.measurement, r.measured, r.wall_s) for r in found if r.number in made)
     is_whole = sum(run["trials"] for run in runs) == len(launches)

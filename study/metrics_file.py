@@ -8,8 +8,7 @@ from pathlib import Path
 
 import optuna
 
-from study.history import Row
-from study.known import counted
+from study.history import Row, counted
 
 
 @dataclass(slots=True)

@@ -21,9 +21,9 @@ from study.display import Outlook
 from study.ending import next_commands
 from study.epoch import Epoch, Progress
 from study.ground import Ground, asked, look, measuring
-from study.history import Row
+from study.history import Row, counted
 from study.identity import identity_of
-from study.known import counted, measured_in
+from study.known import measured_in
 from study.launched import timed
 from study.lending.options import Lending, outage
 from study.live import alone, borrowed
