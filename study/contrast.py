@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from scipy import stats
+from scipy.special import stdtrit  # scipy.stats takes half a second to import, and every command comes by here
 
 from study.cells import Cell, barred, of
 from study.decision import Decision
@@ -66,7 +66,7 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     if sum(squares) == 0:
         return 0.0
     spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
-    return float(stats.t.ppf(0.975, sum(squares) ** 2 / spread)) * math.sqrt(sum(squares))
+    return float(stdtrit(sum(squares) ** 2 / spread, 0.975)) * math.sqrt(sum(squares))
 
 
 def _change(

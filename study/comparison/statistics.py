@@ -25,6 +25,7 @@ import numpy as np
 from scipy import stats
 
 from study.comparison.race import CHECKPOINTS, EXACT, Named, Run
+from study.holm import holm
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -117,19 +118,6 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
     if np.ptp(gaps) == 0:  # the same difference on every seed
         return 0.0
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction: p values that may each be held against 5 %.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    corrected, worst = [0.0] * len(p_values), 0.0
-    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        worst = max(worst, min(1.0, p_values[at] * (len(p_values) - rank)))
-        corrected[at] = worst
-    return corrected
 
 
 def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[Estimate]:

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats takes half a second to import
 
 POWER = 0.8  # with which `pairs_needed` would decide
 MOST_PAIRS = 1000
@@ -47,14 +47,14 @@ def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
         return Estimate(n, mean, None, None, None, None, flipped)
     sd = float(values.std(ddof=1))
     arm = quantile(confidence, n) * sd / math.sqrt(n)
-    p = float(mean == 0) if sd == 0 else float(2 * stats.t.sf(abs(mean) / (sd / math.sqrt(n)), n - 1))
+    p = float(mean == 0) if sd == 0 else float(2 * stdtr(n - 1, -abs(mean) / (sd / math.sqrt(n))))
     return Estimate(n, mean, sd, mean - arm, mean + arm, p, flipped)
 
 
 @cache
 def quantile(confidence: float, n: int) -> float:
     """Student's t for a two-sided interval of n pairs."""
-    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return float(stdtrit(n - 1, (1 + confidence) / 2))
 
 
 def sign_flip_p(gains: Sequence[float]) -> float:
@@ -92,7 +92,7 @@ def pairs_needed(found: Estimate, above: float, confidence: float) -> int | None
 def _reach(confidence: float) -> NDArray[np.float64]:
     """By the number of pairs: how many standard deviations a mean must lie above a bound."""
     n = np.arange(2, MOST_PAIRS + 1)
-    reach = (stats.t.ppf((1 + confidence) / 2, n - 1) + stats.t.ppf(POWER, n - 1)) / np.sqrt(n)
+    reach = (stdtrit(n - 1, (1 + confidence) / 2) + stdtrit(n - 1, POWER)) / np.sqrt(n)
     return np.concatenate([[np.inf, np.inf], reach])
 
 
