@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # type: ignore[import-untyped]
 
-from study.cells import cells
-from study.decision import decide
-from study.history import births, counted
+from objectives.errors import BadInput
+from study.case import case
+from study.history import births
 from study.notes import study_note, trial_note
 from study.plots import lineage, memory_over_time, space, time_by_phase, tradeoff
-from study.question import question_of
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
 SIGNED = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends a note of ours, and is not shown
 
 
-def annotate(study: optuna.Study) -> None:
+def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     """Write every note and plot that is missing or out of date; called again, it writes nothing.
 
     A note that somebody has edited in the dashboard stays as it is.
+    promotions: folders where a confirmation of its winner may lie; one that was edited is said in the note
     raises: BadInput where the study does not say what it asked
     """
-    asked, found = question_of(study), counted(study)
-    decision, each = decide(found, asked), cells(found)
-    best = decision.winner or decision.baseline
+    unread = []
+    try:
+        told = case(study, promotions=promotions)
+    except BadInput as error:
+        told, unread = case(study, promotions=None), [f"a confirmation: {error}"]
+    asked, found, decision, each = told.asked, told.rows, told.decision, told.cells
+    best = decision.baseline if told.is_rejected else decision.winner or decision.baseline
     figures = {
         "space": (space(each, decision, asked) if each else None, "the space: nothing was measured"),
         "tradeoff": (tradeoff(each, decision, asked), "latency against capacity: no finite latency was measured"),
@@ -42,8 +47,8 @@ def annotate(study: optuna.Study) -> None:
         "memory": (memory_over_time(best), "memory over time: it was not recorded for the answer's trial"),
     }
     _draw(study, {name: figure for name, (figure, _) in figures.items() if figure is not None})
-    missing = [sentence for figure, sentence in figures.values() if figure is None]
-    _write(study, study_note(each, decision, asked, missing, study.user_attrs.get("sampler")))
+    missing = [f"the plot of {what}" for figure, what in figures.values() if figure is None]
+    _write(study, study_note(told, [*missing, *unread]))
     quiet = optuna.load_study(study_name=study.study_name, storage=study._storage, sampler=RandomSampler())
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
     for r in found:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing

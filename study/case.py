@@ -12,6 +12,8 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
+from study.answer import answer, in_words
+from study.answer import standing as standing_alone
 from study.cells import Cell, cells, launches, of, short
 from study.confirmation.told import Told, confirmation_in, confirmation_of
 from study.contrast import SAME_PCT, half_width, rival
@@ -19,8 +21,6 @@ from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, counted
 from study.meanings import FIGURES
-from study.notes import answer, in_words
-from study.notes import standing as standing_alone
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
@@ -47,6 +47,11 @@ class Case:
         return [(c.allocation, r.measurement) for c in self.cells for r in c.measured if r.measurement is not None]
 
     @property
+    def is_rejected(self) -> bool:
+        """Whether fresh launches of the winner spoke against it, so that what is in use today stays."""
+        return self.confirmation is not None and self.confirmation.verdict == "rejected"
+
+    @property
     def today(self) -> Cell | None:
         """The allocation in use today."""
         return of(self.asked.baseline, self.cells)
@@ -57,10 +62,10 @@ class Case:
         return rival(self.cells, self.decision, self.asked)
 
 
-def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] = ()) -> Case:
+def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] | None = ()) -> Case:
     """The case of a study; with a preset, its measurements are weighed anew.
 
-    promotions: folders where a confirmation of its winner may lie
+    promotions: folders where a confirmation of its winner may lie; None asks for none
     """
     asked, found = question_of(study), counted(study)
     if preset is not None:
@@ -68,8 +73,10 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
         found = rescored(found, asked, asked.fitness)
     sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
     decision, name = decide(found, asked), study.study_name
-    confirmed = confirmation(study, decision.winner.allocation, promotions) if decision.winner else None
-    return Case(asked, found, cells(found), decision, name, sampler, preset, confirmed)
+    said = None
+    if decision.winner is not None and promotions is not None:
+        said = confirmation(study, decision.winner.allocation, promotions)
+    return Case(asked, found, cells(found), decision, name, sampler, preset, said)
 
 
 def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[Path]) -> Told | None:
@@ -91,7 +98,7 @@ def sentence(told: Case) -> str:
     said = answer(told.decision, told.asked)
     today, other = told.today, told.other
     said = said[0].upper() + said[1:]
-    if told.confirmation is not None and told.confirmation.verdict == "rejected" and told.other is not None:
+    if told.is_rejected and told.other is not None:
         refused = short(told.other.allocation)
         return f"Stay with {in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
     if told.decision.winner is None or today is None or other is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from objectives.errors import SetupError
 from study.annotation import annotate
 from study.attachments import store
 from study.storage import open_storage
-from study.stored import folder_of, names, refuse_empty
+from study.stored import folder_of, names, promotions_of, refuse_empty
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -66,9 +67,9 @@ def _judged(trial: FrozenTrial) -> FrozenTrial:
 class Fresh:
     """The dashboard, behind a look at the study that is asked for: what has ended since gets its note and plots."""
 
-    def __init__(self, inner: WSGIApplication, storage: BaseStorage) -> None:
-        self._inner, self._storage, self._lock = inner, storage, Lock()
-        self._seen: dict[str, int] = {}
+    def __init__(self, inner: WSGIApplication, storage: BaseStorage, promotions: Sequence[Path]) -> None:
+        self._inner, self._storage, self._promotions, self._lock = inner, storage, promotions, Lock()
+        self._seen: dict[str, object] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if re.fullmatch(r"/api/studies(/\d+)?", environ.get("PATH_INFO", "")):
@@ -77,13 +78,15 @@ class Fresh:
         return self._inner(environ, start_response)
 
     def refresh(self) -> None:
-        """Annotate every study of ours in which a trial has ended since the last look."""
+        """Annotate every study of ours in which a trial has ended, or that was confirmed, since the last look."""
+        there = (p for folder in self._promotions for p in sorted(folder.glob("*.yaml")) if p.is_file())
+        sealed = [(p, p.stat().st_mtime_ns) for p in there]
         for name in names(self._storage):
             study = optuna.load_study(study_name=name, storage=self._storage)
-            ended = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
-            if self._seen.get(name) != ended:
-                annotate(study)
-                self._seen[name] = ended
+            state = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False)), sealed
+            if self._seen.get(name) != state:
+                annotate(study, self._promotions)
+                self._seen[name] = state
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -102,7 +105,7 @@ def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """
     storage = open_storage(url)
     refuse_empty(url, storage)
-    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage)
+    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url))
     fresh.refresh()
     try:
         server = make_server(HOST, port, fresh, server_class=_Server, handler_class=_Quiet)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from objectives import budget
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
+from study.answer import in_words
+from study.case import Case, fresh, sentence, standing
 from study.cells import Cell, compared, launches, of, pareto, short
 from study.decision import Decision
 from study.history import Row
@@ -34,27 +36,21 @@ HOW_TO_READ = """\
 """
 
 
-def standing(decision: Decision, asked: Question) -> str:
-    """How sure the answer is, in a few words."""
-    if decision.winner is None:
-        return "nothing to confirm"
-    return (
-        "a replay, measured elsewhere: not valid for this machine" if asked.is_replay else "not confirmed: a candidate"
-    )
+def study_note(told: Case, missing: Sequence[str]) -> str:
+    """The question, the answer, where and with what, every configuration, and how to read the pages.
 
-
-def study_note(
-    found: Sequence[Cell], decision: Decision, asked: Question, missing: Sequence[str], sampler: str | None
-) -> str:
-    """The question, the answer, where and with what, every configuration, and how to read the pages."""
+    missing: what could not be drawn or read, a sentence each
+    """
+    asked, found, decision = told.asked, told.cells, told.decision
     d = asked.device
     versions = ", ".join(f"{k} {v}" for k, v in (*asked.versions.llm.items(), *asked.versions.stt.items()))
     lines = [
         f"# How should {d.product} be shared?",
         "How much memory should the LLM server get, and which speech model fits beside it?",
-        f"**Answer: {answer(decision, asked)}** ({standing(decision, asked)})",
+        f"**Answer: {sentence(told)}** ({standing(told)})",
         f"Why: {decision.reason}.",
-        *(f"- held back: {sentence}" for sentence in held_back(found, decision, asked)),
+        *([fresh(told.confirmation)] if told.confirmation else []),
+        *(f"- held back: {which}" for which in held_back(found, decision, asked)),
         HOW_TO_READ,
         "## Every configuration",
         table(found, decision, asked),
@@ -68,30 +64,10 @@ def study_note(
         f"- workload: {traffic(asked)}",
         f"- limits of a session: {limits(asked)}",
         f"- in use today: {asked.baseline}",
-        f"- sampler: {sampler or 'not told'}",
-        *(f"- no plot: {sentence}" for sentence in missing),
+        f"- sampler: {told.sampler}",
+        *(f"- not here: {what}" for what in missing),
     ]
     return _joined(lines)
-
-
-def answer(decision: Decision, asked: Question) -> str:
-    """One sentence: what to run."""
-    if decision.winner is not None:
-        return f"run with {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
-    if decision.baseline is not None and decision.baseline.is_feasible:
-        return f"stay with {in_words(asked.baseline)}."
-    return "no answer: the allocation in use today could not be measured, or nothing works."
-
-
-def in_words(allocation: Allocation) -> str:
-    """An allocation in a sentence.
-
-    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
-    '37.5 % of the memory for the LLM, beside speech model base'
-    """
-    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
-    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
-    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
 
 
 def traffic(asked: Question) -> str:

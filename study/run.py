@@ -33,6 +33,7 @@ from study.scenarios import weighed
 from study.search import open_study, sampler_of, succession
 from study.spec import Spec
 from study.storage import open_storage, shown, sqlite_file, sqlite_url
+from study.stored import promotions_of
 from study.terminal import Terminal
 from study.trial_time import guess_s
 
@@ -132,7 +133,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         if ground.bench is not None:  # a replay is over before this is imported: the dashboard writes its notes
             from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
-            annotate(study)
+            annotate(study, promotions_of(storage))
         is_replay = ground.recording is not None
         code, promoted = conclude(
             spec, study, ground, terminal,

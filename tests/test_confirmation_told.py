@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from made import run_study
+from optuna_dashboard import get_note
 from test_confirmation_recorded import studied
 
 from objectives.errors import BadInput
 from study import seal
+from study.annotation import annotate
 from study.case import case
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.subject import subject
@@ -21,6 +23,14 @@ from study.stored import promotions_of, study_in
 def page(folder: Path) -> str:
     url = f"sqlite:///{folder}/out/made/study.db"
     return html(case(study_in(url), None, promotions_of(url)))
+
+
+def dashboard(folder: Path) -> tuple[str, int]:
+    """The note of the study in the dashboard, and the number of the trial that it calls best."""
+    url = f"sqlite:///{folder}/out/made/study.db"
+    study = study_in(url)
+    annotate(study, promotions_of(url))
+    return get_note(study_in(url)), study_in(url).user_attrs["answer"]
 
 
 def confirmed(folder: Path, repeats: int = 2) -> Path:
@@ -46,14 +56,19 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_p
     assert "stt_latency_p95_ms</th><td>+0.0 %</td><td>+0.0 % to +0.0 %</td>" in text
 
 
-def test_what_fresh_launches_rejected_is_not_what_the_report_tells_to_run(tmp_path: Path) -> None:
+def test_what_fresh_launches_rejected_is_not_what_report_and_dashboard_tell_to_run(tmp_path: Path) -> None:
     path = confirmed(tmp_path)
+    note, winner = dashboard(tmp_path)
+    assert "**Answer: Run with 55 %" in note and "(inconclusive after 2 pairs" in note
     data = yaml.safe_load(path.read_text())
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
     seal.put(data, path)
     text = page(tmp_path)
     assert "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study" in text
     assert "Against it: it ran out of memory." in text
+    note, best = dashboard(tmp_path)
+    assert "**Answer: Stay with 50 % of the memory for the LLM" in note and "Against it: it ran out of memory." in note
+    assert best == 0 != winner  # the baseline is measured first
 
 
 def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
@@ -61,6 +76,8 @@ def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
     with pytest.raises(BadInput, match="changed after it was sealed"):
         page(tmp_path)
+    note, _ = dashboard(tmp_path)
+    assert "**Answer: Run with 55 %" in note and "- not here: a confirmation: " in note
 
 
 def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:

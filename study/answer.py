@@ -1,0 +1,37 @@
+"""The answer of a study in words, before anybody confirmed it. Pure."""
+
+from __future__ import annotations
+
+from objectives.allocation import Allocation
+from study.cells import short
+from study.decision import Decision
+from study.question import Question
+
+
+def answer(decision: Decision, asked: Question) -> str:
+    """One sentence: what to run."""
+    if decision.winner is not None:
+        return f"run with {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
+    if decision.baseline is not None and decision.baseline.is_feasible:
+        return f"stay with {in_words(asked.baseline)}."
+    return "no answer: the allocation in use today could not be measured, or nothing works."
+
+
+def in_words(allocation: Allocation) -> str:
+    """An allocation in a sentence.
+
+    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
+    '37.5 % of the memory for the LLM, beside speech model base'
+    """
+    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
+    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
+    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
+
+
+def standing(decision: Decision, asked: Question) -> str:
+    """How sure the answer is, in a few words."""
+    if decision.winner is None:
+        return "nothing to confirm"
+    return (
+        "a replay, measured elsewhere: not valid for this machine" if asked.is_replay else "not confirmed: a candidate"
+    )
