@@ -82,7 +82,7 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
 def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[Path]) -> Told | None:
     """What fresh launches said of the winner: those on the recorded device before those of the study's own promotions.
 
-    raises: BadInput where a promotion was changed after it was sealed
+    raises: BadInput where a promotion was changed after it was sealed, or the one beside the recording is gone
     """
     own, beside = confirmation_of(study.study_name, winner, promotions), study.user_attrs.get(CONFIRMED_IN)
     return (confirmation_in(Path(beside), winner) if beside else None) or own

@@ -106,10 +106,11 @@ def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Gro
     """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
     if decision.winner is None:
         return None
-    winner, baseline = decision.winner.allocation, question_of(study).baseline
+    winner = decision.winner.allocation
     try:
-        if ground.recording and (path := confirmation_beside(ground.recording, winner, baseline)):
-            study.set_user_attr(CONFIRMED_IN, str(path.absolute()))
+        if ground.recording is not None:
+            path = confirmation_beside(ground.recording, winner, question_of(study))
+            study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
         return confirmation(study, winner, [where])
     except BadInput as error:
         terminal.heading(str(error))

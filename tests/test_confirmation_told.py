@@ -10,12 +10,16 @@ from made import run_study
 from optuna_dashboard import get_note
 from test_confirmation_recorded import studied
 
+from objectives.allocation import Allocation
 from objectives.errors import BadInput
+from objectives.recording import read
 from study import seal
 from study.annotation import annotate
 from study.case import case
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.subject import subject
+from study.confirmation.told import confirmation_beside
+from study.question import question_of
 from study.report import html
 from study.stored import promotions_of, study_in
 
@@ -88,29 +92,55 @@ def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> No
     assert "Fresh launches of both, in turn" not in page(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("device", "is_told"),
-    [
-        ({}, True),
-        ({"total_mib": 24_000.0}, False),
-        ({"total_mib": "much"}, False),
-        ({"product": "Another card"}, False),
-    ],
-)
-def test_a_replay_tells_what_fresh_launches_on_such_a_device_showed_of_its_winner(
-    tmp_path: Path, device: dict[str, object], is_told: bool
-) -> None:
-    """Whose promotion lies beside the recording: the replay's end and its report both say it."""
-    path = confirmed(tmp_path)
+def beside(path: Path, **changes: object) -> Path:
+    """A rejection by fresh launches of what a replay promoted, beside its recording; its own verdict stays."""
+    folder = path.parents[3]
     data = yaml.safe_load(path.read_text())
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it is slower by far"]}
-    live = {"study": "live", "measured_elsewhere": False, "device": data["device"] | device}
-    seal.put(data | live, tmp_path / "rejected.yaml")  # its own confirmation, from the recording, stays
+    seal.put(data | {"study": "live", "measured_elsewhere": False} | changes, folder / "rejected.yaml")
+    return folder / "rejected.yaml"
+
+
+def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path) -> None:
+    """Whose promotion lies beside the recording: the replay's end and its report both say it."""
+    rejected = beside(confirmed(tmp_path))
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     stays = "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
-    against = "rejected after 2 pairs."
-    for text in (" ".join(again.stdout.split()), page(tmp_path)):
-        assert (stays in text, against in text, "Against it: it is slower by far." in text) == (is_told,) * 3
+    for text in (" ".join(again.stdout.split()), page(tmp_path), dashboard(tmp_path)[0]):
+        assert stays in text and "rejected after 2 pairs." in text and "Against it: it is slower by far." in text
+    rejected.unlink()
+    with pytest.raises(BadInput, match=r"rejected\.yaml.* is gone; run the replay again"):
+        page(tmp_path)
+    again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
+    assert "Run with 55 %" in again.stdout and "Run with 55 %" in page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({}, True),
+        ({"device": {"product": "Made-up card", "total_mib": 24_000.0}}, False),
+        ({"device": {"product": "Made-up card", "total_mib": "much"}}, False),
+        ({"device": {"product": "Another card", "total_mib": 12_000.0}}, False),
+        ({"baseline": {"vllm_memory_util": 0.40, "whisper_model_size": "base"}}, False),
+        ({"versions": {"llm": {"vllm": "0.25.0"}, "stt": {}}}, False),
+        ({"commands": {"llm": "python -m serve --model b/other", "stt": "python transcriber.py"}}, False),
+        ({"commands": None}, False),
+    ],
+)
+def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner(
+    replayed: Path, changes: dict[str, object], is_told: bool
+) -> None:
+    path = beside(replayed, **changes)
+    asked = question_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
+    winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
+    assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (path if is_told else None)
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The promotion of a replay, which its own recording has confirmed."""
+    return confirmed(tmp_path_factory.mktemp("replayed"))
 
 
 def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(tmp_path: Path) -> None:

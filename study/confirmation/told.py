@@ -14,6 +14,7 @@ from study import seal
 from study.confirmation.margins import Margins
 from study.confirmation.rule import gain_pct
 from study.confirmation.saying import signed
+from study.question import Question
 
 STANDINGS = {
     "better": ("better", "better"),
@@ -68,27 +69,41 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
     return _told(path) if path and data else None
 
 
-def confirmation_beside(recording: Recording, winner: Allocation, baseline: Allocation) -> Path | None:
+def confirmation_beside(recording: Recording, winner: Allocation, asked: Question) -> Path | None:
     """The promotion beside a recording that says what fresh launches showed of this winner, on such a device.
 
-    Against the same baseline, and with the versions of the servers that were recorded.
+    Against the same baseline, with the commands and the versions of the servers that were recorded.
     """
     device, versions = recording.provenance.device, asdict(recording.provenance.versions)
+    commands = _bare({name: str(command) for name, command in asked.commands(winner).items()})
     for path, data in sorted(_confirmations([recording.path.parent], winner), key=_written, reverse=True):
         found = data.get("device")
         if not isinstance(found, dict) or not isinstance(total_mib := found.get("total_mib"), int | float):
             continue
-        is_same = data.get("baseline") == dict(baseline.values) and data.get("versions") == versions
-        if is_same and device.is_like(found.get("product"), total_mib):
+        is_same = data.get("baseline") == dict(asked.baseline.values) and data.get("versions") == versions
+        if is_same and _bare(data.get("commands")) == commands and device.is_like(found.get("product"), total_mib):
             return path
     return None
 
 
-def confirmation_in(path: Path, winner: Allocation) -> Told | None:
-    """What a promotion says of this winner; None where the file is gone or is of another.
+def _bare(commands: object) -> dict[str, list[str]] | None:
+    """The words of each command without interpreter and folders; None of what is no commands.
 
-    raises: BadInput where it was changed after it was sealed
+    >>> _bare({"llm": "/venv/bin/python -m serve --model /models/llm-19b"})
+    {'llm': ['-m', 'serve', '--model', 'llm-19b']}
     """
+    if not isinstance(commands, dict):
+        return None
+    return {name: [word.rpartition("/")[2] for word in str(text).split()][1:] for name, text in commands.items()}
+
+
+def confirmation_in(path: Path, winner: Allocation) -> Told | None:
+    """What a promotion says of this winner; None where it is of another.
+
+    raises: BadInput where it was changed after it was sealed, or is gone
+    """
+    if not path.is_file():
+        raise BadInput(f"{path}, which says what fresh launches showed of this winner, is gone; run the replay again")
     found = dict(_confirmations([path.parent], winner))
     return _told(path) if path in found else None
 
