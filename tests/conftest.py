@@ -5,8 +5,10 @@ And what several tests stand on: a fake server process, a device that is only nu
 
 import os
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
+from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,6 +23,22 @@ from objectives.server import serving
 
 FAKE = Path(__file__).with_name("fake_server.py")
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
+
+
+def pytest_collection_modifyitems(items):
+    """Live tests last: among parallel workers each waits until the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("live") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A live test runs alone, also among parallel workers: real servers need every core, and two pairs the memory."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return (yield)
+    with (Path(tempfile.gettempdir()) / f"live-tests-{run}.lock").open("w") as lock:
+        flock(lock, LOCK_EX if item.get_closest_marker("live") else LOCK_SH)
+        return (yield)
 
 
 def pytest_runtest_setup(item):

@@ -50,7 +50,8 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
     """
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     names, rule = ", ".join(t.name for t in of.traffics), of.rule
-    tell(f"fixed before the first pair: {saying.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
+    when = "fixed before the first pair" if of.spec.measure == "live" else "asked of launches made before"
+    tell(f"{when}: {saying.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     found = _recorded(of, options, tell) if isinstance(of.spec.measure, Path) else _live(of, options, folder, tell)

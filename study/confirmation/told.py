@@ -14,8 +14,10 @@ from study import seal
 from study.confirmation.margins import Margins
 from study.confirmation.rule import gain_pct
 from study.confirmation.saying import signed
+from study.entry import one_line
 from study.question import Question
 
+FIXED = "fixed before the first pair"
 STANDINGS = {
     "better": ("better", "better"),
     "no_worse": ("no worse", ""),
@@ -155,8 +157,8 @@ def told(data: Mapping[str, Any], file: str) -> Told:
         file,
         verdict,
         summary,
-        c["says"],
-        tuple(_notes(c)),
+        one_line(c["says"]),
+        tuple(one_line(n) for n in _notes(c, is_replay=bool(data["measured_elsewhere"]))),
         tuple(x for x in lines if x),
         bool(data["measured_elsewhere"]),
         _measured(c),
@@ -172,7 +174,7 @@ def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
     return Line(workload, metric, signed(gain_pct(metric, f["mean_log_ratio"])), interval, standing, sense)
 
 
-def _notes(c: Mapping[str, Any]) -> list[str]:
+def _notes(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
     """What kept it from being confirmed, what was not measured, and how it was done."""
     said = [f"{'Open' if c['verdict'] == 'inconclusive' else 'Against it'}: {reason}." for reason in c["reasons"]]
     missing = [f"{m} ({w})" for w, ms in c["figures"].items() for m, f in ms.items() if f["standing"] == "not_measured"]
@@ -190,7 +192,8 @@ def _notes(c: Mapping[str, Any]) -> list[str]:
         )
     aa = c["aa"]["pairs"]
     said.append(
-        f"The claim, {c['claim']}, was fixed before the first pair, and by how much everything else may be worse: "
+        f"The claim, {c['claim']}, was {'chosen when the launches were known' if is_replay else FIXED}, "
+        "and by how much everything else may be worse: "
         f"{Margins(c['margin_pct'], c.get('margins_pct', {}))}. Order: {c['order']}; "
         f"{aa or 'no'} pairs of today's allocation against itself; "
         f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
