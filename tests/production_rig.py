@@ -52,6 +52,7 @@ class Machine(Rig):
             if words in line:
                 break
         else:
+            process.communicate()
             raise AssertionError(f"never said {words!r}: {said}")
         self.run("pkill", "-9", "-f", "promote.py apply")  # inside its own process namespace
         process.communicate(timeout=10)

@@ -1,6 +1,7 @@
 """A real systemd for tests: PID 1 of its own namespaces, with its own /etc, /run and /var, the host's /usr read-only.
 
-`with rig() as machine` starts one in 0.4 s and takes it away at the end, also where several tests run at once.
+`with rig() as machine` starts one in 0.4 s and takes it away at the end, also where several tests run at once: each has
+a control group of its own, since two systemds that share one end each other's units of the same name.
 """
 
 from __future__ import annotations
@@ -39,24 +40,36 @@ class Rig:
 
     state: Path
 
-    def _script(self, *words: str, check: bool = True) -> str:
+    def _script(self, *words: str, check: bool = True, into: Path | None = None) -> str:
+        enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup "$@"', str(into)] if into else []
         done = subprocess.run(
-            ["bash", str(SCRIPT), *words], env=self._env(), capture_output=True, text=True, timeout=60, check=False
-        )
+            [*enter, "bash", str(SCRIPT), *words],
+            env=self._env(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def _env(self, **more: str) -> dict[str, str]:
         return {**os.environ, "RIG_STATE": str(self.state), **more}
 
+    @property
+    def group(self) -> Path:
+        """Its control group."""
+        mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+        return next(Path(m[1]) for m in mounts if m[2] == "cgroup2") / self.state.name
+
     def start(self) -> None:
         """Boot it, with this checkout and the interpreter of the tests visible inside."""
         binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
-        self._script("start", *sorted(b for b in binds if not b.startswith("/usr/")))
+        self.group.mkdir()
+        self._script("start", *sorted(b for b in binds if not b.startswith("/usr/")), into=self.group)
 
     def stop(self) -> None:
         """End it with everything in it."""
         self._script("stop", check=False)
+        wait_until(lambda: "populated 0" in (self.group / "cgroup.events").read_text())
+        for folder, _, _ in os.walk(self.group, topdown=False):
+            Path(folder).rmdir()
 
     def run(self, *words: str, check: bool = True) -> str:
         """A command inside; its standard output."""
