@@ -108,6 +108,7 @@ def test_no_gain_within_a_tight_interval_rejects() -> None:
         ({"words": Gate("not_measured")}, "inconclusive", "word errors: not measured"),
         ({"failed_more": {"main": 0.03}}, "rejected", "3.0 points more of the requests failed under main"),
         ({"failed_more": {"main": 0.004}}, "confirmed", ""),
+        ({"failed_more": {"main": None}}, "inconclusive", "failed requests were not counted under main"),
         ({"obstacles": ["it ran out of memory"]}, "rejected", "it ran out of memory"),
         ({"doubts": ["no stress yet"]}, "inconclusive", "no stress yet"),
     ],

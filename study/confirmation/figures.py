@@ -83,13 +83,22 @@ def middle(by: Scale, key: Key, pairs: Sequence[Pair]) -> tuple[float | None, fl
     return found[0], found[1]
 
 
-def failed_more(pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[str, float]:
-    """By how much the winner's share of failed requests is above the baseline's, by workload."""
-    found = {}
-    for name in workloads:
-        rates = [[p.of(role).measured[name].failure_rate or 0.0 for p in pairs] for role in ("baseline", "winner")]
-        found[name] = fmean(rates[1]) - fmean(rates[0]) if pairs else 0.0
-    return found
+def failed_more(pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[str, float | None]:
+    """By how much the winner's share of failed requests is above the baseline's, by workload.
+
+    None where it was not counted in some launch; no workload where there are no pairs
+    """
+    return {name: _failed_more(pairs, name) for name in workloads} if pairs else {}
+
+
+def _failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
+    gaps = []
+    for p in pairs:
+        winner, baseline = (p.of(role).measured[workload].failure_rate for role in ("winner", "baseline"))
+        if winner is None or baseline is None:
+            return None
+        gaps.append(winner - baseline)
+    return fmean(gaps)
 
 
 def noise(gains_of_aa: Sequence[float | None]) -> float | None:

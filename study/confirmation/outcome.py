@@ -63,7 +63,7 @@ def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str,
         "figures": _figures(of, journal, found),
         "word_errors": _words(of, journal),
         "failed_more_points": {
-            k: _round(100 * v) for k, v in evidence(journal, of).failed_more.items() if pairs
+            k: _round(None if v is None else 100 * v) for k, v in evidence(journal, of).failed_more.items()
         },
         "aa": _aa(of, journal),
         "stress": _stress(journal),

@@ -28,13 +28,14 @@ class Evidence:
 
     gains: log-ratios of each pair, positive where the winner is better, in order; None where the baseline has no
         figure, LOST where only the winner has none
-    words: the winner's word errors against the baseline's; failed_more: failed share, the winner's less the baseline's
+    words: the winner's word errors against the baseline's; failed_more: failed share, the winner's less the baseline's,
+        None where it was not counted
     obstacles: what rules the winner out; doubts: what keeps it from being confirmed, a sentence each
     """
 
     gains: Mapping[Key, Sequence[float | None]]
     words: Gate
-    failed_more: Mapping[str, float] = field(default_factory=dict)
+    failed_more: Mapping[str, float | None] = field(default_factory=dict)
     obstacles: Sequence[str] = ()
     doubts: Sequence[str] = ()
 
@@ -164,7 +165,7 @@ def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evi
     if evidence.words.verdict == "fail":
         said.append("its words are worse than the gate allows")
     for workload, more in evidence.failed_more.items():
-        if more > FAILED_MORE:
+        if more is not None and more > FAILED_MORE:
             said.append(f"{100 * more:.1f} points more of the requests failed under {workload} than with the baseline")
     if n < FIRST_STOP:
         return said
@@ -205,6 +206,7 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
         worse = f"it may be worse by more than {rule.margins.of(f.key.metric):g} %"
         is_lost = LOST in evidence.gains[f.key][:n]
         said.append(f"{f.key}: {'the winner lacks it in some pairs' if is_lost else worse}")
+    said += [f"failed requests were not counted under {w}" for w, more in evidence.failed_more.items() if more is None]
     if evidence.words.verdict in ("cannot_tell", "not_measured"):
         minutes = evidence.words.minutes_more_audio
         more = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""
