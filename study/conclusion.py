@@ -97,7 +97,8 @@ def conclude(
     path = write(document(decision, spec, origin), where, spec.name)
     study.set_user_attr("promoted", decision.winner.number)
     study.set_user_attr("promotion", str(path))
-    terminal.heading(f"Promoted as {'replay (never applicable)' if is_replay else 'candidate'}: {path}")
+    what = "The winner as a file, which never applies, since it was replayed" if is_replay else "Promoted as candidate"
+    terminal.heading(f"{what}: {path}")
     terminal.line(decision.reason)
     return 0, path
 

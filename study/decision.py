@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from objectives.budget import speech_key
 from objectives.measurement import Measurement
+from study.cells import short
 from study.history import Row
 from study.question import Question
 from study.spec import Spec
@@ -74,12 +75,13 @@ def how_sure(decision: Decision) -> list[str]:
     several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
     error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
     said = [
-        f"{chosen.allocation}: smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f} "
+        f"{short(chosen.allocation)}: smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f} "
         f"(standard error {error}, {several}); probability {s.probability_best:.2f} of being the best of "
         f"{len(decision.standings)}"
     ]
     if (best := decision.luckiest) is not None:
-        said.append(f"the best single trial was another: {best.allocation}, {best.fitness:.4f} in trial {best.number}")
+        score = f"{best.fitness:.4f} in trial {best.number}"
+        said.append(f"the best single trial was another: {short(best.allocation)}, {score}")
     return said
 
 
