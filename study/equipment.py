@@ -15,7 +15,7 @@ from objectives.allocation import SHARE, SPEECH, Parameter
 from objectives.command import LlmService, Services, SttService, placeholders
 from study.entry import Entry, meant
 from study.limits import LIMITS
-from study.searched import SET_BY_US
+from study.space import SET_BY_US
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
 WHISPER_HUB = {

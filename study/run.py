@@ -27,10 +27,10 @@ from study.known import measured_in
 from study.launched import timed
 from study.lending.options import Lending, outage
 from study.live import alone, borrowed
+from study.opening import open_study, sampler_of, succession
 from study.plan import plan
 from study.question import keep
 from study.scenarios import weighed
-from study.search import open_study, sampler_of, succession
 from study.spec import Spec
 from study.storage import open_storage, shown, sqlite_file, sqlite_url
 from study.stored import promotions_of

@@ -25,7 +25,7 @@ from study.document import read
 from study.entry import Entry
 from study.equipment import place_clips, read_measure, read_services, with_models
 from study.limits import LIMITS, check_metrics
-from study.searched import check_monotone, read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
+from study.space import check_monotone, read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
 

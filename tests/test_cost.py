@@ -21,8 +21,8 @@ from study.cost import Cost, Launch, ratios, told
 from study.epoch import Epoch, Progress
 from study.identity import LIFETIME, identity_of
 from study.live import setting_of
+from study.opening import open_study
 from study.question import keep, question
-from study.search import open_study
 from study.spec import Spec, load
 from study.views import UNTOLD
 

@@ -25,7 +25,7 @@ from study.asking import bridge, free_left_behind, queue
 from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.identity import identity_of
-from study.search import frontiers, open_study
+from study.opening import frontiers, open_study
 from study.spec import Spec, load
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
