@@ -21,7 +21,7 @@ from pathlib import Path
 import study.early  # noqa: F401
 from study.arguments import parser
 from study.rollout.admission import refuse_at_once
-from study.rollout.deployment import load
+from study.rollout.deployment_file import load
 from study.rollout.verbs import VERBS, run
 from study.terminal import exiting
 

@@ -8,10 +8,11 @@ from textwrap import dedent
 import pytest
 
 from objectives.errors import BadInput
-from study.rollout import deployment
-from study.rollout.deployment import Deployment, load
+from study.rollout import deployment_file
+from study.rollout.deployment import Deployment
+from study.rollout.deployment_file import load
 
-EXAMPLE = Path(deployment.__file__).with_name("example.yaml").read_text()
+EXAMPLE = Path(deployment_file.__file__).with_name("example.yaml").read_text()
 
 
 def loaded(folder: Path, text: str) -> Deployment:

@@ -63,7 +63,7 @@ def main() -> int:
     import time  # noqa: PLC0415
 
     from objectives.errors import StudyError  # noqa: PLC0415
-    from study.rollout.deployment import load  # noqa: PLC0415
+    from study.rollout.deployment_file import load  # noqa: PLC0415
     from study.rollout.settle import settled  # noqa: PLC0415
 
     words = sys.argv[1:]

@@ -10,7 +10,7 @@ import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
-from study.rollout import deployment
+from study.rollout import deployment_file
 from study.spec import load
 from study.starting.observe import Others
 from study.starting.read_llm import SHARE_FLAG, Llm
@@ -104,7 +104,7 @@ def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(text)
         draft.chmod(0o644)
-        (deployment.load if "dead_man_s" in data or "start_order" in data else load)(draft)
+        (deployment_file.load if "dead_man_s" in data or "start_order" in data else load)(draft)
         draft.replace(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error

@@ -1,0 +1,118 @@
+"""Reads a deployment file: everything in it that may reach a unit or a command is plain, bounded text."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from objectives.errors import BadInput
+from study.document import read
+from study.entry import Entry
+from study.rollout.deployment import NAMES, Deployed, Deployment, Probe, Setting
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "window_s": (0.1, 86400),
+    "baseline_windows": (1, 100),
+    "windows": (1, 1000),
+    "min_requests": (1, 100_000),
+    "p95_ratio": (1, 100),
+    "p95_slack_ms": (0, 600_000),
+    "failure_rate_points": (0, 100),
+    "max_failed_windows": (0, 1000),
+    "start_timeout_s": (1, 7200),
+    "stop_timeout_s": (1, 3600),
+    "timeout_s": (0.1, 600),
+    "dead_man_s": (1, 604_800),
+    "memory_timeout_s": (0.1, 3600),
+    "max_age_days": (0.01, 3650),
+    "hold_days": (0, 3650),
+    "every_s": (0.1, 86_400),
+    "peak_mib": (0, 10_000_000),
+    "beam_size": (1, 100),
+}
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
+FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
+CHOICE = re.compile(r"[A-Za-z0-9_./:@+-]{1,200}")
+URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{0,200})?")
+
+
+def load(path: Path) -> Deployment:
+    """Read and check a deployment file.
+
+    raises: BadInput naming file, line and key
+    """
+    if not path.exists():
+        way_out = "scripts/init_spec.py writes one from your units, or copy study/rollout/example.yaml and edit it"
+        raise BadInput(f"{path}: there is no such deployment file; {way_out}")
+    entry, _, _ = read(path)
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BadInput(f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`")
+    owner, known = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
+    if os.geteuid() == 0 and owner not in known:
+        raise BadInput(f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`")
+    entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
+    found: Deployment = entry.build(Deployment, LIMITS)
+    for key in ("name", "state"):
+        pattern, example = {"name": (r"[a-z][a-z0-9_-]{0,40}", "voice"), "state": (r"/[\w./-]{1,200}", "/etc/x")}[key]
+        if not re.fullmatch(pattern, getattr(found, key), re.ASCII):
+            raise entry.at(key).wrong(f"{entry.at(key).shown} cannot name a folder", f"write plain letters: {example}")
+    if sorted(found.start_order) != ["llm", "stt"]:
+        raise entry.at("start_order").wrong("it must name both services once", "write [stt, llm] or [llm, stt]")
+    units = [s.unit for _, s in found.ordered() if s.unit]
+    if found.env_file is None and len(set(units)) != 2:
+        raise entry.at("services").wrong("each service needs a unit of its own", "add `unit: NAME.service` to both")
+    if found.env_file is not None and (units or not found.env_file.restart or not found.env_file.path.startswith("/")):
+        where = entry.at("env_file")
+        raise where.wrong(
+            "needs an absolute path, a restart command and services without `unit:`",
+            "see the head of study/rollout/deployment.py",
+        )
+    for name in NAMES:
+        _check_service(entry.at("services", name), found.service(name), is_unit=found.env_file is None)
+    return replace(found, path=path.resolve())
+
+
+def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
+    if service.unit and not UNIT.fullmatch(service.unit):
+        raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
+    for key in ("health_url", "metrics_url", "version_url"):
+        _check_url(entry.at(key), getattr(service, key))
+    _check_url(entry.at("probe", "url"), service.probe.url)
+    for key in ("python", "log"):
+        if (value := getattr(service, key)) is not None and not value.startswith("/"):
+            raise entry.at(key).wrong(f"{value!r} is no absolute path", "write one, such as /opt/vllm/bin/python")
+    match service.probe:
+        case Probe(kind="completion" | "transcription", url=None):
+            raise entry.at("probe").wrong(f"a {service.probe.kind} needs an address", "add `url:`")
+        case Probe(kind="command", argv=()):
+            raise entry.at("probe").wrong("a command needs words", "add `argv: [/path/of/check]`")
+    if not service.set:
+        raise entry.at("set").wrong("nothing is mapped", "add a line `parameter: {flag: --NAME, low: 0, high: 1}`")
+    for name, setting in service.set.items():
+        _check_setting(entry.at("set", name), name, setting, is_unit=is_unit)
+
+
+def _check_setting(entry: Entry, name: str, setting: Setting, *, is_unit: bool) -> None:
+    if (setting.flag is None) == (setting.variable is None) or (setting.flag and not is_unit):
+        raise entry.wrong("it needs either `flag:` or `variable:`", "give one; an env_file only takes variables")
+    if setting.flag is not None and not FLAG.fullmatch(setting.flag):
+        raise entry.at("flag").wrong(f"{setting.flag!r} is no flag", "write --name")
+    if setting.variable is not None and not VARIABLE.fullmatch(setting.variable):
+        raise entry.at("variable").wrong(f"{setting.variable!r} is no variable", "write NAME")
+    for key, value in setting.choices.items():
+        if not CHOICE.fullmatch(value) or not CHOICE.fullmatch(key):
+            raise entry.at("choices").wrong(f"{value!r} is no plain name or path", "use letters, digits and _./:@+-")
+    low, high = setting.bounds(name)
+    if not setting.choices and (low is None or high is None or not low <= high):
+        raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")
+
+
+def _check_url(entry: Entry, url: str | None) -> None:
+    if url is not None and not URL.fullmatch(url):
+        raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")
