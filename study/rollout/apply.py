@@ -10,7 +10,7 @@ from objectives.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.device_lock import sole_use
 from study.rollout import pending
-from study.rollout.admission import Admitted, opened, running_versions
+from study.rollout.admission import Admitted, opened
 from study.rollout.begin import begin, first_version, put_in_force, step
 from study.rollout.chain import Chain, Version
 from study.rollout.deployment import Deployment
@@ -21,6 +21,7 @@ from study.rollout.settle import Say, needs_root, recover, restart, settled, tar
 from study.rollout.soak import Guard, Observed, baseline, soak
 from study.rollout.target import Target
 from study.rollout.values import Values, assigned
+from study.rollout.versions import running_versions
 
 
 def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told) -> None:

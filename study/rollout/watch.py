@@ -13,7 +13,7 @@ from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
 from study.rollout import pending, systemd
-from study.rollout.admission import Admitted, admit, opened, running_versions
+from study.rollout.admission import Admitted, admit, opened
 from study.rollout.apply import apply
 from study.rollout.chain import Chain, Version, write_whole
 from study.rollout.deployment import NAMES, Deployment
@@ -24,6 +24,7 @@ from study.rollout.probe import ask
 from study.rollout.settle import needs_root, recover, target_of
 from study.rollout.units import ETC
 from study.rollout.values import assigned
+from study.rollout.versions import running_versions
 from study.seal import verify
 
 UNIT = "gpu-allocation-watch.service"
