@@ -14,7 +14,8 @@ from made import SPEC
 from objectives.clips import read_clips
 from objectives.errors import BadInput
 from objectives.workload import Workload, trace
-from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, captured, ready_made, stress, traffic
+from study.confirmation.captured import captured
+from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, ready_made, stress, traffic
 from study.spec import load
 
 CLIPS = read_clips("assistant")
