@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,11 @@ import pytest
 from made import run_script
 
 from objectives.device import Identity, Occupant, Sample
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
+from study.lending import manager
+from study.rollout import systemd
 from study.rollout.admission import Admitted, admit
+from study.rollout.apply import commit
 from study.rollout.begin import first_version
 from study.rollout.chain import Chain, Version
 from study.rollout.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
@@ -23,7 +26,9 @@ from study.rollout.env_target import EnvTarget
 from study.rollout.memory import wait_for_memory
 from study.rollout.outcome import StepFailed
 from study.rollout.plan import check_times
+from study.rollout.rollback import rollback
 from study.rollout.soak import Figures, judge
+from study.rollout.status import history
 from study.rollout.unit_file import exec_start, values_of, with_flag
 from study.rollout.values import assignments, text_of
 from study.seal import put
@@ -340,3 +345,21 @@ def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None
     assert [f.stat().st_mode & 0o777 for f in (file, kept)] == [0o600, 0o600]
     target.take_off()
     assert "SHARE=0.5" in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path: Path) -> None:
+    services = Services(llm=Deployed(set={"vllm_memory_util": SHARE}), stt=Deployed(set={"whisper_model_size": SIZE}))
+    way = EnvFile(str(tmp_path / "voice.env"), ("/bin/true",))
+    deployment = Deployment(name="voice", services=services, env_file=way, state=str(tmp_path / "state"))
+    with pytest.raises(BadInput, match="nothing was ever applied"):
+        rollback(deployment)
+    with pytest.raises(BadInput, match="nothing is on trial"):
+        commit(deployment)
+    assert list(history(deployment)) == [f"nothing was ever applied under {tmp_path}/state/voice"]
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("run", [systemd.run, manager.run])
+def test_where_no_systemd_runs_that_is_said_and_not_what_failed(run: Callable[..., str]) -> None:
+    with pytest.raises(SetupError, match="^no systemd runs on this machine"):
+        run("sh", "-c", "echo 'Failed to connect to bus: Host is down' >&2; exit 1")

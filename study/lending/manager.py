@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
+from study.rollout.systemd import ABSENT
 
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
@@ -58,7 +59,7 @@ class Manager:
     def systemctl(self, *words: str, timeout_s: float = 60.0) -> str:
         """What `systemctl` answers.
 
-        raises: SetupError where it is missing, fails or takes too long
+        raises: SetupError where it is missing, fails or takes too long, or no systemd runs
         """
         return run("systemctl", *self.flags, *words, timeout_s=timeout_s)
 
@@ -96,6 +97,8 @@ def run(*argv: str, timeout_s: float = 60.0) -> str:
         raise SetupError(f"{argv[0]} is not on this machine; units can be lent only where systemd runs") from error
     except subprocess.TimeoutExpired as error:
         raise SetupError(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
+    if done.returncode and any(words in done.stderr for words in ABSENT):
+        raise SetupError("no systemd runs on this machine; units can be read and lent only where one does")
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
         raise SetupError(f"`{' '.join(argv)}` failed: {said}")

@@ -150,11 +150,14 @@ def commit(deployment: Deployment, say: Say = told) -> None:
     """
     needs_root(deployment)
     target, chain = target_of(deployment), Chain(deployment.folder)
+    nothing = "nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial"
+    if not deployment.folder.exists():
+        raise BadInput(nothing)
     with pending.locked(deployment.folder):
         begun = pending.read(deployment.folder)
         if begun is None or not begun.held or begun.boot != pending.boot_id():
             recover(deployment, say)
-            raise BadInput("nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial")
+            raise BadInput(nothing)
         new = chain.read(begun.target)
         try:
             _hold(gates(target, deployment, assigned(new.values, deployment)))

@@ -35,6 +35,8 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
             os.kill(begun.pid, signal.SIGTERM)
     wait_s = sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered()) + deployment.memory_timeout_s
     target, chain = target_of(deployment), Chain(deployment.folder)
+    if begun is None and not is_broken:
+        _known(chain)
     with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
         is_broken = is_broken and pending.put_aside(deployment.folder)
         if begun is not None or is_broken:
@@ -43,9 +45,7 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
                 dead_man.disarm(dead_man.unit_name(deployment))
             if to is None:
                 return
-        history = chain.history()
-        if not history:
-            raise BadInput(f"nothing was ever applied under {chain.folder}: there is nothing to roll back")
+        history = _known(chain)
         current = history[0]
         before = next((v for v in history if v.number == to), None) if to is not None else _before(history)
         if to is not None and before is None:
@@ -70,6 +70,12 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
         if ended.version.number != new.number:
             raise RolledBack(f"version {before.number} does not work here any more; {ended.told}")
         say(f"rolled back: {ended.told}, with the values of version {before.number}")
+
+
+def _known(chain: Chain) -> Sequence[Version]:
+    if not (history := chain.history()):
+        raise BadInput(f"nothing was ever applied under {chain.folder}: there is nothing to roll back")
+    return history
 
 
 def _before(history: Sequence[Version]) -> Version | None:

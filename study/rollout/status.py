@@ -56,7 +56,9 @@ def history(deployment: Deployment) -> Iterator[str]:
     raises: BadInput where the chain does not hold
     """
     chain = Chain(deployment.folder)
-    for n, version in enumerate(chain.history()):
+    if not (versions := chain.history()):
+        yield f"nothing was ever applied under {chain.folder}"
+    for n, version in enumerate(versions):
         yield f"{'*' if n == 0 else ' '}{version}"
     for event in pending.events(deployment.folder):
         if event.get("event") in ("rolled_back", "down"):

@@ -23,12 +23,13 @@ PROPERTIES = (
 )
 SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 KILL_S = 10.0
+ABSENT = ("Failed to connect to bus", "has not been booted with systemd")  # what systemctl says where none runs
 
 
 def run(*argv: str, timeout_s: float = 60.0, check: bool = True) -> str:
     """A command's output.
 
-    raises: SetupError where it is missing, StepFailed where it fails or takes too long
+    raises: SetupError where it is missing or no systemd runs, StepFailed where it fails or takes too long
     """
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
@@ -37,6 +38,8 @@ def run(*argv: str, timeout_s: float = 60.0, check: bool = True) -> str:
     except subprocess.TimeoutExpired as error:
         raise StepFailed(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
     if check and done.returncode:
+        if any(words in done.stderr for words in ABSENT):
+            raise SetupError("no systemd runs on this machine; use `env_file:` where there is none")
         said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
         raise StepFailed(f"`{' '.join(argv)}` failed: {said}")
     return done.stdout

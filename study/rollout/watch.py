@@ -229,6 +229,7 @@ def installed(deployment: Deployment) -> str:
         raise BadInput(
             f"{deployment.path}: a service of root's needs a file of root's; run `sudo chown root {deployment.path}`"
         )
+    systemd.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
     write_whole(ETC / UNIT, unit_text(deployment))
     systemd.reload()
     systemd.run("systemctl", "enable", UNIT)

@@ -41,7 +41,7 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
     """
     for path in (asked.spec, asked.deployment):
         if path.exists():
-            raise BadInput(f"{path} exists; move it away, or name another file")
+            raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")
     llm, stt = services([running(u) for u in asked.units], asked.size)
     name = asked.device or _device(llm)
     device = _opened(name, tell)

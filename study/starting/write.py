@@ -96,7 +96,7 @@ def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
     raises: BadInput where it exists already, or would be refused, with the reason
     """
     if path.exists():
-        raise BadInput(f"{path} exists; move it away, or name another file")
+        raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")
     comments = [" ".join(line.split()) for line in head]
     text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(data, sort_keys=False, width=110)
     draft = path.with_name(f".{path.name}.draft")
