@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.budget import speech_key
 from study.history import Row
-from study.meanings import WORD_GATES
+from study.meanings import CONSTRAINTS, WORD_GATES
 from study.question import Question
 from study.spec import Spec
 
@@ -122,7 +122,14 @@ def barred(c: Cell, asked: Spec | Question) -> str | None:
     return None
 
 
-OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory")  # names for people, in the order of `_objectives`
+def over(c: Cell) -> list[str]:
+    """The limits that a launch of it went over, in words."""
+    passed = [k for r in c.measured for k, v in r.constraints.items() if v > 0]
+    return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
+
+
+# names for people, in the order of `_objectives`
+OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
 
 
 def _objectives(c: Cell, headroom_mib: float) -> tuple[float | None, ...]:

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from study import seal
-from study.cells import Cell, of, short
+from study.cells import Cell, of, over, short
 from study.contrast import contrast, rival
 from study.decision import Decision, merged
 from study.history import Row
-from study.meanings import CONSTRAINTS, FAILURES, in_words
+from study.meanings import FAILURES, in_words
 from study.question import Question
 from study.spec import Spec
 from study.storage import shown, sqlite_file
@@ -128,8 +128,7 @@ def failures(found: Sequence[Cell]) -> list[str]:
             reasons.setdefault(why, []).append(f"{short(c.allocation)}{deficit}")
             evidence.setdefault(why, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
         if not c.failed:
-            over = (CONSTRAINTS.get(k, k) for r in c.measured[:1] for k, v in r.constraints.items() if v > 0)
-            reasons.setdefault(f"over a limit: {', '.join(over)}", []).append(short(c.allocation))
+            reasons.setdefault(f"over a limit: {', '.join(over(c))}", []).append(short(c.allocation))
     said = [f"{len(bad)} of {len(found)} configurations are ruled out:"] if bad else []
     for why, which in reasons.items():
         said.append(f"  {why}: {'; '.join(which)}")

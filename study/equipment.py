@@ -31,6 +31,7 @@ WHISPER_HUB = {
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }  # fmt: skip
 WHISPER_OPTIONS = ("compute_type", "beam_size", "language", "extra_mib", "threads", "max_new_tokens")
+MADE = ("llm-19b", "llm-7b", "small-random")  # models of random weights, by scripts/make_models.py
 
 
 def read_services(
@@ -180,4 +181,8 @@ def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> 
 
 
 def _way_out(name: str, otherwise: str) -> str:
-    return "run python scripts/install_cpu_servers.py" if ".servers" in Path(name).parts else otherwise
+    if ".servers" not in Path(name).parts:
+        return otherwise
+    if Path(name).name in MADE:
+        return "run python scripts/make_models.py --like .servers/models/whisper/base"
+    return "run python scripts/install_cpu_servers.py"

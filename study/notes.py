@@ -11,13 +11,13 @@ from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from study.answer import in_words
 from study.case import Case, fresh, sentence, standing
-from study.cells import Cell, compared, launches, of, pareto, short
+from study.cells import Cell, compared, launches, of, over, pareto, short
 from study.decision import Decision
 from study.history import Row
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
 from study.terminal import number, outcome, sessions
-from study.views import WINNER, held_back, kind, obstacle
+from study.views import OVER, WINNER, held_back, kind, obstacle
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -48,7 +48,7 @@ def study_note(told: Case, missing: Sequence[str]) -> str:
         f"# How should {d.product} be shared?",
         "How much memory should the LLM server get, and which speech model fits beside it?",
         f"**Answer: {sentence(told)}** ({standing(told)})",
-        f"Why: {decision.reason}.",
+        f"{'What won the study' if told.is_rejected else 'Why'}: {decision.reason}.",
         *([fresh(told.confirmation)] if told.confirmation else []),
         *(f"- held back: {which}" for which in held_back(found, decision, asked)),
         HOW_TO_READ,
@@ -100,7 +100,9 @@ def table(found: Sequence[Cell], decision: Decision, asked: Question) -> str:
         bound = "≥ " if c.is_lower_bound else ""
         what = kind(c, decision, asked)
         mark = f"**{what}**" if what == WINNER else what
-        if why := obstacle(c, decision, asked):
+        if what == OVER:
+            mark += f": {', '.join(over(c))}"
+        elif why := obstacle(c, decision, asked):
             mark += f": {why}"
         if c.failed:
             mark += f": {outcome(c.failed[-1])}"

@@ -14,9 +14,9 @@ from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
 from study.case import Case, how_sure, sentence, standing
-from study.cells import Cell, barred, compared, pareto, short
+from study.cells import Cell, barred, compared, over, pareto, short
 from study.contrast import contrast
-from study.meanings import CONSTRAINTS, FAILURES, in_words
+from study.meanings import FAILURES, in_words
 from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
@@ -147,7 +147,7 @@ def _presets(told: Case) -> list[tuple[str, ...]]:
 
 def _presets_say(told: Case) -> str:
     if not is_contested(answers(told.rows, told.asked)):
-        return "All of them choose the same."
+        return f"All of them choose the same{', which fresh launches rejected' if told.is_rejected else ''}."
     names = ", ".join(short(c.allocation) for c in pareto(told.cells, told.asked)) or "none"
     by = ", ".join(compared(told.cells, told.asked))
     return (
@@ -163,10 +163,7 @@ def _failures(c: Cell) -> list[tuple[str, ...]]:
             deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
             why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
             found.append((short(c.allocation), f"{in_words(d.failure_class)}{deficit}: {why}", d.evidence))
-    for r in c.measured:
-        over = [CONSTRAINTS.get(k, k) for k, v in r.constraints.items() if v > 0]
-        found += [(short(c.allocation), f"{OVER}: {why}", "") for why in over]
-    return found
+    return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c)]
 
 
 def _provenance(told: Case) -> list[tuple[str, str]]:

@@ -361,5 +361,5 @@ def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path
 
 @pytest.mark.parametrize("run", [systemd.run, manager.run])
 def test_where_no_systemd_runs_that_is_said_and_not_what_failed(run: Callable[..., str]) -> None:
-    with pytest.raises(SetupError, match="^no systemd runs on this machine"):
+    with pytest.raises(SetupError, match=r"^no systemd runs on this machine"):
         run("sh", "-c", "echo 'Failed to connect to bus: Host is down' >&2; exit 1")

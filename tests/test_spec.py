@@ -441,6 +441,7 @@ BAD_VALUES += [
         ),
         ({"services": LIVE.replace("model: llm", "model: ''")}, ("services.llm.model: there is no folder ''",)),
         ({"services": "{llm: {model: .servers/models/x}}"}, ("services.llm.model", "install_cpu_servers.py")),
+        ({"services": "{llm: {model: .servers/models/no/llm-19b}}"}, ("services.llm.model", "make_models.py --like")),
         ({"services": "{llm: {model: llm}, stt: {models: {tiny: /gone}}}"}, ("services.stt.models.tiny: there is no",)),
         ({"services": f"{{llm: {{model: {'x' * 300}}}}}"}, ("services.llm.model: there is no folder",)),
         ({"workload": "{clips: nowhere}"}, ("workload.clips: there is no folder 'nowhere'",)),
