@@ -139,9 +139,12 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
         lines.append(f"Words: {WORD_GATES.get(r.word_gate, r.word_gate)}.")
     for name, c in asked.commands(r.allocation).items():
         lines += [f"## The {SERVICES[name]}'s command", f"```\n{wrapped(without_secrets(str(c)))}\n```"]
-    lines += ["## Memory arithmetic", arithmetic(r.allocation, found, asked)]
+    estimate = arithmetic(r.allocation, found, asked)
+    is_wrong = r.diagnosis is not None and estimate.startswith("`fits`")
+    lines += ["## Memory arithmetic", estimate + is_wrong * " This is an estimate: it failed all the same."]
     took = f"It took {r.wall_s:,.0f} s where it was measured" if r.wall_s else "How long it took was not measured"
-    lines.append(f"{took}; seed {r.seed}; {(r.measurement.measured_at if r.measurement else None) or r.at or ''}.")
+    at = (r.measurement.measured_at if r.measurement else None) or (None if asked.is_replay else r.at)
+    lines.append(f"{took}; seed {r.seed}{f'; {at}' if at else ''}.")
     return _joined(lines)
 
 

@@ -55,6 +55,7 @@ def test_the_note_of_a_trial_has_commands_arithmetic_outcome_and_proof(folder: P
     note = note_of(study, pruned.number)
     for said in ("oom_budget", "Free memory is less than desired", "--gpu-memory-utilization 0.6", "reserve"):
         assert said in note
+    assert "; 20" not in note.splitlines()[-3]  # the replay's own time is not when it was measured
     complete = note_of(study, 0)
     assert "in use today" in complete and "voice sessions at once | 8" in complete and "not measured" in complete
 

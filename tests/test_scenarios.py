@@ -10,7 +10,7 @@ from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
 
 from objectives.allocation import Allocation
 from study.case import Case, case, how_sure, sentence
-from study.cells import Cell, cells, of, pareto, short
+from study.cells import Cell, cells, of, over, pareto, short
 from study.scenarios import answers, is_contested, rescored
 from study.stored import study_in
 
@@ -66,6 +66,12 @@ def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case)
     failed = next(c for c in usual.cells if c.failed)
     worked = usual.cells[0]
     assert not Cell(worked.allocation, worked.measured, failed.failed).is_feasible
+
+
+def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
+    row = usual.cells[0].measured[0]
+    passed, crossed = replace(row, constraints={"free_memory": -1.0}), replace(row, constraints={"free_memory": 1.0})
+    assert over(Cell(row.allocation, (passed, crossed, crossed), ())) == ["less memory stays free than the gate asks"]
 
 
 def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Case) -> None:
