@@ -90,4 +90,4 @@ def _change(
     if noise is not None and abs(new - old) <= noise:
         return f"{said}, within noise", ""
     sense = "better" if (new < old) == (DIRECTIONS[name] == "down") else "worse"
-    return f"{said}, {sense}", sense
+    return f"{said}, {sense}{', noise unknown' * (noise is None)}", sense

@@ -36,6 +36,11 @@ class Decision:
     standings: Sequence[Standing] = ()
     luckiest: Row | None = None
 
+    @property
+    def is_noise_known(self) -> bool:
+        """Whether any allocation was measured more than once: from single measurements nobody can tell their noise."""
+        return any(s.n > 1 for s in self.standings)
+
     def standing(self, row: Row | None) -> Standing | None:
         """What is known of the allocation of a row."""
         return next((s for s in self.standings if row and s.params == dict(row.allocation.values)), None)
@@ -74,11 +79,11 @@ def how_sure(decision: Decision) -> list[str]:
         return []
     several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
     error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
-    said = [
-        f"{short(chosen.allocation)}: smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f} "
-        f"(standard error {error}, {several}); probability {s.probability_best:.2f} of being the best of "
-        f"{len(decision.standings)}"
-    ]
+    sure = f" (standard error {error}, {several}); probability {s.probability_best:.2f} of being the best of "
+    if not decision.is_noise_known:
+        sure = "; nothing was measured twice, so it is not known how sure that is, among "
+    mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
+    said = [f"{short(chosen.allocation)}: {mean}{sure}{len(decision.standings)}"]
     if (best := decision.luckiest) is not None:
         score = f"{best.fitness:.4f} in trial {best.number}"
         said.append(f"the best single trial was another: {short(best.allocation)}, {score}")

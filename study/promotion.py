@@ -115,16 +115,17 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
 
 
 def _told(decision: Decision, row: Row) -> dict[str, float | int | None] | None:
-    """Mean, standard error, measurements and probability of being the best, of one allocation."""
+    """Mean, standard error, measurements and probability of being the best; None where nothing was measured twice."""
     s = decision.standing(row)
     if s is None:
         return None
+    is_known = decision.is_noise_known
     return {
         "mean": round(s.mean, 6),
-        "standard_error": None if s.standard_error is None else round(s.standard_error, 6),
+        "standard_error": round(s.standard_error, 6) if is_known and s.standard_error is not None else None,
         "measurements": s.n,
         "mean_of_measurements": round(s.raw_mean, 6),
-        "probability_best": round(s.probability_best, 4),
+        "probability_best": round(s.probability_best, 4) if is_known else None,
     }
 
 

@@ -29,8 +29,8 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -
     table = said.partition("Today's against the winner")[2]
     assert "50 % + base" in table and "55 % + base" in table
     assert "(in use today)" in table and "(replay: never applicable)" in table
-    assert line(table, "LLM: 95 % answered")[1:] == ["2,500 ms", "2,000 ms", "-500 ms (-20 %), better"]
-    assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better"]
+    assert line(table, "LLM: 95 % answered")[1:] == ["2,500 ms", "2,000 ms", "-500 ms (-20 %), better, noise unknown"]
+    assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better, noise unknown"]
     assert line(table, "voice turn")[1:] == ["not measured", "not measured", "-"]
 
 

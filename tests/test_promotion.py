@@ -227,3 +227,16 @@ def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
     assert standing["winner"]["mean"] > standing["baseline"]["mean"]
     probabilities = [standing[which]["probability_best"] for which in ("winner", "baseline")]
     assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+
+
+def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -> None:
+    shares = (0.40, 0.45, 0.55, 0.60)
+    others = (
+        row(spec, n, share, "base", llm_latency_p95_ms=2500.0 - 9000 * (share - 0.5))
+        for n, share in enumerate(shares, 1)
+    )
+    decision = decide([row(spec, 0, 0.5, "base"), *others], spec)
+    (said,) = how_sure(decision)
+    assert "nothing was measured twice" in said and "standard error" not in said and "probability" not in said
+    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))["standing"]
+    assert (standing["winner"]["standard_error"], standing["winner"]["probability_best"]) == (None, None)

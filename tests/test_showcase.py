@@ -76,7 +76,7 @@ def test_pages_are_written_between_their_marks_and_are_current_then(usual: Case,
     write(pages, root)
     readme = (root / "README.md").read_text()
     assert readme.startswith(f"before\n{BEGIN}\n") and readme.endswith(f"{END}\nafter\n") and "\nold\n" not in readme
-    assert "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better |" in readme
+    assert "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better, noise unknown |" in readme
     assert stale(rendered(usual, root), root) == []
     assert not list(root.rglob("*.draft"))
 
