@@ -10,7 +10,7 @@ from objectives.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, noise, sentence
-from study.cells import cells
+from study.cells import cells, short
 from study.confirmation.told import Told, confirmation_beside
 from study.decision import Decision, decide, how_sure
 from study.ending import against, failures, measured
@@ -81,7 +81,8 @@ def conclude(
     for why in decision.passed_over:
         terminal.line(f"held back: {why}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
-        terminal.heading(f"Best so far: {decision.winner.allocation} ({decision.reason}); nothing new was measured.")
+        terminal.heading(f"Best of this study so far: {short(decision.winner.allocation)}; nothing new was measured.")
+        terminal.line(decision.reason)
         return 0, Path(study.user_attrs.get("promotion", where))
     env = ground.bench.device.server_env if ground.bench else {}
     origin = Origin(
