@@ -33,7 +33,7 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     try:
         told = case(study, promotions=promotions)
     except BadInput as error:
-        told, unread = case(study, promotions=None), [f"a confirmation: {error}"]
+        told, unread = case(study, promotions=None), [str(error)]
     asked, found, decision, each = told.asked, told.rows, told.decision, told.cells
     best = decision.baseline if told.is_rejected else decision.winner or decision.baseline
     figures = {
@@ -48,7 +48,7 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     }
     _draw(study, {name: figure for name, (figure, _) in figures.items() if figure is not None})
     missing = [f"the plot of {what}" for figure, what in figures.values() if figure is None]
-    _write(study, study_note(told, [*missing, *unread]))
+    _write(study, study_note(told, unread, missing))
     quiet = optuna.load_study(study_name=study.study_name, storage=study._storage, sampler=RandomSampler())
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
     for r in found:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing

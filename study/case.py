@@ -30,7 +30,10 @@ CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A study as it is reported: its trials under the weights that are asked for, and what follows."""
+    """A study as it is reported: its trials under the weights that are asked for, and what follows.
+
+    is_ended: False of a replay that never came to look for what fresh launches showed of its winner
+    """
 
     asked: Question
     rows: Sequence[Row]
@@ -40,6 +43,7 @@ class Case:
     sampler: str
     preset: Preset | None
     confirmation: Told | None = None
+    is_ended: bool = True
 
     @property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
@@ -76,7 +80,8 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
     said = None
     if decision.winner is not None and promotions is not None:
         said = confirmation(study, decision.winner.allocation, promotions)
-    return Case(asked, found, cells(found), decision, name, sampler, preset, said)
+    is_ended = not asked.is_replay or CONFIRMED_IN in study.user_attrs
+    return Case(asked, found, cells(found), decision, name, sampler, preset, said, is_ended)
 
 
 def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[Path]) -> Told | None:
@@ -84,8 +89,9 @@ def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[P
 
     raises: BadInput where a promotion was changed after it was sealed, or the one beside the recording is gone
     """
-    own, beside = confirmation_of(study.study_name, winner, promotions), study.user_attrs.get(CONFIRMED_IN)
-    return (confirmation_in(Path(beside), winner) if beside else None) or own
+    beside = study.user_attrs.get(CONFIRMED_IN)
+    told = confirmation_in(Path(beside), winner) if beside else None
+    return told or confirmation_of(study.study_name, winner, promotions)
 
 
 def standing(told: Case) -> str:
@@ -103,6 +109,8 @@ def sentence(told: Case) -> str:
         return f"Stay with {in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
     if told.decision.winner is None or today is None or other is None:
         return said
+    if not told.is_ended:
+        return f"Run the replay again, which did not come to its end, before you believe what won so far: {said}"
     parts = []
     for name, what in (("stt_latency_p95_ms", "speech answers"), ("llm_latency_p95_ms", "the LLM")):
         new, old = other.figure(name), today.figure(name)

@@ -17,9 +17,10 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
-from objectives.errors import SetupError
+from objectives.errors import BadInput, SetupError
 from study.annotation import annotate
 from study.attachments import store
+from study.case import CONFIRMED_IN
 from study.storage import open_storage
 from study.stored import folder_of, names, promotions_of, refuse_empty
 
@@ -67,8 +68,15 @@ def _judged(trial: FrozenTrial) -> FrozenTrial:
 class Fresh:
     """The dashboard, behind a look at the study that is asked for: what has ended since gets its note and plots."""
 
-    def __init__(self, inner: WSGIApplication, storage: BaseStorage, promotions: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        inner: WSGIApplication,
+        storage: BaseStorage,
+        promotions: Sequence[Path],
+        tell: Callable[[str], None],
+    ) -> None:
         self._inner, self._storage, self._promotions, self._lock = inner, storage, promotions, Lock()
+        self._tell = tell
         self._seen: dict[str, object] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -79,14 +87,27 @@ class Fresh:
 
     def refresh(self) -> None:
         """Annotate every study of ours in which a trial has ended, or that was confirmed, since the last look."""
-        there = (p for folder in self._promotions for p in sorted(folder.glob("*.yaml")) if p.is_file())
-        sealed = [(p, p.stat().st_mtime_ns) for p in there]
+        sealed = [_written_at(p) for folder in self._promotions for p in sorted(folder.glob("*.yaml"))]
         for name in names(self._storage):
             study = optuna.load_study(study_name=name, storage=self._storage)
-            state = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False)), sealed
-            if self._seen.get(name) != state:
+            beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
+            ended = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
+            state = ended, sealed, beside and _written_at(Path(beside))
+            if self._seen.get(name) == state:
+                continue
+            self._seen[name] = state
+            try:
                 annotate(study, self._promotions)
-                self._seen[name] = state
+            except BadInput as error:  # one study that cannot be read does not hide the others
+                self._tell(f"without notes and plots: {error}")
+
+
+def _written_at(path: Path) -> tuple[Path, int | None]:
+    """A file and when it was written; None where it is not there."""
+    try:
+        return path, path.stat().st_mtime_ns
+    except OSError:
+        return path, None
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -105,7 +126,7 @@ def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """
     storage = open_storage(url)
     refuse_empty(url, storage)
-    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url))
+    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url), tell)
     fresh.refresh()
     try:
         server = make_server(HOST, port, fresh, server_class=_Server, handler_class=_Quiet)

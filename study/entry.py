@@ -199,6 +199,11 @@ def meant(given: str, known: Iterable[str]) -> str:
     return f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"use {names[0]}"
 
 
+def visible(text: str) -> str:
+    """The text with a space for whatever is neither printable nor the end of a line: no file commands a terminal."""
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
 def one_line(text: str) -> str:
     """The text with a space for whatever would end its line."""
     return "".join(c if c.isprintable() else " " for c in text)

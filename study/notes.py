@@ -13,6 +13,7 @@ from study.answer import in_words
 from study.case import Case, fresh, sentence, standing
 from study.cells import Cell, compared, launches, of, over, pareto, short
 from study.decision import Decision
+from study.entry import one_line
 from study.history import Row
 from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
@@ -36,10 +37,10 @@ HOW_TO_READ = """\
 """
 
 
-def study_note(told: Case, missing: Sequence[str]) -> str:
+def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str:
     """The question, the answer, where and with what, every configuration, and how to read the pages.
 
-    missing: what could not be drawn or read, a sentence each
+    unread: confirmations that count for nothing, and why; missing: what could not be drawn, a sentence each
     """
     asked, found, decision = told.asked, told.cells, told.decision
     d = asked.device
@@ -50,6 +51,7 @@ def study_note(told: Case, missing: Sequence[str]) -> str:
         f"**Answer: {sentence(told)}** ({standing(told)})",
         f"{'What won the study' if told.is_rejected else 'Why'}: {decision.reason}.",
         *([fresh(told.confirmation)] if told.confirmation else []),
+        *(f"**A confirmation was not counted**: {one_line(why)}." for why in unread),
         *(f"- held back: {which}" for which in held_back(found, decision, asked)),
         HOW_TO_READ,
         "## Every configuration",

@@ -86,7 +86,7 @@ def read(path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path}{at}: not a promotion: {error.problem or error.context}; take the file as it was written"
         ) from error
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
         raise BadInput(f"{path}: not plain YAML in UTF-8; take the file as it was written") from error
     if not isinstance(data, dict) or not all(isinstance(k, str) for k in data):
         raise BadInput(f"{path}: not a promotion: it is no mapping of names; take the file as it was written")

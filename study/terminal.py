@@ -14,10 +14,11 @@ from optuna.exceptions import StorageInternalError
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from objectives.errors import SetupError, StudyError
+from objectives.errors import BadInput, SetupError, StudyError
 from objectives.measurement import INFINITE
 from study.decision import Decision
 from study.display import Outlook, Scene
+from study.entry import one_line, visible
 from study.history import Begun, Row
 
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
@@ -35,7 +36,8 @@ def exiting() -> Iterator[None]:
     try:
         yield
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        said = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
+        print(f"error: {said}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except (OSError, StorageInternalError) as error:  # a full disk, a storage that went away
         said, *_ = str(error.__cause__ or error).splitlines()
@@ -67,12 +69,12 @@ class Terminal:
         """Something worth knowing."""
         self.log.info(text)
         if not self.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(visible(text), markup=False, soft_wrap=True)
 
     def heading(self, text: str) -> None:
         """Something that must be seen, also when quiet."""
         self.log.info(text)
-        self.console.print(text, style="bold", markup=False, soft_wrap=True)
+        self.console.print(visible(text), style="bold", markup=False, soft_wrap=True)
 
     def show(self, drawn: RenderableType) -> None:
         """A table."""

@@ -33,10 +33,9 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """A live test runs alone, also among parallel workers: real servers need every core, and two pairs the memory."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    with (Path(tempfile.gettempdir()) / f"live-tests-{run}.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / "gpu-allocation-tests.lock").open("w") as lock:
         flock(lock, LOCK_EX if item.get_closest_marker("live") else LOCK_SH)
         return (yield)
 

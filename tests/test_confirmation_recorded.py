@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from made import cell, make, run_script, run_study
 
+from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
 from study.confirmation.confirm import Options, confirm
@@ -42,6 +43,11 @@ def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
 def journal_of(of: Subject, pairs: int = 100) -> Journal:
     assert isinstance(of.spec.measure, Path)
     return from_recording(of, read(of.spec.measure), HEAD, pairs)
+
+
+def test_a_recording_has_no_held_out_workload(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a recording holds the study's own workload alone"):
+        subject(studied(tmp_path, 2), workloads=["long_context"])
 
 
 def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,10 +17,10 @@ from objectives.errors import BadInput
 from objectives.recording import read
 from study import seal
 from study.annotation import annotate
-from study.case import case
+from study.case import case, sentence
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.subject import subject
-from study.confirmation.told import confirmation_beside
+from study.confirmation.told import confirmation_beside, confirmation_in
 from study.question import question_of
 from study.report import html
 from study.stored import promotions_of, study_in
@@ -81,7 +83,7 @@ def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="changed after it was sealed"):
         page(tmp_path)
     note, _ = dashboard(tmp_path)
-    assert "**Answer: Run with 55 %" in note and "- not here: a confirmation: " in note
+    assert "**Answer: Run with 55 %" in note and "**A confirmation was not counted**: " in note
 
 
 def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:
@@ -135,6 +137,69 @@ def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner
     asked = question_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
     winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
     assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (path if is_told else None)
+
+
+def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_pass(replayed: Path) -> None:
+    rejected = beside(replayed)
+    newer = yaml.safe_load(rejected.read_text())
+    newer["confirmation"] |= {"verdict": "confirmed", "written_at": "2030-01-01T10:00:00"}
+    edited = rejected.with_name("edited.yaml")
+    seal.put(newer, edited)
+    asked = question_of(study_in(f"sqlite:///{rejected.parent}/out/made/study.db"))
+    winner = Allocation(newer["parameters"])
+
+    def found() -> Path | None:
+        return confirmation_beside(read(rejected.with_name("made.jsonl")), winner, asked)
+
+    assert found() == edited
+    edited.write_text(edited.read_text().replace("pairs: 2", "pairs: 3"))
+    assert found() == rejected
+    older = yaml.safe_load(rejected.read_text())
+    older["confirmation"] |= {"verdict": "confirmed"}
+    seal.put(older, rejected)
+    assert found() == edited
+    with pytest.raises(BadInput, match="changed after it was sealed"):
+        confirmation_in(edited, winner)
+    edited.unlink()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "banana"},
+        {"pairs": -1},
+        {"pairs": "2\x1b[31m"},
+        {"margin_pct": 10**400},
+        {"figures": {"main": {"llm_latency_ms": {"standing": "worse", "gain_pct": 1, "mean_log_ratio": -1e5}}}},
+        {
+            "figures": {
+                "main": {
+                    "llm_latency_ms": {
+                        "standing": "worse", "gain_pct": 1, "mean_log_ratio": float("nan"), "low_pct": None,
+                        "high_pct": None,
+                    }
+                }
+            }
+        },
+    ],
+)  # fmt: skip
+def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(replayed: Path, changes: dict[str, Any]) -> None:
+    data = yaml.safe_load(replayed.read_text())
+    data["confirmation"] |= changes
+    path = replayed.parents[3] / "nonsense.yaml"
+    seal.put(data, path)
+    try:
+        with pytest.raises(BadInput, match="not as this version writes it"):
+            confirmation_in(path, Allocation(data["parameters"]))
+    finally:
+        path.unlink()
+
+
+def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(replayed: Path) -> None:
+    study = study_in(f"sqlite:///{replayed.parents[3]}/out/made/study.db")
+    told = case(study)
+    assert sentence(told).startswith("Run with 55 %")
+    assert sentence(replace(told, is_ended=False)).startswith("Run the replay again")
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import pytest
+from made_confirmation import pair
 
 from objectives.errors import BadInput
 from objectives.wer import Gate
 from study.confirmation import saying
+from study.confirmation.figures import failed_more
 from study.confirmation.margins import Margins, read_margins
 from study.confirmation.rule import Claim, Key, Rule
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
@@ -117,6 +119,13 @@ def test_what_is_no_latency_counts_too(more: dict[str, Any], status: str, said: 
     found = judged(**more)
     assert found.status == status
     assert said in "; ".join(found.reasons)
+
+
+@pytest.mark.parametrize("rate", [None, float("nan"), -5.0, 1e308])
+def test_a_failure_rate_that_is_none_was_not_counted(rate: float | None) -> None:
+    counted, not_counted = {"failure_rate": 0.01}, {"failure_rate": rate}
+    assert failed_more([pair(1, {"failure_rate": 0.0}, counted)], ["main"]) == {"main": 0.01}
+    assert failed_more([pair(1, counted, counted), pair(2, counted, not_counted)], ["main"]) == {"main": None}
 
 
 def test_an_obstacle_rejects_before_the_first_pair() -> None:

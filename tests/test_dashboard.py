@@ -21,6 +21,7 @@ import pytest
 from made import BEST, SCRIPT, Outcome, make, run_script, run_study, timed
 
 from objectives.diagnosis import Diagnosis
+from study.question import KEY
 
 PLOTS = ("The space, as measured", "Latency against capacity", "Where the time went", "Lineage of the tournament",
          "Memory over time")  # fmt: skip
@@ -139,6 +140,16 @@ def test_a_trial_that_ends_while_we_look_gets_its_note(served: str, database: Pa
     note = detail(served)["trials"][-1]["note"]["body"]
     assert "50 % of the memory for the LLM" in note
     assert "± 0.000, 2 launches" in detail(served)["note"]["body"]
+
+
+def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, database: Path) -> None:
+    storage = f"sqlite:///{database}"
+    broken = optuna.create_study(study_name="broken", storage=storage)
+    broken.set_user_attr(KEY, {"x": 1})
+    try:
+        assert "How should Made-up card be shared?" in detail(served)["note"]["body"]
+    finally:
+        optuna.delete_study(study_name="broken", storage=storage)
 
 
 @pytest.mark.parametrize(

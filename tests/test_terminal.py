@@ -20,6 +20,9 @@ import pytest
 from made import BEST, ROOT, command, make, run_script, run_study, write_spec
 from test_resume import live
 
+from objectives.errors import BadInput
+from study.terminal import Terminal, exiting
+
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -92,6 +95,16 @@ def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
     assert (code, len(trials)) == (0, 10)
     assert last["winner"]["parameters"] == BEST
     assert "What was measured" in said and '"test_id"' not in said
+
+
+def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    terminal.line("a\x1b[31m b\nc\x07")
+    terminal.heading("\x1b]0;title\x07")
+    with pytest.raises(SystemExit), exiting():
+        raise BadInput("p\x1b[31m\nerror: fake.yaml is no promotion")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("a [31m b\nc \n ]0;title \n", "error: p [31m error: fake.yaml is no promotion\n")
 
 
 def test_quiet_says_the_end_alone(tmp_path: Path) -> None:

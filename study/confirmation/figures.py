@@ -95,7 +95,7 @@ def _failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
     gaps = []
     for p in pairs:
         winner, baseline = (p.of(role).measured[workload].failure_rate for role in ("winner", "baseline"))
-        if winner is None or baseline is None:
+        if winner is None or baseline is None or not (0 <= winner <= 1 and 0 <= baseline <= 1):
             return None
         gaps.append(winner - baseline)
     return fmean(gaps)

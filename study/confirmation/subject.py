@@ -55,7 +55,10 @@ class Subject:
     def confirmations(self) -> int:
         """How many confirmations of it were begun before, as far as the promotion tells."""
         told = self.data.get("confirmation")
-        return 1 + int(told.get("begun_anew") or 0) if isinstance(told, dict) else 0
+        if not isinstance(told, dict):
+            return 0
+        begun = told.get("begun_anew")
+        return 1 + (begun if isinstance(begun, int) else 0)
 
     @property
     def workloads(self) -> dict[str, str]:
@@ -91,8 +94,8 @@ def subject(
     if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
         raise BadInput(one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`"))
     file = spec_file or Path(str(data["spec"].get("file")))
-    if not file.is_file():
-        raise BadInput(one_line(f"{path}: its spec {file} is not here; name it with --spec FILE"))
+    if not _is_file(file):
+        raise BadInput(one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE"))
     spec = load(file, experiment)
     if ladder_s is not None:
         spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
@@ -105,6 +108,8 @@ def subject(
     if claimed in BY_SESSIONS and spec.workload.ladder_s <= 0:
         raise BadInput(f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric")
     is_live, ladder = spec.measure == "live", spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
+    if workloads and not is_live:
+        raise BadInput("--workloads: a recording holds the study's own workload alone; leave it out")
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
     held_out = _held_out(spec, workloads, clips, ladder) if is_live else []
     return Subject(
@@ -119,6 +124,13 @@ def subject(
     )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Allocation:
     values = data.get(key)
     try:
@@ -128,7 +140,7 @@ def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Al
         spec.search_space.encode(found)
         if set(values) != set(found.values):
             raise ValueError(f"{key} names {sorted(set(values) ^ set(found.values))}")  # noqa: TRY301
-    except (ValueError, TypeError, KeyError) as error:
+    except (ArithmeticError, ValueError, TypeError, KeyError) as error:
         what = f"its {key} do not lie in the search space of {spec.path.name} ({error})"
         raise BadInput(one_line(f"{path}: {what}; name the right --spec")) from error
     return found

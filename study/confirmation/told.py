@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from study.confirmation.saying import signed
 from study.entry import one_line
 from study.question import Question
 
+MOST_MIB = 1e9
+VERDICTS = ("confirmed", "rejected", "inconclusive")
 FIXED = "fixed before the first pair"
 STANDINGS = {
     "better": ("better", "better"),
@@ -66,9 +70,8 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
 
     raises: BadInput where a promotion with one was changed after it was sealed
     """
-    found = [(path, data) for path, data in _confirmations(folders, winner) if data.get("study") == study]
-    path, data = max(found, key=_written, default=(None, None))
-    return _told(path) if path and data else None
+    path = _chosen((p, data) for p, data in _confirmations(folders, winner) if data.get("study") == study)
+    return _told(path) if path else None
 
 
 def confirmation_beside(recording: Recording, winner: Allocation, asked: Question) -> Path | None:
@@ -78,14 +81,33 @@ def confirmation_beside(recording: Recording, winner: Allocation, asked: Questio
     """
     device, versions = recording.provenance.device, asdict(recording.provenance.versions)
     commands = _bare({name: str(command) for name, command in asked.commands(winner).items()})
-    for path, data in sorted(_confirmations([recording.path.parent], winner), key=_written, reverse=True):
+
+    def is_same(data: Mapping[str, Any]) -> bool:
         found = data.get("device")
         if not isinstance(found, dict) or not isinstance(total_mib := found.get("total_mib"), int | float):
+            return False
+        is_of_it = data.get("baseline") == dict(asked.baseline.values) and data.get("versions") == versions
+        is_here = 0 < total_mib < MOST_MIB and device.is_like(found.get("product"), total_mib)
+        return is_of_it and is_here and _bare(data.get("commands")) == commands
+
+    return _chosen((path, data) for path, data in _confirmations([recording.path.parent], winner) if is_same(data))
+
+
+def _chosen(found: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None:
+    """The newest that is whole; but beside one that is not, only a rejection stands, and else that one is the answer.
+
+    So an edited file neither takes back a rejection nor lets an older confirmation pass for the newest.
+    """
+    broken = None
+    for path, _ in sorted(found, key=_written, reverse=True):
+        try:
+            verdict = _told(path).verdict
+        except BadInput:
+            broken = broken or path
             continue
-        is_same = data.get("baseline") == dict(asked.baseline.values) and data.get("versions") == versions
-        if is_same and _bare(data.get("commands")) == commands and device.is_like(found.get("product"), total_mib):
+        if broken is None or verdict == "rejected":
             return path
-    return None
+    return broken
 
 
 def _bare(commands: object) -> dict[str, list[str]] | None:
@@ -125,7 +147,7 @@ def _told(path: Path) -> Told:
     data = seal.verify(path)
     try:
         return told(data, path.name)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         way_out = "confirm it anew with scripts/confirm.py, or move it away"
         raise BadInput(f"{path}: its confirmation is not as this version writes it ({error!r}); {way_out}") from error
 
@@ -134,17 +156,27 @@ def _measured(c: Mapping[str, Any]) -> str:
     """E.g. 2026-11-25 to 2026-11-27, 2 devices."""
     days = [str(c[key])[:10] for key in ("first_pair_at", "last_pair_at") if c.get(key)]
     when, devices = " to ".join(dict.fromkeys(days)), len(c["cards"])
-    return f"{when}, {devices} device{'s' * (devices != 1)}"
+    return one_line(f"{when}, {devices} device{'s' * (devices != 1)}")
 
 
-def _written(found: tuple[Path, Mapping[str, Any]]) -> str:
-    return str(found[1]["confirmation"].get("written_at") or "")
+def _written(found: tuple[Path, Mapping[str, Any]]) -> datetime:
+    """When a confirmation was written; one that does not say it is older than all."""
+    try:
+        at = datetime.fromisoformat(str(found[1]["confirmation"].get("written_at")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def told(data: Mapping[str, Any], file: str) -> Told:
-    """The confirmation of a sealed promotion."""
+    """The confirmation of a sealed promotion.
+
+    raises: KeyError, TypeError, ValueError, AttributeError, OverflowError where it is none as this version writes it
+    """
     c = data["confirmation"]
-    pairs, more, verdict = c["pairs"], c["pairs_more"], c["verdict"]
+    pairs, more, verdict = int(c["pairs"]), c["pairs_more"] and int(c["pairs_more"]), c["verdict"]
+    if verdict not in VERDICTS or pairs < 0:
+        raise ValueError(f"its verdict is {verdict!r} after {pairs} pairs")
     summary = (
         f"{verdict} by {pairs} pairs of fresh launches" if verdict == "confirmed" else f"{verdict} after {pairs} pairs"
     )
@@ -170,8 +202,11 @@ def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
         return None
     standing, sense = STANDINGS[f["standing"]]
     low, high = f["low_pct"], f["high_pct"]
+    if not all(math.isfinite(x) for x in (f["mean_log_ratio"], low or 0.0, high or 0.0)):
+        raise ValueError(f"{metric} has a figure that is none")
     interval = "one pair" if low is None else f"{signed(low)} to {signed(high)}"
-    return Line(workload, metric, signed(gain_pct(metric, f["mean_log_ratio"])), interval, standing, sense)
+    gain = signed(gain_pct(metric, f["mean_log_ratio"]))
+    return Line(one_line(workload), one_line(metric), gain, interval, standing, sense)
 
 
 def _notes(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:

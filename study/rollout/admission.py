@@ -108,10 +108,11 @@ def _margins(data: Mapping[str, Any]) -> list[str]:
     """By how much its confirmation let metrics be worse, where that is more than usual."""
     c = _mapping(data, "confirmation")
     margins = {"every metric": c.get("margin_pct"), **_mapping(c, "margins_pct")}
-    wide = {k: v for k, v in margins.items() if isinstance(v, int | float) and v > DEFAULT_PCT}
+    wide = {k: v for k in margins if (v := _number(margins, k)) is not None and v > DEFAULT_PCT}
     if not wide:
         return []
-    return [f"it was confirmed although {', '.join(f'{k} may be {v:g} % worse' for k, v in wide.items())}"]
+    may = ", ".join(f"{one_line(k)} may be {v:g} % worse" for k, v in wide.items())
+    return [f"it was confirmed although {may}"]
 
 
 def opened(deployment: Deployment) -> Device | None:
