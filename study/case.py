@@ -15,7 +15,8 @@ from objectives.measurement import Measurement
 from study.answer import answer, in_words
 from study.answer import standing as standing_alone
 from study.cells import Cell, cells, launches, of, short
-from study.confirmation.told import Told, confirmation_in, confirmation_of
+from study.confirmation.found import confirmation_in, confirmation_of
+from study.confirmation.told import Told
 from study.contrast import SAME_PCT, half_width, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of

@@ -11,7 +11,8 @@ from objectives.errors import BadInput
 from study.advice import advice
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, noise, sentence
 from study.cells import cells, short
-from study.confirmation.told import Told, confirmation_beside
+from study.confirmation.found import confirmation_beside
+from study.confirmation.told import Told
 from study.decision import Decision, decide, how_sure
 from study.ending import against, failures, measured
 from study.ground import Ground

@@ -19,8 +19,8 @@ from study import seal
 from study.annotation import annotate
 from study.case import case, sentence
 from study.confirmation.confirm import Options, confirm
+from study.confirmation.found import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
-from study.confirmation.told import confirmation_beside, confirmation_in
 from study.question import question_of
 from study.report import html
 from study.stored import promotions_of, study_in
