@@ -55,7 +55,7 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
         *(f"- held back: {which}" for which in held_back(found, decision, asked)),
         HOW_TO_READ,
         "## Every configuration",
-        table(found, decision, asked),
+        table(told),
         f"Sensible choices whatever the weights (Pareto set by {', '.join(compared(found, asked)) or 'nothing'}): "
         + (", ".join(short(c.allocation) for c in pareto(found, asked)) or "none")
         + ".",
@@ -92,8 +92,9 @@ def limits(asked: Question) -> str:
     )
 
 
-def table(found: Sequence[Cell], decision: Decision, asked: Question) -> str:
+def table(told: Case) -> str:
     """Every configuration, best first."""
+    found, decision, asked = told.cells, told.decision, told.asked
     lines = [
         "| configuration | fitness | launches | speech p95 ms | LLM p95 ms | sessions | |",
         "|---|---|---|---|---|---|---|",
@@ -101,7 +102,7 @@ def table(found: Sequence[Cell], decision: Decision, asked: Question) -> str:
     for c in sorted(found, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0))):
         bound = "≥ " if c.is_lower_bound else ""
         what = kind(c, decision, asked)
-        mark = f"**{what}**" if what == WINNER else what
+        mark = f"**{what}**{', rejected by fresh launches' * told.is_rejected}" if what == WINNER else what
         if what == OVER:
             mark += f": {', '.join(over(c))}"
         elif why := obstacle(c, decision, asked):

@@ -89,7 +89,7 @@ def _summary(told: Case) -> list[str]:
 
 def _whole(told: Case) -> list[str]:
     """Every configuration, and what speaks for the answer and against it."""
-    found = table(told.cells, told.decision, told.asked)
+    found = table(told)
     return [f"**{sentence(told)}**", "", _where(told), "", found, "", *_sure(told), *_pairs(told.confirmation)]
 
 

@@ -74,6 +74,7 @@ def test_what_fresh_launches_rejected_is_not_what_report_and_dashboard_tell_to_r
     assert "Against it: it ran out of memory." in text
     note, best = dashboard(tmp_path)
     assert "**Answer: Stay with 50 % of the memory for the LLM" in note and "Against it: it ran out of memory." in note
+    assert "**winner**, rejected by fresh launches |" in note
     assert best == 0 != winner  # the baseline is measured first
 
 
