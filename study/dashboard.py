@@ -95,11 +95,11 @@ class Fresh:
             state = ended, sealed, beside and _written_at(Path(beside))
             if self._seen.get(name) == state:
                 continue
-            self._seen[name] = state
             try:
                 annotate(study, self._promotions)
             except BadInput as error:  # one study that cannot be read does not hide the others
                 self._tell(f"without notes and plots: {error}")
+            self._seen[name] = state
 
 
 def _written_at(path: Path) -> tuple[Path, int | None]:
