@@ -122,9 +122,9 @@ def barred(c: Cell, asked: Spec | Question) -> str | None:
     return None
 
 
-def over(c: Cell) -> list[str]:
-    """The limits that a launch of it went over, in words."""
-    passed = [k for r in c.measured for k, v in r.constraints.items() if v > 0]
+def over(measured: Sequence[Row]) -> list[str]:
+    """The limits that any of these launches went over, in words."""
+    passed = [k for r in measured for k, v in r.constraints.items() if v > 0]
     return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
 
 

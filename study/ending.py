@@ -128,7 +128,7 @@ def failures(found: Sequence[Cell]) -> list[str]:
             reasons.setdefault(why, []).append(f"{short(c.allocation)}{deficit}")
             evidence.setdefault(why, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
         if not c.failed:
-            reasons.setdefault(f"over a limit: {', '.join(over(c))}", []).append(short(c.allocation))
+            reasons.setdefault(f"over a limit: {', '.join(over(c.measured))}", []).append(short(c.allocation))
     said = [f"{len(bad)} of {len(found)} configurations are ruled out:"] if bad else []
     for why, which in reasons.items():
         said.append(f"  {why}: {'; '.join(which)}")

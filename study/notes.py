@@ -15,7 +15,7 @@ from study.cells import Cell, compared, launches, of, over, pareto, short
 from study.decision import Decision
 from study.entry import one_line
 from study.history import Row
-from study.meanings import CONSTRAINTS, FAILURES, FIGURES, SERVICES, WORD_GATES
+from study.meanings import FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
 from study.terminal import number, outcome, sessions
 from study.views import OVER, WINNER, held_back, kind, obstacle
@@ -104,7 +104,7 @@ def table(told: Case) -> str:
         what = kind(c, decision, asked)
         mark = f"**{what}**{', rejected by fresh launches' * told.is_rejected}" if what == WINNER else what
         if what == OVER:
-            mark += f": {', '.join(over(c))}"
+            mark += f": {', '.join(over(c.measured))}"
         elif why := obstacle(c, decision, asked):
             mark += f": {why}"
         if c.failed:
@@ -126,7 +126,7 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
     lines = [f"# {short(r.allocation)}", f"**{what}**: {outcome(r)}", f"{in_words(r.allocation)}."]
     if cell and (why := obstacle(cell, decision, asked)):
         lines.append(f"Held back, whatever its score: {why}.")
-    lines += [f"- over a limit: {CONSTRAINTS.get(k, k)}" for k, v in r.constraints.items() if v > 0 and r.measurement]
+    lines += [f"- {OVER}: {why}" for why in over([r] if r.measurement else [])]
     if r.diagnosis is not None:
         d = r.diagnosis
         short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"

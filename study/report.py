@@ -163,7 +163,7 @@ def _failures(c: Cell) -> list[tuple[str, ...]]:
             deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
             why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
             found.append((short(c.allocation), f"{in_words(d.failure_class)}{deficit}: {why}", d.evidence))
-    return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c)]
+    return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c.measured)]
 
 
 def _provenance(told: Case) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case)
 def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
     row = usual.cells[0].measured[0]
     passed, crossed = replace(row, constraints={"free_memory": -1.0}), replace(row, constraints={"free_memory": 1.0})
-    assert over(Cell(row.allocation, (passed, crossed, crossed), ())) == ["less memory stays free than the gate asks"]
+    assert over((passed, crossed, crossed)) == ["less memory stays free than the gate asks"]
 
 
 def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Case) -> None:

@@ -13,6 +13,7 @@ from objectives.errors import BadInput
 from objectives.recording import Recording
 from study import seal
 from study.confirmation.told import Told, told
+from study.moment import moment
 from study.question import Question
 
 MOST_MIB = 1e9
@@ -81,19 +82,24 @@ def confirmation_in(path: Path, winner: Allocation) -> Told | None:
     """
     if not path.is_file():
         raise BadInput(f"{path}, which says what fresh launches showed of this winner, is gone; run the replay again")
-    found = dict(_confirmations([path.parent], winner))
-    return _told(path) if path in found else None
+    return _told(path) if _judged(path, winner) else None
 
 
 def _confirmations(folders: Sequence[Path], winner: Allocation) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """The promotions of this winner that a confirmation has judged; their seals are not looked at."""
     for path in (p for folder in folders for p in sorted(folder.glob("*.yaml"))):
-        try:
-            data = seal.read(path)
-        except BadInput:
-            continue  # somebody else's file
-        if data.get("parameters") == dict(winner.values) and isinstance(data.get("confirmation"), dict):
+        if (data := _judged(path, winner)) is not None:
             yield path, data
+
+
+def _judged(path: Path, winner: Allocation) -> Mapping[str, Any] | None:
+    """A promotion of this winner that a confirmation has judged; None for somebody else's file."""
+    try:
+        data = seal.read(path)
+    except BadInput:
+        return None
+    is_of_it = data.get("parameters") == dict(winner.values) and isinstance(data.get("confirmation"), dict)
+    return data if is_of_it else None
 
 
 def _told(path: Path) -> Told:
@@ -107,8 +113,4 @@ def _told(path: Path) -> Told:
 
 def _written(found: tuple[Path, Mapping[str, Any]]) -> datetime:
     """When a confirmation was written; one that does not say it is older than all."""
-    try:
-        at = datetime.fromisoformat(str(found[1]["confirmation"].get("written_at")))
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return moment(found[1]["confirmation"].get("written_at")) or datetime.min.replace(tzinfo=UTC)

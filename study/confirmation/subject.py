@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def subject(
     if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
         raise BadInput(one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`"))
     file = spec_file or Path(str(data["spec"].get("file")))
-    if not _is_file(file):
+    if not os.path.isfile(file):  # noqa: PTH113  of a name that no file can have, Path.is_file raises
         raise BadInput(one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE"))
     spec = load(file, experiment)
     if ladder_s is not None:
@@ -122,13 +123,6 @@ def subject(
         traffics=(Traffic("main", spec.workload), *held_out),
         clips=clips,
     )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Allocation:

@@ -13,6 +13,7 @@ from objectives.errors import BadInput
 from objectives.hardware import open_device
 from study.confirmation.margins import DEFAULT_PCT
 from study.entry import one_line
+from study.moment import moment
 from study.rollout.deployment import Deployment
 from study.rollout.values import Assignment, assignments
 from study.rollout.versions import compared
@@ -205,8 +206,6 @@ def _date(data: Mapping[str, Any], path: Path) -> datetime:
     """When it was last measured for its confirmation, else written."""
     confirmed = _mapping(data, "confirmation")
     told = confirmed.get("last_pair_at") or confirmed.get("written_at") or data.get("written_at")
-    try:
-        at = datetime.fromisoformat(str(told))
-    except ValueError as error:
-        raise BadInput(f"{path}: it does not say when it was written; take the file as the study wrote it") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    if (at := moment(told)) is None:
+        raise BadInput(f"{path}: it does not say when it was written; take the file as the study wrote it")
+    return at

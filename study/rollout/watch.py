@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
+from study.moment import moment
 from study.rollout import pending, systemd
 from study.rollout.admission import Admitted, admit, opened
 from study.rollout.apply import apply
@@ -198,11 +199,7 @@ def _key(data: Mapping[str, object]) -> str:
 def _at(data: Mapping[str, object]) -> datetime:
     confirmation = data.get("confirmation")
     told = confirmation.get("written_at") if isinstance(confirmation, Mapping) else None
-    try:
-        at = datetime.fromisoformat(str(told or data.get("written_at")))
-    except ValueError:
-        return datetime.now(UTC)  # one that does not say when counts as said now
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return moment(told or data.get("written_at")) or datetime.now(UTC)  # one that does not say when: now
 
 
 def unit_text(deployment: Deployment) -> str:
