@@ -19,13 +19,14 @@ STARTS, LOADS = ("starting speech", "starting LLM"), ("window", "ladder")
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One evaluation that was not told but made: seconds by phase, and which servers it started."""
+    """One evaluation that was not told but made: seconds by phase, which servers it started, on which card if told."""
 
     allocation: Allocation
     measurement: Measurement | None
     wall_s: float
     phase_s: Mapping[str, float]
     started: frozenset[str]
+    card: str | None = None
 
     def sum_s(self, *phases: str) -> float:
         """Seconds of some phases together."""

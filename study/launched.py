@@ -75,7 +75,7 @@ def of_study(study: optuna.Study) -> Cost:
 
 def of_recording(found: recording.Recording) -> Cost:
     """What a recording cost: it kept servers and ordered its evaluations within each round."""
-    made = tuple(_launch(Allocation(e.values), e.measurement, e.measured, e.wall_s) for e in found.entries)
+    made = tuple(_launch(Allocation(e.values), e.measurement, e.measured, e.wall_s, e.card) for e in found.entries)
     conditions = found.provenance.conditions
     workload = {**conditions["workload"], "prompt_tokens": tuple(conditions["workload"]["prompt_tokens"])}
     return Cost(
@@ -100,7 +100,9 @@ def read(source: str) -> list[Cost]:
     return [c for c in found if c.launches]
 
 
-def _launch(allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> Launch:
+def _launch(
+    allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float, card: str | None = None
+) -> Launch:
     """A phase also passes where a server was kept; its start is then said to have taken 0 s."""
     phase_s = seconds(m, measured, wall_s)
     started = set()
@@ -108,4 +110,4 @@ def _launch(allocation: Allocation, m: Measurement | None, measured: Mapping[str
         start_s = getattr(m, name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)
-    return Launch(allocation, m, wall_s, phase_s, frozenset(started))
+    return Launch(allocation, m, wall_s, phase_s, frozenset(started), card)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from objectives import recording
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
 from study.case import Case, case, how_sure, sentence
@@ -14,6 +15,8 @@ from study.cells import short
 from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
+from study.influence import SHOWN, head, rows, said
+from study.launched import read
 from study.notes import table
 from study.run import Options, run
 from study.spec import load
@@ -24,7 +27,9 @@ from study.views import BASELINE, HELD_BACK, KINDS, WINNER, Heat, Tile, heat
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")
 BEGIN = "<!-- written by python scripts/show_recording.py -->"
+WIDE_BEGIN = "<!-- written by python scripts/show_recording.py: the wider space -->"
 END = "<!-- end of what it writes -->"
+WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"
 MARKED = (WINNER, BASELINE, HELD_BACK)  # the others say in words what they are
 TILE, LEFT, TOP, MARGIN, LINE = 132, 110, 74, 14, 15
@@ -44,12 +49,12 @@ def replayed() -> Case:
 def rendered(told: Case, root: Path) -> Mapping[Path, str]:
     """What the files below `root` should hold.
 
-    raises: BadInput where a page has not the two marks
+    raises: BadInput where a page lacks the marks
     """
     return {
         PICTURE: picture(told),
-        README: _between(root / README, _summary(told)),
-        GUIDE: _between(root / GUIDE, _whole(told)),
+        README: _between(_page(root / README), README, _summary(told)),
+        GUIDE: _between(_between(_page(root / GUIDE), GUIDE, _whole(told)), GUIDE, _wide(), WIDE_BEGIN),
     }
 
 
@@ -66,11 +71,15 @@ def write(pages: Mapping[Path, str], root: Path) -> None:
         draft.replace(root / path)
 
 
-def _between(page: Path, lines: Sequence[str]) -> str:
-    before, begin, rest = page.read_text("utf-8").partition(f"{BEGIN}\n")
+def _page(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGIN) -> str:
+    before, begin, rest = content.partition(f"{opening}\n")
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise BadInput(f"{page} has no lines {BEGIN!r} and {END!r}; put them where the tables belong")
+        raise BadInput(f"{page} has no lines {opening!r} and {END!r}; put them where the tables belong")
     return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after
 
 
@@ -91,6 +100,15 @@ def _whole(told: Case) -> list[str]:
     """Every configuration, and what speaks for the answer and against it."""
     found = table(told)
     return [f"**{sentence(told)}**", "", _where(told), "", found, "", *_sure(told), *_pairs(told.confirmation)]
+
+
+def _wide() -> list[str]:
+    """What each parameter of the wider space does, from its recording."""
+    [cost] = read(str(WIDE))
+    title = head(SHOWN)
+    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in rows(cost.launches, SHOWN)]
+    lines = [f"| {' | '.join(cells)} |" for cells in (title, ["---"] * len(title), *body)]
+    return [*lines, "", *(f"- {line}" for line in said(cost.launches, SHOWN))]
 
 
 def _pairs(confirmed: Told | None) -> list[str]:

@@ -10,7 +10,7 @@ from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
 from study.case import Case, case
-from study.showcase import BEGIN, END, PICTURE, picture, rendered, stale, write
+from study.showcase import BEGIN, END, PICTURE, WIDE_BEGIN, picture, rendered, stale, write
 from study.stored import study_in
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -31,8 +31,9 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def root(tmp_path: Path) -> Path:
     """A folder with the two pages and their marks."""
     (tmp_path / PICTURE).parent.mkdir(parents=True)
-    for page in ("README.md", "study/guides/recording.md"):
-        (tmp_path / page).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    guide = f"before\n{BEGIN}\nold\n{END}\nbetween\n{WIDE_BEGIN}\nold\n{END}\nafter\n"
+    (tmp_path / "study/guides/recording.md").write_text(guide)
     return tmp_path
 
 
@@ -77,6 +78,9 @@ def test_pages_are_written_between_their_marks_and_are_current_then(usual: Case,
     readme = (root / "README.md").read_text()
     assert readme.startswith(f"before\n{BEGIN}\n") and readme.endswith(f"{END}\nafter\n") and "\nold\n" not in readme
     assert "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better, noise unknown |" in readme
+    guide = (root / "study/guides/recording.md").read_text()
+    assert f"{END}\nbetween\n{WIDE_BEGIN}\n" in guide and guide.endswith(f"{END}\nafter\n") and "\nold\n" not in guide
+    assert "| **LLM share** | p < 0.001 |" in guide
     assert stale(rendered(usual, root), root) == []
     assert not list(root.rglob("*.draft"))
 

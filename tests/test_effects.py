@@ -1,0 +1,162 @@
+"""Main effects: true differences are found in the size they have, and what is not there is rarely claimed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from made import run_script
+from scipy import stats
+
+from objectives import recording
+from objectives.allocation import Allocation, Parameter, Space
+from objectives.measurement import INFINITE, Measurement
+from study.cost import Launch
+from study.design import spread
+from study.effects import main_effects
+from study.holm import holm
+from study.influence import rows, said
+
+RECORDINGS = Path(recording.__file__).parent / "recordings"
+
+
+def given(share, size, seqs=32):
+    return {"vllm_memory_util": share, "whisper_model_size": size, "vllm.max_num_seqs": seqs}
+
+
+GRID = [given(s, w, n) for s in (0.4, 0.5, 0.6) for w in ("tiny.en", "base") for n in (16, 32, 64)]
+
+
+def launched(generator, *, noise=0.05, share=0.0, repeats=1):
+    """Launches of the grid: an LLM latency that falls by `share` (natural log) a step of the share, and noise."""
+    return [
+        (
+            a,
+            Measurement(
+                llm_latency_ms=1000
+                * math.exp(-share * (a["vllm_memory_util"] - 0.4) / 0.1 + generator.normal(0, noise))
+            ),
+        )
+        for a in GRID
+        for _ in range(repeats)
+    ]
+
+
+def launches(known, card=None):
+    return [Launch(Allocation(a), m, 60.0, {}, frozenset(), card) for a, m in known]
+
+
+def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
+    known = launched(np.random.default_rng(1), share=0.02)
+    told = main_effects(known, "llm_latency_ms")
+    logs = np.array([math.log(m.llm_latency_ms) for _, m in known])
+    left, freedom = float(np.sum((logs - logs.mean()) ** 2)), len(logs) - 1
+    between = []
+    for effect in told.of:
+        groups = [[y for (a, _), y in zip(known, logs, strict=True) if a[effect.parameter] == x.value]
+                  for x in effect.levels]  # fmt: skip
+        assert [x.mean for x in effect.levels] == pytest.approx([math.exp(np.mean(g)) for g in groups])
+        between.append((sum(len(g) * (np.mean(g) - logs.mean()) ** 2 for g in groups), len(groups) - 1))
+        left, freedom = left - between[-1][0], freedom - between[-1][1]
+    p_values = [stats.f.sf(squares / df / (left / freedom), df, freedom) for squares, df in between]
+    assert [e.p_value for e in told.of] == pytest.approx(holm(p_values))
+    assert told.residual == pytest.approx(math.sqrt(left / freedom))
+
+
+def test_a_true_effect_is_found_in_its_size_and_the_other_parameters_are_not_blamed():
+    told = main_effects(launched(np.random.default_rng(2), noise=0.03, share=0.2), "llm_latency_ms")
+    p_values = {e.parameter: e.p_value for e in told.of}
+    assert p_values.pop("vllm_memory_util") < 0.001
+    assert all(p > 0.05 for p in p_values.values())
+    first, _, last = told.of[0].levels
+    assert last.mean / first.mean == pytest.approx(math.exp(-0.4), rel=0.05)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say_and_nothing_is_claimed_more_often_than_5_percent():
+    generator, runs = np.random.default_rng(3), 400
+    held = claimed = 0
+    for _ in range(runs):
+        told = main_effects(launched(generator), "llm_latency_ms")
+        level = told.of[0].levels[0]
+        held += level.mean / (1 + level.half_width) <= 1000 <= level.mean * (1 + level.half_width)
+        claimed += any(e.p_value < 0.05 for e in told.of)
+    assert 0.92 <= held / runs <= 0.98
+    assert claimed / runs <= 0.08
+
+
+def test_repeats_tell_the_noise_and_weigh_no_more_than_one_launch():
+    known = launched(np.random.default_rng(4), repeats=3, noise=0.1)
+    told = main_effects(known, "llm_latency_ms")
+    assert told.noise == pytest.approx(0.1, rel=0.3)
+    assert main_effects(launched(np.random.default_rng(4)), "llm_latency_ms").noise is None
+    again = [*known, *[known[0]] * 50]
+    assert main_effects(again, "llm_latency_ms").of[1].levels[0].mean == pytest.approx(
+        told.of[1].levels[0].mean, rel=0.05
+    )
+
+
+@pytest.mark.parametrize("lost", [None, INFINITE])
+def test_what_was_not_measured_is_left_out(lost):
+    known = [(a, Measurement(llm_latency_ms=lost)) for a in GRID[:2]] + launched(np.random.default_rng(5))[2:]
+    assert main_effects(known, "llm_latency_ms") == main_effects(known[2:], "llm_latency_ms")
+
+
+def test_what_was_the_same_everywhere_has_no_effects():
+    told = main_effects([(a, Measurement(stt_wer_pct=100 / 79.5)) for a in GRID], "stt_wer_pct")
+    assert [e.p_value for e in told.of] == [1.0, 1.0, 1.0]
+    assert told.residual == 0
+
+
+def test_a_table_counts_configurations_and_gives_no_mean_of_bounds():
+    known = [
+        (a, Measurement(llm_tpot_ms=30.0 + n % 5, concurrent_capacity=8 + n, capacity_is_lower_bound=n % 2 == 0))
+        for n, a in enumerate(GRID)
+    ]
+    lines = rows(launches([*known, known[0]]), ["llm_tpot_ms", "stt_wer_pct"])
+    assert lines[0][0] == "LLM share"
+    assert lines[1][0] == "  40 % (6)"
+    assert lines[1][2:] == ("-", "8 to 13, 4 of 7 ≥")
+
+
+def test_another_card_is_told_apart_from_what_the_parameters_do():
+    generator = np.random.default_rng(6)
+    first = launched(generator, noise=0.03)
+    second = [(a, Measurement(llm_tpot_ms=2 * m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)]
+    ours = [(a, Measurement(llm_tpot_ms=m.llm_latency_ms)) for a, m in first]
+    # the second card measured the high shares alone, and the baseline: without a block the share would be blamed
+    high = [x for x in second if x[0]["vllm_memory_util"] > 0.5] + second[:1]
+    low = [x for x in ours if x[0]["vllm_memory_util"] <= 0.5] + ours[-2:]
+    table = rows([*launches(low, "GPU-1"), *launches(high, "GPU-2")], ["llm_tpot_ms"])
+    told = {line[0]: line[1] for line in table if not line[0].startswith(" ")}
+    assert told["card"] == "p < 0.001"
+    assert told["LLM share"].startswith("not shown")
+
+
+def test_parameters_that_always_changed_together_are_not_told_apart():
+    twins = [
+        (given(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), Measurement(llm_latency_ms=100.0 + n))
+        for n, (s, w) in enumerate([(s, w) for s in (0.4, 0.5, 0.6) for w in ("a", "b", "c", "d")])
+    ]
+    assert main_effects(twins, "llm_latency_ms") is None
+    assert rows(launches(twins), ["llm_latency_p95_ms"]) == []
+    [_, line] = said(launches(twins), ["llm_latency_p95_ms"])
+    assert line.endswith("too little was measured, or parameters always changed together")
+
+
+def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
+    text = (Path(recording.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text("utf-8")
+    searched = yaml.safe_load(text)["search_space"]
+    wide = Space(tuple(Parameter(name, tuple(choices)) for name, choices in searched.items()), {})
+    known = [(a.values, Measurement(llm_latency_ms=100.0 + n % 7)) for n, a in enumerate(spread(wide, 40))]
+    told = main_effects(known, "llm_latency_ms")
+    assert {e.parameter for e in told.of} == set(searched)
+
+
+def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
+    ran = run_script("main_effects.py", RECORDINGS / "h100_wide.jsonl")
+    assert ran.returncode == 0, ran.stderr
+    assert "27 configurations in 36 launches on 3 cards, 0 of which failed" in ran.stdout
+    assert run_script("main_effects.py", tmp_path).returncode == 2
