@@ -114,7 +114,7 @@ class Recording:
         if not found:
             raise BadInput(
                 f"{self.path.name} holds no measurement of {allocation}; "
-                "search only what was recorded, or write `measure: live`"
+                "search only what was recorded, run with --sampler recorded, or write `measure: live`"
             )
         return found
 

@@ -16,7 +16,7 @@ from objectives.fitness import PRESETS
 from study.arguments import parser
 from study.lending.options import add_lending, lending
 from study.run import Options, run
-from study.samplers import NAMES
+from study.samplers import NAMES, RECORDED
 from study.spec import load
 from study.terminal import Terminal, exiting
 
@@ -26,7 +26,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
     options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    options.add_argument("--sampler", choices=NAMES, help="default: the spec's, or tournament")
+    options.add_argument("--sampler", choices=(*NAMES, RECORDED), help="default: the spec's, or tournament")
     options.add_argument("--preset", choices=PRESETS, help="weigh anew what was measured; default: the spec's weights")
     options.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
     options.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")

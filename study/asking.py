@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -11,7 +13,7 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation, suggest
 from objectives.device import Identity
-from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, Begun, counted, note
+from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted, note
 from study.spec import Spec
 
 
@@ -26,6 +28,20 @@ def queue_baseline(study: optuna.Study, spec: Spec) -> None:
     params = spec.search_space.encode(spec.baseline)
     if params not in queue(study):
         study.enqueue_trial(params, user_attrs={"role": BASELINE})
+
+
+def queue_launches(study: optuna.Study, spec: Spec, wanted: Sequence[Allocation]) -> None:
+    """Let these come, each as often as it is named, less what is measured or waits already."""
+    held = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
+    held.update(str(spec.search_space.decode(params)) for params in queue(study))
+    named: Counter[str] = Counter()
+    for allocation in wanted:
+        key = str(allocation)
+        named[key] += 1
+        if named[key] > held[key]:
+            first = BASELINE if key == str(spec.baseline) else None
+            role = REPLICATE if named[key] > 1 else first
+            study.enqueue_trial(spec.search_space.encode(allocation), user_attrs={"role": role} if role else None)
 
 
 def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:

@@ -40,7 +40,7 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
         title_justify="left", caption_justify="left",
     )  # fmt: skip
     for name in own[0].allocation.values if own else ():
-        drawn.add_column(SHORT.get(name, name))
+        drawn.add_column(SHORT.get(name) or name.partition(".")[2].replace("_", " ") or name)
     more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
     for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
         drawn.add_column(name, justify="right")

@@ -17,7 +17,7 @@ from objectives.allocation import Allocation
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.measurement import Measurement
 from objectives.run import Measure, Run
-from study.asking import ask, begin, free_left_behind, queue_baseline, with_origin
+from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
 from study.attachments import attach
 from study.growth import carry_over, not_held
 from study.history import (
@@ -58,6 +58,7 @@ class Epoch:
     available: how often a configuration can be measured, in a replay as often as it was recorded
     measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
     restarts: launch both servers anew for every trial, trials in the order asked
+    only: the launches to make, in order, instead of asking the sampler; None to ask it
     seconds_measured: what the measurements of this run took where they were made
     """
 
@@ -72,6 +73,7 @@ class Epoch:
     is_replay: bool
     available: Callable[[Allocation], float] = lambda _: math.inf
     restarts: bool = False
+    only: Sequence[Allocation] | None = None
     seconds_measured: float = 0.0
     _known: Known = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
@@ -80,7 +82,7 @@ class Epoch:
     _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._known = Known(self.study, self.spec, self.available)
+        self._known = Known(self.study, self.spec, self.available, self.only is not None)
         self._metrics = MetricsFile(self.study, self.folder)
 
     def run(self) -> str:
@@ -113,7 +115,9 @@ class Epoch:
         if freed:
             self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
         self._metrics.catch_up()
-        if not counted(self.study):
+        if self.only is not None:
+            queue_launches(self.study, self.spec, self.only)
+        elif not counted(self.study):
             queue_baseline(self.study, self.spec)
 
     def _finished(self) -> str | None:

@@ -26,6 +26,7 @@ from study.identity import differences
 from study.known import measured_in
 from study.live import Bench, bench, git_commit, mib, setting_of
 from study.question import Question, question
+from study.samplers import RECORDED
 from study.spec import Spec
 from study.terminal import Terminal
 
@@ -41,9 +42,10 @@ class Ground:
     recording: Recording | None
 
 
-def look(spec: Spec, terminal: Terminal) -> Ground:
+def look(spec: Spec, terminal: Terminal, sampler: str) -> Ground:
     """Look at the recording or at this machine, and say plainly which.
 
+    sampler: its name: one that searches needs every configuration of the space in a recording
     raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
     """
     for note in spec.notes:
@@ -64,7 +66,7 @@ def look(spec: Spec, terminal: Terminal) -> Ground:
                 )
         if spec.search_space.size is None:
             raise BadInput(f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded")
-        for allocation in spec.search_space.grid():
+        for allocation in [spec.baseline] if sampler == RECORDED else spec.search_space.grid():
             found.cell(allocation)
         terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
         terminal.line('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')
@@ -78,6 +80,15 @@ def look(spec: Spec, terminal: Terminal) -> Ground:
     for o in made.occupants[:8]:
         terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
     return Ground(made.device.identity, made.versions, made.setting, made, None)
+
+
+def launches(spec: Spec, ground: Ground, sampler: str) -> list[Allocation] | None:
+    """What a study that follows its recording asks: each launch of the space, the baseline's first; None if another."""
+    if ground.recording is None or sampler != RECORDED:
+        return None
+    space = {str(a): a for a in spec.search_space.grid()}
+    found = [space[e.key] for e in ground.recording.entries if e.key in space]
+    return sorted(found, key=lambda a: str(a) != str(spec.baseline))
 
 
 def asked(spec: Spec, ground: Ground) -> Question:

@@ -10,6 +10,7 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
+from study.asking import queue
 from study.history import BRIDGE, REPLICATE, Begun, Row, counted
 from study.spec import Spec
 from study.tournament import TournamentSampler, can_replicate, left
@@ -24,12 +25,13 @@ def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
 class Known:
     """Reads the storage anew for every question.
 
-    available: how often a configuration can be measured
+    available: how often a configuration can be measured; is_queued: whether only what waits is measured
     """
 
     study: optuna.Study
     spec: Spec
     available: Callable[[Allocation], float]
+    is_queued: bool = False
 
     def measured(self, allocation: Allocation) -> list[Row]:
         """What this configuration was measured as, copies left out."""
@@ -50,6 +52,8 @@ class Known:
         """A sentence, once no configuration is left and none is to be measured again."""
         if self.unmeasured() != 0 or self._replicates():
             return None
+        if self.is_queued:
+            return "every launch that was recorded is replayed"
         size, measured = self.spec.search_space.size or 0, len(self._settled())
         if measured < size:
             return f"{measured} of the {size} configurations are measured, those that failed rule out the others"
@@ -57,6 +61,8 @@ class Known:
 
     def unmeasured(self) -> int | None:
         """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
+        if self.is_queued:
+            return len(queue(self.study))
         if self.spec.search_space.size is None:
             return None
         if isinstance(self.study.sampler, TournamentSampler) and (open_ones := left(self.study)) is not None:

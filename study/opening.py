@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput
 from study.identity import differences
-from study.samplers import sampler
+from study.samplers import RECORDED, sampler
 from study.scoring import scoring_signature
 from study.spec import Spec
 
@@ -25,6 +25,8 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
     trials: how many the study holds; a resumed sampler must not draw once more what it drew at the start
     raises: BadInput or SetupError where it does not suit the spec or this machine
     """
+    if name == RECORDED and spec.measure == "live":
+        raise BadInput(f"sampler {name!r} replays a recording; name one with `measure: {{recorded: FILE}}`")
     options: dict[str, Any] = {
         k: getattr(spec.selector, k)
         for k in ("tournament_size", "survivors", "elitism", "fresh_inject", "population_size", "n_offspring")

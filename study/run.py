@@ -20,7 +20,7 @@ from study.conclusion import conclude
 from study.display import Outlook
 from study.ending import next_commands
 from study.epoch import Epoch, Progress
-from study.ground import Ground, asked, look, measuring
+from study.ground import Ground, asked, launches, look, measuring
 from study.history import Row, counted
 from study.identity import identity_of
 from study.known import measured_in
@@ -79,15 +79,23 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
     sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        for line in _dry_run(spec, look(spec, terminal), storage, name, max_trials, timeout_s, options.lending):
+        for line in _dry_run(
+            spec,
+            look(spec, terminal, sampler_name),
+            storage,
+            name,
+            max_trials,
+            timeout_s,
+            options.lending,
+        ):
             terminal.line(line)
         return 0
-    recorded = look(spec, terminal) if isinstance(spec.measure, Path) else None
+    recorded = look(spec, terminal, sampler_name) if isinstance(spec.measure, Path) else None
     opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
     with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
-        ground = recorded or look(spec, terminal)
+        ground = recorded or look(spec, terminal, sampler_name)
         if ground.bench is not None:
             lent_at = time.monotonic()
             made = stack.enter_context(borrowed(spec, ground.bench, options.lending, terminal.line))
@@ -123,6 +131,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
                 is_replay=ground.recording is not None,
                 available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
                 restarts=options.restart_per_trial,
+                only=launches(spec, ground, sampler_name),
             )
             with terminal.running(Outlook(spec, max_trials, timeout_s, counted(study), occupancy)):
                 ending = epoch.run()

@@ -18,6 +18,7 @@ from objectives.errors import BadInput, SetupError
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
+RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
 NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
 
 
@@ -61,6 +62,8 @@ def sampler(  # noqa: PLR0911  one return for each name
             with warnings.catch_warnings():  # experimental since 3.1; what we use of it is tested here
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return UntilExhausted(optuna.samplers.BruteForceSampler(seed=seed))
+        case "recorded":
+            return optuna.samplers.RandomSampler(seed=seed)  # it is never asked: the study ends with its queue
     raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
 
 

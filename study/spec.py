@@ -29,7 +29,7 @@ from study.space import check_monotone, read_baseline, read_bounds, read_paramet
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
 
-SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce"]
+SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,10 @@ def test_packaged_specs_load_where_their_files_exist(name: str, tmp_path: Path, 
         assert spec.services.stt.models["base"] == str(servers / "models/whisper/base")
 
 
-@pytest.mark.parametrize(("live", "recorded"), [("cpu", "cpu_recorded"), ("gpu_h100", "h100_recorded")])
+@pytest.mark.parametrize(
+    ("live", "recorded"),
+    [("cpu", "cpu_recorded"), ("gpu_h100", "h100_recorded"), ("gpu_h100_wide", "h100_wide_recorded")],
+)
 def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
     texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
     shared = ["device:" + t.partition("\ndevice:")[2] for t in texts]
