@@ -133,7 +133,7 @@ class Colocation:
                 run.on_phase(f"once more after {failed.diagnosis.failure_class}{who}")
             else:
                 self._starts.known.append((allocation, measured))
-                return replace(measured, phase_s=phases.seconds())
+                return replace(measured, phase_s=phases.seconds(), measured_on=self.device.identity.uuid)
 
     def _undisturbed(self, allocation: Allocation, run: Run) -> Measurement:
         """One launch, given up as soon as another process needs the device's memory."""

@@ -103,6 +103,7 @@ class Measurement:
     phase_s: Mapping[str, float] = field(default_factory=dict)
     used_mib_by_s: tuple[int, ...] = field(default=(), repr=False)
     measured_at: str | None = None
+    measured_on: str | None = None
     word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -116,9 +117,15 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
-        """The inverse of `to_json`; figures that this version does not know are left out."""
-        known = {f.name for f in fields(cls)}
+        """The inverse of `to_json`; figures that this version does not know are left out.
+
+        raises: ValueError where a figure is no number
+        """
+        known = {f.name: str(f.type).removesuffix(" | None") for f in fields(cls)}
         values: dict[str, Any] = {k: _figure(v) for k, v in data.items() if k in known}
+        for name, value in values.items():
+            if known[name] in ("int", "float") and not (value is None or _is_number(value)):
+                raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
         values["word_errors"] = tuple(WordErrors(**w) for w in values.get("word_errors", ()))
         values["used_mib_by_s"] = tuple(values.get("used_mib_by_s", ()))
         values["ladder"] = tuple({k: _figure(v) for k, v in rung.items()} for rung in values.get("ladder", ()))
@@ -136,6 +143,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return "inf" if value == INFINITE else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and (value == INFINITE or not abs(value) >= 1e15)
 
 
 def _figure(value: Any) -> Any:

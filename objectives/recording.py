@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.command import Services
 from objectives.device import Identity
 from objectives.diagnosis import Diagnosis
@@ -127,7 +127,7 @@ class Recording:
         chosen = repeats[run.seed % len(repeats)]
         run.on_phase("replaying")
         if chosen.measurement is not None:
-            return replace(chosen.measurement, wall_s=chosen.wall_s, measured_at=chosen.at)
+            return replace(chosen.measurement, wall_s=chosen.wall_s, measured_at=chosen.at, measured_on=chosen.card)
         if chosen.diagnosis is None:
             raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
         raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
@@ -189,6 +189,8 @@ def read(path: Path) -> Recording:
             raise ValueError(f"not a recording of format {FORMAT}")  # noqa: TRY301  one sentence for all
         head["device"], head["versions"] = Identity(**head["device"]), Versions(**head["versions"])
         provenance, entries = Provenance(**head), []
+        for part in ("workload", "tenants", "services"):
+            provenance.conditions[part]
         for line in lines[1:]:
             number += 1
             data = json.loads(line)
@@ -197,8 +199,25 @@ def read(path: Path) -> Recording:
             if data["diagnosis"] is not None:
                 data["diagnosis"] = Diagnosis(**data["diagnosis"])
             entries.append(Entry(**data))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            _check(entries[-1], entries[0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(
             f"{path}:{number}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries))
+
+
+def _check(e: Entry, first: Entry) -> None:
+    """What every line has: the parameters of the first one with plain values, and a card if any.
+
+    raises: ValueError, KeyError or TypeError
+    """
+    share, speech = e.values[SHARE], e.values[SPEECH]
+    if isinstance(share, bool) or not isinstance(share, int | float) or not isinstance(speech, str):
+        raise TypeError(f"{SHARE} is {share!r} and {SPEECH} {speech!r}")
+    if e.values.keys() != first.values.keys():
+        raise ValueError(f"its parameters are {', '.join(e.values)} and the first line's {', '.join(first.values)}")
+    if not all(isinstance(v, bool | int | float | str) for v in e.values.values()):
+        raise ValueError("a value is neither a number nor a text")
+    if not isinstance(e.card, str | None):
+        raise TypeError(f"its card is {e.card!r}")

@@ -1,8 +1,14 @@
 """Imported first by every script: while it imports the rest, Ctrl-C ends it at once and without a traceback.
 
-There is nothing to stop or keep until then; `study.terminal.exiting` turns Ctrl-C into an orderly end.
+There is nothing to stop or keep until then; `study.terminal.exiting` turns Ctrl-C into an orderly end. And what a
+terminal or a pipe cannot spell (±, in ASCII) becomes a question mark.
 """
 
+import io
 import signal
+import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")

@@ -2,83 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.measurement import Measurement
 from study.cost import Launch
-from study.effects import Effect, Effects, Observed, in_order, main_effects
+from study.effects import CARD, Effect, Effects, Given, Observed, UntoldError, configurations, in_order, main_effects
 from study.meanings import FIGURES
 from study.terminal import SHORT
 
-SHOWN = ("llm_latency_p95_ms", "llm_ttft_p95_ms", "llm_tpot_ms", "stt_latency_p95_ms", "stt_wer_pct")
-CARD = "card"
+HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none
+    "llm_latency_p95_ms": "LLM p95 ms",
+    "llm_ttft_p95_ms": "LLM first token p95 ms",
+    "llm_tpot_ms": "LLM each token ms",
+    "stt_latency_p95_ms": "speech p95 ms",
+    "free_memory_mib": "free MiB",
+    "stt_wer_pct": "words wrong %",
+}
 SURE = 0.05
-Row = tuple[str, ...]
+NOTE = (
+    "a value: what to expect with it, all other parameters' values weighing the same, and its 95 % interval (%: times "
+    "or divided by); a parameter: p, corrected for their number by Holm, in brackets where noise could explain it"
+)
 
 
-def head(metrics: Iterable[str]) -> Row:
-    """The columns' titles."""
-    return ("", *(f"{FIGURES[m][0]}, {FIGURES[m][1]}" if FIGURES[m][1] else FIGURES[m][0] for m in metrics), "sessions")
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """A table, its first column the parameters and their values indented, and the sentences that belong to it."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    said: tuple[str, ...]
 
 
-def rows(launches: Sequence[Launch], metrics: Sequence[str]) -> list[Row]:
-    """A line a parameter, with how sure it is that it matters, then a line a value of it."""
-    observed = _observed(launches)
-    found = [main_effects(observed, metric) for metric in metrics]
-    names = list(dict.fromkeys(e.parameter for told in found if told for e in told.of))
-    lines: list[Row] = []
-    for name in names:
-        effects = [_of(told, name) for told in found]
-        lines.append((SHORT.get(name, name), *(_sure(e) for e in effects), ""))
-        for value in sorted({values[name] for values, _ in observed}, key=in_order):
-            those = [(values, m) for values, m in observed if values[name] == value]
-            configurations = {frozenset(values.items() - {(CARD, values.get(CARD))}) for values, _ in those}
-            cells = (_level(e, value, m) for e, m in zip(effects, metrics, strict=True))
-            lines.append((f"  {_named(name, value)} ({len(configurations)})", *cells, _sessions(those)))
-    return lines
-
-
-def said(launches: Sequence[Launch], metrics: Sequence[str]) -> list[str]:
-    """What stands beside the table: how much was measured, the noise, what has no effects to tell."""
-    observed = _observed(launches)
-    configurations, cards = {str(x.allocation) for x in launches}, {x.card for x in launches}
+def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS)) -> Influence:
+    """What each parameter does to these figures; one that never differs or cannot be told is said and not shown."""
+    observed, failed = _observed(launches)
+    cards = {x.card for x in launches}
     on = f" on {len(cards)} cards" if len(cards) > 1 else ""
-    failed = len(launches) - len(observed)
-    lines = [f"{len(configurations)} configurations in {len(launches)} launches{on}, {failed} of which failed"]
+    some = f", {len(failed)} of which failed and are left out" if failed else ", none of which failed"
+    said = [f"{len({str(x.allocation) for x in launches})} configurations in {len(launches)} launches{on}{some}"]
+    shown: dict[str, Effects] = {}
     for metric in metrics:
-        told = main_effects(observed, metric)
-        if told is None:
-            lines.append(f"{FIGURES[metric][0]}: too little was measured, or parameters always changed together")
+        title, unit, digits = FIGURES[metric]
+        values = {v for _, m in observed if (v := getattr(m, metric)) is not None}
+        if not values:
+            said.append(f"{title}: not measured")
             continue
-        scatter = f"configurations scatter by {_spread(told.residual, metric)} around these effects"
-        noise = "nothing was launched twice" if told.noise is None else f"a launch by {_spread(told.noise, metric)}"
-        lines.append(f"{FIGURES[metric][0]}: {scatter}; {noise}")
-    return lines
+        if len(values) == 1:
+            said.append(f"{title}: {values.pop():,.{digits}f} {unit} wherever it was measured")
+            continue
+        try:
+            shown[metric] = told = main_effects(observed, metric)
+        except UntoldError as why:
+            said.append(f"{title}: cannot be told, {why}")
+            continue
+        left, noise = _spread(told.residual, metric), "not known, none was launched twice"
+        if told.noise is not None:
+            noise = f"{_spread(told.noise, metric)}, by {told.again} that one card launched again"
+        lost = sum(math.isinf(getattr(m, metric) or 0.0) for _, m in observed)
+        without = f"; {lost} launches without an end to it are left out" if lost else ""
+        said.append(f"{title}: {left} are left unexplained; noise of one launch: {noise}{without}")
+    rows = _rows(shown, observed, failed)
+    return Influence(("", *(HEADS[m] for m in shown)), tuple(rows), (*([NOTE] if rows else []), *said))
 
 
-def _observed(launches: Sequence[Launch]) -> Observed:
-    """What each launch was given, the two classic parameters first, and the card where there were several."""
-    several = len({x.card for x in launches}) > 1
-    return [
-        (
-            {name: x.allocation.values[name] for name in (SHARE, SPEECH, *sorted(x.allocation.values))}
-            | ({CARD: (x.card or "unknown")[:8]} if several else {}),
-            x.measurement,
-        )
-        for x in launches
-        if x.measurement is not None
-    ]
+def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name in dict.fromkeys(e.parameter for told in shown.values() for e in told.of):
+        effects = {m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()}
+        rows.append((SHORT.get(name) or name.rpartition(".")[2], *(_sure(e) for e in effects.values())))
+        for value in sorted({given[name] for given in (*failed, *(g for g, _ in observed))}, key=in_order):
+            worked = configurations(given for given, _ in observed if given[name] == value)
+            lost = configurations(given for given in failed if given[name] == value)
+            label = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
+            label += f" ({worked})" if not lost else f" ({worked}, {lost} failed)"
+            rows.append((label, *(_level(e, value, m) for m, e in effects.items())))
+    return rows
 
 
-def _of(told: Effects | None, name: str) -> Effect | None:
-    return next((e for e in told.of if e.parameter == name), None) if told else None
+def _observed(launches: Sequence[Launch]) -> tuple[Observed, list[Given]]:
+    """What each launch was given, the two classic parameters first, with what it measured; and where it failed."""
+    cards = {str(x.card) for x in launches}
+    letters = next(n for n in range(8, 999) if len({card[:n] for card in cards}) == len(cards))
+    found: list[tuple[Given, Measurement]] = []
+    failed: list[Given] = []
+    for x in launches:
+        values = x.allocation.values
+        given = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}
+        given |= {CARD: str(x.card)[:letters]} if len(cards) > 1 else {}
+        if x.measurement is None:
+            failed.append(given)
+        else:
+            found.append((given, x.measurement))
+    return found, failed
 
 
 def _sure(effect: Effect | None) -> str:
     if effect is None:
         return "-"
     p = "p < 0.001" if effect.p_value < 0.001 else f"p {effect.p_value:.2g}"
-    return p if effect.p_value < SURE else f"not shown, {p}"
+    return p if effect.p_value < SURE else f"({p})"
 
 
 def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
@@ -86,25 +112,10 @@ def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
     if level is None:
         return "-"
     digits = FIGURES[metric][2]
-    spread = f"{100 * level.half_width:.0f} %" if metric.endswith("_ms") else f"{level.half_width:.{digits}f}"
+    spread = f"{100 * level.half_width:.0f} %" if metric.endswith("_ms") else f"{level.half_width:,.{digits}f}"
     return f"{level.mean:,.{digits}f} ± {spread}"
 
 
 def _spread(sd: float, metric: str) -> str:
     _, unit, digits = FIGURES[metric]
-    return f"{100 * sd:.1f} %" if metric.endswith("_ms") else f"{sd:.{digits}f} {unit}".strip()
-
-
-def _named(name: str, value: Scalar) -> str:
-    return f"{100 * float(value):g} %" if name == SHARE else str(value)
-
-
-def _sessions(observed: Observed) -> str:
-    """The least and the most of all launches; a ladder that its clock ended gives a bound, and those have no mean."""
-    found = [m for _, m in observed if m.concurrent_capacity is not None]
-    if not found:
-        return "-"
-    counts = [m.concurrent_capacity or 0 for m in found]
-    bounds = sum(bool(m.capacity_is_lower_bound) for m in found)
-    span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-    return f"{span}, {bounds} of {len(found)} ≥" if bounds else span
+    return f"{100 * sd:.1f} %" if metric.endswith("_ms") else f"{sd:,.{digits}f} {unit}".strip()

@@ -57,7 +57,11 @@ def of_study(study: optuna.Study) -> Cost:
     asked, made = question_of(study), set(_made(study))
     found = counted(study)
     runs = study.user_attrs.get(RUNS, [])
-    launches = tuple(_launch(r.allocation, r.measurement, r.measured, r.wall_s) for r in found if r.number in made)
+    launches = tuple(
+        _launch(r.allocation, r.measurement, r.measured, r.wall_s, r.measurement.measured_on if r.measurement else None)
+        for r in found
+        if r.number in made
+    )
     is_whole = sum(run["trials"] for run in runs) == len(launches)
     identity = study.user_attrs.get("identity", {})
     return Cost(
@@ -75,7 +79,10 @@ def of_study(study: optuna.Study) -> Cost:
 
 def of_recording(found: recording.Recording) -> Cost:
     """What a recording cost: it kept servers and ordered its evaluations within each round."""
-    made = tuple(_launch(Allocation(e.values), e.measurement, e.measured, e.wall_s, e.card) for e in found.entries)
+    own = found.provenance.device.uuid
+    made = tuple(
+        _launch(Allocation(e.values), e.measurement, e.measured, e.wall_s, e.card or own) for e in found.entries
+    )
     conditions = found.provenance.conditions
     workload = {**conditions["workload"], "prompt_tokens": tuple(conditions["workload"]["prompt_tokens"])}
     return Cost(

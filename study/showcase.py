@@ -15,7 +15,7 @@ from study.cells import short
 from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
-from study.influence import SHOWN, head, rows, said
+from study.influence import influence
 from study.launched import read
 from study.notes import table
 from study.run import Options, run
@@ -105,10 +105,10 @@ def _whole(told: Case) -> list[str]:
 def _wide() -> list[str]:
     """What each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
-    title = head(SHOWN)
-    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in rows(cost.launches, SHOWN)]
-    lines = [f"| {' | '.join(cells)} |" for cells in (title, ["---"] * len(title), *body)]
-    return [*lines, "", *(f"- {line}" for line in said(cost.launches, SHOWN))]
+    told = influence(cost.launches)
+    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
+    lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
+    return [*lines, "", *(f"- {line}" for line in told.said)]
 
 
 def _pairs(confirmed: Told | None) -> list[str]:
@@ -117,7 +117,8 @@ def _pairs(confirmed: Told | None) -> list[str]:
         return []
     lines = [
         "",
-        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals:",
+        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals; the word "
+        "says how it stands to its margin ([the rule](confirming.md)):",
         "",
     ]
     lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]

@@ -107,6 +107,17 @@ def test_it_says_where_its_numbers_come_from(recording):
     )
 
 
+def changed(at, change):
+    """A file whose line `at` was changed in place."""
+
+    def spoil(lines):
+        data = json.loads(lines[at])
+        change(data)
+        return [*lines[:at], json.dumps(data), *lines[at + 1 :]]
+
+    return spoil
+
+
 def last_line_cut(lines):
     return [*lines[:-1], lines[-1][:40]]
 
@@ -121,8 +132,36 @@ def last_line_cut(lines):
         (lambda lines: [lines[0].replace('"format": 1', '"format": 99'), *lines[1:]], 1),
         (lambda lines: [lines[0], '{"trial": 1}'], 2),
         (lambda lines: [lines[0], "7", *lines[1:]], 2),
+        (lambda lines: ["5", *lines[1:]], 1),
+        (changed(0, lambda d: d["conditions"].pop("workload")), 1),
+        (changed(2, lambda d: d["values"].pop("whisper_model_size")), 3),
+        (changed(2, lambda d: d["values"].update({"vllm.max_num_seqs": 8})), 3),
+        (changed(1, lambda d: d["values"].update(vllm_memory_util="half")), 2),
+        (changed(1, lambda d: d["values"].update(vllm_memory_util=[1])), 2),
+        (changed(1, lambda d: d.update(card=5)), 2),
+        (changed(1, lambda d: d["measurement"].update(llm_latency_ms="soon")), 2),
+        (changed(1, lambda d: d["measurement"].update(llm_latency_ms=10**400)), 2),
+        (changed(1, lambda d: d.update(measurement=5)), 2),
     ],
-    ids=["torn", "empty", "text", "a list", "a later format", "another jsonl", "a number"],
+    ids=[
+        "torn",
+        "empty",
+        "text",
+        "a list",
+        "a later format",
+        "another jsonl",
+        "a number",
+        "a number first",
+        "no workload",
+        "no speech model",
+        "another parameter",
+        "a share in words",
+        "a share in a list",
+        "a card 5",
+        "a figure in words",
+        "a figure beyond all",
+        "a measurement 5",
+    ],
 )
 def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, line):
     recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
