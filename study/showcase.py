@@ -117,8 +117,8 @@ def _pairs(confirmed: Told | None) -> list[str]:
         return []
     lines = [
         "",
-        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals; the word "
-        "says how it stands to its margin ([the rule](confirming.md)):",
+        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals; the word"
+        " says how it stands to its margin ([the rule](confirming.md)):",
         "",
     ]
     lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]
