@@ -115,12 +115,8 @@ def _pairs(confirmed: Told | None) -> list[str]:
     """What fresh launches showed of every metric."""
     if confirmed is None:
         return []
-    lines = [
-        "",
-        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, 95 % intervals; the word"
-        " says how it stands to its margin ([the rule](confirming.md)):",
-        "",
-    ]
+    how = "95 % intervals; the word says how it stands to its margin ([the rule](confirming.md))"
+    lines = ["", f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, {how}:", ""]
     lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]
     return lines + [f"| {x.metric} | {x.workload} | {x.gain} | {x.interval} | {x.standing} |" for x in confirmed.lines]
 
