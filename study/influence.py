@@ -40,7 +40,7 @@ class Influence:
 def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS)) -> Influence:
     """What each parameter does to these figures; one that never differs or cannot be told is said and not shown."""
     observed, failed = _observed(launches)
-    cards = {x.card for x in launches}
+    cards = {x.card for x in launches if x.measurement is not None}
     on = f" on {len(cards)} cards" if len(cards) > 1 else ""
     some = f", {len(failed)} of which failed and are left out" if failed else ", none of which failed"
     said = [f"{len({str(x.allocation) for x in launches})} configurations in {len(launches)} launches{on}{some}"]
@@ -74,9 +74,11 @@ def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Giv
     for name in dict.fromkeys(e.parameter for told in shown.values() for e in told.of):
         effects = {m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()}
         rows.append((SHORT.get(name) or name.rpartition(".")[2], *(_sure(e) for e in effects.values())))
-        for value in sorted({given[name] for given in (*failed, *(g for g, _ in observed))}, key=in_order):
+        for value in sorted(
+            {given[name] for given in (*failed, *(g for g, _ in observed)) if name in given}, key=in_order
+        ):
             worked = configurations(given for given, _ in observed if given[name] == value)
-            lost = configurations(given for given in failed if given[name] == value)
+            lost = configurations(given for given in failed if given.get(name) == value)
             label = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
             label += f" ({worked})" if not lost else f" ({worked}, {lost} failed)"
             rows.append((label, *(_level(e, value, m) for m, e in effects.items())))
@@ -85,14 +87,14 @@ def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Giv
 
 def _observed(launches: Sequence[Launch]) -> tuple[Observed, list[Given]]:
     """What each launch was given, the two classic parameters first, with what it measured; and where it failed."""
-    cards = {str(x.card) for x in launches}
+    cards = {str(x.card) for x in launches if x.measurement is not None}  # a failed trial of a study tells none
     letters = next(n for n in range(8, 999) if len({card[:n] for card in cards}) == len(cards))
     found: list[tuple[Given, Measurement]] = []
     failed: list[Given] = []
     for x in launches:
         values = x.allocation.values
         given = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}
-        given |= {CARD: str(x.card)[:letters]} if len(cards) > 1 else {}
+        given |= {CARD: str(x.card)[:letters]} if len(cards) > 1 and str(x.card) in cards else {}
         if x.measurement is None:
             failed.append(given)
         else:

@@ -161,7 +161,9 @@ def test_parameters_that_always_changed_together_are_not_told_apart():
 def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two():
     figures = [INFINITE if n in (3, 4) else 900.0 + n % 4 for n in range(len(GRID))]
     known = [(a, Measurement(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
-    told = influence([*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b")])
+    lost = launches([(GRID[0], None)])  # of no known card
+    told = influence([*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b"), *lost])
+    assert "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out" in told.said
     assert any(line.endswith("; 2 launches without an end to it are left out") for line in told.said)
     assert [row[0] for row in told.rows[-3:]] == ["card", "  NVIDIA-H100-a (9)", "  NVIDIA-H100-b (10)"]
 
