@@ -71,12 +71,11 @@ def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS))
 
 def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
+    tried = [*failed, *(given for given, _ in observed)]
     for name in dict.fromkeys(e.parameter for told in shown.values() for e in told.of):
         effects = {m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()}
         rows.append((SHORT.get(name) or name.rpartition(".")[2], *(_sure(e) for e in effects.values())))
-        for value in sorted(
-            {given[name] for given in (*failed, *(g for g, _ in observed)) if name in given}, key=in_order
-        ):
+        for value in sorted({given[name] for given in tried if name in given}, key=in_order):
             worked = configurations(given for given, _ in observed if given[name] == value)
             lost = configurations(given for given in failed if given.get(name) == value)
             label = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
