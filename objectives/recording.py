@@ -126,11 +126,16 @@ class Recording:
         repeats = self.cell(allocation)
         chosen = repeats[run.seed % len(repeats)]
         run.on_phase("replaying")
-        if chosen.measurement is not None:
-            return replace(chosen.measurement, wall_s=chosen.wall_s, measured_at=chosen.at, measured_on=chosen.card)
+        if (measured := self.measured(chosen)) is not None:
+            return measured
         if chosen.diagnosis is None:
             raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
         raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
+
+    def measured(self, e: Entry) -> Measurement | None:
+        """What an entry measured, with how long it took, when, and on which card."""
+        card = e.card or self.provenance.device.uuid
+        return e.measurement and replace(e.measurement, wall_s=e.wall_s, measured_at=e.at, measured_on=card)
 
     def sentence(self) -> str:
         """Where the numbers come from, for people."""

@@ -19,14 +19,13 @@ STARTS, LOADS = ("starting speech", "starting LLM"), ("window", "ladder")
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One evaluation that was not told but made: seconds by phase, which servers it started, on which card if told."""
+    """One evaluation that was not told but made: seconds by phase, and which servers it started."""
 
     allocation: Allocation
     measurement: Measurement | None
     wall_s: float
     phase_s: Mapping[str, float]
     started: frozenset[str]
-    card: str | None = None
 
     def sum_s(self, *phases: str) -> float:
         """Seconds of some phases together."""

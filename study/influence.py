@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.measurement import Measurement
-from study.cost import Launch
 from study.effects import CARD, Effect, Effects, Given, Observed, UntoldError, configurations, in_order, main_effects
 from study.meanings import FIGURES
 from study.terminal import SHORT
@@ -28,6 +28,16 @@ NOTE = (
 )
 
 
+class Tried(Protocol):
+    """A launch, of a study or a recording: what was tried, and what it measured if it worked."""
+
+    @property
+    def allocation(self) -> Allocation: ...
+
+    @property
+    def measurement(self) -> Measurement | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Influence:
     """A table, its first column the parameters and their values indented, and the sentences that belong to it."""
@@ -37,10 +47,10 @@ class Influence:
     said: tuple[str, ...]
 
 
-def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS)) -> Influence:
+def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) -> Influence:
     """What each parameter does to these figures; one that never differs or cannot be told is said and not shown."""
     observed, failed = _observed(launches)
-    cards = {x.card for x in launches if x.measurement is not None}
+    cards = _cards(launches)
     on = f" on {len(cards)} cards" if len(cards) > 1 else ""
     some = f", {len(failed)} of which failed and are left out" if failed else ", none of which failed"
     said = [f"{len({str(x.allocation) for x in launches})} configurations in {len(launches)} launches{on}{some}"]
@@ -84,21 +94,26 @@ def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Giv
     return rows
 
 
-def _observed(launches: Sequence[Launch]) -> tuple[Observed, list[Given]]:
+def _observed(launches: Sequence[Tried]) -> tuple[Observed, list[Given]]:
     """What each launch was given, the two classic parameters first, with what it measured; and where it failed."""
-    cards = {str(x.card) for x in launches if x.measurement is not None}  # a failed trial of a study tells none
+    cards = _cards(launches)
     letters = next(n for n in range(8, 999) if len({card[:n] for card in cards}) == len(cards))
     found: list[tuple[Given, Measurement]] = []
     failed: list[Given] = []
     for x in launches:
         values = x.allocation.values
         given = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}
-        given |= {CARD: str(x.card)[:letters]} if len(cards) > 1 and str(x.card) in cards else {}
         if x.measurement is None:
             failed.append(given)
         else:
+            given |= {CARD: str(x.measurement.measured_on)[:letters]} if len(cards) > 1 else {}
             found.append((given, x.measurement))
     return found, failed
+
+
+def _cards(launches: Sequence[Tried]) -> set[str]:
+    """Those that measured something; what failed does not tell its card."""
+    return {str(x.measurement.measured_on) for x in launches if x.measurement is not None}
 
 
 def _sure(effect: Effect | None) -> str:

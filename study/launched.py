@@ -57,11 +57,7 @@ def of_study(study: optuna.Study) -> Cost:
     asked, made = question_of(study), set(_made(study))
     found = counted(study)
     runs = study.user_attrs.get(RUNS, [])
-    launches = tuple(
-        _launch(r.allocation, r.measurement, r.measured, r.wall_s, r.measurement.measured_on if r.measurement else None)
-        for r in found
-        if r.number in made
-    )
+    launches = tuple(_launch(r.allocation, r.measurement, r.measured, r.wall_s) for r in found if r.number in made)
     is_whole = sum(run["trials"] for run in runs) == len(launches)
     identity = study.user_attrs.get("identity", {})
     return Cost(
@@ -79,10 +75,7 @@ def of_study(study: optuna.Study) -> Cost:
 
 def of_recording(found: recording.Recording) -> Cost:
     """What a recording cost: it kept servers and ordered its evaluations within each round."""
-    own = found.provenance.device.uuid
-    made = tuple(
-        _launch(Allocation(e.values), e.measurement, e.measured, e.wall_s, e.card or own) for e in found.entries
-    )
+    made = tuple(_launch(Allocation(e.values), found.measured(e), e.measured, e.wall_s) for e in found.entries)
     conditions = found.provenance.conditions
     workload = {**conditions["workload"], "prompt_tokens": tuple(conditions["workload"]["prompt_tokens"])}
     return Cost(
@@ -107,9 +100,7 @@ def read(source: str) -> list[Cost]:
     return [c for c in found if c.launches]
 
 
-def _launch(
-    allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float, card: str | None = None
-) -> Launch:
+def _launch(allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> Launch:
     """A phase also passes where a server was kept; its start is then said to have taken 0 s."""
     phase_s = seconds(m, measured, wall_s)
     started = set()
@@ -117,4 +108,4 @@ def _launch(
         start_s = getattr(m, name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)
-    return Launch(allocation, m, wall_s, phase_s, frozenset(started), card)
+    return Launch(allocation, m, wall_s, phase_s, frozenset(started))

@@ -16,6 +16,7 @@ from study import drawing
 from study.case import Case, how_sure, sentence, standing
 from study.cells import Cell, barred, compared, over, pareto, short
 from study.contrast import contrast
+from study.influence import influence
 from study.meanings import FAILURES, in_words
 from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
@@ -80,6 +81,7 @@ def _content(told: Case) -> dict[str, Any]:
         "compares": ", ".join(compared(found, asked)),
         "shade": lambda tile: _shade(tile, scores),
         **_pictures(told),
+        "influence": influence([row for c in found for row in (*c.measured, *c.failed)]),
         "sharing_head": HEAD,
         "sharing": [s.texts() for s in by_share(told.measured)],
         "presets": _presets(told),

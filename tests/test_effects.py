@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
 
 
 def launches(known, card=None):
-    return [Launch(Allocation(a), m, 60.0, {}, frozenset(), card) for a, m in known]
+    measured = [m and replace(m, measured_on=card) for _, m in known]
+    return [Launch(Allocation(a), m, 60.0, {}, frozenset()) for (a, _), m in zip(known, measured, strict=True)]
 
 
 def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():

@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
-from made import cell, make, run_study, write_spec
+from made import cell, make, run_script, run_study, write_spec
 
 from objectives import recording
 from objectives.allocation import Allocation
@@ -113,6 +113,11 @@ def test_the_wide_recording_that_ships_is_replayed_whole(tmp_path: Path) -> None
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     shipped = recording.read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
     assert sum("parameters" in line for line in lines) == len(shipped.entries)
+    storage, page = tmp_path / "h100_wide_recorded/study.db", tmp_path / "report.html"
+    assert run_script("report.py", storage, "-o", page).returncode == 0
+    assert "Which parameter matters?" in page.read_text()
+    effects = [run_script("main_effects.py", source).stdout.partition("\n")[2] for source in (storage, shipped.path)]
+    assert effects[0] == effects[1], "the study tells what its recording tells, cards and all"
 
 
 def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> None:
