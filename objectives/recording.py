@@ -194,8 +194,8 @@ def read(path: Path) -> Recording:
             raise ValueError(f"not a recording of format {FORMAT}")  # noqa: TRY301  one sentence for all
         head["device"], head["versions"] = Identity(**head["device"]), Versions(**head["versions"])
         provenance, entries = Provenance(**head), []
-        for part in ("workload", "tenants", "services"):
-            provenance.conditions[part]
+        if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
+            raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
         for line in lines[1:]:
             number += 1
             data = json.loads(line)

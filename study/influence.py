@@ -23,8 +23,8 @@ HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as c
 }
 SURE = 0.05
 NOTE = (
-    "a value: what to expect with it, all other parameters' values weighing the same, and its 95 % interval (%: times "
-    "or divided by); a parameter: p, corrected for their number by Holm, in brackets where noise could explain it"
+    "a value: what to expect with it, all other parameters' values weighing the same, and its 95 % interval (± 12 %: "
+    "times or divided by 1.12); a parameter: p, by Holm for their number, in brackets where noise could explain it"
 )
 
 
@@ -64,16 +64,16 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
         if len(values) == 1:
             said.append(f"{title}: {values.pop():,.{digits}f} {unit} wherever it was measured")
             continue
+        lost = sum(math.isinf(getattr(m, metric) or 0.0) for _, m in observed)
+        without = f"; {lost} launches without an end to it are left out" if lost else ""
         try:
             shown[metric] = told = main_effects(observed, metric)
         except UntoldError as why:
-            said.append(f"{title}: cannot be told, {why}")
+            said.append(f"{title}: cannot be told, {why}{without}")
             continue
         left, noise = _spread(told.residual, metric), "not known, none was launched twice"
         if told.noise is not None:
             noise = f"{_spread(told.noise, metric)}, by {told.again} that one card launched again"
-        lost = sum(math.isinf(getattr(m, metric) or 0.0) for _, m in observed)
-        without = f"; {lost} launches without an end to it are left out" if lost else ""
         said.append(f"{title}: {left} are left unexplained; noise of one launch: {noise}{without}")
     rows = _rows(shown, observed, failed)
     return Influence(("", *(HEADS[m] for m in shown)), tuple(rows), (*([NOTE] if rows else []), *said))
