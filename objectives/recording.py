@@ -207,7 +207,7 @@ def read(path: Path) -> Recording:
             _check(entries[-1], entries[0])
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(
-            f"{path}:{number}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
+            f"{path}{f':{number}' if number else ''}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries))
 

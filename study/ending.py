@@ -161,4 +161,6 @@ def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay
             words, what = ["scripts/install_cpu_servers.py"], "real servers without a GPU, to measure this machine"
         lines.append((words, what))
     own = ["  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"]
+    if Path("my_gpu.yaml").exists():
+        own = ["  python scripts/run_study.py my_gpu.yaml --dry-run    # your own GPU: what would be launched"]
     return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines), *own * is_replay]

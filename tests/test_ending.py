@@ -93,6 +93,13 @@ def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
     assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", None, is_replay=True))
 
 
+def test_a_spec_of_ones_own_is_not_offered_to_be_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1].strip().startswith("cp ")
+    (tmp_path / "my_gpu.yaml").touch()
+    assert "run_study.py my_gpu.yaml --dry-run" in next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1]
+
+
 def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
     assert ran.returncode == 4 and "python scripts/dashboard.py" in ran.stdout
