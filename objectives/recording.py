@@ -206,8 +206,9 @@ def read(path: Path) -> Recording:
             entries.append(Entry(**data))
             _check(entries[-1], entries[0])
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        where = f"{path}:{number}" if number else str(path)
         raise BadInput(
-            f"{path}{f':{number}' if number else ''}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
+            f"{where}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries))
 
