@@ -10,9 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import optuna
-
-from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
 from study.asking import bridge
@@ -20,22 +17,20 @@ from study.conclusion import conclude
 from study.display import Outlook
 from study.ending import next_commands
 from study.epoch import Epoch, Progress
-from study.ground import Ground, asked, launches, look, measuring
-from study.history import Row, counted
+from study.foresight import foreseen
+from study.ground import asked, launches, look, measuring
+from study.history import counted
 from study.identity import identity_of
-from study.known import measured_in
 from study.launched import timed
-from study.lending.options import Lending, outage
+from study.lending.options import Lending
 from study.live import alone, borrowed
-from study.opening import open_study, sampler_of, succession
-from study.plan import plan
+from study.opening import open_study, sampler_of
 from study.question import keep
 from study.scenarios import weighed
 from study.spec import Spec
-from study.storage import open_storage, shown, sqlite_file, sqlite_url
+from study.storage import open_storage, shown, sqlite_url
 from study.stored import promotions_of
 from study.terminal import Terminal
-from study.trial_time import guess_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +74,8 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
     sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        for line in _dry_run(
-            spec,
-            look(spec, terminal, sampler_name),
-            storage,
-            name,
-            max_trials,
-            timeout_s,
-            options.lending,
-        ):
+        ground = look(spec, terminal, sampler_name)
+        for line in foreseen(spec, ground, storage, name, max_trials, timeout_s, options.lending):
             terminal.line(line)
         return 0
     recorded = look(spec, terminal, sampler_name) if isinstance(spec.measure, Path) else None
@@ -159,43 +147,6 @@ def _check_names(options: Options, name: str) -> None:
     for what, text in (("--out", str(options.out)), ("--study-name", name)):
         if not text.isprintable():
             raise BadInput(f"{what} {text!r} holds characters that cannot be shown; use plain letters")
-
-
-def _dry_run(
-    spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float, lending: Lending
-) -> list[str]:
-    """The plan, from what the study already knows; opens nothing that does not exist."""
-    found: list[Row] = []
-    file = sqlite_file(storage)
-    if file is None or file.exists():
-        opened = open_storage(storage)
-        if names := succession(opened, name):
-            found = counted(optuna.load_study(study_name=names[-1], storage=opened))
-    known = measured_in(found)
-    if ground.recording is not None:
-        known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
-    walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
-    held, lent = 0.0, lending.states()
-    if ground.bench is not None:
-        held = ground.identity.total_mib - ground.bench.device.sample().free_mib
-        held -= sum(o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent})
-    each_s = sum(walls) / len(walls) if walls else None
-    done = {str(r.allocation) for r in found if r.is_known}
-    left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
-    said = plan(
-        spec,
-        ground.setting,
-        env=ground.bench.device.server_env if ground.bench else {},
-        total_mib=ground.identity.total_mib,
-        held_mib=held,
-        known=known,
-        done=done,
-        timeout_s=timeout_s,
-        seconds_per_trial=each_s,
-        max_trials=max_trials,
-    )
-    expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
-    return said + outage(lent, expected_s, lending.max_outage_s) if lent else said
 
 
 @contextmanager
