@@ -20,7 +20,8 @@ from objectives.measurement import plain
 from objectives.setting import Setting
 from objectives.tenants import Tenant
 from objectives.workload import Workload
-from study.spec import FitnessRule, Gates, Spec
+from study.rules import FitnessRule, Gates
+from study.spec import Spec
 
 KEY = "question"
 SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")

@@ -18,7 +18,8 @@ from objectives.tenants import Tenant
 from objectives.workload import Workload
 from study import spec as spec_module
 from study.limits import LIMITS
-from study.spec import Budget, FitnessRule, Gates, Selector, Slo, Spec, load
+from study.rules import Budget, FitnessRule, Gates, Selector, Slo
+from study.spec import Spec, load
 
 SPECS = Path(spec_module.__file__).parent / "specs"
 
