@@ -13,8 +13,9 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation, suggest
 from objectives.device import Identity
-from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted, note
+from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted
 from study.spec import Spec
+from study.telling import note
 
 
 def queue(study: optuna.Study) -> list[dict[str, Any]]:

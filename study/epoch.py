@@ -20,23 +20,12 @@ from objectives.run import Measure, Run
 from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
 from study.attachments import attach
 from study.growth import carry_over, not_held
-from study.history import (
-    INTERRUPTED,
-    NOT_STARTED,
-    REPLICATE,
-    Begun,
-    Row,
-    counted,
-    give_up,
-    note,
-    row,
-    tell_failure,
-    tell_score,
-)
+from study.history import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, counted, row
 from study.known import Known
 from study.live import order_by_llm
 from study.metrics_file import MetricsFile
 from study.spec import Spec
+from study.telling import give_up, note, tell_failure, tell_score
 from study.trial_time import expected_s
 from study.yardstick import Yardstick, yardstick_of
 

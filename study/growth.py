@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import optuna
 
-from study.history import Row, carry, rows
+from study.history import Row, rows
 from study.known import Known
 from study.spec import Spec
+from study.telling import carry
 from study.yardstick import Yardstick
 
 
