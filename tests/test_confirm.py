@@ -98,6 +98,18 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 
 
 @pytest.mark.usefixtures("instant")
+def test_how_long_it_will_take_is_said_before_anything_is_launched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Runner, "_has_time", lambda *_, **__: False)
+    path = promotion(tmp_path)
+    _, said = confirmed(path)
+    [line] = [x for x in said if x.startswith("to measure: ")]
+    assert line.startswith("to measure: 2 A/A pairs, the stress, 6 pairs; about ")
+    assert "a guess from the workload" in line
+
+
+@pytest.mark.usefixtures("instant")
 def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     code, said = confirmed(path)

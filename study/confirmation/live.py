@@ -55,6 +55,8 @@ class Runner:
         for exercise in self._exercises.values():  # the same clips: their words are told once per speech configuration
             exercise.word_errors = words
         setting, disturbed, done = replace(self.made.setting, precheck=False), 0, 0
+        if next_step(self.journal, self.of) is not None:
+            self.tell(self._outlook())
         with Colocation(setting, self.made.device, self.folder) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(step, is_first=not done):
                 done += 1
@@ -68,6 +70,21 @@ class Runner:
                         "end what else uses this device, and run the same command again"
                     )
         return self.journal
+
+    def _outlook(self) -> str:
+        """What is left to measure and about how long it takes, before anything is launched."""
+        aa = max(0, self.of.rule.aa_pairs - len(self.journal.of("aa")))
+        ab = max(0, max(self.journal.targets) - len(self.journal.of("ab")))
+        pair_s, is_known = self._expected_s(Next("ab", 1))
+        left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (ab, "pairs")) if n]
+        total_s = (aa + ab) * pair_s
+        if self.journal.stress is None:
+            left.insert(1 if aa else 0, "the stress")
+            total_s += self._expected_s(Next("stress", 1))[0]
+        if not left:  # the baseline against itself is asked again
+            left, total_s = ["more A/A pairs"], pair_s
+        how = "by what a pair took" if is_known else "a guess from the workload"
+        return f"to measure: {', '.join(left)}; about {total_s / 60:.0f} min ({how}), less where it is clear sooner"
 
     def _words(self) -> dict[str, tuple[WordErrors, ...]]:
         """The word errors of each speech configuration that an earlier run has scored."""
