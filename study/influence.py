@@ -106,14 +106,18 @@ def _observed(launches: Sequence[Tried]) -> tuple[Observed, list[Given]]:
         if x.measurement is None:
             failed.append(given)
         else:
-            given |= {CARD: str(x.measurement.measured_on)[:letters]} if len(cards) > 1 else {}
+            given |= {CARD: _card(x.measurement)[:letters]} if len(cards) > 1 else {}
             found.append((given, x.measurement))
     return found, failed
 
 
 def _cards(launches: Sequence[Tried]) -> set[str]:
     """Those that measured something; what failed does not tell its card."""
-    return {str(x.measurement.measured_on) for x in launches if x.measurement is not None}
+    return {_card(x.measurement) for x in launches if x.measurement is not None}
+
+
+def _card(measurement: Measurement) -> str:
+    return measurement.measured_on or "unknown"  # before it was kept
 
 
 def _sure(effect: Effect | None) -> str:
