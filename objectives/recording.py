@@ -12,7 +12,7 @@ from typing import Any
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.command import Services
 from objectives.device import Identity
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis import Diagnosis, outcome
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised
@@ -225,5 +225,9 @@ def _check(e: Entry, first: Entry) -> None:
         raise ValueError(f"its parameters are {', '.join(e.values)} and the first line's {', '.join(first.values)}")
     if not all(isinstance(v, bool | int | float | str) for v in e.values.values()):
         raise ValueError("a value is neither a number nor a text")
+    if e.measurement is None and e.diagnosis is None:
+        raise ValueError("neither a measurement nor a diagnosis")
+    if e.diagnosis is not None:
+        outcome(e.diagnosis.failure_class)  # raises for a class that this version does not know
     if not isinstance(e.card, str | None):
         raise TypeError(f"its card is {e.card!r}")

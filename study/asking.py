@@ -31,17 +31,27 @@ def queue_baseline(study: optuna.Study, spec: Spec) -> None:
         study.enqueue_trial(params, user_attrs={"role": BASELINE})
 
 
-def queue_launches(study: optuna.Study, spec: Spec, wanted: Sequence[Allocation]) -> None:
-    """Let these come, each as often as it is named, less what is measured or waits already."""
+def missing(study: optuna.Study, wanted: Sequence[Allocation]) -> list[Allocation]:
+    """The launches of these that the study has not measured, in their order."""
     held = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
-    held.update(str(spec.search_space.decode(params)) for params in queue(study))
-    named: Counter[str] = Counter()
+    left = []
     for allocation in wanted:
+        held[str(allocation)] -= 1
+        if held[str(allocation)] < 0:
+            left.append(allocation)
+    return left
+
+
+def queue_launches(study: optuna.Study, spec: Spec, wanted: Sequence[Allocation], count: int) -> None:
+    """Let the next so many of these come that are not measured, less what waits already."""
+    waiting = Counter(str(spec.search_space.decode(params)) for params in queue(study))
+    seen = {str(r.allocation) for r in counted(study)}
+    for allocation in missing(study, wanted)[:count]:
         key = str(allocation)
-        named[key] += 1
-        if named[key] > held[key]:
-            first = BASELINE if key == str(spec.baseline) else None
-            role = REPLICATE if named[key] > 1 else first
+        role = REPLICATE if key in seen else BASELINE if key == str(spec.baseline) else None
+        seen.add(key)
+        waiting[key] -= 1
+        if waiting[key] < 0:
             study.enqueue_trial(spec.search_space.encode(allocation), user_attrs={"role": role} if role else None)
 
 

@@ -71,7 +71,7 @@ class Epoch:
     _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._known = Known(self.study, self.spec, self.available, self.only is not None)
+        self._known = Known(self.study, self.spec, self.available, self.only)
         self._metrics = MetricsFile(self.study, self.folder)
 
     def run(self) -> str:
@@ -104,9 +104,7 @@ class Epoch:
         if freed:
             self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
         self._metrics.catch_up()
-        if self.only is not None:
-            queue_launches(self.study, self.spec, self.only)
-        elif not counted(self.study):
+        if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.spec)
 
     def _finished(self) -> str | None:
@@ -119,6 +117,8 @@ class Epoch:
         size = min(self.spec.selector.population_size, self.max_trials - len(counted(self.study)))
         if (left := self._known.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
+        if self.only is not None:
+            queue_launches(self.study, self.spec, self.only, size)
         asked = [ask(self.study, self.spec) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in asked:
@@ -166,6 +166,8 @@ class Epoch:
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
             seed = before[0].seed + len(before)  # so that a replay draws a repeat that it has not drawn
+        if self.only is not None:
+            seed = len(before)  # its launches in the order of the recording, also if that has grown
         is_fresh = self.restarts or bool(before)
         run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh)
         if not self.is_replay:

@@ -66,7 +66,11 @@ def look(spec: Spec, terminal: Terminal, sampler: str) -> Ground:
                 )
         if spec.search_space.size is None:
             raise BadInput(f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded")
-        for allocation in [spec.baseline] if sampler == RECORDED else spec.search_space.grid():
+        if sampler == RECORDED and str(spec.baseline) not in {e.key for e in found.entries}:
+            raise BadInput(
+                f"{spec.path}: baseline: {spec.measure.name} holds no measurement of it; name one that is there"
+            )
+        for allocation in () if sampler == RECORDED else spec.search_space.grid():
             found.cell(allocation)
         terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
         terminal.line('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import optuna
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
-from study.asking import queue
+from study.asking import missing
 from study.history import BRIDGE, REPLICATE, Begun, Row, counted
 from study.spec import Spec
 from study.tournament import TournamentSampler, can_replicate, left
@@ -25,13 +25,13 @@ def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
 class Known:
     """Reads the storage anew for every question.
 
-    available: how often a configuration can be measured; is_queued: whether only what waits is measured
+    available: how often a configuration can be measured; only: the launches to measure, instead of all
     """
 
     study: optuna.Study
     spec: Spec
     available: Callable[[Allocation], float]
-    is_queued: bool = False
+    only: Sequence[Allocation] | None = None
 
     def measured(self, allocation: Allocation) -> list[Row]:
         """What this configuration was measured as, copies left out."""
@@ -52,7 +52,7 @@ class Known:
         """A sentence, once no configuration is left and none is to be measured again."""
         if self.unmeasured() != 0 or self._replicates():
             return None
-        if self.is_queued:
+        if self.only is not None:
             return "every launch that was recorded is replayed"
         size, measured = self.spec.search_space.size or 0, len(self._settled())
         if measured < size:
@@ -61,8 +61,8 @@ class Known:
 
     def unmeasured(self) -> int | None:
         """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
-        if self.is_queued:
-            return len(queue(self.study))
+        if self.only is not None:
+            return len(missing(self.study, self.only))
         if self.spec.search_space.size is None:
             return None
         if isinstance(self.study.sampler, TournamentSampler) and (open_ones := left(self.study)) is not None:

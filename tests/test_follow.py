@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from made import cell, make, run_script, run_study, write_spec
+from made import SCRIPT, cell, make, run_script, run_study, write_spec
 
 from objectives import recording
 from objectives.allocation import Allocation
@@ -66,6 +68,39 @@ def test_it_goes_on_where_a_budget_ended_it(tmp_path: Path) -> None:
     assert sorted(trials(tmp_path)) == sorted(held(tmp_path))
 
 
+KILL = """
+import os, runpy, signal, sys
+from objectives.recording import Recording
+Recording.measure = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_killed_at_its_first_launch_it_begins_with_the_baseline_again(tmp_path: Path) -> None:
+    spec = make(tmp_path, skip=PART)
+    line = [sys.executable, "-c", KILL, str(SCRIPT), str(spec), "--out", str(tmp_path / "out"), *FOLLOW]
+    assert subprocess.run(line, capture_output=True, timeout=60, check=False).returncode == -9
+    assert run_study(spec, "--out", tmp_path / "out", *FOLLOW).returncode == 0
+    assert trials(tmp_path)[0] == "vllm_memory_util=0.5 whisper_model_size=base"
+    assert sorted(trials(tmp_path)) == sorted(held(tmp_path))
+
+
+def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
+    spec = make(tmp_path, skip=PART)
+    path = tmp_path / "made.jsonl"
+    whole = recording.read(path)
+    for n, e in enumerate(whole.entries):
+        if e.measurement is not None:
+            object.__setattr__(e.measurement, "llm_tpot_ms", 10.0 + n)
+    for entries in (whole.entries[:8], whole.entries):
+        recording.write(path, whole.provenance, entries)
+        assert run_study(spec, "--out", tmp_path / "out", *FOLLOW, "--seed", 1).returncode == 0
+    study = optuna.load_study(study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db")
+    told = sorted(r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None)
+    assert told == sorted(e.measurement.llm_tpot_ms or 0.0 for e in whole.entries if e.measurement is not None)
+
+
 def test_changed_weights_open_the_next_study_with_all_of_it_and_nothing_twice(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
@@ -88,7 +123,7 @@ def test_what_lies_outside_the_space_of_the_spec_is_left_out(tmp_path: Path) -> 
     [
         (PART, (), "made.jsonl holds no measurement of vllm_memory_util=0.4 whisper_model_size=tiny"),
         (PART, (), "run with --sampler recorded"),
-        (((0.50, "base"),), FOLLOW, "holds no measurement of vllm_memory_util=0.5 whisper_model_size=base"),
+        (((0.50, "base"),), FOLLOW, "baseline: made.jsonl holds no measurement of it; name one that is there"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(tmp_path: Path, skip: Any, arguments: Any, said: str) -> None:

@@ -142,6 +142,7 @@ def last_line_cut(lines):
         (changed(1, lambda d: d["measurement"].update(llm_latency_ms="soon")), 2),
         (changed(1, lambda d: d["measurement"].update(llm_latency_ms=10**400)), 2),
         (changed(1, lambda d: d.update(measurement=5)), 2),
+        (changed(1, lambda d: d.update(measurement=None)), 2),
     ],
     ids=[
         "torn",
@@ -161,6 +162,7 @@ def last_line_cut(lines):
         "a figure in words",
         "a figure beyond all",
         "a measurement 5",
+        "neither measured nor failed",
     ],
 )
 def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, line):
