@@ -11,20 +11,14 @@ Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import study.early  # noqa: F401
-from objectives import recording
 from study.arguments import parser
 from study.influence import HEADS, influence
-from study.launched import read
-from study.terminal import exiting
-
-WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
+from study.launched import WIDE, read
+from study.terminal import console_of, exiting
 
 
 def main() -> None:
@@ -34,9 +28,7 @@ def main() -> None:
                          help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
     options.add_argument("--metric", action="append", choices=tuple(HEADS), help="a figure, as often as wanted")
     given = options.parse_args()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 130
+    console = console_of()
     with exiting():
         for cost in [cost for source in given.sources for cost in read(source)]:
             told = influence(cost.launches, tuple(dict.fromkeys(given.metric or HEADS)))

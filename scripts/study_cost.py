@@ -13,7 +13,6 @@ Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 import study.early  # noqa: F401
@@ -22,7 +21,7 @@ from study.cost import ratios, told
 from study.launched import read
 from study.sharing import HEAD, by_share, warnings
 from study.stored import DEFAULT
-from study.terminal import exiting
+from study.terminal import console_of, exiting
 
 
 def main() -> None:
@@ -31,9 +30,7 @@ def main() -> None:
     options.add_argument("sources", nargs="*", default=[str(DEFAULT)], metavar="SOURCE",
                          help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
     given = options.parse_args()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 130
+    console = console_of()
     with exiting():
         costs = [cost for source in given.sources for cost in read(source)]
         for cost in costs:

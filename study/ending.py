@@ -20,7 +20,7 @@ from study.question import Question
 from study.spec import Spec
 from study.storage import shown, sqlite_file
 from study.stored import DEFAULT
-from study.terminal import SHORT, number, outcome
+from study.terminal import label, number, outcome
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 EVIDENCE = 160  # characters of a log's line
@@ -40,7 +40,7 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
         title_justify="left", caption_justify="left",
     )  # fmt: skip
     for name in own[0].allocation.values if own else ():
-        drawn.add_column(SHORT.get(name) or name.partition(".")[2].replace("_", " ") or name)
+        drawn.add_column(label(name).replace("_", " "))
     more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
     for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
         drawn.add_column(name, justify="right")

@@ -11,7 +11,7 @@ from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.measurement import Measurement
 from study.effects import CARD, Effect, Effects, Given, Observed, UntoldError, configurations, in_order, main_effects
 from study.meanings import FIGURES
-from study.terminal import SHORT
+from study.terminal import label
 
 HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none
     "llm_latency_p95_ms": "LLM p95 ms",
@@ -84,13 +84,13 @@ def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Giv
     tried = [*failed, *(given for given, _ in observed)]
     for name in dict.fromkeys(e.parameter for told in shown.values() for e in told.of):
         effects = {m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()}
-        rows.append((SHORT.get(name) or name.rpartition(".")[2], *(_sure(e) for e in effects.values())))
+        rows.append((label(name), *(_sure(e) for e in effects.values())))
         for value in sorted({given[name] for given in tried if name in given}, key=in_order):
             worked = configurations(given for given, _ in observed if given[name] == value)
             lost = configurations(given for given in failed if given.get(name) == value)
-            label = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
-            label += f" ({worked})" if not lost else f" ({worked}, {lost} failed)"
-            rows.append((label, *(_level(e, value, m) for m, e in effects.items())))
+            named = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
+            named += f" ({worked})" if not lost else f" ({worked}, {lost} failed)"
+            rows.append((named, *(_level(e, value, m) for m, e in effects.items())))
     return rows
 
 

@@ -25,6 +25,7 @@ from study.storage import open_storage
 from study.stored import names, storage_url
 from study.views import seconds
 
+WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"  # the wider space, which ships
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 

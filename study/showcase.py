@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from objectives import recording
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
 from study.case import Case, case, how_sure, sentence
@@ -16,7 +15,7 @@ from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
 from study.influence import influence
-from study.launched import read
+from study.launched import WIDE, read
 from study.notes import table
 from study.run import Options, run
 from study.spec import load
@@ -29,7 +28,6 @@ README, GUIDE = Path("README.md"), Path("study/guides/recording.md")
 BEGIN = "<!-- written by python scripts/show_recording.py -->"
 WIDE_BEGIN = "<!-- written by python scripts/show_recording.py: the wider space -->"
 END = "<!-- end of what it writes -->"
-WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"
 MARKED = (WINNER, BASELINE, HELD_BACK)  # the others say in words what they are
 TILE, LEFT, TOP, MARGIN, LINE = 132, 110, 74, 14, 15

@@ -24,6 +24,23 @@ from study.history import Begun, Row
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
+def label(parameter: str) -> str:
+    """A parameter in a table: without the server's name.
+
+    >>> label("vllm_memory_util"), label("vllm.max_num_seqs"), label("card")
+    ('LLM share', 'max_num_seqs', 'card')
+    """
+    return SHORT.get(parameter) or parameter.partition(".")[2] or parameter
+
+
+def console_of(*, stderr: bool = False) -> Console:
+    """Where tables go; a file gets them 130 columns wide."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made.width = 130
+    return made
+
+
 @contextmanager
 def exiting() -> Iterator[None]:
     """Turn our own errors into a sentence and an exit code: 2 bad input, 3 set-up, 130 Ctrl-C or SIGTERM."""
@@ -56,9 +73,7 @@ class Terminal:
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet, self.as_json = quiet, as_json
-        self.console = Console(stderr=as_json, highlight=False)
-        if not self.console.is_terminal:
-            self.console.width = 130
+        self.console = console_of(stderr=as_json)
         self.log = logging.getLogger("study.runner")
         self._scene: Scene | None = None
         self._live: Live | None = None
