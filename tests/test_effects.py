@@ -187,7 +187,7 @@ def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
 def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
     ran = run_script("main_effects.py")
     assert ran.returncode == 0, ran.stderr
-    assert "27 configurations in 36 launches on 3 cards, none of which failed" in ran.stdout
+    assert "41 configurations in 63 launches on 5 cards, none of which failed" in ran.stdout
     assert run_script("main_effects.py", tmp_path).returncode == 2
     small = run_script("main_effects.py", RECORDINGS / "cpu.jsonl")
     assert small.returncode == 0
