@@ -17,7 +17,7 @@ from study.answer import standing as standing_alone
 from study.cells import Cell, cells, launches, of, short
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
-from study.contrast import SAME_PCT, half_width, rival
+from study.contrast import FITNESS, SAME_PCT, noise_of, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.history import Row, counted
@@ -118,14 +118,14 @@ def sentence(told: Case) -> str:
         if new and old and math.isfinite(new + old):
             pct = 100 * (new - old) / old
             when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
-            noise = half_width(today.values(name), other.values(name))
+            noise = noise_of(name, today, other, told.cells)
             is_same = abs(pct) < SAME_PCT or (noise is not None and abs(new - old) <= noise)
             parts.append(f"{what} {'as soon' if is_same else when}")
     new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
         parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was})")
-    half = None if told.confirmation is not None else half_width(today.scores, other.scores)
+    half = None if told.confirmation is not None else noise_of(FITNESS, today, other, told.cells)
     doubt = ""
     if half is not None and abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
         doubt = " Noise alone could explain the difference in fitness."
@@ -134,7 +134,7 @@ def sentence(told: Case) -> str:
 
 def how_sure(told: Case) -> list[str]:
     """What speaks for the answer and against it, a sentence each."""
-    asked, decision, today, other = told.asked, told.decision, told.today, told.other
+    asked, decision, today = told.asked, told.decision, told.today
     said = []
     if asked.is_replay:
         said.append(
@@ -147,7 +147,7 @@ def how_sure(told: Case) -> list[str]:
         said.append(
             "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
         )
-    said += noise(today, other)
+    said += noise(told)
     said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
@@ -171,15 +171,19 @@ def fresh(confirmed: Told) -> str:
     return " ".join(said)
 
 
-def noise(today: Cell | None, other: Cell | None) -> list[str]:
+def noise(told: Case) -> list[str]:
     """Whether noise alone could explain the difference in fitness; nothing where there are no two to compare."""
+    today, other = told.today, told.other
     if not today or not other or today.fitness is None or other.fitness is None:
         return []
     gap = other.fitness - today.fitness
     scores = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
-    if (half := half_width(today.scores, other.scores)) is None:
-        counts = f"({launches(other)}; today's: {launches(today)})"
+    counts = f"({launches(other)}; today's: {launches(today)})"
+    if (half := noise_of(FITNESS, today, other, told.cells)) is None:
         return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured."]
     verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
     between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
+    if min(len(today.scores), len(other.scores)) < 2:
+        between += " by the noise of all that was launched again"
+        scores += f" {counts}"
     return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}."]

@@ -25,8 +25,10 @@ from study.question import question_of
 from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
+from study.views import held_back
 
 NOTHING_FEASIBLE = 4
+NAMED = 3  # of what is held back for one reason; the report names all
 
 
 def conclude(
@@ -71,15 +73,15 @@ def conclude(
     terminal.heading(sentence(told))
     if confirmed is not None:
         terminal.line(fresh(confirmed))
-    for said in (*noise(told.today, told.other), *how_sure(decision)):
+    for said in (*noise(told), *how_sure(decision)):
         terminal.line(said)
     for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
         terminal.heading(said)
+    better = held_back(seen, decision, most=NAMED)
     if decision.winner is None:
-        held_back = f"; better but held back: {'; '.join(decision.passed_over)}" if decision.passed_over else ""
-        terminal.heading(f"{decision.reason}{held_back}")
+        terminal.heading("; ".join([decision.reason, *(f"better but held back: {why}" for why in better)]))
         return 0, None
-    for why in decision.passed_over:
+    for why in better:
         terminal.line(f"held back: {why}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
         terminal.heading(f"Best of this study so far: {short(decision.winner.allocation)}; nothing new was measured.")

@@ -17,6 +17,8 @@ from study.spec import Spec
 from study.terminal import number
 
 SAME_PCT = 1.0  # a smaller difference is called none
+FITNESS = "fitness"
+LEAST_POOLED = 4  # degrees of freedom: with fewer, what was launched again elsewhere says little of the noise here
 
 
 def rival(found: Sequence[Cell], decision: Decision, asked: Spec | Question) -> Cell | None:
@@ -39,8 +41,8 @@ class Compared:
     sense: str
 
 
-def contrast(today: Cell, other: Cell) -> list[Compared]:
-    """Every figure that people ask for, of both."""
+def contrast(today: Cell, other: Cell, found: Sequence[Cell]) -> list[Compared]:
+    """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
     lines = []
     for name, (title, unit, digits) in FIGURES.items():
         old, new = today.figure(name), other.figure(name)
@@ -48,20 +50,31 @@ def contrast(today: Cell, other: Cell) -> list[Compared]:
         for c, value in ((today, old), (other, new)):
             bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
             texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
-        noise = half_width(today.values(name), other.values(name))
+        noise = noise_of(name, today, other, found)
         change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits, noise)
         lines.append(Compared(title, texts[0], texts[1], change, sense))
     return lines
 
 
-def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Half of the 95 % interval of the difference of two means, by Welch; None where either has one value.
+def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> float | None:
+    """Up to which difference of a figure of `Measurement`, or of the fitness, noise could explain it; None: not known.
 
-    >>> half_width([1.0, 1.0], [2.0, 2.0]), half_width([1.0], [2.0, 2.1])
-    (0.0, None)
+    found: all that was measured: where one of the two was launched once, the repeats of all of it tell the noise
     """
-    if min(len(a), len(b)) < 2 or not math.isfinite(sum(a) + sum(b)):
+    a, b, *everything = ((c.scores if name == FITNESS else c.values(name)) for c in (today, other, *found))
+    if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
+    if min(len(a), len(b)) > 1:
+        return half_width(a, b)
+    return pooled_half_width(a, b, everything, is_time=name.endswith("_ms"))
+
+
+def half_width(a: Sequence[float], b: Sequence[float]) -> float:
+    """Half of the 95 % interval of the difference of two means of two values or more, by Welch.
+
+    >>> half_width([1.0, 1.0], [2.0, 2.0])
+    0.0
+    """
     squares = [variance(x, fmean(x)) / len(x) for x in (a, b)]
     if sum(squares) == 0:
         return 0.0
@@ -69,12 +82,33 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     return float(stdtrit(sum(squares) ** 2 / spread, 0.975)) * math.sqrt(sum(squares))
 
 
+def pooled_half_width(
+    a: Sequence[float], b: Sequence[float], everything: Sequence[Sequence[float]], *, is_time: bool
+) -> float | None:
+    """The same by the noise of everything that was launched again; None where too little was.
+
+    Of one standard deviation for all; of a time, for all of it relative to its mean, as far as a mean goes.
+
+    >>> again = [[9.0, 11.0], [19.0, 21.0], [29.0, 31.0], [39.0, 41.0]]
+    >>> round(pooled_half_width([10.0], [20.0], again, is_time=False), 2)  # 2.776 x sqrt(2) x sqrt(1 + 1)
+    5.55
+    >>> pooled_half_width([10.0], [20.0], again[:3], is_time=False)
+    """
+    known = [of for of in everything if len(of) > 1 and math.isfinite(sum(of)) and (fmean(of) > 0 or not is_time)]
+    freedom = sum(len(of) - 1 for of in known)
+    if freedom < LEAST_POOLED:
+        return None
+    squares = sum(variance(of) * (len(of) - 1) / (fmean(of) ** 2 if is_time else 1.0) for of in known)
+    one = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(squares / freedom * one)
+
+
 def _change(
     name: str, old: float | None, new: float | None, unit: str, digits: int, noise: float | None
 ) -> tuple[str, str]:
     """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better".
 
-    noise: a difference up to this may be noise; None where there is one launch only, so that it is not known
+    noise: a difference up to this may be noise; None where too little was launched again, so that it is not known
     """
     if old is None or new is None or not math.isfinite(old + new):
         return "-", ""

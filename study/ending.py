@@ -104,7 +104,7 @@ def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, s
     old, new = today.fitness, other.fitness
     drawn.add_row("fitness, 1 is best", number(old, 4), number(new, 4), _gain(old, new))
     style = {"better": "green", "worse": "red"}
-    for c in contrast(today, other):
+    for c in contrast(today, other, found):
         drawn.add_row(c.title, c.old, c.new, c.change, style=style.get(c.sense) if c.sense else None)
     return drawn
 

@@ -52,7 +52,7 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
         f"{'What won the study' if told.is_rejected else 'Why'}: {decision.reason}.",
         *([fresh(told.confirmation)] if told.confirmation else []),
         *(f"**A confirmation was not counted**: {one_line(why)}." for why in unread),
-        *(f"- held back: {which}" for which in held_back(found, decision, asked)),
+        *(f"- held back: {which}" for which in held_back(found, decision)),
         HOW_TO_READ,
         "## Every configuration",
         table(told),

@@ -66,11 +66,11 @@ def _content(told: Case) -> dict[str, Any]:
         "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
         "sure": how_sure(told),
         "confirmation": told.confirmation,
-        "held_back": held_back(found, decision, asked),
+        "held_back": held_back(found, decision),
         "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
         "other": "winner" if decision.winner else "held back" if other and barred(other, asked) else "closest",
         "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": contrast(today, other) if today and other else (),
+        "compared": contrast(today, other, found) if today and other else (),
         "commands": [
             (f"{name}, {short(c.allocation)}", wrapped(without_paths(without_secrets(str(command)))))
             for c in (other or today,)

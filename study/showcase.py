@@ -89,7 +89,7 @@ def _summary(told: Case) -> list[str]:
         name = "winner" if told.decision.winner else "closest"
         lines += [f"| | today: {short(today.allocation)} | {name}: {short(other.allocation)} | difference |"]
         lines += ["|---|---|---|---|"]
-        lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other)]
+        lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other, told.cells)]
         lines.append("")
     return [*lines, _where(told), "", *_sure(told)[:3]]
 

@@ -38,20 +38,23 @@ def kind(cell: Cell, decision: Decision, asked: Question) -> str:
 
 def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
     """Why a configuration that works may not be chosen; None where nothing stands against it."""
-    found = (s for s in decision.passed_over if s.startswith(f"{cell.allocation} ("))
-    return next((s.partition("): ")[2] for s in found), None) or barred(cell, asked)
+    return _passed_over(cell, decision) or barred(cell, asked)
 
 
-def held_back(found: Sequence[Cell], decision: Decision, asked: Question) -> list[str]:
-    """What scored better than the answer and may not be promoted, a sentence for each reason."""
-    best = decision.winner or decision.baseline
-    score = next((c.fitness or 0.0 for c in found if best and str(c.allocation) == str(best.allocation)), 0.0)
+def held_back(found: Sequence[Cell], decision: Decision, most: int | None = None) -> list[str]:
+    """What scored better than the answer and may not be promoted, a sentence for each reason; `most` named in it."""
     reasons: dict[str, list[str]] = {}
     for c in sorted(found, key=lambda c: -(c.fitness or 0.0)):
-        why = obstacle(c, decision, asked) if c.is_feasible and (c.fitness or 0.0) > score else None
-        if why is not None:
+        if why := _passed_over(c, decision):
             reasons.setdefault(why, []).append(f"{short(c.allocation)} ({c.fitness:.4f})")
-    return [f"{'; '.join(names)}: {why}" for why, names in reasons.items()]
+    more = {why: [f"{len(of) - most} more"] if most and len(of) > most else [] for why, of in reasons.items()}
+    return [f"{'; '.join([*of[:most], *more[why]])}: {why}" for why, of in reasons.items()]
+
+
+def _passed_over(cell: Cell, decision: Decision) -> str | None:
+    """Why it was passed over though it scored better than the answer; None where it did not, or was not."""
+    found = (s for s in decision.passed_over if s.startswith(f"{cell.allocation} ("))
+    return next((s.partition("): ")[2] for s in found), None)
 
 
 @dataclass(frozen=True, slots=True)
