@@ -109,7 +109,8 @@ class Epoch:
 
     def _finished(self) -> str | None:
         if len(counted(self.study)) >= self.max_trials:
-            return f"the budget of {self.max_trials} trials is used"
+            left = "" if self.only is None else f"; {self._known.unmeasured()} recorded launches are left"
+            return f"the budget of {self.max_trials} trials is used{left}"
         return self._known.end_of_space()
 
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:

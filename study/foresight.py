@@ -26,8 +26,10 @@ def foreseen(
         opened = open_storage(storage)
         if names := succession(opened, name):
             found = counted(optuna.load_study(study_name=names[-1], storage=opened))
-    known = measured_in(found)
+    known, recorded = measured_in(found), None
     if ground.recording is not None:
+        space = {str(a) for a in spec.search_space.grid()}
+        recorded = [e.key for e in ground.recording.entries if e.key in space]
         known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
     walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
     held, lent = 0.0, lending.states()
@@ -48,6 +50,7 @@ def foreseen(
         timeout_s=timeout_s,
         seconds_per_trial=each_s,
         max_trials=max_trials,
+        recorded=recorded,
     )
     expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
     return said + outage(lent, expected_s, lending.max_outage_s) if lent else said

@@ -38,16 +38,21 @@ def plan(
     seconds_per_trial: float | None,
     max_trials: int,
     timeout_s: float,
+    recorded: Sequence[str] | None = None,
 ) -> list[str]:
-    """Lines for a person; arithmetic only where the device's total is known."""
+    """Lines for a person; arithmetic only where the device's total is known.
+
+    recorded: of a replay, the configuration of each launch that it can draw
+    """
     size = spec.search_space.size
     if size is None:
         said = ["the space has a continuous range: no list of configurations"]
         cells = [spec.baseline]
     else:
-        cells = list(itertools.islice(spec.search_space.grid(), SHOWN))
+        listed = (a for a in spec.search_space.grid() if recorded is None or str(a) in recorded)
+        cells = list(itertools.islice(listed, SHOWN))
         said = [f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"]
-        said += [f"(the first {SHOWN} are shown)"] if size > SHOWN else []
+        said += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
     figures = budget.figures(known)
     for tenant in spec.tenants if total_mib is not None else ():
         mib = tenant.held_mib(total_mib or 0.0)
@@ -63,6 +68,9 @@ def plan(
         said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
     lines = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
     said += ["server commands:", *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in lines)]
+    if recorded is not None:
+        which = f"{len(set(recorded))} configurations in {len(recorded)} launches"
+        return [*said, f"a replay, which takes seconds: nothing is launched; the recording holds {which}"]
     remaining = min(max_trials, size or max_trials) - len(done)
     each_s = seconds_per_trial or guess_s(spec)
     fits = max(1, int(timeout_s // each_s))

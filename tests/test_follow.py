@@ -60,10 +60,20 @@ def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
     assert told == sorted(e.measurement.llm_tpot_ms or 0.0 for e in found.entries if e.measurement is not None)
 
 
+def test_a_dry_run_lists_what_is_recorded_and_promises_no_launch(tmp_path: Path) -> None:
+    ran = run_study(make(tmp_path, skip=PART), "--out", tmp_path / "out", *FOLLOW, "--dry-run")
+    assert ran.returncode == 0, ran.stderr
+    listed = [line.split("  ")[1] for line in ran.stdout.splitlines() if line.startswith("  vllm_memory_util=")]
+    assert sorted(listed) == sorted(set(held(tmp_path)))
+    end = f"nothing is launched; the recording holds {len(listed)} configurations in {len(held(tmp_path))} launches"
+    assert ran.stdout.splitlines()[-1].endswith(end)
+
+
 def test_it_goes_on_where_a_budget_ended_it(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
     first = run_study(spec, "--out", tmp_path / "out", *FOLLOW, "--n-trials", 3)
-    assert "the budget of 3 trials is used" in first.stdout
+    left = len(held(tmp_path)) - 3
+    assert f"the budget of 3 trials is used; {left} recorded launches are left" in first.stdout
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert sorted(trials(tmp_path)) == sorted(held(tmp_path))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import yaml
 from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
 
 from study.identity import differences
+from study.live import setting_of
+from study.plan import plan
+from study.spec import load
 
 ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
 
@@ -128,8 +132,19 @@ def test_a_dry_run_writes_nothing_at_all(tmp_path: Path) -> None:
 def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(place: tuple[Path, Path]) -> None:
     before = files(place[1])
     ran = run_study(place[0], "--out", place[1], "--dry-run")
-    assert "10 configurations, 10 of them measured" in ran.stdout and "0 min for 0 trials" in ran.stdout
+    assert "10 configurations, 10 of them measured" in ran.stdout and "nothing is launched" in ran.stdout
     assert files(place[1]) == before
+
+
+def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
+    spec = load(make(tmp_path))
+    told = partial(plan, spec, setting_of(spec), env={}, total_mib=None, held_mib=0.0, known=[], max_trials=40)
+    done = {str(a) for a in spec.search_space.grid()}
+    assert told(done=set(), seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
+        "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), 10 min for 10 trials: "
+        "2 run(s) of 300 s"
+    )
+    assert "(estimated), 0 min for 0 trials" in told(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
 
 
 def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, Path]) -> None:
