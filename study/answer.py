@@ -8,12 +8,15 @@ from study.decision import Decision
 from study.question import Question
 
 
-def answer(decision: Decision, asked: Question) -> str:
-    """One sentence: what to run."""
+def answer(decision: Decision, asked: Question, *, is_shown: bool) -> str:
+    """One sentence: what to run; is_shown: whether the winner is better than today's by more than noise explains."""
     if decision.winner is not None:
-        return f"run with {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
-    if decision.baseline is not None and decision.baseline.is_feasible:
+        what = "run with" if is_shown else "the best candidate is"
+        return f"{what} {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
+    if decision.standing(decision.baseline) is not None:
         return f"stay with {in_words(asked.baseline)}."
+    if decision.baseline is not None and decision.baseline.is_feasible:
+        return "no answer: the allocation in use today worked only some of the times it was launched."
     return "no answer: the allocation in use today could not be measured, or nothing works."
 
 

@@ -14,12 +14,13 @@ from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.answer import answer, in_words
 from study.answer import standing as standing_alone
-from study.cells import Cell, cells, launches, of, short
+from study.cells import Cell, cells, of, short
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
-from study.contrast import FITNESS, SAME_PCT, noise_of, rival
+from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, noise_of, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
+from study.doubt import doubt
 from study.history import Row, counted
 from study.meanings import FIGURES
 from study.question import Question, question_of
@@ -102,8 +103,11 @@ def standing(told: Case) -> str:
 
 def sentence(told: Case) -> str:
     """The answer in one sentence, and where noise alone could explain its gain, that in a second one."""
-    said = answer(told.decision, told.asked)
     today, other = told.today, told.other
+    half = noise_of(FITNESS, today, other, told.cells) if today and other else None
+    gap = (other.fitness or 0.0) - (today.fitness or 0.0) if today and other else 0.0
+    is_confirmed = told.confirmation is not None and told.confirmation.verdict == "confirmed"
+    said = answer(told.decision, told.asked, is_shown=is_confirmed or (half is not None and gap > half))
     said = said[0].upper() + said[1:]
     if told.is_rejected and told.other is not None:
         refused = short(told.other.allocation)
@@ -124,12 +128,14 @@ def sentence(told: Case) -> str:
     new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
-        parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was})")
-    half = None if told.confirmation is not None else noise_of(FITNESS, today, other, told.cells)
-    doubt = ""
-    if half is not None and abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
-        doubt = " Noise alone could explain the difference in fitness."
-    return f"{said.rstrip('.')}: {', '.join(parts)}.{doubt}"
+        noise = None if old is None else noise_of(SESSIONS, today, other, told.cells)
+        which = ", within noise" if noise is not None and abs(new - (old or 0.0)) <= noise else ""
+        which = which if bounds_tell(today, other) else "; which has more is not known"
+        parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})")
+    unsure = "" if half is not None or told.confirmation else " How much of that is noise was not measured."
+    if half is not None and abs(gap) <= half and told.confirmation is None:
+        unsure = " Noise alone could explain the difference in fitness."
+    return f"{said.rstrip('.')}: {', '.join(parts)}.{unsure}"
 
 
 def how_sure(told: Case) -> list[str]:
@@ -147,7 +153,7 @@ def how_sure(told: Case) -> list[str]:
         said.append(
             "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
         )
-    said += noise(told)
+    said += doubt(told.today, told.other, told.cells)
     said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
     said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
@@ -169,21 +175,3 @@ def fresh(confirmed: Told) -> str:
         found = [f"{x.gain} on {x.workload}" for x in confirmed.lines if (x.metric, x.standing) == (metric, "worse")]
         said.append(f"Worse, {FIGURES.get(metric, (metric,))[0]} ({metric}): {', '.join(found)}.")
     return " ".join(said)
-
-
-def noise(told: Case) -> list[str]:
-    """Whether noise alone could explain the difference in fitness; nothing where there are no two to compare."""
-    today, other = told.today, told.other
-    if not today or not other or today.fitness is None or other.fitness is None:
-        return []
-    gap = other.fitness - today.fitness
-    scores = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
-    counts = f"({launches(other)}; today's: {launches(today)})"
-    if (half := noise_of(FITNESS, today, other, told.cells)) is None:
-        return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured."]
-    verdict = "more than noise explains" if abs(gap) > half else "noise alone could explain it"
-    between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
-    if min(len(today.scores), len(other.scores)) < 2:
-        between += " by the noise of all that was launched again"
-        scores += f" {counts}"
-    return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}."]

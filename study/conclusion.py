@@ -9,11 +9,12 @@ import optuna
 from objectives.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
-from study.case import CONFIRMED_IN, Case, confirmation, fresh, noise, sentence
+from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence
 from study.cells import cells, short
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
 from study.decision import Decision, decide, how_sure
+from study.doubt import doubt
 from study.ending import against, failures, measured
 from study.ground import Ground
 from study.history import counted
@@ -73,7 +74,7 @@ def conclude(
     terminal.heading(sentence(told))
     if confirmed is not None:
         terminal.line(fresh(confirmed))
-    for said in (*noise(told), *how_sure(decision)):
+    for said in (*doubt(told.today, told.other, seen), *how_sure(decision)):
         terminal.line(said)
     for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
         terminal.heading(said)

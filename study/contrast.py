@@ -17,8 +17,9 @@ from study.spec import Spec
 from study.terminal import number
 
 SAME_PCT = 1.0  # a smaller difference is called none
-FITNESS = "fitness"
+FITNESS, SESSIONS = "fitness", "concurrent_capacity"
 LEAST_POOLED = 4  # degrees of freedom: with fewer, what was launched again elsewhere says little of the noise here
+FEW = 4  # launches: with fewer, their own spread says less of their noise than that of all that was launched again
 
 
 def rival(found: Sequence[Cell], decision: Decision, asked: Spec | Question) -> Cell | None:
@@ -48,36 +49,57 @@ def contrast(today: Cell, other: Cell, found: Sequence[Cell]) -> list[Compared]:
         old, new = today.figure(name), other.figure(name)
         texts = []
         for c, value in ((today, old), (other, new)):
-            bound = "≥ " if name == "concurrent_capacity" and c.is_lower_bound else ""
+            bound = "≥ " if name == SESSIONS and c.is_lower_bound else ""
             texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
+        if name == SESSIONS and old is not None and new is not None and not bounds_tell(today, other):
+            lines.append(Compared(title, texts[0], texts[1], "not known: ≥ is a lower bound", ""))
+            continue
         noise = noise_of(name, today, other, found)
         change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits, noise)
         lines.append(Compared(title, texts[0], texts[1], change, sense))
     return lines
 
 
+def bounds_tell(today: Cell, other: Cell) -> bool:
+    """Whether the capacities say which is more: a lower bound can only be more than what is less than it."""
+    old, new = today.figure(SESSIONS), other.figure(SESSIONS)
+    if old is None or new is None:
+        return True
+    return not (today.is_lower_bound if new >= old else False) and not (other.is_lower_bound if new <= old else False)
+
+
 def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> float | None:
     """Up to which difference of a figure of `Measurement`, or of the fitness, noise could explain it; None: not known.
 
-    found: all that was measured: where one of the two was launched once, the repeats of all of it tell the noise
+    found: all that was measured: where one of the two was launched a few times only, the repeats of all that works
+        tell the noise, if there are enough of them
     """
-    a, b, *everything = ((c.scores if name == FITNESS else c.values(name)) for c in (today, other, *found))
+    a, b = _figures(name, today), _figures(name, other)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
-    if min(len(a), len(b)) > 1:
-        return half_width(a, b)
-    return pooled_half_width(a, b, everything, is_time=name.endswith("_ms"))
+    is_bound = name == SESSIONS
+    known = [_figures(name, c) for c in found if c.is_feasible and not (is_bound and c.is_lower_bound)]
+    pooled = None
+    if min(len(a), len(b)) < FEW:
+        pooled = pooled_half_width(a, b, known, is_time=name.endswith("_ms"))
+    return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
 
 
-def half_width(a: Sequence[float], b: Sequence[float]) -> float:
+def _figures(name: str, c: Cell) -> list[float]:
+    return c.scores if name == FITNESS else c.values(name)
+
+
+def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Half of the 95 % interval of the difference of two means of two values or more, by Welch.
 
-    >>> half_width([1.0, 1.0], [2.0, 2.0])
-    0.0
+    None where all agree to the digit: that tells how a figure was rounded, not how it varies.
+
+    >>> half_width([1.0, 1.0], [2.0, 2.0]), round(half_width([1.0, 1.2], [2.0, 2.2]), 3)
+    (None, 0.608)
     """
     squares = [variance(x, fmean(x)) / len(x) for x in (a, b)]
     if sum(squares) == 0:
-        return 0.0
+        return None
     spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
     return float(stdtrit(sum(squares) ** 2 / spread, 0.975)) * math.sqrt(sum(squares))
 
@@ -85,9 +107,9 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float:
 def pooled_half_width(
     a: Sequence[float], b: Sequence[float], everything: Sequence[Sequence[float]], *, is_time: bool
 ) -> float | None:
-    """The same by the noise of everything that was launched again; None where too little was.
+    """The same by the noise of everything that was launched again; None where too little was, or all of it agrees.
 
-    Of one standard deviation for all; of a time, for all of it relative to its mean, as far as a mean goes.
+    It takes one standard deviation for all; of a time, for all of it relative to its mean, as far as a mean goes.
 
     >>> again = [[9.0, 11.0], [19.0, 21.0], [29.0, 31.0], [39.0, 41.0]]
     >>> round(pooled_half_width([10.0], [20.0], again, is_time=False), 2)  # 2.776 x sqrt(2) x sqrt(1 + 1)
@@ -99,6 +121,8 @@ def pooled_half_width(
     if freedom < LEAST_POOLED:
         return None
     squares = sum(variance(of) * (len(of) - 1) / (fmean(of) ** 2 if is_time else 1.0) for of in known)
+    if squares == 0:
+        return None
     one = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
     return float(stdtrit(freedom, 0.975)) * math.sqrt(squares / freedom * one)
 
@@ -114,7 +138,7 @@ def _change(
         return "-", ""
     if new == old:
         return "none", ""
-    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
+    said = f"{round(new - old, digits) or 0.0:+,.{digits}f} {unit}".rstrip()
     pct = 100 * (new - old) / old if old else None
     if pct is not None and abs(pct) < SAME_PCT:
         return f"{said}, about equal", ""

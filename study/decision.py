@@ -26,7 +26,9 @@ class Decision:
     winner, baseline: of several measurements of one allocation, their mean
     passed_over: better scores that no gate let through, one sentence each
     standings: what is known of every feasible allocation, best smoothed mean first
+    contenders: how many of them may be promoted; only these can be the best
     luckiest: the allocation of the best single trial, where that is another one than the first standing's
+    ahead_alone: a contender with a better mean of its own launches than the winner, which its neighbours take back
     """
 
     winner: Row | None
@@ -34,7 +36,9 @@ class Decision:
     reason: str
     passed_over: Sequence[str] = ()
     standings: Sequence[Standing] = ()
+    contenders: int = 0
     luckiest: Row | None = None
+    ahead_alone: Row | None = None
 
     @property
     def is_noise_known(self) -> bool:
@@ -49,9 +53,10 @@ class Decision:
 def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
-    standings = compared(own)
+    standings, held = compared(own, spec)
     shown = [merged([r for r in own if dict(r.allocation.values) == s.params]) for s in standings]
-    says = partial(Decision, standings=standings, luckiest=_luckiest(own, standings))
+    contending = [s for s in standings if s.params not in held]
+    says = partial(Decision, standings=standings, contenders=len(contending), luckiest=_luckiest(own, standings))
     today = next((i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None)
     if today is None:
         baseline = next((r for r in own if r.measurement and str(r.allocation) == str(spec.baseline)), None)
@@ -64,7 +69,9 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     for standing, r in zip(standings[:today], shown, strict=False):
         obstacle = _obstacle(r, baseline, spec)
         if obstacle is None:
-            return says(r, baseline, _why(r, baseline), passed_over)
+            alone = max(contending, key=lambda s: s.raw_mean)
+            ahead = shown[standings.index(alone)] if alone.raw_mean > standing.raw_mean else None
+            return says(r, baseline, _why(r, baseline), passed_over, ahead_alone=ahead)
         passed_over.append(f"{r.allocation} (fitness {standing.mean:.4f}): {obstacle}")
     rivals = "nothing that may be promoted" if passed_over else "nothing"
     sentence = f"the baseline stays: {rivals} beat it ({spec.baseline}, fitness {standings[today].mean:.4f})"
@@ -77,17 +84,25 @@ def how_sure(decision: Decision) -> list[str]:
     s = decision.standing(chosen)
     if chosen is None or s is None:
         return []
-    several = f"{s.n} measurements" if s.n > 1 else "1 measurement"
     error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
-    sure = f" (standard error {error}, {several}); probability {s.probability_best:.2f} of being the best of "
+    may = "" if decision.contenders == len(decision.standings) else " that may be promoted"
+    sure = f" (standard error {error}, {_measurements(s)}); probability {s.probability_best:.2f} of being the best of "
     if not decision.is_noise_known:
         sure = "; nothing was measured twice, so it is not known how sure that is, among "
     mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
-    said = [f"{short(chosen.allocation)}: {mean}{sure}{len(decision.standings)}"]
+    said = [f"{short(chosen.allocation)}: {mean}{sure}{decision.contenders}{may}"]
+    if (other := decision.ahead_alone) is not None and (t := decision.standing(other)) is not None:
+        alone = f"by its own launches alone {short(other.allocation)} is ahead of it: {t.raw_mean:.4f}"
+        said.append(f"{alone} ({_measurements(t)}), smoothed {t.mean:.4f}")
     if (best := decision.luckiest) is not None:
-        score = f"{best.fitness:.4f} in trial {best.number}"
+        held = any(why.startswith(f"{best.allocation} (") for why in decision.passed_over)
+        score = f"{best.fitness:.4f} in trial {best.number}{', which is held back' if held else ''}"
         said.append(f"the best single trial was another: {short(best.allocation)}, {score}")
     return said
+
+
+def _measurements(s: Standing) -> str:
+    return f"{s.n} measurements" if s.n > 1 else "1 measurement"
 
 
 def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
@@ -96,18 +111,18 @@ def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
     return best if best and standings and dict(best.allocation.values) != standings[0].params else None
 
 
-def compared(rows: Sequence[Row]) -> list[Standing]:
-    """How the allocations stand that were feasible in each of their measurements."""
+def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing], list[dict[str, Any]]]:
+    """How the allocations stand that were feasible in each of their measurements; those of them not to be promoted."""
     groups: dict[str, list[Row]] = {}
     for r in rows:
         if r.is_known and r.repeat_of is None:
             groups.setdefault(str(r.allocation), []).append(r)
-    measured = [
-        (dict(group[0].allocation.values), [r.fitness or 0.0 for r in group])
-        for group in groups.values()
-        if all(r.is_feasible for r in group)
-    ]
-    return compare(measured, _space([values for values, _ in measured]), maximise=True)
+    feasible = [group for group in groups.values() if all(r.is_feasible for r in group)]
+    measured = [(dict(group[0].allocation.values), [r.fitness or 0.0 for r in group]) for group in feasible]
+    space = _space([values for values, _ in measured])
+    may = [_unfit(merged(group), spec) is None for group in feasible]
+    held: list[dict[str, Any]] = [values for (values, _), yes in zip(measured, may, strict=True) if not yes]
+    return compare(measured, space, maximise=True, among=may), held
 
 
 def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
@@ -160,8 +175,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
-    """Why a leading trial may not be promoted; None where nothing stands against it."""
+def _unfit(r: Row, spec: Spec | Question) -> str | None:
+    """Why an allocation may not be promoted whatever it scores; None where nothing stands against it."""
     m = r.measurement
     if m is None or m.oom_events:
         return "it ran out of memory"
@@ -174,6 +189,13 @@ def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
             "not_measured": "its word error rate was not measured",
         }
         return word.get(str(r.word_gate), "its word error rate is over the gate")
+    return None
+
+
+def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
+    """Why a leading allocation may not be promoted; None where nothing stands against it."""
+    if (why := _unfit(r, spec)) is not None:
+        return why
     ahead = sum(
         (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0) for k in ("stt", "llm", "capacity")
     )

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import HEAVY_HEAD
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,6 +25,7 @@ from study.stored import DEFAULT
 from study.terminal import label, number, outcome
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
+OUTCOME = 9  # columns: "held back", "baseline"
 EVIDENCE = 160  # characters of a log's line
 
 
@@ -33,31 +36,45 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
     for r in own:
         groups.setdefault(str(r.allocation), []).append(r)
     several = len(groups) < len(own)
-    counted = f"{len(groups)} configurations in {len(own)} measurements, {len(rows) - len(own)} repeats of known ones"
+    told = len(rows) - len(own)
+    counted = f"{len(groups)} configurations in {len(own)} measurements"
+    counted += f", {told} asked again and told what is known" if told else ""
     means = "; figures of several measurements are their means" if several else ""
-    drawn = Table(
-        title="What was measured, best first; - was not measured", caption=counted + means,
-        title_justify="left", caption_justify="left",
-    )  # fmt: skip
-    for name in own[0].allocation.values if own else ():
-        drawn.add_column(label(name).replace("_", " "))
+    searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
     more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
-    for name in (*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more):
-        drawn.add_column(name, justify="right")
-    drawn.add_column("outcome")
+    figures = [*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more]
+    lines: list[list[str]] = []
     found = [(group, merged(group)) for group in groups.values()]
     for group, r in sorted(found, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
         m = r.measurement
         rest = (sessions(group), number(m.stt_wer_pct if m else None, 1), number(m.free_memory_mib if m else None))
-        drawn.add_row(
-            *(escape(str(v)) for v in r.allocation.values.values()),
+        lines.append([
+            *(str(v) for v in r.allocation.values.values()),
             *((str(len(group)),) if several else ()),
             "-" if r.fitness is None else f"{r.fitness:.4f}",
             number(m.stt_latency_p95_ms if m else None),
             number(m.llm_latency_p95_ms if m else None),
             *(rest if more else ()),
-            _mark(r, decision) or _outcome(r, is_wide=bool(more)),
-        )
+            _mark(r, decision) or _outcome(r, decision, is_wide=bool(more)),
+        ])  # fmt: skip
+    heads = [*searched, *figures]
+    widest = [max((len(line[n]) for line in lines), default=0) for n in range(len(heads))]
+    needed = [max(least, *map(len, head.split())) for head, least in zip(heads, widest, strict=True)]
+    is_ample = sum(map(max, widest, map(len, heads))) + 3 * len(heads) + OUTCOME + 4 <= width
+    is_tight = sum(needed) + 3 * len(needed) + OUTCOME + 4 > width  # then no lines between columns, rather than cut
+    if is_tight and sum(needed) + len(needed) + OUTCOME > width:
+        needed = widest  # then a head's words are broken
+    drawn = Table(
+        title="What was measured, best first; - was not measured", caption=counted + means,
+        title_justify="left", caption_justify="left", box=None if is_tight else HEAVY_HEAD,
+        padding=(0, 1, 0, 0) if is_tight else (0, 1), pad_edge=not is_tight,
+    )  # fmt: skip
+    for n, (name, least) in enumerate(zip(heads, needed, strict=True)):
+        justify: JustifyMethod = "left" if n < len(searched) else "right"
+        drawn.add_column(name, overflow="fold", justify=justify, width=None if is_ample else least)
+    drawn.add_column("outcome", min_width=OUTCOME)
+    for line in lines:
+        drawn.add_row(*map(escape, line))
     return drawn
 
 
@@ -68,16 +85,16 @@ def sessions(group: Sequence[Row]) -> str:
     return f"{'≥ ' * launched.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
-def _outcome(r: Row, *, is_wide: bool) -> str:
+def _outcome(r: Row, decision: Decision, *, is_wide: bool) -> str:
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
-        return ""
+        return "held back" if any(s.startswith(f"{r.allocation} (") for s in decision.passed_over) else ""
     return in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
 
 
 def _mark(row: Row, decision: Decision) -> str | None:
     if decision.winner is not None and row.number == decision.winner.number:
-        return "winner of the study"
+        return "winner"
     if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
         return "baseline"
     return None
@@ -98,8 +115,8 @@ def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, s
         title, what = "Today's against what came closest", "held back" if is_held_back else "not better"
     drawn = Table(title=title, title_justify="left")
     drawn.add_column("")
-    drawn.add_column(f"{escape(short(today.allocation))}\n(in use today)", justify="right")
-    drawn.add_column(f"{escape(short(other.allocation))}\n({escape(what)})", justify="right")
+    drawn.add_column(f"{escape(short(today.allocation))}\n(in use today)", justify="right", overflow="fold")
+    drawn.add_column(f"{escape(short(other.allocation))}\n({escape(what)})", justify="right", overflow="fold")
     drawn.add_column("difference")
     old, new = today.fitness, other.fitness
     drawn.add_row("fitness, 1 is best", number(old, 4), number(new, 4), _gain(old, new))

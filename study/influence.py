@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
+from objectives.errors import BadInput
 from objectives.measurement import Measurement
-from study.effects import CARD, Effect, Effects, Given, Observed, UntoldError, configurations, in_order, main_effects
+from study.additive import CARD, Given, Observed, UntoldError, configurations, in_order, is_time
+from study.effects import Effect, Effects, differences, main_effects
 from study.meanings import FIGURES
 from study.terminal import label
 
@@ -23,8 +25,13 @@ HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as c
 }
 SURE = 0.05
 NOTE = (
-    "a value: what to expect with it, all other parameters' values weighing the same, and its 95 % interval (± 12 %: "
-    "times or divided by 1.12); a parameter: p, by Holm for their number, in brackets where noise could explain it"
+    "a value, of so many configurations: what to expect with it, all other parameters' values weighing the same, and "
+    "its 95 % interval (± 12 %: times or divided by 1.12); a parameter: p, by Holm for their number, in brackets where "
+    "noise could explain it; what two parameters do only together is not in this model"
+)
+AGAINST = (
+    "all other parameters' values weighing the same; 95 % intervals, each for itself: of several, some leave out 1 (or "
+    "0) by chance"
 )
 
 
@@ -73,10 +80,52 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
             continue
         left, noise = _spread(told.residual, metric), "not known, none was launched twice"
         if told.noise is not None:
-            noise = f"{_spread(told.noise, metric)}, by {told.again} that one card launched again"
+            noise = f"{_spread(told.noise, metric)}, from {told.again} launched again on the same card"
         said.append(f"{title}: {left} are left unexplained; noise of one launch: {noise}{without}")
     rows = _rows(shown, observed, failed)
     return Influence(("", *(HEADS[m] for m in shown)), tuple(rows), (*([NOTE] if rows else []), *said))
+
+
+def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> Influence:
+    """Each other value of a parameter against one, as a factor of times, with 95 % intervals.
+
+    wanted: the parameter as a spec names it, or the card, and the value: "vllm_memory_util=0.525"
+    raises: BadInput where that value was not measured beside others
+    """
+    observed, _ = _observed(launches)
+    parameter, _, text = wanted.partition("=")
+    values = sorted({given[parameter] for given, _ in observed if parameter in given}, key=in_order)
+    value = next((v for v in values if text in (str(v), _named(parameter, v).removesuffix(" %"))), None)
+    if value is None:
+        known = f"its values are {', '.join(map(str, values))}" if values else "it was not varied"
+        named = sorted({name for given, _ in observed for name in given})
+        raise BadInput(f"--versus {wanted}: {known}; write NAME=VALUE, NAME one of {', '.join(named)}")
+    told, said = dict[str, dict[Scalar, tuple[float, ...]]](), [AGAINST]
+    for metric in metrics:
+        if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
+            continue
+        try:
+            told[metric] = differences(observed, metric, parameter, value)
+        except UntoldError as why:
+            said.append(f"{FIGURES[metric][0]}: cannot be told, {why}")
+    others = sorted({v for of in told.values() for v in of}, key=in_order)
+    if not others:
+        raise BadInput(f"--versus {wanted}: {said[-1]}")
+    rows = [(_named(parameter, v), *(_against(of.get(v), metric) for metric, of in told.items())) for v in others]
+    return Influence((f"against {_named(parameter, value)}", *(HEADS[m] for m in told)), tuple(rows), tuple(said))
+
+
+def _named(parameter: str, value: Scalar) -> str:
+    return f"{100 * float(value):g} %" if parameter == SHARE else f"{value}"
+
+
+def _against(found: tuple[float, ...] | None, metric: str) -> str:
+    if found is None:
+        return "-"
+    if is_time(metric):
+        return f"x {found[0]:.2f} ({found[1]:.2f} to {found[2]:.2f})"
+    digits = FIGURES[metric][2]
+    return f"{found[0]:+,.{digits}f} ({found[1]:+,.{digits}f} to {found[2]:+,.{digits}f})"
 
 
 def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]) -> list[tuple[str, ...]]:
@@ -88,7 +137,7 @@ def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Giv
         for value in sorted({given[name] for given in tried if name in given}, key=in_order):
             worked = configurations(given for given, _ in observed if given[name] == value)
             lost = configurations(given for given in failed if given.get(name) == value)
-            named = f"  {100 * float(value):g} %" if name == SHARE else f"  {value}"
+            named = f"  {_named(name, value)}"
             named += f" ({worked})" if not lost else f" ({worked}, {lost} failed)"
             rows.append((named, *(_level(e, value, m) for m, e in effects.items())))
     return rows

@@ -78,10 +78,15 @@ def of_recording(found: recording.Recording) -> Cost:
     """What a recording cost: it kept servers and ordered its evaluations within each round."""
     made = tuple(_launch(Allocation(e.values), found.measured(e), e.measured, e.wall_s) for e in found.entries)
     conditions = found.provenance.conditions
-    workload = {**conditions["workload"], "prompt_tokens": tuple(conditions["workload"]["prompt_tokens"])}
+    try:
+        asked = conditions["workload"]
+        workload = Workload(**{**asked, "prompt_tokens": tuple(asked["prompt_tokens"])})
+        llm_args = tuple(conditions["services"]["llm"]["args"])
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{found.path}:1: its workload or services are not those of a recording ({error})") from error
     return Cost(
         name=found.path.name, trials=len(made), launches=made, restarts=False, runs_s=None, measured_elsewhere=None,
-        identity=conditions, workload=Workload(**workload), llm_args=tuple(conditions["services"]["llm"]["args"]),
+        identity=conditions, workload=workload, llm_args=llm_args,
     )  # fmt: skip
 
 

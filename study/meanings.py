@@ -49,7 +49,7 @@ FIGURES: Mapping[str, tuple[str, str, int]] = {
     "llm_latency_p95_ms": ("LLM: 95 % answered within", "ms", 0),
     "llm_ttft_p95_ms": ("LLM: 95 % begin to answer within", "ms", 0),
     "llm_tpot_ms": ("LLM: each further token, median", "ms", 1),
-    "turn_ttft_p95_ms": ("voice turn, speech to first LLM word: 95 % within", "ms", 0),
+    "turn_ttft_p95_ms": ("voice turn at the most sessions passed: 95 % within", "ms", 0),
     "concurrent_capacity": ("voice sessions at once", "", 0),
     "stt_wer_pct": ("words wrong", "%", 1),
     "failure_rate": ("requests that failed, as a share", "", 2),

@@ -21,6 +21,7 @@ class Shared:
     """What was measured at one share of the memory: medians of the interference, the highest peak of the KV cache.
 
     interference_stt, interference_llm: median latency together / alone, x; None where not measured
+    kv_tokens, kv_tokens_most: what the smallest and the largest cache of this share hold
     kv_limited: whether some capacity ladder ended at a full KV cache
     """
 
@@ -31,12 +32,14 @@ class Shared:
     kv_peak_pct: float | None
     kv_tokens: int | None
     kv_limited: bool
+    kv_tokens_most: int | None = None
 
     def texts(self) -> tuple[str, ...]:
         """The cells of a table's row; what was not measured is a dash."""
         times = (("-" if x is None else f"{x:.2f} x") for x in (self.interference_stt, self.interference_llm))
         peak = "-" if self.kv_peak_pct is None else f"{self.kv_peak_pct:.0f}"
         tokens = "-" if self.kv_tokens is None else f"{self.kv_tokens:,}"
+        tokens += f" to {self.kv_tokens_most:,}" if (self.kv_tokens_most or 0) > (self.kv_tokens or 0) else ""
         return (f"{100 * self.share:g} %", str(self.launches), *times, peak, tokens)
 
 
@@ -54,6 +57,7 @@ def by_share(known: Iterable[tuple[Allocation, Measurement]]) -> list[Shared]:
             max((m.kv_peak_pct for m in group if m.kv_peak_pct is not None), default=None),
             min((m.kv_tokens for m in group if m.kv_tokens is not None), default=None),
             any(m.capacity_bound_by == "kv" for m in group),
+            max((m.kv_tokens for m in group if m.kv_tokens is not None), default=None),
         )
         for share, group in sorted(found.items())
     ]
@@ -98,11 +102,12 @@ def unpressed(
     one = sum(workload.prompt_tokens) / 2 + workload.output_tokens
     burst = math.ceil(wanted / one)
     per_s = max(workload.llm_per_s, math.ceil(10 * burst / workload.window_s) / 10)
-    limit = "" if max_num_seqs is None or max_num_seqs >= burst else f"; --max-num-seqs {max_num_seqs} allows no more"
+    enough = max_num_seqs is None or max_num_seqs >= burst
+    least = "" if enough else f", with `--max-num-seqs {burst}` instead of {max_num_seqs}"
     said.append(
-        f"one that would: `workload: {{llm_burst: {burst}, llm_per_s: {per_s:g}}}` ({burst} requests of about "
+        f"one that would{least}: `workload: {{llm_burst: {burst}, llm_per_s: {per_s:g}}}` ({burst} requests of about "
         f"{one:,.0f} tokens at once ask for {PRESSED:g} x the {smallest:,} tokens that the cache holds at "
-        f"{100 * share:g} %{limit})"
+        f"{100 * share:g} %)"
     )
     in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in found)
     if in_use < one:

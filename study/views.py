@@ -25,7 +25,7 @@ UNTOLD = "not told apart"  # by a recording that was made before phases were tim
 def kind(cell: Cell, decision: Decision, asked: Question) -> str:
     """What a configuration is to the answer."""
     name = str(cell.allocation)
-    if decision.winner is not None and name == str(decision.winner.allocation):
+    if _is_winner(cell, decision):
         return WINNER
     if not cell.measured:
         return FAILED
@@ -36,19 +36,44 @@ def kind(cell: Cell, decision: Decision, asked: Question) -> str:
     return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
 
 
+def _is_winner(cell: Cell, decision: Decision) -> bool:
+    return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
+
+
 def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
     """Why a configuration that works may not be chosen; None where nothing stands against it."""
     return _passed_over(cell, decision) or barred(cell, asked)
 
 
 def held_back(found: Sequence[Cell], decision: Decision, most: int | None = None) -> list[str]:
-    """What scored better than the answer and may not be promoted, a sentence for each reason; `most` named in it."""
-    reasons: dict[str, list[str]] = {}
-    for c in sorted(found, key=lambda c: -(c.fitness or 0.0)):
+    """What scored better than the answer and may not be promoted, a sentence for each reason.
+
+    Best first by the smoothed mean, which is what decides and is shown; most: so many are named, the rest counted
+    """
+    reasons: dict[str, list[Cell]] = {}
+    for c in sorted(found, key=lambda c: -_smoothed(c, decision)):
         if why := _passed_over(c, decision):
-            reasons.setdefault(why, []).append(f"{short(c.allocation)} ({c.fitness:.4f})")
-    more = {why: [f"{len(of) - most} more"] if most and len(of) > most else [] for why, of in reasons.items()}
-    return [f"{'; '.join([*of[:most], *more[why]])}: {why}" for why, of in reasons.items()]
+            reasons.setdefault(why.partition("; about ")[0], []).append(c)
+    said = []
+    for why, which in reasons.items():
+        names = [f"{short(c.allocation)} ({_smoothed(c, decision):.4f})" for c in which[:most]]
+        names += [f"{len(which) - len(names)} more"] if len(which) > len(names) else []
+        said.append(f"{'; '.join(names)}: {why}{_audio(which)}")
+    return said
+
+
+def _smoothed(cell: Cell, decision: Decision) -> float:
+    """The mean that decides; of what has none, 0."""
+    params = dict(cell.allocation.values)
+    return next((s.mean for s in decision.standings if s.params == params), 0.0)
+
+
+def _audio(which: Sequence[Cell]) -> str:
+    """How many minutes of clips more would tell whether their words are as good."""
+    wanted = sorted({f"{r.minutes_more_audio:.0f}" for c in which for r in c.measured if r.minutes_more_audio}, key=int)
+    if not wanted:
+        return ""
+    return f"; about {' to '.join(dict.fromkeys((wanted[0], wanted[-1])))} more minutes of audio would decide"
 
 
 def _passed_over(cell: Cell, decision: Decision) -> str | None:
@@ -99,7 +124,12 @@ def heat(found: Sequence[Cell], decision: Decision, asked: Question) -> Heat:
         x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))
         at.setdefault((x, y), []).append(c)
     tiles = {
-        place: _tile(max(here, key=lambda c: (c.is_feasible, c.fitness or 0.0)), len(here), decision, asked)
+        place: _tile(
+            max(here, key=lambda c: (_is_winner(c, decision), c.is_feasible, c.fitness or 0.0)),
+            len(here),
+            decision,
+            asked,
+        )
         for place, here in at.items()
     }
     xs, ys = (_axis(n, found, asked) for n in (x_name, y_name))

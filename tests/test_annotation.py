@@ -42,7 +42,7 @@ def test_a_finished_study_has_a_note_and_all_plots(folder: Path) -> None:
     study = opened(folder)
     assert set(study.user_attrs[PLOTS]) == {"space", "tradeoff", "phases", "lineage", "memory"}
     note = get_note(study)
-    assert "**Answer: Run with 55 % of the memory for the LLM, beside speech model base" in note
+    assert "**Answer: The best candidate is 55 % of the memory for the LLM, beside speech model base" in note
     assert "measured elsewhere: not valid for this machine" in note
     assert 'may call a trial "best" that ran over a limit' in note
     assert re.search(r"held back: 55 % \+ tiny \(0\.\d{4}\): the clips are too few", note)

@@ -65,7 +65,7 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_p
 def test_what_fresh_launches_rejected_is_not_what_report_and_dashboard_tell_to_run(tmp_path: Path) -> None:
     path = confirmed(tmp_path)
     note, winner = dashboard(tmp_path)
-    assert "**Answer: Run with 55 %" in note and "(inconclusive after 2 pairs" in note
+    assert "**Answer: The best candidate is 55 %" in note and "(inconclusive after 2 pairs" in note
     data = yaml.safe_load(path.read_text())
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
     seal.put(data, path)
@@ -84,7 +84,7 @@ def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="changed after it was sealed"):
         page(tmp_path)
     note, _ = dashboard(tmp_path)
-    assert "**Answer: Run with 55 %" in note and "**A confirmation was not counted**: " in note
+    assert "**Answer: The best candidate is 55 %" in note and "**A confirmation was not counted**: " in note
 
 
 def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path)
     with pytest.raises(BadInput, match=r"rejected\.yaml.* is gone; run the replay again"):
         page(tmp_path)
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
-    assert "Run with 55 %" in again.stdout and "Run with 55 %" in page(tmp_path)
+    assert "The best candidate is 55 %" in again.stdout and "The best candidate is 55 %" in page(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(replayed: Pa
 def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(replayed: Path) -> None:
     study = study_in(f"sqlite:///{replayed.parents[3]}/out/made/study.db")
     told = case(study)
-    assert sentence(told).startswith("Run with 55 %")
+    assert sentence(told).startswith("The best candidate is 55 %")
     assert sentence(replace(told, is_ended=False)).startswith("Run the replay again")
 
 
@@ -214,7 +214,7 @@ def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_
     seal.put(yaml.safe_load(path.read_text()) | {"confirmation": {"verdict": "rejected"}}, tmp_path / "other.yaml")
     path.unlink()
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
-    assert again.returncode == 0 and "Run with 55 %" in again.stdout
+    assert again.returncode == 0 and "The best candidate is 55 %" in again.stdout
     assert "its confirmation is not as this version writes it" in " ".join(again.stdout.split())
 
 
@@ -225,4 +225,4 @@ def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_
     )
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     assert again.returncode == 0 and "changed after it was sealed" in " ".join(again.stdout.split())
-    assert "Run with 55 %" in again.stdout
+    assert "The best candidate is 55 %" in again.stdout

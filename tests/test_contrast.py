@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from study.cells import Cell
-from study.contrast import FITNESS, contrast, noise_of
+from study.contrast import FITNESS, bounds_tell, contrast, noise_of
+from study.doubt import doubt
 from study.history import Row
 
 
@@ -21,6 +24,17 @@ def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Cell:
         for n, ms in enumerate(latencies)
     ]  # fmt: skip
     return Cell(allocation, tuple(rows), ())
+
+
+LOUD = [cell(n, [900.0, 1000.0]) for n in range(2, 9)]
+
+
+def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Cell:
+    """A configuration with one launch, so many sessions and a tenth of them as its fitness by capacity."""
+    made = cell(number, [1000.0])
+    figures = Measurement(concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card)
+    row = replace(made.measured[0], measurement=figures, contributions={"capacity": count / 10})
+    return replace(made, measured=(row,))
 
 
 @pytest.mark.parametrize(("name", "relative"), [("llm_latency_p95_ms", True), ("free_memory_mib", False)])
@@ -59,7 +73,60 @@ def test_a_latency_without_an_end_tells_no_noise() -> None:
     assert noise_of("llm_latency_p95_ms", today, cell(1, [INFINITE]), [today] * 9) is None
 
 
-def test_two_that_were_both_launched_again_are_told_by_their_own_noise() -> None:
+def test_few_launches_are_told_by_the_noise_of_all_and_many_by_their_own() -> None:
+    name, loud = "llm_latency_p95_ms", [cell(n, [1000.0, 3000.0]) for n in range(2, 9)]
+    few = cell(0, [1000.0, 1001.0]), cell(1, [500.0, 501.0])
+    many = cell(0, [1000.0, 1001.0] * 2), cell(1, [500.0, 501.0] * 2)
+    assert (noise_of(name, *few, [*few, *loud]) or 0.0) > 300.0
+    assert (noise_of(name, *many, [*many, *loud]) or 0.0) < 2.0
+    assert (noise_of(name, *few, few) or 0.0) < 10.0, "nothing else was launched again"
+
+
+def test_figures_that_agree_to_the_digit_tell_no_noise() -> None:
     today, other = cell(0, [1000.0, 1000.0]), cell(1, [500.0, 500.0])
-    loud = [cell(n, [1000.0, 9000.0]) for n in range(2, 9)]
-    assert noise_of("llm_latency_p95_ms", today, other, [today, other, *loud]) == 0.0
+    found = [today, other, *(cell(n, [700.0, 700.0]) for n in range(2, 9))]
+    assert noise_of("llm_latency_p95_ms", today, other, found) is None
+
+
+def test_what_broke_a_limit_tells_no_noise() -> None:
+    today, other = cell(0, [1000.0, 1010.0]), cell(1, [500.0])
+    over = [replace(c, measured=tuple(replace(r, constraints={"free": 1.0}) for r in c.measured)) for c in LOUD]
+    assert noise_of(FITNESS, today, other, [today, other, *over]) is None
+    assert noise_of(FITNESS, today, other, [today, other, *LOUD]) is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "known"),
+    [
+        ((8, False), (10, False), True),
+        ((8, True), (10, False), False),
+        ((8, False), (10, True), True),
+        ((8, True), (10, True), False),
+        ((10, True), (8, False), True),
+        ((10, False), (8, True), False),
+        ((8, True), (8, True), False),
+    ],
+)
+def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
+    old: tuple[int, bool], new: tuple[int, bool], known: bool
+) -> None:
+    today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
+    assert bounds_tell(today, other) is known
+    (row,) = [x for x in contrast(today, other, [today, other]) if x.title.startswith("voice sessions")]
+    assert (row.change == "not known: ≥ is a lower bound") is not known
+
+
+def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_lead() -> None:
+    today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
+    (said,) = doubt(today, other, [today, other])
+    assert "+0.2000 of it comes from voice sessions" in said and "on 1 card, the other on 1 card" in said
+    (said,) = doubt(today, sessions(1, 10, True, "GPU-1"), [today])
+    assert "card" not in said
+
+
+def test_a_lead_beyond_noise_is_still_that_of_the_best_of_several() -> None:
+    found = [cell(n, [1000.0, 1010.0, 1005.0, 1001.0], 0.5 + 0.2 * (n == 1)) for n in range(4)]
+    (said,) = doubt(found[0], found[1], found)
+    assert "more than noise explains; but it is the best of 4" in said
+    (said,) = doubt(found[0], found[1], found[:2])
+    assert said.endswith("more than noise explains.")

@@ -106,7 +106,7 @@ def test_the_page_has_our_plots_and_calls_our_answer_the_best(served: str, brows
 
 def test_the_page_has_our_note_of_the_study(served: str, browser: Any) -> None:
     browser.get(f"{served}/dashboard/studies/1/note")
-    until(lambda: "Answer: Run with 55 % of the memory for the LLM" in shown(browser))
+    until(lambda: "Answer: The best candidate is 55 % of the memory for the LLM" in shown(browser))
     assert "How to read these pages" in shown(browser) and "[//]" not in shown(browser)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from scipy import stats
 from objectives import recording
 from objectives.allocation import Allocation, Parameter, Space
 from objectives.measurement import INFINITE, Measurement
+from study.additive import UntoldError
 from study.cost import Launch
 from study.design import spread
-from study.effects import UntoldError, main_effects
+from study.effects import differences, main_effects
 from study.holm import holm
 from study.influence import influence
+from study.launched import WIDE
 
 RECORDINGS = Path(recording.__file__).parent / "recordings"
 
@@ -122,7 +125,7 @@ def test_a_table_counts_configurations_and_those_that_failed():
     assert told.said[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
     assert "words wrong: 1.2 % wherever it was measured" in told.said
     [line] = [x for x in told.said if x.startswith("LLM: each further token, median: ")]
-    assert line.endswith("by 1 that one card launched again")
+    assert line.endswith("from 1 launched again on the same card")
     assert "memory that stayed free: not measured" in told.said
 
 
@@ -184,11 +187,42 @@ def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
     assert {e.parameter for e in told.of} == set(searched)
 
 
+def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -> None:
+    rng, held = np.random.default_rng(7), 0
+    grid = [{"share": s, "size": w, "beam": b} for s in (0.4, 0.5, 0.6) for w in "abc" for b in (1, 5)]
+    for _ in range(400):
+        ms = [10.0 * (2.0 if g["share"] == 0.6 else 1.0) * float(np.exp(rng.normal(0, 0.1))) for g in grid]
+        seen = [(g, Measurement(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
+        told = differences(seen, "llm_tpot_ms", "share", 0.5)
+        assert set(told) == {0.4, 0.6}
+        held += told[0.6][1] <= 2.0 <= told[0.6][2]
+    assert 0.92 <= held / 400 <= 0.98
+    with pytest.raises(UntoldError, match="was not measured beside another"):
+        differences(seen, "llm_tpot_ms", "share", 0.7)
+
+
+def test_a_recording_of_another_workload_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    lines = WIDE.read_text().splitlines()
+    for key, value in (("workload", {"window_s": 20}), ("services", {})):
+        head = json.loads(lines[0])
+        head["conditions"][key] = value
+        (tmp_path / "odd.jsonl").write_text("\n".join([json.dumps(head), *lines[1:]]))
+        ran = run_script("main_effects.py", tmp_path / "odd.jsonl")
+        assert ran.returncode == 2 and "its workload or services are not those of a recording" in ran.stderr
+
+
 def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
     ran = run_script("main_effects.py")
     assert ran.returncode == 0, ran.stderr
     assert "41 configurations in 63 launches on 5 cards, none of which failed" in ran.stdout
     assert run_script("main_effects.py", tmp_path).returncode == 2
+    ran = run_script("main_effects.py", "--versus", "vllm_memory_util=0.5", "--metric", "llm_latency_p95_ms")
+    assert "against 50 %" in ran.stdout and "│ 52.5 %       │ x 0.73 (0.67 to 0.80) │" in ran.stdout, (
+        "as the guide says"
+    )
+    for wrong, why in (("foo=3", "it was not varied"), ("vllm_memory_util=0.3", "its values are 0.5, 0.525,")):
+        ran = run_script("main_effects.py", "--versus", wrong)
+        assert ran.returncode == 2 and why in ran.stderr and "NAME one of card, vllm." in ran.stderr
     small = run_script("main_effects.py", RECORDINGS / "cpu.jsonl")
     assert small.returncode == 0
     assert small.stdout.startswith("cpu.jsonl: nothing can be told")

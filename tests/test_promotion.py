@@ -205,7 +205,31 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     assert decision.winner.measurement is not None and decision.winner.measurement.llm_latency_p95_ms == 1504.0
     assert decision.luckiest is lucky
     told = how_sure(decision)
-    assert "3 measurements" in told[0] and "the best single trial was another" in told[1]
+    assert "3 measurements" in told[0] and "of being the best of 2 that may be promoted" in told[0]
+    assert "the best single trial was another" in told[1] and told[1].endswith("which is held back") == bool(
+        decision.passed_over
+    )
+
+
+def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:
+    rising = [row(spec, n, 0.40 + n / 50, "base", llm_latency_p95_ms=2600.0 - 100 * n) for n in range(1, 9)]
+    lone = row(spec, 20, 0.41, "base", llm_latency_p95_ms=1700.0)  # beside slow neighbours
+    twice = [row(spec, 30 + n, 0.55, "base", llm_latency_p95_ms=1850.0 + n) for n in (1, 2)]
+    decision = decide([row(spec, 0, 0.5, "base"), *rising, lone, *twice], spec)
+    assert decision.winner is not None and decision.winner.allocation.share > 0.5
+    assert decision.ahead_alone is not None and decision.ahead_alone.allocation.share == 0.41
+    (said,) = [s for s in how_sure(decision) if s.startswith("by its own launches alone")]
+    assert "41 % + base is ahead of it" in said and "(1 measurement), smoothed 0." in said
+
+
+def test_what_may_not_be_promoted_cannot_be_the_best_but_smooths_the_rest(spec: Spec) -> None:
+    late = [row(spec, n, 0.55, "base", lag_exceeded=True, **FAST) for n in (1, 2)]
+    usual = [row(spec, n, 0.45, "base", llm_latency_p95_ms=2400.0 + n) for n in (3, 4)]
+    decision = decide([row(spec, 0, 0.5, "base"), *late, *usual], spec)
+    held, *rest = decision.standings
+    assert held.params["vllm_memory_util"] == 0.55 and held.probability_best == 0.0
+    assert sum(s.probability_best for s in rest) == pytest.approx(1.0)
+    assert decision.contenders == 2
 
 
 def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> None:

@@ -1,6 +1,7 @@
 """A recording comes back as it was written, replays what happened, and holds no more than it holds."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,7 @@ def recording(tmp_path):
     )
     entries = [entry(LOW, n, run(n), 60.0 + n, m) for n, m in enumerate(GOOD, start=1)]
     entries += [entry(HIGH, 1, run(1), 30.0, NO_MEMORY)]
+    entries = [replace(e, at=f"2026-11-24T0{n}:00:00+00:00") for n, e in enumerate(entries, start=1)]
     write(tmp_path / "deep/card.jsonl", provenance, entries)
     again = read(tmp_path / "deep/card.jsonl")
     assert again.provenance == provenance
@@ -105,6 +107,16 @@ def test_it_says_where_its_numbers_come_from(recording):
         "measured on A card with 12.0 GiB, driver 580.1 on 2026-11-24 "
         "with vllm 0.26.0, faster-whisper 1.2.1, ctranslate2 4.8.5"
     )
+    later = [replace(recording.entries[0], at="2026-11-27T01:00:00+00:00", card="GPU-2"), *recording.entries[1:]]
+    said = replace(recording, entries=tuple(later)).sentence()
+    assert "driver 580.1 (2 cards) from 2026-11-24 to 2026-11-27 with vllm" in said
+
+
+def test_a_launch_that_is_there_twice_is_refused(recording):
+    lines = recording.path.read_text().splitlines()
+    recording.path.write_text("\n".join([*lines, lines[2]]))
+    with pytest.raises(BadInput, match=r"card\.jsonl:6: .*repeat 2 of its configuration is line 3 too"):
+        read(recording.path)
 
 
 def changed(at, change):

@@ -62,7 +62,7 @@ def test_a_report_is_one_file_that_asks_the_network_for_nothing(ended: Path, tmp
 
 def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
     text = html(case(study_in(f"sqlite:///{ended}")))
-    assert "Run with 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)" in text
+    assert "The best candidate is 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)" in text
     assert "the LLM 20 % sooner, 12 voice sessions at once (today: 8)" in text
     assert "A replay, measured elsewhere: not valid for this machine." in text
     assert "is noise was not measured" in text

@@ -74,7 +74,7 @@ def test_longer_prompts_are_offered_only_where_the_model_takes_them() -> None:
 
 def test_an_engine_that_takes_fewer_requests_than_the_burst_is_named() -> None:
     said = warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "64"))
-    assert "--max-num-seqs 64 allows no more" in said[1]
+    assert "one that would, with `--max-num-seqs " in said[1] and "instead of 64: `workload:" in said[1]
     assert "--max-num-seqs" not in warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "256"))[1]
 
 

@@ -107,10 +107,24 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
     assert (said.out, said.err) == ("a [31m b\nc \n ]0;title \n", "error: p [31m error: fake.yaml is no promotion\n")
 
 
+@pytest.mark.parametrize("columns", [80, 120, 130])
+def test_a_wide_table_cuts_no_figure_and_no_setting(tmp_path: Path, columns: int) -> None:
+    line = command("study/specs/h100_wide_recorded.yaml", "--out", tmp_path, "--n-trials", 24)
+    code, said = on_a_terminal(line, columns=columns)
+    assert code == 0, said
+    table = said.partition("What was measured")[2].partition("measurements")[0]
+    assert "…" not in table and all(len(row) <= columns for row in table.splitlines())
+    rows = [re.split(r"[\s│]+", row.strip("│ ")) for row in table.splitlines() if "float16" in row]
+    assert len(rows) > 8
+    for row in rows:
+        assert row[1] in ("tiny.en", "base", "small") and row[4] in ("float16", "int8_float16")
+        assert re.fullmatch(r"0\.\d{4}", row[7]) and "," in row[9]
+
+
 def test_quiet_says_the_end_alone(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--quiet")
     first, answer, last = ran.stdout.splitlines()
-    assert answer.startswith("Run with ")
+    assert answer.startswith("The best candidate is ") and answer.endswith("is noise was not measured.")
     assert first.startswith("These numbers were not measured on this machine")
     assert last.startswith("The winner as a file, which never applies")
 

@@ -26,7 +26,8 @@ class Standing:
 
     mean, standard_error: smoothed by what its neighbours have shown; None while nothing tells the noise
     raw_mean: of its own n measurements
-    probability_best: that it is the best of all that were measured and never broke a constraint
+    probability_best: that it is the best of all that were measured and never broke a constraint, or of those among
+        them that `compare` was told of
     """
 
     params: Mapping[str, Any]
@@ -80,8 +81,12 @@ def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
     return leaders[int(np.argmax(owed))]
 
 
-def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list[Standing]:
+def compare(
+    measured: Measured, space: Space, *, maximise: bool = False, among: Sequence[bool] | None = None
+) -> list[Standing]:
     """How configurations stand by their values, the one to deploy first.
+
+    among: which of them may be deployed, where not all may: the rest smooths them and cannot be best
 
     >>> from optuna.distributions import IntDistribution
     >>> x = {"x": IntDistribution(1, 3)}
@@ -99,6 +104,8 @@ def compare(measured: Measured, space: Space, *, maximise: bool = False) -> list
         mean, covariance, _ = posterior(signed, space)
     is_told = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)
     drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
+    if among is not None and any(among):
+        drawn[:, ~np.array(among)] = np.inf
     wins = np.bincount(drawn.argmin(1), minlength=len(signed)) / DRAWS
     found = [
         Standing(
