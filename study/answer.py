@@ -8,10 +8,10 @@ from study.decision import Decision
 from study.question import Question
 
 
-def answer(decision: Decision, asked: Question, *, is_shown: bool) -> str:
-    """One sentence: what to run; is_shown: whether the winner is better than today's by more than noise explains."""
+def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
+    """One sentence: what to run, which is only told of what fresh launches confirmed; the rest is a candidate."""
     if decision.winner is not None:
-        what = "run with" if is_shown else "the best candidate is"
+        what = "run with" if is_confirmed else "the best candidate is"
         return f"{what} {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
     if decision.standing(decision.baseline) is not None:
         return f"stay with {in_words(asked.baseline)}."

@@ -104,10 +104,8 @@ def standing(told: Case) -> str:
 def sentence(told: Case) -> str:
     """The answer in one sentence, and where noise alone could explain its gain, that in a second one."""
     today, other = told.today, told.other
-    half = noise_of(FITNESS, today, other, told.cells) if today and other else None
-    gap = (other.fitness or 0.0) - (today.fitness or 0.0) if today and other else 0.0
     is_confirmed = told.confirmation is not None and told.confirmation.verdict == "confirmed"
-    said = answer(told.decision, told.asked, is_shown=is_confirmed or (half is not None and gap > half))
+    said = answer(told.decision, told.asked, is_confirmed=is_confirmed)
     said = said[0].upper() + said[1:]
     if told.is_rejected and told.other is not None:
         refused = short(told.other.allocation)
@@ -132,10 +130,13 @@ def sentence(told: Case) -> str:
         which = ", within noise" if noise is not None and abs(new - (old or 0.0)) <= noise else ""
         which = which if bounds_tell(today, other) else "; which has more is not known"
         parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})")
-    unsure = "" if half is not None or told.confirmation else " How much of that is noise was not measured."
-    if half is not None and abs(gap) <= half and told.confirmation is None:
+    half = noise_of(FITNESS, today, other, told.cells)
+    unsure = ""
+    if half is None:
+        unsure = " How much of that is noise was not measured."
+    elif abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
         unsure = " Noise alone could explain the difference in fitness."
-    return f"{said.rstrip('.')}: {', '.join(parts)}.{unsure}"
+    return f"{said.rstrip('.')}: {', '.join(parts)}.{'' if told.confirmation else unsure}"
 
 
 def how_sure(told: Case) -> list[str]:

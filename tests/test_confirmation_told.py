@@ -62,11 +62,14 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_p
     assert "stt_latency_p95_ms</th><td>+0.0 %</td><td>+0.0 % to +0.0 %</td>" in text
 
 
-def test_what_fresh_launches_rejected_is_not_what_report_and_dashboard_tell_to_run(tmp_path: Path) -> None:
+def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to_run(tmp_path: Path) -> None:
     path = confirmed(tmp_path)
     note, winner = dashboard(tmp_path)
     assert "**Answer: The best candidate is 55 %" in note and "(inconclusive after 2 pairs" in note
     data = yaml.safe_load(path.read_text())
+    data["confirmation"] |= {"verdict": "confirmed"}
+    seal.put(data, path)
+    assert "**Answer: Run with 55 %" in dashboard(tmp_path)[0] and "Run with 55 %" in page(tmp_path)
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
     seal.put(data, path)
     text = page(tmp_path)
