@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from study.cells import Cell, launches, short
@@ -19,7 +19,8 @@ def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list
     more = f"{_sessions(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS, today, other, found)) is None:
         return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.{more}"]
-    verdict = "noise alone could explain it" if abs(gap) <= half else f"more than noise explains{_chosen(found)}"
+    verdict = "noise alone could explain it" if abs(gap) <= half else "more than noise explains"
+    verdict += _chosen(found) if gap > half else ""
     between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
     if min(len(today.scores), len(other.scores)) < 2:
         scores += f" {counts}"
@@ -48,8 +49,5 @@ def _cards(today: Cell, other: Cell) -> str:
     old, new = ({r.measurement.measured_on for r in c.measured if r.measurement} - {None} for c in (today, other))
     if not old or not new or old == new:
         return ""
-    return f" Today's was measured on {_count(old)}, the other on {_count(new)}; how the cards differ is in it."
-
-
-def _count(which: Collection[object]) -> str:
-    return "1 card" if len(which) == 1 else f"{len(which)} cards"
+    counts = "" if len(old) == len(new) else f" (today's on {len(old)}, the other on {len(new)})"
+    return f" The two were not measured on the same cards{counts}; how the cards differ is in it."

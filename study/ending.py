@@ -15,9 +15,10 @@ from rich.table import Table
 from study import seal
 from study.cells import Cell, of, over, short
 from study.contrast import contrast, rival
-from study.decision import Decision, merged
+from study.decision import Decision
 from study.history import Row
 from study.meanings import FAILURES, in_words
+from study.merged import merged
 from study.question import Question
 from study.spec import Spec
 from study.storage import shown, sqlite_file
