@@ -97,16 +97,19 @@ def pair(allocation: Allocation) -> str:
     return f"{100 * allocation.share:g} % + {allocation.speech}"
 
 
-def short(allocation: Allocation) -> str:
+def short(allocation: Allocation, today: Allocation | None = None) -> str:
     """A configuration as a label: the LLM's share of the memory, the speech model, what else is searched.
 
-    >>> short(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}))
-    '50 % + base, max_num_seqs=64'
+    today: what is in use, to name of the rest only what differs from it
+
+    >>> one = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64})
+    >>> short(one), short(one, one)
+    ('50 % + base, max_num_seqs=64', '50 % + base')
     """
     rest = "".join(
         f", {k.partition('.')[2]}={v:g}" if isinstance(v, float) else f", {k.partition('.')[2]}={v}"
         for k, v in allocation.values.items()
-        if k not in (SHARE, SPEECH)
+        if k not in (SHARE, SPEECH) and (today is None or today.values.get(k) != v)
     )
     return pair(allocation) + rest
 

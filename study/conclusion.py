@@ -29,7 +29,6 @@ from study.terminal import Terminal, outcome
 from study.views import held_back
 
 NOTHING_FEASIBLE = 4
-NAMED = 3  # of what is held back for one reason; the report names all
 
 
 def conclude(
@@ -78,7 +77,7 @@ def conclude(
         terminal.line(said)
     for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
         terminal.heading(said)
-    better = held_back(seen, decision, most=NAMED)
+    better = held_back(seen, decision)
     if decision.winner is None:
         terminal.heading("; ".join([decision.reason, *(f"better but held back: {why}" for why in better)]))
         return 0, None

@@ -14,7 +14,9 @@ def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list
     if not today or not other or today.fitness is None or other.fitness is None:
         return []
     gap = other.fitness - today.fitness
-    scores = f"{short(other.allocation)} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
+    named = short(other.allocation, today.allocation)
+    named += " (what is not named is as today)" if short(other.allocation) != named else ""
+    scores = f"{named} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
     counts = f"({launches(other)}; today's: {launches(today)})"
     more = f"{_sessions(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS, today, other, found)) is None:

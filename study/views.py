@@ -19,6 +19,7 @@ WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "
 OVER, FAILED = "over a limit", "does not work"
 KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
 PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
+NAMED = 3  # of what is held back for one reason; a promotion names all
 UNTOLD = "not told apart"  # by a recording that was made before phases were timed
 
 
@@ -45,18 +46,19 @@ def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
     return _passed_over(cell, decision) or barred(cell, asked)
 
 
-def held_back(found: Sequence[Cell], decision: Decision, most: int | None = None) -> list[str]:
+def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
     """What scored better than the answer and may not be promoted, a sentence for each reason.
 
-    Best first by the smoothed mean, which is what decides and is shown; most: so many are named, the rest counted
+    Best first by the smoothed mean, which is what decides and is shown; of many the first are named, with what of
+    them is not as today.
     """
     reasons: dict[str, list[Cell]] = {}
     for c in sorted(found, key=lambda c: -_smoothed(c, decision)):
         if why := _passed_over(c, decision):
             reasons.setdefault(why.partition("; about ")[0], []).append(c)
-    said = []
+    said, today = [], decision.baseline.allocation if decision.baseline else None
     for why, which in reasons.items():
-        names = [f"{short(c.allocation)} ({_smoothed(c, decision):.4f})" for c in which[:most]]
+        names = [f"{short(c.allocation, today)} ({_smoothed(c, decision):.4f})" for c in which[:NAMED]]
         names += [f"{len(which) - len(names)} more"] if len(which) > len(names) else []
         said.append(f"{'; '.join(names)}: {why}{_audio(which)}")
     return said
