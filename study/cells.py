@@ -168,5 +168,8 @@ def pareto(found: Sequence[Cell], asked: Question) -> list[Cell]:
 
 def compared(found: Sequence[Cell], asked: Question) -> list[str]:
     """What `pareto` compares: the figures that all of them have."""
-    values = [_objectives(c, asked.fitness.headroom_mib) for c in _eligible(found, asked)]
-    return [name for i, name in enumerate(OBJECTIVES) if values and all(v[i] is not None for v in values)]
+    eligible = _eligible(found, asked)
+    values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]
+    names = [name for i, name in enumerate(OBJECTIVES) if values and all(v[i] is not None for v in values)]
+    bounds = any(c.is_lower_bound for c in eligible)
+    return [f"{name} (some are lower bounds)" if bounds and name == "sessions" else name for name in names]

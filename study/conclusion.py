@@ -48,7 +48,7 @@ def conclude(
     """
     found = counted(study)
     decision, seen = decide(found, spec), cells(found)
-    terminal.show(measured(found, decision, terminal.console.width))
+    terminal.show(measured(found, decision, spec, terminal.console.width))
     terminal.decided(decision)
     if not any(r.is_feasible for r in found):
         own = [r for r in found if r.repeat_of is None]

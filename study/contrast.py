@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
@@ -42,10 +42,12 @@ class Compared:
     sense: str
 
 
-def contrast(today: Cell, other: Cell, found: Sequence[Cell]) -> list[Compared]:
+def contrast(today: Cell, other: Cell, found: Sequence[Cell], without: Collection[str] = ()) -> list[Compared]:
     """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
     lines = []
     for name, (title, unit, digits) in FIGURES.items():
+        if name in without:
+            continue
         old, new = today.figure(name), other.figure(name)
         texts = []
         for c, value in ((today, old), (other, new)):
@@ -138,10 +140,10 @@ def _change(
         return "-", ""
     if new == old:
         return "none", ""
-    said = f"{round(new - old, digits) or 0.0:+,.{digits}f} {unit}".rstrip()
+    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
     pct = 100 * (new - old) / old if old else None
     if pct is not None and abs(pct) < SAME_PCT:
-        return f"{said}, about equal", ""
+        return f"{said}, about equal" if round(new - old, digits) else "about equal", ""
     said += "" if pct is None else f" ({pct:+.0f} %)"
     if DIRECTIONS[name] == "neutral":
         return said, ""

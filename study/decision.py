@@ -72,8 +72,10 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
             ahead = shown[standings.index(alone)] if alone.raw_mean > standing.raw_mean else None
             return says(r, baseline, _why(r, baseline), passed_over, ahead_alone=ahead)
         passed_over.append(f"{r.allocation} (fitness {standing.mean:.4f}): {obstacle}")
-    rivals = "nothing that may be promoted" if passed_over else "nothing"
-    sentence = f"the baseline stays: {rivals} beat it ({spec.baseline}, fitness {standings[today].mean:.4f})"
+    rivals = "nothing that may be promoted beat it" if passed_over else "nothing beat it"
+    if all(str(r.allocation) == str(spec.baseline) for r in own):
+        rivals = "nothing else was measured"
+    sentence = f"the baseline stays: {rivals} ({spec.baseline}, fitness {standings[today].mean:.4f})"
     return says(None, baseline, sentence, passed_over)
 
 
@@ -89,6 +91,8 @@ def how_sure(decision: Decision) -> list[str]:
     sure = f" (standard error {error}, {_measurements(s)}); probability {s.probability_best:.2f} of being the best of "
     if not decision.is_noise_known:
         sure = "; nothing was measured twice, so it is not known how sure that is, among "
+    if len(decision.standings) == 1:
+        return [f"{short(chosen.allocation)}: its mean fitness is {s.mean:.4f}; nothing else that works was measured"]
     mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
     said = [f"{short(chosen.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
     if (other := decision.ahead_alone) is not None and (t := decision.standing(other)) is not None:

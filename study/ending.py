@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study import seal
-from study.cells import Cell, of, over, short
+from study.cells import Cell, barred, of, over, short
 from study.contrast import contrast, rival
 from study.decision import Decision
 from study.history import Row
@@ -30,7 +30,7 @@ OUTCOME = 9  # columns: "held back", "baseline"
 EVIDENCE = 160  # characters of a log's line
 
 
-def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
+def measured(rows: Sequence[Row], decision: Decision, asked: Spec | Question, width: int) -> Table:
     """Every configuration once, best first, with what failed and why."""
     own = [r for r in rows if r.repeat_of is None]
     groups: dict[str, list[Row]] = {}
@@ -41,6 +41,7 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
     counted = f"{len(groups)} configurations in {len(own)} measurements"
     counted += f", {told} asked again and told what is known" if told else ""
     means = "; figures of several measurements are their means" if several else ""
+    means += "" if width >= WIDE else f"; {WIDE} columns show sessions, words and free memory too"
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
     more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
     figures = [*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more]
@@ -56,7 +57,7 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
             number(m.stt_latency_p95_ms if m else None),
             number(m.llm_latency_p95_ms if m else None),
             *(rest if more else ()),
-            _mark(r, decision) or _outcome(r, decision, is_wide=bool(more)),
+            _mark(r, decision) or _outcome(group, r, asked, is_wide=bool(more)),
         ])  # fmt: skip
     heads = [*searched, *figures]
     widest = [max((len(line[n]) for line in lines), default=0) for n in range(len(heads))]
@@ -81,15 +82,19 @@ def measured(rows: Sequence[Row], decision: Decision, width: int) -> Table:
 
 def sessions(group: Sequence[Row]) -> str:
     """Mean capacity of the launches of one configuration, `≥` where the ladder of any ended before it was known."""
-    launched = Cell(group[0].allocation, tuple(r for r in group if r.measurement is not None), ())
+    launched = _cell(group)
     mean = launched.figure("concurrent_capacity")
     return f"{'≥ ' * launched.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
-def _outcome(r: Row, decision: Decision, *, is_wide: bool) -> str:
+def _cell(group: Sequence[Row]) -> Cell:
+    return Cell(group[0].allocation, tuple(r for r in group if r.measurement is not None), ())
+
+
+def _outcome(group: Sequence[Row], r: Row, asked: Spec | Question, *, is_wide: bool) -> str:
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
-        return "held back" if any(s.startswith(f"{r.allocation} (") for s in decision.passed_over) else ""
+        return "held back" if barred(_cell(group), asked) else ""
     return in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
 
 

@@ -37,7 +37,7 @@ def foreseen(
         held = ground.identity.total_mib - ground.bench.device.sample().free_mib
         held -= sum(o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent})
     each_s = sum(walls) / len(walls) if walls else None
-    done = {str(r.allocation) for r in found if r.is_known}
+    done = {str(r.allocation): r.is_feasible for r in found if r.is_known}
     left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
     said = plan(
         spec,

@@ -93,16 +93,19 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
     raises: BadInput where that value was not measured beside others
     """
     observed, _ = _observed(launches)
-    parameter, _, text = wanted.partition("=")
+    known = dict.fromkeys(name for given, _ in observed for name in given)
+    short, is_named, text = wanted.partition("=")
+    parameter = next((name for name in known if short in (name, label(name))), None)
+    if parameter is None or not is_named:
+        raise BadInput(f"--versus {wanted}: write NAME=VALUE, NAME one of {', '.join(known)}")
     values = sorted({given[parameter] for given, _ in observed if parameter in given}, key=in_order)
     value = next((v for v in values if text in (str(v), _named(parameter, v).removesuffix(" %"))), None)
     if value is None:
-        known = f"its values are {', '.join(map(str, values))}" if values else "it was not varied"
-        named = sorted({name for given, _ in observed for name in given})
-        raise BadInput(f"--versus {wanted}: {known}; write NAME=VALUE, NAME one of {', '.join(named)}")
-    told, said = dict[str, dict[Scalar, tuple[float, ...]]](), [AGAINST]
+        raise BadInput(f"--versus {wanted}: the values of {parameter} are {', '.join(map(str, values))}")
+    told, said = dict[str, dict[Scalar, tuple[float, ...]]](), list[str]()
     for metric in metrics:
         if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
+            said.append(f"{FIGURES[metric][0]}: the same wherever it was measured")
             continue
         try:
             told[metric] = differences(observed, metric, parameter, value)
@@ -110,9 +113,9 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
             said.append(f"{FIGURES[metric][0]}: cannot be told, {why}")
     others = sorted({v for of in told.values() for v in of}, key=in_order)
     if not others:
-        raise BadInput(f"--versus {wanted}: {said[-1]}")
+        raise BadInput(f"--versus {wanted}: {'; '.join(said)}")
     rows = [(_named(parameter, v), *(_against(of.get(v), metric) for metric, of in told.items())) for v in others]
-    return Influence((f"against {_named(parameter, value)}", *(HEADS[m] for m in told)), tuple(rows), tuple(said))
+    return Influence((f"against {_named(parameter, value)}", *(HEADS[m] for m in told)), tuple(rows), (AGAINST, *said))
 
 
 def _named(parameter: str, value: Scalar) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from objectives import budget
 from objectives.allocation import Allocation
@@ -34,7 +34,7 @@ def plan(
     total_mib: float | None,
     held_mib: float,
     known: Sequence[tuple[Allocation, Measurement]],
-    done: Collection[str],
+    done: Mapping[str, bool],
     seconds_per_trial: float | None,
     max_trials: int,
     timeout_s: float,
@@ -42,6 +42,7 @@ def plan(
 ) -> list[str]:
     """Lines for a person; arithmetic only where the device's total is known.
 
+    done: what was measured, and whether it worked within every limit
     recorded: of a replay, the configuration of each launch that it can draw
     """
     size = spec.search_space.size
@@ -59,7 +60,9 @@ def plan(
         left = (total_mib or 0.0) - held_mib - mib
         said.append(f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it")
     for a in order_by_llm(cells, spec.baseline):
-        mark = "measured" if str(a) in done else "baseline" if str(a) == str(spec.baseline) else ""
+        mark = "baseline" if str(a) == str(spec.baseline) else ""
+        if (works := done.get(str(a))) is not None:
+            mark = "measured: works" if works else "measured: does not work"
         verdict = "no device here, no arithmetic"
         if total_mib is not None:
             held = held_mib + sum(t.held_mib(total_mib) for t in spec.tenants)

@@ -58,7 +58,7 @@ def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
             reasons.setdefault(why.partition("; about ")[0], []).append(c)
     said, today = [], decision.baseline.allocation if decision.baseline else None
     for why, which in reasons.items():
-        names = [f"{short(c.allocation, today)} ({_smoothed(c, decision):.4f})" for c in which[:NAMED]]
+        names = [f"{short(c.allocation, today)} (smoothed {_smoothed(c, decision):.4f})" for c in which[:NAMED]]
         names += [f"{len(which) - len(names)} more"] if len(which) > len(names) else []
         said.append(f"{'; '.join(names)}: {why}{_audio(which)}")
     return said

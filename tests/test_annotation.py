@@ -45,7 +45,7 @@ def test_a_finished_study_has_a_note_and_all_plots(folder: Path) -> None:
     assert "**Answer: The best candidate is 55 % of the memory for the LLM, beside speech model base" in note
     assert "measured elsewhere: not valid for this machine" in note
     assert 'may call a trial "best" that ran over a limit' in note
-    assert re.search(r"held back: 55 % \+ tiny \(0\.\d{4}\): the clips are too few", note)
+    assert re.search(r"held back: 55 % \+ tiny \(smoothed 0\.\d{4}\): the clips are too few", note)
     assert study.metric_names == ["fitness"]
 
 

@@ -220,9 +220,16 @@ def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
     assert "against 50 %" in ran.stdout and "│ 52.5 %       │ x 0.73 (0.67 to 0.80) │" in ran.stdout, (
         "as the guide says"
     )
-    for wrong, why in (("foo=3", "it was not varied"), ("vllm_memory_util=0.3", "its values are 0.5, 0.525,")):
-        ran = run_script("main_effects.py", "--versus", wrong)
-        assert ran.returncode == 2 and why in ran.stderr and "NAME one of card, vllm." in ran.stderr
+    wrong = {
+        "foo=3": "write NAME=VALUE, NAME one of vllm_memory_util, whisper_model_size,",
+        "max_num_seqs": "write NAME=VALUE",
+        "LLM share=0.3": "the values of vllm_memory_util are 0.5, 0.525,",
+    }
+    for given_as, why in wrong.items():
+        ran = run_script("main_effects.py", "--versus", given_as)
+        assert ran.returncode == 2 and why in ran.stderr
+    ran = run_script("main_effects.py", "--versus", "max_num_seqs=16", "--metric", "stt_wer_pct")
+    assert ran.returncode == 2 and "words wrong: the same wherever it was measured" in ran.stderr
     small = run_script("main_effects.py", RECORDINGS / "cpu.jsonl")
     assert small.returncode == 0
     assert small.stdout.startswith("cpu.jsonl: nothing can be told")

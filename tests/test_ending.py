@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -
     assert "(in use today)" in table and "(replay: never applicable)" in table
     assert line(table, "LLM: 95 % answered")[1:] == ["2,500 ms", "2,000 ms", "-500 ms (-20 %), better, noise unknown"]
     assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better, noise unknown"]
+    assert "0.55      │ tiny   │" in said and re.search(r"0\.55 +│ tiny .*│ held back +│", said)
     assert line(table, "voice turn at")[1:] == ["not measured", "not measured", "-"]
 
 

@@ -66,7 +66,9 @@ def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
     assert "the LLM 20 % sooner, 12 voice sessions at once (today: 8)" in text
     assert "A replay, measured elsewhere: not valid for this machine." in text
     assert "is noise was not measured" in text
-    assert "Scored better and was still not chosen" in text and "the clips are too few to tell" in text
+    assert (
+        "Better, smoothed with its neighbours, and still not chosen" in text and "the clips are too few to tell" in text
+    )
     assert "580.1" in text and "SHA-256" in text and "vllm 0.26.0" in text
 
 

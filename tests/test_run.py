@@ -72,7 +72,7 @@ def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(finished: tupl
     (promotion,) = promotions(out)
     assert (promotion["schema"], promotion["status"], promotion["measured_elsewhere"]) == (1, "replay", True)
     assert promotion["parameters"] == BEST
-    assert "held back: 55 % + tiny (0." in finished[1]
+    assert "held back: 55 % + tiny (smoothed 0." in finished[1]
 
 
 def test_every_trial_has_one_line_of_metrics(finished: tuple[Path, str]) -> None:
@@ -133,14 +133,15 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(place: tu
     before = files(place[1])
     ran = run_study(place[0], "--out", place[1], "--dry-run")
     assert "10 configurations, 10 of them measured" in ran.stdout and "nothing is launched" in ran.stdout
+    assert ran.stdout.count("[measured: does not work]") == 2 and ran.stdout.count("[measured: works]") == 8
     assert files(place[1]) == before
 
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
     told = partial(plan, spec, setting_of(spec), env={}, total_mib=None, held_mib=0.0, known=[], max_trials=40)
-    done = {str(a) for a in spec.search_space.grid()}
-    assert told(done=set(), seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
+    done = {str(a): True for a in spec.search_space.grid()}
+    assert told(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
         "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), 10 min for 10 trials: "
         "2 run(s) of 300 s"
     )

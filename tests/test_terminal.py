@@ -136,7 +136,7 @@ def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(
         ran = run_study(spec, "--out", tmp_path / f"out{len(quiet)}", *quiet)
         (said,) = [line for line in ran.stdout.splitlines() if "the baseline stays" in line]
         assert "nothing that may be promoted beat it" in said
-        assert "better but held back: 50 % + tiny (0." in said
+        assert "better but held back: 50 % + tiny (smoothed 0." in said
         assert "the clips are too few to tell" in said
 
 
