@@ -30,13 +30,17 @@ class UntoldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model as it was fitted; columns: which of the design are a parameter's; again: figures of repeats."""
+    """The model as it was fitted.
+
+    columns: which of the design are a parameter's; covariance: of `found`; again: the figures of repeats
+    """
 
     axes: Mapping[str, list[Scalar]]
     columns: Mapping[str, slice]
     design: NDArray[np.float64]
     response: NDArray[np.float64]
     found: NDArray[np.float64]
+    covariance: NDArray[np.float64]
     left: float
     spare: int
     again: Sequence[Sequence[float]]
@@ -45,8 +49,8 @@ class Model:
         """A combination of a parameter's effects, with so much of the grand mean, and half its 95 % interval."""
         weights = np.zeros(self.design.shape[1])
         weights[0], weights[self.columns[parameter]] = of_mean, row
-        spread = self.left / self.spare * np.linalg.inv(self.design.T @ self.design)
-        return float(weights @ self.found), float(stdtrit(self.spare, 0.975) * np.sqrt(weights @ spread @ weights))
+        sd = np.sqrt(weights @ self.covariance @ weights)
+        return float(weights @ self.found), float(stdtrit(self.spare, 0.975) * sd)
 
 
 def model(observed: Observed, metric: str) -> Model:
@@ -64,7 +68,9 @@ def model(observed: Observed, metric: str) -> Model:
     ends = np.cumsum([1, *(term.shape[1] for term in terms.values())]).tolist()
     columns = {name: slice(*ends[n : n + 2]) for n, name in enumerate(terms)}
     again = [figures for _, figures in cells if len(figures) > 1]
-    return Model(axes, columns, design, response, *fitted(design, response), spare, again)
+    found, left = fitted(design, response)
+    covariance = left / spare * np.linalg.inv(design.T @ design)
+    return Model(axes, columns, design, response, found, covariance, left, spare, again)
 
 
 def is_time(metric: str) -> bool:

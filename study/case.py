@@ -17,7 +17,7 @@ from study.answer import standing as standing_alone
 from study.cells import Cell, cells, of, short
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
-from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, contrast, noise_of, rival
+from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, contrast, is_noise, rival
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.doubt import doubt
@@ -120,26 +120,23 @@ def sentence(told: Case) -> str:
         if new and old and math.isfinite(new + old):
             pct = 100 * (new - old) / old
             when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
-            noise = noise_of(name, today, other, told.cells)
-            is_same = abs(pct) < SAME_PCT or (noise is not None and abs(new - old) <= noise)
+            is_same = abs(pct) < SAME_PCT or is_noise(name, today, other, told.cells)
             parts.append(f"{what} {'as soon' if is_same else when}")
-    new, old = other.figure("concurrent_capacity"), today.figure("concurrent_capacity")
+    new, old = other.figure(SESSIONS), today.figure(SESSIONS)
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
-        noise = None if old is None else noise_of(SESSIONS, today, other, told.cells)
-        which = ", within noise" if noise is not None and abs(new - (old or 0.0)) <= noise else ""
+        which = ", within noise" if is_noise(SESSIONS, today, other, told.cells) else ""
         which = which if bounds_tell(today, other) else "; which has more is not known"
         parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})")
     told_of = ("stt_latency_p95_ms", "llm_latency_p95_ms", SESSIONS)
     rest = [x for x in contrast(today, other, told.cells, without=told_of) if x.sense == "worse"]
     worse = "; ".join(f"{x.title} {x.change.replace(', worse', '')}" for x in rest)
     worse = f" Worse: {worse}." if rest else ""
-    half = noise_of(FITNESS, today, other, told.cells)
-    unsure = ""
-    if half is None:
-        unsure = " How much of that is noise was not measured."
-    elif abs((other.fitness or 0.0) - (today.fitness or 0.0)) <= half:
-        unsure = " Noise alone could explain the difference in fitness."
+    unsure = {
+        None: " How much of that is noise was not measured.",
+        True: " Noise alone could explain the difference in fitness.",
+        False: "",
+    }[is_noise(FITNESS, today, other, told.cells)]
     return f"{said.rstrip('.')}: {', '.join(parts)}.{worse}{'' if told.confirmation else unsure}"
 
 

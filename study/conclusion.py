@@ -18,6 +18,7 @@ from study.doubt import doubt
 from study.ending import against, failures, measured
 from study.ground import Ground
 from study.history import counted
+from study.kinds import held_back
 from study.known import measured_in
 from study.live import git_commit
 from study.plan import commands
@@ -26,7 +27,6 @@ from study.question import question_of
 from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
-from study.views import held_back
 
 NOTHING_FEASIBLE = 4
 

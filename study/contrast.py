@@ -12,6 +12,7 @@ from scipy.special import stdtrit  # scipy.stats takes half a second to import, 
 from study.cells import Cell, barred, of
 from study.decision import Decision
 from study.meanings import DIRECTIONS, FIGURES
+from study.pooled import pooled
 from study.question import Question
 from study.spec import Spec
 from study.terminal import number
@@ -67,7 +68,7 @@ def bounds_tell(today: Cell, other: Cell) -> bool:
     old, new = today.figure(SESSIONS), other.figure(SESSIONS)
     if old is None or new is None:
         return True
-    return not (today.is_lower_bound if new >= old else False) and not (other.is_lower_bound if new <= old else False)
+    return not ((today.is_lower_bound and new >= old) or (other.is_lower_bound and new <= old))
 
 
 def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> float | None:
@@ -79,12 +80,17 @@ def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> floa
     a, b = _figures(name, today), _figures(name, other)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
-    is_bound = name == SESSIONS
-    known = [_figures(name, c) for c in found if c.is_feasible and not (is_bound and c.is_lower_bound)]
+    known = [_figures(name, c) for c in found if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)]
     pooled = None
     if min(len(a), len(b)) < FEW:
         pooled = pooled_half_width(a, b, known, is_time=name.endswith("_ms"))
     return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
+
+
+def is_noise(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> bool | None:
+    """Whether noise alone could explain the difference in a figure, see `noise_of`; None where that is not known."""
+    half = noise_of(name, today, other, found)
+    return None if half is None else abs(fmean(_figures(name, other)) - fmean(_figures(name, today))) <= half
 
 
 def _figures(name: str, c: Cell) -> list[float]:
@@ -118,15 +124,14 @@ def pooled_half_width(
     5.55
     >>> pooled_half_width([10.0], [20.0], again[:3], is_time=False)
     """
-    known = [of for of in everything if len(of) > 1 and math.isfinite(sum(of)) and (fmean(of) > 0 or not is_time)]
-    freedom = sum(len(of) - 1 for of in known)
-    if freedom < LEAST_POOLED:
-        return None
-    squares = sum(variance(of) * (len(of) - 1) / (fmean(of) ** 2 if is_time else 1.0) for of in known)
-    if squares == 0:
+    known = [of for of in everything if len(of) > 1 and math.isfinite(sum(of))]
+    if is_time:
+        known = [[x / fmean(of) for x in of] for of in known if fmean(of) > 0]
+    spread, freedom = pooled(known)
+    if freedom < LEAST_POOLED or spread == 0:
         return None
     one = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
-    return float(stdtrit(freedom, 0.975)) * math.sqrt(squares / freedom * one)
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(spread * one)
 
 
 def _change(

@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from objectives.allocation import Allocation
 from objectives.budget import speech_key
 from study.cells import short
 from study.history import Row
@@ -47,6 +48,11 @@ class Decision:
     def standing(self, row: Row | None) -> Standing | None:
         """What is known of the allocation of a row."""
         return next((s for s in self.standings if row and s.params == dict(row.allocation.values)), None)
+
+    def against(self, allocation: Allocation) -> str | None:
+        """Why this allocation was passed over though it scored better; None where it was not."""
+        found = (s for s in self.passed_over if s.startswith(f"{allocation} ("))
+        return next((s.partition("): ")[2] for s in found), None)
 
 
 def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
@@ -99,8 +105,8 @@ def how_sure(decision: Decision) -> list[str]:
         alone = f"by its own launches alone {short(other.allocation, today)} is ahead of it: {t.raw_mean:.4f}"
         said.append(f"{alone} ({_measurements(t)}), smoothed {t.mean:.4f}")
     if (best := decision.luckiest) is not None:
-        held = any(why.startswith(f"{best.allocation} (") for why in decision.passed_over)
-        score = f"{best.fitness:.4f} in trial {best.number}{', which is held back' if held else ''}"
+        held = ", which is held back" if decision.against(best.allocation) else ""
+        score = f"{best.fitness:.4f} in trial {best.number}{held}"
         said.append(f"the best single trial was another: {short(best.allocation, today)}, {score}")
     return said
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from study.views import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, PHASES, UNTOLD, WINNER, Bar, Line, Spot
+from study.kinds import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, WINNER
+from study.views import PHASES, UNTOLD, Bar, Line, Spot
 
 # Okabe and Ito's palette: told apart by people who are colour-blind
 COLOURS: Mapping[str, str] = {

@@ -8,7 +8,6 @@ the intervals come.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from objectives.allocation import Scalar
 from objectives.measurement import INFINITE
 from study.additive import Observed, UntoldError, contrasts, fitted, is_time, model
 from study.holm import holm
+from study.pooled import pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ def main_effects(observed: Observed, metric: str) -> Effects:
         effects.append(Effect(name, tuple(levels), float(fdtrc(count, m.spare, ratio))))
     corrected = holm([e.p_value for e in effects])
     of = tuple(replace(e, p_value=p) for e, p in zip(effects, corrected, strict=True))
-    return Effects(metric, of, math.sqrt(m.left / m.spare), _noise(m.again), len(m.again))
+    noise = math.sqrt(pooled(m.again)[0]) if m.again else None
+    return Effects(metric, of, math.sqrt(m.left / m.spare), noise, len(m.again))
 
 
 def differences(observed: Observed, metric: str, parameter: str, value: Scalar) -> dict[Scalar, tuple[float, ...]]:
@@ -109,10 +110,3 @@ def differences(observed: Observed, metric: str, parameter: str, value: Scalar) 
             ends = (middle, middle - half, middle + half)
             told[other] = tuple(map(math.exp, ends)) if is_time(metric) else ends
     return told
-
-
-def _noise(again: Sequence[Sequence[float]]) -> float | None:
-    """Standard deviation of one launch, pooled over those configurations; None where there are none."""
-    if not again:
-        return None
-    return float(np.sqrt(sum(np.var(of) * len(of) for of in again) / sum(len(of) - 1 for of in again)))

@@ -114,11 +114,13 @@ def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, s
     today, other = of(asked.baseline, found), rival(found, decision, asked)
     if today is None or other is None or not (today.measured and other.measured):
         return None
-    is_held_back = any(s.startswith(f"{other.allocation} (") for s in decision.passed_over)
     if decision.winner is not None:
         title, what = "Today's against the winner", standing
     else:
-        title, what = "Today's against what came closest", "held back" if is_held_back else "not better"
+        title, what = (
+            "Today's against what came closest",
+            "held back" if decision.against(other.allocation) else "not better",
+        )
     drawn = Table(title=title, title_justify="left")
     drawn.add_column("")
     drawn.add_column(f"{escape(short(today.allocation))}\n(in use today)", justify="right", overflow="fold")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 
 from objectives.allocation import Allocation
-from study.ground import Ground
+from study.ground import Ground, held_in
 from study.history import Row, counted
 from study.known import measured_in
 from study.lending.options import Lending, outage
@@ -28,8 +28,7 @@ def foreseen(
             found = counted(optuna.load_study(study_name=names[-1], storage=opened))
     known, recorded = measured_in(found), None
     if ground.recording is not None:
-        space = {str(a) for a in spec.search_space.grid()}
-        recorded = [e.key for e in ground.recording.entries if e.key in space]
+        recorded = [str(a) for a in held_in(ground.recording, spec)]
         known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
     walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
     held, lent = 0.0, lending.states()

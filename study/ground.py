@@ -90,9 +90,13 @@ def launches(spec: Spec, ground: Ground, sampler: str) -> list[Allocation] | Non
     """What a study that follows its recording asks: each launch of the space, the baseline's first; None if another."""
     if ground.recording is None or sampler != RECORDED:
         return None
+    return sorted(held_in(ground.recording, spec), key=lambda a: str(a) != str(spec.baseline))
+
+
+def held_in(found: Recording, spec: Spec) -> list[Allocation]:
+    """The configuration of each launch of a recording that is in the space, in its order."""
     space = {str(a): a for a in spec.search_space.grid()}
-    found = [space[e.key] for e in ground.recording.entries if e.key in space]
-    return sorted(found, key=lambda a: str(a) != str(spec.baseline))
+    return [space[e.key] for e in found.entries if e.key in space]
 
 
 def asked(spec: Spec, ground: Ground) -> Question:

@@ -15,10 +15,10 @@ from study.cells import Cell, compared, launches, of, over, pareto, short
 from study.decision import Decision
 from study.entry import one_line
 from study.history import Row
+from study.kinds import OVER, WINNER, held_back, kind, obstacle
 from study.meanings import FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
 from study.terminal import number, outcome, sessions
-from study.views import OVER, WINNER, held_back, kind, obstacle
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\

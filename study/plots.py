@@ -11,23 +11,9 @@ from study.cells import Cell, compared
 from study.decision import Decision
 from study.drawing import COLOURS, PHASE_COLOURS
 from study.history import Birth, Row
+from study.kinds import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, kind
 from study.question import Question
-from study.views import (
-    BASELINE,
-    FAILED,
-    FEASIBLE,
-    HELD_BACK,
-    KINDS,
-    OVER,
-    WINNER,
-    Spot,
-    Tile,
-    bars,
-    heat,
-    kind,
-    memory,
-    spots,
-)
+from study.views import Spot, Tile, bars, heat, memory, spots
 
 SYMBOLS: Mapping[str, str] = {
     WINNER: "star", BASELINE: "square", HELD_BACK: "diamond", FEASIBLE: "circle", OVER: "x-thin-open", FAILED: "x",

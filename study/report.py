@@ -17,13 +17,14 @@ from study.case import Case, how_sure, sentence, standing
 from study.cells import Cell, barred, compared, over, pareto, short
 from study.contrast import contrast
 from study.influence import influence
+from study.kinds import FAILED, KINDS, OVER, held_back
 from study.meanings import FAILURES, in_words
 from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
 from study.sharing import HEAD, by_share
 from study.terminal import number
-from study.views import FAILED, KINDS, OVER, Tile, bars, heat, held_back, memory, spots, turned
+from study.views import Tile, bars, heat, memory, spots, turned
 
 
 def write(told: Case, path: Path) -> None:

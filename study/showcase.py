@@ -15,13 +15,14 @@ from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
 from study.influence import influence
+from study.kinds import BASELINE, HELD_BACK, KINDS, WINNER
 from study.launched import WIDE, read
 from study.notes import table
 from study.run import Options, run
 from study.spec import load
 from study.stored import study_in
 from study.terminal import SHORT, Terminal
-from study.views import BASELINE, HELD_BACK, KINDS, WINNER, Heat, Tile, heat
+from study.views import Heat, Tile, heat
 
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")

@@ -8,80 +8,16 @@ from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE, Measurement
-from study.cells import Cell, barred, launches, pair, pareto, short
+from study.cells import Cell, launches, pair, pareto, short
 from study.decision import Decision
 from study.history import Row
+from study.kinds import FAILED, FEASIBLE, is_winner, kind
 from study.meanings import in_words
 from study.question import Question
 from study.terminal import SHORT
 
-WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"
-OVER, FAILED = "over a limit", "does not work"
-KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
 PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
-NAMED = 3  # of what is held back for one reason; a promotion names all
 UNTOLD = "not told apart"  # by a recording that was made before phases were timed
-
-
-def kind(cell: Cell, decision: Decision, asked: Question) -> str:
-    """What a configuration is to the answer."""
-    name = str(cell.allocation)
-    if _is_winner(cell, decision):
-        return WINNER
-    if not cell.measured:
-        return FAILED
-    if not cell.is_feasible:
-        return OVER
-    if decision.baseline is not None and name == str(decision.baseline.allocation):
-        return BASELINE
-    return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
-
-
-def _is_winner(cell: Cell, decision: Decision) -> bool:
-    return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
-
-
-def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
-    """Why a configuration that works may not be chosen; None where nothing stands against it."""
-    return _passed_over(cell, decision) or barred(cell, asked)
-
-
-def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
-    """What scored better than the answer and may not be promoted, a sentence for each reason.
-
-    Best first by the smoothed mean, which is what decides and is shown; of many the first are named, with what of
-    them is not as today.
-    """
-    reasons: dict[str, list[Cell]] = {}
-    for c in sorted(found, key=lambda c: -_smoothed(c, decision)):
-        if why := _passed_over(c, decision):
-            reasons.setdefault(why.partition("; about ")[0], []).append(c)
-    said, today = [], decision.baseline.allocation if decision.baseline else None
-    for why, which in reasons.items():
-        names = [f"{short(c.allocation, today)} (smoothed {_smoothed(c, decision):.4f})" for c in which[:NAMED]]
-        names += [f"{len(which) - len(names)} more"] if len(which) > len(names) else []
-        said.append(f"{'; '.join(names)}: {why}{_audio(which)}")
-    return said
-
-
-def _smoothed(cell: Cell, decision: Decision) -> float:
-    """The mean that decides; of what has none, 0."""
-    params = dict(cell.allocation.values)
-    return next((s.mean for s in decision.standings if s.params == params), 0.0)
-
-
-def _audio(which: Sequence[Cell]) -> str:
-    """How many minutes of clips more would tell whether their words are as good."""
-    wanted = sorted({f"{r.minutes_more_audio:.0f}" for c in which for r in c.measured if r.minutes_more_audio}, key=int)
-    if not wanted:
-        return ""
-    return f"; about {' to '.join(dict.fromkeys((wanted[0], wanted[-1])))} more minutes of audio would decide"
-
-
-def _passed_over(cell: Cell, decision: Decision) -> str | None:
-    """Why it was passed over though it scored better than the answer; None where it did not, or was not."""
-    found = (s for s in decision.passed_over if s.startswith(f"{cell.allocation} ("))
-    return next((s.partition("): ")[2] for s in found), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +63,7 @@ def heat(found: Sequence[Cell], decision: Decision, asked: Question) -> Heat:
         at.setdefault((x, y), []).append(c)
     tiles = {
         place: _tile(
-            max(here, key=lambda c: (_is_winner(c, decision), c.is_feasible, c.fitness or 0.0)),
+            max(here, key=lambda c: (is_winner(c, decision), c.is_feasible, c.fitness or 0.0)),
             len(here),
             decision,
             asked,
