@@ -58,9 +58,8 @@ class Decision:
 def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
-    standings, held = compared(own, spec)
-    shown = [merged([r for r in own if dict(r.allocation.values) == s.params]) for s in standings]
-    contending = [s for s in standings if s.params not in held]
+    standings, shown, fit = compared(own, spec)
+    contending = [s for s, may in zip(standings, fit, strict=True) if may]
     says = partial(Decision, standings=standings, contenders=len(contending), luckiest=_luckiest(own, standings))
     today = next((i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None)
     if today is None:
@@ -121,8 +120,11 @@ def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
     return best if best and standings and dict(best.allocation.values) != standings[0].params else None
 
 
-def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing], list[dict[str, Any]]]:
-    """How the allocations stand that were feasible in each of their measurements; those of them not to be promoted."""
+def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing], list[Row], list[bool]]:
+    """The allocations that were feasible in each of their measurements: how they stand, the best first.
+
+    And, in the same order, the mean of each as a row, and whether it may be promoted.
+    """
     groups: dict[str, list[Row]] = {}
     for r in rows:
         if r.is_known and r.repeat_of is None:
@@ -130,9 +132,11 @@ def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing]
     feasible = [group for group in groups.values() if all(r.is_feasible for r in group)]
     measured = [(dict(group[0].allocation.values), [r.fitness or 0.0 for r in group]) for group in feasible]
     space = _space([values for values, _ in measured])
-    may = [_unfit(merged(group), spec) is None for group in feasible]
-    held: list[dict[str, Any]] = [values for (values, _), yes in zip(measured, may, strict=True) if not yes]
-    return compare(measured, space, maximise=True, among=may), held
+    means = [merged(group) for group in feasible]
+    may = [_unfit(r, spec) is None for r in means]
+    standings = compare(measured, space, maximise=True, among=may)
+    order = [next(n for n, (values, _) in enumerate(measured) if values == s.params) for s in standings]
+    return standings, [means[n] for n in order], [may[n] for n in order]
 
 
 def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:

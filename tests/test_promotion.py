@@ -244,6 +244,16 @@ def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> 
     assert decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner is None
 
 
+@pytest.mark.parametrize("share", [0.5, 0.55])
+def test_a_launch_that_was_disturbed_says_nothing_of_the_allocation_that_was_then_measured(
+    spec: Spec, share: float
+) -> None:
+    disturbed = replace(row(spec, 0, share, "base"), status="failed", measurement=None, fitness=0.0)
+    decision = decide([disturbed, row(spec, 1, 0.5, "base"), row(spec, 2, 0.55, "base", **FAST)], spec)
+    assert decision.winner is not None and decision.winner.number == 2 and not decision.passed_over
+    assert decision.baseline is not None and decision.baseline.measurement is not None
+
+
 def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
     decision = decide([row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec)
     standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))["standing"]
