@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from systemd_rig import REPOSITORY, UNITS, Rig, rig
@@ -62,14 +63,14 @@ class Machine(Rig):
         self.write("/etc/moods", "\n".join(lines) + "\n")
 
     def running(self) -> tuple[str, str]:
-        """The share and the speech model that the running processes were really given."""
+        """The share and the speech model that the running processes were really given; "" of one still forked only."""
         found = []
         for unit in (LLM, STT):
             pid = self.systemctl("show", unit, "--property=MainPID", "--value")
             command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
             env = dict(e.partition("=")[::2] for e in (self.root / "proc" / pid / "environ").read_text().split("\0"))
-            flag = "--gpu-memory-utilization"
-            found.append(command[command.index(flag) + 1] if unit == LLM else env.get("WHISPER_MODEL", ""))
+            given = dict(pairwise(command)).get("--gpu-memory-utilization", "")  # systemd's own command until it execs
+            found.append(given if unit == LLM else env.get("WHISPER_MODEL", ""))
         return found[0], found[1]
 
     def drop_ins(self) -> list[str]:
