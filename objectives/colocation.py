@@ -13,7 +13,8 @@ from objectives.allocation import Allocation
 from objectives.budget import speech_key
 from objectives.clips import read_clips
 from objectives.command import stt_command
-from objectives.device import Device
+from objectives.devices.device import Device
+from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis import outcome
 from objectives.engine import kv_capacity_bound
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
@@ -26,11 +27,9 @@ from objectives.neighbours import yielding
 from objectives.pair import Pair
 from objectives.phases import Phases
 from objectives.run import Run
-from objectives.sampling import Watch, watching
 from objectives.server import Server
 from objectives.setting import Anchor, Setting, anchored
 from objectives.starts import Starts
-from objectives.telemetry import Occupancy, memory, used_by_second
 from objectives.tenants import holding
 
 

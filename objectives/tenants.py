@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from objectives.command import Command
-from objectives.device import Device
+from objectives.devices import ballast
+from objectives.devices.device import Device
 from objectives.errors import ServerDied, SetupError, StartTimeout
 from objectives.server import Server, serving
 
-BALLAST = Path(__file__).with_name("ballast.py")
+BALLAST = Path(ballast.__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

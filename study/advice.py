@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from objectives import budget
 from objectives.allocation import Allocation
-from objectives.device import Occupant
+from objectives.devices.device import Occupant
 from objectives.diagnosis import Diagnosis
 from objectives.measurement import Measurement
 

@@ -12,7 +12,7 @@ import psutil
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation, suggest
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted
 from study.spec import Spec
 from study.telling import note

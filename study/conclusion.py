@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 
-from objectives.device import Occupant
+from objectives.devices.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from objectives.telemetry import Occupancy
+from objectives.devices.telemetry import Occupancy
 from study.cells import Cell, barred, cells, launches, of, short
 from study.history import Begun, Row
 from study.spec import Spec

@@ -12,7 +12,8 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
-from objectives.device import Identity
+from objectives.devices.device import Identity
+from objectives.devices.telemetry import Occupancy
 from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
 from objectives.ladder import Slo
@@ -20,7 +21,6 @@ from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.run import Measure
 from objectives.setting import Anchor, Setting
-from objectives.telemetry import Occupancy
 from study.history import counted
 from study.identity import differences
 from study.known import measured_in

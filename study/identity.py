@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from objectives.device import TOTAL_TOLERANCE, Identity
+from objectives.devices.device import TOTAL_TOLERANCE, Identity
 from objectives.environment import Versions
 from objectives.recording import conditions
 from study.live import setting_of

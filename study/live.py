@@ -14,10 +14,10 @@ from typing import TextIO
 
 from objectives import budget
 from objectives.allocation import SPEECH, Allocation
-from objectives.device import Device, Occupant
+from objectives.devices.device import Device, Occupant
+from objectives.devices.open_device import open_device
 from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
-from objectives.hardware import open_device
 from objectives.ladder import Slo
 from objectives.server import reap_left_behind
 from objectives.setting import Setting

@@ -10,7 +10,7 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.command import Command
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
 from study import seal

@@ -11,7 +11,7 @@ import optuna
 
 from objectives.allocation import Allocation, Scalar
 from objectives.command import Command, LlmService, Services, SttService, llm_command, stt_command
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.fitness import Weights

@@ -15,9 +15,9 @@ from types import MappingProxyType
 import pytest
 
 from objectives.command import Command
-from objectives.device import Identity, Occupant, Sample
+from objectives.devices.device import Identity, Occupant, Sample
+from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
-from objectives.hardware import open_device
 from objectives.install import VLLM, WHISPERS
 from objectives.server import serving
 

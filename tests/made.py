@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from objectives import recording
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.environment import Versions
 from objectives.measurement import Measurement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from made import measurement, oom
 
 from objectives.allocation import Allocation
-from objectives.device import Occupant
+from objectives.devices.device import Occupant
 from objectives.diagnosis import Diagnosis
 from study.advice import advice
 

@@ -11,9 +11,9 @@ from made import make, measurement
 from rich.console import Console
 
 from objectives.allocation import Allocation
+from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis import Diagnosis
 from objectives.measurement import Measurement
-from objectives.telemetry import Occupancy
 from study.display import Outlook, Scene, memory_bar
 from study.history import Begun, Row
 from study.spec import Spec, load

@@ -16,7 +16,7 @@ from made import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement

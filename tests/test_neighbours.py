@@ -12,7 +12,7 @@ from test_failure import LOW, Phases, setting
 
 from objectives import failure, neighbours
 from objectives.colocation import Colocation
-from objectives.device import Occupant
+from objectives.devices.device import Occupant
 from objectives.errors import Disturbed
 from objectives.neighbours import Neighbours, intrusion
 

@@ -7,7 +7,7 @@ import pytest
 
 from objectives.allocation import Allocation
 from objectives.command import LlmService, Services, SttService
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.diagnosis import Diagnosis
 from objectives.environment import Versions
 from objectives.errors import BadInput, Disturbed, OutOfMemory

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from made import run_script
 
-from objectives.device import Identity, Occupant, Sample
+from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError
 from study.lending import manager
 from study.rollout import systemd

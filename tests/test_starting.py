@@ -6,7 +6,7 @@ import pytest
 import yaml
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
-from objectives.device import Identity, Occupant
+from objectives.devices.device import Identity, Occupant
 from objectives.errors import BadInput
 from study.starting import observe as observing
 from study.starting.observe import observe

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from objectives.device import Identity
+from objectives.devices.device import Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.recording import read

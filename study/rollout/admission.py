@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from objectives.device import Device
+from objectives.devices.device import Device
+from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
-from objectives.hardware import open_device
 from study.confirmation.margins import DEFAULT_PCT
 from study.entry import one_line
 from study.moment import moment

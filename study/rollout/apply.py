@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
-from objectives.device import Device
+from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.device_lock import sole_use
 from study.rollout import pending

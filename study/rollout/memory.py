@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from objectives.device import Device
+from objectives.devices.device import Device
 from study.rollout.outcome import StepFailed
 
 STEADY_MIB = 64.0

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from objectives.device import Device
+from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.rollout import dead_man, pending
 from study.rollout.admission import opened

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from objectives.device import Device
+from objectives.devices.device import Device
 
 LOOK_S = 10.0
 

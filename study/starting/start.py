@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from objectives.device import Device, Occupant
+from objectives.devices.device import Device, Occupant
+from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
-from objectives.hardware import open_device
 from study.starting.observe import Others, observe
 from study.starting.read_llm import Llm, read_llm
 from study.starting.read_stt import Speech, read_stt

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from objectives.device import MIB, Identity, Occupant, Sample, unit_of
+from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
 
 NODE = Path("/sys/devices/system/node/node0/meminfo")
 

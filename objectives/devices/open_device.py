@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from objectives.device import Device
-from objectives.host_memory import HostMemory
-from objectives.nvidia_gpu import NvidiaGpu
+from objectives.devices.device import Device
+from objectives.devices.host_memory import HostMemory
+from objectives.devices.nvidia_gpu import NvidiaGpu
 
 
 def open_device(name: str) -> Device:

@@ -1,4 +1,6 @@
-"""A tenant that really holds memory: `python -m objectives.ballast --mib N --device cpu|cuda` until it is stopped.
+"""A tenant that really holds memory until it is stopped.
+
+    python -m objectives.devices.ballast --mib N --device cpu|cuda
 
 Standard library only; GPU memory is taken through the driver (libcuda), so that no framework is needed.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from objectives.device import Sample
+from objectives.devices.device import Device, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,36 @@ def used_by_second(samples: Sequence[Sample], total_mib: float) -> tuple[int, ..
         second = int(s.at_s - samples[0].at_s)
         peaks[second] = max(peaks.get(second, 0.0), total_mib - s.free_mib)
     return tuple(round(peaks[second]) for second in sorted(peaks))
+
+
+SAMPLE_S = 0.04
+
+
+@dataclass(slots=True)
+class Watch:
+    """Samples taken so far, oldest first."""
+
+    samples: list[Sample] = field(default_factory=list)
+
+    def since(self, at_s: float) -> list[Sample]:
+        """The samples from this moment of the monotonic clock on."""
+        return [s for s in self.samples if s.at_s >= at_s]
+
+
+@contextmanager
+def watching(device: Device) -> Iterator[Watch]:
+    """Sample the device at 20 Hz or faster in a thread for as long as the block lasts."""
+    watch, stop = Watch(), threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            watch.samples.append(device.sample())
+            stop.wait(SAMPLE_S)
+
+    thread = threading.Thread(target=run, name="device watch", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        stop.set()
+        thread.join()

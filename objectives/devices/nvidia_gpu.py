@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import psutil
 import pynvml  # type: ignore[import-untyped]
 
-from objectives.device import MIB, Identity, Occupant, Sample, unit_of
+from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
 from objectives.errors import SetupError
 
 

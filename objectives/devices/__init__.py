@@ -1,0 +1,1 @@
+"""The device that is shared: what it is, who holds its memory, and what is free."""
