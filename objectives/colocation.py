@@ -15,7 +15,7 @@ from objectives.clips import read_clips
 from objectives.command import stt_command
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
-from objectives.diagnosis import outcome
+from objectives.diagnosis.diagnose import outcome
 from objectives.engine import kv_capacity_bound
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.exchange import Endpoints

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from objectives.diagnosis import Diagnosis
+    from objectives.diagnosis.diagnose import Diagnosis
 
 
 class StudyError(Exception):

@@ -13,7 +13,7 @@ from objectives.failure import Suspects, failed_load, failed_reply
 from objectives.ladder import Slo, climb
 from objectives.load import Window, drive, one_by_one
 from objectives.measurement import Reply, summarise
-from objectives.wer import WordErrors, score
+from objectives.speech.wer import WordErrors, score
 from objectives.workload import Request, Workload, trace
 
 WARM_UPS = 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from objectives.budget import Verdict
 from objectives.devices.device import Device
-from objectives.diagnosis import Diagnosis, Service, diagnose, outcome
+from objectives.diagnosis.diagnose import Diagnosis, Service, diagnose, outcome
 from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
 from objectives.measurement import Reply
 from objectives.server import Server

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives.wer import WordErrors, wer_pct
+from objectives.speech.wer import WordErrors, wer_pct
 from objectives.workload import Service
 
 INFINITE = float("inf")

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.devices.device import Device, Occupant
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.server import MARK
 
 LOOK_S = 1.5

@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives.command import Command
 from objectives.devices.device import Device
-from objectives.diagnosis import Service
+from objectives.diagnosis.diagnose import Service
 from objectives.errors import ServerDied, StartTimeout
 from objectives.failure import check_neighbours, elsewhere, failed_start
 from objectives.server import Server, serving

@@ -12,7 +12,7 @@ from typing import Any
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.command import Services
 from objectives.devices.device import Identity
-from objectives.diagnosis import Diagnosis, outcome
+from objectives.diagnosis.diagnose import Diagnosis, outcome
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised

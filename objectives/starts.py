@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from objectives import budget
 from objectives.allocation import Allocation
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.pair import Pair

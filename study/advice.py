@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from objectives import budget
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 
 

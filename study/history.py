@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 
 BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"

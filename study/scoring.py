@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness
 from objectives.measurement import INFINITE, Measurement
-from objectives.wer import Gate, gate
+from objectives.speech.wer import Gate, gate
 from study.spec import Spec
 
 

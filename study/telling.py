@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from objectives.allocation import Space
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement, plain
 from study.history import Row
 from study.scoring import Score, broken, failure_constraint

@@ -11,7 +11,7 @@ NEEDED = (
     "study/specs/*.yaml",
     "study/templates/*.html",
     "objectives/recordings/*.jsonl",
-    "objectives/patterns.yaml",
+    "objectives/diagnosis/patterns.yaml",
     "objectives/speech/assistant/manifest.jsonl",
     "objectives/speech/assistant/*.flac",
     "*/licenses/LICENSE",

@@ -6,7 +6,7 @@ from made import measurement, oom
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from study.advice import advice
 
 

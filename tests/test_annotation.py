@@ -12,7 +12,7 @@ from made import make, run_study, timed
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
 
-from objectives.diagnosis import patterns
+from objectives.diagnosis.diagnose import patterns
 from study.annotation import PLOTS, annotate
 from study.attachments import ATTACHMENTS, attach
 from study.meanings import FAILURES

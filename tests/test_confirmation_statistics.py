@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from objectives.wer import Gate
+from objectives.speech.wer import Gate
 from study.confirmation.rule import Claim, Key, Rule, confidence
 from study.confirmation.statistics import chance, estimate, pairs_needed, sign_flip_p
 from study.confirmation.verdict import Evidence, Verdict, judge

@@ -9,7 +9,7 @@ import pytest
 from made_confirmation import pair
 
 from objectives.errors import BadInput
-from objectives.wer import Gate
+from objectives.speech.wer import Gate
 from study.confirmation import saying
 from study.confirmation.figures import failed_more
 from study.confirmation.margins import Margins, read_margins

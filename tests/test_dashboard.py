@@ -20,7 +20,7 @@ import optuna
 import pytest
 from made import BEST, SCRIPT, Outcome, make, run_script, run_study, timed
 
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from study.question import KEY
 
 PLOTS = ("The space, as measured", "Latency against capacity", "Where the time went", "Lineage of the tournament",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from objectives.diagnosis import Outcome, diagnose, main, outcome, patterns
+from objectives.diagnosis.__main__ import main
+from objectives.diagnosis.diagnose import Outcome, diagnose, outcome, patterns
 
 LOGS = Path(__file__).parent / "logs"
 READY = "INFO:     Application startup complete.\n"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from study.display import Outlook, Scene, memory_bar
 from study.history import Begun, Row

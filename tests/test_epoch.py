@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.measurement import INFINITE, Measurement
 from objectives.run import Run

@@ -12,7 +12,7 @@ from objectives.budget import Verdict
 from objectives.clips import read_clips
 from objectives.colocation import Colocation
 from objectives.command import LlmService, Services, SttService, llm_command
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.failure import check_neighbours, prechecked, raised
 from objectives.ladder import Slo

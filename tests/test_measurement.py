@@ -5,7 +5,7 @@ import json
 import pytest
 
 from objectives.measurement import INFINITE, Measurement, Reply, interference, quantile, summarise, word_error_rate
-from objectives.wer import WordErrors
+from objectives.speech.wer import WordErrors
 
 
 def llm(at=0.0, sent=0.0, first=0.2, end=1.2, tokens=11, error=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made import Outcome, cell, make, measurement, oom, run_script, run_study, timed
 
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from study.case import case
 from study.drawing import ticks
 from study.report import html

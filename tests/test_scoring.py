@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made import make, measurement, words, write_spec
 
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Reference
 from study.scoring import Score, failure_constraint, score, scoring_signature
 from study.spec import load

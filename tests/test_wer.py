@@ -9,8 +9,8 @@ import pytest
 from faster_whisper import decode_audio
 
 from objectives.clips import read_clips
+from objectives.speech.wer import Gate, WordErrors, gate, score, wer_pct
 from objectives.transcriber import Whisper, options
-from objectives.wer import Gate, WordErrors, gate, score, wer_pct
 
 TINY = Path(__file__).resolve().parents[1] / ".servers/models/whisper/tiny.en"
 

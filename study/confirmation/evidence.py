@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from objectives.budget import speech_key
-from objectives.wer import Gate, gate
+from objectives.speech.wer import Gate, gate
 from study.confirmation import figures
 from study.confirmation.journal import Journal
 from study.confirmation.rule import Key

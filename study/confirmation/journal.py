@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from objectives.diagnosis import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.ladder import Slo
 from objectives.measurement import Measurement, plain

@@ -16,7 +16,7 @@ from objectives.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.run import Run
 from objectives.setting import Anchor
-from objectives.wer import WordErrors
+from objectives.speech.wer import WordErrors
 from study.confirmation import journal as kept
 from study.confirmation.evidence import Next, next_step, verdict
 from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from objectives.wer import Gate
+from objectives.speech.wer import Gate
 from study.confirmation.rule import LEAST_PAIRS, Key, Rule, confidence, looks
 from study.confirmation.statistics import Estimate, chance, estimate, pairs_needed
 from study.holm import holm

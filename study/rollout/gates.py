@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from objectives.diagnosis import diagnose
+from objectives.diagnosis.diagnose import diagnose
 from study.rollout.deployment import NAMES, Deployment, Name
 from study.rollout.outcome import StepFailed
 from study.rollout.probe import ask, kv_tokens, page

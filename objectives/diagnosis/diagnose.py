@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -18,7 +14,6 @@ import yaml
 Phase = Literal["start", "load"]
 Service = Literal["llm", "stt"]
 Match = re.Match[str]
-
 FOREIGN_MIB = 256.0  # free memory wanders less than this between two looks at an undisturbed device
 ASKED_TO_STOP = (0, -2, -15, 130, 143)
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\^\[\[[0-9;]*m|[\x00-\x08\x0e-\x1f]")
@@ -172,27 +167,5 @@ def search(regexes: Sequence[str], text: str) -> Iterator[Match]:
 
 @cache
 def patterns() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(files("objectives").joinpath("patterns.yaml").read_text("utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8"))
     return loaded
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m objectives.diagnosis", description=__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--exit-code", type=int)
-    parser.add_argument("--phase", choices=("start", "load"))
-    parser.add_argument("--service", choices=("llm", "stt"))
-    asked = parser.parse_args(argv)
-    try:
-        log = asked.file.read_text("utf-8", errors="replace")
-    except OSError as error:
-        print(f"cannot read {asked.file}: {error.strerror}", file=sys.stderr)
-        return 2
-    found = diagnose(log, exit_code=asked.exit_code, phase=asked.phase, service=asked.service)
-    shown = asdict(found or Diagnosis("none", None, None, None, ""))
-    print(json.dumps({"class": shown.pop("failure_class"), **shown}, ensure_ascii=False))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
 Verdict = Literal["pass", "fail", "cannot_tell", "not_measured"]
-
 RARE_WORDS = 3.7  # none seen: up to this many may have been due, at 97.5 % (the "rule of three" for one side)
 
 

@@ -1,0 +1,1 @@
+"""What a failed server's log means: `python -m objectives.diagnosis FILE`."""

@@ -1,0 +1,1 @@
+"""Speech with known words: the clips that ship, and the words that were understood wrongly."""
