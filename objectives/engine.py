@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
-from objectives.workload import Workload
+from objectives.load.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from objectives.capacity import capacity
-from objectives.clips import Clip
-from objectives.exchange import Endpoints
+from objectives.capacity.estimate import capacity
 from objectives.failure import Suspects, failed_load, failed_reply
-from objectives.ladder import Slo, climb
-from objectives.load import Window, drive, one_by_one
-from objectives.measurement import Reply, summarise
+from objectives.load.client import Endpoints
+from objectives.load.clips import Clip
+from objectives.load.ladder import Slo, climb
+from objectives.load.open_loop import Window, drive, one_by_one
+from objectives.load.replies import Reply, summarise
+from objectives.load.workload import Request, Workload, trace
 from objectives.speech.wer import WordErrors, score
-from objectives.workload import Request, Workload, trace
 
 WARM_UPS = 2
 Told = Callable[[str], None]

@@ -11,7 +11,7 @@ from objectives.budget import Verdict
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, Service, diagnose, outcome
 from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
-from objectives.measurement import Reply
+from objectives.load.replies import Reply
 from objectives.server import Server
 
 PATIENCE_S = 30.0  # a passing neighbour is waited for

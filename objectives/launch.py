@@ -10,11 +10,11 @@ from typing import Any
 
 from objectives import budget, engine
 from objectives.allocation import Allocation
-from objectives.clips import Clip
 from objectives.command import Command, Services, llm_command, stt_command
 from objectives.errors import TrialFailed
-from objectives.exchange import Endpoints
 from objectives.failure import Suspects
+from objectives.load.client import Endpoints
+from objectives.load.clips import Clip
 from objectives.measurement import Measurement
 from objectives.pair import Pair
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of

@@ -17,12 +17,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from objectives.clips import read_clips
 from objectives.errors import SetupError
-from objectives.exchange import Endpoints
-from objectives.load import drive
-from objectives.measurement import quantile
-from objectives.workload import Request, Workload, trace
+from objectives.load.client import Endpoints
+from objectives.load.clips import read_clips
+from objectives.load.open_loop import drive
+from objectives.load.replies import quantile
+from objectives.load.workload import Request, Workload, trace
 
 Generator = Literal["ours", "vllm", "sleep"]
 GENERATORS: tuple[Generator, ...] = ("ours", "vllm", "sleep")

@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from objectives.speech.wer import WordErrors, wer_pct
-from objectives.workload import Service
 
 INFINITE = float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One request and what became of it; times in seconds on one clock, `None` where it never came.
-
-    scheduled_s: when it should have left; sent_s: when it left; first_s: first content; end_s: complete
-    tokens: output tokens by the server's own `usage`; audio_s: length of the clip; error: why it failed
-    """
-
-    service: Service
-    scheduled_s: float
-    sent_s: float
-    first_s: float | None = None
-    end_s: float | None = None
-    tokens: int | None = None
-    audio_s: float | None = None
-    clip: int | None = None
-    text: str | None = None
-    error: str | None = None
-
-    @property
-    def latency_ms(self) -> float:
-        """From the scheduled send to the end; infinite for a failed, timed-out or empty answer."""
-        if self.error is not None or self.end_s is None:
-            return INFINITE
-        return (self.end_s - self.scheduled_s) * 1000.0
-
-    @property
-    def complaint(self) -> str | None:
-        """Why it failed, with whose answer it was: "speech: HTTP 507: ..."; None where it did not."""
-        return None if self.error is None else f"{'speech' if self.service == 'stt' else 'LLM'}: {self.error}"
-
-    @property
-    def ttft_ms(self) -> float:
-        """From the scheduled send to the first content; infinite for a failed request."""
-        if self.error is not None or self.first_s is None:
-            return INFINITE
-        return (self.first_s - self.scheduled_s) * 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,75 +108,6 @@ def _is_number(value: Any) -> bool:
 
 def _figure(value: Any) -> Any:
     return INFINITE if value == "inf" else value
-
-
-def quantile(values: Iterable[float], q: float) -> float | None:
-    """Nearest-rank quantile over everything offered: a failed request is infinite and stays in.
-
-    >>> quantile([1.0, 2.0, 3.0, float("inf")], 0.5), quantile([1.0, float("inf")], 0.95), quantile([], 0.5)
-    (2.0, inf, None)
-    """
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
-
-
-def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
-    """The figures of measurement.md section 2 that follow from the replies of one window alone."""
-    llm = [r for r in replies if r.service == "llm"]
-    stt = [r for r in replies if r.service == "stt"]
-    tpot = [
-        (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
-        for r in llm
-        if r.error is None and r.end_s is not None and r.first_s is not None and r.tokens and r.tokens > 1
-    ]
-    spoken = [(r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s]
-    failed = sum(r.error is not None for r in replies)
-    return {
-        "stt_latency_ms": quantile([r.latency_ms for r in stt], 0.5),
-        "stt_latency_p95_ms": quantile([r.latency_ms for r in stt], 0.95),
-        "stt_rtfx": sum(a for a, _ in spoken) / sum(s for _, s in spoken) if spoken else None,
-        "llm_latency_ms": quantile([r.latency_ms for r in llm], 0.5),
-        "llm_latency_p95_ms": quantile([r.latency_ms for r in llm], 0.95),
-        "llm_ttft_ms": quantile([r.ttft_ms for r in llm], 0.5),
-        "llm_ttft_p95_ms": quantile([r.ttft_ms for r in llm], 0.95),
-        "llm_tpot_ms": float(np.median(tpot)) if tpot else None,
-        "failure_rate": failed / len(replies) if replies else None,
-        "generator_lag_p99_ms": _lag_p99_ms(replies),
-        "lag_exceeded": any(_is_late(s) for s in (llm, stt)),
-        "offered_llm": len(llm),
-        "offered_stt": len(stt),
-    }
-
-
-def _lag_p99_ms(replies: Sequence[Reply]) -> float | None:
-    return quantile(_lags_ms(replies), 0.99)
-
-
-def _lags_ms(replies: Sequence[Reply]) -> list[float]:
-    return [(r.sent_s - r.scheduled_s) * 1000.0 for r in replies]
-
-
-def _is_late(replies: Sequence[Reply]) -> bool:
-    """Whether more than 1 % of the requests left late; of over 20 a single one is beyond their p95: not counted."""
-    limit_ms = _lag_limit_ms(replies)
-    late = sum(lag_ms > limit_ms for lag_ms in _lags_ms(replies))
-    return late > max(1 if len(replies) > 20 else 0, len(replies) // 100)
-
-
-def _lag_limit_ms(replies: Sequence[Reply]) -> float:
-    """The larger of 5 ms and 2 % of this service's own median: what is late must matter to what is measured."""
-    return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
-
-
-def interference(together: Sequence[Reply], alone: Sequence[Reply], service: Service) -> float | None:
-    """Median latency under joint load / median alone, in the same launch; None where either is missing."""
-    joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
-    single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)
-    if joint is None or single is None or INFINITE in (joint, single) or single <= 0:
-        return None
-    return joint / single
 
 
 def word_error_rate(errors: Sequence[WordErrors]) -> float | None:

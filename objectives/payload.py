@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from objectives.clips import Clip
-from objectives.workload import Request, prompt
+from objectives.load.clips import Clip
+from objectives.load.workload import Request, prompt
 
 BOUNDARY = "c5d1f7a2e94b48c8"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

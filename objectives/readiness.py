@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from objectives.clips import Clip
 from objectives.command import LlmService
-from objectives.workload import prompt
+from objectives.load.clips import Clip
+from objectives.load.workload import prompt
 
 
 def llm_ready(url: str, service: LlmService) -> bool:

@@ -16,7 +16,7 @@ from objectives.diagnosis.diagnose import Diagnosis, outcome
 from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
 from objectives.failure import raised
-from objectives.load import GENERATOR
+from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
 from objectives.run import Run
 from objectives.setting import Setting

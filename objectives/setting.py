@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.command import Services
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
+from objectives.load.workload import Workload
 from objectives.measurement import INFINITE
 from objectives.tenants import Tenant
-from objectives.workload import Workload
 
 FIRST_RUNG = 8
 

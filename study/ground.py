@@ -16,7 +16,7 @@ from objectives.devices.device import Identity
 from objectives.devices.telemetry import Occupancy
 from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.run import Measure

@@ -18,7 +18,7 @@ from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
 from objectives.server import reap_left_behind
 from objectives.setting import Setting
 from study.device_lock import sole_use

@@ -15,11 +15,11 @@ from objectives.devices.device import Identity
 from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.fitness import Weights
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
+from objectives.load.workload import Workload
 from objectives.measurement import plain
 from objectives.setting import Setting
 from objectives.tenants import Tenant
-from objectives.workload import Workload
 from study.rules import FitnessRule, Gates
 from study.spec import Spec
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from made import SPEC
 
-from objectives.clips import read_clips
 from objectives.errors import BadInput
-from objectives.workload import Workload, trace
+from objectives.load.clips import read_clips
+from objectives.load.workload import Workload, trace
 from study.confirmation.captured import captured
 from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, ready_made, stress, traffic
 from study.spec import load

@@ -10,7 +10,7 @@ import pytest
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.load import GENERATOR
+from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
 from study.gather import gather
 from study.live import llm_key

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from objectives.ladder import Slo, _Sessions
-from objectives.workload import Workload
+from objectives.load.ladder import Slo, _Sessions
+from objectives.load.workload import Workload
 
 
 async def asked_at_once(workload: Workload, count: int) -> list[int]:

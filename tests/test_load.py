@@ -4,13 +4,14 @@ import itertools
 
 import pytest
 
-from objectives.capacity import capacity
-from objectives.clips import read_clips
-from objectives.exchange import Endpoints, is_fatal
-from objectives.ladder import Slo, climb
-from objectives.load import drive, one_by_one
-from objectives.measurement import INFINITE, Reply, summarise
-from objectives.workload import Request, Workload
+from objectives.capacity.estimate import capacity
+from objectives.load.client import Endpoints, is_fatal
+from objectives.load.clips import read_clips
+from objectives.load.ladder import Slo, climb
+from objectives.load.open_loop import drive, one_by_one
+from objectives.load.replies import Reply, summarise
+from objectives.load.workload import Request, Workload
+from objectives.measurement import INFINITE
 
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)

@@ -8,10 +8,10 @@ import urllib.request
 import pytest
 from made import run_script
 
-from objectives.exchange import Endpoints
-from objectives.load import drive
+from objectives.load.client import Endpoints
+from objectives.load.open_loop import drive
+from objectives.load.workload import Request
 from objectives.load_bench import Sent, compare, save, table
-from objectives.workload import Request
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from objectives.measurement import INFINITE, Measurement, Reply, interference, quantile, summarise, word_error_rate
+from objectives.load.replies import Reply, interference, quantile, summarise
+from objectives.measurement import INFINITE, Measurement, word_error_rate
 from objectives.speech.wer import WordErrors
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from objectives import failure
-from objectives.clips import read_clips
 from objectives.command import LlmService
 from objectives.devices.device import MIB
 from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.load.clips import read_clips
 from objectives.pair import Pair
 from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
 from objectives.server import MARK, marked

@@ -11,7 +11,7 @@ from made import DEVICE, VERSIONS, make
 
 from objectives.errors import BadInput
 from objectives.fitness import Weights
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
 from study.live import setting_of
 from study.question import KEY, Question, keep, question, question_of, without_secrets
 from study.spec import load

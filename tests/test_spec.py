@@ -14,8 +14,8 @@ from objectives.allocation import Parameter
 from objectives.command import LlmService, SttService
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
+from objectives.load.workload import Workload
 from objectives.tenants import Tenant
-from objectives.workload import Workload
 from study import spec as spec_module
 from study.limits import LIMITS
 from study.rules import Budget, FitnessRule, Gates, Selector, Slo

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from faster_whisper import decode_audio
 
-from objectives.clips import read_clips
+from objectives.load.clips import read_clips
 from objectives.speech.wer import Gate, WordErrors, gate, score, wer_pct
 from objectives.transcriber import Whisper, options
 

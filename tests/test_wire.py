@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError, gates
 from objectives.stream import Stream, StreamError
 from objectives.stub_llm import CHUNK, HEAD, TOKEN, event
-from objectives.wire import ConnectError, Line, Lines, RemoteProtocolError, gates
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
 DEAD = json.dumps({"error": {"message": "EngineCore encountered an issue", "code": 500}})
@@ -186,7 +186,7 @@ def test_a_connection_that_has_ended_serves_no_other(answer, then_close):
 
 
 def test_a_connection_that_idled_too_long_serves_no_other(monkeypatch):
-    monkeypatch.setattr("objectives.wire.IDLE_S", 0.05)
+    monkeypatch.setattr("objectives.load.http_client.IDLE_S", 0.05)
     serve, seen = talk(WHOLE, WHOLE)
     assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
     assert len(seen) == 2

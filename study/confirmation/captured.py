@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from objectives.clips import Clip
 from objectives.errors import BadInput
-from objectives.workload import Request
+from objectives.load.clips import Clip
+from objectives.load.workload import Request
 from study.entry import meant, one_line
 
 MAX_BYTES = 16 * 2**20

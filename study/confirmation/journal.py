@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
-from objectives.ladder import Slo
+from objectives.load.ladder import Slo
 from objectives.measurement import Measurement, plain
 from objectives.setting import Anchor
 from study.confirmation.margins import Margins

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.clips import Clip, read_clips
 from objectives.errors import BadInput
+from objectives.load.clips import Clip, read_clips
 from objectives.setting import Setting
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Claim, Rule

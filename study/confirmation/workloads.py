@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.clips import Clip
-from objectives.workload import Request, Workload
+from objectives.load.clips import Clip
+from objectives.load.workload import Request, Workload
 from study.confirmation.captured import captured
 from study.entry import Entry, meant
 

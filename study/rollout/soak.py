@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.measurement import quantile
+from objectives.load.replies import quantile
 from study.rollout.deployment import NAMES, Deployment, Name, Thresholds
 from study.rollout.gates import out_of_memory
 from study.rollout.outcome import StepFailed

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from objectives.clips import Clip
-from objectives.exchange import Connection, Endpoints, is_fatal
-from objectives.measurement import Reply
-from objectives.wire import gates
-from objectives.workload import Request
+from objectives.load.client import Connection, Endpoints, is_fatal
+from objectives.load.clips import Clip
+from objectives.load.http_client import gates
+from objectives.load.replies import Reply
+from objectives.load.workload import Request
 
 ENGINE_POLL_S = 0.25
 GENERATOR = 2  # counts up when requests leave in another way: what another generator measured is not comparable

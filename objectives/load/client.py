@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from objectives import wire
-from objectives.clips import Clip
 from objectives.engine import usage
-from objectives.measurement import Reply
+from objectives.load import http_client
+from objectives.load.clips import Clip
+from objectives.load.replies import Reply
+from objectives.load.workload import Request
 from objectives.payload import FORM, completion, transcription
 from objectives.stream import Stream, StreamError
-from objectives.workload import Request
 
 FATAL = ("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError")
-FAILURES = (wire.ConnectError, wire.RemoteProtocolError, TimeoutError, ValueError, KeyError)
+FAILURES = (http_client.ConnectError, http_client.RemoteProtocolError, TimeoutError, ValueError, KeyError)
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
@@ -49,7 +49,7 @@ class Connection:
     endpoints: Endpoints
     clips: Sequence[Clip]
     timeout_s: float
-    _lines: wire.Lines = field(default_factory=wire.Lines)
+    _lines: http_client.Lines = field(default_factory=http_client.Lines)
 
     def __enter__(self) -> Self:
         gc.collect()
@@ -71,7 +71,7 @@ class Connection:
     async def send(self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]) -> Reply:
         """One scheduled request with its prepared body: connect just ahead of its time, send, await the whole answer.
 
-        due: done at `scheduled_s`, see `wire.gates`
+        due: done at `scheduled_s`, see `http_client.gates`
         """
         await asyncio.sleep(scheduled_s - AHEAD_S - time.monotonic())
         if request.service == "stt":

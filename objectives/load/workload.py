@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Service = Literal["llm", "stt"]
+from objectives.services import Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from objectives.capacity import Rung, next_rung, verdict
-from objectives.clips import Clip
-from objectives.exchange import Connection, Endpoints, is_fatal
-from objectives.measurement import INFINITE, Reply, quantile
-from objectives.workload import Request, Workload
+from objectives.capacity.estimate import Rung, next_rung, verdict
+from objectives.load.client import Connection, Endpoints, is_fatal
+from objectives.load.clips import Clip
+from objectives.load.replies import Reply, quantile
+from objectives.load.workload import Request, Workload
+from objectives.measurement import INFINITE
 
 POLL_S = 0.25
 KV_FULL_PCT = 99.0

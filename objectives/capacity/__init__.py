@@ -1,0 +1,1 @@
+"""How many users the servers can serve."""

@@ -1,0 +1,1 @@
+"""What is sent to the servers, how it is sent on time, and what came back."""
