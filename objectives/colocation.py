@@ -11,17 +11,16 @@ from typing import Any, Self
 
 from objectives.allocation import Allocation
 from objectives.budget import speech_key
-from objectives.command import stt_command
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.diagnose import outcome
-from objectives.engine import kv_capacity_bound
+from objectives.engines.faster_whisper import stt_command
+from objectives.engines.vllm import kv_capacity_bound
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.exercise import Exercise
 from objectives.failure import Suspects, prechecked
 from objectives.launch import Launcher
 from objectives.load.client import Endpoints
-from objectives.load.clips import read_clips
 from objectives.load.replies import interference, summarise
 from objectives.measurement import Measurement, word_error_rate
 from objectives.neighbours import yielding
@@ -32,6 +31,7 @@ from objectives.server import Server
 from objectives.setting import Anchor, Setting, anchored
 from objectives.starts import Starts
 from objectives.tenants import holding
+from objectives.traffic.clips import read_clips
 
 
 class Colocation:

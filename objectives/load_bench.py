@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from objectives.errors import SetupError
 from objectives.load.client import Endpoints
-from objectives.load.clips import read_clips
 from objectives.load.open_loop import drive
 from objectives.load.replies import quantile
-from objectives.load.workload import Request, Workload, trace
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Request, Workload, trace
 
 Generator = Literal["ours", "vllm", "sleep"]
 GENERATORS: tuple[Generator, ...] = ("ours", "vllm", "sleep")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from objectives.command import Command
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Service
+from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.failure import check_neighbours, elsewhere, failed_start
 from objectives.server import Server, serving

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
-from objectives.command import Services
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis, outcome
 from objectives.environment import Versions
@@ -19,6 +18,7 @@ from objectives.failure import raised
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
 from objectives.run import Run
+from objectives.services import Services
 from objectives.setting import Setting
 
 FORMAT = 1

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from objectives.command import Command
+from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from objectives.command import Services
 from objectives.load.ladder import Slo
-from objectives.load.workload import Workload
 from objectives.measurement import INFINITE
+from objectives.services import Services
 from objectives.tenants import Tenant
+from objectives.traffic.workload import Workload
 
 FIRST_RUNG = 8
 

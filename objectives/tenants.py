@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from objectives.command import Command
 from objectives.devices import ballast
 from objectives.devices.device import Device
+from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
 from objectives.server import Server, serving
 

@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.load.workload import Workload
 from objectives.measurement import Measurement
+from objectives.traffic.workload import Workload
 from study.identity import differences
 from study.live import llm_key
 from study.views import UNTOLD

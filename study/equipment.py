@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from objectives.allocation import SHARE, SPEECH, Parameter
-from objectives.command import LlmService, Services, SttService, placeholders
+from objectives.engines.command import placeholders
+from objectives.services import LlmService, Services, SttService
 from study.entry import Entry, meant
 from study.limits import LIMITS
 from study.space import SET_BY_US

@@ -15,8 +15,8 @@ from optuna.exceptions import StorageInternalError
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.load.workload import Workload
 from objectives.measurement import Measurement
+from objectives.traffic.workload import Workload
 from study.cost import STARTS, Cost, Launch
 from study.history import counted, rows
 from study.identity import LIFETIME

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from objectives import budget
 from objectives.allocation import Allocation
-from objectives.command import Command, llm_command, stt_command
+from objectives.engines.command import Command
+from objectives.engines.faster_whisper import stt_command
+from objectives.engines.vllm import llm_command
 from objectives.measurement import Measurement
 from objectives.setting import Setting
 from study.live import order_by_llm

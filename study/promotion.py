@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.command import Command
 from objectives.devices.device import Identity
+from objectives.engines.command import Command
 from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
 from study import seal

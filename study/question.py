@@ -10,16 +10,19 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation, Scalar
-from objectives.command import Command, LlmService, Services, SttService, llm_command, stt_command
 from objectives.devices.device import Identity
+from objectives.engines.command import Command
+from objectives.engines.faster_whisper import stt_command
+from objectives.engines.vllm import llm_command
 from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
-from objectives.load.workload import Workload
 from objectives.measurement import plain
+from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
 from objectives.tenants import Tenant
+from objectives.traffic.workload import Workload
 from study.rules import FitnessRule, Gates
 from study.spec import Spec
 

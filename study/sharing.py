@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from objectives.allocation import Allocation
-from objectives.load.workload import Workload
 from objectives.measurement import INFINITE, Measurement
+from objectives.traffic.workload import Workload
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens asked for, over those that the smallest cache holds: there it must preempt

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Parameter, Scalar, Space
-from objectives.command import SttService
+from objectives.services import SttService
 from study.entry import Entry, meant
 
 CLASSIC = {SHARE: "number", SPEECH: "text"}

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from objectives.allocation import Allocation, Space
-from objectives.command import Services
 from objectives.fitness import PRESETS
-from objectives.load.workload import Workload
+from objectives.services import Services
 from objectives.tenants import Tenant
+from objectives.traffic.workload import Workload
 from study.confirmation.margins import JUDGED
 from study.confirmation.rule import Claim
 from study.confirmation.workloads import HeldOut, read_workloads

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from objectives.allocation import Allocation
 from objectives.budget import speech_key
 from objectives.fitness import Reference, reference_of
-from objectives.load.clips import read_clips
 from objectives.measurement import Measurement
+from objectives.traffic.clips import read_clips
 from study.history import Row
 from study.scoring import Score, score
 from study.spec import Spec

@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import pytest
 
-from objectives.command import Command
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.devices.open_device import open_device
+from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.install import VLLM, WHISPERS
 from objectives.server import serving

@@ -12,8 +12,8 @@ import yaml
 from made import SPEC
 
 from objectives.errors import BadInput
-from objectives.load.clips import read_clips
-from objectives.load.workload import Workload, trace
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Workload, trace
 from study.confirmation.captured import captured
 from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, ready_made, stress, traffic
 from study.spec import load

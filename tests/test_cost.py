@@ -13,9 +13,9 @@ from made import DEVICE, VERSIONS, cell, make, measurement, run_script, run_stud
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.load.workload import Workload
 from objectives.measurement import Measurement
 from objectives.run import Run
+from objectives.traffic.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told
 from study.epoch import Epoch, Progress

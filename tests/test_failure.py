@@ -10,17 +10,18 @@ from objectives import failure
 from objectives.allocation import Allocation
 from objectives.budget import Verdict
 from objectives.colocation import Colocation
-from objectives.command import LlmService, Services, SttService, llm_command
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.vllm import llm_command
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.failure import check_neighbours, prechecked, raised
-from objectives.load.clips import read_clips
 from objectives.load.ladder import Slo
-from objectives.load.workload import Workload
 from objectives.measurement import INFINITE
 from objectives.run import Run
+from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
 from objectives.tenants import Tenant
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Workload
 
 FAKE = f"{sys.executable} {Path(__file__).with_name('fake_server.py')} --port {{port}}"
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})

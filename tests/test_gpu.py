@@ -25,19 +25,20 @@ import pytest
 
 from objectives import failure
 from objectives.allocation import SHARE, SPEECH, Allocation
-from objectives.command import LlmService, SttService, llm_command, stt_command
 from objectives.devices.device import MIB
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
+from objectives.engines.faster_whisper import stt_command, stt_ready
+from objectives.engines.vllm import llm_command, llm_ready, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.failure import Suspects, failed_load
 from objectives.load.client import Endpoints
-from objectives.load.clips import read_clips
 from objectives.load.open_loop import drive
-from objectives.load.workload import Request
 from objectives.pair import Pair
-from objectives.readiness import llm_ready, stt_ready, vocabulary_of
+from objectives.services import LlmService, SttService
 from objectives.tenants import Tenant, holding
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Request
 
 pytestmark = pytest.mark.gpu
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from objectives.load.ladder import Slo, _Sessions
-from objectives.load.workload import Workload
+from objectives.traffic.workload import Workload
 
 
 async def asked_at_once(workload: Workload, count: int) -> list[int]:

@@ -6,12 +6,12 @@ import pytest
 
 from objectives.capacity.estimate import capacity
 from objectives.load.client import Endpoints, is_fatal
-from objectives.load.clips import read_clips
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
 from objectives.load.replies import Reply, summarise
-from objectives.load.workload import Request, Workload
 from objectives.measurement import INFINITE
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Request, Workload
 
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)

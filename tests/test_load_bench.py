@@ -10,8 +10,8 @@ from made import run_script
 
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
-from objectives.load.workload import Request
 from objectives.load_bench import Sent, compare, save, table
+from objectives.traffic.workload import Request
 
 
 @pytest.fixture

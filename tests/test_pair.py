@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from objectives import failure
-from objectives.command import LlmService
 from objectives.devices.device import MIB
+from objectives.engines.faster_whisper import stt_ready
+from objectives.engines.vllm import engine_metrics, llm_ready, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.load.clips import read_clips
 from objectives.pair import Pair
-from objectives.readiness import engine_metrics, llm_ready, stt_ready, vocabulary_of
 from objectives.server import MARK, marked
+from objectives.services import LlmService
 from objectives.tenants import Tenant, holding
+from objectives.traffic.clips import read_clips
 
 SERVICE = LlmService(command="any")
 CLIP = read_clips("assistant")[0]

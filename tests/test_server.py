@@ -12,7 +12,7 @@ import pytest
 
 from objectives import server as module
 from objectives import supervisor
-from objectives.command import Command
+from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.server import marked, reap_left_behind, serving
 

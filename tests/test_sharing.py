@@ -10,8 +10,8 @@ import pytest
 from made import Outcome, cell, make, measurement, run_script, run_study
 
 from objectives.allocation import Allocation
-from objectives.load.workload import Workload, trace
 from objectives.measurement import INFINITE, Measurement
+from objectives.traffic.workload import Workload, trace
 from study.sharing import by_share, unpressed, warnings
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)

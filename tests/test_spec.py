@@ -11,11 +11,11 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from objectives.allocation import Parameter
-from objectives.command import LlmService, SttService
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
-from objectives.load.workload import Workload
+from objectives.services import LlmService, SttService
 from objectives.tenants import Tenant
+from objectives.traffic.workload import Workload
 from study import spec as spec_module
 from study.limits import LIMITS
 from study.rules import Budget, FitnessRule, Gates, Selector, Slo

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from objectives import transcriber
-from objectives.load.clips import read_clips
+from objectives.traffic.clips import read_clips
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 WEIGHTS = REPOSITORY / ".servers/models/whisper"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from faster_whisper import decode_audio
 
-from objectives.load.clips import read_clips
 from objectives.speech.wer import Gate, WordErrors, gate, score, wer_pct
+from objectives.traffic.clips import read_clips
 from objectives.transcriber import Whisper, options
 
 TINY = Path(__file__).resolve().parents[1] / ".servers/models/whisper/tiny.en"

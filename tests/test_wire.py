@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from objectives.apis.completions import Stream, StreamError
 from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError, gates
-from objectives.stream import Stream, StreamError
 from objectives.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})

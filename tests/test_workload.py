@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.engine import KvCache, kv_cache, kv_capacity_bound
-from objectives.load.workload import Workload, prompt, trace
+from objectives.engines.vllm import KvCache, kv_cache, kv_capacity_bound
+from objectives.traffic.workload import Workload, prompt, trace
 
 PLAN = Workload(seed=7, window_s=40, llm_per_s=2, stt_per_s=1.5, prompt_tokens=(100, 200), output_tokens=32)
 

@@ -1,1 +1,1 @@
-"""What is sent to the servers, how it is sent on time, and what came back."""
+"""How requests are sent on time, and what came back."""

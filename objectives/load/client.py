@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from objectives.engine import usage
+from objectives.apis.completions import Stream, StreamError, completion
+from objectives.apis.transcription import FORM, transcription
+from objectives.engines.vllm import usage
 from objectives.load import http_client
-from objectives.load.clips import Clip
 from objectives.load.replies import Reply
-from objectives.load.workload import Request
-from objectives.payload import FORM, completion, transcription
-from objectives.stream import Stream, StreamError
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 
 FATAL = ("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError")
 FAILURES = (http_client.ConnectError, http_client.RemoteProtocolError, TimeoutError, ValueError, KeyError)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from objectives.capacity.estimate import Rung, next_rung, verdict
 from objectives.load.client import Connection, Endpoints, is_fatal
-from objectives.load.clips import Clip
 from objectives.load.replies import Reply, quantile
-from objectives.load.workload import Request, Workload
 from objectives.measurement import INFINITE
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request, Workload
 
 POLL_S = 0.25
 KV_FULL_PCT = 99.0

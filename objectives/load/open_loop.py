@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from objectives.load.client import Connection, Endpoints, is_fatal
-from objectives.load.clips import Clip
 from objectives.load.http_client import gates
 from objectives.load.replies import Reply
-from objectives.load.workload import Request
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 
 ENGINE_POLL_S = 0.25
 GENERATOR = 2  # counts up when requests leave in another way: what another generator measured is not comparable

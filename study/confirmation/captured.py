@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from objectives.load.clips import Clip
-from objectives.load.workload import Request
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 from study.entry import meant, one_line
 
 MAX_BYTES = 16 * 2**20

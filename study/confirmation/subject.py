@@ -12,8 +12,8 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.load.clips import Clip, read_clips
 from objectives.setting import Setting
+from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Claim, Rule
 from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.load.clips import Clip
-from objectives.load.workload import Request, Workload
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request, Workload
 from study.confirmation.captured import captured
 from study.entry import Entry, meant
 

@@ -10,8 +10,8 @@ from functools import cache
 
 import httpx
 
-from objectives.engine import kv_cache
-from objectives.load.clips import Clip, read_clips
+from objectives.engines.vllm import kv_cache
+from objectives.traffic.clips import Clip, read_clips
 from study.rollout.deployment import Deployed, Probe
 
 TOKENS = 16

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from objectives.environment import LLM_PACKAGES, STT_PACKAGES, installed
+from objectives.engines.faster_whisper import STT_PACKAGES
+from objectives.engines.vllm import LLM_PACKAGES
+from objectives.environment import installed
 from objectives.errors import BadInput
 from study.entry import one_line
 from study.rollout.deployment import NAMES, Deployment, Name

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.environment import STT_PACKAGES, cached, installed
+from objectives.engines.faster_whisper import STT_PACKAGES
+from objectives.environment import cached, installed
 from objectives.errors import BadInput, SetupError
 from study.equipment import WHISPER_HUB
 from study.starting.read_llm import split_flags

@@ -1,9 +1,11 @@
-"""A streamed completion, piece by piece: when its first content came, how many tokens it had, whether it failed."""
+"""OpenAI's completions: the body of a request, and its streamed answer piece by piece."""
 
 from __future__ import annotations
 
 import json
 import time
+
+from objectives.traffic.workload import Request, prompt
 
 
 class StreamError(Exception):
@@ -44,3 +46,24 @@ class Stream:
                 self.first_s = time.monotonic()
             if part.get("usage"):
                 self.tokens = int(part["usage"]["completion_tokens"])
+
+
+def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
+    """A streamed completion of a fixed output length; words in place of token ids where there is no vocabulary."""
+    tokens, seed = request.prompt_tokens, request.seed
+    body = {
+        "model": model,
+        "prompt": prompt(tokens, seed, vocabulary) if vocabulary else _words(tokens, seed),
+        "max_tokens": request.output_tokens,
+        "temperature": 0,
+        "ignore_eos": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    return json.dumps(body).encode()
+
+
+def _words(tokens: int, seed: int) -> str:
+    """A prompt of common short words for servers that take no token ids: about one token a word."""
+    words = ("red", "old", "sun", "map", "ice", "dog", "box", "pen", "cup", "hat")
+    return " ".join(words[i % 10] for i in prompt(tokens, seed, 1000))

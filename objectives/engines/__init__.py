@@ -1,0 +1,1 @@
+"""How a server is started, when it is ready and what it tells, an engine a file."""

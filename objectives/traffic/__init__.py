@@ -1,0 +1,1 @@
+"""What is sent to the servers: arrivals, prompts and clips of speech."""
