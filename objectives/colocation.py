@@ -10,27 +10,27 @@ from types import TracebackType
 from typing import Any, Self
 
 from objectives.allocation import Allocation
-from objectives.budget import speech_key
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.diagnose import outcome
 from objectives.engines.faster_whisper import stt_command
 from objectives.engines.vllm import kv_capacity_bound
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
+from objectives.evaluation import Run
 from objectives.exercise import Exercise
-from objectives.failure import Suspects, prechecked
-from objectives.launch import Launcher
 from objectives.load.client import Endpoints
 from objectives.load.replies import interference, summarise
 from objectives.measurement import Measurement, word_error_rate
-from objectives.neighbours import yielding
-from objectives.pair import Pair
-from objectives.phases import Phases
-from objectives.run import Run
-from objectives.server import Server
+from objectives.servers.blame import Suspects, prechecked
+from objectives.servers.earlier_starts import Starts
+from objectives.servers.foreign_tenants import yielding
+from objectives.servers.launch import Launcher
+from objectives.servers.lineup import Pair
+from objectives.servers.memory_budget import speech_key
+from objectives.servers.phase_times import Phases
+from objectives.servers.process import Server
+from objectives.servers.tenants import holding
 from objectives.setting import Anchor, Setting, anchored
-from objectives.starts import Starts
-from objectives.tenants import holding
 from objectives.traffic.clips import read_clips
 
 

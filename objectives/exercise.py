@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from objectives.capacity.estimate import capacity
-from objectives.failure import Suspects, failed_load, failed_reply
 from objectives.load.client import Endpoints
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply, summarise
+from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, score
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, trace

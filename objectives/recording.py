@@ -12,12 +12,12 @@ from typing import Any
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis, outcome
-from objectives.environment import Versions
 from objectives.errors import BadInput, OutOfMemory
-from objectives.failure import raised
+from objectives.evaluation import Run
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
-from objectives.run import Run
+from objectives.servers.blame import raised
+from objectives.servers.versions import Versions
 from objectives.services import Services
 from objectives.setting import Setting
 

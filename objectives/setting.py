@@ -8,8 +8,8 @@ from typing import Any
 
 from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
+from objectives.servers.tenants import Tenant
 from objectives.services import Services
-from objectives.tenants import Tenant
 from objectives.traffic.workload import Workload
 
 FIRST_RUNG = 8

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from objectives import budget
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
+from objectives.servers import memory_budget
 
 
 def advice(
@@ -20,7 +20,7 @@ def advice(
 ) -> list[str]:
     """The reason for each configuration, then what would have to change; what was not measured is not guessed."""
     said = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
-    figures = budget.figures(known)
+    figures = memory_budget.figures(known)
     if figures.non_kv_mib is not None and figures.one_request_mib is not None:
         least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
         said.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from objectives.allocation import SHARE, SPEECH, Allocation
-from objectives.budget import speech_key
+from objectives.servers.memory_budget import speech_key
 from study.history import Row
 from study.meanings import CONSTRAINTS, WORD_GATES
 from study.question import Question

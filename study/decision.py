@@ -10,7 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.allocation import Allocation
-from objectives.budget import speech_key
+from objectives.servers.memory_budget import speech_key
 from study.cells import short
 from study.history import Row
 from study.merged import merged

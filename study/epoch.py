@@ -15,8 +15,8 @@ from optuna.exceptions import StorageInternalError
 
 from objectives.allocation import Allocation
 from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.evaluation import Measure, Run
 from objectives.measurement import Measurement
-from objectives.run import Measure, Run
 from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
 from study.attachments import attach
 from study.growth import carry_over, not_held

@@ -14,12 +14,12 @@ from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.devices.telemetry import Occupancy
-from objectives.environment import Versions
 from objectives.errors import BadInput, SetupError
+from objectives.evaluation import Measure
 from objectives.load.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
-from objectives.run import Measure
+from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
 from study.history import counted
 from study.identity import differences

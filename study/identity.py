@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
-from objectives.environment import Versions
 from objectives.recording import conditions
+from objectives.servers.versions import Versions
 from study.live import setting_of
 from study.spec import Spec
 

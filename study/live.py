@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from objectives import budget
 from objectives.allocation import SPEECH, Allocation
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
-from objectives.environment import Versions, fit, resolved, versions
 from objectives.errors import BadInput, SetupError
 from objectives.load.ladder import Slo
-from objectives.server import reap_left_behind
+from objectives.servers import memory_budget
+from objectives.servers.process import reap_left_behind
+from objectives.servers.versions import Versions, fit, resolved, versions
 from objectives.setting import Setting
 from study.device_lock import sole_use
 from study.lending import lent
@@ -75,7 +75,7 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
     total = made.device.identity.total_mib
     free = made.device.sample().free_mib
     ballast = sum(t.held_mib(total) for t in spec.tenants)
-    need = budget.share_mib(spec.baseline, total)
+    need = memory_budget.share_mib(spec.baseline, total)
     missing = need + ballast - free
     if missing <= 0:
         return

@@ -6,9 +6,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from objectives import budget
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
+from objectives.servers import memory_budget
 from study.answer import in_words
 from study.case import Case, fresh, sentence, standing
 from study.cells import Cell, compared, launches, of, over, pareto, short
@@ -175,9 +175,9 @@ def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: Question) -
     """The sum before a launch, by the figures of the whole study."""
     known = [(c.allocation, r.measurement) for c in found for r in c.measured if r.measurement is not None]
     held = (asked.held_mib or 0.0) + asked.tenants_mib
-    verdict = budget.check(
+    verdict = memory_budget.check(
         allocation,
-        budget.figures(known),
+        memory_budget.figures(known),
         total_mib=asked.device.total_mib,
         tenants_mib=held,
         reserve_mib=asked.reserve_mib,

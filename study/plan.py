@@ -6,12 +6,12 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from objectives import budget
 from objectives.allocation import Allocation
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import stt_command
 from objectives.engines.vllm import llm_command
 from objectives.measurement import Measurement
+from objectives.servers import memory_budget
 from objectives.setting import Setting
 from study.live import order_by_llm
 from study.spec import Spec
@@ -56,7 +56,7 @@ def plan(
         cells = list(itertools.islice(listed, SHOWN))
         said = [f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"]
         said += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
-    figures = budget.figures(known)
+    figures = memory_budget.figures(known)
     for tenant in spec.tenants if total_mib is not None else ():
         mib = tenant.held_mib(total_mib or 0.0)
         left = (total_mib or 0.0) - held_mib - mib
@@ -68,7 +68,9 @@ def plan(
         verdict = "no device here, no arithmetic"
         if total_mib is not None:
             held = held_mib + sum(t.held_mib(total_mib) for t in spec.tenants)
-            found = budget.check(a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib)
+            found = memory_budget.check(
+                a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib
+            )
             verdict = f"{found.fits}: {found.explanation}"
         said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
     lines = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]

@@ -11,8 +11,8 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.environment import Versions
 from objectives.measurement import INFINITE, Measurement
+from objectives.servers.versions import Versions
 from study import seal
 from study.decision import Decision
 from study.history import Row

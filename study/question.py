@@ -14,14 +14,14 @@ from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import stt_command
 from objectives.engines.vllm import llm_command
-from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from objectives.measurement import plain
+from objectives.servers.tenants import Tenant
+from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
-from objectives.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.rules import FitnessRule, Gates
 from study.spec import Spec

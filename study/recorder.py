@@ -13,9 +13,9 @@ from statistics import median
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.errors import BadInput, Disturbed, OutOfMemory
+from objectives.evaluation import Run
 from objectives.load.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
-from objectives.run import Run
 from objectives.setting import Anchor
 from study.design import spread
 from study.gather import gather, refuse_other_conditions

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from objectives.allocation import Allocation, Space
 from objectives.fitness import PRESETS
+from objectives.servers.tenants import Tenant
 from objectives.services import Services
-from objectives.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.confirmation.margins import JUDGED
 from study.confirmation.rule import Claim

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from objectives.allocation import Allocation
-from objectives.budget import speech_key
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
+from objectives.servers.memory_budget import speech_key
 from objectives.traffic.clips import read_clips
 from study.history import Row
 from study.scoring import Score, score

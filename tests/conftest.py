@@ -19,7 +19,7 @@ from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.install import VLLM, WHISPERS
-from objectives.server import serving
+from objectives.servers.process import serving
 
 FAKE = Path(__file__).with_name("fake_server.py")
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"

@@ -18,8 +18,8 @@ import yaml
 from objectives import recording
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.environment import Versions
 from objectives.measurement import Measurement
+from objectives.servers.versions import Versions
 from objectives.speech.wer import WordErrors
 from study.live import setting_of
 from study.spec import load

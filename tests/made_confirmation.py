@@ -10,7 +10,7 @@ import yaml
 from conftest import FAKE, Shelf
 from made import measurement
 
-from objectives.environment import Versions
+from objectives.servers.versions import Versions
 from study import seal
 from study.confirmation.journal import Launch, Pair
 from study.live import Bench, setting_of

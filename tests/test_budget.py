@@ -3,8 +3,8 @@
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.budget import MARGIN, Figures, check, figures, speech_key
 from objectives.measurement import Measurement
+from objectives.servers.memory_budget import MARGIN, Figures, check, figures, speech_key
 
 TOTAL = 10_000.0
 

@@ -12,10 +12,10 @@ import yaml
 from made import measurement
 from made_confirmation import FAKES, promotion, shelf
 
-from objectives import failure
 from objectives import measurement as measuring
 from objectives.allocation import Allocation
 from objectives.errors import BadInput, SetupError
+from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT, Options, confirm
@@ -27,8 +27,8 @@ from study.seal import verify
 
 @pytest.fixture(autouse=True)
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(failure, "DYING_S", 0.3)
-    monkeypatch.setattr(failure, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(blame, "DYING_S", 0.3)
+    monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
     monkeypatch.setattr(measuring, "_lag_limit_ms", lambda _: 1e6)  # a busy machine is none of these tests' business
     monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
 

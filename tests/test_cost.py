@@ -13,8 +13,8 @@ from made import DEVICE, VERSIONS, cell, make, measurement, run_script, run_stud
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
+from objectives.evaluation import Run
 from objectives.measurement import Measurement
-from objectives.run import Run
 from objectives.traffic.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told

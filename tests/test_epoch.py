@@ -19,8 +19,8 @@ from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
+from objectives.evaluation import Run
 from objectives.measurement import INFINITE, Measurement
-from objectives.run import Run
 from study.asking import bridge, free_left_behind, queue
 from study.epoch import Epoch, Progress
 from study.history import Row, rows

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from objectives import failure
 from objectives.allocation import Allocation
-from objectives.budget import Verdict
 from objectives.colocation import Colocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm import llm_command
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.failure import check_neighbours, prechecked, raised
+from objectives.evaluation import Run
 from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
-from objectives.run import Run
+from objectives.servers import blame
+from objectives.servers.blame import check_neighbours, prechecked, raised
+from objectives.servers.memory_budget import Verdict
+from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
-from objectives.tenants import Tenant
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 
@@ -65,8 +65,8 @@ class Phases(list):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(failure, "DYING_S", 0.3)
-    monkeypatch.setattr(failure, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(blame, "DYING_S", 0.3)
+    monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_out_of_memory_under_load_although_the_server_exits_0(failed):
 
 
 def test_an_exit_with_status_0_under_load_is_a_death_and_tried_once_more(failed, monkeypatch):
-    monkeypatch.setattr(failure, "DYING_S", 10.0)
+    monkeypatch.setattr(blame, "DYING_S", 10.0)
     error, phases = failed(Disturbed, f"exits-0-under-load --after {AFTER}")
     assert facts(error) == ("engine_death", "llm", "load", None)
     assert "exit status 0" in error.diagnosis.evidence
@@ -294,7 +294,7 @@ def test_a_neighbour_that_grows_beyond_the_reserve_is_named(device):
 
 
 def test_a_neighbour_that_passes_by_is_waited_for(device, monkeypatch):
-    monkeypatch.setattr(failure, "PATIENCE_S", 30.0)
+    monkeypatch.setattr(blame, "PATIENCE_S", 30.0)
     monkeypatch.setattr(time, "sleep", lambda _: setattr(device, "free_mib", 8_900.0))
     check_neighbours(device, 9_000.0, 512.0, {})
     assert device.free_mib == 8_900

@@ -23,7 +23,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from objectives import failure
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.devices.device import MIB
 from objectives.devices.open_device import open_device
@@ -31,12 +30,13 @@ from objectives.devices.telemetry import watching
 from objectives.engines.faster_whisper import stt_command, stt_ready
 from objectives.engines.vllm import llm_command, llm_ready, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.failure import Suspects, failed_load
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
-from objectives.pair import Pair
+from objectives.servers import blame
+from objectives.servers.blame import Suspects, failed_load
+from objectives.servers.lineup import Pair
+from objectives.servers.tenants import Tenant, holding
 from objectives.services import LlmService, SttService
-from objectives.tenants import Tenant, holding
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
 
@@ -207,7 +207,7 @@ def test_samples_come_at_20_hz_and_see_what_was_held_for_half_a_second(gpu, tmp_
 
 
 def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, monkeypatch, say):
-    monkeypatch.setattr(failure, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(blame, "PATIENCE_S", 1.0)
     before_mib = gpu.sample().free_mib
     with holding([Tenant(name="known", mib=KNOWN_MIB)], gpu, tmp_path):
         beside_mib = gpu.sample().free_mib

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.server import MARK
+from objectives.servers.process import MARK
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEC = ROOT / "tests" / "specs" / "ci_live.yaml"

@@ -10,21 +10,21 @@ import psutil
 import pytest
 from test_failure import LOW, Phases, setting
 
-from objectives import failure, neighbours
 from objectives.colocation import Colocation
 from objectives.devices.device import Occupant
 from objectives.errors import Disturbed
-from objectives.neighbours import Neighbours, intrusion
+from objectives.servers import blame, foreign_tenants
+from objectives.servers.foreign_tenants import Neighbours, intrusion
 
 GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")  # a process that lives and is not below this one
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(neighbours, "LOOK_S", 0.05)
-    monkeypatch.setattr(neighbours, "_uses_gpu", lambda pid: True)
-    monkeypatch.setattr(failure, "DYING_S", 0.3)
-    monkeypatch.setattr(failure, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(foreign_tenants, "LOOK_S", 0.05)
+    monkeypatch.setattr(foreign_tenants, "_uses_gpu", lambda pid: True)
+    monkeypatch.setattr(blame, "DYING_S", 0.3)
+    monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
 
 
 @pytest.fixture

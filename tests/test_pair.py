@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from objectives import failure
 from objectives.devices.device import MIB
 from objectives.engines.faster_whisper import stt_ready
 from objectives.engines.vllm import engine_metrics, llm_ready, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.pair import Pair
-from objectives.server import MARK, marked
+from objectives.servers import blame
+from objectives.servers.lineup import Pair
+from objectives.servers.process import MARK, marked
+from objectives.servers.tenants import Tenant, holding
 from objectives.services import LlmService
-from objectives.tenants import Tenant, holding
 from objectives.traffic.clips import read_clips
 
 SERVICE = LlmService(command="any")
@@ -90,7 +90,7 @@ def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(pair,
 
 
 def test_what_a_running_server_took_is_not_a_neighbours(pair, device, fake_command, tmp_path, monkeypatch):
-    monkeypatch.setattr(failure, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(blame, "PATIENCE_S", 0.2)
     device.held_mib = lambda pid: 3_000.0
     pair.start("stt", fake_command(), partial(stt_ready, health_path="/health", clip=CLIP), tmp_path / "1.log", {})
     device.free_mib = 5_000.0

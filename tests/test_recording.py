@@ -8,15 +8,15 @@ import pytest
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.environment import Versions
 from objectives.errors import BadInput, Disturbed, OutOfMemory
+from objectives.evaluation import Run
 from objectives.measurement import INFINITE, Measurement
 from objectives.recording import Provenance, conditions, entry, read, write
-from objectives.run import Run
+from objectives.servers.tenants import Tenant
+from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
 from objectives.speech.wer import WordErrors
-from objectives.tenants import Tenant
 from objectives.traffic.workload import Workload
 
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})

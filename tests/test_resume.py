@@ -15,7 +15,7 @@ import optuna
 import pytest
 from made import ROOT, command, run_study, write_spec
 
-from objectives.server import marked
+from objectives.servers.process import marked
 from study.history import Row, rows
 from study.terminal import exiting
 

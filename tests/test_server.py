@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from objectives import server as module
-from objectives import supervisor
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
-from objectives.server import marked, reap_left_behind, serving
+from objectives.servers import process as module
+from objectives.servers import supervisor
+from objectives.servers.process import marked, reap_left_behind, serving
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GONE_S = 10

@@ -13,8 +13,8 @@ import pytest
 from objectives.allocation import Parameter
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
+from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, SttService
-from objectives.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study import spec as spec_module
 from study.limits import LIMITS

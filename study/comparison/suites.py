@@ -21,9 +21,9 @@ from scipy.optimize import minimize_scalar
 
 from objectives import recording
 from objectives.allocation import Parameter
-from objectives.budget import speech_key
 from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
+from objectives.servers.memory_budget import speech_key
 from study.comparison.made import MADE, NOISE, TABLES, made
 from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
 from study.scoring import failure_constraint, score

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from objectives.devices.device import Identity
-from objectives.environment import Versions
 from objectives.errors import BadInput
 from objectives.recording import read
+from objectives.servers.versions import Versions
 from study.confirmation import figures, journal, saying
 from study.confirmation.live import Runner
 from study.confirmation.outcome import publish

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from objectives.budget import speech_key
+from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
 from study.confirmation import figures
 from study.confirmation.journal import Journal

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.budget import speech_key
 from objectives.colocation import Colocation
 from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.evaluation import Run
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
-from objectives.run import Run
+from objectives.servers.memory_budget import speech_key
 from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation import journal as kept

@@ -9,8 +9,8 @@ from typing import Any
 
 from objectives.engines.faster_whisper import STT_PACKAGES
 from objectives.engines.vllm import LLM_PACKAGES
-from objectives.environment import installed
 from objectives.errors import BadInput
+from objectives.servers.versions import installed
 from study.entry import one_line
 from study.rollout.deployment import NAMES, Deployment, Name
 from study.rollout.probe import page

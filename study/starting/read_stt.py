@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from objectives.engines.faster_whisper import STT_PACKAGES
-from objectives.environment import cached, installed
 from objectives.errors import BadInput, SetupError
+from objectives.servers.versions import cached, installed
 from study.equipment import WHISPER_HUB
 from study.starting.read_llm import split_flags
 from study.starting.running import Running

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from objectives.budget import Verdict
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, Service, diagnose, outcome
 from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
 from objectives.load.replies import Reply
-from objectives.server import Server
+from objectives.servers.memory_budget import Verdict
+from objectives.servers.process import Server
 
 PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying

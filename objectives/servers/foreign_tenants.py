@@ -13,7 +13,7 @@ import psutil
 
 from objectives.devices.device import Device, Occupant
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.server import MARK
+from objectives.servers.process import MARK
 
 LOOK_S = 1.5
 LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context takes more

@@ -11,7 +11,6 @@ from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 
 MARGIN = 0.02  # of the device's total: inside it nothing is predicted, the servers are asked
-
 Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 

@@ -13,8 +13,8 @@ from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Service
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
-from objectives.failure import check_neighbours, elsewhere, failed_start
-from objectives.server import Server, serving
+from objectives.servers.blame import check_neighbours, elsewhere, failed_start
+from objectives.servers.process import Server, serving
 
 Ready = Callable[[str], bool]
 LEAST_MIB = 32.0  # a model that answers and holds less on a GPU is not on it

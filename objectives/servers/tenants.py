@@ -13,7 +13,7 @@ from objectives.devices import ballast
 from objectives.devices.device import Device
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
-from objectives.server import Server, serving
+from objectives.servers.process import Server, serving
 
 BALLAST = Path(ballast.__file__)
 

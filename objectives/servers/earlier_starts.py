@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from objectives import budget
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
-from objectives.pair import Pair
+from objectives.servers import memory_budget
+from objectives.servers.lineup import Pair
 
 CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of one command
 
@@ -25,13 +25,13 @@ class Starts:
     known: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
-    def verdict(self, allocation: Allocation, pair: Pair, speech: Measurement | None = None) -> budget.Verdict:
+    def verdict(self, allocation: Allocation, pair: Pair, speech: Measurement | None = None) -> memory_budget.Verdict:
         """Whether it would fit, by this study's figures and what `speech`, just started, holds."""
         known = [*self.known, *([(allocation, speech)] if speech else [])]
         total_mib = pair.device.identity.total_mib
-        return budget.check(
+        return memory_budget.check(
             allocation,
-            budget.figures(known),
+            memory_budget.figures(known),
             total_mib=total_mib,
             tenants_mib=total_mib - pair.free_at_rest_mib,
             reserve_mib=pair.reserve_mib,

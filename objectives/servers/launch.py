@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from objectives import budget
 from objectives.allocation import Allocation
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import stt_command, stt_ready
 from objectives.engines.vllm import engine_metrics, kv_cache, llm_command, llm_ready, vocabulary_of
 from objectives.errors import TrialFailed
-from objectives.failure import Suspects
+from objectives.evaluation import Run
 from objectives.load.client import Endpoints
 from objectives.measurement import Measurement
-from objectives.pair import Pair
-from objectives.run import Run
-from objectives.server import Server
+from objectives.servers import memory_budget
+from objectives.servers.blame import Suspects
+from objectives.servers.earlier_starts import Starts
+from objectives.servers.lineup import Pair
+from objectives.servers.process import Server
 from objectives.services import Services
-from objectives.starts import Starts
 from objectives.traffic.clips import Clip
 
 
@@ -38,7 +38,7 @@ class Launcher:
     starts: Starts
     clip: Clip
 
-    def launch(self, allocation: Allocation, run: Run, verdict: budget.Verdict) -> tuple[Endpoints, Suspects]:
+    def launch(self, allocation: Allocation, run: Run, verdict: memory_budget.Verdict) -> tuple[Endpoints, Suspects]:
         """Both servers, ready; what their starts showed is what the suspects have measured.
 
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from a server's log
@@ -53,7 +53,9 @@ class Launcher:
         measured["started_first"] = pair.started_first
         run.on_phase("starting LLM")
         ready = partial(llm_ready, service=services.llm)
-        entitled_mib = budget.share_mib(allocation, total_mib) + budget.MARGIN * total_mib  # kernels loaded under load
+        entitled_mib = (
+            memory_budget.share_mib(allocation, total_mib) + memory_budget.MARGIN * total_mib
+        )  # kernels loaded under load
         measured |= pair.start("llm", llm, ready, run.folder / "llm.log", measured, entitled_mib)
         measured |= self._kv_cache(str(llm), measured)
         endpoints = Endpoints(
@@ -76,7 +78,7 @@ class Launcher:
         return self.pair.start("stt", command, ready, run.folder / "stt.log", measured)
 
     def _make_room(
-        self, allocation: Allocation, run: Run, stt: Command, llm: Command, verdict: budget.Verdict
+        self, allocation: Allocation, run: Run, stt: Command, llm: Command, verdict: memory_budget.Verdict
     ) -> dict[str, Any]:
         """Stop what this trial does not need; what the start of speech showed, where that took one.
 
