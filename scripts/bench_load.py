@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import study.early  # noqa: F401
-from objectives.load_bench import Sent, compare, save, table
+from objectives.rig.load_bench import Sent, compare, save, table
 from study.arguments import parser
 from study.terminal import exiting
 

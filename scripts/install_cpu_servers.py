@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import study.early  # noqa: F401
-from objectives.install import install
+from objectives.rig.install_cpu_servers import install
 from study.arguments import parser
 from study.terminal import exiting
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import study.early  # noqa: F401
-from objectives.random_whisper import write_whisper
-from objectives.tiny_llm import write_llm
+from objectives.rig.random_whisper import write_whisper
+from objectives.rig.tiny_llm import write_llm
 from study.arguments import parser
 from study.terminal import exiting
 

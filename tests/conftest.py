@@ -18,7 +18,7 @@ from objectives.devices.device import Identity, Occupant, Sample
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
-from objectives.install import VLLM, WHISPERS
+from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers.process import serving
 
 FAKE = Path(__file__).with_name("fake_server.py")

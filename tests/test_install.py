@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from objectives.errors import BadInput, SetupError
-from objectives.install import (
+from objectives.rig.install_cpu_servers import (
     TORCH,
     VLLM,
     WHISPERS,
@@ -20,7 +20,7 @@ from objectives.install import (
     install,
     step,
 )
-from objectives.tiny_llm import CHAT_TEMPLATE, write_llm
+from objectives.rig.tiny_llm import CHAT_TEMPLATE, write_llm
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts/install_cpu_servers.py"
 

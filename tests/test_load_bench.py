@@ -10,13 +10,13 @@ from made import run_script
 
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
-from objectives.load_bench import Sent, compare, save, table
+from objectives.rig.load_bench import Sent, compare, save, table
 from objectives.traffic.workload import Request
 
 
 @pytest.fixture
 def stub():
-    argv = [sys.executable, "-m", "objectives.stub_llm", "--interval-ms", "5"]
+    argv = [sys.executable, "-m", "objectives.rig.stub_llm", "--interval-ms", "5"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         server.terminate()

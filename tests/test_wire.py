@@ -8,7 +8,7 @@ import pytest
 
 from objectives.apis.completions import Stream, StreamError
 from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError, gates
-from objectives.stub_llm import CHUNK, HEAD, TOKEN, event
+from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
 DEAD = json.dumps({"error": {"message": "EngineCore encountered an issue", "code": 500}})

