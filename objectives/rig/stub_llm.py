@@ -1,4 +1,6 @@
-"""A streaming LLM server that computes nothing, to measure load generators against: `python -m objectives.rig.stub_llm`.
+"""A streaming LLM server that computes nothing, to measure load generators against.
+
+    python -m objectives.rig.stub_llm
 
 It answers POST /v1/completions with `max_tokens` chunks as vLLM 0.26 writes them, one every `--interval-ms`, and keeps
 the time at which each request had arrived whole: GET /arrivals gives those times, in seconds of the machine's
