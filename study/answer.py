@@ -12,15 +12,15 @@ def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
     """One sentence: what to run, which is only told of what fresh launches confirmed; the rest is a candidate."""
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
-        return f"{what} {in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
+        return f"{what} {allocation_in_words(decision.winner.allocation)} (today: {short(asked.baseline)})."
     if decision.standing(decision.baseline) is not None:
-        return f"stay with {in_words(asked.baseline)}."
+        return f"stay with {allocation_in_words(asked.baseline)}."
     if decision.baseline is not None and decision.baseline.is_feasible:
         return "no answer: the allocation in use today worked only some of the times it was launched."
     return "no answer: the allocation in use today could not be measured, or nothing works."
 
 
-def in_words(allocation: Allocation) -> str:
+def allocation_in_words(allocation: Allocation) -> str:
     """An allocation in a sentence.
 
     >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))

@@ -12,7 +12,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.answer import answer, in_words
+from study.answer import answer, allocation_in_words
 from study.answer import standing as standing_alone
 from study.cells import Cell, cells, of, short
 from study.confirmation.found import confirmation_in, confirmation_of
@@ -109,7 +109,7 @@ def sentence(told: Case) -> str:
     said = said[0].upper() + said[1:]
     if told.is_rejected and told.other is not None:
         refused = short(told.other.allocation)
-        return f"Stay with {in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
+        return f"Stay with {allocation_in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
     if told.decision.winner is None or today is None or other is None:
         return said
     if not told.is_ended:

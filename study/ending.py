@@ -17,7 +17,7 @@ from study.cells import Cell, barred, of, over, short
 from study.contrast import contrast, rival
 from study.decision import Decision
 from study.history import Row
-from study.meanings import FAILURES, in_words
+from study.meanings import FAILURES, failure_in_words
 from study.merged import merged
 from study.question import Question
 from study.spec import Spec
@@ -95,7 +95,7 @@ def _outcome(group: Sequence[Row], r: Row, asked: Spec | Question, *, is_wide: b
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
         return "held back" if barred(_cell(group), asked) else ""
-    return in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
+    return failure_in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
 
 
 def _mark(row: Row, decision: Decision) -> str | None:

@@ -74,7 +74,7 @@ DIRECTIONS: Mapping[str, str] = {
 }
 
 
-def in_words(failure_class: str) -> str:
+def failure_in_words(failure_class: str) -> str:
     """A failure class in two words; the class itself where this version does not know it.
 
     >>> in_words("oom_startup"), in_words("new_class")

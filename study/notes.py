@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.answer import in_words
+from study.answer import allocation_in_words
 from study.case import Case, fresh, sentence, standing
 from study.cells import Cell, compared, launches, of, over, pareto, short
 from study.decision import Decision
@@ -123,7 +123,7 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
         return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
     cell = of(r.allocation, found)
     what = kind(cell, decision, asked) if cell else r.status
-    lines = [f"# {short(r.allocation)}", f"**{what}**: {outcome(r)}", f"{in_words(r.allocation)}."]
+    lines = [f"# {short(r.allocation)}", f"**{what}**: {outcome(r)}", f"{allocation_in_words(r.allocation)}."]
     if cell and (why := obstacle(cell, decision, asked)):
         lines.append(f"Held back, whatever its score: {why}.")
     lines += [f"- {OVER}: {why}" for why in over([r] if r.measurement else [])]

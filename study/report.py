@@ -18,7 +18,7 @@ from study.cells import Cell, barred, compared, over, pareto, short
 from study.contrast import contrast
 from study.influence import influence
 from study.kinds import FAILED, KINDS, OVER, held_back
-from study.meanings import FAILURES, in_words
+from study.meanings import FAILURES, failure_in_words
 from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
@@ -165,7 +165,7 @@ def _failures(c: Cell) -> list[tuple[str, ...]]:
         if (d := r.diagnosis) is not None:
             deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
             why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
-            found.append((short(c.allocation), f"{in_words(d.failure_class)}{deficit}: {why}", d.evidence))
+            found.append((short(c.allocation), f"{failure_in_words(d.failure_class)}{deficit}: {why}", d.evidence))
     return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c.measured)]
 
 

@@ -12,7 +12,7 @@ from study.cells import Cell, launches, pair, pareto, short
 from study.decision import Decision
 from study.history import Row
 from study.kinds import FAILED, FEASIBLE, is_winner, kind
-from study.meanings import in_words
+from study.meanings import failure_in_words
 from study.question import Question
 from study.terminal import SHORT
 
@@ -95,7 +95,7 @@ def _tile(c: Cell, of: int, decision: Decision, asked: Question) -> Tile:
     if c.failed:
         diagnosis = c.failed[-1].diagnosis
         deficit_mib = diagnosis.deficit_mib if diagnosis else None
-        lines.append(in_words(diagnosis.failure_class) if diagnosis else "failed")
+        lines.append(failure_in_words(diagnosis.failure_class) if diagnosis else "failed")
         if c.measured:
             lines[-1] += f" in {len(c.failed)} of {len(c.failed) + len(c.measured)}"
         elif deficit_mib:
