@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from objectives.allocation import Allocation
-from study.cells import short
 from study.decision import Decision
 from study.question import Question
+from study.wording import allocation_in_words, short
 
 
 def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
@@ -18,17 +17,6 @@ def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
     if decision.baseline is not None and decision.baseline.is_feasible:
         return "no answer: the allocation in use today worked only some of the times it was launched."
     return "no answer: the allocation in use today could not be measured, or nothing works."
-
-
-def allocation_in_words(allocation: Allocation) -> str:
-    """An allocation in a sentence.
-
-    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
-    '37.5 % of the memory for the LLM, beside speech model base'
-    """
-    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
-    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
-    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
 
 
 def standing(decision: Decision, asked: Question) -> str:

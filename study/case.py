@@ -10,11 +10,12 @@ from pathlib import Path
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.figures import FIGURES
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.answer import answer, allocation_in_words
+from study.answer import answer
 from study.answer import standing as standing_alone
-from study.cells import Cell, cells, of, short
+from study.cells import Cell, cells, of
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
 from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, contrast, is_noise, rival
@@ -22,10 +23,10 @@ from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.doubt import doubt
 from study.history import Row, counted
-from study.meanings import FIGURES
 from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
+from study.wording import allocation_in_words, short
 
 CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording that was confirmed where it was made
 
@@ -109,7 +110,8 @@ def sentence(told: Case) -> str:
     said = said[0].upper() + said[1:]
     if told.is_rejected and told.other is not None:
         refused = short(told.other.allocation)
-        return f"Stay with {allocation_in_words(told.asked.baseline)}: {refused} won the study, and fresh launches rejected it."
+        stays = allocation_in_words(told.asked.baseline)
+        return f"Stay with {stays}: {refused} won the study, and fresh launches rejected it."
     if told.decision.winner is None or today is None or other is None:
         return said
     if not told.is_ended:

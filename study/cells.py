@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.allocation import Allocation
 from objectives.servers.memory_budget import speech_key
 from study.history import Row
-from study.meanings import CONSTRAINTS, WORD_GATES
 from study.question import Question
 from study.spec import Spec
+from study.wording import CONSTRAINTS, WORD_GATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +86,6 @@ def launches(c: Cell) -> str:
     """How often a configuration was measured, with the standard error where there is one."""
     n = len(c.measured)
     return "1 launch" if n == 1 else f"± {c.standard_error or 0.0:.3f}, {n} launches"
-
-
-def pair(allocation: Allocation) -> str:
-    """The two that are always there, as a label.
-
-    >>> pair(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}))
-    '50 % + base'
-    """
-    return f"{100 * allocation.share:g} % + {allocation.speech}"
-
-
-def short(allocation: Allocation, today: Allocation | None = None) -> str:
-    """A configuration as a label: the LLM's share of the memory, the speech model, what else is searched.
-
-    today: what is in use, to name of the rest only what differs from it
-
-    >>> one = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64})
-    >>> short(one), short(one, one)
-    ('50 % + base, max_num_seqs=64', '50 % + base')
-    """
-    rest = "".join(
-        f", {k.partition('.')[2]}={v:g}" if isinstance(v, float) else f", {k.partition('.')[2]}={v}"
-        for k, v in allocation.values.items()
-        if k not in (SHARE, SPEECH) and (today is None or today.values.get(k) != v)
-    )
-    return pair(allocation) + rest
 
 
 def barred(c: Cell, asked: Spec | Question) -> str | None:

@@ -10,7 +10,7 @@ from objectives.devices.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence
-from study.cells import cells, short
+from study.cells import cells
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
 from study.decision import Decision, decide, how_sure
@@ -20,13 +20,14 @@ from study.ground import Ground
 from study.history import counted
 from study.kinds import held_back
 from study.known import measured_in
-from study.live import git_commit
 from study.plan import commands
 from study.promotion import Origin, document, write
+from study.provenance import git_commit
 from study.question import question_of
 from study.sharing import warnings
 from study.spec import Spec
 from study.terminal import Terminal, outcome
+from study.wording import short
 
 NOTHING_FEASIBLE = 4
 

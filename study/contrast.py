@@ -9,13 +9,13 @@ from statistics import fmean, variance
 
 from scipy.special import stdtrit  # scipy.stats takes half a second to import, and every command comes by here
 
+from objectives.figures import DIRECTIONS, FIGURES
 from study.cells import Cell, barred, of
 from study.decision import Decision
-from study.meanings import DIRECTIONS, FIGURES
 from study.pooled import pooled
 from study.question import Question
 from study.spec import Spec
-from study.terminal import number
+from study.wording import number
 
 SAME_PCT = 1.0  # a smaller difference is called none
 FITNESS, SESSIONS = "fitness", "concurrent_capacity"

@@ -11,12 +11,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from objectives.allocation import Allocation
 from objectives.servers.memory_budget import speech_key
-from study.cells import short
 from study.history import Row
 from study.merged import merged
 from study.question import Question
 from study.spec import Spec
 from study.tournament import Standing, compare
+from study.wording import short
 
 
 @dataclass(frozen=True, slots=True)

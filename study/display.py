@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.cells import Cell, barred, cells, launches, of, short
+from study.cells import Cell, barred, cells, launches, of
 from study.history import Begun, Row
 from study.spec import Spec
+from study.wording import short
 
 MIB_PER_GIB = 1024
 LABEL = len("best so far")

@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from objectives.errors import BadInput
-from study.entry import TAG, Entry, one_line
+from study.entry import TAG, Entry
+from study.text import one_line
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40

@@ -13,17 +13,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from study import seal
-from study.cells import Cell, barred, of, over, short
+from study.cells import Cell, barred, of, over
 from study.contrast import contrast, rival
 from study.decision import Decision
 from study.history import Row
-from study.meanings import FAILURES, failure_in_words
 from study.merged import merged
 from study.question import Question
 from study.spec import Spec
 from study.storage import shown, sqlite_file
 from study.stored import DEFAULT
-from study.terminal import label, number, outcome
+from study.terminal import outcome
+from study.wording import FAILURES, failure_in_words, label, number, short
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
 OUTCOME = 9  # columns: "held back", "baseline"

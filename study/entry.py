@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import difflib
 import math
 import types
 import typing
@@ -15,10 +14,10 @@ import yaml
 
 from objectives.allocation import Scalar
 from objectives.errors import BadInput
+from study.text import meant, one_line
 
 TAG = "tag:yaml.org,2002:"
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-
 Limits = Mapping[str, tuple[float, float]]
 
 
@@ -185,25 +184,3 @@ class Entry:
         if isinstance(value, int | float) and not low <= value <= high:
             raise self.wrong(f"{self.shown} is out of range", f"write a number from {low:g} to {high:g}")
         return value
-
-
-def meant(given: str, known: Iterable[str]) -> str:
-    """The way out of a name that is not known.
-
-    >>> meant("sampelr", ["sampler", "seed"]), meant("x", ["up", "down"])
-    ('did you mean sampler?', 'choose up or down')
-    """
-    names = list(known)
-    if close := difflib.get_close_matches(given, names, n=1):
-        return f"did you mean {close[0]}?"
-    return f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"use {names[0]}"
-
-
-def visible(text: str) -> str:
-    """The text with a space for whatever is neither printable nor the end of a line: no file commands a terminal."""
-    return "\n".join(one_line(line) for line in text.split("\n"))
-
-
-def one_line(text: str) -> str:
-    """The text with a space for whatever would end its line."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from objectives.allocation import SHARE, SPEECH, Parameter
 from objectives.engines.command import placeholders
 from objectives.services import LlmService, Services, SttService
-from study.entry import Entry, meant
+from study.entry import Entry
 from study.limits import LIMITS
 from study.space import SET_BY_US
+from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
 WHISPER_HUB = {

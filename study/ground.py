@@ -24,7 +24,8 @@ from objectives.setting import Anchor, Setting
 from study.history import counted
 from study.identity import differences
 from study.known import measured_in
-from study.live import Bench, bench, git_commit, mib, setting_of
+from study.live import Bench, bench, mib, setting_of
+from study.provenance import git_commit
 from study.question import Question, question
 from study.samplers import RECORDED
 from study.spec import Spec

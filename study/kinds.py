@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.cells import Cell, barred, short
+from study.cells import Cell, barred
 from study.decision import Decision
 from study.question import Question
+from study.wording import short
 
 WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"
 OVER, FAILED = "over a limit", "does not work"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -143,21 +142,6 @@ def _lock(folder: Path) -> TextIO:
         return (folder / "run.lock").open("w")
     except OSError as error:
         raise BadInput(f"{folder} cannot be written ({error.strerror}); name another --out") from error
-
-
-def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds `folder`, with `+` where it has changes; None outside one."""
-    try:
-        asked = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return asked.stdout.strip()
 
 
 def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:

@@ -7,18 +7,18 @@ import textwrap
 from collections.abc import Sequence
 
 from objectives.allocation import Allocation
+from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.answer import allocation_in_words
 from study.case import Case, fresh, sentence, standing
-from study.cells import Cell, compared, launches, of, over, pareto, short
+from study.cells import Cell, compared, launches, of, over, pareto
 from study.decision import Decision
-from study.entry import one_line
 from study.history import Row
 from study.kinds import OVER, WINNER, held_back, kind, obstacle
-from study.meanings import FAILURES, FIGURES, SERVICES, WORD_GATES
 from study.question import Question, without_secrets
-from study.terminal import number, outcome, sessions
+from study.terminal import outcome, sessions
+from study.text import one_line
+from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\

@@ -11,12 +11,12 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
+from objectives.figures import DIRECTIONS, LATENCIES
 from objectives.measurement import INFINITE, Measurement
 from objectives.servers.versions import Versions
 from study import seal
 from study.decision import Decision
 from study.history import Row
-from study.meanings import DIRECTIONS, LATENCIES
 from study.spec import Spec
 
 SCHEMA = 1

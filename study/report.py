@@ -14,17 +14,16 @@ from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
 from study.case import Case, how_sure, sentence, standing
-from study.cells import Cell, barred, compared, over, pareto, short
+from study.cells import Cell, barred, compared, over, pareto
 from study.contrast import contrast
 from study.influence import influence
 from study.kinds import FAILED, KINDS, OVER, held_back
-from study.meanings import FAILURES, failure_in_words
 from study.notes import limits, traffic, without_paths, wrapped
 from study.question import without_secrets
 from study.scenarios import answers, is_contested
 from study.sharing import HEAD, by_share
-from study.terminal import number
 from study.views import Tile, bars, heat, memory, spots, turned
+from study.wording import FAILURES, failure_in_words, number, short
 
 
 def write(told: Case, path: Path) -> None:

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
 from study.case import Case, case, how_sure, sentence
-from study.cells import short
 from study.confirmation.told import Told
 from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
@@ -21,8 +20,9 @@ from study.notes import table
 from study.run import Options, run
 from study.spec import load
 from study.stored import study_in
-from study.terminal import SHORT, Terminal
+from study.terminal import Terminal
 from study.views import Heat, Tile, heat
+from study.wording import SHORT, short
 
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from objectives.errors import BadInput
-from study.entry import one_line
+from study.text import one_line
 
 
 def open_storage(url: str) -> BaseStorage:

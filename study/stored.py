@@ -10,9 +10,9 @@ import optuna
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
-from study.entry import meant
 from study.question import KEY
 from study.storage import open_storage, shown, sqlite_file, sqlite_url
+from study.text import meant
 
 DEFAULT = Path("artifacts/h100_recorded/study.db")  # of the spec that ships
 

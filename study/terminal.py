@@ -15,22 +15,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from objectives.errors import BadInput, SetupError, StudyError
-from objectives.measurement import INFINITE
 from study.decision import Decision
 from study.display import Outlook, Scene
-from study.entry import one_line, visible
 from study.history import Begun, Row
-
-SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
-
-
-def label(parameter: str) -> str:
-    """A parameter in a table: without the server's name.
-
-    >>> label("vllm_memory_util"), label("vllm.max_num_seqs"), label("card")
-    ('LLM share', 'max_num_seqs', 'card')
-    """
-    return SHORT.get(parameter) or parameter.partition(".")[2] or parameter
+from study.text import one_line, visible
 
 
 def console_of(*, stderr: bool = False) -> Console:
@@ -155,17 +143,6 @@ def outcome(row: Row) -> str:
     if not row.is_feasible:
         return "over: " + ", ".join(k for k, v in row.constraints.items() if v > 0)
     return f"fitness {row.fitness:.4f}" if row.fitness is not None else row.status
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    """A figure for a table; what was not measured is a dash.
-
-    >>> number(None), number(float("inf")), number(1234.56)
-    ('-', 'inf', '1,235')
-    """
-    if value is None:
-        return "-"
-    return "inf" if value == INFINITE else f"{value:,.{digits}f}"
 
 
 def sessions(row: Row) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE, Measurement
-from study.cells import Cell, launches, pair, pareto, short
+from study.cells import Cell, launches, pareto
 from study.decision import Decision
 from study.history import Row
 from study.kinds import FAILED, FEASIBLE, is_winner, kind
-from study.meanings import failure_in_words
 from study.question import Question
-from study.terminal import SHORT
+from study.wording import SHORT, failure_in_words, pair, short
 
 PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
 UNTOLD = "not told apart"  # by a recording that was made before phases were timed

@@ -10,9 +10,10 @@ from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
 
 from objectives.allocation import Allocation
 from study.case import Case, case, how_sure, sentence
-from study.cells import Cell, cells, of, over, pareto, short
+from study.cells import Cell, cells, of, over, pareto
 from study.scenarios import answers, is_contested, rescored
 from study.stored import study_in
+from study.wording import short
 
 
 def told(folder: Path, cells_: object = cell, *arguments: object) -> Case:

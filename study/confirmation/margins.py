@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
-from study.entry import meant
-from study.meanings import LATENCIES
+from objectives.figures import LATENCIES
+from study.text import meant
 
 JUDGED = (  # word errors, failed requests and free memory have limits of their own
     *LATENCIES,

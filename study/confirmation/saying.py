@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.figures import DIRECTIONS
 from study.confirmation.rule import Rule, gain_pct
 from study.confirmation.verdict import Finding, Verdict
-from study.meanings import DIRECTIONS
 
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000

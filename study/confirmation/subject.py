@@ -17,11 +17,11 @@ from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Claim, Rule
 from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic
-from study.entry import one_line
 from study.plan import commands
 from study.scoring import scoring_signature
 from study.seal import verify
 from study.spec import Spec, load
+from study.text import one_line
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"

@@ -10,7 +10,7 @@ from typing import Any
 from study.confirmation.margins import Margins
 from study.confirmation.rule import gain_pct
 from study.confirmation.saying import signed
-from study.entry import one_line
+from study.text import one_line
 
 VERDICTS = ("confirmed", "rejected", "inconclusive")
 FIXED = "fixed before the first pair"

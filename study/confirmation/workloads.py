@@ -10,7 +10,8 @@ from pathlib import Path
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
 from study.confirmation.captured import captured
-from study.entry import Entry, meant
+from study.entry import Entry
+from study.text import meant
 
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.entry import meant, one_line
 from study.rollout.deployment import NAMES, Deployment, Name, Setting
+from study.text import meant, one_line
 
 Values = Mapping[str, Mapping[str, str | None]]  # by service and parameter; None: the unit does not set it
 

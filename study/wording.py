@@ -1,0 +1,118 @@
+"""Plain words and short labels for what a study writes down. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.measurement import INFINITE
+
+
+def allocation_in_words(allocation: Allocation) -> str:
+    """An allocation in a sentence.
+
+    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
+    '37.5 % of the memory for the LLM, beside speech model base'
+    """
+    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
+    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
+    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
+
+
+def pair(allocation: Allocation) -> str:
+    """The two that are always there, as a label.
+
+    >>> pair(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}))
+    '50 % + base'
+    """
+    return f"{100 * allocation.share:g} % + {allocation.speech}"
+
+
+def short(allocation: Allocation, today: Allocation | None = None) -> str:
+    """A configuration as a label: the LLM's share of the memory, the speech model, what else is searched.
+
+    today: what is in use, to name of the rest only what differs from it
+
+    >>> one = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64})
+    >>> short(one), short(one, one)
+    ('50 % + base, max_num_seqs=64', '50 % + base')
+    """
+    rest = "".join(
+        f", {k.partition('.')[2]}={v:g}" if isinstance(v, float) else f", {k.partition('.')[2]}={v}"
+        for k, v in allocation.values.items()
+        if k not in (SHARE, SPEECH) and (today is None or today.values.get(k) != v)
+    )
+    return pair(allocation) + rest
+
+
+OUT_OF_MEMORY = "out of memory"
+FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentence
+    "predicted_oom": (
+        OUT_OF_MEMORY,
+        "the arithmetic rules it out: both servers together need more than the device has",
+    ),
+    "predicted_kv_too_small": ("too little cache", "the arithmetic rules it out: no room for one longest request"),
+    "oom_budget": (OUT_OF_MEMORY, "the device has not the share that the LLM server asks for"),
+    "kv_too_small": ("too little cache", "what is left for the KV cache cannot hold one longest request"),
+    "oom_startup": (OUT_OF_MEMORY, "a server ran out of memory before it was ready"),
+    "oom_runtime_llm": (OUT_OF_MEMORY, "the LLM server ran out of memory under load"),
+    "oom_runtime_stt": (OUT_OF_MEMORY, "the speech server ran out of memory under load"),
+    "stt_cpu_fallback": ("not on the device", "the speech server did not run on the device that was asked for"),
+    "llm_cpu_offload": ("not on the device", "part of the LLM did not run on the device that was asked for"),
+    "startup_timeout": ("not ready in time", "a server was not ready in time, twice"),
+    "host_oom": ("host out of memory", "the host's out-of-memory killer ended a server, twice"),
+    "engine_death": ("ended by itself", "a server ended for no reason of memory, twice"),
+    "killed_unknown": ("killed", "a server was killed from outside, twice"),
+    "stt_wrong": ("answered wrongly", "the speech server answered with errors, twice"),
+    "gpu_fault": ("device fault", "the device reported a fault, twice"),
+    "contaminated": ("disturbed", "another process took or freed memory while the server looked at it"),
+    "foreign_tenant": ("disturbed", "another process held memory that was free before the study"),
+    "gpu_hardware": ("hardware", "the device reported a hardware error"),
+    "setup_error": ("set-up", "a library, a flag, a port or a driver"),
+}
+SERVICES: Mapping[str | None, str] = {"llm": "LLM server", "stt": "speech server", "host": "host", None: "-"}
+WORD_GATES: Mapping[str | None, str] = {
+    "pass": "as good as the baseline's, within the gate",
+    "fail": "worse than the baseline's by more than the gate",
+    "cannot_tell": "the clips are too few to tell",
+    "not_measured": "not measured",
+    None: "not measured",
+}
+CONSTRAINTS: Mapping[str, str] = {
+    "memory": "it runs out of memory",
+    "latency_is_finite": "more than 5 % of the requests failed",
+    "free_memory": "less memory stays free than the gate asks",
+    "word_error_rate": "its words are worse than the gate allows",
+}
+
+
+def failure_in_words(failure_class: str) -> str:
+    """A failure class in two words; the class itself where this version does not know it.
+
+    >>> in_words("oom_startup"), in_words("new_class")
+    ('out of memory', 'new_class')
+    """
+    return FAILURES.get(failure_class, (failure_class, ""))[0]
+
+
+SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
+
+
+def label(parameter: str) -> str:
+    """A parameter in a table: without the server's name.
+
+    >>> label("vllm_memory_util"), label("vllm.max_num_seqs"), label("card")
+    ('LLM share', 'max_num_seqs', 'card')
+    """
+    return SHORT.get(parameter) or parameter.partition(".")[2] or parameter
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A figure for a table; what was not measured is a dash.
+
+    >>> number(None), number(float("inf")), number(1234.56)
+    ('-', 'inf', '1,235')
+    """
+    if value is None:
+        return "-"
+    return "inf" if value == INFINITE else f"{value:,.{digits}f}"
