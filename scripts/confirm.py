@@ -14,9 +14,9 @@ from pathlib import Path
 import study.early  # noqa: F401
 from study.arguments import parser
 from study.confirmation.confirm import Options, confirm
-from study.confirmation.rule import CLAIMS
 from study.confirmation.subject import subject
 from study.lending.options import add_lending, lending
+from study.spec.model import CLAIMS
 from study.terminal import exiting
 
 

@@ -18,7 +18,7 @@ import study.early  # noqa: F401
 from study.arguments import parser
 from study.lending.options import add_lending, lending
 from study.recorder import record
-from study.spec import load
+from study.spec.load import load
 from study.terminal import exiting
 
 

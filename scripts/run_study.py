@@ -16,8 +16,9 @@ from objectives.fitness import PRESETS
 from study.arguments import parser
 from study.lending.options import add_lending, lending
 from study.run import Options, run
-from study.samplers import NAMES, RECORDED
-from study.spec import load
+from study.samplers import NAMES
+from study.spec.load import load
+from study.spec.model import RECORDED
 from study.terminal import Terminal, exiting
 
 

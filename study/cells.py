@@ -11,7 +11,7 @@ from objectives.allocation import Allocation
 from objectives.servers.memory_budget import speech_key
 from study.history import Row
 from study.question import Question
-from study.spec import Spec
+from study.spec.model import Spec
 from study.wording import CONSTRAINTS, WORD_GATES
 
 

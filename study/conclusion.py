@@ -25,7 +25,7 @@ from study.promotion import Origin, document, write
 from study.provenance import git_commit
 from study.question import question_of
 from study.sharing import warnings
-from study.spec import Spec
+from study.spec.model import Spec
 from study.terminal import Terminal, outcome
 from study.wording import short
 

@@ -14,7 +14,7 @@ from objectives.servers.memory_budget import speech_key
 from study.history import Row
 from study.merged import merged
 from study.question import Question
-from study.spec import Spec
+from study.spec.model import Spec
 from study.tournament import Standing, compare
 from study.wording import short
 

@@ -19,7 +19,7 @@ from study.decision import Decision
 from study.history import Row
 from study.merged import merged
 from study.question import Question
-from study.spec import Spec
+from study.spec.model import Spec
 from study.storage import shown, sqlite_file
 from study.stored import DEFAULT
 from study.terminal import outcome

@@ -24,7 +24,7 @@ from study.history import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, count
 from study.known import Known
 from study.live import order_by_llm
 from study.metrics_file import MetricsFile
-from study.spec import Spec
+from study.spec.model import Spec
 from study.telling import give_up, note, tell_failure, tell_score
 from study.trial_time import expected_s
 from study.yardstick import Yardstick, yardstick_of

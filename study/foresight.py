@@ -11,7 +11,7 @@ from study.known import measured_in
 from study.lending.options import Lending, outage
 from study.opening import succession
 from study.plan import plan
-from study.spec import Spec
+from study.spec.model import Spec
 from study.storage import open_storage, sqlite_file
 from study.trial_time import guess_s
 

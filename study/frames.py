@@ -16,7 +16,7 @@ from objectives.measurement import Measurement
 from study.case import case
 from study.history import Row
 from study.run import Options, run
-from study.spec import load as load_spec
+from study.spec.load import load as load_spec
 from study.stored import storage_url, study_in
 from study.terminal import Terminal
 

@@ -13,7 +13,7 @@ from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
 from study.history import Row, rows
 from study.identity import differences, identity_of
-from study.spec import Spec
+from study.spec.model import Spec
 from study.storage import open_storage, sqlite_url
 
 

@@ -24,11 +24,11 @@ from objectives.setting import Anchor, Setting
 from study.history import counted
 from study.identity import differences
 from study.known import measured_in
-from study.live import Bench, bench, mib, setting_of
+from study.live import Bench, bench, mib
 from study.provenance import git_commit
 from study.question import Question, question
-from study.samplers import RECORDED
-from study.spec import Spec
+from study.spec.model import RECORDED, Spec
+from study.spec.setting import setting_of
 from study.terminal import Terminal
 
 

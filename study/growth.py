@@ -8,7 +8,7 @@ import optuna
 
 from study.history import Row, rows
 from study.known import Known
-from study.spec import Spec
+from study.spec.model import Spec
 from study.telling import carry
 from study.yardstick import Yardstick
 

@@ -8,8 +8,8 @@ from typing import Any
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
 from objectives.recording import conditions
 from objectives.servers.versions import Versions
-from study.live import setting_of
-from study.spec import Spec
+from study.spec.model import Spec
+from study.spec.setting import setting_of
 
 LIFETIME = "lifetime of the servers"  # in an identity: ONE_TRIAL, or None where they are kept while trials need them
 ONE_TRIAL = "one trial"

@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from study.asking import missing
 from study.history import BRIDGE, REPLICATE, Begun, Row, counted
-from study.spec import Spec
+from study.spec.model import Spec
 from study.tournament import TournamentSampler, can_replicate, left
 
 

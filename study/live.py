@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from objectives.allocation import SPEECH, Allocation
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
-from objectives.load.ladder import Slo
 from objectives.servers import memory_budget
 from objectives.servers.process import reap_left_behind
 from objectives.servers.versions import Versions, fit, resolved, versions
@@ -23,7 +21,8 @@ from objectives.setting import Setting
 from study.device_lock import sole_use
 from study.lending import lent
 from study.lending.options import Lending
-from study.spec import Spec
+from study.spec.model import Spec
+from study.spec.setting import setting_of
 
 SETTLE_S, STEADY_MIB = 20.0, 64.0
 
@@ -36,21 +35,6 @@ class Bench:
     setting: Setting
     versions: Versions
     occupants: Sequence[Occupant]
-
-
-def setting_of(spec: Spec) -> Setting:
-    """What is the same for all trials of a spec."""
-    given = spec.slo.stt_p95_ms is not None and spec.slo.llm_p95_ms is not None
-    has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return Setting(
-        services=spec.services,
-        workload=spec.workload,
-        tenants=spec.tenants,
-        reserve_mib=spec.reserve_mib if spec.reserve_mib is not None else 1024.0 if has_display else 512.0,
-        slo_multiple=spec.slo.multiple,
-        slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if given else None,
-        precheck=spec.precheck == "prune",
-    )
 
 
 def bench(spec: Spec) -> Bench:

@@ -14,9 +14,9 @@ from optuna.storages import BaseStorage
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput
 from study.identity import differences
-from study.samplers import RECORDED, sampler
+from study.samplers import sampler
 from study.scoring import scoring_signature
-from study.spec import Spec
+from study.spec.model import RECORDED, Spec
 
 
 def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler:

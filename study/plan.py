@@ -14,7 +14,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.setting import Setting
 from study.live import order_by_llm
-from study.spec import Spec
+from study.spec.model import Spec
 from study.trial_time import guess_s
 
 SHOWN = 60

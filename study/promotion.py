@@ -17,7 +17,7 @@ from objectives.servers.versions import Versions
 from study import seal
 from study.decision import Decision
 from study.history import Row
-from study.spec import Spec
+from study.spec.model import Spec
 
 SCHEMA = 1
 COMPARED = (

@@ -23,8 +23,7 @@ from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
-from study.rules import FitnessRule, Gates
-from study.spec import Spec
+from study.spec.model import FitnessRule, Gates, Spec
 
 KEY = "question"
 SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")

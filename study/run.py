@@ -27,7 +27,7 @@ from study.live import alone, borrowed
 from study.opening import open_study, sampler_of
 from study.question import keep
 from study.scenarios import weighed
-from study.spec import Spec
+from study.spec.model import Spec
 from study.storage import open_storage, shown, sqlite_url
 from study.stored import promotions_of
 from study.terminal import Terminal

@@ -18,7 +18,6 @@ from objectives.errors import BadInput, SetupError
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
-RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
 NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
 
 

@@ -9,7 +9,7 @@ from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitnes
 from study.decision import Decision, decide
 from study.history import Row
 from study.question import Question
-from study.rules import FitnessRule
+from study.spec.model import FitnessRule
 
 
 def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:

@@ -9,7 +9,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness
 from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import Gate, gate
-from study.spec import Spec
+from study.spec.model import Spec
 
 
 @dataclass(frozen=True, slots=True)

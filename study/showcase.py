@@ -18,7 +18,7 @@ from study.kinds import BASELINE, HELD_BACK, KINDS, WINNER
 from study.launched import WIDE, read
 from study.notes import table
 from study.run import Options, run
-from study.spec import load
+from study.spec.load import load
 from study.stored import study_in
 from study.terminal import Terminal
 from study.views import Heat, Tile, heat

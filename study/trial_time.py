@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from study.history import Row
-from study.spec import Spec
+from study.spec.model import Spec
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 

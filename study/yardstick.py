@@ -12,7 +12,7 @@ from objectives.servers.memory_budget import speech_key
 from objectives.traffic.clips import read_clips
 from study.history import Row
 from study.scoring import Score, score
-from study.spec import Spec
+from study.spec.model import Spec
 
 
 @dataclass(slots=True)

@@ -21,8 +21,8 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
 from objectives.speech.wer import WordErrors
-from study.live import setting_of
-from study.spec import load
+from study.spec.load import load
+from study.spec.setting import setting_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "run_study.py"

@@ -13,8 +13,9 @@ from made import measurement
 from objectives.servers.versions import Versions
 from study import seal
 from study.confirmation.journal import Launch, Pair
-from study.live import Bench, setting_of
-from study.spec import load
+from study.live import Bench
+from study.spec.load import load
+from study.spec.setting import setting_of
 
 SERVER = f"{sys.executable} {FAKE} --port {{port}}"
 FAKES: dict[str, Any] = {

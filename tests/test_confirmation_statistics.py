@@ -14,9 +14,10 @@ import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
-from study.confirmation.rule import Claim, Key, Rule, confidence
+from study.confirmation.rule import Key, Rule, confidence
 from study.confirmation.statistics import chance, estimate, pairs_needed, sign_flip_p
 from study.confirmation.verdict import Evidence, Verdict, judge
+from study.spec.model import Claim
 
 SAME = Gate("pass", 0.0, 0.0, 0.0)
 RULE = Rule("llm_latency_ms")

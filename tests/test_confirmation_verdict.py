@@ -13,8 +13,9 @@ from objectives.speech.wer import Gate
 from study.confirmation import saying
 from study.confirmation.figures import failed_more
 from study.confirmation.margins import Margins, read_margins
-from study.confirmation.rule import Claim, Key, Rule
+from study.confirmation.rule import Key, Rule
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
+from study.spec.model import Claim
 
 RULE = Rule("llm_latency_ms")
 OTHER = Key("main", "stt_latency_p95_ms")

@@ -14,9 +14,10 @@ from made import SPEC
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload, trace
-from study.confirmation.captured import captured
-from study.confirmation.workloads import READY_MADE, HeldOut, Traffic, ready_made, stress, traffic
-from study.spec import load
+from study.spec.load import load
+from study.spec.model import HeldOut
+from study.spec.traffic import READY_MADE, Traffic, ready_made, stress, traffic
+from study.spec.traffic_trace import captured
 
 CLIPS = read_clips("assistant")
 MAIN = Workload(seed=29, window_s=30, llm_per_s=1.6, llm_burst=24, stt_per_s=1.0, prompt_tokens=(1024, 3072))

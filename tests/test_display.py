@@ -16,7 +16,8 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from study.display import Outlook, Scene, memory_bar
 from study.history import Begun, Row
-from study.spec import Spec, load
+from study.spec.load import load
+from study.spec.model import Spec
 
 HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})

@@ -26,7 +26,8 @@ from study.epoch import Epoch, Progress
 from study.history import Row, rows
 from study.identity import identity_of
 from study.opening import frontiers, open_study
-from study.spec import Spec, load
+from study.spec.load import load
+from study.spec.model import Spec
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
 

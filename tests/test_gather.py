@@ -15,7 +15,7 @@ from objectives.recording import read
 from study.gather import gather
 from study.live import llm_key
 from study.recorder import record, remaining, rounds
-from study.spec import load
+from study.spec.load import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
 SHIPPED = read(Path(recording.__file__).parent / "recordings/h100.jsonl")

@@ -16,12 +16,13 @@ from objectives.fitness import reference_of
 from objectives.measurement import Measurement
 from study.decision import decide, how_sure
 from study.history import Row
-from study.live import setting_of
 from study.plan import commands
 from study.promotion import Origin, document, improvement_pct, write
 from study.scoring import score
 from study.seal import verify
-from study.spec import Spec, load
+from study.spec.load import load
+from study.spec.model import Spec
+from study.spec.setting import setting_of
 
 
 @pytest.fixture

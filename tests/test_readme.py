@@ -16,7 +16,7 @@ from objectives.diagnosis.diagnose import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from study.showcase import rendered, replayed, stale
-from study.spec import load
+from study.spec.load import load
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GUIDES = sorted((REPOSITORY / "study/guides").glob("*.md"))

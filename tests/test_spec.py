@@ -16,10 +16,10 @@ from objectives.fitness import PRESETS, Weights
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, SttService
 from objectives.traffic.workload import Workload
-from study import spec as spec_module
-from study.limits import LIMITS
-from study.rules import Budget, FitnessRule, Gates, Selector, Slo
-from study.spec import Spec, load
+from study.spec import load as spec_module
+from study.spec.limits import LIMITS
+from study.spec.load import load
+from study.spec.model import Budget, FitnessRule, Gates, Selector, Slo, Spec
 
 SPECS = Path(spec_module.__file__).parent / "specs"
 

@@ -27,7 +27,7 @@ from objectives.servers.memory_budget import speech_key
 from study.comparison.made import MADE, NOISE, TABLES, made
 from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
 from study.scoring import failure_constraint, score
-from study.spec import load
+from study.spec.load import load
 
 HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # name: class, metric, data sets

@@ -20,7 +20,8 @@ from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
 from study.lending.options import Lending
-from study.live import alone, bench, borrowed, setting_of
+from study.live import alone, bench, borrowed
+from study.spec.setting import setting_of
 
 INCONCLUSIVE = 5
 REJECTED = 4

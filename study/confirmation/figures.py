@@ -11,11 +11,11 @@ from objectives.figures import DIRECTIONS
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
-from study.confirmation.margins import JUDGED
 from study.confirmation.rule import Key
 from study.confirmation.verdict import LOST
 from study.scoring import score
-from study.spec import Spec
+from study.spec.limits import JUDGED
+from study.spec.model import Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
-from objectives.figures import LATENCIES
+from study.spec.limits import JUDGED, LEAST_PCT, MOST_PCT
 from study.text import meant
 
-JUDGED = (  # word errors, failed requests and free memory have limits of their own
-    *LATENCIES,
-    "turn_ttft_p95_ms",
-    "concurrent_capacity",
-    "fitness",
-)
-LEAST_PCT, MOST_PCT = 0.1, 1000.0
 DEFAULT_PCT = 5.0
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from objectives.figures import DIRECTIONS
 from study.confirmation.margins import Margins
+from study.spec.model import Claim
 
-Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
-CLAIMS: tuple[Claim, ...] = get_args(Claim)
 LEAST_PAIRS = 6
 
 

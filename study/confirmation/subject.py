@@ -15,12 +15,13 @@ from objectives.errors import BadInput
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.margins import read_margins
-from study.confirmation.rule import Claim, Rule
-from study.confirmation.workloads import HeldOut, Traffic, longest_request, traffic
+from study.confirmation.rule import Rule
 from study.plan import commands
 from study.scoring import scoring_signature
 from study.seal import verify
-from study.spec import Spec, load
+from study.spec.load import load
+from study.spec.model import Claim, HeldOut, Spec
+from study.spec.traffic import Traffic, longest_request, traffic
 from study.text import one_line
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")

@@ -16,7 +16,7 @@ from objectives.errors import BadInput
 from study.lending.manager import State
 from study.lending.options import Lending
 from study.lending.promise import word
-from study.spec import Spec
+from study.spec.model import Spec
 
 NAME = "gpu-allocation-study"
 MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial

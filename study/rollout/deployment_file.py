@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.document import read
-from study.entry import Entry
 from study.rollout.deployment import NAMES, Deployed, Deployment, Probe, Setting
+from study.spec.yaml_file import read
+from study.spec.yaml_node import Entry
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "window_s": (0.1, 86400),

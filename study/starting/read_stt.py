@@ -11,7 +11,7 @@ from typing import Literal
 from objectives.engines.faster_whisper import STT_PACKAGES
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
-from study.equipment import WHISPER_HUB
+from study.spec.services import WHISPER_HUB
 from study.starting.read_llm import split_flags
 from study.starting.running import Running
 

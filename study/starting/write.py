@@ -11,7 +11,7 @@ import yaml
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
 from study.rollout import deployment_file
-from study.spec import load
+from study.spec.load import load
 from study.starting.observe import Others
 from study.starting.read_llm import SHARE_FLAG, Llm
 from study.starting.read_stt import Speech

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from objectives.errors import BadInput
-from study.entry import TAG, Entry
+from study.spec.yaml_node import TAG, Entry
 from study.text import one_line
 
 MAX_BYTES = 256 * 1024

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from objectives.allocation import SHARE, SPEECH, Parameter
 from objectives.engines.command import placeholders
 from objectives.services import LlmService, Services, SttService
-from study.entry import Entry
-from study.limits import LIMITS
-from study.space import SET_BY_US
+from study.spec.limits import LIMITS
+from study.spec.search_space import SET_BY_US
+from study.spec.yaml_node import Entry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))

@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Parameter, Scalar, Space
 from objectives.services import SttService
-from study.entry import Entry
+from study.spec.yaml_node import Entry
 from study.text import meant
 
 CLASSIC = {SHARE: "number", SPEECH: "text"}

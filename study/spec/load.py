@@ -8,72 +8,31 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from objectives.allocation import Allocation, Space
+from objectives.allocation import Space
 from objectives.fitness import PRESETS
 from objectives.servers.tenants import Tenant
-from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.confirmation.margins import JUDGED
-from study.confirmation.rule import Claim
-from study.confirmation.workloads import HeldOut, read_workloads
-from study.document import read
-from study.entry import Entry
-from study.equipment import place_clips, read_measure, read_services, with_models
-from study.limits import LIMITS, check_metrics
-from study.rules import Budget, FitnessRule, Gates, Selector, Slo
-from study.space import check_monotone, read_baseline, read_bounds, read_parameter, searched_entries, speech_sizes
+from study.spec.limits import JUDGED, LIMITS, check_metrics
+from study.spec.model import Budget, Claim, FitnessRule, Gates, SamplerName, Selector, Slo, Spec
+from study.spec.search_space import (
+    check_monotone,
+    read_baseline,
+    read_bounds,
+    read_parameter,
+    searched_entries,
+    speech_sizes,
+)
+from study.spec.services import place_clips, read_measure, read_services, with_models
+from study.spec.traffic import read_workloads
+from study.spec.yaml_file import read
+from study.spec.yaml_node import Entry
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
-
-SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """A validated spec; defaults are those of an absent key.
-
-    measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
-    monotone: parameters that take more memory as they grow, lists in their order
-    bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
-    workloads, claim, margins: for `scripts/confirm.py`: what it also measures under, the metric that must be
-        better, and by how many percent others may be worse where that is not its --margin
-    ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
-    """
-
-    name: str
-    search_space: Space
-    measure: Literal["live"] | Path
-    sampler: SamplerName = "tournament"
-    baseline: Allocation
-    bounds: Mapping[str, tuple[float, float]]
-    device: str
-    services: Services
-    workload: Workload = field(default_factory=Workload)
-    workloads: tuple[HeldOut, ...] = ()
-    claim: Claim | None = None
-    margins: Mapping[str, float] = field(default_factory=dict)
-    slo: Slo = field(default_factory=Slo)
-    fitness: FitnessRule = field(default_factory=FitnessRule)
-    gates: Gates = field(default_factory=Gates)
-    monotone: tuple[str, ...] = ()
-    tenants: tuple[Tenant, ...] = ()
-    reserve_mib: float | None = None
-    precheck: Literal["prune", "report"] = "prune"
-    budget: Budget = field(default_factory=Budget)
-    selector: Selector = field(default_factory=Selector)
-    enabled: bool = True
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    path: Path
-    text: str
-    text_sha256: str
-
-
 PLAIN: Mapping[str, Any] = {
     "name": str, "enabled": bool, "sampler": SamplerName, "workload": Workload, "slo": Slo,
     "fitness": FitnessRule, "gates": Gates, "monotone": tuple[str, ...], "tenants": tuple[Tenant, ...],

@@ -9,19 +9,12 @@ from pathlib import Path
 
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
-from study.confirmation.captured import captured
-from study.entry import Entry
+from study.spec.model import HeldOut
+from study.spec.traffic_trace import captured
+from study.spec.yaml_node import Entry
 from study.text import meant
 
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """One entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
-
-    name: str
-    replay: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from study.confirmation.margins import JUDGED, LEAST_PCT, MOST_PCT
-from study.entry import Entry
+from objectives.figures import LATENCIES
+from study.spec.yaml_node import Entry
+
+JUDGED = (  # word errors, failed requests and free memory have limits of their own
+    *LATENCIES,
+    "turn_ttft_p95_ms",
+    "concurrent_capacity",
+    "fitness",
+)
+LEAST_PCT, MOST_PCT = 0.1, 1000.0
 
 # fmt: off
 DIRECTIONS = {

@@ -1,0 +1,1 @@
+"""The YAML file of a study: read, validated, and kept as data."""

@@ -1,0 +1,133 @@
+"""What a spec says, as data: the search space, services, workload, budget, gates and the fitness. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from objectives.allocation import Allocation, Space
+from objectives.fitness import PRESETS, Preset, Weights
+from objectives.servers.tenants import Tenant
+from objectives.services import Services
+from objectives.traffic.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a study may use: time of one run, and trials over all runs."""
+
+    wallclock_sec: float = 3600.0
+    max_candidates: int = 10
+    max_generations: int = 4
+    allow_gpu: bool = True
+
+    @property
+    def max_trials(self) -> int:
+        """Trials over all runs."""
+        return self.max_candidates * self.max_generations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """The tournament's settings, see `study.tournament`."""
+
+    kind: Literal["rzero"] = "rzero"
+    tournament_size: int = 4
+    survivors: int = 2
+    elitism: int = 1
+    fresh_inject: int = 1
+    population_size: int = 5
+    n_offspring: int = 16
+    exhausted: Literal["replicate", "stop"] = "replicate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What a winner must keep: word error rate within points of the baseline's, and memory left free."""
+
+    wer_points: float = 1.0
+    free_memory_mib: float = 256.0
+    llm_quality: Literal["unmeasured"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """Limits of the capacity ladder: in ms, or a multiple of the baseline's own p95."""
+
+    multiple: float = 1.5
+    stt_p95_ms: float | None = None
+    llm_p95_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitnessRule:
+    """How a measurement becomes one number; weights that are given replace those of the preset."""
+
+    preset: Preset = "balanced"
+    weights: Weights | None = None
+    normalisation: Literal["relative", "fixed"] = "relative"
+    headroom_mib: float = 1024.0
+
+    @property
+    def effective_weights(self) -> Weights:
+        """The weights that count."""
+        return self.weights or PRESETS[self.preset]
+
+
+Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
+
+    name: str
+    replay: Path | None = None
+
+
+RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
+SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A validated spec; defaults are those of an absent key.
+
+    measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
+    monotone: parameters that take more memory as they grow, lists in their order
+    bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
+    workloads, claim, margins: for `scripts/confirm.py`: what it also measures under, the metric that must be
+        better, and by how many percent others may be worse where that is not its --margin
+    ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
+    """
+
+    name: str
+    search_space: Space
+    measure: Literal["live"] | Path
+    sampler: SamplerName = "tournament"
+    baseline: Allocation
+    bounds: Mapping[str, tuple[float, float]]
+    device: str
+    services: Services
+    workload: Workload = field(default_factory=Workload)
+    workloads: tuple[HeldOut, ...] = ()
+    claim: Claim | None = None
+    margins: Mapping[str, float] = field(default_factory=dict)
+    slo: Slo = field(default_factory=Slo)
+    fitness: FitnessRule = field(default_factory=FitnessRule)
+    gates: Gates = field(default_factory=Gates)
+    monotone: tuple[str, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    reserve_mib: float | None = None
+    precheck: Literal["prune", "report"] = "prune"
+    budget: Budget = field(default_factory=Budget)
+    selector: Selector = field(default_factory=Selector)
+    enabled: bool = True
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    path: Path
+    text: str
+    text_sha256: str

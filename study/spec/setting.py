@@ -1,0 +1,24 @@
+"""From a spec to the setting that is the same for all its trials."""
+
+from __future__ import annotations
+
+import os
+
+from objectives.load.ladder import Slo
+from objectives.setting import Setting
+from study.spec.model import Spec
+
+
+def setting_of(spec: Spec) -> Setting:
+    """What is the same for all trials of a spec."""
+    given = spec.slo.stt_p95_ms is not None and spec.slo.llm_p95_ms is not None
+    has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return Setting(
+        services=spec.services,
+        workload=spec.workload,
+        tenants=spec.tenants,
+        reserve_mib=spec.reserve_mib if spec.reserve_mib is not None else 1024.0 if has_display else 512.0,
+        slo_multiple=spec.slo.multiple,
+        slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if given else None,
+        precheck=spec.precheck == "prune",
+    )
