@@ -12,7 +12,7 @@ from __future__ import annotations
 import study.early  # noqa: F401
 from study.arguments import parser
 from study.dashboard import serve
-from study.stored import storage_url
+from study.storage.find import storage_url
 from study.terminal import exiting
 
 

@@ -16,7 +16,7 @@ from objectives.fitness import PRESETS
 from study.arguments import parser
 from study.case import case
 from study.report import write
-from study.stored import promotions_of, storage_url, study_in
+from study.storage.find import promotions_of, storage_url, study_in
 from study.terminal import exiting
 
 

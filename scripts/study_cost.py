@@ -20,7 +20,7 @@ from study.arguments import parser
 from study.cost import ratios, told
 from study.launched import read
 from study.sharing import HEAD, by_share, warnings
-from study.stored import DEFAULT
+from study.storage.find import DEFAULT
 from study.terminal import console_of, exiting
 
 

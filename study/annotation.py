@@ -14,9 +14,9 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # ty
 
 from objectives.errors import BadInput
 from study.case import case
-from study.history import births
 from study.notes import study_note, trial_note
 from study.plots import lineage, memory_over_time, space, time_by_phase, tradeoff
+from study.storage.trials import births
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
 SIGNED = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends a note of ours, and is not shown

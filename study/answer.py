@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.decision import Decision
-from study.question import Question
+from study.storage.context import Question
 from study.wording import allocation_in_words, short
 
 

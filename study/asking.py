@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation, suggest
 from objectives.devices.device import Identity
-from study.history import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted
 from study.spec.model import Spec
+from study.storage.trials import BASELINE, BRIDGE, INTERRUPTED, NOT_STARTED, REPLICATE, Begun, counted
 from study.telling import note
 
 

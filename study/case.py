@@ -22,10 +22,10 @@ from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, contrast, i
 from study.decision import Decision, decide
 from study.decision import how_sure as standing_of
 from study.doubt import doubt
-from study.history import Row, counted
-from study.question import Question, question_of
 from study.scenarios import rescored, weighed
 from study.sharing import warnings
+from study.storage.context import Question, question_of
+from study.storage.trials import Row, counted
 from study.wording import allocation_in_words, short
 
 CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording that was confirmed where it was made

@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 
 from objectives.allocation import Allocation
 from objectives.servers.memory_budget import speech_key
-from study.history import Row
-from study.question import Question
 from study.spec.model import Spec
+from study.storage.context import Question
+from study.storage.trials import Row
 from study.wording import CONSTRAINTS, WORD_GATES
 
 

@@ -17,15 +17,14 @@ from study.decision import Decision, decide, how_sure
 from study.doubt import doubt
 from study.ending import against, failures, measured
 from study.ground import Ground
-from study.history import counted
 from study.kinds import held_back
-from study.known import measured_in
 from study.plan import commands
 from study.promotion import Origin, document, write
 from study.provenance import git_commit
-from study.question import question_of
 from study.sharing import warnings
 from study.spec.model import Spec
+from study.storage.context import question_of
+from study.storage.trials import counted, measured_in
 from study.terminal import Terminal, outcome
 from study.wording import short
 

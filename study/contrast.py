@@ -13,8 +13,8 @@ from objectives.figures import DIRECTIONS, FIGURES
 from study.cells import Cell, barred, of
 from study.decision import Decision
 from study.pooled import pooled
-from study.question import Question
 from study.spec.model import Spec
+from study.storage.context import Question
 from study.wording import number
 
 SAME_PCT = 1.0  # a smaller difference is called none

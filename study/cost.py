@@ -10,8 +10,8 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.identity import differences
 from study.live import llm_key
+from study.storage.comparability import differences
 from study.views import UNTOLD
 
 STARTS, LOADS = ("starting speech", "starting LLM"), ("window", "ladder")

@@ -19,10 +19,10 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from objectives.errors import BadInput, SetupError
 from study.annotation import annotate
-from study.attachments import store
 from study.case import CONFIRMED_IN
-from study.storage import open_storage
-from study.stored import folder_of, names, promotions_of, refuse_empty
+from study.storage.artifacts import store
+from study.storage.find import folder_of, names, promotions_of, refuse_empty
+from study.storage.url import open_storage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -11,10 +11,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from objectives.allocation import Allocation
 from objectives.servers.memory_budget import speech_key
-from study.history import Row
 from study.merged import merged
-from study.question import Question
 from study.spec.model import Spec
+from study.storage.context import Question
+from study.storage.trials import Row
 from study.tournament import Standing, compare
 from study.wording import short
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
 from study.cells import Cell, barred, cells, launches, of
-from study.history import Begun, Row
 from study.spec.model import Spec
+from study.storage.trials import Begun, Row
 from study.wording import short
 
 MIB_PER_GIB = 1024

@@ -16,12 +16,12 @@ from study import seal
 from study.cells import Cell, barred, of, over
 from study.contrast import contrast, rival
 from study.decision import Decision
-from study.history import Row
 from study.merged import merged
-from study.question import Question
 from study.spec.model import Spec
-from study.storage import shown, sqlite_file
-from study.stored import DEFAULT
+from study.storage.context import Question
+from study.storage.find import DEFAULT
+from study.storage.trials import Row
+from study.storage.url import shown, sqlite_file
 from study.terminal import outcome
 from study.wording import FAILURES, failure_in_words, label, number, short
 

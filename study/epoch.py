@@ -18,13 +18,13 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Measure, Run
 from objectives.measurement import Measurement
 from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
-from study.attachments import attach
 from study.growth import carry_over, not_held
-from study.history import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, counted, row
 from study.known import Known
 from study.live import order_by_llm
-from study.metrics_file import MetricsFile
 from study.spec.model import Spec
+from study.storage.artifacts import attach
+from study.storage.metrics_jsonl import MetricsFile
+from study.storage.trials import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, counted, row
 from study.telling import give_up, note, tell_failure, tell_score
 from study.trial_time import expected_s
 from study.yardstick import Yardstick, yardstick_of

@@ -6,13 +6,12 @@ import optuna
 
 from objectives.allocation import Allocation
 from study.ground import Ground, held_in
-from study.history import Row, counted
-from study.known import measured_in
 from study.lending.options import Lending, outage
 from study.opening import succession
 from study.plan import plan
 from study.spec.model import Spec
-from study.storage import open_storage, sqlite_file
+from study.storage.trials import Row, counted, measured_in
+from study.storage.url import open_storage, sqlite_file
 from study.trial_time import guess_s
 
 

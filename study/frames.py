@@ -14,10 +14,10 @@ from objectives.allocation import Allocation
 from objectives.fitness import Weights, fitness, reference_of
 from objectives.measurement import Measurement
 from study.case import case
-from study.history import Row
 from study.run import Options, run
 from study.spec.load import load as load_spec
-from study.stored import storage_url, study_in
+from study.storage.find import storage_url, study_in
+from study.storage.trials import Row
 from study.terminal import Terminal
 
 

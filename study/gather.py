@@ -11,10 +11,10 @@ import optuna
 
 from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
-from study.history import Row, rows
-from study.identity import differences, identity_of
 from study.spec.model import Spec
-from study.storage import open_storage, sqlite_url
+from study.storage.comparability import differences, identity_of
+from study.storage.trials import Row, rows
+from study.storage.url import open_storage, sqlite_url
 
 
 def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]) -> list[Entry]:

@@ -21,14 +21,13 @@ from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
-from study.history import counted
-from study.identity import differences
-from study.known import measured_in
 from study.live import Bench, bench, mib
 from study.provenance import git_commit
-from study.question import Question, question
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
+from study.storage.comparability import differences
+from study.storage.context import Question, question
+from study.storage.trials import counted, measured_in
 from study.terminal import Terminal
 
 

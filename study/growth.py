@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import optuna
 
-from study.history import Row, rows
 from study.known import Known
 from study.spec.model import Spec
+from study.storage.trials import Row, rows
 from study.telling import carry
 from study.yardstick import Yardstick
 

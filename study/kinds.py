@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from study.cells import Cell, barred
 from study.decision import Decision
-from study.question import Question
+from study.storage.context import Question
 from study.wording import short
 
 WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"

@@ -9,16 +9,10 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.measurement import Measurement
 from study.asking import missing
-from study.history import BRIDGE, REPLICATE, Begun, Row, counted
 from study.spec.model import Spec
+from study.storage.trials import BRIDGE, REPLICATE, Begun, Row, counted
 from study.tournament import TournamentSampler, can_replicate, left
-
-
-def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
-    """What was measured, by allocation."""
-    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.cost import STARTS, Cost, Launch
-from study.history import counted, rows
-from study.identity import LIFETIME
-from study.question import question_of
-from study.storage import open_storage
-from study.stored import names, storage_url
+from study.storage.comparability import LIFETIME
+from study.storage.context import question_of
+from study.storage.find import names, storage_url
+from study.storage.trials import counted, rows
+from study.storage.url import open_storage
 from study.views import seconds
 
 WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"  # the wider space, which ships

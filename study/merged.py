@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from objectives.measurement import Measurement
-from study.history import Row
+from study.storage.trials import Row
 
 
 def merged(group: Sequence[Row]) -> Row:

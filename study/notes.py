@@ -13,9 +13,9 @@ from objectives.servers import memory_budget
 from study.case import Case, fresh, sentence, standing
 from study.cells import Cell, compared, launches, of, over, pareto
 from study.decision import Decision
-from study.history import Row
 from study.kinds import OVER, WINNER, held_back, kind, obstacle
-from study.question import Question, without_secrets
+from study.storage.context import Question, without_secrets
+from study.storage.trials import Row
 from study.terminal import outcome, sessions
 from study.text import one_line
 from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short

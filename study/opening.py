@@ -13,10 +13,10 @@ from optuna.storages import BaseStorage
 
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput
-from study.identity import differences
 from study.samplers import sampler
 from study.scoring import scoring_signature
 from study.spec.model import RECORDED, Spec
+from study.storage.comparability import differences
 
 
 def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler:

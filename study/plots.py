@@ -10,9 +10,9 @@ from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 from study.cells import Cell, compared
 from study.decision import Decision
 from study.drawing import COLOURS, PHASE_COLOURS
-from study.history import Birth, Row
 from study.kinds import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, kind
-from study.question import Question
+from study.storage.context import Question
+from study.storage.trials import Birth, Row
 from study.views import Spot, Tile, bars, heat, memory, spots
 
 SYMBOLS: Mapping[str, str] = {

@@ -16,8 +16,8 @@ from objectives.measurement import INFINITE, Measurement
 from objectives.servers.versions import Versions
 from study import seal
 from study.decision import Decision
-from study.history import Row
 from study.spec.model import Spec
+from study.storage.trials import Row
 
 SCHEMA = 1
 COMPARED = (

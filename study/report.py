@@ -19,9 +19,9 @@ from study.contrast import contrast
 from study.influence import influence
 from study.kinds import FAILED, KINDS, OVER, held_back
 from study.notes import limits, traffic, without_paths, wrapped
-from study.question import without_secrets
 from study.scenarios import answers, is_contested
 from study.sharing import HEAD, by_share
+from study.storage.context import without_secrets
 from study.views import Tile, bars, heat, memory, spots, turned
 from study.wording import FAILURES, failure_in_words, number, short
 

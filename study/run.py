@@ -19,17 +19,17 @@ from study.ending import next_commands
 from study.epoch import Epoch, Progress
 from study.foresight import foreseen
 from study.ground import asked, launches, look, measuring
-from study.history import counted
-from study.identity import identity_of
 from study.launched import timed
 from study.lending.options import Lending
 from study.live import alone, borrowed
 from study.opening import open_study, sampler_of
-from study.question import keep
 from study.scenarios import weighed
 from study.spec.model import Spec
-from study.storage import open_storage, shown, sqlite_url
-from study.stored import promotions_of
+from study.storage.comparability import identity_of
+from study.storage.context import keep
+from study.storage.find import promotions_of
+from study.storage.trials import counted
+from study.storage.url import open_storage, shown, sqlite_url
 from study.terminal import Terminal
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
 from study.decision import Decision, decide
-from study.history import Row
-from study.question import Question
 from study.spec.model import FitnessRule
+from study.storage.context import Question
+from study.storage.trials import Row
 
 
 def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:

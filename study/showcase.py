@@ -19,7 +19,7 @@ from study.launched import WIDE, read
 from study.notes import table
 from study.run import Options, run
 from study.spec.load import load
-from study.stored import study_in
+from study.storage.find import study_in
 from study.terminal import Terminal
 from study.views import Heat, Tile, heat
 from study.wording import SHORT, short

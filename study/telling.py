@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from objectives.allocation import Space
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement, plain
-from study.history import Row
 from study.scoring import Score, broken, failure_constraint
+from study.storage.trials import Row
 
 
 def note(trial: optuna.Trial, **attributes: object) -> None:

@@ -17,7 +17,7 @@ from rich.live import Live
 from objectives.errors import BadInput, SetupError, StudyError
 from study.decision import Decision
 from study.display import Outlook, Scene
-from study.history import Begun, Row
+from study.storage.trials import Begun, Row
 from study.text import one_line, visible
 
 

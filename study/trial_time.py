@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from study.history import Row
 from study.spec.model import Spec
+from study.storage.trials import Row
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 

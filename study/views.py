@@ -10,9 +10,9 @@ from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE, Measurement
 from study.cells import Cell, launches, pareto
 from study.decision import Decision
-from study.history import Row
 from study.kinds import FAILED, FEASIBLE, is_winner, kind
-from study.question import Question
+from study.storage.context import Question
+from study.storage.trials import Row
 from study.wording import SHORT, failure_in_words, pair, short
 
 PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")

@@ -10,9 +10,9 @@ from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
 from objectives.servers.memory_budget import speech_key
 from objectives.traffic.clips import read_clips
-from study.history import Row
 from study.scoring import Score, score
 from study.spec.model import Spec
+from study.storage.trials import Row
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from optuna_dashboard import get_note, save_note
 
 from objectives.diagnosis.diagnose import patterns
 from study.annotation import PLOTS, annotate
-from study.attachments import ATTACHMENTS, attach
+from study.storage.artifacts import ATTACHMENTS, attach
 from study.wording import FAILURES
 
 

@@ -21,9 +21,9 @@ from study.case import case, sentence
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.found import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
-from study.question import question_of
 from study.report import html
-from study.stored import promotions_of, study_in
+from study.storage.context import question_of
+from study.storage.find import promotions_of, study_in
 
 
 def page(folder: Path) -> str:

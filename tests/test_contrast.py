@@ -12,7 +12,7 @@ from objectives.measurement import INFINITE, Measurement
 from study.cells import Cell
 from study.contrast import FITNESS, bounds_tell, contrast, noise_of
 from study.doubt import doubt
-from study.history import Row
+from study.storage.trials import Row
 
 
 def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Cell:

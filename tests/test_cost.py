@@ -19,12 +19,12 @@ from objectives.traffic.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told
 from study.epoch import Epoch, Progress
-from study.identity import LIFETIME, identity_of
 from study.opening import open_study
-from study.question import keep, question
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
+from study.storage.comparability import LIFETIME, identity_of
+from study.storage.context import keep, question
 from study.views import UNTOLD
 
 FULL = {"starting speech": 5.0, "starting LLM": 40.0, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 3.0}

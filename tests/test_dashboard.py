@@ -21,7 +21,7 @@ import pytest
 from made import BEST, SCRIPT, Outcome, make, run_script, run_study, timed
 
 from objectives.diagnosis.diagnose import Diagnosis
-from study.question import KEY
+from study.storage.context import KEY
 
 PLOTS = ("The space, as measured", "Latency against capacity", "Where the time went", "Lineage of the tournament",
          "Memory over time")  # fmt: skip

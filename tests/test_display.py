@@ -15,9 +15,9 @@ from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from study.display import Outlook, Scene, memory_bar
-from study.history import Begun, Row
 from study.spec.load import load
 from study.spec.model import Spec
+from study.storage.trials import Begun, Row
 
 HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})

@@ -23,11 +23,11 @@ from objectives.evaluation import Run
 from objectives.measurement import INFINITE, Measurement
 from study.asking import bridge, free_left_behind, queue
 from study.epoch import Epoch, Progress
-from study.history import Row, rows
-from study.identity import identity_of
 from study.opening import frontiers, open_study
 from study.spec.load import load
 from study.spec.model import Spec
+from study.storage.comparability import identity_of
+from study.storage.trials import Row, rows
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
 

@@ -14,7 +14,7 @@ from made import SCRIPT, cell, make, run_script, run_study, write_spec
 
 from objectives import recording
 from objectives.allocation import Allocation
-from study.history import counted
+from study.storage.trials import counted
 
 PART = ((0.40, "tiny"), (0.45, "base"), (0.60, "tiny"))
 FOLLOW = ("--sampler", "recorded")

@@ -15,7 +15,6 @@ from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.measurement import Measurement
 from study.decision import decide, how_sure
-from study.history import Row
 from study.plan import commands
 from study.promotion import Origin, document, improvement_pct, write
 from study.scoring import score
@@ -23,6 +22,7 @@ from study.seal import verify
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
+from study.storage.trials import Row
 
 
 @pytest.fixture

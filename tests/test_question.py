@@ -12,9 +12,9 @@ from made import DEVICE, VERSIONS, make
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
-from study.question import KEY, Question, keep, question, question_of, without_secrets
 from study.spec.load import load
 from study.spec.setting import setting_of
+from study.storage.context import KEY, Question, keep, question, question_of, without_secrets
 
 
 @pytest.fixture

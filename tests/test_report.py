@@ -13,7 +13,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from study.case import case
 from study.drawing import ticks
 from study.report import html
-from study.stored import study_in
+from study.storage.find import study_in
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from made import ROOT, command, run_study, write_spec
 
 from objectives.servers.process import marked
-from study.history import Row, rows
+from study.storage.trials import Row, rows
 from study.terminal import exiting
 
 SERVER = f"{sys.executable} {ROOT / 'tests' / 'fake_server.py'} --port {{port}} --mood well --delay 0.01 --label"

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
 
-from study.identity import differences
 from study.plan import plan
 from study.spec.load import load
 from study.spec.setting import setting_of
+from study.storage.comparability import differences
 
 ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
 

@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from study.case import Case, case, how_sure, sentence
 from study.cells import Cell, cells, of, over, pareto
 from study.scenarios import answers, is_contested, rescored
-from study.stored import study_in
+from study.storage.find import study_in
 from study.wording import short
 
 

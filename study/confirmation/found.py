@@ -14,7 +14,7 @@ from objectives.recording import Recording
 from study import seal
 from study.confirmation.told import Told, told
 from study.moment import moment
-from study.question import Question
+from study.storage.context import Question
 
 MOST_MIB = 1e9
 

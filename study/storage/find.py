@@ -10,8 +10,8 @@ import optuna
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
-from study.question import KEY
-from study.storage import open_storage, shown, sqlite_file, sqlite_url
+from study.storage.context import KEY
+from study.storage.url import open_storage, shown, sqlite_file, sqlite_url
 from study.text import meant
 
 DEFAULT = Path("artifacts/h100_recorded/study.db")  # of the spec that ships

@@ -144,3 +144,8 @@ def births(study: optuna.Study) -> list[Birth]:
         for t in study.get_trials(deepcopy=False)
         if "generation" in (kept := t.user_attrs)
     ]
+
+
+def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
+    """What was measured, by allocation."""
+    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]

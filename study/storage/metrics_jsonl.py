@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 
-from study.history import Row, counted
+from study.storage.trials import Row, counted
 
 
 @dataclass(slots=True)
