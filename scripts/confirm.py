@@ -15,7 +15,7 @@ import study.early  # noqa: F401
 from study.arguments import parser
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.subject import subject
-from study.lending.options import add_lending, lending
+from study.service_pause.options import add_lending, lending
 from study.spec.model import CLAIMS
 from study.terminal import exiting
 

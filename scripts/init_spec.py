@@ -16,7 +16,7 @@ from pathlib import Path
 
 import study.early  # noqa: F401
 from study.arguments import parser
-from study.lending.options import seconds
+from study.service_pause.options import seconds
 from study.starting.start import Asked, start
 from study.terminal import exiting
 

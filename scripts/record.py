@@ -16,8 +16,8 @@ from pathlib import Path
 
 import study.early  # noqa: F401
 from study.arguments import parser
-from study.lending.options import add_lending, lending
 from study.recorder import record
+from study.service_pause.options import add_lending, lending
 from study.spec.load import load
 from study.terminal import exiting
 

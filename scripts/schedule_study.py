@@ -16,8 +16,8 @@ from pathlib import Path
 
 import study.early  # noqa: F401
 from study.arguments import parser
-from study.lending.options import add_lending, lending
-from study.lending.schedule import schedule
+from study.service_pause.options import add_lending, lending
+from study.service_pause.schedule import schedule
 from study.spec.load import load
 from study.terminal import exiting
 

@@ -6,9 +6,9 @@ import optuna
 
 from objectives.allocation import Allocation
 from study.ground import Ground, held_in
-from study.lending.options import Lending, outage
 from study.opening import succession
 from study.plan import plan
+from study.service_pause.options import Lending, outage
 from study.spec.model import Spec
 from study.storage.trials import Row, counted, measured_in
 from study.storage.url import open_storage, sqlite_file

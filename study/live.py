@@ -19,8 +19,8 @@ from objectives.servers.process import reap_left_behind
 from objectives.servers.versions import Versions, fit, resolved, versions
 from objectives.setting import Setting
 from study.device_lock import sole_use
-from study.lending import lent
-from study.lending.options import Lending
+from study.service_pause.options import Lending
+from study.service_pause.pause import lent
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 

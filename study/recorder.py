@@ -19,9 +19,9 @@ from objectives.recording import Entry, Provenance, Recording, conditions, entry
 from objectives.setting import Anchor
 from study.design import spread
 from study.gather import gather, refuse_other_conditions
-from study.lending.options import Lending
 from study.live import Bench, alone, bench, borrowed, llm_key, order_by_llm
 from study.provenance import git_commit
+from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.trial_time import guess_s

@@ -20,10 +20,10 @@ from study.epoch import Epoch, Progress
 from study.foresight import foreseen
 from study.ground import asked, launches, look, measuring
 from study.launched import timed
-from study.lending.options import Lending
 from study.live import alone, borrowed
 from study.opening import open_study, sampler_of
 from study.scenarios import weighed
+from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.storage.comparability import identity_of
 from study.storage.context import keep

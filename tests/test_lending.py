@@ -18,7 +18,7 @@ WantedBy=multi-user.target
 BORROW = """
 import os, subprocess, sys, time
 from objectives.errors import StudyError
-from study.lending import lent
+from study.service_pause.pause import lent
 units, outage_s = sys.argv[1].split(","), float(sys.argv[2]) or None
 try:
     with lent(units, print, max_outage_s=outage_s):
@@ -303,7 +303,7 @@ def test_units_of_a_user_are_lent_and_come_back_after_a_kill(machine):
 
 def test_units_cannot_be_lent_where_no_systemd_runs():
     from objectives.errors import SetupError
-    from study.lending import lent
+    from study.service_pause.pause import lent
 
     if Path("/run/systemd/system").is_dir():
         pytest.skip("systemd runs here")
@@ -312,7 +312,7 @@ def test_units_cannot_be_lent_where_no_systemd_runs():
 
 
 def test_no_unit_asks_nothing_of_systemd():
-    from study.lending import lent
+    from study.service_pause.pause import lent
 
     with lent([], print):
         pass

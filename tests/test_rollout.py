@@ -15,8 +15,6 @@ from made import run_script
 
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError
-from study.lending import manager
-from study.rollout import systemd
 from study.rollout.admission import Admitted, admit
 from study.rollout.apply import commit
 from study.rollout.begin import first_version
@@ -24,14 +22,15 @@ from study.rollout.chain import Chain, Version
 from study.rollout.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
 from study.rollout.env_target import EnvTarget
 from study.rollout.memory import wait_for_memory
-from study.rollout.outcome import StepFailed
 from study.rollout.plan import check_times
 from study.rollout.rollback import rollback
 from study.rollout.soak import Figures, judge
 from study.rollout.status import history
-from study.rollout.unit_file import exec_start, values_of, with_flag
 from study.rollout.values import assignments, text_of
 from study.seal import put
+from study.systemd import manager, systemctl
+from study.systemd.systemctl import StepFailed
+from study.systemd.unit_file import exec_start, values_of, with_flag
 
 SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
 SIZE = Setting(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
@@ -359,7 +358,7 @@ def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("run", [systemd.run, manager.run])
+@pytest.mark.parametrize("run", [systemctl.run, manager.run])
 def test_where_no_systemd_runs_that_is_said_and_not_what_failed(run: Callable[..., str]) -> None:
     with pytest.raises(SetupError, match=r"^no systemd runs on this machine"):
         run("sh", "-c", "echo 'Failed to connect to bus: Host is down' >&2; exit 1")

@@ -19,8 +19,8 @@ from study.confirmation.outcome import publish
 from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
-from study.lending.options import Lending
 from study.live import alone, bench, borrowed
+from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
 INCONCLUSIVE = 5

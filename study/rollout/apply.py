@@ -16,12 +16,13 @@ from study.rollout.chain import Chain, Version
 from study.rollout.deployment import Deployment
 from study.rollout.gates import Gate, failures, gates
 from study.rollout.next_version import next_values
-from study.rollout.outcome import RolledBack, StepFailed
+from study.rollout.outcome import RolledBack
 from study.rollout.settle import Say, needs_root, recover, restart, settled, target_of, told
 from study.rollout.soak import Guard, Observed, baseline, soak
 from study.rollout.target import Target
 from study.rollout.values import Values, assigned
 from study.rollout.versions import running_versions
+from study.systemd.systemctl import StepFailed
 
 
 def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told) -> None:

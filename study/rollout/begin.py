@@ -14,10 +14,10 @@ from study.rollout import dead_man, pending
 from study.rollout.chain import Chain, Version
 from study.rollout.deployment import NAMES, Deployment
 from study.rollout.env_target import EnvTarget
-from study.rollout.outcome import StepFailed
 from study.rollout.pending import Pending
 from study.rollout.target import Target
 from study.rollout.values import Assignment
+from study.systemd.systemctl import StepFailed
 
 
 def first_version(deployment: Deployment, target: Target) -> Version:

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from study.rollout import pending, systemd
+from study.rollout import pending
 from study.rollout.deployment import Deployment
+from study.systemd import systemctl
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
@@ -38,7 +39,7 @@ def arm(deployment: Deployment, seconds: float) -> str:
         child = subprocess.Popen(waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL)
         return f"pid {child.pid}"
     disarm(name)
-    systemd.run(
+    systemctl.run(
         "systemd-run", f"--unit={name}", f"--on-active={seconds:.1f}s", "--timer-property=AccuracySec=100ms",
         "--property=Restart=on-abnormal", "--property=RestartSec=1",  # killed in the middle, it begins again
         "--collect", "--quiet", f"--working-directory={ROOT}", f"--description=rolls {deployment.name} back",
@@ -52,10 +53,10 @@ def disarm(name: str | None) -> None:
     if name is None:
         return
     if name.startswith("pid "):
-        systemd.run("kill", name.removeprefix("pid "), check=False)
+        systemctl.run("kill", name.removeprefix("pid "), check=False)
         return
-    systemd.run("systemctl", "stop", f"{name}.timer", check=False)
-    systemd.run("systemctl", "reset-failed", f"{name}.service", check=False)
+    systemctl.run("systemctl", "stop", f"{name}.timer", check=False)
+    systemctl.run("systemctl", "reset-failed", f"{name}.service", check=False)
 
 
 def main() -> int:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.rollout.unit_file import with_flag
 from study.rollout.values import Assignment
-
-COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
-TRIAL = "zzz-gpu-allocation-2-trial.conf"  # another name: a file in /etc would hide one of the same name in /run
-OURS = (COMMITTED, TRIAL)
+from study.systemd.unit_file import with_flag
 
 
 @dataclass(frozen=True, slots=True)

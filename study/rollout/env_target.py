@@ -11,9 +11,9 @@ from objectives.errors import BadInput
 from study.rollout.chain import Chain, write_whole
 from study.rollout.deployment import Deployment, EnvFile, Name
 from study.rollout.drop_in import env_text, env_values
-from study.rollout.systemd import run
 from study.rollout.target import Life
 from study.rollout.values import Assignment, Values, assigned
+from study.systemd.systemctl import run
 
 FILE = "env"
 

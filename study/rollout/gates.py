@@ -9,10 +9,10 @@ from typing import Literal
 
 from objectives.diagnosis.diagnose import diagnose
 from study.rollout.deployment import NAMES, Deployment, Name
-from study.rollout.outcome import StepFailed
 from study.rollout.probe import ask, kv_tokens, page
 from study.rollout.target import Target
 from study.rollout.values import Assignment, is_same
+from study.systemd.systemctl import StepFailed
 
 KV_TOLERANCE = 0.02
 POLL_S = 0.2

@@ -5,12 +5,6 @@ from __future__ import annotations
 from objectives.errors import StudyError
 
 
-class StepFailed(StudyError):
-    """A step of a change did not hold; the change is undone. Where nothing had begun yet, the set-up is at fault."""
-
-    exit_code = 3
-
-
 class RolledBack(StudyError):
     """The change was undone; production runs the last known good version, and its probes pass."""
 

@@ -22,10 +22,11 @@ from study.rollout.deployment import Deployment
 from study.rollout.env_target import EnvTarget
 from study.rollout.gates import failures, gates, wait_ready
 from study.rollout.memory import wait_for_memory
-from study.rollout.outcome import ProductionDown, StepFailed
+from study.rollout.outcome import ProductionDown
 from study.rollout.target import Target
 from study.rollout.units import Units
 from study.rollout.values import Assignment, assigned
+from study.systemd.systemctl import StepFailed
 
 Say = Callable[[str], None]
 

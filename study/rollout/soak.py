@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from objectives.load.replies import quantile
 from study.rollout.deployment import NAMES, Deployment, Name, Thresholds
 from study.rollout.gates import out_of_memory
-from study.rollout.outcome import StepFailed
 from study.rollout.probe import Answer, Traffic, ask, page, traffic
 from study.rollout.target import Life, Target
+from study.systemd.systemctl import StepFailed
 
 LOOK_S = 1.0
 UNHEALTHY_LOOKS = 3

@@ -9,21 +9,23 @@ from shutil import which
 import psutil
 
 from objectives.errors import BadInput
-from study.rollout import ready, systemd
+from study.rollout import ready
 from study.rollout.chain import CURRENT, write_whole
 from study.rollout.deployment import Deployed, Deployment, Name
-from study.rollout.drop_in import COMMITTED, TRIAL, Start, drop_in, env_values, own_configuration
-from study.rollout.outcome import StepFailed
+from study.rollout.drop_in import Start, drop_in, env_values, own_configuration
 from study.rollout.target import Life
-from study.rollout.unit_file import exec_start, values_of
 from study.rollout.values import Assignment, Values, assigned
+from study.systemd import units
+from study.systemd.systemctl import StepFailed
+from study.systemd.unit_file import exec_start, values_of
+from study.systemd.units import COMMITTED, TRIAL
 
 ETC, RUN = Path("/etc/systemd/system"), Path("/run/systemd/system")
 WAIT_S = 120.0
 
 
 class Units:
-    """Both services as units of the system's systemd."""
+    """Both services as units of the machine's systemd."""
 
     kind = "systemd"
 
@@ -34,7 +36,7 @@ class Units:
     def check(self) -> None:
         """raises: BadInput for a unit that is not there, is masked, or cannot get what is mapped"""
         for name, service in self.deployment.ordered():
-            found = systemd.unit(self.names[name])
+            found = units.unit(self.names[name])
             if found.load == "not-found":
                 raise BadInput(
                     f"{found.name}: there is no such unit; `systemctl list-units --type=service` lists yours"
@@ -58,7 +60,7 @@ class Units:
                 )
 
         first, second = self.names.values()
-        if second in systemd.ordered_after(first, but=COMMITTED):
+        if second in units.ordered_after(first, but=COMMITTED):
             llm_first = "[llm, stt]" if self.deployment.start_order[0] == "stt" else "[stt, llm]"
             raise BadInput(
                 f"{first}: it is ordered After={second}, and start_order has it first: at boot systemd would leave one "
@@ -78,7 +80,7 @@ class Units:
         """Restart= of the LLM unit, units that stop together with ours."""
         said = []
         for name, service in self.deployment.ordered():
-            found = systemd.unit(self.names[name])
+            found = units.unit(self.names[name])
             if name == "llm" and found.restart != "always" and not service.restart_always:
                 said.append(
                     f"{found.name} has Restart={found.restart}: vLLM exits with 0 when its engine dies, and would stay "
@@ -88,24 +90,24 @@ class Units:
 
     def dependents(self) -> list[str]:
         """Active units that stop when ours stop."""
-        found = {u for own in self.names.values() for u in systemd.unit(own).dependents}
+        found = {u for own in self.names.values() for u in units.unit(own).dependents}
         return sorted(u for u in found - set(self.names.values()) if u.endswith(".service") and _is_active(u))
 
     def start_others(self, names: Sequence[str]) -> None:
         """Start what had stopped together with ours."""
         for unit in names:
-            systemd.start(unit)
+            units.start(unit)
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each unit's own files."""
-        return {unit: systemd.unit(unit).sha256 for unit in self.names.values()}
+        return {unit: units.unit(unit).sha256 for unit in self.names.values()}
 
     def files(self, values: Values) -> dict[str, str]:
         """The drop-in of each unit, and the readiness wait's script."""
         found = {}
         first: Deployed | None = None
         for name, service in self.deployment.ordered():
-            unit = systemd.unit(self.names[name])
+            unit = units.unit(self.names[name])
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
             command = exec_start(unit.texts(), unit.name) if any(a.setting.flag for a in mine) else None
             start = Start() if first is None else Start((str(first.unit),), self._wait(first, unit))
@@ -115,7 +117,7 @@ class Units:
             first = service
         return {**found, "ready.py": Path(ready.__file__).read_text("utf-8")}
 
-    def _wait(self, first: Deployed, second: systemd.Unit) -> str | None:
+    def _wait(self, first: Deployed, second: units.Unit) -> str | None:
         """The command that waits, within the second unit's own time to start."""
         if first.health_url is None:
             return None
@@ -146,9 +148,9 @@ class Units:
             folder = RUN / f"{unit}.d"
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / TRIAL, files[f"{unit}.conf"])
-        systemd.reload()
+        units.reload()
         for unit in self.names.values():
-            found = systemd.unit(unit)
+            found = units.unit(unit)
             if found.load != "loaded" or RUN / f"{unit}.d" / TRIAL not in found.drop_ins:
                 raise StepFailed(f"systemd did not take the drop-in of {unit} (state {found.load})")
 
@@ -165,7 +167,7 @@ class Units:
         """Remove what is tried and have systemd read its files."""
         for unit in self.names.values():
             (RUN / f"{unit}.d" / TRIAL).unlink(missing_ok=True)
-        systemd.reload()
+        units.reload()
 
     def has_trial(self) -> bool:
         """Whether a run-time drop-in of ours is there."""
@@ -174,20 +176,20 @@ class Units:
     def stop(self) -> list[str]:
         """Last started first; a drop-in does not change how a unit stops, so a trial may be in place."""
         last_first = list(reversed(list(self.deployment.ordered())))
-        return systemd.stop([self.names[n] for n, _ in last_first], [s.stop_timeout_s for _, s in last_first])
+        return units.stop([self.names[n] for n, _ in last_first], [s.stop_timeout_s for _, s in last_first])
 
     def start(self, name: Name) -> None:
         """The unit; what comes of it, `life` tells."""
-        systemd.start(self.names[name])
+        units.start(self.names[name])
 
     def life(self, name: Name) -> Life:
         """As systemd tells it."""
-        found = systemd.unit(self.names[name])
+        found = units.unit(self.names[name])
         return Life(found.active == "active", found.invocation, found.restarts, found.result)
 
     def running(self, a: Assignment) -> list[str | None] | None:
         """From the command lines and the environment of the unit's own processes."""
-        found = systemd.processes(systemd.unit(self.names[a.service]).main_pid)
+        found = units.processes(units.unit(self.names[a.service]).main_pid)
         values: list[str | None] = []
         try:
             for process in found:
@@ -203,14 +205,14 @@ class Units:
 
     def log(self, name: Name, since_s: float | None) -> str:
         """The journal of this run, or the file that the deployment names."""
-        return systemd.journal(systemd.unit(self.names[name]), since_s)
+        return units.journal(units.unit(self.names[name]), since_s)
 
     def _linked(self, unit: str) -> Path:
         return self.deployment.folder / CURRENT / f"{unit}.conf"
 
 
 def _is_active(unit: str) -> bool:
-    return systemd.unit(unit).active == "active"
+    return units.unit(unit).active == "active"
 
 
 def _lives(found: list[psutil.Process]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
 from study.moment import moment
-from study.rollout import pending, systemd
+from study.rollout import pending
 from study.rollout.admission import Admitted, admit, opened
 from study.rollout.apply import apply
 from study.rollout.chain import Chain, Version, write_whole
@@ -27,6 +27,7 @@ from study.rollout.units import ETC
 from study.rollout.values import assigned
 from study.rollout.versions import running_versions
 from study.seal import verify
+from study.systemd import systemctl, units
 
 UNIT = "gpu-allocation-watch.service"
 DAY_S = 86400.0
@@ -226,9 +227,9 @@ def installed(deployment: Deployment) -> str:
         raise BadInput(
             f"{deployment.path}: a service of root's needs a file of root's; run `sudo chown root {deployment.path}`"
         )
-    systemd.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
+    systemctl.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
     write_whole(ETC / UNIT, unit_text(deployment))
-    systemd.reload()
-    systemd.run("systemctl", "enable", UNIT)
-    systemd.run("systemctl", "restart", UNIT)
+    units.reload()
+    systemctl.run("systemctl", "enable", UNIT)
+    systemctl.run("systemctl", "restart", UNIT)
     return f"{ETC / UNIT} runs; read it with `journalctl -u {UNIT} -o cat`"

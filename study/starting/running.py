@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput, SetupError
-from study.lending.manager import found
+from study.systemd.manager import found
 
 ASKED = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart", "FragmentPath")
 

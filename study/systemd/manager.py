@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.rollout.systemd import ABSENT
+from study.systemd.systemctl import ABSENT
 
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches

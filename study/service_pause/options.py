@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.errors import BadInput
-from study.lending.loan import asked_to_end_s, closure
-from study.lending.manager import State, found
+from study.service_pause.pause import asked_to_end_s, closure
+from study.systemd.manager import State, found
 
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 LEAST_OUTAGE_S = 60.0

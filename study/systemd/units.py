@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from objectives.errors import SetupError
-from study.rollout.drop_in import OURS
-from study.rollout.outcome import StepFailed
-from study.rollout.unit_file import settings
+from study.systemd.systemctl import StepFailed, run
+from study.systemd.unit_file import settings
 
 PROPERTIES = (
     "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths Restart "
@@ -23,26 +20,6 @@ PROPERTIES = (
 )
 SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 KILL_S = 10.0
-ABSENT = ("Failed to connect to bus", "has not been booted with systemd")  # what systemctl says where none runs
-
-
-def run(*argv: str, timeout_s: float = 60.0, check: bool = True) -> str:
-    """A command's output.
-
-    raises: SetupError where it is missing or no systemd runs, StepFailed where it fails or takes too long
-    """
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
-    except FileNotFoundError as error:
-        raise SetupError(f"{argv[0]} is not on this machine; use `env_file:` where there is no systemd") from error
-    except subprocess.TimeoutExpired as error:
-        raise StepFailed(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
-    if check and done.returncode:
-        if any(words in done.stderr for words in ABSENT):
-            raise SetupError("no systemd runs on this machine; use `env_file:` where there is none")
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        raise StepFailed(f"`{' '.join(argv)}` failed: {said}")
-    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +152,8 @@ def processes(main_pid: int) -> list[psutil.Process]:
         return [main, *main.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
+TRIAL = "zzz-gpu-allocation-2-trial.conf"  # another name: a file in /etc would hide one of the same name in /run
+OURS = (COMMITTED, TRIAL)

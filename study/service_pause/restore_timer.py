@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import SetupError
-from study.lending.manager import Manager, State
+from study.systemd.manager import Manager, State
 
 PREFIX = "gpu-allocation-lent-"
 

@@ -12,15 +12,14 @@ from itertools import groupby
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.lending import give_back
-from study.lending.manager import STOP_S, UNIT, Manager, State, found, run, state
-from study.lending.promise import PREFIX, Promise
+from study.service_pause import restore
+from study.service_pause.restore_timer import PREFIX, Promise
+from study.systemd.manager import STOP_S, UNIT, Manager, State, found, run, state
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
 MARGIN_S = GRACE_S + 10.0  # before the end of the outage: grace, then what its supervisors take
 GUARD = "gpu-allocation-guard-"
 BACK_S = 30.0
-
 Tell = Callable[[str], None]
 
 
@@ -57,15 +56,15 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
         for promise in promises:
             promise.make()
             _guard(promise, end_s)
-        os.environ[give_back.BORROWER] = token
+        os.environ[restore.BORROWER] = token
         for promise in promises:
             take(promise)
         what = [s.unit if s.is_on else f"{s.unit} (was off)" for s in ordered]
         tell(f"lent to this study: {', '.join(what)}; they come back at its end, if it is killed, and after a reboot")
         yield
     finally:
-        os.environ.pop(give_back.BORROWER, None)
-        problems = [p for promise in promises for p in give_back.give_back(promise.path, _words(promise.manager))]
+        os.environ.pop(restore.BORROWER, None)
+        problems = [p for promise in promises for p in restore.give_back(promise.path, _words(promise.manager))]
         for promise in promises:
             if not promise.path.exists():
                 with suppress(SetupError):  # it may never have started
@@ -151,8 +150,8 @@ def missing(states: Sequence[State]) -> list[str]:
 
 def _guard(promise: Promise, end_s: float) -> None:
     """A unit of systemd's that waits for the end of this process, in a control group of its own."""
-    script = str(Path(give_back.__file__).absolute())
-    since = give_back.started(os.getpid())
+    script = str(Path(restore.__file__).absolute())
+    since = restore.started(os.getpid())
     run(
         "systemd-run", *promise.manager.flags, f"--unit={GUARD}{promise.token}", "--collect", "--quiet",
         "--service-type=exec", "--property=Restart=on-failure", "--property=RestartSec=2",
@@ -170,7 +169,7 @@ def _settle_earlier(tell: Tell) -> None:
             guard = path.name.replace(PREFIX, GUARD)
             if state(manager, guard).is_on:
                 continue  # it is at work, or another study borrows
-            if problems := give_back.give_back(path, _words(manager)):
+            if problems := restore.give_back(path, _words(manager)):
                 raise SetupError(f"an earlier study left {path} and it cannot be kept: {'; '.join(problems)}")
             tell(f"gave back what an earlier study had borrowed ({path.name})")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
-from study.lending.manager import State
-from study.lending.options import Lending
-from study.lending.promise import word
+from study.service_pause.options import Lending
+from study.service_pause.restore_timer import word
 from study.spec.model import Spec
+from study.systemd.manager import State
 
 NAME = "gpu-allocation-study"
 MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial

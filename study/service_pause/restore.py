@@ -1,6 +1,6 @@
 """Gives lent units back, and waits outside the study to do so.
 
-    give_back.py PROMISE PID STARTED TOKEN END_S GRACE_S [--user]
+    restore.py PROMISE PID STARTED TOKEN END_S GRACE_S [--user]
 
 Run as a plain file by a transient unit of systemd's; standard library only. It waits until the study's process has
 ended, or ends it when its time is over; then it ends what the study left running, and gives the units back.

@@ -1,0 +1,1 @@
+"""Where systemd is asked: units, their files, and what they run."""
