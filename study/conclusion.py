@@ -9,6 +9,8 @@ import optuna
 from objectives.devices.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
+from study.bench.commands import commands
+from study.bench.source import Ground
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence
 from study.cells import cells
 from study.confirmation.found import confirmation_beside
@@ -16,9 +18,7 @@ from study.confirmation.told import Told
 from study.decision import Decision, decide, how_sure
 from study.doubt import doubt
 from study.ending import against, failures, measured
-from study.ground import Ground
 from study.kinds import held_back
-from study.plan import commands
 from study.promotion import Origin, document, write
 from study.provenance import git_commit
 from study.sharing import warnings

@@ -10,7 +10,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.live import llm_key
+from study.bench.commands import llm_key
 from study.storage.comparability import differences
 from study.views import UNTOLD
 

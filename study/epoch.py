@@ -18,9 +18,9 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Measure, Run
 from objectives.measurement import Measurement
 from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
+from study.bench.commands import order_by_llm
 from study.growth import carry_over, not_held
 from study.known import Known
-from study.live import order_by_llm
 from study.spec.model import Spec
 from study.storage.artifacts import attach
 from study.storage.metrics_jsonl import MetricsFile

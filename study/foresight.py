@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 
 from objectives.allocation import Allocation
-from study.ground import Ground, held_in
+from study.bench.source import Ground, held_in
 from study.opening import succession
 from study.plan import plan
 from study.service_pause.options import Lending, outage

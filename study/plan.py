@@ -7,25 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from objectives.allocation import Allocation
-from objectives.engines.command import Command
-from objectives.engines.faster_whisper import stt_command
-from objectives.engines.vllm import llm_command
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.setting import Setting
-from study.live import order_by_llm
+from study.bench.commands import commands, order_by_llm
 from study.spec.model import Spec
 from study.trial_time import guess_s
 
 SHOWN = 60
-
-
-def commands(allocation: Allocation, setting: Setting, env: Mapping[str, str]) -> dict[str, Command]:
-    """Both servers' command lines, by service."""
-    return {
-        "llm": llm_command(allocation, setting.services.llm, env),
-        "stt": stt_command(allocation, setting.services.stt, env),
-    }
 
 
 def plan(

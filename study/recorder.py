@@ -17,9 +17,11 @@ from objectives.evaluation import Run
 from objectives.load.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
 from objectives.setting import Anchor
+from study.bench.bench import Bench, bench, borrowed
+from study.bench.commands import llm_key, order_by_llm
+from study.bench.run_lock import alone
 from study.design import spread
 from study.gather import gather, refuse_other_conditions
-from study.live import Bench, alone, bench, borrowed, llm_key, order_by_llm
 from study.provenance import git_commit
 from study.service_pause.options import Lending
 from study.spec.model import Spec

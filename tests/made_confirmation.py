@@ -12,8 +12,8 @@ from made import measurement
 
 from objectives.servers.versions import Versions
 from study import seal
+from study.bench.bench import Bench
 from study.confirmation.journal import Launch, Pair
-from study.live import Bench
 from study.spec.load import load
 from study.spec.setting import setting_of
 

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from objectives.errors import SetupError
-from study.device_lock import lock_file, sole_use
+from study.bench.device_lock import lock_file, sole_use
 
 HOLD = (
-    "import sys, time\nfrom study.device_lock import sole_use\n"
+    "import sys, time\nfrom study.bench.device_lock import sole_use\n"
     "with sole_use(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)\n"
 )
 

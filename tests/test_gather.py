@@ -12,8 +12,8 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
+from study.bench.commands import llm_key
 from study.gather import gather
-from study.live import llm_key
 from study.recorder import record, remaining, rounds
 from study.spec.load import load
 

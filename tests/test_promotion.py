@@ -14,8 +14,8 @@ from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.measurement import Measurement
+from study.bench.commands import commands
 from study.decision import decide, how_sure
-from study.plan import commands
 from study.promotion import Origin, document, improvement_pct, write
 from study.scoring import score
 from study.seal import verify

@@ -13,13 +13,14 @@ from objectives.devices.device import Identity
 from objectives.errors import BadInput
 from objectives.recording import read
 from objectives.servers.versions import Versions
+from study.bench.bench import bench, borrowed
+from study.bench.run_lock import alone
 from study.confirmation import figures, journal, saying
 from study.confirmation.live import Runner
 from study.confirmation.outcome import publish
 from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
-from study.live import alone, bench, borrowed
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 

@@ -17,11 +17,11 @@ from objectives.measurement import Measurement
 from objectives.servers.memory_budget import speech_key
 from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
+from study.bench.bench import Bench
 from study.confirmation import journal as kept
 from study.confirmation.evidence import Next, next_step, verdict
 from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress
 from study.confirmation.subject import Subject
-from study.live import Bench
 from study.spec.traffic import Traffic, stress
 from study.trial_time import guess_s
 

@@ -14,9 +14,9 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
+from study.bench.commands import commands
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Rule
-from study.plan import commands
 from study.scoring import scoring_signature
 from study.seal import verify
 from study.spec.load import load

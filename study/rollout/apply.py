@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
-from study.device_lock import sole_use
+from study.bench.device_lock import sole_use
 from study.rollout import pending
 from study.rollout.admission import Admitted, opened
 from study.rollout.begin import begin, first_version, put_in_force, step

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TextIO
 
-from objectives.allocation import SPEECH, Allocation
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
-from objectives.errors import BadInput, SetupError
+from objectives.errors import SetupError
 from objectives.servers import memory_budget
-from objectives.servers.process import reap_left_behind
 from objectives.servers.versions import Versions, fit, resolved, versions
 from objectives.setting import Setting
-from study.device_lock import sole_use
+from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 from study.spec.model import Spec
@@ -104,38 +99,3 @@ def _settle(device: Device) -> None:
 def mib(occupant: Occupant) -> str:
     """Memory of a process for a table; NVML does not always know it."""
     return "     ? MiB" if occupant.mib is None else f"{occupant.mib:>6,.0f} MiB"
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[list[str]]:
-    """One run at a time in one folder; what a dead run left running there is ended, a sentence each.
-
-    raises: SetupError where another run is using the folder; BadInput where it cannot be written
-    """
-    with _lock(folder) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
-        yield reap_left_behind(folder)
-
-
-def _lock(folder: Path) -> TextIO:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / "run.lock").open("w")
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be written ({error.strerror}); name another --out") from error
-
-
-def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:
-    """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
-
-    groups = list(dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations)))
-    return sorted(allocations, key=lambda a: groups.index(llm_key(a)))
-
-
-def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
-    """What the LLM server's command depends on: equal keys share a running server."""
-    searched = allocation.values.items()
-    return tuple(sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper.")))

@@ -21,7 +21,7 @@ from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
-from study.live import Bench, bench, mib
+from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
