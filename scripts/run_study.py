@@ -15,7 +15,7 @@ import study.early  # noqa: F401
 from objectives.fitness import PRESETS
 from study.arguments import parser
 from study.run import Options, run
-from study.samplers import NAMES
+from study.search.samplers import NAMES
 from study.service_pause.options import add_lending, lending
 from study.spec.load import load
 from study.spec.model import RECORDED

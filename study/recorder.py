@@ -23,10 +23,10 @@ from study.bench.run_lock import alone
 from study.design import spread
 from study.gather import gather, refuse_other_conditions
 from study.provenance import git_commit
+from study.search.schedule import guess_s
 from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.trial_time import guess_s
 
 
 def record(

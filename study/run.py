@@ -12,18 +12,19 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from objectives.fitness import Preset
-from study.asking import bridge
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import asked, launches, look, measuring
 from study.conclusion import conclude
 from study.display import Outlook
 from study.ending import next_commands
-from study.epoch import Epoch, Progress
-from study.foresight import foreseen
 from study.launched import timed
-from study.opening import open_study, sampler_of
 from study.scenarios import weighed
+from study.search.ask import bridge
+from study.search.dry_run import foreseen
+from study.search.epoch import Epoch, Progress
+from study.search.open_study import open_study
+from study.search.samplers import sampler_of
 from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.storage.comparability import identity_of

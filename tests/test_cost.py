@@ -18,8 +18,8 @@ from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study import launched
 from study.cost import Cost, Launch, ratios, told
-from study.epoch import Epoch, Progress
-from study.opening import open_study
+from study.search.epoch import Epoch, Progress
+from study.search.open_study import open_study
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of

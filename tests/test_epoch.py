@@ -21,9 +21,11 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Run
 from objectives.measurement import INFINITE, Measurement
-from study.asking import bridge, free_left_behind, queue
-from study.epoch import Epoch, Progress
-from study.opening import frontiers, open_study
+from study.search.ask import bridge, queue
+from study.search.epoch import Epoch, Progress
+from study.search.open_study import open_study
+from study.search.samplers import frontiers
+from study.search.stale_trials import free_left_behind
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.comparability import identity_of

@@ -17,8 +17,8 @@ from objectives.measurement import Measurement
 from study.bench.commands import commands
 from study.decision import decide, how_sure
 from study.promotion import Origin, document, improvement_pct, write
-from study.scoring import score
 from study.seal import verify
+from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of

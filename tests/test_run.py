@@ -14,7 +14,7 @@ import pytest
 import yaml
 from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
 
-from study.plan import plan
+from study.search.dry_run import plan
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.comparability import differences

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from objectives.errors import BadInput, SetupError
-from study.samplers import NAMES, sampler
+from study.search.samplers import NAMES, sampler
 from study.tournament.configurations import untried
 
 SPACE = {
@@ -103,7 +103,7 @@ class Broken(optuna.samplers.RandomSampler):
 
 
 def test_only_the_end_of_the_space_is_taken_for_an_end():
-    from study.samplers import UntilExhausted
+    from study.search.samplers import UntilExhausted
 
     study = optuna.create_study(sampler=UntilExhausted(Broken()))
     with pytest.raises(RuntimeError, match="the storage is gone"):

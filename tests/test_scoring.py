@@ -10,7 +10,7 @@ from made import make, measurement, words, write_spec
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Reference
-from study.scoring import Score, failure_constraint, score, scoring_signature
+from study.search.score import Score, failure_constraint, score, scoring_signature
 from study.spec.load import load
 
 REFERENCE = Reference(800.0, 2500.0, 8)

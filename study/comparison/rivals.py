@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput
 from study.comparison.problems import levels, place, size, stream, value_at
-from study.samplers import NAMES, sampler
+from study.search.samplers import NAMES, sampler
 
 RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")
 NEEDS = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "bench"), "nevergrad": ("nevergrad", "bench")}

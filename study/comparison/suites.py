@@ -26,7 +26,7 @@ from objectives.fitness import reference_of
 from objectives.servers.memory_budget import speech_key
 from study.comparison.made import MADE, NOISE, TABLES, made
 from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
-from study.scoring import failure_constraint, score
+from study.search.score import failure_constraint, score
 from study.spec.load import load
 
 HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {

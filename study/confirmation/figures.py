@@ -13,7 +13,7 @@ from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
 from study.confirmation.rule import Key
 from study.confirmation.verdict import LOST
-from study.scoring import score
+from study.search.score import score
 from study.spec.limits import JUDGED
 from study.spec.model import Spec
 

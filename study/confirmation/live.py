@@ -22,8 +22,8 @@ from study.confirmation import journal as kept
 from study.confirmation.evidence import Next, next_step, verdict
 from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Stress
 from study.confirmation.subject import Subject
+from study.search.schedule import guess_s
 from study.spec.traffic import Traffic, stress
-from study.trial_time import guess_s
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 

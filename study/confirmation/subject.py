@@ -17,8 +17,8 @@ from objectives.traffic.clips import Clip, read_clips
 from study.bench.commands import commands
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Rule
-from study.scoring import scoring_signature
 from study.seal import verify
+from study.search.score import scoring_signature
 from study.spec.load import load
 from study.spec.model import Claim, HeldOut, Spec
 from study.spec.traffic import Traffic, longest_request, traffic

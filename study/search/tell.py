@@ -9,11 +9,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from objectives.allocation import Space
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement, plain
-from study.scoring import Score, broken, failure_constraint
-from study.storage.trials import Row
+from study.search.score import Score, broken, failure_constraint
 
 
 def note(trial: optuna.Trial, **attributes: object) -> None:
@@ -25,7 +23,7 @@ def note(trial: optuna.Trial, **attributes: object) -> None:
 
 def tell_score(study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score) -> None:
     """COMPLETE with its fitness and every constraint."""
-    note(trial, **_scored(measured, scored))
+    note(trial, **scored_attributes(measured, scored))
     for name, value in scored.constraints.items():
         trial.set_constraint(name, value)
     study.tell(trial, scored.fitness.value)
@@ -35,7 +33,7 @@ def tell_failure(
     study: optuna.Study, trial: optuna.Trial, diagnosis: Diagnosis, measured: Mapping[str, Any], *, is_oom: bool
 ) -> None:
     """PRUNED with a graded constraint and fitness 0.0 where the allocation does not work; else FAIL."""
-    note(trial, **_failed(diagnosis, measured))
+    note(trial, **failed_attributes(diagnosis, measured))
     if not is_oom:
         study.tell(trial, state=TrialState.FAIL)
         return
@@ -44,40 +42,7 @@ def tell_failure(
     study.tell(trial, state=TrialState.PRUNED)
 
 
-def carry(
-    study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None, *, spent: bool = False
-) -> None:
-    """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
-    attributes: dict[str, Any] = {
-        "allocation": dict(r.allocation.values),
-        "carried_from": r.number,
-        "repeat_of": repeat_of,
-        "spent": spent or None,
-        "is_reference": r.is_reference or None,
-        "wall_s": r.wall_s,
-        "seed": r.seed,
-        "at": r.at,
-    }
-    result: dict[str, Any] = {"state": TrialState.FAIL}
-    if r.measurement is not None and scored is not None:
-        attributes |= _scored(r.measurement, scored)
-        result = {"value": scored.fitness.value, "constraints": dict(scored.constraints)}
-    elif r.diagnosis is not None:
-        attributes |= _failed(r.diagnosis, r.measured)
-        if r.status == "pruned":
-            result = {"state": TrialState.PRUNED, "value": 0.0, "intermediate_values": {0: 0.0}}
-            result["constraints"] = dict(r.constraints)
-    study.add_trial(
-        optuna.trial.create_trial(
-            params=dict(space.encode(r.allocation)),
-            distributions=space.distributions(),
-            user_attrs={k: v for k, v in attributes.items() if v is not None},
-            **result,
-        )
-    )
-
-
-def _scored(measured: Measurement, scored: Score) -> dict[str, Any]:
+def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
     """The attributes of a complete trial."""
     figures = {k: v for k, v in measured.figures().items() if v is not None}
     return {
@@ -90,7 +55,7 @@ def _scored(measured: Measurement, scored: Score) -> dict[str, Any]:
     }
 
 
-def _failed(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]:
+def failed_attributes(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a failed trial; an infinite latency is the string "inf", since JSON has no infinity."""
     return {
         "failure": asdict(diagnosis),

@@ -17,17 +17,18 @@ from objectives.allocation import Allocation
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Measure, Run
 from objectives.measurement import Measurement
-from study.asking import ask, begin, free_left_behind, queue_baseline, queue_launches, with_origin
 from study.bench.commands import order_by_llm
-from study.growth import carry_over, not_held
-from study.known import Known
+from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
+from study.search.carry_over import carry_over, not_held
+from study.search.known_results import Known
+from study.search.schedule import expected_s
+from study.search.score import Yardstick, yardstick_of
+from study.search.stale_trials import free_left_behind
+from study.search.tell import give_up, note, tell_failure, tell_score
 from study.spec.model import Spec
 from study.storage.artifacts import attach
 from study.storage.metrics_jsonl import MetricsFile
 from study.storage.trials import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, counted, row
-from study.telling import give_up, note, tell_failure, tell_score
-from study.trial_time import expected_s
-from study.yardstick import Yardstick, yardstick_of
 
 
 @dataclass(slots=True)

@@ -8,48 +8,13 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 
-from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput
-from study.samplers import sampler
-from study.scoring import scoring_signature
-from study.spec.model import RECORDED, Spec
+from study.search.samplers import sampler_of
+from study.search.score import scoring_signature
+from study.spec.model import Spec
 from study.storage.comparability import differences
-
-
-def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler:
-    """The sampler of this name with the spec's selector.
-
-    trials: how many the study holds; a resumed sampler must not draw once more what it drew at the start
-    raises: BadInput or SetupError where it does not suit the spec or this machine
-    """
-    if name == RECORDED and spec.measure == "live":
-        raise BadInput(f"sampler {name!r} replays a recording; name one with `measure: {{recorded: FILE}}`")
-    options: dict[str, Any] = {
-        k: getattr(spec.selector, k)
-        for k in ("tournament_size", "survivors", "elitism", "fresh_inject", "population_size", "n_offspring")
-    }
-    options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
-    options |= {"monotone": frontiers(spec)}
-    if name != "tournament":  # it draws by the trial's number
-        seed = (seed + 1_000_003 * trials) % 2**32
-    return sampler(name, seed=seed, space=spec.search_space.distributions(), options=options)
-
-
-def frontiers(spec: Spec) -> dict[str, dict[str, int]]:
-    """What the tournament may conclude from one failure, by constraint and Optuna's parameter name.
-
-    More of a declared parameter takes more memory. The KV cache gains by the LLM's share, loses by what else grows
-    inside it, and does not know of the speech server's.
-    """
-    declared = {p.name: p.key for p in spec.search_space.parameters if p.name in spec.monotone}
-    if not declared:
-        return {}
-    speech = [p for p in spec.search_space.parameters if p.name == SPEECH or p.name.startswith("whisper.")]
-    inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
-    return {"memory": dict.fromkeys(declared.values(), 1), "kv_cache": {**inside, **{p.key: 0 for p in speech}}}
 
 
 def succession(storage: BaseStorage, name: str) -> list[str]:

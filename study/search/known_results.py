@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
-from study.asking import missing
+from study.search.ask import missing
 from study.spec.model import Spec
 from study.storage.trials import BRIDGE, REPLICATE, Begun, Row, counted
 from study.tournament import TournamentSampler, can_replicate, left

@@ -1,0 +1,1 @@
+"""The search: which allocation is asked next, and what Optuna is told of it."""

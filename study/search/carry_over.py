@@ -1,0 +1,76 @@
+"""Carries over what the study that this one has grown from had measured, scored by today's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from objectives.allocation import Space
+from study.search.known_results import Known
+from study.search.score import Score, Yardstick
+from study.search.tell import failed_attributes, scored_attributes
+from study.spec.model import Spec
+from study.storage.trials import Row, rows
+
+
+def not_held(study: optuna.Study, spec: Spec) -> list[Row]:
+    """Measured rows of the study that this one has grown from and that it does not hold yet."""
+    source = study.user_attrs.get("grown_from")
+    if source is None:
+        return []
+    held = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
+    old = optuna.load_study(study_name=source, storage=study._storage)
+    kept = []
+    for r in rows(old):
+        try:
+            spec.search_space.encode(r.allocation)
+        except ValueError:
+            continue  # a value that is no longer in the list
+        if r.counts and r.number not in held:
+            kept.append(r)
+    return kept
+
+
+def carry_over(known: Known, found: Sequence[Row], yardstick: Yardstick) -> None:
+    """Add these rows to the study, each as one ended trial; repeats name the trial that they repeat here."""
+    for r in found:
+        scored = yardstick.score(r.allocation, r.measurement) if r.measurement is not None else None
+        held = {t.user_attrs.get("carried_from"): t.number for t in known.study.get_trials(deepcopy=False)}
+        repeat_of, spent = held.get(r.repeat_of, r.repeat_of), known.is_last(r.allocation)
+        carry(known.study, known.spec.search_space, r, scored, repeat_of, spent=spent)
+
+
+def carry(
+    study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None, *, spent: bool = False
+) -> None:
+    """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
+    attributes: dict[str, Any] = {
+        "allocation": dict(r.allocation.values),
+        "carried_from": r.number,
+        "repeat_of": repeat_of,
+        "spent": spent or None,
+        "is_reference": r.is_reference or None,
+        "wall_s": r.wall_s,
+        "seed": r.seed,
+        "at": r.at,
+    }
+    result: dict[str, Any] = {"state": TrialState.FAIL}
+    if r.measurement is not None and scored is not None:
+        attributes |= scored_attributes(r.measurement, scored)
+        result = {"value": scored.fitness.value, "constraints": dict(scored.constraints)}
+    elif r.diagnosis is not None:
+        attributes |= failed_attributes(r.diagnosis, r.measured)
+        if r.status == "pruned":
+            result = {"state": TrialState.PRUNED, "value": 0.0, "intermediate_values": {0: 0.0}}
+            result["constraints"] = dict(r.constraints)
+    study.add_trial(
+        optuna.trial.create_trial(
+            params=dict(space.encode(r.allocation)),
+            distributions=space.distributions(),
+            user_attrs={k: v for k, v in attributes.items() if v is not None},
+            **result,
+        )
+    )
