@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import study.early  # noqa: F401
+from study.analysis.launches import WIDE, read
 from study.arguments import parser
 from study.influence import HEADS, influence, versus
-from study.launched import WIDE, read
 from study.terminal import console_of, exiting, visible
 
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 from rich.table import Table
 
 import study.early  # noqa: F401
+from study.analysis.interference import HEAD, by_share, warnings
+from study.analysis.launches import read
+from study.analysis.study_cost import ratios, told
 from study.arguments import parser
-from study.cost import ratios, told
-from study.launched import read
-from study.sharing import HEAD, by_share, warnings
 from study.storage.find import DEFAULT
 from study.terminal import console_of, exiting
 

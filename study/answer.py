@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.decision import Decision
+from study.analysis.decision import Decision
 from study.storage.context import Question
 from study.wording import allocation_in_words, short
 

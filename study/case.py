@@ -13,17 +13,18 @@ from objectives.allocation import Allocation
 from objectives.figures import FIGURES
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
+from study.analysis.compare import SAME_PCT, bounds_tell, contrast, rival
+from study.analysis.configurations import Cell, cells, of
+from study.analysis.decision import Decision, decide
+from study.analysis.interference import warnings
+from study.analysis.noise import FITNESS, SESSIONS, is_noise
+from study.analysis.reweigh import rescored, weighed
 from study.answer import answer
 from study.answer import standing as standing_alone
-from study.cells import Cell, cells, of
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
-from study.contrast import FITNESS, SAME_PCT, SESSIONS, bounds_tell, contrast, is_noise, rival
-from study.decision import Decision, decide
-from study.decision import how_sure as standing_of
 from study.doubt import doubt
-from study.scenarios import rescored, weighed
-from study.sharing import warnings
+from study.report.answer import how_sure as standing_of
 from study.storage.context import Question, question_of
 from study.storage.trials import Row, counted
 from study.wording import allocation_in_words, short

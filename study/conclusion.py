@@ -9,19 +9,20 @@ import optuna
 from objectives.devices.device import Occupant
 from objectives.errors import BadInput
 from study.advice import advice
+from study.analysis.configurations import cells
+from study.analysis.decision import Decision, decide
+from study.analysis.interference import warnings
 from study.bench.commands import commands
 from study.bench.source import Ground
 from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence
-from study.cells import cells
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
-from study.decision import Decision, decide, how_sure
 from study.doubt import doubt
 from study.ending import against, failures, measured
 from study.kinds import held_back
 from study.promotion import Origin, document, write
 from study.provenance import git_commit
-from study.sharing import warnings
+from study.report.answer import how_sure
 from study.spec.model import Spec
 from study.storage.context import question_of
 from study.storage.trials import counted, measured_in

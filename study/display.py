@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.cells import Cell, barred, cells, launches, of
+from study.analysis.configurations import Cell, cells, launches, of
+from study.analysis.eligibility import barred
 from study.spec.model import Spec
 from study.storage.trials import Begun, Row
 from study.wording import short

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from study.cells import Cell, launches
-from study.contrast import FITNESS, bounds_tell, noise_of
+from study.analysis.compare import bounds_tell
+from study.analysis.configurations import Cell, launches
+from study.analysis.noise import FITNESS, noise_of
 from study.wording import short
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from study.kinds import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, WINNER
-from study.views import PHASES, UNTOLD, Bar, Line, Spot
+from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, WINNER
+from study.analysis.study_cost import PHASES, UNTOLD
+from study.views import Bar, Line, Spot
 
 # Okabe and Ito's palette: told apart by people who are colour-blind
 COLOURS: Mapping[str, str] = {

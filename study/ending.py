@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from study import seal
-from study.cells import Cell, barred, of, over
-from study.contrast import contrast, rival
-from study.decision import Decision
-from study.merged import merged
+from study.analysis.compare import contrast, rival
+from study.analysis.configurations import Cell, merged, of
+from study.analysis.decision import Decision
+from study.analysis.eligibility import barred, over
 from study.spec.model import Spec
 from study.storage.context import Question
 from study.storage.find import DEFAULT

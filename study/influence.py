@@ -11,8 +11,8 @@ from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.errors import BadInput
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
-from study.additive import CARD, Given, Observed, UntoldError, configurations, in_order, is_time
-from study.effects import Effect, Effects, differences, main_effects
+from study.analysis.additive_model import CARD, Given, Observed, UntoldError, configurations, in_order, is_time
+from study.analysis.main_effects import Effect, Effects, differences, main_effects
 from study.wording import label
 
 HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none

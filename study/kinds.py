@@ -4,38 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.cells import Cell, barred
-from study.decision import Decision
-from study.storage.context import Question
+from study.analysis.configurations import Cell
+from study.analysis.decision import Decision
 from study.wording import short
 
-WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"
-OVER, FAILED = "over a limit", "does not work"
-KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
 NAMED = 3  # of what is held back for one reason; a promotion names all
-
-
-def kind(cell: Cell, decision: Decision, asked: Question) -> str:
-    """What a configuration is to the answer."""
-    if is_winner(cell, decision):
-        return WINNER
-    if not cell.measured:
-        return FAILED
-    if not cell.is_feasible:
-        return OVER
-    if decision.baseline is not None and str(cell.allocation) == str(decision.baseline.allocation):
-        return BASELINE
-    return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
-
-
-def is_winner(cell: Cell, decision: Decision) -> bool:
-    """Whether the decision is for this configuration."""
-    return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
-
-
-def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
-    """Why a configuration that works may not be chosen; None where nothing stands against it."""
-    return decision.against(cell.allocation) or barred(cell, asked)
 
 
 def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:

@@ -10,10 +10,12 @@ from objectives.allocation import Allocation
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
+from study.analysis.configurations import Cell, launches, of
+from study.analysis.decision import OVER, WINNER, Decision, kind, obstacle
+from study.analysis.eligibility import over
+from study.analysis.pareto import compared, pareto
 from study.case import Case, fresh, sentence, standing
-from study.cells import Cell, compared, launches, of, over, pareto
-from study.decision import Decision
-from study.kinds import OVER, WINNER, held_back, kind, obstacle
+from study.kinds import held_back
 from study.storage.context import Question, without_secrets
 from study.storage.trials import Row
 from study.terminal import outcome, sessions

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from study.cells import Cell, compared
-from study.decision import Decision
+from study.analysis.configurations import Cell
+from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, Decision, kind
+from study.analysis.pareto import compared
 from study.drawing import COLOURS, PHASE_COLOURS
-from study.kinds import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, kind
 from study.storage.context import Question
 from study.storage.trials import Birth, Row
 from study.views import Spot, Tile, bars, heat, memory, spots

@@ -15,7 +15,7 @@ from objectives.figures import DIRECTIONS, LATENCIES
 from objectives.measurement import INFINITE, Measurement
 from objectives.servers.versions import Versions
 from study import seal
-from study.decision import Decision
+from study.analysis.decision import Decision
 from study.spec.model import Spec
 from study.storage.trials import Row
 

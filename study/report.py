@@ -13,14 +13,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study import drawing
+from study.analysis.compare import contrast
+from study.analysis.configurations import Cell
+from study.analysis.decision import FAILED, KINDS, OVER
+from study.analysis.eligibility import barred, over
+from study.analysis.interference import HEAD, by_share
+from study.analysis.pareto import compared, pareto
+from study.analysis.reweigh import answers, is_contested
 from study.case import Case, how_sure, sentence, standing
-from study.cells import Cell, barred, compared, over, pareto
-from study.contrast import contrast
 from study.influence import influence
-from study.kinds import FAILED, KINDS, OVER, held_back
+from study.kinds import held_back
 from study.notes import limits, traffic, without_paths, wrapped
-from study.scenarios import answers, is_contested
-from study.sharing import HEAD, by_share
 from study.storage.context import without_secrets
 from study.views import Tile, bars, heat, memory, spots, turned
 from study.wording import FAILURES, failure_in_words, number, short

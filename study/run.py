@@ -12,14 +12,14 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from objectives.fitness import Preset
+from study.analysis.launches import timed
+from study.analysis.reweigh import weighed
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import asked, launches, look, measuring
 from study.conclusion import conclude
 from study.display import Outlook
 from study.ending import next_commands
-from study.launched import timed
-from study.scenarios import weighed
 from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress

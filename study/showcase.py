@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
+from study.analysis.compare import contrast
+from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
+from study.analysis.launches import WIDE, read
 from study.case import Case, case, how_sure, sentence
 from study.confirmation.told import Told
-from study.contrast import contrast
 from study.drawing import COLOURS, mark, text
 from study.influence import influence
-from study.kinds import BASELINE, HELD_BACK, KINDS, WINNER
-from study.launched import WIDE, read
 from study.notes import table
 from study.run import Options, run
 from study.spec.load import load

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from objectives.errors import BadInput, SetupError, StudyError
-from study.decision import Decision
+from study.analysis.decision import Decision
 from study.display import Outlook, Scene
 from study.storage.trials import Begun, Row
 from study.text import one_line, visible

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Scalar
-from objectives.measurement import INFINITE, Measurement
-from study.cells import Cell, launches, pareto
-from study.decision import Decision
-from study.kinds import FAILED, FEASIBLE, is_winner, kind
+from objectives.measurement import INFINITE
+from study.analysis.configurations import Cell, launches
+from study.analysis.decision import FAILED, FEASIBLE, Decision, is_winner, kind
+from study.analysis.pareto import pareto
+from study.analysis.study_cost import seconds
 from study.storage.context import Question
 from study.storage.trials import Row
 from study.wording import SHORT, failure_in_words, pair, short
-
-PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
-UNTOLD = "not told apart"  # by a recording that was made before phases were timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +144,6 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
         for r in rows
         if r.repeat_of is None and (found := seconds(r.measurement, r.measured, r.wall_s))
     ]
-
-
-def seconds(m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> dict[str, float]:
-    """Seconds by phase of one launch, from its measurement or from what a failed one had measured by then."""
-    timed = dict(m.phase_s) if m else dict(measured.get("phase_s") or {})
-    if not timed:
-        own = {"starting speech": "stt_start_s", "starting LLM": "llm_start_s", "window": "window_s"}
-        known = {p: getattr(m, n) if m else measured.get(n) for p, n in own.items()}
-        timed = {p: float(s) for p, s in known.items() if s}
-        rest = wall_s - sum(timed.values())
-        timed |= {UNTOLD: rest} if rest > 0.5 else {}
-    return {p: timed[p] for p in (*PHASES, UNTOLD) if p in timed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from made_runs import run_of
 
+from study.analysis.noise import holm
 from study.comparison.problems import Outcome, Problem
 from study.comparison.race import Named, race
 from study.comparison.statistics import curve, estimates, figures, paired_p, ratios, share_interval
 from study.comparison.suites import problem
-from study.holm import holm
 
 
 def of(found, figure, sampler="tournament"):

@@ -9,8 +9,9 @@ import pytest
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
-from study.cells import Cell
-from study.contrast import FITNESS, bounds_tell, contrast, noise_of
+from study.analysis.compare import bounds_tell, contrast
+from study.analysis.configurations import Cell
+from study.analysis.noise import FITNESS, noise_of
 from study.doubt import doubt
 from study.storage.trials import Row
 

@@ -16,8 +16,8 @@ from objectives.errors import BadInput
 from objectives.evaluation import Run
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study import launched
-from study.cost import Cost, Launch, ratios, told
+from study.analysis import launches
+from study.analysis.study_cost import UNTOLD, Cost, Launch, ratios, told
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.spec.load import load
@@ -25,7 +25,6 @@ from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import LIFETIME, identity_of
 from study.storage.context import keep, question
-from study.views import UNTOLD
 
 FULL = {"starting speech": 5.0, "starting LLM": 40.0, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 3.0}
 KEPT = {"starting LLM": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
@@ -123,9 +122,9 @@ def run_live(spec: Spec, storage: Any, folder: Path, measure: Live, *, restarts:
     keep(study, asked)
     epoch = Epoch(study=study, spec=spec, measure=measure, folder=folder, max_trials=n, timeout_s=1e6, seed=0,
                   progress=Progress(), is_replay=False, restarts=restarts)  # fmt: skip
-    with launched.timed(study, time.monotonic() - 100.0):
+    with launches.timed(study, time.monotonic() - 100.0):
         epoch.run()
-    return launched.of_study(study)
+    return launches.of_study(study)
 
 
 @pytest.fixture
@@ -162,7 +161,7 @@ def test_a_run_that_was_killed_and_could_not_tell_leaves_only_the_time_of_the_tr
 ) -> None:
     storage = optuna.storages.InMemoryStorage()
     run_live(spec, storage, tmp_path, Live(), n=3)
-    optuna.load_study(study_name="k", storage=storage).set_user_attr(launched.RUNS, [])
+    optuna.load_study(study_name="k", storage=storage).set_user_attr(launches.RUNS, [])
     assert run_live(spec, storage, tmp_path, Live()).runs_s is None
 
 

@@ -16,13 +16,13 @@ from scipy import stats
 from objectives import recording
 from objectives.allocation import Allocation, Parameter, Space
 from objectives.measurement import INFINITE, Measurement
-from study.additive import UntoldError
-from study.cost import Launch
+from study.analysis.additive_model import UntoldError
+from study.analysis.launches import WIDE
+from study.analysis.main_effects import differences, main_effects
+from study.analysis.noise import holm
+from study.analysis.study_cost import Launch
 from study.design import spread
-from study.effects import differences, main_effects
-from study.holm import holm
 from study.influence import influence
-from study.launched import WIDE
 
 RECORDINGS = Path(recording.__file__).parent / "recordings"
 

@@ -14,9 +14,10 @@ from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.measurement import Measurement
+from study.analysis.decision import decide
 from study.bench.commands import commands
-from study.decision import decide, how_sure
 from study.promotion import Origin, document, improvement_pct, write
+from study.report.answer import how_sure
 from study.seal import verify
 from study.search.score import score
 from study.spec.load import load

@@ -9,9 +9,11 @@ import pytest
 from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
 
 from objectives.allocation import Allocation
+from study.analysis.configurations import Cell, cells, of
+from study.analysis.eligibility import over
+from study.analysis.pareto import pareto
+from study.analysis.reweigh import answers, is_contested, rescored
 from study.case import Case, case, how_sure, sentence
-from study.cells import Cell, cells, of, over, pareto
-from study.scenarios import answers, is_contested, rescored
 from study.storage.find import study_in
 from study.wording import short
 

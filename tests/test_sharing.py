@@ -12,7 +12,7 @@ from made import Outcome, cell, make, measurement, run_script, run_study
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from objectives.traffic.workload import Workload, trace
-from study.sharing import by_share, unpressed, warnings
+from study.analysis.interference import by_share, unpressed, warnings
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)
 

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from study.analysis.noise import holm
 from study.comparison.race import CHECKPOINTS, EXACT, Named, Run
-from study.holm import holm
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -17,13 +17,12 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.cost import STARTS, Cost, Launch
+from study.analysis.study_cost import STARTS, Cost, Launch, seconds
 from study.storage.comparability import LIFETIME
 from study.storage.context import question_of
 from study.storage.find import names, storage_url
 from study.storage.trials import counted, rows
 from study.storage.url import open_storage
-from study.views import seconds
 
 WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"  # the wider space, which ships
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from statistics import fmean, stdev
+from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.servers.memory_budget import speech_key
-from study.spec.model import Spec
-from study.storage.context import Question
+from objectives.measurement import Measurement
 from study.storage.trials import Row
-from study.wording import CONSTRAINTS, WORD_GATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,62 +86,39 @@ def launches(c: Cell) -> str:
     return "1 launch" if n == 1 else f"± {c.standard_error or 0.0:.3f}, {n} launches"
 
 
-def barred(c: Cell, asked: Spec | Question) -> str | None:
-    """Why a configuration may not be promoted whatever its score; None where nothing stands against it."""
-    if speech_key(c.allocation) != speech_key(asked.baseline):
-        for r in c.measured:
-            if r.word_gate != "pass":
-                return f"the words it understands: {WORD_GATES.get(r.word_gate, r.word_gate)}"
-    if any(r.measurement and r.measurement.lag_exceeded for r in c.measured):
-        return "our own requests left late while it was measured"
-    return None
+def merged(group: Sequence[Row]) -> Row:
+    """Several measurements of one allocation as one row: every figure the mean of those that have it.
 
-
-def over(measured: Sequence[Row]) -> list[str]:
-    """The limits that any of these launches went over, in words."""
-    passed = [k for r in measured for k, v in r.constraints.items() if v > 0]
-    return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
-
-
-# names for people, in the order of `_objectives`
-OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
-
-
-def _objectives(c: Cell, headroom_mib: float) -> tuple[float | None, ...]:
-    """Figures of which less is better; free memory beyond the headroom is worth no more."""
-    sessions, free_mib = c.figure("concurrent_capacity"), c.figure("free_memory_mib")
-    return (
-        c.figure("stt_latency_p95_ms"),
-        c.figure("llm_latency_p95_ms"),
-        None if sessions is None else -sessions,
-        None if free_mib is None else -min(free_mib, headroom_mib),
+    What is no figure is the first one's; a late generator or a word gate that is not passed counts if any has it.
+    """
+    first = min(group, key=lambda r: r.number)
+    found = [r.measurement for r in group if r.measurement is not None]
+    if len(group) == 1 or len(found) < len(group) or first.measurement is None:
+        return first
+    figures: dict[str, Any] = {}
+    for f in fields(Measurement):
+        values = [getattr(m, f.name) for m in found]
+        known = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if known and all(v is None or isinstance(v, float) for v in values):
+            figures[f.name] = fmean(known)
+    late, out_of_memory = any(m.lag_exceeded for m in found), sum(m.oom_events for m in found)
+    capacity = _mean([m.concurrent_capacity for m in found])
+    return replace(
+        first,
+        fitness=fmean(r.fitness or 0.0 for r in group),
+        contributions={k: _mean([r.contributions.get(k) for r in group]) for k in first.contributions},
+        word_gate=next((r.word_gate for r in group if r.word_gate != "pass"), first.word_gate),
+        measurement=replace(
+            first.measurement,
+            **figures,
+            lag_exceeded=late,
+            oom_events=out_of_memory,
+            concurrent_capacity=None if capacity is None else round(capacity),
+            capacity_is_lower_bound=any(m.capacity_is_lower_bound for m in found),
+        ),
     )
 
 
-def _eligible(found: Sequence[Cell], asked: Question) -> list[Cell]:
-    return [c for c in found if c.is_feasible and barred(c, asked) is None]
-
-
-def pareto(found: Sequence[Cell], asked: Question) -> list[Cell]:
-    """Those that may be promoted and that no other one beats in everything: the sensible choices whatever the weights.
-
-    A figure that one of them lacks is left out for all, see `compared`.
-    """
-    feasible = _eligible(found, asked)
-    values = {id(c): _objectives(c, asked.fitness.headroom_mib) for c in feasible}
-    kept = [i for i in range(len(OBJECTIVES)) if all(v[i] is not None for v in values.values())]
-
-    def beats(a: Cell, b: Cell) -> bool:
-        pairs = [(values[id(a)][i] or 0.0, values[id(b)][i] or 0.0) for i in kept]
-        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
-
-    return [c for c in feasible if not any(beats(other, c) for other in feasible)]
-
-
-def compared(found: Sequence[Cell], asked: Question) -> list[str]:
-    """What `pareto` compares: the figures that all of them have."""
-    eligible = _eligible(found, asked)
-    values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]
-    names = [name for i, name in enumerate(OBJECTIVES) if values and all(v[i] is not None for v in values)]
-    bounds = any(c.is_lower_bound for c in eligible)
-    return [f"{name} (some are lower bounds)" if bounds and name == "sessions" else name for name in names]
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return fmean(known) if known else None

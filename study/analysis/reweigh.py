@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
-from study.decision import Decision, decide
+from study.analysis.decision import Decision, decide
 from study.spec.model import FitnessRule
 from study.storage.context import Question
 from study.storage.trials import Row

@@ -10,13 +10,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.allocation import Allocation
-from objectives.servers.memory_budget import speech_key
-from study.merged import merged
+from study.analysis.configurations import Cell, merged
+from study.analysis.eligibility import barred, hindrance, unfit
 from study.spec.model import Spec
 from study.storage.context import Question
 from study.storage.trials import Row
 from study.tournament import Standing, compare
-from study.wording import short
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
         return says(None, baseline, f"the baseline stays: {ending}{reference}")
     baseline, passed_over = shown[today], list[str]()
     for standing, r in zip(standings[:today], shown, strict=False):
-        obstacle = _obstacle(r, baseline, spec)
+        obstacle = hindrance(r, baseline, spec)
         if obstacle is None:
             alone = max(contending, key=lambda s: s.raw_mean)
             ahead = shown[standings.index(alone)] if alone.raw_mean > standing.raw_mean else None
@@ -82,36 +81,6 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
         rivals = "nothing else was measured"
     sentence = f"the baseline stays: {rivals} ({spec.baseline}, fitness {standings[today].mean:.4f})"
     return says(None, baseline, sentence, passed_over)
-
-
-def how_sure(decision: Decision) -> list[str]:
-    """What is known of the winner, or of the baseline that stays, and of the best single trial; a sentence each."""
-    chosen = decision.winner or decision.baseline
-    s = decision.standing(chosen)
-    if chosen is None or s is None:
-        return []
-    today = decision.baseline.allocation if decision.baseline else None
-    error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
-    may = "" if decision.contenders == len(decision.standings) else " that may be promoted"
-    sure = f" (standard error {error}, {_measurements(s)}); probability {s.probability_best:.2f} of being the best of "
-    if not decision.is_noise_known:
-        sure = "; nothing was measured twice, so it is not known how sure that is, among "
-    if len(decision.standings) == 1:
-        return [f"{short(chosen.allocation)}: its mean fitness is {s.mean:.4f}; nothing else that works was measured"]
-    mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
-    said = [f"{short(chosen.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
-    if (other := decision.ahead_alone) is not None and (t := decision.standing(other)) is not None:
-        alone = f"by its own launches alone {short(other.allocation, today)} is ahead of it: {t.raw_mean:.4f}"
-        said.append(f"{alone} ({_measurements(t)}), smoothed {t.mean:.4f}")
-    if (best := decision.luckiest) is not None:
-        held = ", which is held back" if decision.against(best.allocation) else ""
-        score = f"{best.fitness:.4f} in trial {best.number}{held}"
-        said.append(f"the best single trial was another: {short(best.allocation, today)}, {score}")
-    return said
-
-
-def _measurements(s: Standing) -> str:
-    return f"{s.n} measurements" if s.n > 1 else "1 measurement"
 
 
 def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
@@ -133,7 +102,7 @@ def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing]
     measured = [(dict(group[0].allocation.values), [r.fitness or 0.0 for r in group]) for group in feasible]
     space = _space([values for values, _ in measured])
     means = [merged(group) for group in feasible]
-    may = [_unfit(r, spec) is None for r in means]
+    may = [unfit(r, spec) is None for r in means]
     standings = compare(measured, space, maximise=True, among=may)
     order = [next(n for n, (values, _) in enumerate(measured) if values == s.params) for s in standings]
     return standings, [means[n] for n in order], [may[n] for n in order]
@@ -151,36 +120,35 @@ def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     return space
 
 
-def _unfit(r: Row, spec: Spec | Question) -> str | None:
-    """Why an allocation may not be promoted whatever it scores; None where nothing stands against it."""
-    m = r.measurement
-    if m is None or m.oom_events:
-        return "it ran out of memory"
-    if m.lag_exceeded:
-        return "our own requests left late while it was measured"
-    if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
-        more = f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide" if r.minutes_more_audio else ""
-        word = {
-            "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
-            "not_measured": "its word error rate was not measured",
-        }
-        return word.get(str(r.word_gate), "its word error rate is over the gate")
-    return None
-
-
-def _obstacle(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
-    """Why a leading allocation may not be promoted; None where nothing stands against it."""
-    if (why := _unfit(r, spec)) is not None:
-        return why
-    ahead = sum(
-        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0) for k in ("stt", "llm", "capacity")
-    )
-    if ahead <= 0:
-        return "it leads by efficiency and stability only, not by latency or capacity"
-    return None
-
-
 def _why(r: Row, baseline: Row) -> str:
     gains = {k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()}
     parts = ", ".join(f"{k} {gain:+.4f}" for k, gain in sorted(gains.items(), key=lambda g: -g[1]))
     return f"fitness {r.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"
+
+
+WINNER, BASELINE, HELD_BACK, FEASIBLE = "winner", "in use today", "held back", "works"
+OVER, FAILED = "over a limit", "does not work"
+KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
+
+
+def kind(cell: Cell, decision: Decision, asked: Question) -> str:
+    """What a configuration is to the answer."""
+    if is_winner(cell, decision):
+        return WINNER
+    if not cell.measured:
+        return FAILED
+    if not cell.is_feasible:
+        return OVER
+    if decision.baseline is not None and str(cell.allocation) == str(decision.baseline.allocation):
+        return BASELINE
+    return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
+
+
+def is_winner(cell: Cell, decision: Decision) -> bool:
+    """Whether the decision is for this configuration."""
+    return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
+
+
+def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
+    """Why a configuration that works may not be chosen; None where nothing stands against it."""
+    return decision.against(cell.allocation) or barred(cell, asked)

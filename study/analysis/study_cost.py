@@ -12,7 +12,6 @@ from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.bench.commands import llm_key
 from study.storage.comparability import differences
-from study.views import UNTOLD
 
 STARTS, LOADS = ("starting speech", "starting LLM"), ("window", "ladder")
 
@@ -53,7 +52,7 @@ class Cost:
 
     @property
     def known(self) -> list[tuple[Allocation, Measurement]]:
-        """What was measured, for the tables of `study.sharing`."""
+        """What was measured, for the tables of `study.analysis.interference`."""
         return [(x.allocation, x.measurement) for x in self.launches if x.measurement is not None]
 
     @property
@@ -156,3 +155,19 @@ def _min(s: float) -> str:
 
 def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
+UNTOLD = "not told apart"  # by a recording that was made before phases were timed
+
+
+def seconds(m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> dict[str, float]:
+    """Seconds by phase of one launch, from its measurement or from what a failed one had measured by then."""
+    timed = dict(m.phase_s) if m else dict(measured.get("phase_s") or {})
+    if not timed:
+        own = {"starting speech": "stt_start_s", "starting LLM": "llm_start_s", "window": "window_s"}
+        known = {p: getattr(m, n) if m else measured.get(n) for p, n in own.items()}
+        timed = {p: float(s) for p, s in known.items() if s}
+        rest = wall_s - sum(timed.values())
+        timed |= {UNTOLD: rest} if rest > 0.5 else {}
+    return {p: timed[p] for p in (*PHASES, UNTOLD) if p in timed}

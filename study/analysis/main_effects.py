@@ -1,8 +1,8 @@
 """Which parameter matters, and how much: main effects on a figure, from what was measured of a space. Pure.
 
-Analysis of variance of the additive model (`study.additive`) as in Montgomery, Design and Analysis of Experiments
-(2017), chapters 3 to 5. What the model leaves out, interactions and the noise of a launch, is its residual, from which
-the intervals come.
+Analysis of variance of the additive model (`study.analysis.additive_model`) as in Montgomery, Design and Analysis of
+Experiments (2017), chapters 3 to 5. What the model leaves out, interactions and the noise of a launch, is its residual,
+from which the intervals come.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from scipy.special import fdtrc
 
 from objectives.allocation import Scalar
 from objectives.measurement import INFINITE
-from study.additive import Observed, UntoldError, contrasts, fitted, is_time, model
-from study.holm import holm
-from study.pooled import pooled
+from study.analysis.additive_model import Observed, UntoldError, contrasts, fitted, is_time, model
+from study.analysis.noise import holm, pooled
 
 
 @dataclass(frozen=True, slots=True)
