@@ -18,7 +18,7 @@ from rich.table import Table
 import study.early  # noqa: F401
 from study.analysis.launches import WIDE, read
 from study.arguments import parser
-from study.influence import HEADS, influence, versus
+from study.report.effects_table import HEADS, influence, versus
 from study.terminal import console_of, exiting, visible
 
 

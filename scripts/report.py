@@ -14,8 +14,8 @@ from pathlib import Path
 import study.early  # noqa: F401
 from objectives.fitness import PRESETS
 from study.arguments import parser
-from study.case import case
-from study.report import write
+from study.report.html import write
+from study.report.summary import case
 from study.storage.find import promotions_of, storage_url, study_in
 from study.terminal import exiting
 

@@ -14,19 +14,18 @@ from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.bench.commands import commands
 from study.bench.source import Ground
-from study.case import CONFIRMED_IN, Case, confirmation, fresh, sentence
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
-from study.doubt import doubt
 from study.ending import against, failures, measured
-from study.kinds import held_back
 from study.promotion import Origin, document, write
 from study.provenance import git_commit
-from study.report.answer import how_sure
+from study.report.answer import doubt, held_back, how_sure
+from study.report.summary import CONFIRMED_IN, Case, confirmation, fresh, sentence
+from study.report.trial_words import outcome
 from study.spec.model import Spec
 from study.storage.context import question_of
 from study.storage.trials import counted, measured_in
-from study.terminal import Terminal, outcome
+from study.terminal import Terminal
 from study.wording import short
 
 NOTHING_FEASIBLE = 4

@@ -19,7 +19,7 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from objectives.errors import BadInput, SetupError
 from study.annotation import annotate
-from study.case import CONFIRMED_IN
+from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
 from study.storage.find import folder_of, names, promotions_of, refuse_empty
 from study.storage.url import open_storage

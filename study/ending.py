@@ -17,12 +17,12 @@ from study.analysis.compare import contrast, rival
 from study.analysis.configurations import Cell, merged, of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import barred, over
+from study.report.trial_words import outcome
 from study.spec.model import Spec
 from study.storage.context import Question
 from study.storage.find import DEFAULT
 from study.storage.trials import Row
 from study.storage.url import shown, sqlite_file
-from study.terminal import outcome
 from study.wording import FAILURES, failure_in_words, label, number, short
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones

@@ -13,7 +13,7 @@ from objectives import recording
 from objectives.allocation import Allocation
 from objectives.fitness import Weights, fitness, reference_of
 from objectives.measurement import Measurement
-from study.case import case
+from study.report.summary import case
 from study.run import Options, run
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 
@@ -10,15 +9,15 @@ from objectives.allocation import Allocation
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.configurations import Cell, launches, of
-from study.analysis.decision import OVER, WINNER, Decision, kind, obstacle
+from study.analysis.configurations import Cell, of
+from study.analysis.decision import OVER, Decision, kind, obstacle
 from study.analysis.eligibility import over
 from study.analysis.pareto import compared, pareto
-from study.case import Case, fresh, sentence, standing
-from study.kinds import held_back
+from study.report.answer import held_back
+from study.report.summary import Case, fresh, sentence, standing
+from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
 from study.storage.context import Question, without_secrets
 from study.storage.trials import Row
-from study.terminal import outcome, sessions
 from study.text import one_line
 from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
 
@@ -74,51 +73,6 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
     return _joined(lines)
 
 
-def traffic(asked: Question) -> str:
-    """What is sent to both servers in every launch."""
-    w = asked.workload
-    return (
-        f"{w.window_s:g} s, the same in every launch (seed {w.seed}): {w.llm_per_s:g} LLM requests a second "
-        f"in bursts of {w.llm_burst}, {w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out; "
-        f"{w.stt_per_s:g} spoken clips a second"
-    )
-
-
-def limits(asked: Question) -> str:
-    """The p95 limits of the capacity ladder."""
-    slo = asked.slo
-    if slo is None:
-        return "not recorded" if asked.is_replay else "not fixed yet: they follow from the baseline"
-    return (
-        f"95 % of the speech replies within {slo.stt_p95_ms:,.0f} ms and of the LLM's within {slo.llm_p95_ms:,.0f} ms"
-    )
-
-
-def table(told: Case) -> str:
-    """Every configuration, best first."""
-    found, decision, asked = told.cells, told.decision, told.asked
-    lines = [
-        "| configuration | fitness | launches | speech p95 ms | LLM p95 ms | sessions | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for c in sorted(found, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0))):
-        bound = "≥ " if c.is_lower_bound else ""
-        what = kind(c, decision, asked)
-        mark = f"**{what}**{', rejected by fresh launches' * told.is_rejected}" if what == WINNER else what
-        if what == OVER:
-            mark += f": {', '.join(over(c.measured))}"
-        elif why := obstacle(c, decision, asked):
-            mark += f": {why}"
-        if c.failed:
-            mark += f": {outcome(c.failed[-1])}"
-        lines.append(
-            f"| {short(c.allocation)} | {number(c.fitness, 4)} | {launches(c) if c.measured else '-'} "
-            f"| {number(c.figure('stt_latency_p95_ms'))} | {number(c.figure('llm_latency_p95_ms'))} "
-            f"| {bound}{number(c.figure('concurrent_capacity'))} | {mark} |"
-        )
-    return "\n".join(lines)
-
-
 def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Question) -> str:
     """What ran, the servers' commands, the memory arithmetic, what came of it, and the proof of a failure."""
     if r.repeat_of is not None:
@@ -151,26 +105,6 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
     at = (r.measurement.measured_at if r.measurement else None) or (None if asked.is_replay else r.at)
     lines.append(f"{took}; seed {r.seed}{f'; {at}' if at else ''}.")
     return _joined(lines)
-
-
-def without_paths(command: str) -> str:
-    """A command line without the folders of the machine it ran on.
-
-    >>> without_paths("/home/me/venv/bin/python -m serve --model /models/llm")
-    'python -m serve --model llm'
-    """
-    return re.sub(r"(?<=[ =])/\S*/|^/\S*/", "", command)
-
-
-def wrapped(command: str) -> str:
-    """A command line with a line for each of its options, to be pasted into a shell.
-
-    >>> print(wrapped("python -m serve --port 80 --eager"))
-    python -m serve \\
-      --port 80 \\
-      --eager
-    """
-    return command.replace(" --", " \\\n  --")
 
 
 def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: Question) -> str:

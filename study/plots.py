@@ -10,10 +10,10 @@ from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 from study.analysis.configurations import Cell
 from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, Decision, kind
 from study.analysis.pareto import compared
-from study.drawing import COLOURS, PHASE_COLOURS
+from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
+from study.report.svg import COLOURS, PHASE_COLOURS
 from study.storage.context import Question
 from study.storage.trials import Birth, Row
-from study.views import Spot, Tile, bars, heat, memory, spots
 
 SYMBOLS: Mapping[str, str] = {
     WINNER: "star", BASELINE: "square", HELD_BACK: "diamond", FEASIBLE: "circle", OVER: "x-thin-open", FAILED: "x",

@@ -12,16 +12,16 @@ from objectives.errors import BadInput
 from study.analysis.compare import contrast
 from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
 from study.analysis.launches import WIDE, read
-from study.case import Case, case, how_sure, sentence
 from study.confirmation.told import Told
-from study.drawing import COLOURS, mark, text
-from study.influence import influence
-from study.notes import table
+from study.report.chart_data import Heat, Tile, heat
+from study.report.effects_table import influence
+from study.report.summary import Case, case, how_sure, sentence
+from study.report.svg import COLOURS, mark, text
+from study.report.trial_words import table
 from study.run import Options, run
 from study.spec.load import load
 from study.storage.find import study_in
 from study.terminal import Terminal
-from study.views import Heat, Tile, heat
 from study.wording import SHORT, short
 
 PICTURE = Path("study/guides/recording.svg")

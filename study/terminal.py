@@ -17,6 +17,7 @@ from rich.live import Live
 from objectives.errors import BadInput, SetupError, StudyError
 from study.analysis.decision import Decision
 from study.display import Outlook, Scene
+from study.report.trial_words import outcome
 from study.storage.trials import Begun, Row
 from study.text import one_line, visible
 
@@ -131,23 +132,3 @@ class Terminal:
         if self.as_json:
             best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
             print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
-
-
-def outcome(row: Row) -> str:
-    """One phrase for what became of a trial."""
-    if row.repeat_of is not None:
-        return f"repeat of trial {row.repeat_of}"
-    if row.diagnosis is not None:
-        deficit = f", {row.diagnosis.deficit_mib:,.0f} MiB short" if row.diagnosis.deficit_mib else ""
-        return f"{row.status}: {row.diagnosis.failure_class}{deficit}"
-    if not row.is_feasible:
-        return "over: " + ", ".join(k for k, v in row.constraints.items() if v > 0)
-    return f"fitness {row.fitness:.4f}" if row.fitness is not None else row.status
-
-
-def sessions(row: Row) -> str:
-    """Capacity with `>=` where the ladder ended before the answer was known."""
-    m = row.measurement
-    if m is None or m.concurrent_capacity is None:
-        return "-"
-    return f"{'>= ' if m.capacity_is_lower_bound else ''}{m.concurrent_capacity}"

@@ -17,11 +17,11 @@ from objectives.errors import BadInput
 from objectives.recording import read
 from study import seal
 from study.annotation import annotate
-from study.case import case, sentence
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.found import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
-from study.report import html
+from study.report.html import html
+from study.report.summary import case, sentence
 from study.storage.context import question_of
 from study.storage.find import promotions_of, study_in
 

@@ -12,7 +12,7 @@ from objectives.measurement import INFINITE, Measurement
 from study.analysis.compare import bounds_tell, contrast
 from study.analysis.configurations import Cell
 from study.analysis.noise import FITNESS, noise_of
-from study.doubt import doubt
+from study.report.answer import doubt
 from study.storage.trials import Row
 
 

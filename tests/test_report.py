@@ -10,9 +10,9 @@ import pytest
 from made import Outcome, cell, make, measurement, oom, run_script, run_study, timed
 
 from objectives.diagnosis.diagnose import Diagnosis
-from study.case import case
-from study.drawing import ticks
-from study.report import html
+from study.report.html import html
+from study.report.summary import case
+from study.report.svg import ticks
 from study.storage.find import study_in
 
 

@@ -13,7 +13,7 @@ from study.analysis.configurations import Cell, cells, of
 from study.analysis.eligibility import over
 from study.analysis.pareto import pareto
 from study.analysis.reweigh import answers, is_contested, rescored
-from study.case import Case, case, how_sure, sentence
+from study.report.summary import Case, case, how_sure, sentence
 from study.storage.find import study_in
 from study.wording import short
 

@@ -9,7 +9,7 @@ import pytest
 from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
-from study.case import Case, case
+from study.report.summary import Case, case
 from study.showcase import BEGIN, END, PICTURE, WIDE_BEGIN, picture, rendered, stale, write
 from study.storage.find import study_in
 

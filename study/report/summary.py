@@ -19,12 +19,11 @@ from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.analysis.noise import FITNESS, SESSIONS, is_noise
 from study.analysis.reweigh import rescored, weighed
-from study.answer import answer
-from study.answer import standing as standing_alone
 from study.confirmation.found import confirmation_in, confirmation_of
 from study.confirmation.told import Told
-from study.doubt import doubt
+from study.report.answer import answer, doubt
 from study.report.answer import how_sure as standing_of
+from study.report.answer import standing as standing_alone
 from study.storage.context import Question, question_of
 from study.storage.trials import Row, counted
 from study.wording import allocation_in_words, short

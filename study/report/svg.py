@@ -7,7 +7,7 @@ from html import escape
 
 from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, WINNER
 from study.analysis.study_cost import PHASES, UNTOLD
-from study.views import Bar, Line, Spot
+from study.report.chart_data import Bar, Line, Spot
 
 # Okabe and Ito's palette: told apart by people who are colour-blind
 COLOURS: Mapping[str, str] = {

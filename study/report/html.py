@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
-from study import drawing
 from study.analysis.compare import contrast
 from study.analysis.configurations import Cell
 from study.analysis.decision import FAILED, KINDS, OVER
@@ -20,12 +19,13 @@ from study.analysis.eligibility import barred, over
 from study.analysis.interference import HEAD, by_share
 from study.analysis.pareto import compared, pareto
 from study.analysis.reweigh import answers, is_contested
-from study.case import Case, how_sure, sentence, standing
-from study.influence import influence
-from study.kinds import held_back
-from study.notes import limits, traffic, without_paths, wrapped
+from study.report import svg
+from study.report.answer import held_back
+from study.report.chart_data import Tile, bars, heat, memory, spots, turned
+from study.report.effects_table import influence
+from study.report.summary import Case, how_sure, sentence, standing
+from study.report.trial_words import limits, traffic, without_paths, wrapped
 from study.storage.context import without_secrets
-from study.views import Tile, bars, heat, memory, spots, turned
 from study.wording import FAILURES, failure_in_words, number, short
 
 
@@ -65,7 +65,7 @@ def _content(told: Case) -> dict[str, Any]:
         "so that both answer fast, many can talk at once, and nothing runs out of memory?",
         "answer": sentence(told),
         "standing": f"{standing(told)[0].upper()}{standing(told)[1:]}.",
-        "colour": drawing.COLOURS["winner" if decision.winner else "in use today"],
+        "colour": svg.COLOURS["winner" if decision.winner else "in use today"],
         "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
         "sure": how_sure(told),
         "confirmation": told.confirmation,
@@ -115,20 +115,20 @@ def _pictures(told: Case) -> dict[str, Any]:
     if seen:
         limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
-            svg = drawing.tradeoff(seen, service, ms)
+            svg = svg.tradeoff(seen, service, ms)
             shown.append({"title": f"{service}: 95 % answered within, ms", "note": "", "svg": svg, "legend": ()})
     if timed:
-        legend = [(p, c) for p, c in drawing.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)]
-        svg = drawing.phases(timed)
+        legend = [(p, c) for p, c in svg.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)]
+        svg = svg.phases(timed)
         shown.append({"title": "Where the time went", "note": "every launch", "svg": svg, "legend": legend})
     if line is not None:
-        svg = drawing.memory(line)
+        svg = svg.memory(line)
         shown.append({"title": "Memory in use", "note": line.label, "svg": svg, "legend": ()})
     kinds = [k for k in KINDS if k in {s.kind for s in seen}]
     box = '<svg viewBox="-11 -11 22 22" aria-hidden="true">{}</svg>'
     return {
         "pictures": shown,
-        "marks": [(k, box.format(drawing.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k))) for k in kinds],
+        "marks": [(k, box.format(svg.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k))) for k in kinds],
         "not_shown": [
             *([] if seen else ["latency against capacity: nothing was measured to its end"]),
             *([] if timed else ["where the time went: no trial tells it"]),
