@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.rig.load_bench import Sent, compare, save, table
-from study.arguments import parser
-from study.terminal import exiting
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 
 SERVERS = Path(".servers")
 

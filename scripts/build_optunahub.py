@@ -14,11 +14,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.errors import BadInput
-from study.arguments import parser
-from study.place import usable
-from study.terminal import exiting
+from study.cli.exit_codes import exiting
+from study.cli.output_folder import usable
+from study.cli.parser import parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = Path("package/samplers/tournament")

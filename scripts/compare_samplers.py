@@ -14,14 +14,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-import study.early  # noqa: F401
-from study.arguments import parser
+import study.cli.startup  # noqa: F401
+from study.cli.exit_codes import exiting
+from study.cli.output_folder import usable
+from study.cli.parser import parser
 from study.comparison.ask_time import SIZES, STORAGES
 from study.comparison.contest import entered
 from study.comparison.rivals import RIVALS
 from study.comparison.suites import PROBLEMS
-from study.place import usable
-from study.terminal import exiting
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.
 
 from __future__ import annotations
 
-import study.early  # noqa: F401
-from study.arguments import parser
-from study.dashboard import serve
+import study.cli.startup  # noqa: F401
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
+from study.dashboard.server import serve
 from study.storage.find import storage_url
-from study.terminal import exiting
 
 
 def main() -> None:

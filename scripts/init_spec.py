@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
-from study.arguments import parser
+import study.cli.startup  # noqa: F401
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.service_pause.options import seconds
 from study.starting.start import Asked, start
-from study.terminal import exiting
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.rig.install_cpu_servers import install
-from study.arguments import parser
-from study.terminal import exiting
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from study.analysis.launches import WIDE, read
-from study.arguments import parser
+from study.cli.console import console_of, visible
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.report.effects_table import HEADS, influence, versus
-from study.terminal import console_of, exiting, visible
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.rig.random_whisper import write_whisper
 from objectives.rig.tiny_llm import write_llm
-from study.arguments import parser
-from study.terminal import exiting
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 
 SHAPES = {
     "llm-19b": {"hidden_size": 6144, "intermediate": 16384, "layers": 48, "heads": 48},

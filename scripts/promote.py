@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
-from study.arguments import parser
+import study.cli.startup  # noqa: F401
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.rollout.admission import refuse_at_once
 from study.rollout.deployment_file import load
 from study.rollout.verbs import VERBS, run
-from study.terminal import exiting
 
 
 def main() -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
-from study.arguments import parser
+import study.cli.startup  # noqa: F401
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.recorder import record
 from study.service_pause.options import add_lending, lending
 from study.spec.load import load
-from study.terminal import exiting
 
 
 def main() -> None:

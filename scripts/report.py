@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.fitness import PRESETS
-from study.arguments import parser
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.report.html import write
 from study.report.summary import case
 from study.storage.find import promotions_of, storage_url, study_in
-from study.terminal import exiting
 
 
 def main() -> None:

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.fitness import PRESETS
-from study.arguments import parser
+from study.cli.console import Terminal
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.run import Options, run
 from study.search.samplers import NAMES
 from study.service_pause.options import add_lending, lending
 from study.spec.load import load
 from study.spec.model import RECORDED
-from study.terminal import Terminal, exiting
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from objectives.errors import BadInput
-from study.arguments import parser
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.showcase import rendered, replayed, stale, write
-from study.terminal import exiting
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from rich.table import Table
 
-import study.early  # noqa: F401
+import study.cli.startup  # noqa: F401
 from study.analysis.interference import HEAD, by_share, warnings
 from study.analysis.launches import read
 from study.analysis.study_cost import ratios, told
-from study.arguments import parser
+from study.cli.console import console_of
+from study.cli.exit_codes import exiting
+from study.cli.parser import parser
 from study.storage.find import DEFAULT
-from study.terminal import console_of, exiting
 
 
 def main() -> None:

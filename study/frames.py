@@ -13,12 +13,12 @@ from objectives import recording
 from objectives.allocation import Allocation
 from objectives.fitness import Weights, fitness, reference_of
 from objectives.measurement import Measurement
+from study.cli.console import Terminal
 from study.report.summary import case
 from study.run import Options, run
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Row
-from study.terminal import Terminal
 
 
 def replayed() -> str:

@@ -17,9 +17,10 @@ from study.analysis.reweigh import weighed
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import asked, launches, look, measuring
-from study.conclusion import conclude
-from study.display import Outlook
-from study.ending import next_commands
+from study.cli.console import Terminal
+from study.cli.end_of_run import conclude
+from study.cli.end_tables import next_commands
+from study.cli.live_view import Outlook
 from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
@@ -32,7 +33,6 @@ from study.storage.context import keep
 from study.storage.find import promotions_of
 from study.storage.trials import counted
 from study.storage.url import open_storage, shown, sqlite_url
-from study.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         if ground.recording is not None and epoch.seconds_measured:
             terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
         if ground.bench is not None:  # a replay is over before this is imported: the dashboard writes its notes
-            from study.annotation import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
+            from study.dashboard.annotate import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
             annotate(study, promotions_of(storage))
         is_replay = ground.recording is not None

@@ -12,6 +12,7 @@ from objectives.errors import BadInput
 from study.analysis.compare import contrast
 from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
 from study.analysis.launches import WIDE, read
+from study.cli.console import Terminal
 from study.confirmation.told import Told
 from study.report.chart_data import Heat, Tile, heat
 from study.report.effects_table import influence
@@ -21,7 +22,6 @@ from study.report.trial_words import table
 from study.run import Options, run
 from study.spec.load import load
 from study.storage.find import study_in
-from study.terminal import Terminal
 from study.wording import SHORT, short
 
 PICTURE = Path("study/guides/recording.svg")

@@ -13,7 +13,7 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
 
 from objectives.diagnosis.diagnose import patterns
-from study.annotation import PLOTS, annotate
+from study.dashboard.annotate import PLOTS, annotate
 from study.storage.artifacts import ATTACHMENTS, attach
 from study.wording import FAILURES
 

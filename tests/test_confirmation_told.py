@@ -16,10 +16,10 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
 from study import seal
-from study.annotation import annotate
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.found import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
+from study.dashboard.annotate import annotate
 from study.report.html import html
 from study.report.summary import case, sentence
 from study.storage.context import question_of

@@ -14,7 +14,7 @@ from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
-from study.display import Outlook, Scene, memory_bar
+from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.trials import Begun, Row

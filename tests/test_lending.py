@@ -32,7 +32,7 @@ except StudyError as error:
 print("ended", flush=True)
 """
 SHOW_ETC = "ExecStop=/bin/ls -R /etc/systemd/system\nStandardOutput=file:/var/log/seen"
-EXITING = f"from study.terminal import exiting\nwith exiting():\n    exec({BORROW!r})\n"
+EXITING = f"from study.cli.console import exiting\nwith exiting():\n    exec({BORROW!r})\n"
 
 
 @pytest.fixture(scope="module")

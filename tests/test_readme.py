@@ -80,14 +80,14 @@ def parsed(script: str) -> dict[str, tuple[int, str]]:
     wanted = [c for c in OF_SCRIPTS if shlex.split(c)[1] == script]
     stopped = f"""
 import contextlib, io, json, runpy, shlex, sys
-import study.terminal
+import study.cli.exit_codes
 
 @contextlib.contextmanager
 def stop():
     raise SystemExit({PARSED})
     yield
 
-study.terminal.exiting = stop
+study.cli.exit_codes.exiting = stop
 main = runpy.run_path({script!r}, run_name="parsed")["main"]
 found = {{}}
 for command in json.load(sys.stdin):

@@ -16,8 +16,8 @@ import pytest
 from made import ROOT, command, run_study, write_spec
 
 from objectives.servers.process import marked
+from study.cli.exit_codes import exiting
 from study.storage.trials import Row, rows
-from study.terminal import exiting
 
 SERVER = f"{sys.executable} {ROOT / 'tests' / 'fake_server.py'} --port {{port}} --mood well --delay 0.01 --label"
 GONE_S = 10.0

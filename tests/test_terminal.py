@@ -21,7 +21,8 @@ from made import BEST, ROOT, command, make, run_script, run_study, write_spec
 from test_resume import live
 
 from objectives.errors import BadInput
-from study.terminal import Terminal, exiting
+from study.cli.console import Terminal
+from study.cli.exit_codes import exiting
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -157,12 +158,12 @@ def test_the_help_of_every_script_shows_an_example_and_its_exit_codes(script: Pa
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
 def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
-    """The signal comes as soon as `study.early` is there; a module of ours that is imported later is the proof."""
-    stop = "import os, signal, sys; import study.early; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
+    """The signal comes as soon as `study.cli.startup` is there; a module imported later is the proof."""
+    stop = "import os, signal, sys; import study.cli.startup; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
     ran = subprocess.run([sys.executable, "-c", stop], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")
     ours = [line for line in script.read_text().splitlines() if re.match(r"(import|from) (study|objectives)", line)]
-    assert ours[0].startswith("import study.early"), "before anything of ours that takes time"
+    assert ours[0].startswith("import study.cli.startup"), "before anything of ours that takes time"
 
 
 @pytest.mark.parametrize(("script", "option"), [("compare_samplers.py", "--out"), ("build_optunahub.py", "--into")])

@@ -22,13 +22,13 @@ from objectives.recording import Recording, conditions, read
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
 from study.bench.bench import Bench, bench, mib
+from study.cli.console import Terminal
 from study.provenance import git_commit
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
 from study.storage.context import Question, question
 from study.storage.trials import counted, measured_in
-from study.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,15 +115,15 @@ def _pictures(told: Case) -> dict[str, Any]:
     if seen:
         limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
-            svg = svg.tradeoff(seen, service, ms)
-            shown.append({"title": f"{service}: 95 % answered within, ms", "note": "", "svg": svg, "legend": ()})
+            drawn = svg.tradeoff(seen, service, ms)
+            shown.append({"title": f"{service}: 95 % answered within, ms", "note": "", "svg": drawn, "legend": ()})
     if timed:
         legend = [(p, c) for p, c in svg.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)]
-        svg = svg.phases(timed)
-        shown.append({"title": "Where the time went", "note": "every launch", "svg": svg, "legend": legend})
+        drawn = svg.phases(timed)
+        shown.append({"title": "Where the time went", "note": "every launch", "svg": drawn, "legend": legend})
     if line is not None:
-        svg = svg.memory(line)
-        shown.append({"title": "Memory in use", "note": line.label, "svg": svg, "legend": ()})
+        drawn = svg.memory(line)
+        shown.append({"title": "Memory in use", "note": line.label, "svg": drawn, "legend": ()})
     kinds = [k for k in KINDS if k in {s.kind for s in seen}]
     box = '<svg viewBox="-11 -11 22 22" aria-hidden="true">{}</svg>'
     return {

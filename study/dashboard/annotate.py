@@ -13,8 +13,8 @@ from optuna.samplers import RandomSampler
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # type: ignore[import-untyped]
 
 from objectives.errors import BadInput
-from study.notes import study_note, trial_note
-from study.plots import lineage, memory_over_time, space, time_by_phase, tradeoff
+from study.dashboard.figures import lineage, memory_over_time, space, time_by_phase, tradeoff
+from study.dashboard.notes import study_note, trial_note
 from study.report.summary import case
 from study.storage.trials import births
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from objectives.errors import BadInput, SetupError
-from study.annotation import annotate
+from study.dashboard.annotate import annotate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
 from study.storage.find import folder_of, names, promotions_of, refuse_empty
@@ -26,6 +26,7 @@ from study.storage.url import open_storage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 
 HOST = "127.0.0.1"
 BRIEF = 60  # characters
@@ -116,7 +117,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        logging.getLogger("study.dashboard").debug(format, *args)
+        logging.getLogger("study.dashboard.server").debug(format, *args)
 
 
 def serve(url: str, port: int, tell: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """Imported first by every script: while it imports the rest, Ctrl-C ends it at once and without a traceback.
 
-There is nothing to stop or keep until then; `study.terminal.exiting` turns Ctrl-C into an orderly end. And what a
+There is nothing to stop or keep until then; `study.cli.exit_codes.exiting` turns Ctrl-C into an orderly end. And what a
 terminal or a pipe cannot spell (±, in ASCII) becomes a question mark.
 """
 

@@ -8,15 +8,15 @@ import optuna
 
 from objectives.devices.device import Occupant
 from objectives.errors import BadInput
-from study.advice import advice
 from study.analysis.configurations import cells
 from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.bench.commands import commands
 from study.bench.source import Ground
+from study.cli.console import Terminal
+from study.cli.end_tables import advice, against, failures, measured
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
-from study.ending import against, failures, measured
 from study.promotion import Origin, document, write
 from study.provenance import git_commit
 from study.report.answer import doubt, held_back, how_sure
@@ -25,7 +25,6 @@ from study.report.trial_words import outcome
 from study.spec.model import Spec
 from study.storage.context import question_of
 from study.storage.trials import counted, measured_in
-from study.terminal import Terminal
 from study.wording import short
 
 NOTHING_FEASIBLE = 4

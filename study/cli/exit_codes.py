@@ -1,0 +1,38 @@
+"""NEW MODULE."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from optuna.exceptions import StorageInternalError
+
+from objectives.errors import BadInput, SetupError, StudyError
+from study.text import one_line, visible
+
+
+@contextmanager
+def exiting() -> Iterator[None]:
+    """Turn our own errors into a sentence and an exit code: 2 bad input, 3 set-up, 130 Ctrl-C or SIGTERM."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see `study.cli.startup`
+    try:
+        yield
+    except StudyError as error:
+        said = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
+        print(f"error: {said}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except (OSError, StorageInternalError) as error:  # a full disk, a storage that went away
+        said, *_ = str(error.__cause__ or error).splitlines()
+        print(f"error: {said}; state is kept: run again to go on", file=sys.stderr)
+        raise SystemExit(SetupError.exit_code) from None
+    except KeyboardInterrupt:
+        print("stopped; servers ended, state kept: run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,1 @@
+"""optuna-dashboard with the notes and plots of this project."""
