@@ -11,9 +11,9 @@ from conftest import FAKE, Shelf
 from made import measurement
 
 from objectives.servers.versions import Versions
-from study import seal
 from study.bench.bench import Bench
 from study.confirmation.journal import Launch, Pair
+from study.promotion import seal
 from study.spec.load import load
 from study.spec.setting import setting_of
 

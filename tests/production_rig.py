@@ -16,7 +16,7 @@ from typing import Any
 
 from systemd_rig import REPOSITORY, UNITS, Rig, rig
 
-from study.seal import put
+from study.promotion.seal import put
 
 PROMOTE = str(REPOSITORY / "scripts/promote.py")
 LLM, STT = "judge.service", "whisper.service"

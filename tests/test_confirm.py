@@ -22,7 +22,7 @@ from study.confirmation.confirm import EXIT, Options, confirm
 from study.confirmation.evidence import Next
 from study.confirmation.live import Runner
 from study.confirmation.subject import subject
-from study.seal import verify
+from study.promotion.seal import verify
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from study.confirmation.figures import noise, resolution_pct
 from study.confirmation.journal import Head, Journal
 from study.confirmation.recorded import from_recording
 from study.confirmation.subject import Subject, subject
-from study.seal import verify
+from study.promotion.seal import verify
 
 HEAD = Head(promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1)
 

@@ -15,11 +15,11 @@ from test_confirmation_recorded import studied
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
-from study import seal
 from study.confirmation.confirm import Options, confirm
 from study.confirmation.found import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate
+from study.promotion import seal
 from study.report.html import html
 from study.report.summary import case, sentence
 from study.storage.context import question_of

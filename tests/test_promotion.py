@@ -16,9 +16,9 @@ from objectives.fitness import reference_of
 from objectives.measurement import Measurement
 from study.analysis.decision import decide
 from study.bench.commands import commands
-from study.promotion import Origin, document, improvement_pct, write
+from study.promotion.document import Origin, document, improvement_pct, write
+from study.promotion.seal import verify
 from study.report.answer import how_sure
-from study.seal import verify
 from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec

@@ -15,6 +15,7 @@ from made import run_script
 
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError
+from study.promotion.seal import put
 from study.rollout.admission import Admitted, admit
 from study.rollout.apply import commit
 from study.rollout.begin import first_version
@@ -27,7 +28,6 @@ from study.rollout.rollback import rollback
 from study.rollout.soak import Figures, judge
 from study.rollout.status import history
 from study.rollout.values import assignments, text_of
-from study.seal import put
 from study.systemd import manager, systemctl
 from study.systemd.systemctl import StepFailed
 from study.systemd.unit_file import exec_start, values_of, with_flag

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from objectives.errors import BadInput
-from study.seal import MAX_BYTES, put, seal, verify
+from study.promotion.seal import MAX_BYTES, put, seal, verify
 
 DATA: dict[str, Any] = {
     "status": "candidate",

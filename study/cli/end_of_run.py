@@ -17,7 +17,7 @@ from study.cli.console import Terminal
 from study.cli.end_tables import advice, against, failures, measured
 from study.confirmation.found import confirmation_beside
 from study.confirmation.told import Told
-from study.promotion import Origin, document, write
+from study.promotion.document import Origin, document, write
 from study.provenance import git_commit
 from study.report.answer import doubt, held_back, how_sure
 from study.report.summary import CONFIRMED_IN, Case, confirmation, fresh, sentence

@@ -18,11 +18,11 @@ from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study import seal
 from study.analysis.compare import contrast, rival
 from study.analysis.configurations import Cell, merged, of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import barred, over
+from study.promotion import seal
 from study.report.trial_words import outcome
 from study.spec.model import Spec
 from study.storage.context import Question

@@ -11,9 +11,9 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import Recording
-from study import seal
 from study.confirmation.told import Told, told
-from study.moment import moment
+from study.promotion import seal
+from study.promotion.seal import moment
 from study.storage.context import Question
 
 MOST_MIB = 1e9

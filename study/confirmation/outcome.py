@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from objectives.measurement import INFINITE
-from study import seal
 from study.confirmation import figures, saying
 from study.confirmation.evidence import evidence, next_step, noise, verdict, words
 from study.confirmation.journal import Journal
 from study.confirmation.rule import Key, confidence, gain_pct, looks
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Finding, Verdict
+from study.promotion import seal
 
 
 def publish(of: Subject, journal: Journal, file: str) -> Verdict:

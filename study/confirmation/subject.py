@@ -17,7 +17,7 @@ from objectives.traffic.clips import Clip, read_clips
 from study.bench.commands import commands
 from study.confirmation.margins import read_margins
 from study.confirmation.rule import Rule
-from study.seal import verify
+from study.promotion.seal import verify
 from study.search.score import scoring_signature
 from study.spec.load import load
 from study.spec.model import Claim, HeldOut, Spec

@@ -12,11 +12,10 @@ from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
 from study.confirmation.margins import DEFAULT_PCT
-from study.moment import moment
+from study.promotion.seal import moment, verify
 from study.rollout.deployment import Deployment
 from study.rollout.values import Assignment, assignments
 from study.rollout.versions import compared
-from study.seal import verify
 from study.text import one_line
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
-from study.moment import moment
+from study.promotion.seal import moment, verify
 from study.rollout import pending
 from study.rollout.admission import Admitted, admit, opened
 from study.rollout.apply import apply
@@ -26,7 +26,6 @@ from study.rollout.settle import needs_root, recover, target_of
 from study.rollout.units import ETC
 from study.rollout.values import assigned
 from study.rollout.versions import running_versions
-from study.seal import verify
 from study.systemd import systemctl, units
 
 UNIT = "gpu-allocation-watch.service"

@@ -14,8 +14,8 @@ from objectives.engines.command import Command
 from objectives.figures import DIRECTIONS, LATENCIES
 from objectives.measurement import INFINITE, Measurement
 from objectives.servers.versions import Versions
-from study import seal
 from study.analysis.decision import Decision
+from study.promotion import seal
 from study.spec.model import Spec
 from study.storage.trials import Row
 

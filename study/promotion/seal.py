@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,16 @@ def verify(path: Path) -> dict[str, Any]:
             f"its content has {found[:12]} (status, parameters or figures were edited); {way_out}"
         )
     return data
+
+
+def moment(stated: object) -> datetime | None:
+    """An ISO 8601 time, in UTC where it names no zone; None where it is none.
+
+    >>> str(moment("2026-11-20T10:00:00")), moment("yesterday")
+    ('2026-11-20 10:00:00+00:00', None)
+    """
+    try:
+        at = datetime.fromisoformat(str(stated))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

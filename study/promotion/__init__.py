@@ -1,0 +1,1 @@
+"""The promotion file, and its seal."""
