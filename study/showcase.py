@@ -13,7 +13,7 @@ from study.analysis.compare import contrast
 from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
-from study.confirmation.told import Told
+from study.confirmation.lookup import Told
 from study.report.chart_data import Heat, Tile, heat
 from study.report.effects_table import influence
 from study.report.summary import Case, case, how_sure, sentence

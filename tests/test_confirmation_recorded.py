@@ -12,9 +12,9 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
 from study.confirmation.confirm import Options, confirm
-from study.confirmation.figures import noise, resolution_pct
+from study.confirmation.gains import noise, resolution_pct
 from study.confirmation.journal import Head, Journal
-from study.confirmation.recorded import from_recording
+from study.confirmation.recorded_pairs import from_recording
 from study.confirmation.subject import Subject, subject
 from study.promotion.seal import verify
 

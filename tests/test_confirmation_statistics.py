@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
-from study.confirmation.rule import Key, Rule, confidence
-from study.confirmation.statistics import chance, estimate, pairs_needed, sign_flip_p
+from study.confirmation.paired_statistics import chance, estimate, pairs_needed, sign_flip_p
+from study.confirmation.protocol import Key, Rule, confidence
 from study.confirmation.verdict import Evidence, Verdict, judge
 from study.spec.model import Claim
 

@@ -16,7 +16,7 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
 from study.confirmation.confirm import Options, confirm
-from study.confirmation.found import confirmation_beside, confirmation_in
+from study.confirmation.lookup import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate
 from study.promotion import seal

@@ -10,10 +10,9 @@ from made_confirmation import pair
 
 from objectives.errors import BadInput
 from objectives.speech.wer import Gate
-from study.confirmation import saying
-from study.confirmation.figures import failed_more
-from study.confirmation.margins import Margins, read_margins
-from study.confirmation.rule import Key, Rule
+from study.confirmation import wording
+from study.confirmation.gains import failed_more
+from study.confirmation.protocol import Key, Margins, Rule, read_margins
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
 from study.spec.model import Claim
 
@@ -173,7 +172,7 @@ def claimed(gain_pct: float, spread: float, claim: Claim = "llm_latency_ms", res
     rule = Rule(claim)
     middle = -math.log(1 - gain_pct / 100) if claim == "llm_latency_ms" else math.log(1 + gain_pct / 100)
     found = judged(tuple(middle + spread * g for g in (-1, 1, -0.5, 0.5, -0.2, 0.2)), rule=rule)
-    return saying.claim(found, rule, resolution)
+    return wording.claim(found, rule, resolution)
 
 
 def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_the_whole_interval() -> None:
@@ -193,6 +192,6 @@ def test_further_claims_are_corrected_for_their_number_and_made_only_with_the_fi
     barely = (0.011, 0.004, 0.012, 0.001, 0.009, 0.003)  # p = 0.015 alone
     many = {Key(f"w{i}", "stt_latency_ms"): EQUAL for i in range(9)}
     alone = judged(others={OTHER: barely})
-    assert [line.split(":")[0] for line in saying.further(alone, RULE)] == ["stt_latency_p95_ms under main"]
-    assert saying.further(judged(others={OTHER: barely, **many}), RULE) == []
-    assert saying.further(judged(NOISY, others={OTHER: barely}), RULE) == []
+    assert [line.split(":")[0] for line in wording.further(alone, RULE)] == ["stt_latency_p95_ms under main"]
+    assert wording.further(judged(others={OTHER: barely, **many}), RULE) == []
+    assert wording.further(judged(NOISY, others={OTHER: barely}), RULE) == []

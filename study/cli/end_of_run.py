@@ -15,8 +15,7 @@ from study.bench.commands import commands
 from study.bench.source import Ground
 from study.cli.console import Terminal
 from study.cli.end_tables import advice, against, failures, measured
-from study.confirmation.found import confirmation_beside
-from study.confirmation.told import Told
+from study.confirmation.lookup import Told, confirmation_beside
 from study.promotion.document import Origin, document, write
 from study.provenance import git_commit
 from study.report.answer import doubt, held_back, how_sure

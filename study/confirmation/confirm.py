@@ -15,10 +15,10 @@ from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
-from study.confirmation import figures, journal, saying
-from study.confirmation.live import Runner
-from study.confirmation.outcome import publish
-from study.confirmation.recorded import from_recording
+from study.confirmation import gains, journal, wording
+from study.confirmation.pairs import Runner
+from study.confirmation.publish import publish
+from study.confirmation.recorded_pairs import from_recording
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Verdict
 from study.service_pause.options import Lending
@@ -53,7 +53,7 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     names, rule = ", ".join(t.name for t in of.traffics), of.rule
     when = "fixed before the first pair" if of.spec.measure == "live" else "asked of launches made before"
-    tell(f"{when}: {saying.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
+    tell(f"{when}: {wording.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     found = _recorded(of, options, tell) if isinstance(of.spec.measure, Path) else _live(of, options, folder, tell)
@@ -122,16 +122,16 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
 def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
     """The answer in lines for a person."""
     is_capacity = of.rule.claim == "concurrent_capacity"
-    resolution = figures.resolution_pct(found.of("ab"), of.rule.main) if is_capacity else None
+    resolution = gains.resolution_pct(found.of("ab"), of.rule.main) if is_capacity else None
     lines, unmeasured = [], []
     if verdict.pairs:
-        lines = ["gains in percent of the baseline, positive is better:", *saying.table(verdict.findings)]
+        lines = ["gains in percent of the baseline, positive is better:", *wording.table(verdict.findings)]
         unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
     if unmeasured:
         lines.append(f"not measured, so not judged: {', '.join(unmeasured)}")
     if (s := found.stress) is not None and s.free_memory_mib is not None:
         lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
     lines += [f"open: {reason}" if verdict.status == "inconclusive" else reason for reason in verdict.reasons]
-    lines += [f"also better: {line}" for line in saying.further(verdict, of.rule)]
+    lines += [f"also better: {line}" for line in wording.further(verdict, of.rule)]
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
-    return [*lines, saying.claim(verdict, of.rule, resolution), f"{saying.outcome(verdict)}{where}: {of.path}"]
+    return [*lines, wording.claim(verdict, of.rule, resolution), f"{wording.outcome(verdict)}{where}: {of.path}"]

@@ -7,10 +7,10 @@ from typing import Literal
 
 from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
-from study.confirmation import figures
+from study.confirmation import gains
 from study.confirmation.journal import Journal
-from study.confirmation.rule import Key
-from study.confirmation.statistics import Estimate, estimate
+from study.confirmation.paired_statistics import Estimate, estimate
+from study.confirmation.protocol import Key
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import LOST, Evidence, Verdict, judge
 
@@ -28,9 +28,9 @@ def evidence(journal: Journal, of: Subject) -> Evidence:
     if has_alarm(journal, of):
         doubts.append("the baseline against itself seems better or worse: drift, or an effect of the order")
     return Evidence(
-        gains=figures.gains(figures.scale(of.spec, journal.pairs), pairs, names),
+        gains=gains.gains(gains.scale(of.spec, journal.pairs), pairs, names),
         words=words(journal, of),
-        failed_more=figures.failed_more(pairs, names),
+        failed_more=gains.failed_more(pairs, names),
         obstacles=obstacles,
         doubts=doubts,
     )
@@ -68,7 +68,7 @@ def words(journal: Journal, of: Subject) -> Gate:
 def aa_estimate(journal: Journal, of: Subject) -> Estimate | None:
     """The primary metric of the baseline against itself; None where some pair has none."""
     pairs, key = journal.of("aa"), of.rule.primary
-    values = figures.gains(figures.scale(of.spec, journal.pairs), pairs, [key.workload])[key]
+    values = gains.gains(gains.scale(of.spec, journal.pairs), pairs, [key.workload])[key]
     known = [g for g in values if g is not None and g != LOST]
     return estimate(known) if known and len(known) == len(values) else None
 
@@ -81,8 +81,8 @@ def has_alarm(journal: Journal, of: Subject) -> bool:
 
 def noise(journal: Journal, of: Subject) -> dict[Key, float | None]:
     """What A/A says of the noise of one launch, by metric, as a log-ratio."""
-    found = figures.gains(figures.scale(of.spec, journal.pairs), journal.of("aa"), [t.name for t in of.traffics])
-    return {key: figures.noise(values) for key, values in found.items()}
+    found = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), [t.name for t in of.traffics])
+    return {key: gains.noise(values) for key, values in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from objectives.errors import BadInput
 from objectives.load.ladder import Slo
 from objectives.measurement import Measurement, plain
 from objectives.setting import Anchor
-from study.confirmation.margins import Margins
+from study.confirmation.protocol import Margins
 
 FORMAT = 1
 FILE = "pairs.jsonl"

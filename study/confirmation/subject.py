@@ -15,8 +15,7 @@ from objectives.errors import BadInput
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.bench.commands import commands
-from study.confirmation.margins import read_margins
-from study.confirmation.rule import Rule
+from study.confirmation.protocol import Rule, read_margins
 from study.promotion.seal import verify
 from study.search.score import scoring_signature
 from study.spec.load import load

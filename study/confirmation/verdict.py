@@ -9,8 +9,8 @@ from typing import Literal
 
 from objectives.speech.wer import Gate
 from study.analysis.noise import holm
-from study.confirmation.rule import LEAST_PAIRS, Key, Rule, confidence, looks
-from study.confirmation.statistics import Estimate, chance, estimate, pairs_needed
+from study.confirmation.paired_statistics import Estimate, chance, estimate, pairs_needed
+from study.confirmation.protocol import LEAST_PAIRS, Key, Rule, confidence, looks
 
 LOST = float("-inf")  # of a pair: the baseline has a figure, the winner none
 FIRST_STOP = 3  # pairs before which nothing ends early

@@ -19,8 +19,7 @@ from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.analysis.noise import FITNESS, SESSIONS, is_noise
 from study.analysis.reweigh import rescored, weighed
-from study.confirmation.found import confirmation_in, confirmation_of
-from study.confirmation.told import Told
+from study.confirmation.lookup import Told, confirmation_in, confirmation_of
 from study.report.answer import answer, doubt
 from study.report.answer import how_sure as standing_of
 from study.report.answer import standing as standing_alone

@@ -11,7 +11,7 @@ from typing import Any
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
-from study.confirmation.margins import DEFAULT_PCT
+from study.confirmation.protocol import DEFAULT_PCT
 from study.promotion.seal import moment, verify
 from study.rollout.deployment import Deployment
 from study.rollout.values import Assignment, assignments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.figures import DIRECTIONS
-from study.confirmation.rule import Rule, gain_pct
+from study.confirmation.protocol import Rule, gain_pct
 from study.confirmation.verdict import Finding, Verdict
 
 CLAIMED_PCT = 10.0

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from objectives.measurement import INFINITE
-from study.confirmation import figures, saying
+from study.confirmation import gains, wording
 from study.confirmation.evidence import evidence, next_step, noise, verdict, words
 from study.confirmation.journal import Journal
-from study.confirmation.rule import Key, confidence, gain_pct, looks
+from study.confirmation.protocol import Key, confidence, gain_pct, looks
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import Finding, Verdict
 from study.promotion import seal
@@ -33,7 +33,7 @@ def publish(of: Subject, journal: Journal, file: str) -> Verdict:
     if is_live and not is_finished:
         data["note"] = f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
     elif is_live:
-        data["note"] = f"{saying.outcome(found)}: {'; '.join(found.reasons) or saying.claim(found, of.rule, None)}"
+        data["note"] = f"{wording.outcome(found)}: {'; '.join(found.reasons) or wording.claim(found, of.rule, None)}"
     seal.put(data, of.path)
     return found
 
@@ -41,12 +41,12 @@ def publish(of: Subject, journal: Journal, file: str) -> Verdict:
 def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str, Any]:
     """Everything under `confirmation:`."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
-    resolution = figures.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
+    resolution = gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
     planned = looks(journal.targets)
     return {
         "verdict": found.status,
-        "says": saying.claim(found, rule, resolution),
-        "also": saying.further(found, rule),
+        "says": wording.claim(found, rule, resolution),
+        "also": wording.further(found, rule),
         "reasons": list(found.reasons),
         "pairs": found.pairs,
         "pairs_more": found.pairs_more if found.status == "inconclusive" else None,
@@ -81,7 +81,7 @@ def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str,
 
 def _figures(of: Subject, journal: Journal, found: Verdict) -> dict[str, dict[str, Any]]:
     """By workload and metric; gains in percent of the baseline, positive is better."""
-    by, pairs = figures.scale(of.spec, journal.pairs), journal.of("ab")[: found.pairs]
+    by, pairs = gains.scale(of.spec, journal.pairs), journal.of("ab")[: found.pairs]
     spread = noise(journal, of)
     told: dict[str, dict[str, Any]] = {}
     for f in found.findings:
@@ -89,7 +89,7 @@ def _figures(of: Subject, journal: Journal, found: Verdict) -> dict[str, dict[st
             "standing": f.standing,
             **_estimate(f),
             "launch_noise_pct": _round(_pct(spread.get(f.key))),
-            **dict(zip(("baseline", "winner"), map(_round, figures.middle(by, f.key, pairs)), strict=True)),
+            **dict(zip(("baseline", "winner"), map(_round, gains.middle(by, f.key, pairs)), strict=True)),
         }
     return told
 
@@ -125,7 +125,7 @@ def _words(of: Subject, journal: Journal) -> Mapping[str, Any]:
 def _aa(of: Subject, journal: Journal) -> dict[str, Any]:
     """The baseline against itself, primary metric."""
     key: Key = of.rule.primary
-    values = figures.gains(figures.scale(of.spec, journal.pairs), journal.of("aa"), [key.workload])[key]
+    values = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), [key.workload])[key]
     return {"pairs": len(journal.of("aa")), "log_ratios": [_round(g, 5) for g in values]}
 
 

@@ -11,7 +11,7 @@ from objectives.figures import DIRECTIONS
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
-from study.confirmation.rule import Key
+from study.confirmation.protocol import Key
 from study.confirmation.verdict import LOST
 from study.search.score import score
 from study.spec.limits import JUDGED
