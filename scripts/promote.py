@@ -21,9 +21,9 @@ from pathlib import Path
 import study.cli.startup  # noqa: F401
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
-from study.rollout.admission import refuse_at_once
-from study.rollout.deployment_file import load
-from study.rollout.verbs import VERBS, run
+from study.deploy.admission import refuse_at_once
+from study.deploy.commands import VERBS, run
+from study.deploy.config.load import load
 
 
 def main() -> None:

@@ -8,11 +8,10 @@ from textwrap import dedent
 import pytest
 
 from objectives.errors import BadInput
-from study.rollout import deployment_file
-from study.rollout.deployment import Deployment
-from study.rollout.deployment_file import load
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.load import load
 
-EXAMPLE = Path(deployment_file.__file__).with_name("example.yaml").read_text()
+EXAMPLE = (Path(__file__).parents[1] / "study/deploy/example.yaml").read_text()
 
 
 def loaded(folder: Path, text: str) -> Deployment:

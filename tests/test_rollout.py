@@ -15,19 +15,19 @@ from made import run_script
 
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError
+from study.deploy.admission import Admitted, admit
+from study.deploy.apply import commit
+from study.deploy.config.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
+from study.deploy.config.values import assignments, text_of
+from study.deploy.health.free_memory import wait_for_memory
+from study.deploy.health.soak import Figures, judge
+from study.deploy.plan import check_times
+from study.deploy.rollback import rollback
+from study.deploy.state.change import first_version
+from study.deploy.state.versions import Chain, Version
+from study.deploy.status import history
+from study.deploy.targets.env_file import EnvTarget
 from study.promotion.seal import put
-from study.rollout.admission import Admitted, admit
-from study.rollout.apply import commit
-from study.rollout.begin import first_version
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
-from study.rollout.env_target import EnvTarget
-from study.rollout.memory import wait_for_memory
-from study.rollout.plan import check_times
-from study.rollout.rollback import rollback
-from study.rollout.soak import Figures, judge
-from study.rollout.status import history
-from study.rollout.values import assignments, text_of
 from study.systemd import manager, systemctl
 from study.systemd.systemctl import StepFailed
 from study.systemd.unit_file import exec_start, values_of, with_flag

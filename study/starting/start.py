@@ -60,7 +60,7 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
     made = f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from {llm.running.unit} and "
     head = [f"{made}{stt.running.unit}, as they ran.", "Every key is explained in study/specs/gpu.yaml.", *notes]
     write(asked.spec, head, spec_of(asked.name, name, llm, stt, others))
-    head = [f"{made}{stt.running.unit}, as they ran.", "Every key: study/rollout/deployment.py.", *notes]
+    head = [f"{made}{stt.running.unit}, as they ran.", "Every key: study/deploy/config/deployment.py.", *notes]
     write(asked.deployment, head, deployment_of(asked.name, name, llm, stt, held))
     for note in notes:
         tell(f"note: {note}")

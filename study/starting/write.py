@@ -10,8 +10,8 @@ import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
-from study.rollout import deployment_file
-from study.spec.load import load
+from study.deploy.config.load import load as load_deployment
+from study.spec.load import load as load_spec
 from study.starting.observe import Others
 from study.starting.read_llm import SHARE_FLAG, Llm
 from study.starting.read_stt import Speech
@@ -104,7 +104,7 @@ def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(text)
         draft.chmod(0o644)
-        (deployment_file.load if "dead_man_s" in data or "start_order" in data else load)(draft)
+        (load_deployment if "dead_man_s" in data or "start_order" in data else load_spec)(draft)
         draft.replace(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error

@@ -9,19 +9,19 @@ from contextlib import nullcontext
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.bench.device_lock import sole_use
-from study.rollout import pending
-from study.rollout.admission import Admitted, opened
-from study.rollout.begin import begin, first_version, put_in_force, step
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployment
-from study.rollout.gates import Gate, failures, gates
-from study.rollout.next_version import next_values
-from study.rollout.outcome import RolledBack
-from study.rollout.settle import Say, needs_root, recover, restart, settled, target_of, told
-from study.rollout.soak import Guard, Observed, baseline, soak
-from study.rollout.target import Target
-from study.rollout.values import Values, assigned
-from study.rollout.versions import running_versions
+from study.deploy.admission import Admitted, opened
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.values import Values, assigned
+from study.deploy.errors import RolledBack
+from study.deploy.health.gates import Gate, failures, gates
+from study.deploy.health.server_versions import running_versions
+from study.deploy.health.soak import Guard, Observed, baseline, soak
+from study.deploy.plan import next_values
+from study.deploy.reconcile import Say, needs_root, recover, restart, settled, target_of, told
+from study.deploy.state import pending
+from study.deploy.state.change import begin, first_version, put_in_force, step
+from study.deploy.state.versions import Chain, Version
+from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed
 
 

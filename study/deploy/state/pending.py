@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
-from study.rollout.chain import author, write_whole
+from study.deploy.state.versions import author, write_whole
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 

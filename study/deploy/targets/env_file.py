@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.rollout.chain import Chain, write_whole
-from study.rollout.deployment import Deployment, EnvFile, Name
-from study.rollout.drop_in import env_text, env_values
-from study.rollout.target import Life
-from study.rollout.values import Assignment, Values, assigned
+from study.deploy.config.deployment import Deployment, EnvFile, Name
+from study.deploy.config.values import Assignment, Values, assigned
+from study.deploy.state.versions import Chain, write_whole
+from study.deploy.targets.drop_in import env_text, env_values
+from study.deploy.targets.target import Life
 from study.systemd.systemctl import run
 
 FILE = "env"

@@ -9,12 +9,12 @@ from shutil import which
 import psutil
 
 from objectives.errors import BadInput
-from study.rollout import ready
-from study.rollout.chain import CURRENT, write_whole
-from study.rollout.deployment import Deployed, Deployment, Name
-from study.rollout.drop_in import Start, drop_in, env_values, own_configuration
-from study.rollout.target import Life
-from study.rollout.values import Assignment, Values, assigned
+from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.config.values import Assignment, Values, assigned
+from study.deploy.state.versions import CURRENT, write_whole
+from study.deploy.targets import wait_ready
+from study.deploy.targets.drop_in import Start, drop_in, env_values, own_configuration
+from study.deploy.targets.target import Life
 from study.systemd import units
 from study.systemd.systemctl import StepFailed
 from study.systemd.unit_file import exec_start, values_of
@@ -115,7 +115,7 @@ class Units:
                 mine, command, unit.sha256, start, restart_always=service.restart_always
             )
             first = service
-        return {**found, "ready.py": Path(ready.__file__).read_text("utf-8")}
+        return {**found, "ready.py": Path(wait_ready.__file__).read_text("utf-8")}
 
     def _wait(self, first: Deployed, second: units.Unit) -> str | None:
         """The command that waits, within the second unit's own time to start."""
@@ -129,7 +129,7 @@ class Units:
     def own_files(self) -> dict[str, str]:
         """Drop-ins that change nothing."""
         own = {f"{unit}.conf": own_configuration(sha256) for unit, sha256 in self.hashes().items()}
-        return {**own, "ready.py": Path(ready.__file__).read_text("utf-8")}
+        return {**own, "ready.py": Path(wait_ready.__file__).read_text("utf-8")}
 
     def like(self) -> None:
         """Units may be read by everybody."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.load.replies import quantile
-from study.rollout.deployment import NAMES, Deployment, Name, Thresholds
-from study.rollout.gates import out_of_memory
-from study.rollout.probe import Answer, Traffic, ask, page, traffic
-from study.rollout.target import Life, Target
+from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
+from study.deploy.health.gates import out_of_memory
+from study.deploy.health.probe import Answer, Traffic, ask, page, traffic
+from study.deploy.targets.target import Life, Target
 from study.systemd.systemctl import StepFailed
 
 LOOK_S = 1.0

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.rollout.deployment import NAMES, Deployed, Deployment, Probe, Setting
+from study.deploy.config.deployment import NAMES, Deployed, Deployment, Probe, Setting
 from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
@@ -47,7 +47,7 @@ def load(path: Path) -> Deployment:
     raises: BadInput naming file, line and key
     """
     if not path.exists():
-        way_out = "scripts/init_spec.py writes one from your units, or copy study/rollout/example.yaml and edit it"
+        way_out = "scripts/init_spec.py writes one from your units, or copy study/deploy/example.yaml and edit it"
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
     entry, _, _ = read(path)
     mode = path.stat().st_mode
@@ -71,7 +71,7 @@ def load(path: Path) -> Deployment:
         where = entry.at("env_file")
         raise where.wrong(
             "needs an absolute path, a restart command and services without `unit:`",
-            "see the head of study/rollout/deployment.py",
+            "see the head of study/deploy/config/deployment.py",
         )
     for name in NAMES:
         _check_service(entry.at("services", name), found.service(name), is_unit=found.env_file is None)

@@ -12,7 +12,7 @@ import httpx
 
 from objectives.engines.vllm import kv_cache
 from objectives.traffic.clips import Clip, read_clips
-from study.rollout.deployment import Deployed, Probe
+from study.deploy.config.deployment import Deployed, Probe
 
 TOKENS = 16
 BUCKET = re.compile(r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from study.rollout.values import Values
+from study.deploy.config.values import Values
 
 RECORD = "version.json"
 CURRENT = "current"

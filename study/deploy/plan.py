@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 
 from objectives.errors import BadInput
-from study.rollout.admission import Admitted
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployment
-from study.rollout.next_version import next_values
-from study.rollout.target import Target
+from study.deploy.admission import Admitted
+from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.values import Values, by_service
+from study.deploy.state.versions import Chain, Version
+from study.deploy.targets.target import Target
 
 
 def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
@@ -66,3 +66,10 @@ def check_times(deployment: Deployment) -> None:
             f"{deployment.path}: dead_man_s is {deployment.dead_man_s:g}, but stopping, starting and watching may take "
             f"{needed:g} s; write `dead_man_s: {needed:.0f}` or more"
         )
+
+
+def next_values(current: Version | None, admitted: Admitted) -> Values:
+    """What the promotion sets, over what earlier promotions set and this one leaves alone."""
+    new = by_service(admitted.assigned)
+    kept: Values = {} if current is None or current.is_own else current.values
+    return {name: {**kept.get(name, {}), **new[name]} for name in NAMES}

@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
+from study.deploy.admission import Admitted, admit, opened
+from study.deploy.apply import apply
+from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.values import assigned
+from study.deploy.errors import ProductionDown, RolledBack
+from study.deploy.health.gates import failures, gates
+from study.deploy.health.probe import ask
+from study.deploy.health.server_versions import running_versions
+from study.deploy.plan import changed, check_times
+from study.deploy.reconcile import needs_root, recover, target_of
+from study.deploy.state import pending
+from study.deploy.state.versions import Chain, Version, write_whole
+from study.deploy.targets.systemd_units import ETC
 from study.promotion.seal import moment, verify
-from study.rollout import pending
-from study.rollout.admission import Admitted, admit, opened
-from study.rollout.apply import apply
-from study.rollout.chain import Chain, Version, write_whole
-from study.rollout.deployment import NAMES, Deployment
-from study.rollout.gates import failures, gates
-from study.rollout.outcome import ProductionDown, RolledBack
-from study.rollout.plan import changed, check_times
-from study.rollout.probe import ask
-from study.rollout.settle import needs_root, recover, target_of
-from study.rollout.units import ETC
-from study.rollout.values import assigned
-from study.rollout.versions import running_versions
 from study.systemd import systemctl, units
 
 UNIT = "gpu-allocation-watch.service"

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
-from study.rollout import dead_man, pending
-from study.rollout.admission import opened
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployment
-from study.rollout.env_target import EnvTarget
-from study.rollout.gates import failures, gates, wait_ready
-from study.rollout.memory import wait_for_memory
-from study.rollout.outcome import ProductionDown
-from study.rollout.target import Target
-from study.rollout.units import Units
-from study.rollout.values import Assignment, assigned
+from study.deploy.admission import opened
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.values import Assignment, assigned
+from study.deploy.errors import ProductionDown
+from study.deploy.health.free_memory import wait_for_memory
+from study.deploy.health.gates import failures, gates, wait_ready
+from study.deploy.state import dead_man_timer, pending
+from study.deploy.state.versions import Chain, Version
+from study.deploy.targets.env_file import EnvTarget
+from study.deploy.targets.systemd_units import Units
+from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed
 
 Say = Callable[[str], None]
@@ -98,7 +98,7 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
         pending.note(deployment.folder, "down", {"why": why, "failed": failed})
         raise ProductionDown(_down(deployment, failed))
     if begun is not None:
-        dead_man.disarm(begun.dead_man)
+        dead_man_timer.disarm(begun.dead_man)
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         ended = "committed" if version.number == begun.target else "rolled_back"
         more = {"why": why, "version": version.number, "promotion_sha256": begun.promotion_sha256, "failed": failed}

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from study.rollout.deployment import Name
-from study.rollout.values import Assignment, Values
+from study.deploy.config.deployment import Name
+from study.deploy.config.values import Assignment, Values
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.rollout.deployment import NAMES, Deployment, Name, Setting
+from study.deploy.config.deployment import NAMES, Deployment, Name, Setting
 from study.text import meant, one_line
 
 Values = Mapping[str, Mapping[str, str | None]]  # by service and parameter; None: the unit does not set it

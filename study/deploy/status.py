@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from study.rollout import pending
-from study.rollout.chain import Chain
-from study.rollout.deployment import Deployment
-from study.rollout.gates import failures, gates
-from study.rollout.outcome import ProductionDown
-from study.rollout.plan import changed
-from study.rollout.target import Target
-from study.rollout.values import assigned
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.values import assigned
+from study.deploy.errors import ProductionDown
+from study.deploy.health.gates import failures, gates
+from study.deploy.plan import changed
+from study.deploy.state import pending
+from study.deploy.state.versions import Chain
+from study.deploy.targets.target import Target
 
 
 def status(deployment: Deployment, target: Target) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.rollout.values import Assignment
+from study.deploy.config.values import Assignment
 from study.systemd.unit_file import with_flag
 
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
-from study.rollout import dead_man, pending
-from study.rollout.begin import begin, put_in_force
-from study.rollout.chain import Chain, Version
-from study.rollout.deployment import Deployment
-from study.rollout.outcome import RolledBack
-from study.rollout.settle import Say, needs_root, settled, target_of, told
-from study.rollout.target import Target
+from study.deploy.config.deployment import Deployment
+from study.deploy.errors import RolledBack
+from study.deploy.reconcile import Say, needs_root, settled, target_of, told
+from study.deploy.state import dead_man_timer, pending
+from study.deploy.state.change import begin, put_in_force
+from study.deploy.state.versions import Chain, Version
+from study.deploy.targets.target import Target
 
 
 def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> None:
@@ -42,7 +42,7 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
         if begun is not None or is_broken:
             say(f"rolled back: {settled(deployment, 'rolled back by hand', say).told}")
             if is_broken:
-                dead_man.disarm(dead_man.unit_name(deployment))
+                dead_man_timer.disarm(dead_man_timer.unit_name(deployment))
             if to is None:
                 return
         history = _known(chain)

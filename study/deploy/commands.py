@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from study.rollout.admission import admit, opened
-from study.rollout.apply import apply, commit
-from study.rollout.deployment import Deployment
-from study.rollout.plan import check_times, plan
-from study.rollout.rollback import rollback
-from study.rollout.settle import target_of
-from study.rollout.status import history, status
-from study.rollout.watch import installed, unit_text, watch
+from study.deploy.admission import admit, opened
+from study.deploy.apply import apply, commit
+from study.deploy.config.deployment import Deployment
+from study.deploy.plan import check_times, plan
+from study.deploy.reconcile import target_of
+from study.deploy.rollback import rollback
+from study.deploy.status import history, status
+from study.deploy.watch import installed, unit_text, watch
 
 VERBS = {
     "plan": "show the exact difference and what would be restarted; changes nothing",

@@ -12,10 +12,10 @@ from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
 from study.confirmation.protocol import DEFAULT_PCT
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.values import Assignment, assignments
+from study.deploy.health.server_versions import compared
 from study.promotion.seal import moment, verify
-from study.rollout.deployment import Deployment
-from study.rollout.values import Assignment, assignments
-from study.rollout.versions import compared
 from study.text import one_line
 
 

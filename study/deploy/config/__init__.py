@@ -1,0 +1,1 @@
+"""What a deployment file says, and the values that services run with."""

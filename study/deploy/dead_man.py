@@ -1,0 +1,46 @@
+"""What the dead-man timer runs: ends the change that was not committed in time, and rolls it back.
+
+systemd starts it as `python -m study.deploy.dead_man STATE_FOLDER DEPLOYMENT`; nobody else needs to.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from objectives.errors import StudyError
+from study.deploy.config.load import load
+from study.deploy.reconcile import settled
+from study.deploy.state import pending
+
+
+def main() -> int:
+    """End the process of the change where it still runs, then roll back; 0 where production answers again."""
+    words = sys.argv[1:]
+    if words[0] == "--after":
+        time.sleep(float(words[1]))
+        words = words[2:]
+    folder, deployment = Path(words[0]), load(Path(words[1]))
+    try:
+        begun = pending.read(folder)
+        is_over = begun is None
+    except StudyError as error:
+        print(f"error: {error}", flush=True)
+        begun, is_over = None, False  # it may be on trial: production is made to agree with the version in force
+    if is_over:
+        print("nothing is on trial: nothing to do")
+        return 0
+    try:
+        with pending.locked(folder, take_over=begun, wait_s=30):
+            pending.put_aside(folder)
+            print("the dead-man timer fired: the change was not committed in time", flush=True)
+            print(settled(deployment, why="the dead-man timer fired").told, flush=True)
+    except StudyError as error:
+        print(f"error: {error}", flush=True)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

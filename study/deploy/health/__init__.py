@@ -1,0 +1,1 @@
+"""Whether production is well: probes, gates, the soak, and what runs."""

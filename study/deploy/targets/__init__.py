@@ -1,0 +1,1 @@
+"""Where values are written: systemd units, or an env file."""
