@@ -18,10 +18,10 @@ import study.cli.startup  # noqa: F401
 from study.cli.exit_codes import exiting
 from study.cli.output_folder import usable
 from study.cli.parser import parser
-from study.comparison.ask_time import SIZES, STORAGES
-from study.comparison.contest import entered
-from study.comparison.rivals import RIVALS
-from study.comparison.suites import PROBLEMS
+from study.sampler_benchmark.ask_time import SIZES, STORAGES
+from study.sampler_benchmark.benchmark import entered
+from study.sampler_benchmark.samplers import RIVALS
+from study.sampler_benchmark.suites import PROBLEMS
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
             options.error(f"--{name} must be 1 or more")
     with exiting():
         contest, notes = entered(given.samplers, given.problems, given.batches, seeds, quick=given.quick)
-        from study.comparison.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
+        from study.sampler_benchmark.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
 
         usual_out = Path("artifacts") / ("comparison-quick" if given.quick else "comparison")
         out = usable(given.out or usual_out, "--out")

@@ -17,8 +17,8 @@ from pathlib import Path
 import study.cli.startup  # noqa: F401
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
+from study.init_spec.init_spec import Asked, start
 from study.service_pause.options import seconds
-from study.starting.start import Asked, start
 
 
 def main() -> None:

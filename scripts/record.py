@@ -17,7 +17,7 @@ from pathlib import Path
 import study.cli.startup  # noqa: F401
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
-from study.recorder import record
+from study.recording.record import record
 from study.service_pause.options import add_lending, lending
 from study.spec.load import load
 

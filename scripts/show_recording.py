@@ -15,7 +15,7 @@ import study.cli.startup  # noqa: F401
 from objectives.errors import BadInput
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
-from study.showcase import rendered, replayed, stale, write
+from study.showcase.readme_tables import rendered, replayed, stale, write
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from study.comparison.race import Run
+from study.sampler_benchmark.trial_run import Run
 
 
 def run_of(problem="smooth", sampler="tournament", seed=0, *, found=5, budget=40, **changes):

@@ -5,10 +5,10 @@ import pytest
 from made_runs import run_of
 
 from study.analysis.noise import holm
-from study.comparison.problems import Outcome, Problem
-from study.comparison.race import Named, race
-from study.comparison.statistics import curve, estimates, figures, paired_p, ratios, share_interval
-from study.comparison.suites import problem
+from study.sampler_benchmark.problems import Outcome, Problem
+from study.sampler_benchmark.statistics import curve, estimates, figures, paired_p, ratios, share_interval
+from study.sampler_benchmark.suites import problem
+from study.sampler_benchmark.trial_run import Named, race
 
 
 def of(found, figure, sampler="tournament"):
@@ -116,7 +116,7 @@ def test_the_curve_starts_at_the_first_trial_and_never_rises():
 def test_a_race_counts_trials_repeats_and_what_does_not_fit(monkeypatch):
     import optuna
 
-    from study.comparison import race as module
+    from study.sampler_benchmark import trial_run as module
 
     made = problem("cliff", 0)
     cells = [(i / 20 + 0.3, speech) for i in range(5) for speech in ("tiny", "base", "small")]
@@ -160,7 +160,7 @@ def test_two_samplers_that_measure_the_same_cell_see_the_same_numbers(monkeypatc
 
 
 def test_nothing_is_named_while_nothing_fits(monkeypatch):
-    from study.comparison import race as module
+    from study.sampler_benchmark import trial_run as module
 
     made = problem("cliff", 0)
     nothing = Problem(

@@ -8,11 +8,11 @@ import pytest
 from made_runs import run_of
 
 from objectives.errors import BadInput, SetupError
-from study.comparison import contest as module
-from study.comparison.contest import Contest, entered, hold
-from study.comparison.journal import Journal
-from study.comparison.rivals import RIVALS
-from study.comparison.suites import PROBLEMS
+from study.sampler_benchmark import benchmark as module
+from study.sampler_benchmark.benchmark import Contest, entered, hold
+from study.sampler_benchmark.journal import Journal
+from study.sampler_benchmark.samplers import RIVALS
+from study.sampler_benchmark.suites import PROBLEMS
 
 SMALL = Contest(samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3)
 
@@ -110,7 +110,7 @@ def test_a_file_that_holds_no_runs_is_refused(tmp_path):
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path):
-    from study.comparison.race import Named
+    from study.sampler_benchmark.trial_run import Named
 
     run = run_of(found=None, oom=2, oom_repeats=1, named={10: Named(0.5, None)})
     Journal(tmp_path).add([run])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from objectives.allocation import Allocation, Parameter, Space
-from study.design import spread
+from study.recording.sobol import spread
 
 SPACE = Space(
     (

@@ -21,7 +21,7 @@ from study.analysis.launches import WIDE
 from study.analysis.main_effects import differences, main_effects
 from study.analysis.noise import holm
 from study.analysis.study_cost import Launch
-from study.design import spread
+from study.recording.sobol import spread
 from study.report.effects_table import influence
 
 RECORDINGS = Path(recording.__file__).parent / "recordings"

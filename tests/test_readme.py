@@ -15,7 +15,7 @@ import yaml
 from objectives.diagnosis.diagnose import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
-from study.showcase import rendered, replayed, stale
+from study.showcase.readme_tables import rendered, replayed, stale
 from study.spec.load import load
 
 REPOSITORY = Path(__file__).resolve().parents[1]

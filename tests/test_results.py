@@ -11,10 +11,10 @@ import optuna
 import pytest
 from made_runs import needs, run_of
 
-from study.comparison.ask_time import AskTime, ask_times
-from study.comparison.contest import entered
-from study.comparison.statistics import Estimate, estimates
-from study.comparison.tables import Table, asking, by_problem, trials_to_target
+from study.sampler_benchmark.ask_time import AskTime, ask_times
+from study.sampler_benchmark.benchmark import entered
+from study.sampler_benchmark.statistics import Estimate, estimates
+from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "scripts/compare_samplers.py"
@@ -68,7 +68,7 @@ def test_an_ask_is_timed_in_every_storage_and_leaves_no_file(tmp_path, storage):
 
 
 def test_a_sampler_that_is_slow_is_not_asked_in_a_larger_study(tmp_path, monkeypatch):
-    monkeypatch.setattr("study.comparison.ask_time.PATIENCE_MS", 0.0)
+    monkeypatch.setattr("study.sampler_benchmark.ask_time.PATIENCE_MS", 0.0)
     first, second = ask_times(["random"], tmp_path, sizes=[5, 50], storages=["memory"])
     assert first.ms is not None
     assert second.ms is None
@@ -77,7 +77,7 @@ def test_a_sampler_that_is_slow_is_not_asked_in_a_larger_study(tmp_path, monkeyp
 
 def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come_from(tmp_path):
     needs("matplotlib", "bench")
-    from study.comparison.results import compare
+    from study.sampler_benchmark.results import compare
 
     contest, notes = entered(["tournament", "random", "exhaustive"], ["noisy-cliff"], seeds=4)
     results = compare(contest, tmp_path, jobs=1, ask_sizes=[20], ask_storages=["memory"], notes=notes)

@@ -6,9 +6,9 @@ from made_runs import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput
-from study.comparison.race import race
-from study.comparison.rivals import NEEDS, RIVALS, missing, obstacle, rival, told
-from study.comparison.suites import problem
+from study.sampler_benchmark.samplers import NEEDS, RIVALS, missing, obstacle, rival, told
+from study.sampler_benchmark.suites import problem
+from study.sampler_benchmark.trial_run import race
 
 PACKAGES = {name: module for name, (module, _) in NEEDS.items()}
 

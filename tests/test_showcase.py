@@ -10,7 +10,7 @@ from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
 from study.report.summary import Case, case
-from study.showcase import BEGIN, END, PICTURE, WIDE_BEGIN, picture, rendered, stale, write
+from study.showcase.readme_tables import BEGIN, END, PICTURE, WIDE_BEGIN, picture, rendered, stale, write
 from study.storage.find import study_in
 
 SVG = "{http://www.w3.org/2000/svg}"

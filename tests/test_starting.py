@@ -8,11 +8,11 @@ from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.devices.device import Identity, Occupant
 from objectives.errors import BadInput
-from study.starting import observe as observing
-from study.starting.observe import observe
-from study.starting.read_llm import read_llm
-from study.starting.read_stt import read_stt
-from study.starting.running import Running
+from study.init_spec import gpu_processes as observing
+from study.init_spec.gpu_processes import observe
+from study.init_spec.llm_unit import read_llm
+from study.init_spec.running_units import Running
+from study.init_spec.speech_unit import read_stt
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
 SERVER = "import time\ntime.sleep(1000)\n"

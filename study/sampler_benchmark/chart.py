@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.comparison.ask_time import AskTime
-from study.comparison.race import Run
-from study.comparison.statistics import Estimate, curve
+from study.sampler_benchmark.ask_time import AskTime
+from study.sampler_benchmark.statistics import Estimate, curve
+from study.sampler_benchmark.trial_run import Run
 
 STYLES: dict[str, tuple[str, Any]] = {  # colour and dashes of the samplers that are drawn as lines
     "tournament": ("#D55E00", "-"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from study.comparison.ask_time import AskTime
-from study.comparison.statistics import Estimate
+from study.sampler_benchmark.ask_time import AskTime
+from study.sampler_benchmark.statistics import Estimate
 
 MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
 LEGEND = "= tied with the tournament, < fewer than it, > more"

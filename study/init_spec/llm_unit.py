@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.errors import BadInput
-from study.starting.running import Running
+from study.init_spec.running_units import Running
 
 SHARE_FLAG = "--gpu-memory-utilization"
 VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent

@@ -11,9 +11,9 @@ from typing import Literal
 from objectives.engines.faster_whisper import STT_PACKAGES
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
+from study.init_spec.llm_unit import split_flags
+from study.init_spec.running_units import Running
 from study.spec.services import WHISPER_HUB
-from study.starting.read_llm import split_flags
-from study.starting.running import Running
 
 COMPUTE_TYPES = ("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
 ORDER = ("tiny", "base", "small", "medium", "large-v3")  # what is searched beside today's, where it is on the machine

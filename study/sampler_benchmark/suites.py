@@ -24,8 +24,8 @@ from objectives.allocation import Parameter
 from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
 from objectives.servers.memory_budget import speech_key
-from study.comparison.made import MADE, NOISE, TABLES, made
-from study.comparison.problems import Key, Outcome, Problem, stream, tabulated
+from study.sampler_benchmark.problems import Key, Outcome, Problem, stream, tabulated
+from study.sampler_benchmark.synthetic import MADE, NOISE, TABLES, made
 from study.search.score import failure_constraint, score
 from study.spec.load import load
 

@@ -16,9 +16,9 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, create_trial
 
-from study.comparison.made import MIXED, made
-from study.comparison.problems import Problem, levels, value_at
-from study.comparison.rivals import rival
+from study.sampler_benchmark.problems import Problem, levels, value_at
+from study.sampler_benchmark.samplers import rival
+from study.sampler_benchmark.synthetic import MIXED, made
 
 STORAGES = ("memory", "sqlite", "journal")
 SIZES = (100, 1_000, 10_000)

@@ -25,7 +25,7 @@ import numpy as np
 from scipy import stats
 
 from study.analysis.noise import holm
-from study.comparison.race import CHECKPOINTS, EXACT, Named, Run
+from study.sampler_benchmark.trial_run import CHECKPOINTS, EXACT, Named, Run
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -20,9 +20,9 @@ from objectives.setting import Anchor
 from study.bench.bench import Bench, bench, borrowed
 from study.bench.commands import llm_key, order_by_llm
 from study.bench.run_lock import alone
-from study.design import spread
-from study.gather import gather, refuse_other_conditions
 from study.provenance import git_commit
+from study.recording.export_study import gather, refuse_other_conditions
+from study.recording.sobol import spread
 from study.search.schedule import guess_s
 from study.service_pause.options import Lending
 from study.spec.model import Spec

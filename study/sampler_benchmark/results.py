@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
-from study.comparison import chart, tables
-from study.comparison.ask_time import STORAGES, AskTime, ask_times
-from study.comparison.contest import Contest, budget_of, hold, how_told
-from study.comparison.journal import Journal, provenance, whole
-from study.comparison.race import Run
-from study.comparison.statistics import Estimate, estimates, ratios
+from study.sampler_benchmark import chart, tables
+from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
+from study.sampler_benchmark.benchmark import Contest, budget_of, hold, how_told
+from study.sampler_benchmark.journal import Journal, provenance, whole
+from study.sampler_benchmark.statistics import Estimate, estimates, ratios
+from study.sampler_benchmark.trial_run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.errors import BadInput, SetupError
-from study.comparison import rivals, suites
-from study.comparison.journal import Journal
-from study.comparison.race import Run, race
-from study.comparison.rivals import RIVALS, SENTENCES, obstacle, told
-from study.comparison.suites import PROBLEMS, problem, small
+from study.sampler_benchmark import suites
+from study.sampler_benchmark.journal import Journal
+from study.sampler_benchmark.samplers import RIVALS, SENTENCES, obstacle, told
+from study.sampler_benchmark.samplers import missing as missing_sampler
+from study.sampler_benchmark.suites import PROBLEMS, problem, small
+from study.sampler_benchmark.trial_run import Run, race
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
 LIVE_BATCH = 5  # the population of the tournament: a live study asks a generation before any of it is told
@@ -107,7 +108,7 @@ def entered(
     if quick:
         samplers, problems = samplers or QUICK[0], problems or QUICK[1]
     usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
-    chosen, without = available(samplers, RIVALS, rivals.missing, "sampler")
+    chosen, without = available(samplers, RIVALS, missing_sampler, "sampler")
     fields, also = available(problems or None, PROBLEMS if problems else usual, suites.missing, "problem")
     contest = Contest(samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds)
     return contest, [*without, *also]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.comparison.problems import Problem, stream, tabulated
+from study.sampler_benchmark.problems import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
 MADE = (*TABLES, "mixed")

@@ -24,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput
-from study.comparison.problems import levels, place, size, stream, value_at
+from study.sampler_benchmark.problems import levels, place, size, stream, value_at
 from study.search.samplers import NAMES, sampler
 
 RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")

@@ -11,11 +11,11 @@ from pathlib import Path
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
-from study.starting.observe import Others, observe
-from study.starting.read_llm import Llm, read_llm
-from study.starting.read_stt import Speech, read_stt
-from study.starting.running import Running, running, serves_llm
-from study.starting.write import deployment_of, spec_of, write
+from study.init_spec.gpu_processes import Others, observe
+from study.init_spec.llm_unit import Llm, read_llm
+from study.init_spec.running_units import Running, running, serves_llm
+from study.init_spec.speech_unit import Speech, read_stt
+from study.init_spec.write_spec import deployment_of, spec_of, write
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study.comparison.problems import Key, Outcome, Problem
-from study.comparison.rivals import AS_PRUNED, AS_VALUE, rival, told
+from study.sampler_benchmark.problems import Key, Outcome, Problem
+from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, rival, told
 from study.tournament import recommend
 
 CHECKPOINTS = (10, 20, 40, 80)  # trials after which the regret is read and the best is named

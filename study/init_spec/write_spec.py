@@ -11,11 +11,11 @@ import yaml
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
 from study.deploy.config.load import load as load_deployment
+from study.init_spec.gpu_processes import Others
+from study.init_spec.llm_unit import SHARE_FLAG, Llm
+from study.init_spec.running_units import answers
+from study.init_spec.speech_unit import Speech
 from study.spec.load import load as load_spec
-from study.starting.observe import Others
-from study.starting.read_llm import SHARE_FLAG, Llm
-from study.starting.read_stt import Speech
-from study.starting.running import answers
 
 STEP = 0.05
 

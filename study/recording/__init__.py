@@ -1,0 +1,1 @@
+"""Measures a space into a recording, or takes one from studies."""

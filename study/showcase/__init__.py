@@ -1,0 +1,1 @@
+"""The study that ships, as pages and notebooks show it."""
