@@ -76,16 +76,16 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
     sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
     if options.dry_run:
-        ground = look(spec, terminal, sampler_name)
+        ground = look(spec, sampler_name, terminal.line, terminal.heading)
         for line in foreseen(spec, ground, storage, name, max_trials, timeout_s, options.lending):
             terminal.line(line)
         return 0
-    recorded = look(spec, terminal, sampler_name) if isinstance(spec.measure, Path) else None
+    recorded = look(spec, sampler_name, terminal.line, terminal.heading) if isinstance(spec.measure, Path) else None
     opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
     with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
-        ground = recorded or look(spec, terminal, sampler_name)
+        ground = recorded or look(spec, sampler_name, terminal.line, terminal.heading)
         if ground.bench is not None:
             lent_at = time.monotonic()
             made = stack.enter_context(borrowed(spec, ground.bench, options.lending, terminal.line))

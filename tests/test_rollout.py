@@ -17,13 +17,13 @@ from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError
 from study.deploy.admission import Admitted, admit
 from study.deploy.apply import commit
+from study.deploy.change import first_version
 from study.deploy.config.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
 from study.deploy.config.values import assignments, text_of
 from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.soak import Figures, judge
 from study.deploy.plan import check_times
 from study.deploy.rollback import rollback
-from study.deploy.state.change import first_version
 from study.deploy.state.versions import Chain, Version
 from study.deploy.status import history
 from study.deploy.targets.env_file import EnvTarget

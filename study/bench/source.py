@@ -22,7 +22,6 @@ from objectives.recording import Recording, conditions, read
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
 from study.bench.bench import Bench, bench, mib
-from study.cli.console import Terminal
 from study.provenance import git_commit
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
@@ -42,16 +41,17 @@ class Ground:
     recording: Recording | None
 
 
-def look(spec: Spec, terminal: Terminal, sampler: str) -> Ground:
+def look(spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]) -> Ground:
     """Look at the recording or at this machine, and say plainly which.
 
     sampler: its name: one that searches needs every configuration of the space in a recording
+    say, warn: are given a line each; what is given to `warn` must be seen
     raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
     """
     for note in spec.notes:
-        terminal.line(f"note: {note}")
+        say(f"note: {note}")
     if spec.ignored:
-        terminal.line(f"ignored in the spec: {', '.join(spec.ignored)}")
+        say(f"ignored in the spec: {', '.join(spec.ignored)}")
     if isinstance(spec.measure, Path):
         found = read(spec.measure)
         setting = setting_of(spec)
@@ -72,17 +72,17 @@ def look(spec: Spec, terminal: Terminal, sampler: str) -> Ground:
             )
         for allocation in () if sampler == RECORDED else spec.search_space.grid():
             found.cell(allocation)
-        terminal.heading(f"These numbers were not measured on this machine: they were {found.sentence()}.")
-        terminal.line('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')
+        warn(f"These numbers were not measured on this machine: they were {found.sentence()}.")
+        say('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')
         return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
     made = bench(spec)
     seen = made.device.identity
     driver = f", driver {seen.driver}, CUDA {seen.cuda}" if seen.driver else ""
-    terminal.line(f"device: {seen.product}, {seen.total_mib:,.0f} MiB{driver}")
+    say(f"device: {seen.product}, {seen.total_mib:,.0f} MiB{driver}")
     for service, found_there in (("llm", made.versions.llm), ("stt", made.versions.stt)):
-        terminal.line(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
+        say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
     for o in made.occupants[:8]:
-        terminal.line(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
+        say(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
     return Ground(made.device.identity, made.versions, made.setting, made, None)
 
 

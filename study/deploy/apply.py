@@ -10,6 +10,7 @@ from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.bench.device_lock import sole_use
 from study.deploy.admission import Admitted, opened
+from study.deploy.change import begin, first_version, put_in_force, step
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
 from study.deploy.errors import RolledBack
@@ -19,7 +20,6 @@ from study.deploy.health.soak import Guard, Observed, baseline, soak
 from study.deploy.plan import next_values
 from study.deploy.reconcile import Say, needs_root, recover, restart, settled, target_of, told
 from study.deploy.state import pending
-from study.deploy.state.change import begin, first_version, put_in_force, step
 from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed

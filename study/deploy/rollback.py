@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
+from study.deploy.change import begin, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
 from study.deploy.reconcile import Say, needs_root, settled, target_of, told
 from study.deploy.state import dead_man_timer, pending
-from study.deploy.state.change import begin, put_in_force
 from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.target import Target
 
