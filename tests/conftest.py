@@ -21,7 +21,7 @@ from objectives.errors import SetupError
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers.process import serving
 
-FAKE = Path(__file__).with_name("fake_server.py")
+FAKE = Path(__file__).with_name("support") / "fake_server.py"
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 

@@ -31,18 +31,18 @@ ELSEWHERE = {
     "python scripts/run_study.py study/specs/cpu.yaml": (".ci/run", "half an hour, live; there a short one"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
-    "python scripts/dashboard.py": ("tests/test_dashboard.py", "serves until Ctrl-C"),
-    "python scripts/bench_load.py": ("tests/test_load_bench.py", "minutes on both cores; there a short one, live"),
+    "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
+    "python scripts/bench_load.py": ("tests/objectives/rig/test_load_bench.py", "minutes; there a short one, live"),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
-    "python scripts/build_optunahub.py": ("tests/test_build_optunahub.py", "writes into the repository"),
+    "python scripts/build_optunahub.py": ("tests/scripts/test_build_optunahub.py", "writes into the repository"),
     "python scripts/show_recording.py": ("tests/test_readme.py", "writes these pages; a test says if they are current"),
-    "python scripts/init_spec.py": ("tests/test_starting.py", "reads units of systemd"),
-    "python scripts/schedule_study.py": ("tests/test_schedule.py", "reads units of systemd"),
-    "install -m 644 systemd/": ("tests/test_schedule.py", "installs units of systemd"),
-    "systemctl daemon-reload": ("tests/test_schedule.py", "needs systemd"),
-    "systemctl enable --now gpu-allocation-study.timer": ("tests/test_schedule.py", "needs systemd"),
-    "python scripts/confirm.py": ("tests/test_confirm.py", "launches servers for an hour"),
-    "python scripts/promote.py": ("tests/test_rollout_rig.py", "changes systemd units"),
+    "python scripts/init_spec.py": ("tests/study/init_spec/test_init_spec.py", "reads units of systemd"),
+    "python scripts/schedule_study.py": ("tests/study/service_pause/test_schedule.py", "reads units of systemd"),
+    "install -m 644 systemd/": ("tests/study/service_pause/test_schedule.py", "installs units"),
+    "systemctl daemon-reload": ("tests/study/service_pause/test_schedule.py", "needs systemd"),
+    "systemctl enable --now gpu-allocation-study.timer": ("tests/study/service_pause/test_schedule.py", "systemd"),
+    "python scripts/confirm.py": ("tests/study/confirmation/test_confirm.py", "launches servers for an hour"),
+    "python scripts/promote.py": ("tests/study/deploy/test_rollout_rig.py", "changes systemd units"),
 }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def test_the_checks_before_a_commit_are_those_of_this_environment():
     assert repo["repo"] == "local"
     for hook in repo["hooks"]:
         program, *options = hook["entry"].split()
-        assert (hook["language"], program) in (("system", "ruff"), ("system", "mypy"))
+        assert (hook["language"], program) in (("system", "ruff"), ("system", "mypy"), ("system", "lint-imports"))
         assert set(options) <= {"check", "format", "--force-exclude"}
 
 

@@ -1,0 +1,207 @@
+"""A server's life: ready, died, late, deaf, and nothing left of it whoever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from objectives.engines.command import Command
+from objectives.errors import ServerDied, StartTimeout
+from objectives.servers import process as module
+from objectives.servers import supervisor
+from objectives.servers.process import marked, reap_left_behind, serving
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+GONE_S = 10
+STUDY = """
+import sys, time
+from pathlib import Path
+from objectives.engines.command import Command
+from objectives.servers.process import serving
+log = Path(sys.argv[1]) / "llm.log"
+with serving("llm", Command(tuple(sys.argv[2:]), {}, "/health", 30), log=log, ready=lambda u: "grandchild" in
+             (text := log.read_text()) and "complete." in text):
+    print("ready", flush=True)
+    time.sleep(3600)
+"""
+
+
+def mark_of(folder):
+    [record] = folder.glob("*.running.json")
+    return json.loads(record.read_text())["mark"]
+
+
+def are_gone(mark):
+    deadline = time.monotonic() + GONE_S
+    while marked(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not marked(mark)
+
+
+def says(log, *words):
+    return lambda _: all(word in log.read_text() for word in words)
+
+
+def main_process(mark):
+    """The server's own process leads a session, as its supervisor does; its grandchild is in one without a leader."""
+    leaders = [pid for pid in marked(mark) if os.getsid(pid) == pid]
+    [pid] = [pid for pid in leaders if parent(pid) in leaders]
+    return pid
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture
+def study(tmp_path, fake_command):
+    """A study process that holds a server which has left a deaf grandchild in a session of its own."""
+    argv = [sys.executable, "-c", STUDY, str(tmp_path), *fake_command("leaves-child").argv]
+    with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_ready_server_runs_until_the_block_ends(tmp_path, fake_command):
+    log = tmp_path / "deep/llm.log"
+    with serving("llm", fake_command(), log=log, ready=says(log, "complete.")) as server:
+        mark = mark_of(log.parent)
+        assert server.alive
+        assert server.exit_code is None
+        assert len(marked(mark)) == 2  # its supervisor and itself
+    assert not server.alive
+    assert server.exit_code == -signal.SIGTERM
+    assert marked(mark) == []
+    assert sorted(p.name for p in log.parent.iterdir()) == ["llm.exit", "llm.log"]
+
+
+def test_a_command_finds_its_port_and_environment(tmp_path, fake_command):
+    log = tmp_path / "a.log"
+    with serving("a", fake_command("well", "--label", "x"), log=log, ready=says(log, "complete.")) as server:
+        process = Path(f"/proc/{main_process(mark_of(tmp_path))}")
+        port = server.url.removeprefix("http://127.0.0.1:")
+        assert f"\0--port\0{port}\0" in (process / "cmdline").read_text()
+        # setproctitle, which vLLM's engine uses, would otherwise write over the environment and the mark in it
+        assert "\0SPT_NOENV=1\0" in (process / "environ").read_text()
+
+
+def test_a_server_that_dies_at_the_start_tells_its_exit_code_and_log(tmp_path, fake_command):
+    log = tmp_path / "llm.log"
+    with (
+        pytest.raises(ServerDied, match="exit code 1") as died,
+        serving("llm", fake_command("oom-at-start"), log=log, ready=lambda _: False),
+    ):
+        pytest.fail("it is not ready")
+    assert died.value.server_exit_code == 1
+    assert "less than desired GPU memory utilization" in died.value.log.read_text()
+    assert not list(tmp_path.glob("*.running.json"))
+
+
+def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
+    command = Command(("/no/such/server",), {}, "", 30.0)
+    with pytest.raises(ServerDied) as died, serving("x", command, log=tmp_path / "x.log", ready=lambda _: False):
+        pytest.fail("it is not ready")
+    assert died.value.server_exit_code == 127
+    assert died.value.log.read_text() == "cannot start /no/such/server: No such file or directory\n"
+
+
+def test_a_server_that_is_late_is_ended(tmp_path, fake_command):
+    log, marks = tmp_path / "llm.log", []
+    with (
+        pytest.raises(StartTimeout, match=r"not ready within 0\.5 s"),
+        serving(
+            "llm",
+            fake_command(start_timeout_s=0.5),
+            log=log,
+            ready=lambda _: marks.append(mark_of(tmp_path)),
+        ),
+    ):
+        pytest.fail("it is not ready")
+    assert marks
+    assert marked(marks[0]) == []
+
+
+def test_an_error_in_the_block_stops_the_server(tmp_path, fake_command):
+    log = tmp_path / "llm.log"
+    with pytest.raises(KeyboardInterrupt), serving("llm", fake_command(), log=log, ready=says(log, "complete.")):
+        mark = mark_of(tmp_path)
+        raise KeyboardInterrupt
+    assert marked(mark) == []
+
+
+def test_a_server_that_ignores_sigterm_is_killed(tmp_path, fake_command, monkeypatch):
+    monkeypatch.setattr(module, "STOP_GRACE_S", 0.5)
+    log = tmp_path / "llm.log"
+    with serving("llm", fake_command("ignores-sigterm"), log=log, ready=says(log, "complete.")) as server:
+        mark = mark_of(tmp_path)
+    assert server.exit_code == -signal.SIGKILL
+    assert marked(mark) == []
+
+
+def test_a_deaf_grandchild_in_its_own_session_ends_with_the_block(tmp_path, fake_command):
+    log = tmp_path / "llm.log"
+    with serving("llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")):
+        mark = mark_of(tmp_path)
+        assert len(marked(mark)) == 3
+    assert marked(mark) == []
+
+
+def test_a_server_whose_supervisor_was_killed_leaves_nothing(tmp_path, fake_command):
+    log = tmp_path / "llm.log"
+    with serving("llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")) as server:
+        mark = mark_of(tmp_path)
+        os.kill(server.pid, signal.SIGKILL)
+        deadline = time.monotonic() + GONE_S
+        while server.alive and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert server.exit_code == -signal.SIGKILL
+    assert marked(mark) == []
+
+
+@pytest.mark.parametrize("victims", ["study", "study and server"])
+def test_a_killed_study_leaves_no_server(study, tmp_path, victims):
+    mark = mark_of(tmp_path)
+    assert len(marked(mark)) == 3
+    pids = [study.pid] + ([main_process(mark)] if "server" in victims else [])
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert are_gone(mark)
+    assert reap_left_behind(tmp_path) == []
+
+
+def test_what_outlives_study_and_supervisor_is_reaped_by_the_next_run(study, tmp_path):
+    mark = mark_of(tmp_path)
+    [supervisor] = {parent(main_process(mark))}
+    for pid in (supervisor, study.pid):
+        os.kill(pid, signal.SIGKILL)
+    study.wait()
+    deadline = time.monotonic() + GONE_S
+    while len(marked(mark)) > 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    [left] = marked(mark)  # the grandchild: no pipe, no parent, and it ignores SIGTERM
+    assert reap_left_behind(tmp_path) == [
+        f"ended a server left behind by an earlier run (process {left}, llm.running.json)"
+    ]
+    assert are_gone(mark)
+    assert reap_left_behind(tmp_path) == []
+
+
+def test_a_torn_record_is_no_server(tmp_path):
+    (tmp_path / "llm.running.json").write_text('{"mark": ')
+    assert reap_left_behind(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_look_that_finds_nobody_does_not_end_the_killing(monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as orphan:
+        looks = iter([[], [], [orphan.pid]])
+        monkeypatch.setattr(supervisor, "descendants", lambda _: next(looks, []))
+        monkeypatch.setattr(supervisor, "reap", dict)
+        supervisor.kill_all(5.0)
+        assert orphan.wait(5) == -signal.SIGKILL

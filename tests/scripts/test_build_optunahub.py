@@ -1,0 +1,174 @@
+"""The OptunaHub package: built from study/tournament, in the registry's form, at home without this project."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from study.tournament import TournamentSampler
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = REPOSITORY / "scripts/build_optunahub.py"
+ALONE = """
+import sys
+sys.modules.update(dict.fromkeys(("study", "objectives", "scripts")))  # importing one of them fails
+import json, runpy, warnings
+import optuna, optunahub
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.simplefilter("error")
+"""
+PROPOSALS = """
+def objective(trial):
+    share = trial.suggest_float("share", 0.4, 0.6, step=0.05)
+    size = trial.suggest_categorical("size", ["tiny", "base", "small"])
+    trial.set_constraint("memory", share - 0.56)
+    if share > 0.56:
+        raise optuna.TrialPruned
+    return share * len(size) + 0.01 * (trial.number % 3)
+
+study = optuna.create_study(sampler=module.TournamentSampler(seed=3, monotone={"memory": {"share": 1, "size": 0}}))
+study.optimize(objective, n_trials=25)
+proposals = [[trial.params, trial.user_attrs["role"]] for trial in study.trials]
+"""
+
+
+def build(into):
+    return subprocess.run([sys.executable, SCRIPT, "--into", into], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache of optunahub in which the registry has the package: load_module asks no network for what is there."""
+    folder = tmp_path_factory.mktemp("cache")
+    done = build(folder / "github.com/optuna/optunahub-registry/main")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry(cache):
+    return cache / "github.com/optuna/optunahub-registry/main/package"
+
+
+@pytest.fixture(scope="module")
+def package(registry):
+    return registry / "samplers/tournament"
+
+
+def alone(code, cache, tmp_path):
+    """What a process prints that cannot import this project."""
+    env = {**os.environ, "OPTUNAHUB_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-I", "-B", "-c", ALONE + code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_proposes_exactly_what_ours_does(cache, registry, tmp_path):
+    load = f'module = optunahub.load_local_module("samplers/tournament", registry_root={str(registry)!r})'
+    told = alone(load + PROPOSALS + "print(json.dumps(proposals))", cache, tmp_path)
+    ours = {"optuna": optuna, "module": sys.modules[TournamentSampler.__module__.rpartition(".")[0]]}
+    exec(PROPOSALS, ours)
+    assert json.loads(told) == ours["proposals"]
+    assert {role for _, role in ours["proposals"]} == {"random", "child", "fresh", "replicate"}
+
+
+def test_the_example_runs(cache, package, tmp_path):
+    told = alone(f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')", cache, tmp_path)
+    assert re.search(r"\{'share': 0\.5, 'size': 'base'\}: .* the best with probability", told)
+
+
+def test_the_example_of_its_readme_runs(cache, package, tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (package / "README.md").read_text(), re.DOTALL)
+    assert alone(code, cache, tmp_path) == "33 {'x': 0, 'y': 'adam'}\n"
+
+
+def test_its_doctests_hold(cache, registry, tmp_path):
+    code = f"""
+import doctest
+module = optunahub.load_local_module("samplers/tournament", registry_root={str(registry)!r})
+for name in [name for name in sys.modules if name.startswith(module.__name__)]:
+    found = doctest.testmod(sys.modules[name])
+    print(name.rpartition(".")[2], found.attempted, found.failed)
+"""
+    told = dict(line.split(maxsplit=1) for line in alone(code, cache, tmp_path).splitlines())
+    assert {name for name, counts in told.items() if not counts.startswith("0 ")} >= {"tournament", "exhaustion"}
+    assert all(counts.endswith(" 0") for counts in told.values())
+
+
+def test_its_own_tests_pass(package, tmp_path):
+    command = [sys.executable, "-I", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_head_of_its_readme_is_what_the_registry_checks(package):
+    _, head, body = (package / "README.md").read_text().split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert found.keys() == {"author", "title", "description", "tags", "optuna_versions", "license"}
+    assert all(isinstance(found[name], str) for name in ("author", "title", "description"))
+    assert all(isinstance(entry, str) for entry in [*found["tags"], *found["optuna_versions"]])
+    assert "sampler" in found["tags"]
+    assert found["license"] == "MIT License"
+    for section in ("Abstract", "APIs", "Example"):
+        assert f"\n## {section}\n" in body
+
+
+def test_its_readme_names_what_it_offers(package):
+    text = (package / "README.md").read_text()
+    (offered,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse((package / "__init__.py").read_text()).body
+        if isinstance(node, ast.Assign)
+    )
+    settings = set(TournamentSampler()._settings())
+    assert {name for name in {*offered, *settings} if f"`{name}" not in text} == set()
+
+
+def test_it_holds_the_files_of_a_package_and_no_others(package):
+    source = {path.name for path in (REPOSITORY / "study/tournament").glob("*.py")}
+    files = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
+    assert files == {*source, "README.md", "LICENSE", "example.py", "tests/test_tournament.py"}
+    assert not list(package.parent.glob(".*"))
+
+
+def test_it_knows_nothing_of_this_project(package):
+    modules = "|".join(path.stem for path in (REPOSITORY / "study").iterdir() if path.suffix in {".py", ""})
+    ours = re.compile(rf"(from|import) (study|objectives)\b|\bobjectives\.|\bstudy\.({modules})\b")
+    for path in package.rglob("*"):
+        assert path.is_dir() or not ours.findall(path.read_text()), path
+
+
+def test_a_second_build_replaces_the_first_and_what_was_stale_in_it(tmp_path):
+    build(tmp_path)
+    package = tmp_path / "package/samplers/tournament"
+    (package / "stale.py").write_text("")
+    (package / "sampler.py").write_text("")
+    assert build(tmp_path).stdout == f"{package}\n"
+    assert not (package / "stale.py").exists()
+    assert (package / "sampler.py").read_text() == (REPOSITORY / "study/tournament/sampler.py").read_text()
+    assert [path.name for path in package.parent.iterdir()] == ["tournament"]
+
+
+def test_a_folder_that_is_no_package_is_left_as_it_is(tmp_path):
+    mine = tmp_path / "package/samplers/tournament/mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = build(tmp_path)
+    assert done.returncode == 2
+    assert "is not a package that was built here" in done.stderr
+    assert mine.read_text() == "mine"
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_with_the_way_out(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    done = build(file)
+    assert (done.returncode, done.stderr) == (2, f"error: {file} is no folder; choose another with --into\n")

@@ -1,0 +1,80 @@
+"""The deployment file: its example is complete and true, and nothing but plain, bounded text gets through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from objectives.errors import BadInput
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.load import load
+
+EXAMPLE = (Path(__file__).parents[3] / "study/deploy/example.yaml").read_text()
+
+
+def loaded(folder: Path, text: str) -> Deployment:
+    file = folder / "deployment.yaml"
+    file.write_text(text)
+    file.chmod(0o644)
+    return load(file)
+
+
+def test_the_example_is_read(tmp_path: Path) -> None:
+    found = loaded(tmp_path, EXAMPLE)
+    assert (found.services.llm.unit, found.services.stt.unit) == ("judge.service", "whisper.service")
+    assert found.services.stt.set["whisper_model_size"].choices == {"tiny.en": "tiny.en", "base": "/models/base"}
+    assert found.services.stt.stack.peak_mib == 900 and found.folder == Path("/etc/gpu-allocation/voice")
+
+
+def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
+    text = """
+        name: voice
+        env_file: {path: /srv/voice.env, restart: [docker, compose, up, -d]}
+        services:
+          llm: {set: {vllm_memory_util: {variable: SHARE, low: 0.3, high: 0.7}}}
+          stt: {set: {whisper_model_size: {variable: SIZE, choices: {base: base}}}}
+    """
+    assert loaded(tmp_path, dedent(text)).env_file is not None
+    with pytest.raises(BadInput, match="an env_file only takes variables"):
+        loaded(tmp_path, dedent(text).replace("variable: SHARE", "flag: --share"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name: voice", "name: ../voice", "cannot name a folder"),
+        ("name: voice", "name: vöice", "cannot name a folder"),
+        ("--gpu-memory-utilization", "'--x;reboot'", "is no flag"),
+        ("--gpu-memory-utilization", "'--x y'", "is no flag"),
+        ("WHISPER_MODEL", "'A B'", "is no variable"),
+        ("/models/base", "'/models/%n'", "no plain name or path"),
+        ("/models/base", "'/models/a b'", "no plain name or path"),
+        ("/models/base", '"/models/a\\nExecStart=/bin/sh"', "no plain name or path"),
+        ("judge.service", "../judge.service", "is no service unit"),
+        ("judge.service", "whisper.service", "a unit of its own"),
+        ("8000/health", "8000/$(id)", "no plain http address"),
+        ("low: 1, high: 1024", "low: 9, high: 2", "bounds are missing"),
+        ("low: 1, high: 1024", "low: one, high: 2", "is not a number"),
+        ("low: 1, high: 1024, ", "", "bounds are missing"),
+        ("start_order: [stt, llm]", "start_order: [stt, stt]", "name both services once"),
+        ("windows: 5", "windows: 0", "out of range"),
+        ("python: /opt", "python: opt", "no absolute path"),
+        ("kind: completion, url: http://127.0.0.1:8000/v1/completions, ", "kind: completion, ", "needs an address"),
+        ("hold_days", "hold_dais", "did you mean hold_days"),
+        ("device: cuda", "path: /x", "unknown key"),
+    ],
+)
+def test_what_is_not_plain_and_bounded_is_refused_by_name(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in EXAMPLE
+    with pytest.raises(BadInput, match=said):
+        loaded(tmp_path, EXAMPLE.replace(old, new, 1))
+
+
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text(EXAMPLE)
+    file.chmod(0o666)
+    with pytest.raises(BadInput, match="chmod go-w"):
+        load(file)

@@ -1,0 +1,133 @@
+"""A live study on fake servers: however its process ends, no server is left, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from made import ROOT, command, run_study, write_spec
+
+from objectives.servers.process import marked
+from study.cli.exit_codes import exiting
+from study.storage.trials import Row, rows
+
+SERVER = f"{sys.executable} {ROOT / 'tests/support/fake_server.py'} --port {{port}} --mood well --delay 0.01 --label"
+GONE_S = 10.0
+
+
+def live(folder: Path) -> Path:
+    """A live spec of three small shares and a large reserve, so that it runs on any machine."""
+    return write_spec(
+        folder,
+        measure="live",
+        search_space={"vllm_memory_util": [0.01, 0.02, 0.03], "whisper_model_size": ["base"]},
+        bounds={"vllm_memory_util": [0.01, 0.03]},
+        baseline={"vllm_memory_util": 0.01, "whisper_model_size": "base"},
+        services={
+            "llm": {"command": f"{SERVER} {{vllm_memory_util}}"},
+            "stt": {"command": f"{SERVER} {{whisper_model_size}}"},
+        },
+        workload={
+            "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 2,
+            "ladder_s": 0, "alone_requests": 1,
+        },
+        selector={"population_size": 3, "exhausted": "stop"},
+        reserve_mib=1e6,
+        precheck="report",
+    )  # fmt: skip
+
+
+def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:
+    """The command, once its first trial has ended and the next one has come to a phase."""
+    running = subprocess.Popen(command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log, deadline = out / "made" / "runner.log", time.monotonic() + 120
+    while not log.exists() or phase not in log.read_text().partition("trial 0: ")[2]:
+        if running.poll() is not None or time.monotonic() > deadline:
+            running.kill()
+            pytest.fail(f"it never came to {phase!r}: {running.communicate()}")
+        time.sleep(0.02)
+    return running
+
+
+def ours(out: Path) -> set[str]:
+    """The marks of the servers that run for this study."""
+    return {json.loads(record.read_text())["mark"] for record in out.rglob("*.running.json")}
+
+
+def left(marks: set[str]) -> list[int]:
+    """Processes with these marks that are still there after a while."""
+    deadline = time.monotonic() + GONE_S
+    while (pids := [pid for mark in marks for pid in marked(mark)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return pids
+
+
+def ended(out: Path) -> list[Row]:
+    study = optuna.load_study(study_name="made-tournament-0", storage=f"sqlite:///{out}/made/study.db")
+    return rows(study)
+
+
+def goes_on(spec: Path, out: Path, before: list[Row]) -> None:
+    """The same command measures what is left, and nothing that was measured before."""
+    done = {r.number: r for r in before if r.counts}
+    ran = run_study(spec, "--out", out)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    after = ended(out)
+    assert {n: r for n, r in enumerate(after) if n in done} == done
+    assert Counter(str(r.allocation) for r in after if r.counts and r.repeat_of is None).total() == 3
+    interrupted = [r for r in after if r.status == "interrupted"]
+    assert len(interrupted) == 1
+    last = [json.loads(line) for line in (out / "made" / "epoch_2" / "metrics.jsonl").read_text().splitlines()]
+    launched = [line["parameters"] for line in last if line["repeat_of"] is None]
+    assert len(launched) == 3 - len(done)
+    assert dict(interrupted[0].allocation.values) in launched
+    assert not ours(out)
+
+
+def test_a_killed_study_leaves_no_server_and_is_resumed(tmp_path: Path) -> None:
+    spec, out = live(tmp_path), tmp_path / "out"
+    running = started(spec, out, "loading both")
+    marks = ours(out)
+    assert len(marks) == 2 and all(marked(mark) for mark in marks)
+    running.kill()
+    running.communicate()
+    assert left(marks) == []
+    before = ended(out)
+    assert [r.status for r in before if r.repeat_of is None] == ["complete"]  # the one that ran is RUNNING there
+    goes_on(spec, out, before)
+
+
+def test_a_stopped_study_ends_its_servers_itself_and_says_how_to_go_on(tmp_path: Path) -> None:
+    spec, out = live(tmp_path), tmp_path / "out"
+    running = started(spec, out, "starting LLM")
+    marks = ours(out)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert (running.returncode, said) == (
+        130,
+        "stopped; servers ended, state kept: run the same command again to go on\n",
+    )
+    assert [pid for mark in marks for pid in marked(mark)] == []
+    before = ended(out)
+    found = Counter(r.status for r in before if r.repeat_of is None)
+    assert (found["complete"], found["interrupted"], found.total()) == (1, 1, 2 + found["not_started"])
+    goes_on(spec, out, before)
+
+
+def test_sigterm_is_a_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as raised, exiting():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert raised.value.code == 130

@@ -1,0 +1,68 @@
+"""The notebooks run from top to bottom, and hold calls and prose only: what computes lives in tested modules."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from objectives.fitness import Weights
+from study.showcase.dataframe import replayed, reweighed, shipped_recording, table
+
+NOTEBOOKS = Path(__file__).resolve().parents[3] / "study" / "notebooks"
+EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
+with warnings.catch_warnings():  # of Jupyter's own making
+    warnings.simplefilter("ignore")
+    import nbformat
+    from nbclient import NotebookClient
+
+
+def executed(notebook: Path, folder: Path, timeout_s: int) -> list[dict[str, Any]]:
+    """All outputs of a notebook that is run in a folder."""
+    book = nbformat.read(notebook, as_version=4)
+    NotebookClient(book, timeout=timeout_s, resources={"metadata": {"path": str(folder)}}).execute()
+    return [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> None:
+    outputs = executed(EXPLORE, tmp_path, timeout_s=120)
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
+    assert any(" % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(tmp_path: Path) -> None:
+    outputs = executed(COMPARE, tmp_path, timeout_s=240)
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
+    assert sum("text/markdown" in o.get("data", {}) for o in outputs) == 4
+
+
+@pytest.mark.parametrize("notebook", [EXPLORE, COMPARE], ids=lambda path: path.stem)
+def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
+    book = nbformat.read(notebook, as_version=4)
+    code = [c for c in book.cells if c.cell_type == "code"]
+    assert not [c for c in code if c.outputs or c.execution_count]
+    kinds = {type(node) for c in code for node in ast.walk(ast.parse(c.source))}
+    assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.With, ast.Try}
+
+
+def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:
+    launches = table(replayed())
+    assert len(launches) >= 8
+    assert reweighed(launches, Weights()).tolist() == pytest.approx(launches["fitness"].tolist())
+    failed = launches[launches["status"] == "pruned"]
+    assert failed["llm_latency_p95_ms"].isna().all()
+    assert set(failed["failure_class"]) == {"oom_budget", "kv_too_small", "oom_runtime_llm"}
+
+
+def test_a_recording_has_every_launch_and_scores_relative_to_its_baseline() -> None:
+    recorded = table(shipped_recording())
+    scores = reweighed(recorded, Weights(stt=1, llm=1, capacity=0, stability=0, efficiency=0))
+    assert len(scores) > 10
+    assert scores[recorded["is_reference"]].tolist() == [0.5]

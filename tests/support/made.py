@@ -1,0 +1,161 @@
+"""Studies made up for tests: a spec, a recording of 5 shares x 2 sizes with two walls, and the command that runs them.
+
+The best allocation is 0.55 beside `tiny`, whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from objectives import recording
+from objectives.devices.device import Identity
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.measurement import Measurement
+from objectives.servers.versions import Versions
+from objectives.speech.wer import WordErrors
+from study.spec.load import load
+from study.spec.setting import setting_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "run_study.py"
+SHARES, SIZES = (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny", "base")
+TOTAL_MIB = 12_000.0
+DEVICE = Identity("Made-up card", "GPU-made-up", TOTAL_MIB, "580.1", "13.0")
+VERSIONS = Versions({"vllm": "0.26.0"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"})
+BEST, HELD_BACK = (
+    {"vllm_memory_util": 0.55, "whisper_model_size": "base"},
+    "vllm_memory_util=0.55 whisper_model_size=tiny",
+)
+
+SPEC: dict[str, Any] = {
+    "name": "made",
+    "measure": {"recorded": "made.jsonl"},
+    "device": "cpu",
+    "search_space": {"vllm_memory_util": list(SHARES), "whisper_model_size": list(SIZES)},
+    "baseline": {"vllm_memory_util": 0.50, "whisper_model_size": "base"},
+    "services": {"llm": {"model": "a/model"}, "stt": {"models": {"tiny": "a/tiny", "base": "a/base"}}},
+    "workload": {"window_s": 20},
+    "gates": {"free_memory_mib": 0},
+    "selector": {"exhausted": "stop"},
+}
+
+Outcome = Measurement | Diagnosis
+Cell = Callable[[float, str], Outcome]
+
+
+def words(errors: int, clips: int = 24, spoken: int = 20) -> tuple[WordErrors, ...]:
+    """Word errors of clips of 20 words, one in each of the first clips."""
+    return tuple(WordErrors(int(n < errors), spoken) for n in range(clips))
+
+
+def measurement(**figures: Any) -> Measurement:
+    """A complete measurement; every figure can be replaced."""
+    usual: dict[str, Any] = {
+        "stt_latency_ms": 400.0, "stt_latency_p95_ms": 800.0, "llm_latency_ms": 1500.0, "llm_latency_p95_ms": 2500.0,
+        "llm_ttft_ms": 200.0, "llm_ttft_p95_ms": 300.0, "llm_tpot_ms": 10.0, "concurrent_capacity": 8,
+        "gpu_utilization_pct": 80.0, "own_memory_pct": 70.0, "free_memory_mib": 2000.0, "failure_rate": 0.0,
+        "device_total_mib": TOTAL_MIB, "stt_wer_pct": 0.8, "word_errors": words(4), "wall_s": 90.0,
+        "llm_memory_mib": 6000.0, "stt_memory_mib": 500.0,
+    }  # fmt: skip
+    return Measurement(**usual | figures)
+
+
+def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
+    """Out of memory at the start of the LLM server."""
+    return Diagnosis("oom_budget", "llm", "start", deficit_mib, "Free memory is less than desired memory utilization")
+
+
+def cell(share: float, size: str) -> Outcome:
+    """Two walls: slower towards the small shares, out of memory at 0.60."""
+    if share > 0.57:
+        return oom(600.0 if size == "tiny" else 900.0)
+    tiny = size == "tiny"
+    return measurement(
+        stt_latency_p95_ms=600.0 if tiny else 800.0,
+        llm_latency_p95_ms=2500.0 - 10_000 * (share - 0.5),
+        concurrent_capacity=round(8 + 80 * (share - 0.5)),
+        word_errors=words(6 if tiny else 4),
+        stt_wer_pct=1.25 if tiny else 0.83,
+        stt_memory_mib=300.0 if tiny else 500.0,
+    )
+
+
+def make(
+    folder: Path,
+    cells: Cell = cell,
+    *,
+    skip: Iterable[tuple[float, str]] = (),
+    repeats: int = 2,
+    changes: Mapping[str, Any] | None = None,
+) -> Path:
+    """A spec in `folder` with its recording; `changes` are those of the spec that was recorded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_spec(folder, **(changes or {}))
+    (folder / "made.jsonl").touch()
+    spec = load(path)
+    provenance = recording.Provenance(DEVICE, VERSIONS, recording.conditions(setting_of(spec)), "2026-11-20T10:00:00")
+    entries = []
+    for repeat in range(1, repeats + 1):
+        for a in spec.search_space.grid():
+            if (a.share, a.speech) in skip:
+                continue
+            got = cells(a.share, a.speech)
+            found = got if isinstance(got, Measurement) else None
+            failed = got if isinstance(got, Diagnosis) else None
+            known = {} if found else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
+            at = f"2026-11-20T1{repeat}:00:00"
+            entries.append(recording.Entry(dict(a.values), repeat, repeat, at, 90.0, found, failed, known))
+    recording.write(folder / "made.jsonl", provenance, entries)
+    return path
+
+
+def write_spec(folder: Path, name: str = "spec.yaml", **changes: Any) -> Path:
+    """The spec with its top-level keys replaced; None leaves one out."""
+    kept = {k: v for k, v in (SPEC | changes).items() if v is not None}
+    path = folder / name
+    path.write_text(yaml.safe_dump(kept, sort_keys=False))
+    return path
+
+
+def command(*arguments: object) -> list[str]:
+    """The real command line, with every warning that Python would show."""
+    return [sys.executable, str(SCRIPT), *map(str, arguments)]
+
+
+def run_study(*arguments: object, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The real command, to its end."""
+    return run_script("run_study.py", *arguments, cwd=cwd, **options)
+
+
+def run_script(
+    name: str, *arguments: object, cwd: Path | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """A command of scripts/, to its end."""
+    env = {**os.environ, "PYTHONWARNINGS": "default"}
+    line = [sys.executable, str(SCRIPT.with_name(name)), *map(str, arguments)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options)
+
+
+def timed(share: float, size: str) -> Outcome:
+    """`cell` with all that the pictures show: seconds by phase, memory by second, more sessions beside `tiny`."""
+    made = cell(share, size)
+    if isinstance(made, Diagnosis):
+        return made
+    seconds = {
+        "starting speech": 6.0,
+        "starting LLM": 42.0,
+        "alone": 8.0,
+        "window": 20.0,
+        "ladder": 10.0,
+        "stopping": 3.0,
+    }
+    used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
+    return replace(made, phase_s=seconds, used_mib_by_s=used_mib)

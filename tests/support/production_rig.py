@@ -1,0 +1,165 @@
+"""A rig with two stand-in units of production in it, their deployment file and promotions: `with production()`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from systemd_rig import REPOSITORY, UNITS, Rig, rig
+
+from study.promotion.seal import put
+
+PROMOTE = str(REPOSITORY / "scripts/promote.py")
+LLM, STT = "judge.service", "whisper.service"
+
+
+def free_port() -> int:
+    """A free port below those that outgoing connections take."""
+    while True:
+        with socket.socket() as s, suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            s.bind(("127.0.0.1", port))
+            return port
+
+
+@dataclass(frozen=True, slots=True)
+class Machine(Rig):
+    """A rig with both units; ports: of the stand-ins, by service."""
+
+    ports: Mapping[str, int]
+
+    def promote(self, *words: str) -> tuple[int, str]:
+        """promote.py inside: its exit code and all that it said."""
+        process = self.begin(PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
+        said, _ = process.communicate(timeout=90)
+        return process.returncode, said
+
+    def kill_when(self, words: str, *, apply: list[str]) -> str:
+        """Begin an apply and kill it by SIGKILL when it says this; what it had said."""
+        process = self.begin(PROMOTE, "apply", *apply, "--deployment", "/etc/deployment.yaml")
+        said = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            if words in line:
+                break
+        else:
+            process.communicate()
+            raise AssertionError(f"never said {words!r}: {said}")
+        self.run("pkill", "-9", "-f", "promote.py apply")  # inside its own process namespace
+        process.communicate(timeout=10)
+        return said
+
+    def moods(self, *lines: str) -> None:
+        self.write("/etc/moods", "\n".join(lines) + "\n")
+
+    def running(self) -> tuple[str, str]:
+        """The share and the speech model that the running processes were really given; "" of one still forked only."""
+        found = []
+        for unit in (LLM, STT):
+            pid = self.systemctl("show", unit, "--property=MainPID", "--value")
+            command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
+            env = dict(e.partition("=")[::2] for e in (self.root / "proc" / pid / "environ").read_text().split("\0"))
+            given = dict(pairwise(command)).get("--gpu-memory-utilization", "")  # systemd's own command until it execs
+            found.append(given if unit == LLM else env.get("WHISPER_MODEL", ""))
+        return found[0], found[1]
+
+    def drop_ins(self) -> list[str]:
+        folders = ("run/systemd/system", "etc/systemd/system")
+        return sorted(p.name for f in folders for u in (LLM, STT) for p in (self.root / f / f"{u}.d").glob("zzz-*"))
+
+    def wait(self, seconds: float, what: Callable[[], object]) -> None:
+        until = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < until, "it took too long"
+            time.sleep(0.2)
+
+    def units(self, **more: str) -> None:
+        """Write both units as a user would have them; `more` goes into the LLM's [Service]."""
+        python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
+        server = f"{python} {REPOSITORY / 'tests/support/stand_in.py'}"
+        extra = "\n".join(f"{k}={v}" for k, v in more.items())
+        common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
+        self.write(
+            f"{UNITS}/{LLM}",
+            f"[Service]\nExecStart={server} llm --port {self.ports['llm']} \\\n"
+            f"  --gpu-memory-utilization 0.5\n{common}{extra}\n[Install]\nWantedBy=multi-user.target\n",
+        )
+        self.write(
+            f"{UNITS}/{STT}",
+            f"[Service]\nExecStart={server} stt --port {self.ports['stt']}\nEnvironment=WHISPER_MODEL=base\n{common}"
+            "[Install]\nWantedBy=multi-user.target\n",
+        )
+
+    def deployment(self, *, windows: int = 2, **more: str) -> None:
+        """The deployment file, short in everything."""
+        llm, stt = (f"http://127.0.0.1:{self.ports[s]}" for s in ("llm", "stt"))
+        extra = "\n".join(f"{k}: {v}" for k, v in more.items())
+        self.write(
+            "/etc/deployment.yaml",
+            f"""
+name: voice
+device: none
+services:
+  llm:
+    unit: {LLM}
+    set: {{vllm_memory_util: {{flag: --gpu-memory-utilization, low: 0.3, high: 0.7}}}}
+    health_url: {llm}/health
+    metrics_url: {llm}/metrics
+    version_url: {llm}/version
+    probe: {{kind: completion, url: {llm}/v1/completions, model: judge, timeout_s: 5}}
+    start_timeout_s: 4
+    stop_timeout_s: 2
+  stt:
+    unit: {STT}
+    set: {{whisper_model_size: {{variable: WHISPER_MODEL, choices: {{tiny: tiny, base: base}}}}}}
+    health_url: {stt}/health
+    probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
+    start_timeout_s: 4
+    stop_timeout_s: 2
+thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
+memory_timeout_s: 3
+{extra or "dead_man_s: 60"}
+""",
+        )
+
+    def promotion(self, name: str = "p", share: Any = 0.55, size: Any = "tiny", **more: Any) -> str:
+        """A sealed, confirmed promotion inside; its path."""
+        data = {
+            "schema": 1,
+            "status": "confirmed",
+            "measured_elsewhere": False,
+            "parameters": {"vllm_memory_util": share, "whisper_model_size": size},
+            "metrics": {"winner": {"kv_tokens": 55_000, "free_memory_mib": 2_000.0, "stt_memory_mib": 600.0}},
+            "device": {"uuid": "GPU-1", "driver": "580.1"},
+            "versions": {"llm": {"vllm": "0.26.0"}, "stt": {}},
+            "commands": {"stt": "python transcriber.py --compute-type int8 --beam-size 5"},
+            "confirmation": {"verdict": "confirmed"},
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **more,
+        }
+        path = self.root / "etc/promotions" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        put(data, path)
+        return f"/etc/promotions/{name}.yaml"
+
+
+@contextmanager
+def production() -> Iterator[Machine]:
+    """A rig of its own with both units enabled and running; gone at the end."""
+    with rig() as bare:
+        machine = Machine(bare.state, {"llm": free_port(), "stt": free_port()})
+        machine.units()
+        machine.deployment()
+        machine.systemctl("daemon-reload")
+        machine.systemctl("enable", "--now", LLM, STT)
+        yield machine

@@ -1,0 +1,147 @@
+"""A real systemd for tests: PID 1 of its own namespaces, with its own /etc, /run and /var, the host's /usr read-only.
+
+`with rig() as machine` starts one in 0.4 s and takes it away at the end, also where several tests run at once: each has
+a control group of its own, since two systemds that share one end each other's units of the same name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = REPOSITORY.parent / "shared/systemd-rig/rig.sh"
+UNITS = "/etc/systemd/system"
+
+
+def missing() -> str | None:
+    """Why there can be no rig here; None where there can."""
+    if not SCRIPT.is_file():
+        return f"{SCRIPT} is not there: ../shared does not lie beside this repository"
+    if os.geteuid() != 0:
+        return "a rig needs root"
+    lacking = [c for c in ("unshare", "nsenter", "systemctl", "dbus-daemon") if shutil.which(c) is None]
+    return f"not installed: {', '.join(lacking)} (apt-get install systemd dbus)" if lacking else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A running systemd; paths are those inside it. state: its folder outside."""
+
+    state: Path
+
+    def _script(self, *words: str, check: bool = True, into: Path | None = None) -> str:
+        enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup "$@"', str(into)] if into else []
+        done = subprocess.run(
+            [*enter, "bash", str(SCRIPT), *words],
+            env=self._env(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def _env(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "RIG_STATE": str(self.state), **more}
+
+    @property
+    def group(self) -> Path:
+        """Its control group."""
+        mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+        return next(Path(m[1]) for m in mounts if m[2] == "cgroup2") / self.state.name
+
+    def start(self) -> None:
+        """Boot it, with this checkout and the interpreter of the tests visible inside."""
+        binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
+        self.group.mkdir()
+        self._script("start", *sorted(b for b in binds if not b.startswith("/usr/")), into=self.group)
+
+    def stop(self) -> None:
+        """End it with everything in it."""
+        self._script("stop", check=False)
+        wait_until(lambda: "populated 0" in (self.group / "cgroup.events").read_text())
+        for folder, _, _ in os.walk(self.group, topdown=False):
+            Path(folder).rmdir()
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """A command inside; its standard output."""
+        return self._script("exec", *words, check=check)
+
+    def systemctl(self, *words: str, check: bool = True) -> str:
+        """What systemctl answers inside."""
+        return self.run("systemctl", *words, check=check)
+
+    def show(self, unit: str, key: str, *flags: str) -> str:
+        """One property of a unit."""
+        return self.systemctl(*flags, "show", unit, f"--property={key}", "--value")
+
+    def begin(self, *words: str, site: str = "", **env: str) -> subprocess.Popen[str]:
+        """Python inside with these words, as a process whose lines can be read; site: one more folder of packages."""
+        command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
+        told = self._env(
+            ALLOCATION_STUDY_LOCKS="", PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"), PYTHONUNBUFFERED="1", **env
+        )
+        return subprocess.Popen(
+            command, env=told, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    @property
+    def root(self) -> Path:
+        """Where its files are reached from outside."""
+        return Path(self._script("root"))
+
+    def write(self, path: str, text: str) -> None:
+        """A file inside."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def read(self, path: str) -> str:
+        """A file inside."""
+        return (self.root / path.lstrip("/")).read_text()
+
+    def boot_again(self) -> None:
+        """Another systemd with the same /etc, as after a reboot: /run, all processes and all timers are gone."""
+        kept = self.state / "etc"
+        copy = ("cp", "-a", "--remove-destination")
+        subprocess.run([*copy, str(self.root / "etc"), str(kept)], check=True)
+        (kept / "machine-id").unlink()
+        self.stop()
+        self.start()
+        subprocess.run([*copy, f"{kept}/.", str(self.root / "etc")], check=True)
+        shutil.rmtree(kept)
+        self.systemctl("daemon-reload")
+        self.systemctl("start", "multi-user.target")
+
+
+def wait_until(what: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something to become true."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.1)
+
+
+@contextmanager
+def rig() -> Iterator[Rig]:
+    """A rig of this test's own; skips where there can be none, and fails in CI."""
+    if why := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must run the tests on a real systemd: {why}", pytrace=False)
+        pytest.skip(why)
+    state = Path(tempfile.mkdtemp(prefix="gpu-allocation-rig-", dir="/var/tmp"))
+    machine = Rig(state)
+    try:
+        machine.start()
+        yield machine
+    finally:
+        machine.stop()
+        shutil.rmtree(state, ignore_errors=True)
