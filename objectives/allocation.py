@@ -58,7 +58,11 @@ class Parameter:
     @property
     def key(self) -> str:
         """The name in the Optuna study: an unevenly spaced list is searched by its position."""
-        return f"{self.name}#position" if self.choices and self.is_ordinal and not self.is_even else self.name
+        return (
+            f"{self.name}#position"
+            if self.choices and self.is_ordinal and not self.is_even
+            else self.name
+        )
 
     @cached_property
     def distribution(self) -> BaseDistribution:
@@ -66,7 +70,9 @@ class Parameter:
         if not self.choices:
             whole = all(float(x).is_integer() for x in (self.low, self.high, self.step or 1))
             if whole and not isinstance(self.low, float) and not isinstance(self.high, float):
-                return IntDistribution(int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
+                return IntDistribution(
+                    int(self.low), int(self.high), log=self.log, step=int(self.step or 1)
+                )
             return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
         if not self.is_ordinal:
             return CategoricalDistribution(self.choices)
@@ -98,7 +104,9 @@ class Parameter:
             for step in self.values():
                 if math.isclose(float(step), float(value), rel_tol=1e-9):
                     return step
-            raise ValueError(f"{self.name}={value} is between two steps of {self.step or 1:g} from {self.low:g}")
+            raise ValueError(
+                f"{self.name}={value} is between two steps of {self.step or 1:g} from {self.low:g}"
+            )
         if self.is_ordinal and not isinstance(value, str):
             for position, choice in enumerate(self.choices):
                 if math.isclose(float(choice), float(value), rel_tol=1e-9):
@@ -159,7 +167,9 @@ class Allocation:
 
     def __str__(self) -> str:
         """The same for equal allocations, in whatever order a file holds their values."""
-        ordered = sorted(self.values.items(), key=lambda kv: (kv[0] != SHARE, kv[0] != SPEECH, kv[0]))
+        ordered = sorted(
+            self.values.items(), key=lambda kv: (kv[0] != SHARE, kv[0] != SPEECH, kv[0])
+        )
         return " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in ordered)
 
     def __hash__(self) -> int:
@@ -179,13 +189,17 @@ class Space:
 
     def allocation(self, values: Mapping[str, Scalar]) -> Allocation:
         """The allocation with these values (ours, not Optuna's) for the searched parameters."""
-        ordered = {SHARE: None, SPEECH: None} | dict.fromkeys([*self.fixed, *(p.name for p in self.parameters)])
+        ordered = {SHARE: None, SPEECH: None} | dict.fromkeys(
+            [*self.fixed, *(p.name for p in self.parameters)]
+        )
         known = {**self.fixed, **values}
         return Allocation({name: known[name] for name in ordered})
 
     def decode(self, params: Mapping[str, Scalar]) -> Allocation:
         """The allocation of a trial's stored parameters."""
-        return self.allocation({p.name: p.decode(params[p.key]) for p in self.parameters if p.key in params})
+        return self.allocation(
+            {p.name: p.decode(params[p.key]) for p in self.parameters if p.key in params}
+        )
 
     def encode(self, allocation: Allocation) -> dict[str, Scalar]:
         """Optuna's parameters of an allocation; ValueError where it lies outside the space."""
@@ -200,7 +214,9 @@ class Space:
     def grid(self) -> Iterator[Allocation]:
         """Every configuration of a countable space."""
         for combination in itertools.product(*(p.values() for p in self.parameters)):
-            yield self.allocation(dict(zip((p.name for p in self.parameters), combination, strict=True)))
+            yield self.allocation(
+                dict(zip((p.name for p in self.parameters), combination, strict=True))
+            )
 
 
 def suggest(trial: optuna.Trial, space: Space) -> Allocation:

@@ -60,7 +60,9 @@ class Colocation:
 
     def _open(self) -> None:
         with ExitStack() as stack:
-            self._tenants: list[Server] = stack.enter_context(holding(self.setting.tenants, self.device, self.folder))
+            self._tenants: list[Server] = stack.enter_context(
+                holding(self.setting.tenants, self.device, self.folder)
+            )
             self._pair = Pair(self.device, self.setting.reserve_mib)
             stack.callback(self._pair.close)
             services, clip = self.setting.services, self._exercise.clips[0]
@@ -68,7 +70,10 @@ class Colocation:
             self._stack = stack.pop_all()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stack.close()
 
@@ -91,14 +96,18 @@ class Colocation:
         """
         run.on_phase("stopping")
         self._pair.stop("stt")
-        self._launcher.start_speech(run, stt_command(allocation, self.setting.services.stt, self.device.server_env), {})
+        self._launcher.start_speech(
+            run, stt_command(allocation, self.setting.services.stt, self.device.server_env), {}
+        )
 
     def occupancy(self) -> Occupancy:
         """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
         total_mib = self.device.identity.total_mib
         tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
         others_mib = max(0.0, total_mib - self._pair.free_at_rest_mib - sum(tenants.values()))
-        return Occupancy(total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib)
+        return Occupancy(
+            total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib
+        )
 
     def measure(self, allocation: Allocation, run: Run) -> Measurement:
         """One allocation, launched again as often as its failure's class allows.
@@ -129,11 +138,17 @@ class Colocation:
                         raise OutOfMemory(failed.diagnosis, failed.measured) from failed
                     raise
                 attempt += 1
-                who = f": {failed.diagnosis.evidence}" if failed.diagnosis.failure_class == "foreign_tenant" else ""
+                who = (
+                    f": {failed.diagnosis.evidence}"
+                    if failed.diagnosis.failure_class == "foreign_tenant"
+                    else ""
+                )
                 run.on_phase(f"once more after {failed.diagnosis.failure_class}{who}")
             else:
                 self._starts.known.append((allocation, measured))
-                return replace(measured, phase_s=phases.seconds(), measured_on=self.device.identity.uuid)
+                return replace(
+                    measured, phase_s=phases.seconds(), measured_on=self.device.identity.uuid
+                )
 
     def _undisturbed(self, allocation: Allocation, run: Run) -> Measurement:
         """One launch, given up as soon as another process needs the device's memory."""
@@ -144,7 +159,9 @@ class Colocation:
                 if neighbours.seen is None:
                     raise
                 measured = failed.measured if isinstance(failed, TrialFailed) else {}
-                raise Disturbed(neighbours.seen.diagnosis(self.setting.reserve_mib), measured) from failed
+                raise Disturbed(
+                    neighbours.seen.diagnosis(self.setting.reserve_mib), measured
+                ) from failed
 
     def _once(self, allocation: Allocation, run: Run) -> Measurement:
         run.on_phase("checking")
@@ -158,20 +175,33 @@ class Colocation:
         return Measurement(**measured, used_mib_by_s=used_mib)
 
     def _load(
-        self, allocation: Allocation, run: Run, endpoints: Endpoints, suspects: Suspects, watch: Watch
+        self,
+        allocation: Allocation,
+        run: Run,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        watch: Watch,
     ) -> dict[str, Any]:
         """Each service alone, both under the trace, the ladder: added to what their starts showed."""
-        measured, workload, services = suspects.measured, self.setting.workload, self.setting.services
+        measured, workload, services = (
+            suspects.measured,
+            self.setting.workload,
+            self.setting.services,
+        )
         bound = kv_capacity_bound(measured["kv_tokens"], workload, allocation, services.llm.args)
         measured["kv_capacity_bound"] = bound
         speech, is_random = speech_key(allocation), allocation.speech in services.stt.random_weights
-        alone = self._exercise.alone(endpoints, suspects, run.on_phase, speech, is_scored=not is_random)
+        alone = self._exercise.alone(
+            endpoints, suspects, run.on_phase, speech, is_scored=not is_random
+        )
         window = self._exercise.window(endpoints, suspects, run.on_phase)
         samples = watch.since(window.started_s)
         window.write(run.folder)
         measured |= summarise(window.replies)
         measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
-        measured |= {f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")}
+        measured |= {
+            f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")
+        }
         total_mib = self.device.identity.total_mib
         measured |= memory(samples, total_mib, held_mib=total_mib - self._pair.free_at_rest_mib)
         measured |= self._ladder(endpoints, suspects, run, measured)
@@ -179,13 +209,17 @@ class Colocation:
         measured["stt_wer_pct"] = word_error_rate(measured["word_errors"])
         return measured
 
-    def _ladder(self, endpoints: Endpoints, suspects: Suspects, run: Run, measured: dict[str, Any]) -> dict[str, Any]:
+    def _ladder(
+        self, endpoints: Endpoints, suspects: Suspects, run: Run, measured: dict[str, Any]
+    ) -> dict[str, Any]:
         """The capacity ladder; the first measurement with finite latencies fixes the SLO for the study."""
         is_first = self.anchor is None
         self.anchor = self.anchor or anchored(self.setting, measured)
         if self.anchor is None or self.setting.workload.ladder_s <= 0:
             return {}
-        found = self._exercise.ladder(endpoints, suspects, run.on_phase, self.anchor.slo, self.anchor.first_rung)
+        found = self._exercise.ladder(
+            endpoints, suspects, run.on_phase, self.anchor.slo, self.anchor.first_rung
+        )
         if is_first and found["concurrent_capacity"]:
             self.anchor = replace(self.anchor, first_rung=found["concurrent_capacity"])
         return found

@@ -42,7 +42,9 @@ class ServerDied(StudyError):
     """A server's process ended by itself."""
 
     def __init__(self, name: str, log: Path, exit_code: int | None) -> None:
-        super().__init__(f"the {name} server ended by itself with exit code {exit_code}; its log: {log}")
+        super().__init__(
+            f"the {name} server ended by itself with exit code {exit_code}; its log: {log}"
+        )
         self.name = name
         self.log = log
         self.server_exit_code = exit_code

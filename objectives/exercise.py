@@ -26,7 +26,9 @@ class Exercise:
     requests: sent in place of the workload's own trace
     """
 
-    def __init__(self, workload: Workload, clips: tuple[Clip, ...], requests: tuple[Request, ...] = ()) -> None:
+    def __init__(
+        self, workload: Workload, clips: tuple[Clip, ...], requests: tuple[Request, ...] = ()
+    ) -> None:
         self.workload, self.clips = workload, clips
         self.requests = requests or trace(workload, len(clips))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
@@ -39,26 +41,37 @@ class Exercise:
         raises: TrialFailed at the first request that fails
         """
         workload = self.workload
-        longest, tokens, count = workload.prompt_tokens[1], workload.output_tokens, workload.alone_requests
+        longest, tokens, count = (
+            workload.prompt_tokens[1],
+            workload.output_tokens,
+            workload.alone_requests,
+        )
         seeds = (workload.seed + 10_000_019 * (n + 1) for n in range(WARM_UPS + count))
         llm = [Request("llm", 0.0, longest, tokens, seed=seed) for seed in seeds]
         scoring = is_scored and speech not in self.word_errors
         clips = range(len(self.clips)) if scoring else range(min(count, len(self.clips)))
         stt = [Request("stt", 0.0, clip=n) for n in (*([0] * WARM_UPS), *clips)]
         answered: list[Reply] = []
-        for phase, part in (("warming up", slice(WARM_UPS)), ("each service alone", slice(WARM_UPS, None))):
+        for phase, part in (
+            ("warming up", slice(WARM_UPS)),
+            ("each service alone", slice(WARM_UPS, None)),
+        ):
             tell(phase)
             answered = [
                 reply
                 for requests in (llm[part], stt[part])
-                for reply in one_by_one(endpoints, self.clips, requests, timeout_s=workload.request_timeout_s)
+                for reply in one_by_one(
+                    endpoints, self.clips, requests, timeout_s=workload.request_timeout_s
+                )
             ]
             for reply in answered:
                 if reply.error is not None:
                     raise failed_reply(reply, suspects)
         said, heard = answered[:count], answered[count:]
         if scoring:
-            self.word_errors[speech] = score([r.text or "" for r in heard], [c.references for c in self.clips])
+            self.word_errors[speech] = score(
+                [r.text or "" for r in heard], [c.references for c in self.clips]
+            )
         return [*said, *heard[:count]]
 
     def window(self, endpoints: Endpoints, suspects: Suspects, tell: Told) -> Window:
@@ -84,7 +97,9 @@ class Exercise:
                 break
         return window
 
-    def ladder(self, endpoints: Endpoints, suspects: Suspects, tell: Told, slo: Slo, first_rung: int) -> dict[str, Any]:
+    def ladder(
+        self, endpoints: Endpoints, suspects: Suspects, tell: Told, slo: Slo, first_rung: int
+    ) -> dict[str, Any]:
         """Capacity under the SLO, with the whole ladder and what a user feels at its highest passed rung."""
         top = self.workload.ladder_max_sessions
         rungs, aborted = climb(

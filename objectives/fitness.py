@@ -60,7 +60,9 @@ def reference_of(baseline: Measurement) -> Reference | None:
         return None
     if max(baseline.stt_latency_p95_ms, baseline.llm_latency_p95_ms) == float("inf"):
         return None
-    return Reference(baseline.stt_latency_p95_ms, baseline.llm_latency_p95_ms, baseline.concurrent_capacity)
+    return Reference(
+        baseline.stt_latency_p95_ms, baseline.llm_latency_p95_ms, baseline.concurrent_capacity
+    )
 
 
 def latency_term(value_ms: float | None, reference_ms: float) -> float:
@@ -92,7 +94,12 @@ def _efficiency(used_pct: float | None) -> float | None:
 
 
 def fitness(
-    measured: Measurement, reference: Reference, weights: Weights, *, headroom_mib: float, top_rung: int
+    measured: Measurement,
+    reference: Reference,
+    weights: Weights,
+    *,
+    headroom_mib: float,
+    top_rung: int,
 ) -> Fitness:
     """measurement.md section 5: p95 latencies, capacity, stability and efficiency against the reference.
 
@@ -100,11 +107,19 @@ def fitness(
     ended in time) is left out for the whole study; one that only this trial lacks counts as 0.
     """
     free = measured.free_memory_mib
-    safe = 0.0 if free is None else min(1.0, max(0.0, free) / headroom_mib) if headroom_mib > 0 else 1.0
+    safe = (
+        0.0
+        if free is None
+        else min(1.0, max(0.0, free) / headroom_mib)
+        if headroom_mib > 0
+        else 1.0
+    )
     terms: dict[str, float | None] = {
         "stt": latency_term(measured.stt_latency_p95_ms, reference.stt_latency_p95_ms),
         "llm": latency_term(measured.llm_latency_p95_ms, reference.llm_latency_p95_ms),
-        "capacity": capacity_term(measured.concurrent_capacity, reference.concurrent_capacity, top_rung),
+        "capacity": capacity_term(
+            measured.concurrent_capacity, reference.concurrent_capacity, top_rung
+        ),
         "stability": (1.0 - (measured.failure_rate or 0.0)) * safe,
         "efficiency": _efficiency(measured.own_memory_pct),
     }
@@ -132,7 +147,9 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     terms: dict[str, float | None] = {
         "stt": capped(measured.stt_latency_ms, 500.0),
         "llm": capped(measured.llm_latency_ms, 1000.0),
-        "capacity": None if measured.concurrent_capacity is None else min(1.0, measured.concurrent_capacity / 20),
+        "capacity": None
+        if measured.concurrent_capacity is None
+        else min(1.0, measured.concurrent_capacity / 20),
         "stability": 1.0,
         "efficiency": None if used is None else max(0.0, 1.0 - abs(used - 70.0) / 50.0),
     }

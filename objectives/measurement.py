@@ -70,7 +70,11 @@ class Measurement:
 
     def figures(self) -> dict[str, Any]:
         """`to_json` without what is too long for a table: the ladder, the memory by second, every clip's errors."""
-        return {k: v for k, v in self.to_json().items() if k not in ("word_errors", "ladder", "used_mib_by_s")}
+        return {
+            k: v
+            for k, v in self.to_json().items()
+            if k not in ("word_errors", "ladder", "used_mib_by_s")
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
@@ -85,7 +89,9 @@ class Measurement:
                 raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
         values["word_errors"] = tuple(WordErrors(**w) for w in values.get("word_errors", ()))
         values["used_mib_by_s"] = tuple(values.get("used_mib_by_s", ()))
-        values["ladder"] = tuple({k: _figure(v) for k, v in rung.items()} for rung in values.get("ladder", ()))
+        values["ladder"] = tuple(
+            {k: _figure(v) for k, v in rung.items()} for rung in values.get("ladder", ())
+        )
         return cls(**values)
 
 

@@ -27,7 +27,10 @@ FORMAT = 1
 def signature(services: Services) -> dict[str, Any]:
     """What of two services changes figures: models by folder name, flags, precision; not where they are installed."""
     llm, stt = services.llm, services.stt
-    shaped = {"random_weights": list(stt.random_weights), "fixed_output_tokens": stt.fixed_output_tokens}
+    shaped = {
+        "random_weights": list(stt.random_weights),
+        "fixed_output_tokens": stt.fixed_output_tokens,
+    }
     return {
         "llm": {
             "model": Path(llm.model).name,
@@ -129,13 +132,17 @@ class Recording:
         if (measured := self.measured(chosen)) is not None:
             return measured
         if chosen.diagnosis is None:
-            raise BadInput(f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis")
+            raise BadInput(
+                f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis"
+            )
         raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
 
     def measured(self, e: Entry) -> Measurement | None:
         """What an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
-        return e.measurement and replace(e.measurement, wall_s=e.wall_s, measured_at=e.at, measured_on=card)
+        return e.measurement and replace(
+            e.measurement, wall_s=e.wall_s, measured_at=e.at, measured_on=card
+        )
 
     def sentence(self) -> str:
         """Where the numbers come from, for people."""
@@ -211,7 +218,8 @@ def read(path: Path) -> Recording:
             entries.append(Entry(**data))
             _check(entries[-1], entries[0])
             if (again := held.setdefault((entries[-1].key, entries[-1].repeat), number)) != number:
-                raise ValueError(f"repeat {entries[-1].repeat} of its configuration is line {again} too")  # noqa: TRY301
+                twice = f"repeat {entries[-1].repeat} of its configuration is line {again} too"
+                raise ValueError(twice)  # noqa: TRY301
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(
@@ -229,7 +237,9 @@ def _check(e: Entry, first: Entry) -> None:
     if isinstance(share, bool) or not isinstance(share, int | float) or not isinstance(speech, str):
         raise TypeError(f"{SHARE} is {share!r} and {SPEECH} {speech!r}")
     if e.values.keys() != first.values.keys():
-        raise ValueError(f"its parameters are {', '.join(e.values)} and the first line's {', '.join(first.values)}")
+        raise ValueError(
+            f"its parameters are {', '.join(e.values)} and the first line's {', '.join(first.values)}"
+        )
     if not all(isinstance(v, bool | int | float | str) for v in e.values.values()):
         raise ValueError("a value is neither a number nor a text")
     if e.measurement is None and e.diagnosis is None:

@@ -53,27 +53,49 @@ class Whisper:
         where = (asked.device, asked.device_index, asked.compute_type, asked.threads)
         self.model = faster_whisper.WhisperModel(str(asked.model), *where, local_files_only=True)
         self.decoding: dict[str, Any] = {"temperature": 0.0, "condition_on_previous_text": False}
-        self.decoding |= {"without_timestamps": True, "vad_filter": False, "beam_size": asked.beam_size}
-        if asked.max_new_tokens:  # CTranslate2 writes half of max_length, which is prompt + max_new_tokens
+        self.decoding |= {
+            "without_timestamps": True,
+            "vad_filter": False,
+            "beam_size": asked.beam_size,
+        }
+        if (
+            asked.max_new_tokens
+        ):  # CTranslate2 writes half of max_length, which is prompt + max_new_tokens
             prompt = 4 if self.model.model.is_multilingual else 2
             self.decoding["max_new_tokens"] = 2 * asked.max_new_tokens - prompt
-        if asked.fixed_output:  # neither an end of text nor a timestamp ends it early, and nothing is dropped
-            first, last = map(self.model.hf_tokenizer.token_to_id, ("<|endoftext|>", "<|notimestamps|>"))
-            ends = range(first, last + 1502)  # 1,501 timestamps follow: 0.00 to 30.00 s, each 0.02 s
+        if (
+            asked.fixed_output
+        ):  # neither an end of text nor a timestamp ends it early, and nothing is dropped
+            first, last = map(
+                self.model.hf_tokenizer.token_to_id, ("<|endoftext|>", "<|notimestamps|>")
+            )
+            ends = range(
+                first, last + 1502
+            )  # 1,501 timestamps follow: 0.00 to 30.00 s, each 0.02 s
             limits = ("no_speech_threshold", "log_prob_threshold", "compression_ratio_threshold")
             self.decoding |= {"suppress_tokens": list(ends), **dict.fromkeys(limits)}
         loaded = time.perf_counter()
         self.transcribe(np.zeros(16_000, dtype=np.float32), asked.language)
-        used = {"device_used": self.model.model.device, "compute_type_used": self.model.model.compute_type}
+        used = {
+            "device_used": self.model.model.device,
+            "compute_type_used": self.model.model.compute_type,
+        }
         self.facts = {**used, "load_s": loaded - start, "warmup_s": time.perf_counter() - loaded}
 
     def transcribe(self, audio: Any, language: str | None) -> tuple[dict[str, Any], float]:
         """OpenAI's verbose answer, and the seconds of service."""
         start = time.perf_counter()
         found, info = self.model.transcribe(audio, language=language, **self.decoding)
-        segments = [{"start": s.start, "end": s.end, "text": s.text, "tokens": s.tokens} for s in found]
+        segments = [
+            {"start": s.start, "end": s.end, "text": s.text, "tokens": s.tokens} for s in found
+        ]
         text = "".join(segment["text"] for segment in segments).strip()
-        answer = {"task": "transcribe", "language": info.language, "duration": info.duration, "text": text}
+        answer = {
+            "task": "transcribe",
+            "language": info.language,
+            "duration": info.duration,
+            "text": text,
+        }
         return {**answer, "segments": segments}, time.perf_counter() - start
 
 
@@ -87,8 +109,14 @@ class Server(ThreadingHTTPServer):
         self.counts = {"requests": 0, "oom_events": 0}
 
     def health(self) -> dict[str, Any]:
-        status = {"status": "ready", **self.whisper.facts} if self.whisper else {"status": "loading"}
-        asked = {**vars(self.asked), "model": self.asked.model.name, "model_path": str(self.asked.model)}
+        status = (
+            {"status": "ready", **self.whisper.facts} if self.whisper else {"status": "loading"}
+        )
+        asked = {
+            **vars(self.asked),
+            "model": self.asked.model.name,
+            "model_path": str(self.asked.model),
+        }
         versions = {module.__name__: module.__version__ for module in (faster_whisper, ctranslate2)}
         return {**status, **asked, **self.counts, "versions": versions}
 
@@ -102,7 +130,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 300  # seconds that a kept connection may idle
-    wbufsize = -1  # head and body leave together: apart, the second waits for the first's acknowledgement
+    wbufsize = (
+        -1
+    )  # head and body leave together: apart, the second waits for the first's acknowledgement
     disable_nagle_algorithm = True
 
     def dispatch(self) -> None:
@@ -128,7 +158,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(411, "send the body with a Content-Length")
         if (size := int(length)) <= LARGEST_BODY:
             return self.rfile.read(size)
-        for _ in range(min(size // MIB, 256)):  # a sender sees the refusal only after it could send its file
+        for _ in range(
+            min(size // MIB, 256)
+        ):  # a sender sees the refusal only after it could send its file
             self.rfile.read(MIB)
         raise Refused(413, f"{size} bytes are more than the {LARGEST_BODY} that a request may have")
 
@@ -143,11 +175,15 @@ class Handler(BaseHTTPRequestHandler):
         if whisper is None:
             raise Refused(503, "no model is loaded")
         fields = form(self.headers.get("Content-Type", ""), body)
-        text = {name: value.decode(errors="replace") for name, value in fields.items() if name != "file"}
+        text = {
+            name: value.decode(errors="replace") for name, value in fields.items() if name != "file"
+        }
         shape = text.get("response_format", "json")
         language = text.get("language") or self.server.asked.language
         if shape not in ("json", "verbose_json", "text"):
-            raise Refused(400, f"response_format {shape!r} is unknown; choose json, verbose_json or text")
+            raise Refused(
+                400, f"response_format {shape!r} is unknown; choose json, verbose_json or text"
+            )
         if language not in (None, *whisper.model.supported_languages):
             raise Refused(400, f"this model does not know the language {language!r}")
         if text.get("temperature", "").strip("0."):
@@ -155,7 +191,11 @@ class Handler(BaseHTTPRequestHandler):
         audio = samples(fields["file"])
         answer, service_s = self.server.queue.submit(whisper.transcribe, audio, language).result()
         self.server.counts["requests"] += 1
-        shapes = {"verbose_json": answer, "json": {"text": answer["text"]}, "text": answer["text"] + "\n"}
+        shapes = {
+            "verbose_json": answer,
+            "json": {"text": answer["text"]},
+            "text": answer["text"] + "\n",
+        }
         return 200, shapes[shape], {"openai-processing-ms": f"{1000 * service_s:.1f}"}
 
     def answer(self, status: int, body: Any, headers: dict[str, str]) -> None:
@@ -172,16 +212,26 @@ class Handler(BaseHTTPRequestHandler):
         """Ours and the standard library's refusals, in OpenAI's form."""
         error = {"message": message or explain, "type": KINDS.get(code, "invalid_request_error")}
         allow = {"Allow": METHODS[self.path.partition("?")[0]]} if code == 405 else {}
-        self.answer(code, {"error": {**error, "param": None, "code": None}}, {"Connection": "close", **allow})
+        self.answer(
+            code,
+            {"error": {**error, "param": None, "code": None}},
+            {"Connection": "close", **allow},
+        )
 
 
 def form(content_type: str, body: bytes) -> dict[str, bytes]:
     """The fields of a multipart form, a file's bytes untouched."""
-    message = message_from_bytes(b"Content-Type: %s\r\n\r\n%s" % (content_type.encode("latin-1"), body))
-    parts: Any = message.get_payload() if message.get_content_type() == "multipart/form-data" else ()
+    message = message_from_bytes(
+        b"Content-Type: %s\r\n\r\n%s" % (content_type.encode("latin-1"), body)
+    )
+    parts: Any = (
+        message.get_payload() if message.get_content_type() == "multipart/form-data" else ()
+    )
     if message.defects or not message.is_multipart():
         raise Refused(400, "send a whole multipart/form-data body")
-    fields = {p.get_param("name", None, "content-disposition"): p.get_payload(decode=True) for p in parts}
+    fields = {
+        p.get_param("name", None, "content-disposition"): p.get_payload(decode=True) for p in parts
+    }
     if "file" not in fields:
         raise Refused(400, "the form lacks its field 'file', the audio")
     return fields
@@ -216,22 +266,32 @@ def log(line: str) -> None:
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("transcriber", description="One Whisper model on 127.0.0.1.")
-    parser.add_argument("--model", type=Path, required=True, help="folder of a CTranslate2 Whisper model")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="folder of a CTranslate2 Whisper model"
+    )
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--language", default="en", help="where a request names none")
     parser.add_argument("--max-new-tokens", type=int, choices=range(4, 225), metavar="4..224")
-    parser.add_argument("--fixed-output", action="store_true", help="exactly --max-new-tokens each time")
+    parser.add_argument(
+        "--fixed-output", action="store_true", help="exactly --max-new-tokens each time"
+    )
     for name, default in (("beam-size", 5), ("device-index", 0), ("threads", 0), ("extra-mib", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args(argv)
-    if missing := {"config.json", "model.bin", "tokenizer.json"} - {p.name for p in asked.model.glob("*")}:
-        parser.error(f"{asked.model} has no {', '.join(sorted(missing))}; it is no CTranslate2 Whisper model")
+    if missing := {"config.json", "model.bin", "tokenizer.json"} - {
+        p.name for p in asked.model.glob("*")
+    }:
+        parser.error(
+            f"{asked.model} has no {', '.join(sorted(missing))}; it is no CTranslate2 Whisper model"
+        )
     if asked.fixed_output and not asked.max_new_tokens:
         parser.error("--fixed-output needs --max-new-tokens")
     if asked.extra_mib and asked.device_index:
-        parser.error("--extra-mib goes to index 0; choose the card with CUDA_VISIBLE_DEVICES instead")
+        parser.error(
+            "--extra-mib goes to index 0; choose the card with CUDA_VISIBLE_DEVICES instead"
+        )
     return asked
 
 

@@ -27,20 +27,40 @@ SERVERS = Path(".servers")
 def main() -> None:
     """Arguments -> runs in turn -> one table."""
     options = parser(__doc__)
-    options.add_argument("--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once")
-    options.add_argument("--repeats", type=int, default=5, metavar="N", help="of everything (default 5)")
-    options.add_argument("--hold", type=float, default=8.0, metavar="S", help="requests arrive for so long (default 8)")
+    options.add_argument(
+        "--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once"
+    )
+    options.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="of everything (default 5)"
+    )
+    options.add_argument(
+        "--hold",
+        type=float,
+        default=8.0,
+        metavar="S",
+        help="requests arrive for so long (default 8)",
+    )
     options.add_argument("--vllm", type=Path, default=SERVERS / "vllm/bin/python", metavar="PYTHON")
     options.add_argument("--ours-only", action="store_true", help="leave vLLM's out")
-    options.add_argument("--tokenizer", type=Path, default=SERVERS / "models/llm", metavar="FOLDER", help="any model's")
-    options.add_argument("--out", type=Path, metavar="FILE", help="every run's figures, a line each")
+    options.add_argument(
+        "--tokenizer",
+        type=Path,
+        default=SERVERS / "models/llm",
+        metavar="FOLDER",
+        help="any model's",
+    )
+    options.add_argument(
+        "--out", type=Path, metavar="FILE", help="every run's figures, a line each"
+    )
     given = options.parse_args()
     if min(given.repeats, *given.streams) < 1 or not 1 <= given.hold <= 600:
         options.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
     console = Console(highlight=False)
 
     def tell(s: Sent) -> None:
-        console.print(f"{s.streams:>4} streams, {s.generator}: {s.cpu_s:.2f} CPU s, {s.failed} failed")
+        console.print(
+            f"{s.streams:>4} streams, {s.generator}: {s.cpu_s:.2f} CPU s, {s.failed} failed"
+        )
 
     with exiting():
         vllm = None if given.ours_only else given.vllm

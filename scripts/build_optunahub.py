@@ -28,13 +28,17 @@ def build(into: Path) -> Path:
     """Write the package beside its place, then rename; what an earlier build left there is replaced."""
     target = usable(into, "--into") / PACKAGE
     if target.exists() and not (target / "sampler.py").is_file():
-        raise BadInput(f"{target} is not a package that was built here; move it away or choose another --into")
+        raise BadInput(
+            f"{target} is not a package that was built here; move it away or choose another --into"
+        )
     usable(target.parent, "--into")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as beside:
         draft, old = Path(beside, "new"), Path(beside, "old")
         no_caches = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(REPOSITORY / "study/tournament", draft, ignore=no_caches)
-        shutil.copytree(REPOSITORY / "scripts/optunahub", draft, ignore=no_caches, dirs_exist_ok=True)
+        shutil.copytree(
+            REPOSITORY / "scripts/optunahub", draft, ignore=no_caches, dirs_exist_ok=True
+        )
         shutil.copy(REPOSITORY / "LICENSE", draft)
         if target.exists():
             target.replace(old)
@@ -46,7 +50,9 @@ def main() -> None:
     """Arguments -> one call."""
     options = parser(__doc__)
     default = REPOSITORY / "dist/optunahub"
-    options.add_argument("--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub")
+    options.add_argument(
+        "--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub"
+    )
     given = options.parse_args()
     with exiting():
         print(build(given.into))

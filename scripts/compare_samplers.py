@@ -27,32 +27,63 @@ from study.sampler_benchmark.suites import PROBLEMS
 def main() -> None:
     """Arguments -> a contest -> one call."""
     options = parser(__doc__)
-    options.add_argument("--samplers", nargs="+", metavar="NAME", help=f"of {', '.join(RIVALS)}; default: all")
-    options.add_argument("--problems", nargs="+", metavar="NAME", help=f"of {', '.join(PROBLEMS)}; default: nearly all")
-    options.add_argument("--seeds", type=int, metavar="N", help="of the tables, fewer where it is slow; default 200")
     options.add_argument(
-        "--batches", type=int, nargs="+", default=[1, 5], metavar="N", help="asked at once; default 1 5"
+        "--samplers", nargs="+", metavar="NAME", help=f"of {', '.join(RIVALS)}; default: all"
+    )
+    options.add_argument(
+        "--problems",
+        nargs="+",
+        metavar="NAME",
+        help=f"of {', '.join(PROBLEMS)}; default: nearly all",
+    )
+    options.add_argument(
+        "--seeds", type=int, metavar="N", help="of the tables, fewer where it is slow; default 200"
+    )
+    options.add_argument(
+        "--batches",
+        type=int,
+        nargs="+",
+        default=[1, 5],
+        metavar="N",
+        help="asked at once; default 1 5",
     )
     options.add_argument("--jobs", type=int, default=2, metavar="N", help="processes; default 2")
-    options.add_argument("--ask-sizes", type=int, nargs="*", metavar="N", help="time asks in studies of so many trials")
+    options.add_argument(
+        "--ask-sizes",
+        type=int,
+        nargs="*",
+        metavar="N",
+        help="time asks in studies of so many trials",
+    )
     options.add_argument("--out", type=Path, metavar="DIR", help="default: artifacts/comparison")
-    options.add_argument("--quick", action="store_true", help="five samplers, two problems, ten seeds")
+    options.add_argument(
+        "--quick", action="store_true", help="five samplers, two problems, ten seeds"
+    )
     given = options.parse_args()
     seeds = given.seeds if given.seeds is not None else 10 if given.quick else 200
     usual = () if given.samplers or given.problems else SIZES[:1] if given.quick else SIZES
     sizes = usual if given.ask_sizes is None else given.ask_sizes
-    for name, values in (("seeds", [seeds]), ("batches", given.batches), ("jobs", [given.jobs]), ("ask-sizes", sizes)):
+    for name, values in (
+        ("seeds", [seeds]),
+        ("batches", given.batches),
+        ("jobs", [given.jobs]),
+        ("ask-sizes", sizes),
+    ):
         if not all(1 <= n <= 1_000_000 for n in values):
             options.error(f"--{name} must be 1 or more")
     with exiting():
-        contest, notes = entered(given.samplers, given.problems, given.batches, seeds, quick=given.quick)
+        contest, notes = entered(
+            given.samplers, given.problems, given.batches, seeds, quick=given.quick
+        )
         from study.sampler_benchmark.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
 
         usual_out = Path("artifacts") / ("comparison-quick" if given.quick else "comparison")
         out = usable(given.out or usual_out, "--out")
         timing = {"ask_sizes": sizes, "ask_storages": STORAGES[:1] if given.quick else STORAGES}
         console = Console(highlight=False)
-        show(compare(contest, out, jobs=given.jobs, notes=notes, console=console, **timing), console)
+        show(
+            compare(contest, out, jobs=given.jobs, notes=notes, console=console, **timing), console
+        )
 
 
 if __name__ == "__main__":

@@ -25,12 +25,40 @@ def main() -> None:
     options = parser(__doc__)
     add = options.add_argument
     add("promotion", type=Path, metavar="PROMOTION", help="the file that a study wrote")
-    add("--pairs", type=int, default=6, metavar="N", help="of baseline and winner (default 6, the least)")
-    add("--workloads", nargs="+", metavar="NAME", help="held out; default: the spec's, or voice_assistant")
+    add(
+        "--pairs",
+        type=int,
+        default=6,
+        metavar="N",
+        help="of baseline and winner (default 6, the least)",
+    )
+    add(
+        "--workloads",
+        nargs="+",
+        metavar="NAME",
+        help="held out; default: the spec's, or voice_assistant",
+    )
     add("--claim", choices=CLAIMS, help="what must be better; default: the spec's, or fitness")
-    add("--margin", action="append", default=[], metavar="PCT", help="percent others may be worse (5); METRIC=PCT: one")
-    add("--aa-pairs", type=int, default=2, metavar="N", help="of the baseline against itself (default 2)")
-    add("--ladder", type=float, metavar="S", help="seconds of the capacity ladder; 0: capacity is not judged")
+    add(
+        "--margin",
+        action="append",
+        default=[],
+        metavar="PCT",
+        help="percent others may be worse (5); METRIC=PCT: one",
+    )
+    add(
+        "--aa-pairs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="of the baseline against itself (default 2)",
+    )
+    add(
+        "--ladder",
+        type=float,
+        metavar="S",
+        help="seconds of the capacity ladder; 0: capacity is not judged",
+    )
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
@@ -41,7 +69,9 @@ def main() -> None:
     limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
     for name, least, most in limits:
         if (value := getattr(given, name)) is not None and not least <= value <= most:
-            options.error(f"--{name.replace('_', '-')} must be from {least} to {most:g}, not {value}")
+            options.error(
+                f"--{name.replace('_', '-')} must be from {least} to {most:g}, not {value}"
+            )
     with exiting():
         of = subject(
             given.promotion, spec_file=given.spec, experiment=given.experiment, claim=given.claim,

@@ -20,9 +20,14 @@ def main() -> None:
     """Arguments -> a storage that is there -> one call."""
     options = parser(__doc__)
     options.add_argument(
-        "storage", nargs="?", metavar="STORAGE", help="a study.db or a URL; default: the study that ships"
+        "storage",
+        nargs="?",
+        metavar="STORAGE",
+        help="a study.db or a URL; default: the study that ships",
     )
-    options.add_argument("--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one")
+    options.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one"
+    )
     given = options.parse_args()
     if not 0 <= given.port <= 65_535:
         options.error(f"--port must be from 0 to 65535, not {given.port}")

@@ -24,11 +24,21 @@ from study.service_pause.options import seconds
 def main() -> None:
     """Arguments -> what is asked -> one call."""
     options = parser(__doc__)
-    options.add_argument("--unit", action="append", required=True, metavar="UNIT", help="twice: the LLM's, speech's")
-    options.add_argument("--size", metavar="NAME=SIZE", help="the variable of an application that has Whisper inside")
-    options.add_argument("--observe", metavar="TIME", help="how long to watch the neighbours, such as 24h")
-    options.add_argument("--device", metavar="DEVICE", help="cuda, an index, a UUID or cpu; default: the LLM unit's")
-    options.add_argument("--name", default="my_gpu", metavar="NAME", help="of the study (default my_gpu)")
+    options.add_argument(
+        "--unit", action="append", required=True, metavar="UNIT", help="twice: the LLM's, speech's"
+    )
+    options.add_argument(
+        "--size", metavar="NAME=SIZE", help="the variable of an application that has Whisper inside"
+    )
+    options.add_argument(
+        "--observe", metavar="TIME", help="how long to watch the neighbours, such as 24h"
+    )
+    options.add_argument(
+        "--device", metavar="DEVICE", help="cuda, an index, a UUID or cpu; default: the LLM unit's"
+    )
+    options.add_argument(
+        "--name", default="my_gpu", metavar="NAME", help="of the study (default my_gpu)"
+    )
     options.add_argument("--out", type=Path, metavar="FILE", help="default: NAME.yaml")
     options.add_argument("--deployment", type=Path, default=Path("deployment.yaml"), metavar="FILE")
     given = options.parse_args()

@@ -22,7 +22,9 @@ SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 def main() -> None:
     """Arguments -> one call."""
     options = parser(__doc__)
-    options.add_argument("--into", type=Path, default=SERVERS, metavar="DIR", help="default .servers")
+    options.add_argument(
+        "--into", type=Path, default=SERVERS, metavar="DIR", help="default .servers"
+    )
     given = options.parse_args()
     with exiting():
         into = given.into.absolute()

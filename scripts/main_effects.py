@@ -28,14 +28,22 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("sources", nargs="*", default=[str(WIDE)], metavar="SOURCE",
                          help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
-    options.add_argument("--metric", action="append", choices=tuple(HEADS), help="a figure, as often as wanted")
-    options.add_argument("--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one")
+    options.add_argument(
+        "--metric", action="append", choices=tuple(HEADS), help="a figure, as often as wanted"
+    )
+    options.add_argument(
+        "--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one"
+    )
     given = options.parse_args()
     console = console_of()
     with exiting():
         for cost in [cost for source in given.sources for cost in read(source)]:
             metrics = tuple(dict.fromkeys(given.metric or HEADS))
-            told = versus(cost.launches, metrics, given.versus) if given.versus else influence(cost.launches, metrics)
+            told = (
+                versus(cost.launches, metrics, given.versus)
+                if given.versus
+                else influence(cost.launches, metrics)
+            )
             table = Table(title=f"{escape(cost.name)}: what each value gives", title_justify="left")
             for n, title in enumerate(told.head):
                 table.add_column(title, no_wrap=not n)

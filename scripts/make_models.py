@@ -27,10 +27,18 @@ def main() -> None:
     """Arguments -> one call a model."""
     options = parser(__doc__)
     options.add_argument(
-        "--into", type=Path, default=Path(".servers/models"), metavar="DIR", help="default .servers/models"
+        "--into",
+        type=Path,
+        default=Path(".servers/models"),
+        metavar="DIR",
+        help="default .servers/models",
     )
     options.add_argument(
-        "--like", type=Path, required=True, metavar="DIR", help="a real multilingual Whisper, for its words"
+        "--like",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a real multilingual Whisper, for its words",
     )
     arguments = options.parse_args()
     with exiting():

@@ -33,18 +33,36 @@ def main() -> None:
     for name, said in VERBS.items():
         verb = verbs.add_parser(name, help=said, description=said)
         file = Path("deployment.yaml")
-        verb.add_argument("--deployment", type=Path, default=file, metavar="FILE", help="default: deployment.yaml")
+        verb.add_argument(
+            "--deployment", type=Path, default=file, metavar="FILE", help="default: deployment.yaml"
+        )
         if name in ("plan", "apply"):
-            verb.add_argument("promotion", type=Path, metavar="PROMOTION", help="artifacts/promotions/NAME.yaml")
-            verb.add_argument("--i-know", action="store_true", help="admit a candidate that nobody has confirmed")
+            verb.add_argument(
+                "promotion", type=Path, metavar="PROMOTION", help="artifacts/promotions/NAME.yaml"
+            )
+            verb.add_argument(
+                "--i-know", action="store_true", help="admit a candidate that nobody has confirmed"
+            )
         if name == "apply":
-            verb.add_argument("--hold", action="store_true", help="wait for `commit`; without it the timer undoes it")
+            verb.add_argument(
+                "--hold",
+                action="store_true",
+                help="wait for `commit`; without it the timer undoes it",
+            )
         if name == "rollback":
-            verb.add_argument("--to", type=int, metavar="VERSION", help="a number that `history` shows")
+            verb.add_argument(
+                "--to", type=int, metavar="VERSION", help="a number that `history` shows"
+            )
         if name == "watch":
             verb.add_argument("--once", action="store_true", help="look once")
-            verb.add_argument("--print-unit", action="store_true", help="print a unit file that runs the watch")
-            verb.add_argument("--install", action="store_true", help="put that unit into /etc, enable and start it")
+            verb.add_argument(
+                "--print-unit", action="store_true", help="print a unit file that runs the watch"
+            )
+            verb.add_argument(
+                "--install",
+                action="store_true",
+                help="put that unit into /etc, enable and start it",
+            )
     given = options.parse_args()
     with exiting():
         if given.verb in ("plan", "apply"):

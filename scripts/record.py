@@ -28,21 +28,45 @@ def main() -> None:
     options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
     options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     options.add_argument(
-        "--repeats", type=int, default=2, metavar="N", help="launches per configuration (default 2; 0: only --take)"
+        "--repeats",
+        type=int,
+        default=2,
+        metavar="N",
+        help="launches per configuration (default 2; 0: only --take)",
     )
-    options.add_argument("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    options.add_argument("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     options.add_argument(
-        "--take", type=Path, action="append", default=[], metavar="FILE", help="count this recording or study.db too"
+        "--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl"
     )
     options.add_argument(
-        "--points", type=int, metavar="N", help="only N, spread over the space; later rounds N/4 again"
+        "--timeout", type=float, metavar="S", help="begin nothing that would not end in this time"
     )
-    options.add_argument("--part", type=int, nargs=2, default=(1, 1), metavar=("I", "N"), help="for N cards at once")
+    options.add_argument(
+        "--take",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="count this recording or study.db too",
+    )
+    options.add_argument(
+        "--points",
+        type=int,
+        metavar="N",
+        help="only N, spread over the space; later rounds N/4 again",
+    )
+    options.add_argument(
+        "--part", type=int, nargs=2, default=(1, 1), metavar=("I", "N"), help="for N cards at once"
+    )
     add_lending(options)
     arguments = options.parse_args()
-    if arguments.repeats < 0 or (arguments.points or 1) < 1 or not 1 <= arguments.part[0] <= arguments.part[1]:
-        options.error("--repeats must not be negative, --points at least 1, --part such as 2 3: the second of three")
+    if (
+        arguments.repeats < 0
+        or (arguments.points or 1) < 1
+        or not 1 <= arguments.part[0] <= arguments.part[1]
+    ):
+        options.error(
+            "--repeats must not be negative, --points at least 1, --part such as 2 3: the second of three"
+        )
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         out = arguments.out or Path("artifacts") / spec.name / "recording.jsonl"
@@ -52,7 +76,9 @@ def main() -> None:
             lending=lending(arguments),
         )  # fmt: skip
         failed = sum(e.measurement is None for e in found.entries)
-        print(f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}")
+        print(
+            f"{out}: {len(found.entries)} evaluations, {failed} of them failures; {found.sentence()}"
+        )
 
 
 if __name__ == "__main__":

@@ -24,13 +24,25 @@ def main() -> None:
     """Arguments -> a study that is there -> one file."""
     options = parser(__doc__)
     options.add_argument(
-        "storage", nargs="?", metavar="STORAGE", help="a study.db or a URL; default: the study that ships"
+        "storage",
+        nargs="?",
+        metavar="STORAGE",
+        help="a study.db or a URL; default: the study that ships",
     )
     options.add_argument(
-        "-o", "--out", type=Path, default=Path("report.html"), metavar="FILE", help="default report.html"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="default report.html",
     )
     options.add_argument("--study", metavar="NAME", help="default: the newest of the storage")
-    options.add_argument("--preset", choices=PRESETS, help="weigh the measurements anew; default: the study's weights")
+    options.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="weigh the measurements anew; default: the study's weights",
+    )
     given = options.parse_args()
     with exiting():
         url = storage_url(given.storage)

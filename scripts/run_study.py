@@ -26,24 +26,52 @@ from study.spec.model import RECORDED
 def main() -> None:
     """Arguments -> spec and options -> one call."""
     options = parser(__doc__)
-    options.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")
+    options.add_argument(
+        "spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships"
+    )
     options.add_argument("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    options.add_argument("--sampler", choices=(*NAMES, RECORDED), help="default: the spec's, or tournament")
-    options.add_argument("--preset", choices=PRESETS, help="weigh anew what was measured; default: the spec's weights")
-    options.add_argument("--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget")
-    options.add_argument("--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget")
-    options.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
-    options.add_argument("--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db")
+    options.add_argument(
+        "--sampler", choices=(*NAMES, RECORDED), help="default: the spec's, or tournament"
+    )
+    options.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="weigh anew what was measured; default: the spec's weights",
+    )
+    options.add_argument(
+        "--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget"
+    )
+    options.add_argument(
+        "--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget"
+    )
+    options.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)"
+    )
+    options.add_argument(
+        "--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db"
+    )
     options.add_argument("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
-    options.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
-    options.add_argument("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
-    options.add_argument("--restart-per-trial", action="store_true", help="never keep a server: what keeping saves")
+    options.add_argument(
+        "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts"
+    )
+    options.add_argument(
+        "--fresh", action="store_true", help="open a new study beside the old one; deletes nothing"
+    )
+    options.add_argument(
+        "--restart-per-trial", action="store_true", help="never keep a server: what keeping saves"
+    )
     add_lending(options)
     options.add_argument("--dry-run", action="store_true", help="print the plan and launch nothing")
-    options.add_argument("--json", action="store_true", help="one JSON object per trial on standard output")
+    options.add_argument(
+        "--json", action="store_true", help="one JSON object per trial on standard output"
+    )
     options.add_argument("--quiet", action="store_true", help="only the end")
     given = options.parse_args()
-    for name, least, most in (("n_trials", 1, 2**31 - 1), ("timeout", 0.001, 1e7), ("seed", 0, 2**31 - 1)):
+    for name, least, most in (
+        ("n_trials", 1, 2**31 - 1),
+        ("timeout", 0.001, 1e7),
+        ("seed", 0, 2**31 - 1),
+    ):
         if (value := getattr(given, name)) is not None and not least <= value <= most:
             options.error(f"--{name.replace('_', '-')} must be from {least} to {most}, not {value}")
     with exiting():

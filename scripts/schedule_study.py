@@ -26,13 +26,19 @@ def main() -> None:
     """Arguments -> spec -> one call."""
     options = parser(__doc__)
     options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
-    options.add_argument("--on-calendar", default="Sun 03:00", metavar="TIME", help="default 'Sun 03:00'")
-    options.add_argument("--out", type=Path, default=Path("systemd"), metavar="DIR", help="default: systemd")
+    options.add_argument(
+        "--on-calendar", default="Sun 03:00", metavar="TIME", help="default 'Sun 03:00'"
+    )
+    options.add_argument(
+        "--out", type=Path, default=Path("systemd"), metavar="DIR", help="default: systemd"
+    )
     add_lending(options)
     given = options.parse_args()
     with exiting():
         script = Path(__file__).absolute().with_name("run_study.py")
-        for path in schedule(load(given.spec), lending(given), given.on_calendar, given.out, script):
+        for path in schedule(
+            load(given.spec), lending(given), given.on_calendar, given.out, script
+        ):
             print(path)
 
 

@@ -65,12 +65,19 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
     folder = options.out / spec.name
     sampler_name = options.sampler or spec.sampler
-    name = options.study_name or f"{spec.name}-{sampler_name}-{options.seed}{'-restart' * options.restart_per_trial}"
+    name = (
+        options.study_name
+        or f"{spec.name}-{sampler_name}-{options.seed}{'-restart' * options.restart_per_trial}"
+    )
     _check_names(options, name)
     if options.restart_per_trial and spec.measure != "live":
-        raise BadInput("--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`")
+        raise BadInput(
+            "--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`"
+        )
     if options.lending.units and spec.measure != "live":
-        raise BadInput("--lend-from: a replay needs no GPU; use it with a spec that says `measure: live`")
+        raise BadInput(
+            "--lend-from: a replay needs no GPU; use it with a spec that says `measure: live`"
+        )
     storage = options.storage or sqlite_url(folder / "study.db")
     max_trials = options.n_trials or spec.budget.max_trials
     timeout_s = options.timeout_s or spec.budget.wallclock_sec
@@ -80,8 +87,14 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         for line in foreseen(spec, ground, storage, name, max_trials, timeout_s, options.lending):
             terminal.line(line)
         return 0
-    recorded = look(spec, sampler_name, terminal.line, terminal.heading) if isinstance(spec.measure, Path) else None
-    opened = open_storage(storage) if options.storage else None  # the default one lies in the folder made below
+    recorded = (
+        look(spec, sampler_name, terminal.line, terminal.heading)
+        if isinstance(spec.measure, Path)
+        else None
+    )
+    opened = (
+        open_storage(storage) if options.storage else None
+    )  # the default one lies in the folder made below
     with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
         for said in reaped:
             terminal.line(said)
@@ -128,8 +141,12 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         stack.close()  # the units get their GPU back before anything is written about it
         terminal.line(f"ended: {ending}")
         if ground.recording is not None and epoch.seconds_measured:
-            terminal.line(f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded")
-        if ground.bench is not None:  # a replay is over before this is imported: the dashboard writes its notes
+            terminal.line(
+                f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded"
+            )
+        if (
+            ground.bench is not None
+        ):  # a replay is over before this is imported: the dashboard writes its notes
             from study.dashboard.annotate import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
             annotate(study, promotions_of(storage))
@@ -148,7 +165,9 @@ def _check_names(options: Options, name: str) -> None:
     """Refuse what no storage or terminal can spell."""
     for what, text in (("--out", str(options.out)), ("--study-name", name)):
         if not text.isprintable():
-            raise BadInput(f"{what} {text!r} holds characters that cannot be shown; use plain letters")
+            raise BadInput(
+                f"{what} {text!r} holds characters that cannot be shown; use plain letters"
+            )
 
 
 @contextmanager

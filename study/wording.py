@@ -51,26 +51,46 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
         OUT_OF_MEMORY,
         "the arithmetic rules it out: both servers together need more than the device has",
     ),
-    "predicted_kv_too_small": ("too little cache", "the arithmetic rules it out: no room for one longest request"),
+    "predicted_kv_too_small": (
+        "too little cache",
+        "the arithmetic rules it out: no room for one longest request",
+    ),
     "oom_budget": (OUT_OF_MEMORY, "the device has not the share that the LLM server asks for"),
-    "kv_too_small": ("too little cache", "what is left for the KV cache cannot hold one longest request"),
+    "kv_too_small": (
+        "too little cache",
+        "what is left for the KV cache cannot hold one longest request",
+    ),
     "oom_startup": (OUT_OF_MEMORY, "a server ran out of memory before it was ready"),
     "oom_runtime_llm": (OUT_OF_MEMORY, "the LLM server ran out of memory under load"),
     "oom_runtime_stt": (OUT_OF_MEMORY, "the speech server ran out of memory under load"),
-    "stt_cpu_fallback": ("not on the device", "the speech server did not run on the device that was asked for"),
-    "llm_cpu_offload": ("not on the device", "part of the LLM did not run on the device that was asked for"),
+    "stt_cpu_fallback": (
+        "not on the device",
+        "the speech server did not run on the device that was asked for",
+    ),
+    "llm_cpu_offload": (
+        "not on the device",
+        "part of the LLM did not run on the device that was asked for",
+    ),
     "startup_timeout": ("not ready in time", "a server was not ready in time, twice"),
     "host_oom": ("host out of memory", "the host's out-of-memory killer ended a server, twice"),
     "engine_death": ("ended by itself", "a server ended for no reason of memory, twice"),
     "killed_unknown": ("killed", "a server was killed from outside, twice"),
     "stt_wrong": ("answered wrongly", "the speech server answered with errors, twice"),
     "gpu_fault": ("device fault", "the device reported a fault, twice"),
-    "contaminated": ("disturbed", "another process took or freed memory while the server looked at it"),
+    "contaminated": (
+        "disturbed",
+        "another process took or freed memory while the server looked at it",
+    ),
     "foreign_tenant": ("disturbed", "another process held memory that was free before the study"),
     "gpu_hardware": ("hardware", "the device reported a hardware error"),
     "setup_error": ("set-up", "a library, a flag, a port or a driver"),
 }
-SERVICES: Mapping[str | None, str] = {"llm": "LLM server", "stt": "speech server", "host": "host", None: "-"}
+SERVICES: Mapping[str | None, str] = {
+    "llm": "LLM server",
+    "stt": "speech server",
+    "host": "host",
+    None: "-",
+}
 WORD_GATES: Mapping[str | None, str] = {
     "pass": "as good as the baseline's, within the gate",
     "fail": "worse than the baseline's by more than the gate",

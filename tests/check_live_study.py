@@ -16,7 +16,13 @@ from typing import Any
 import yaml
 
 MARK = b"ALLOCATION_STUDY_SERVER="
-LATENCIES = ("stt_latency_ms", "stt_latency_p95_ms", "llm_latency_ms", "llm_latency_p95_ms", "llm_ttft_ms")
+LATENCIES = (
+    "stt_latency_ms",
+    "stt_latency_p95_ms",
+    "llm_latency_ms",
+    "llm_latency_p95_ms",
+    "llm_ttft_ms",
+)
 KEYS = ("test_id", "status", "parameters", "fitness")
 PARAMETERS = {"vllm_memory_util", "whisper_model_size"}
 GRACE_S = 10.0
@@ -31,10 +37,16 @@ def check(out: Path) -> list[str]:
     complaints = [f"no metrics.jsonl with a line below {out}"] if not trials else []
     for trial in trials:
         complaints += check_trial(trial)
-    pruned = [t for t in trials if t.get("status") == "pruned" and (t.get("failure") or {}).get("evidence")]
+    pruned = [
+        t
+        for t in trials
+        if t.get("status") == "pruned" and (t.get("failure") or {}).get("evidence")
+    ]
     classes = [t["failure"]["failure_class"] for t in pruned]
     complete = [t for t in trials if t.get("status") == "complete"]
-    print(f"{len(trials)} trials: {len(complete)} complete, {len(pruned)} pruned ({', '.join(classes) or '-'})")
+    print(
+        f"{len(trials)} trials: {len(complete)} complete, {len(pruned)} pruned ({', '.join(classes) or '-'})"
+    )
     if "oom_budget" not in classes:
         complaints.append("no trial was pruned with a real memory failure of class oom_budget")
     if not complete:
@@ -52,7 +64,11 @@ def check_trial(trial: dict[str, Any]) -> list[str]:
         complaints.append(f"{name} is pruned with fitness {trial.get('fitness')}, not 0.0")
     if trial.get("status") == "complete":
         figures = {key: trial.get(key) for key in (*LATENCIES, "fitness")}
-        bad = {k: v for k, v in figures.items() if not isinstance(v, int | float) or not math.isfinite(v) or v <= 0}
+        bad = {
+            k: v
+            for k, v in figures.items()
+            if not isinstance(v, int | float) or not math.isfinite(v) or v <= 0
+        }
         complaints += [f"{name}: {key} is {value}" for key, value in bad.items()]
     return complaints
 
@@ -65,12 +81,16 @@ def check_verdict(out: Path) -> list[str]:
         promotion = yaml.safe_load(path.read_text())
         print(f"promotion: {path.name}")
         if promotion.get("schema") != 1 or promotion.get("status") != "candidate":
-            complaints.append(f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}")
+            complaints.append(
+                f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}"
+            )
         if not set(promotion.get("parameters") or ()) >= PARAMETERS:
             complaints.append(f"{path}: parameters are {promotion.get('parameters')}")
         if not re.fullmatch(r".+_\d{8}_\d{6}", path.stem):
             complaints.append(f"{path}: its name is not NAME_YYYYMMDD_HHMMSS.yaml")
-    lines = [line for log in sorted(out.glob("*/runner.log")) for line in log.read_text().splitlines()]
+    lines = [
+        line for log in sorted(out.glob("*/runner.log")) for line in log.read_text().splitlines()
+    ]
     said = [line for line in lines if "baseline" in line and "stays" in line]
     print("\n".join(said))
     if not promotions and not said:
@@ -94,7 +114,9 @@ def servers() -> dict[int, str]:
             variables = (process / "environ").read_bytes().split(b"\0")
             is_ours = any(variable.startswith(MARK) for variable in variables)
             if is_ours and (process / "cwd").readlink() == Path.cwd():
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command = (
+                    (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 found[int(process.name)] = command[:120]
         except OSError:
             continue  # ended, or another user's

@@ -21,13 +21,19 @@ NEEDED = (
 def check(wheel: str) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         carried = set(archive.namelist())
-    listed = subprocess.run(["git", "ls-files", "objectives", "study"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "objectives", "study"], capture_output=True, text=True, check=True
+    )
     tracked = [name for name in listed.stdout.splitlines() if not fnmatch(name, "*.ipynb")]
     print(f"{wheel}: {len(carried)} files")
     missing = [f"{name} is tracked and not in the wheel" for name in tracked if name not in carried]
     return [
         *missing,
-        *(f"nothing like {pattern}" for pattern in NEEDED if not any(fnmatch(n, pattern) for n in carried)),
+        *(
+            f"nothing like {pattern}"
+            for pattern in NEEDED
+            if not any(fnmatch(n, pattern) for n in carried)
+        ),
     ]
 
 

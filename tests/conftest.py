@@ -56,7 +56,10 @@ def missing_servers() -> str | None:
     stamp = SERVERS / "vllm/.installed"
     if not stamp.is_file() or stamp.read_text() != VLLM:
         return VLLM
-    models = [SERVERS / "models/llm", *(SERVERS / "models/whisper" / source.size for source in WHISPERS)]
+    models = [
+        SERVERS / "models/llm",
+        *(SERVERS / "models/whisper" / source.size for source in WHISPERS),
+    ]
     return next((str(folder) for folder in models if not folder.is_dir()), None)
 
 
@@ -115,6 +118,8 @@ def fake(tmp_path, fake_command):
         def start(mood="well", *options):
             log = tmp_path / f"{mood}.log"
             command = fake_command(mood, *options)
-            return stack.enter_context(serving(mood, command, log=log, ready=lambda _: "complete." in log.read_text()))
+            return stack.enter_context(
+                serving(mood, command, log=log, ready=lambda _: "complete." in log.read_text())
+            )
 
         yield start

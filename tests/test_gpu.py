@@ -97,10 +97,14 @@ def memory_proven_back(gpu, request, tmp_path):
 
 def comes_back(gpu, before_mib):
     deadline = time.monotonic() + BACK_S
-    while (free_mib := gpu.sample().free_mib) < before_mib - BACK_MIB and time.monotonic() < deadline:
+    while (
+        free_mib := gpu.sample().free_mib
+    ) < before_mib - BACK_MIB and time.monotonic() < deadline:
         time.sleep(0.25)
     held = [f"{o.pid} {o.command[:60]} {o.mib}" for o in gpu.occupants()]
-    assert free_mib >= before_mib - BACK_MIB, f"{before_mib:,.0f} MiB were free, now {free_mib:,.0f}; {held}"
+    assert free_mib >= before_mib - BACK_MIB, (
+        f"{before_mib:,.0f} MiB were free, now {free_mib:,.0f}; {held}"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,9 @@ def a_7b_fits(gpu):
     if importlib.util.find_spec("vllm") is None:
         pytest.skip(f"{sys.executable} has no vLLM")
     if gpu.identity.total_mib < 70_000:
-        pytest.skip(f"its shares are meant for a card of 80 GB; this one has {gpu.identity.total_mib:,.0f} MiB")
+        pytest.skip(
+            f"its shares are meant for a card of 80 GB; this one has {gpu.identity.total_mib:,.0f} MiB"
+        )
 
 
 @contextmanager
@@ -146,16 +152,24 @@ def filled(gpu, folder, context_mib, leave_mib):
                 continue
             yield gpu.sample().free_mib
             return
-        pytest.fail(f"no ballast of {mib:,} MiB could be held: {(folder / 'tenant-filler.log').read_text()}")
+        pytest.fail(
+            f"no ballast of {mib:,} MiB could be held: {(folder / 'tenant-filler.log').read_text()}"
+        )
 
 
 def start_stt(pair, size, log, **env):
-    command = stt_command(Allocation({SHARE: 0.4, SPEECH: size}), replace(STT, env=env), pair.device.server_env)
-    return pair.start("stt", command, partial(stt_ready, health_path=STT.health_path, clip=CLIPS[0]), log, {})
+    command = stt_command(
+        Allocation({SHARE: 0.4, SPEECH: size}), replace(STT, env=env), pair.device.server_env
+    )
+    return pair.start(
+        "stt", command, partial(stt_ready, health_path=STT.health_path, clip=CLIPS[0]), log, {}
+    )
 
 
 def start_llm(pair, share, log):
-    command = llm_command(Allocation({SHARE: share, SPEECH: "tiny.en"}), LLM, pair.device.server_env)
+    command = llm_command(
+        Allocation({SHARE: share, SPEECH: "tiny.en"}), LLM, pair.device.server_env
+    )
     return pair.start("llm", command, partial(llm_ready, service=LLM), log, {})
 
 
@@ -175,7 +189,12 @@ def test_a_uuid_names_the_same_card_and_its_servers_see_no_other(gpu, say):
     assert named.identity == gpu.identity
     env = {**os.environ, **named.server_env}
     told = subprocess.run(
-        [sys.executable, "-c", SEEN], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SEEN],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert told.returncode == 0, told.stderr
     [(seen, size)] = [line.split() for line in told.stdout.splitlines()]
@@ -197,7 +216,9 @@ def test_samples_come_at_20_hz_and_see_what_was_held_for_half_a_second(gpu, tmp_
     peak_mib = before_mib - min(s.free_mib for s in watch.samples)
     full = [s for s in watch.samples if before_mib - s.free_mib >= BRIEF_MIB]
     gaps = [b.at_s - a.at_s for a, b in zip(watch.samples, watch.samples[1:], strict=False)]
-    say(f"{rate_hz:.1f} Hz; longest gap {max(gaps):.3f} s; {len(full)} samples saw the peak of {peak_mib:,.0f} MiB")
+    say(
+        f"{rate_hz:.1f} Hz; longest gap {max(gaps):.3f} s; {len(full)} samples saw the peak of {peak_mib:,.0f} MiB"
+    )
     assert rate_hz >= 20
     assert BRIEF_MIB <= peak_mib <= BRIEF_MIB + CONTEXT_MIB
     assert len(full) >= 5
@@ -256,7 +277,10 @@ def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, contex
         say(f"{free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
         assert symptom.startswith("speech: HTTP 507")
         assert isinstance(failed, OutOfMemory)
-        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == ("oom_runtime_stt", "stt")
+        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == (
+            "oom_runtime_stt",
+            "stt",
+        )
         assert failed.diagnosis.phase == "load"
         assert pair.server("stt").alive
 
@@ -276,7 +300,9 @@ def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
         say(f"0.60 with {pair.free_at_rest_mib:,.0f} MiB free: {found}")
         assert (found.failure_class, found.victim, found.phase) == ("oom_budget", "llm", "start")
         lacking_mib = 0.60 * gpu.identity.total_mib - pair.free_at_rest_mib
-        assert found.deficit_mib == pytest.approx(lacking_mib, abs=CONTEXT_MIB)  # vLLM counts its own context
+        assert found.deficit_mib == pytest.approx(
+            lacking_mib, abs=CONTEXT_MIB
+        )  # vLLM counts its own context
         comes_back(gpu, pair.free_at_rest_mib)
 
 
@@ -296,16 +322,23 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
         started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
         started |= start_llm(pair, 0.40, tmp_path / "llm.log")
         suspects = Suspects(pair.server("llm"), pair.server("stt"), ())
-        prompts = [Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)]
+        prompts = [
+            Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)
+        ]
         with filled(gpu, tmp_path, context_mib, 96.0) as free_mib:
             failed, symptom = load(suspects, prompts)
             deadline = time.monotonic() + 10
             while suspects.llm.alive and time.monotonic() < deadline:
                 time.sleep(0.25)
         say(f"{started}; {free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
-        say(f"the LLM server's exit status: {suspects.llm.exit_code}; speech runs: {suspects.stt.alive}")
+        say(
+            f"the LLM server's exit status: {suspects.llm.exit_code}; speech runs: {suspects.stt.alive}"
+        )
         assert isinstance(failed, OutOfMemory)
-        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == ("oom_runtime_llm", "llm")
+        assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == (
+            "oom_runtime_llm",
+            "llm",
+        )
         assert failed.diagnosis.phase == "load"
         assert not suspects.llm.alive
         pair.stop("llm", "stt")

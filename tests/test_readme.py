@@ -20,7 +20,9 @@ from study.spec.load import load
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GUIDES = sorted((REPOSITORY / "study/guides").glob("*.md"))
-PAGES = {p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)}
+PAGES = {
+    p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)
+}
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
 PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
@@ -49,13 +51,19 @@ ELSEWHERE = {
 def blocks(text: str) -> list[str]:
     """Lines that are indented as commands; a block that begins as YAML or JSON does holds none."""
     found = re.findall(r"(?:^ {4,}\S.*\n)+", text, re.MULTILINE)
-    lines = [block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)]
+    lines = [
+        block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)
+    ]
     return [line.strip() for block in lines for line in block]
 
 
 def inline(text: str) -> list[str]:
     """Commands between backquotes."""
-    return [c for c in re.findall(r"`([^`\n]+)`", text) if re.match(r"(sudo )?\S*python |scripts/\w+\.py ", c)]
+    return [
+        c
+        for c in re.findall(r"`([^`\n]+)`", text)
+        if re.match(r"(sudo )?\S*python |scripts/\w+\.py ", c)
+    ]
 
 
 def bare(command: str) -> str:
@@ -103,7 +111,13 @@ print(json.dumps(found))
 """
     line = [sys.executable, "-c", stopped]
     done = subprocess.run(
-        line, input=json.dumps(wanted), capture_output=True, text=True, check=True, cwd=REPOSITORY, timeout=60
+        line,
+        input=json.dumps(wanted),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+        timeout=60,
     )
     found: dict[str, tuple[int, str]] = json.loads(done.stdout)
     return found
@@ -113,12 +127,18 @@ print(json.dumps(found))
 def test_the_script_understands_the_command(command):
     code, said = parsed(shlex.split(command)[1])[command]
     assert code == (0 if "--help" in command else PARSED), said
-    for file in (a for a in shlex.split(command) if a.startswith(("study/", "tests/", "objectives/"))):
+    for file in (
+        a for a in shlex.split(command) if a.startswith(("study/", "tests/", "objectives/"))
+    ):
         assert (REPOSITORY / file).is_file(), file
 
 
 def test_a_flag_that_does_not_exist_would_be_noticed(monkeypatch):
-    monkeypatch.setitem(globals(), "OF_SCRIPTS", ["python scripts/report.py --no-such", "python scripts/report.py a b"])
+    monkeypatch.setitem(
+        globals(),
+        "OF_SCRIPTS",
+        ["python scripts/report.py --no-such", "python scripts/report.py a b"],
+    )
     found = parsed.__wrapped__("scripts/report.py")
     assert [code for code, _ in found.values()] == [2, 2]
 
@@ -137,12 +157,16 @@ def place(tmp_path_factory):
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
     words[0] = {"python": sys.executable}.get(words[0], words[0])
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=50)
+    return subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=False, timeout=50
+    )
 
 
 @pytest.mark.parametrize("command", IN_PAGES)
 def test_a_command_of_the_pages_runs(command, place):
-    if away := next((where for begin, where in ELSEWHERE.items() if command.startswith(begin)), None):
+    if away := next(
+        (where for begin, where in ELSEWHERE.items() if command.startswith(begin)), None
+    ):
         assert (REPOSITORY / away[0]).is_file()
         return
     match shlex.split(command):
@@ -172,12 +196,18 @@ def test_the_checks_before_a_commit_are_those_of_this_environment():
     assert repo["repo"] == "local"
     for hook in repo["hooks"]:
         program, *options = hook["entry"].split()
-        assert (hook["language"], program) in (("system", "ruff"), ("system", "mypy"), ("system", "lint-imports"))
+        assert (hook["language"], program) in (
+            ("system", "ruff"),
+            ("system", "mypy"),
+            ("system", "lint-imports"),
+        )
         assert set(options) <= {"check", "format", "--force-exclude"}
 
 
 def test_what_the_pages_show_of_the_recording_is_current():
-    assert stale(rendered(replayed(), REPOSITORY), REPOSITORY) == [], "run python scripts/show_recording.py"
+    assert stale(rendered(replayed(), REPOSITORY), REPOSITORY) == [], (
+        "run python scripts/show_recording.py"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -195,7 +225,9 @@ def test_every_guide_is_linked_from_the_readme_and_every_script_is_in_a_page():
 
 def rows(page: str, table: int = 0) -> list[list[str]]:
     """The cells of a table of a guide, below its head."""
-    tables = re.findall(r"(?:^\|.*\n)+", PAGES[REPOSITORY / f"study/guides/{page}.md"], re.MULTILINE)
+    tables = re.findall(
+        r"(?:^\|.*\n)+", PAGES[REPOSITORY / f"study/guides/{page}.md"], re.MULTILINE
+    )
     lines = tables[table].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
@@ -206,7 +238,9 @@ def quoted(cell: str) -> list[str]:
 
 @cache
 def help_of(*command: str) -> str:
-    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    done = subprocess.run(
+        [*command, "--help"], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
     return done.stdout
 
 
@@ -259,12 +293,16 @@ def test_a_key_of_the_spec_is_known(key, tmp_path):
     assert not complaint(key, tmp_path).startswith(f"{key}: unknown")
 
 
-@pytest.mark.parametrize("key", ["samplers", "workload.windows_s", "services.llm.modell", "tenants.gib", "slo.p99"])
+@pytest.mark.parametrize(
+    "key", ["samplers", "workload.windows_s", "services.llm.modell", "tenants.gib", "slo.p99"]
+)
 def test_a_key_that_is_not_known_would_be_noticed(key, tmp_path):
     assert complaint(key, tmp_path).startswith(f"{key}: unknown")
 
 
 def test_the_python_of_the_pages_runs(capsys):
-    (code,) = re.findall(r"^```python\n(.*?)^```", "\n".join(PAGES.values()), re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", "\n".join(PAGES.values()), re.MULTILINE | re.DOTALL
+    )
     exec(compile(code, "sampler.md", "exec"), {})
     assert "params={'x': 1, 'y': 1}" in capsys.readouterr().out

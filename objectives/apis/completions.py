@@ -34,7 +34,11 @@ class Stream:
             data = self._rest + data
         end = data.rfind(b"\n") + 1
         self._rest, data = data[end:], data[:end]
-        if self.first_s is not None and b'"completion_tokens"' not in data and b'"error"' not in data:
+        if (
+            self.first_s is not None
+            and b'"completion_tokens"' not in data
+            and b'"error"' not in data
+        ):
             return
         for line in data.splitlines():
             if not line.startswith(b"data:") or not line[5:].lstrip().startswith(b"{"):

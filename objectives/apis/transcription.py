@@ -16,4 +16,8 @@ def transcription(clip: Clip) -> bytes:
         for key, value in (("model", "whisper-1"), ("response_format", "json"))
     )
     fields += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-    return f"{fields}Content-Type: audio/flac\r\n\r\n".encode() + clip.audio + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return (
+        f"{fields}Content-Type: audio/flac\r\n\r\n".encode()
+        + clip.audio
+        + f"\r\n--{BOUNDARY}--\r\n".encode()
+    )

@@ -24,7 +24,9 @@ class Identity:
 
     def is_like(self, product: str | None, total_mib: float | None) -> bool:
         """Whether what was measured on a device of this product and total may be compared with this one's."""
-        is_as_large = total_mib is not None and abs(total_mib / self.total_mib - 1) <= TOTAL_TOLERANCE
+        is_as_large = (
+            total_mib is not None and abs(total_mib / self.total_mib - 1) <= TOTAL_TOLERANCE
+        )
         return product == self.product and is_as_large
 
 

@@ -27,8 +27,12 @@ class HostMemory:
         Without this the total grows while a study runs, and the same share is another size in every trial.
         """
         if psutil.virtual_memory().total / MIB > _total_mib() * 1.02:
-            touch = int(min(psutil.virtual_memory().available * 0.9, psutil.virtual_memory().total * 0.85))
-            script = "import sys; b = bytearray(int(sys.argv[1])); b[::4096] = b'1' * len(b[::4096])"
+            touch = int(
+                min(psutil.virtual_memory().available * 0.9, psutil.virtual_memory().total * 0.85)
+            )
+            script = (
+                "import sys; b = bytearray(int(sys.argv[1])); b[::4096] = b'1' * len(b[::4096])"
+            )
             subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
         model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
         product = f"CPU {model[1] if model else platform.machine()} x{os.cpu_count()}"
@@ -37,7 +41,12 @@ class HostMemory:
 
     def sample(self) -> Sample:
         info = _meminfo()
-        free = info["MemFree"] + info["Active(file)"] + info["Inactive(file)"] + info.get("SReclaimable", 0)
+        free = (
+            info["MemFree"]
+            + info["Active(file)"]
+            + info["Inactive(file)"]
+            + info.get("SReclaimable", 0)
+        )
         return Sample(time.monotonic(), free / MIB)
 
     def occupants(self) -> list[Occupant]:
@@ -54,7 +63,9 @@ class HostMemory:
         """Memory that only this process and those below it hold."""
         try:
             root = psutil.Process(pid)
-            return sum(p.memory_full_info().uss for p in (root, *root.children(recursive=True))) / MIB
+            return (
+                sum(p.memory_full_info().uss for p in (root, *root.children(recursive=True))) / MIB
+            )
         except psutil.Error:
             return None
 

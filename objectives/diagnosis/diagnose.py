@@ -61,7 +61,9 @@ class Log:
         return "start" if past[-1:] == ["start"] or (not past and ahead != "load") else "load"
 
     def stopped(self, at: int) -> bool:
-        return [name for place, name in self.phases if place < at and name != "load"][-1:] == ["stopped"]
+        return [name for place, name in self.phases if place < at and name != "load"][-1:] == [
+            "stopped"
+        ]
 
     def service(self, at: int) -> str | None:
         past = [name for place, name in self.services if place <= at]
@@ -86,26 +88,37 @@ def diagnose(
     'oom_startup'
     """
     read, end = parse(log), len(log)
-    died = exit_code is not None and not (phase is None and exit_code in ASKED_TO_STOP and read.stopped(end))
+    died = exit_code is not None and not (
+        phase is None and exit_code in ASKED_TO_STOP and read.stopped(end)
+    )
     known = [Rule(**entry) for entry in patterns()["rules"]]
     for failure_class in dict.fromkeys(rule.failure_class for rule in known):
         rules = [rule for rule in known if rule.failure_class == failure_class]
         hits = [(match.start(), match, rule) for rule in rules if (match := first(rule, read))]
         if hits:
             found = told(*min(hits, key=lambda hit: hit[0])[1:], read, phase, service)
-            if failure_class == "oom_budget" and missing(free_before_mib, expected_free_mib) > FOREIGN_MIB:
+            if (
+                failure_class == "oom_budget"
+                and missing(free_before_mib, expected_free_mib) > FOREIGN_MIB
+            ):
                 return replace(found, failure_class="foreign_tenant", deficit_mib=None)
             return found
-        if any(exit_code in rule.exits for rule in rules) or (died and failure_class == "engine_death"):
+        if any(exit_code in rule.exits for rule in rules) or (
+            died and failure_class == "engine_death"
+        ):
             why = f"exit status {exit_code}; no line tells why"
-            return Diagnosis(failure_class, service or read.service(end), phase or read.phase(end), None, why)
+            return Diagnosis(
+                failure_class, service or read.service(end), phase or read.phase(end), None, why
+            )
     return None
 
 
 def outcome(failure_class: str) -> Outcome:
     """What becomes of the trial: ``outcome("host_oom")`` is ``Outcome("retry", 1, "infeasible")``."""
     if failure_class not in (outcomes := patterns()["outcomes"]):
-        raise ValueError(f"unknown failure class {failure_class!r}; choose one of {', '.join(outcomes)}")
+        raise ValueError(
+            f"unknown failure class {failure_class!r}; choose one of {', '.join(outcomes)}"
+        )
     return Outcome(**outcomes[failure_class])
 
 
@@ -115,14 +128,23 @@ def first(rule: Rule, log: Log) -> Match | None:
         phase = log.phase(at) if "load" in rule.phases else "start"
         partial = "part" not in parts or int(parts["part"]) < int(parts["whole"])
         meant = "unless_stopped" in rule.flags and log.stopped(at)
-        overcome = phase == "start" and any(name == "ready" and place > at for place, name in log.phases)
-        return partial and not meant and ("keeps" in rule.flags or not overcome) and phase in rule.phases
+        overcome = phase == "start" and any(
+            name == "ready" and place > at for place, name in log.phases
+        )
+        return (
+            partial
+            and not meant
+            and ("keeps" in rule.flags or not overcome)
+            and phase in rule.phases
+        )
 
     found = search(rule.regexes, log.text if "any_level" in rule.flags else log.quiet)
     return min(filter(counts, found), key=re.Match.start, default=None)
 
 
-def told(match: Match, rule: Rule, log: Log, phase: Phase | None, service: Service | None) -> Diagnosis:
+def told(
+    match: Match, rule: Rule, log: Log, phase: Phase | None, service: Service | None
+) -> Diagnosis:
     at, end = match.span()
     when = phase or (log.phase(at) if "load" in rule.phases else "start")
     guess = log.service(at) or ("llm" if rule.under_load else None)  # torch's own words: the LLM's
@@ -148,16 +170,22 @@ def mib(found: dict[str, str], name: str) -> float | None:
     if name not in found:
         return None
     number = re.sub(r",(?=\d{3}(?!\d))", "", found[name]).replace(",", ".").rstrip(".")
-    return float(number) * 1024.0 ** ("BKMGT".index((found.get(f"{name}_unit") or found["unit"])[0].upper()) - 2)
+    return float(number) * 1024.0 ** (
+        "BKMGT".index((found.get(f"{name}_unit") or found["unit"])[0].upper()) - 2
+    )
 
 
 def parse(log: str) -> Log:
     def marks(kind: str) -> list[tuple[int, str]]:
         named = patterns()[kind].items()
-        return sorted((match.start(), name) for name, regexes in named for match in search(regexes, text))
+        return sorted(
+            (match.start(), name) for name, regexes in named for match in search(regexes, text)
+        )
 
     text = COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n"))
-    quiet = re.sub(f"(?im){'|'.join(patterns()['ignore'])}", lambda match: " " * len(match[0]), text)
+    quiet = re.sub(
+        f"(?im){'|'.join(patterns()['ignore'])}", lambda match: " " * len(match[0]), text
+    )
     return Log(text, quiet, marks("phases"), marks("services"))
 
 
@@ -167,5 +195,7 @@ def search(regexes: Sequence[str], text: str) -> Iterator[Match]:
 
 @cache
 def patterns() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(
+        files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8")
+    )
     return loaded

@@ -15,7 +15,9 @@ from objectives.traffic.clips import Clip
 TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 
 
-def stt_command(allocation: Allocation, service: SttService, device_env: Mapping[str, str]) -> Command:
+def stt_command(
+    allocation: Allocation, service: SttService, device_env: Mapping[str, str]
+) -> Command:
     """The speech server's command; `whisper.<option>` parameters override the service's own."""
     env = {"HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"} | dict(device_env) | dict(service.env)
     model = service.models.get(allocation.speech, allocation.speech)

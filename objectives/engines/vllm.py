@@ -66,7 +66,10 @@ def usage(metrics: str) -> tuple[float | None, int | None]:
     >>> usage('vllm:kv_cache_usage_perc{engine="0"} 0.25')
     (25.0, None)
     """
-    used, preempted = _sample(metrics, "vllm:kv_cache_usage_perc"), _sample(metrics, "vllm:num_preemptions_total")
+    used, preempted = (
+        _sample(metrics, "vllm:kv_cache_usage_perc"),
+        _sample(metrics, "vllm:num_preemptions_total"),
+    )
     return None if used is None else used * 100.0, None if preempted is None else int(preempted)
 
 
@@ -79,7 +82,9 @@ def _whole(text: str | None) -> int | None:
     return int(float(text)) if text and re.fullmatch(r"[\d.]+", text) else None
 
 
-def llm_command(allocation: Allocation, service: LlmService, device_env: Mapping[str, str]) -> Command:
+def llm_command(
+    allocation: Allocation, service: LlmService, device_env: Mapping[str, str]
+) -> Command:
     """The LLM server's command; `vllm.<flag>` parameters become `--<flag>`."""
     env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
     env |= dict(device_env) | dict(service.env)

@@ -20,7 +20,13 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 FATAL = ("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError")
-FAILURES = (http_client.ConnectError, http_client.RemoteProtocolError, TimeoutError, ValueError, KeyError)
+FAILURES = (
+    http_client.ConnectError,
+    http_client.RemoteProtocolError,
+    TimeoutError,
+    ValueError,
+    KeyError,
+)
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
@@ -57,7 +63,10 @@ class Connection:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         gc.unfreeze()
         self._lines.close()
@@ -68,7 +77,9 @@ class Connection:
             return transcription(self.clips[request.clip])
         return completion(request, self.endpoints.model, self.endpoints.vocabulary)
 
-    async def send(self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]) -> Reply:
+    async def send(
+        self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]
+    ) -> Reply:
         """One scheduled request with its prepared body: connect just ahead of its time, send, await the whole answer.
 
         due: done at `scheduled_s`, see `http_client.gates`
@@ -79,12 +90,18 @@ class Connection:
         return await self.complete(body, scheduled_s, due)
 
     async def transcribe(
-        self, clip_number: int, scheduled_s: float, body: bytes | None = None, due: asyncio.Future[None] | None = None
+        self,
+        clip_number: int,
+        scheduled_s: float,
+        body: bytes | None = None,
+        due: asyncio.Future[None] | None = None,
     ) -> Reply:
         """One clip through /v1/audio/transcriptions."""
         clip, parts = self.clips[clip_number], list[bytes]()
         content = body or transcription(clip)
-        sent_s, error = await self._ask("stt", "/v1/audio/transcriptions", content, FORM, parts.append, due)
+        sent_s, error = await self._ask(
+            "stt", "/v1/audio/transcriptions", content, FORM, parts.append, due
+        )
         text = None
         if error is None:
             try:
@@ -105,10 +122,14 @@ class Connection:
             error=error,
         )
 
-    async def complete(self, content: bytes, scheduled_s: float, due: asyncio.Future[None] | None = None) -> Reply:
+    async def complete(
+        self, content: bytes, scheduled_s: float, due: asyncio.Future[None] | None = None
+    ) -> Reply:
         """One streamed completion; the stream's body is read for errors."""
         stream = Stream()
-        sent_s, error = await self._ask("llm", "/v1/completions", content, "application/json", stream.feed, due)
+        sent_s, error = await self._ask(
+            "llm", "/v1/completions", content, "application/json", stream.feed, due
+        )
         end_s = time.monotonic()
         if error is None and (stream.first_s is None or stream.tokens == 0):
             error = "empty answer"
@@ -133,7 +154,9 @@ class Connection:
     ) -> tuple[float, str | None]:
         """When a request was sent, and why it failed if it did."""
         error = None
-        line = self._lines.line(self.endpoints.llm_url if service == "llm" else self.endpoints.stt_url)
+        line = self._lines.line(
+            self.endpoints.llm_url if service == "llm" else self.endpoints.stt_url
+        )
         try:
             if due is not None:
                 await due

@@ -36,7 +36,9 @@ class Line(asyncio.BufferedProtocol):
         where = urlsplit(url)
         self.url, self._host = url, where.netloc
         loop = asyncio.get_running_loop()
-        self._opening = loop.create_task(loop.create_connection(lambda: self, where.hostname or "", where.port or 80))
+        self._opening = loop.create_task(
+            loop.create_connection(lambda: self, where.hostname or "", where.port or 80)
+        )
         self._opening.add_done_callback(
             lambda task: task.cancelled() or task.exception()
         )  # told by `ask`, or by nobody
@@ -48,7 +50,12 @@ class Line(asyncio.BufferedProtocol):
         self.status, self.refusal, self._is_framed = 0, b"", False
 
     async def ask(
-        self, method: str, path: str, feed: Callable[[bytes], None], body: bytes = b"", content_type: str = ""
+        self,
+        method: str,
+        path: str,
+        feed: Callable[[bytes], None],
+        body: bytes = b"",
+        content_type: str = "",
     ) -> int:
         """Send the request; its status, once the answer is whole. What another status than 200 says is `refusal`.
 
@@ -115,7 +122,10 @@ class Line(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: ARG002  httptools' signature
         """Whether the answer tells where it ends."""
-        self._is_framed = self._is_framed or name.lower() in (b"content-length", b"transfer-encoding")
+        self._is_framed = self._is_framed or name.lower() in (
+            b"content-length",
+            b"transfer-encoding",
+        )
 
     def on_headers_complete(self) -> None:
         """The status is known."""

@@ -61,7 +61,9 @@ async def _climb(
         if sessions is None:
             break
         on_rung(sessions)
-        rung, aborted = await _rung(_Sessions(connection, workload, slo, sessions), deadline, broken)
+        rung, aborted = await _rung(
+            _Sessions(connection, workload, slo, sessions), deadline, broken
+        )
         rungs.append(rung)
         if aborted or rung.passed is None:
             return rungs, aborted
@@ -93,11 +95,17 @@ class _Sessions:
         tokens, turn = w.session_prompt_tokens, 0
         while True:
             clip = (number * 7 + turn) % len(self.connection.clips)
-            heard = self._got(number, await self.connection.transcribe(clip, self._asked(number, "stt")))
+            heard = self._got(
+                number, await self.connection.transcribe(clip, self._asked(number, "stt"))
+            )
             body = self.connection.prepared(Request("llm", 0.0, tokens, w.output_tokens, seed=seed))
-            said = self._got(number, await self.connection.complete(body, self._asked(number, "llm")))
+            said = self._got(
+                number, await self.connection.complete(body, self._asked(number, "llm"))
+            )
             is_whole = said.first_s is not None and heard.error is None
-            self.turns_ms.append(((said.first_s or 0.0) - heard.scheduled_s) * 1000.0 if is_whole else INFINITE)
+            self.turns_ms.append(
+                ((said.first_s or 0.0) - heard.scheduled_s) * 1000.0 if is_whole else INFINITE
+            )
             tokens, turn = min(tokens + w.session_turn_tokens, w.prompt_tokens[1]), turn + 1
             await asyncio.sleep(w.session_pause_s)
 
@@ -115,12 +123,16 @@ class _Sessions:
     def verdict(self, service: str) -> bool | None:
         """Whether a service meets its limit; a request that still waits beyond it is a miss already."""
         limit_ms = self.slo.stt_p95_ms if service == "stt" else self.slo.llm_p95_ms
-        open_ms = [(time.monotonic() - at_s) * 1000.0 for s, at_s in self.waiting.values() if s == service]
+        open_ms = [
+            (time.monotonic() - at_s) * 1000.0 for s, at_s in self.waiting.values() if s == service
+        ]
         misses = sum(x > limit_ms for x in (*self.latencies_ms[service], *open_ms))
         return verdict(len(self.latencies_ms[service]), misses)
 
 
-async def _rung(sessions: _Sessions, deadline: float, broken: Callable[[], str | None]) -> tuple[Rung, str | None]:
+async def _rung(
+    sessions: _Sessions, deadline: float, broken: Callable[[], str | None]
+) -> tuple[Rung, str | None]:
     """Hold the sessions until both services are decided, one breaks, or the time is up."""
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(sessions.count)]
     passed: bool | None = None

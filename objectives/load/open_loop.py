@@ -60,7 +60,9 @@ def drive(
     return asyncio.run(run())
 
 
-async def _drive(connection: Connection, requests: Sequence[Request], broken: Callable[[], str | None]) -> Window:
+async def _drive(
+    connection: Connection, requests: Sequence[Request], broken: Callable[[], str | None]
+) -> Window:
     window = Window()
     bodies = [connection.prepared(r) for r in requests]
     _, before = await connection.engine()
@@ -74,7 +76,10 @@ async def _drive(connection: Connection, requests: Sequence[Request], broken: Ca
             window.aborted = window.aborted or reply.complaint
 
     with gates([start_s + r.at_s for r in requests]) as due:
-        sent = [asyncio.create_task(one(r, b, due[start_s + r.at_s])) for r, b in zip(requests, bodies, strict=True)]
+        sent = [
+            asyncio.create_task(one(r, b, due[start_s + r.at_s]))
+            for r, b in zip(requests, bodies, strict=True)
+        ]
         whole = asyncio.gather(*sent)
         while not whole.done() and window.aborted is None:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)

@@ -42,7 +42,11 @@ class Reply:
     @property
     def complaint(self) -> str | None:
         """Why it failed, with whose answer it was: "speech: HTTP 507: ..."; None where it did not."""
-        return None if self.error is None else f"{'speech' if self.service == 'stt' else 'LLM'}: {self.error}"
+        return (
+            None
+            if self.error is None
+            else f"{'speech' if self.service == 'stt' else 'LLM'}: {self.error}"
+        )
 
     @property
     def ttft_ms(self) -> float:
@@ -71,9 +75,15 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
     tpot = [
         (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
         for r in llm
-        if r.error is None and r.end_s is not None and r.first_s is not None and r.tokens and r.tokens > 1
+        if r.error is None
+        and r.end_s is not None
+        and r.first_s is not None
+        and r.tokens
+        and r.tokens > 1
     ]
-    spoken = [(r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s]
+    spoken = [
+        (r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s
+    ]
     failed = sum(r.error is not None for r in replies)
     return {
         "stt_latency_ms": quantile([r.latency_ms for r in stt], 0.5),
@@ -112,7 +122,9 @@ def _lag_limit_ms(replies: Sequence[Reply]) -> float:
     return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
 
 
-def interference(together: Sequence[Reply], alone: Sequence[Reply], service: Service) -> float | None:
+def interference(
+    together: Sequence[Reply], alone: Sequence[Reply], service: Service
+) -> float | None:
     """Median latency under joint load / median alone, in the same launch; None where either is missing."""
     joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
     single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)

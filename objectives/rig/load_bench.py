@@ -85,7 +85,9 @@ def compare(
         for repeat in range(repeats):
             for streams in levels:
                 rate = streams / (TOKENS * INTERVAL_S)
-                requests = trace(Workload(seed=repeat, window_s=hold_s, llm_per_s=rate, stt_per_s=0), clips=1)
+                requests = trace(
+                    Workload(seed=repeat, window_s=hold_s, llm_per_s=rate, stt_per_s=0), clips=1
+                )
                 file = Path(folder) / "trace.jsonl"
                 file.write_text("".join(_line(n, r) for n, r in enumerate(requests)))
                 order = [g for g in GENERATORS if vllm is not None or g != "vllm"]
@@ -98,7 +100,16 @@ def compare(
 def table(found: Sequence[Sent]) -> list[tuple[str, ...]]:
     """Medians over the repeats, a row for each number of streams and generator; the first row is the head."""
     rows: list[tuple[str, ...]] = [
-        ("streams", "generator", "CPU µs/token", "of vLLM's", "late p50 ms", "p99 ms", "max ms", "failed")
+        (
+            "streams",
+            "generator",
+            "CPU µs/token",
+            "of vLLM's",
+            "late p50 ms",
+            "p99 ms",
+            "max ms",
+            "failed",
+        )
     ]
     for streams in dict.fromkeys(s.streams for s in found):
         cost = {
@@ -106,9 +117,14 @@ def table(found: Sequence[Sent]) -> list[tuple[str, ...]]:
             for name in ("ours", "vllm")
             if (runs := _of(found, streams, name))
         }
-        for name in dict.fromkeys(s.generator for s in sorted(found, key=lambda s: GENERATORS.index(s.generator))):
+        for name in dict.fromkeys(
+            s.generator for s in sorted(found, key=lambda s: GENERATORS.index(s.generator))
+        ):
             runs = _of(found, streams, name)
-            late = (f"{median(quantile(s.late_ms, q) or 0.0 for s in runs):.2f}" for q in (0.5, 0.99, 1.0))
+            late = (
+                f"{median(quantile(s.late_ms, q) or 0.0 for s in runs):.2f}"
+                for q in (0.5, 0.99, 1.0)
+            )
             cpu = f"{cost[name]:.1f}" if name in cost else "-"
             ratio = f"{cost[name] / cost['vllm']:.2f}" if name in cost and "vllm" in cost else "-"
             rows.append((str(streams), name, cpu, ratio, *late, str(sum(s.failed for s in runs))))
@@ -129,13 +145,24 @@ def _of(found: Sequence[Sent], streams: int, generator: str) -> list[Sent]:
 def _line(number: int, request: Request) -> str:
     """One request of a trace as vLLM reads it: every 16 tokens of a prompt by a number of their own."""
     blocks = [number * PROMPT_TOKENS + n for n in range(PROMPT_TOKENS // 16)]
-    asked = {"timestamp": request.at_s, "input_length": PROMPT_TOKENS, "output_length": TOKENS, "hash_ids": blocks}
+    asked = {
+        "timestamp": request.at_s,
+        "input_length": PROMPT_TOKENS,
+        "output_length": TOKENS,
+        "hash_ids": blocks,
+    }
     return json.dumps(asked) + "\n"
 
 
 @contextmanager
 def _stub() -> Iterator[str]:
-    argv = [sys.executable, "-m", "objectives.rig.stub_llm", "--interval-ms", str(1000 * INTERVAL_S)]
+    argv = [
+        sys.executable,
+        "-m",
+        "objectives.rig.stub_llm",
+        "--interval-ms",
+        str(1000 * INTERVAL_S),
+    ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None  # noqa: S101  a pipe was asked for
@@ -164,10 +191,14 @@ def _run(
         }  # fmt: skip
         given = [str(part) for name, value in flags.items() for part in (f"--{name}", value)]
         said = _said([str(vllm), "-c", VLLM, *given, "--disable-tqdm", "--save-result"])
-        cpu_s = next(float(line.split()[1]) for line in said.splitlines() if line.startswith("CPU "))
+        cpu_s = next(
+            float(line.split()[1]) for line in said.splitlines() if line.startswith("CPU ")
+        )
         failed = len(requests) - int(json.loads(result.read_text())["completed"])
     else:
-        told = json.loads(_said([sys.executable, "-m", "objectives.rig.load_bench", generator, url, str(file)]))
+        told = json.loads(
+            _said([sys.executable, "-m", "objectives.rig.load_bench", generator, url, str(file)])
+        )
         cpu_s, failed = told["cpu_s"], told["failed"]
         if generator == "sleep":
             return Sent("sleep", streams, tokens, cpu_s, failed, _beyond(told["woke_s"], due_s))
@@ -210,11 +241,16 @@ def slept(requests: Sequence[Request]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="One run of one generator, for scripts/bench_load.py.")
+    parser = argparse.ArgumentParser(
+        description="One run of one generator, for scripts/bench_load.py."
+    )
     parser.add_argument("generator", choices=("ours", "sleep"))
     parser.add_argument("url")
     parser.add_argument("trace", type=Path, help="as vLLM's timed_trace")
     asked = parser.parse_args()
     lines = [json.loads(line) for line in asked.trace.read_text().splitlines()]
-    sent = [Request("llm", x["timestamp"], x["input_length"], x["output_length"], seed=n) for n, x in enumerate(lines)]
+    sent = [
+        Request("llm", x["timestamp"], x["input_length"], x["output_length"], seed=n)
+        for n, x in enumerate(lines)
+    ]
     print(json.dumps(ours(asked.url, sent) if asked.generator == "ours" else slept(sent)))

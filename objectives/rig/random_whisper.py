@@ -61,7 +61,9 @@ def write_whisper(
             linear(block.ffn.linear_0, 4 * width, width)
             linear(block.ffn.linear_1, width, 4 * width)
     config = json.loads((like / "config.json").read_text("utf-8"))
-    config["alignment_heads"] = [[layers - 1, 0]]  # of word timestamps, which random weights do not have
+    config["alignment_heads"] = [
+        [layers - 1, 0]
+    ]  # of word timestamps, which random weights do not have
     spec.register_vocabulary(tokens)
     spec.validate()
     spec.optimize(quantization="float16")

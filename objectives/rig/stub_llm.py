@@ -66,7 +66,9 @@ class Stub(asyncio.Protocol):
 
     def plain(self, body: bytes, status: bytes = b"200 OK") -> None:
         """A whole answer at once."""
-        self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
+        self.transport.write(
+            b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body)
+        )
 
     def later(self, at_s: float, tokens: int, sent: int) -> None:
         """The next token at its time, whatever the ones before it took."""
@@ -97,8 +99,18 @@ async def serve(port: int, interval_s: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="default: any that is free")
-    parser.add_argument("--interval-ms", type=float, default=100.0, metavar="MS", help="between tokens (default 100)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="default: any that is free"
+    )
+    parser.add_argument(
+        "--interval-ms",
+        type=float,
+        default=100.0,
+        metavar="MS",
+        help="between tokens (default 100)",
+    )
     given = parser.parse_args()
     asyncio.run(serve(given.port, given.interval_ms / 1000.0))

@@ -35,7 +35,9 @@ def write_llm(
     One ASCII character is one token, no token is added and every id decodes: a prompt's length is known.
     """
     if vocab < 256 + len(MARKERS):
-        raise BadInput(f"a byte-level vocabulary has at least {256 + len(MARKERS)} ids, not {vocab}")
+        raise BadInput(
+            f"a byte-level vocabulary has at least {256 + len(MARKERS)} ids, not {vocab}"
+        )
     draft = empty(folder.with_name(f".{folder.name}.draft"))
     ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
     shape = {

@@ -9,7 +9,14 @@ from typing import Any
 
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, Service, diagnose, outcome
-from objectives.errors import Disturbed, OutOfMemory, ServerDied, SetupError, StartTimeout, TrialFailed
+from objectives.errors import (
+    Disturbed,
+    OutOfMemory,
+    ServerDied,
+    SetupError,
+    StartTimeout,
+    TrialFailed,
+)
 from objectives.load.replies import Reply
 from objectives.servers.memory_budget import Verdict
 from objectives.servers.process import Server
@@ -43,12 +50,16 @@ def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed 
         case "retry":
             return Disturbed(diagnosis, measured)
         case _:
-            return SetupError(f"{diagnosis.failure_class} ({diagnosis.victim}): {diagnosis.evidence}")
+            return SetupError(
+                f"{diagnosis.failure_class} ({diagnosis.victim}): {diagnosis.evidence}"
+            )
 
 
 def prechecked(verdict: Verdict) -> OutOfMemory:
     """The arithmetic said no before anything was launched."""
-    return OutOfMemory(Diagnosis(verdict.fits, None, "precheck", verdict.deficit_mib, verdict.explanation))
+    return OutOfMemory(
+        Diagnosis(verdict.fits, None, "precheck", verdict.deficit_mib, verdict.explanation)
+    )
 
 
 def failed_start(
@@ -71,14 +82,20 @@ def failed_start(
     if found is None:
         found = Diagnosis("startup_timeout", service, "start", None, str(error))
     if found.failure_class == "setup_error":
-        return SetupError(f"the {service} server does not start: {found.evidence}; its log: {error.log}")
+        return SetupError(
+            f"the {service} server does not start: {found.evidence}; its log: {error.log}"
+        )
     return raised(found, measured)
 
 
-def elsewhere(service: Service, taken_mib: float, measured: Mapping[str, object]) -> TrialFailed | SetupError:
+def elsewhere(
+    service: Service, taken_mib: float, measured: Mapping[str, object]
+) -> TrialFailed | SetupError:
     """A server that answers although memory did not rise on the GPU that it was to use."""
     name = "stt_cpu_fallback" if service == "stt" else "llm_cpu_offload"
-    evidence = f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
+    evidence = (
+        f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
+    )
     return raised(Diagnosis(name, service, "start", None, evidence), measured)
 
 
@@ -91,14 +108,20 @@ def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
     for tenant in suspects.tenants:
         if not tenant.alive:
             name = f"tenant:{tenant.name.removeprefix('tenant-')}"
-            return raised(Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured)
+            return raised(
+                Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
+            )
     servers: tuple[tuple[Service, Server], ...] = (("stt", suspects.stt), ("llm", suspects.llm))
     for service, server in servers:
-        found = diagnose(server.log_text(), exit_code=server.exit_code, phase="load", service=service)
+        found = diagnose(
+            server.log_text(), exit_code=server.exit_code, phase="load", service=service
+        )
         if found is not None:
             return raised(found, measured)
     if symptom.startswith("LLM: HTTP 4"):
-        return SetupError(f"the LLM server refuses our requests ({symptom[:300]}); shorten `workload.prompt_tokens`")
+        return SetupError(
+            f"the LLM server refuses our requests ({symptom[:300]}); shorten `workload.prompt_tokens`"
+        )
     service = "stt" if symptom.startswith("speech") else "llm"
     name = "engine_death" if service == "llm" else "stt_wrong"
     if symptom.startswith("speech: HTTP 5"):  # with no word on why, the table counts it as memory
@@ -111,7 +134,9 @@ def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
     return failed_load(suspects, reply.complaint or "no answer")
 
 
-def check_neighbours(device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]) -> None:
+def check_neighbours(
+    device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
+) -> None:
     """Refuse to launch into a device whose other tenants have grown beyond the reserve, and stay so for a while.
 
     raises: Disturbed, class foreign_tenant, naming the largest process
@@ -125,6 +150,10 @@ def check_neighbours(device: Device, expected_mib: float, reserve_mib: float, me
         return
     held = [o for o in device.occupants() if o.mib is not None]
     largest = max(held, key=lambda o: o.mib or 0.0, default=None)
-    who = f"; largest process: {largest.pid} {largest.command[:80]} ({largest.mib:,.0f} MiB)" if largest else ""
+    who = (
+        f"; largest process: {largest.pid} {largest.command[:80]} ({largest.mib:,.0f} MiB)"
+        if largest
+        else ""
+    )
     evidence = f"{grown:,.0f} MiB more are held by others than before the study (reserve {reserve_mib:,.0f}){who}"
     raise Disturbed(Diagnosis("foreign_tenant", None, "precheck", grown, evidence), measured)

@@ -25,7 +25,9 @@ class Starts:
     known: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
-    def verdict(self, allocation: Allocation, pair: Pair, speech: Measurement | None = None) -> memory_budget.Verdict:
+    def verdict(
+        self, allocation: Allocation, pair: Pair, speech: Measurement | None = None
+    ) -> memory_budget.Verdict:
         """Whether it would fit, by this study's figures and what `speech`, just started, holds."""
         known = [*self.known, *([(allocation, speech)] if speech else [])]
         total_mib = pair.device.identity.total_mib
@@ -44,5 +46,7 @@ class Starts:
         """
         earlier = self.kv_tokens.setdefault(command, tokens)
         if abs(tokens - earlier) > CONTAMINATED * earlier:
-            evidence = f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
+            evidence = (
+                f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
+            )
             raise Disturbed(Diagnosis("contaminated", None, "start", None, evidence), measured)

@@ -33,14 +33,19 @@ class Intrusion:
         what = "came" if self.is_new else f"grew with others by {self.grown_mib:,.0f} MiB"
         unit = f" of {who.unit}" if who.unit else ""
         held = "" if who.mib is None else f", holds {who.mib:,.0f} MiB"
-        evidence = (
-            f"process {who.pid}{unit} ({who.command[:80]}) {what} during the trial{held}; reserve {reserve_mib:g}"
+        evidence = f"process {who.pid}{unit} ({who.command[:80]}) {what} during the trial{held}"
+        evidence += f"; reserve {reserve_mib:g}"
+        return Diagnosis(
+            "foreign_tenant", f"tenant:{who.unit or who.pid}", "load", self.grown_mib, evidence
         )
-        return Diagnosis("foreign_tenant", f"tenant:{who.unit or who.pid}", "load", self.grown_mib, evidence)
 
 
 def intrusion(
-    at_rest: Mapping[int, float | None], others: Sequence[Occupant], reserve_mib: float, *, is_gpu: bool
+    at_rest: Mapping[int, float | None],
+    others: Sequence[Occupant],
+    reserve_mib: float,
+    *,
+    is_gpu: bool,
 ) -> Intrusion | None:
     """What of the others' memory ends a trial: growth of all together beyond the reserve; on a GPU, also a new process.
 
@@ -72,7 +77,11 @@ class Neighbours:
     def look(self) -> None:
         """Look once; what is our own is nobody's intrusion."""
         is_gpu = self.device.identity.cuda is not None
-        others = [o for o in self.device.occupants() if not _is_ours(o.pid) and (not is_gpu or _uses_gpu(o.pid))]
+        others = [
+            o
+            for o in self.device.occupants()
+            if not _is_ours(o.pid) and (not is_gpu or _uses_gpu(o.pid))
+        ]
         self.seen = self.seen or intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
 
 
@@ -126,7 +135,9 @@ def _is_ours(pid: int) -> bool:
 def _uses_gpu(pid: int) -> bool:
     """Whether a process really has the GPU open: in a container, NVML may number processes as the host does."""
     try:
-        return any(str(f.readlink()).startswith("/dev/nvidia") for f in Path(f"/proc/{pid}/fd").iterdir())
+        return any(
+            str(f.readlink()).startswith("/dev/nvidia") for f in Path(f"/proc/{pid}/fd").iterdir()
+        )
     except PermissionError:
         return True  # another user's: NVML is believed
     except OSError:

@@ -38,7 +38,9 @@ class Launcher:
     starts: Starts
     clip: Clip
 
-    def launch(self, allocation: Allocation, run: Run, verdict: memory_budget.Verdict) -> tuple[Endpoints, Suspects]:
+    def launch(
+        self, allocation: Allocation, run: Run, verdict: memory_budget.Verdict
+    ) -> tuple[Endpoints, Suspects]:
         """Both servers, ready; what their starts showed is what the suspects have measured.
 
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from a server's log
@@ -78,7 +80,12 @@ class Launcher:
         return self.pair.start("stt", command, ready, run.folder / "stt.log", measured)
 
     def _make_room(
-        self, allocation: Allocation, run: Run, stt: Command, llm: Command, verdict: memory_budget.Verdict
+        self,
+        allocation: Allocation,
+        run: Run,
+        stt: Command,
+        llm: Command,
+        verdict: memory_budget.Verdict,
     ) -> dict[str, Any]:
         """Stop what this trial does not need; what the start of speech showed, where that took one.
 
@@ -95,7 +102,9 @@ class Launcher:
         if not pair.runs("llm", llm) or verdict.is_sure:
             return {}
         if verdict.fits == "unknown":
-            with suppress(TrialFailed):  # beside the LLM server this says nothing about a speech-first start
+            with suppress(
+                TrialFailed
+            ):  # beside the LLM server this says nothing about a speech-first start
                 started = self.start_speech(run, stt, {})
                 speech = Measurement(stt_memory_mib=started["stt_memory_mib"])
                 if self.starts.verdict(allocation, pair, speech).is_sure:
@@ -110,7 +119,13 @@ class Launcher:
         raises: Disturbed where an earlier start of this command had another size
         """
         server = self.pair.server("llm")
-        cache = kv_cache(engine_metrics(server.url, self.services.llm.metrics_path), server.log_text())
+        cache = kv_cache(
+            engine_metrics(server.url, self.services.llm.metrics_path), server.log_text()
+        )
         if cache.tokens is not None:
             self.starts.compare(command, cache.tokens, measured)
-        return {"kv_tokens": cache.tokens, "kv_cache_mib": cache.mib, "max_model_len": cache.max_model_len}
+        return {
+            "kv_tokens": cache.tokens,
+            "kv_cache_mib": cache.mib,
+            "max_model_len": cache.max_model_len,
+        }

@@ -74,7 +74,10 @@ class Pair:
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
         """
         if self.runs(service, command):
-            return {f"{service}_start_s": 0.0, f"{service}_memory_mib": self._held[service].taken_mib}
+            return {
+                f"{service}_start_s": 0.0,
+                f"{service}_memory_mib": self._held[service].taken_mib,
+            }
         expected = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values())
         check_neighbours(self.device, expected, self.reserve_mib, measured)
         before = self.device.sample().free_mib
@@ -82,7 +85,9 @@ class Pair:
         try:
             server = stack.enter_context(serving(service, command, log=log, ready=ready))
         except (ServerDied, StartTimeout) as error:
-            raise failed_start(error, service, measured, (before, expected - self.reserve_mib)) from error
+            raise failed_start(
+                error, service, measured, (before, expected - self.reserve_mib)
+            ) from error
         held = self.device.held_mib(server.pid)
         taken = before - self.device.sample().free_mib if held is None else held
         if self.device.identity.cuda is not None and taken < LEAST_MIB:
@@ -102,6 +107,10 @@ class Pair:
         for held in stopped:
             held.stack.close()
         deadline = time.monotonic() + 20
-        goal = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values()) - self.reserve_mib / 2
+        goal = (
+            self.free_at_rest_mib
+            - sum(h.entitled_mib for h in self._held.values())
+            - self.reserve_mib / 2
+        )
         while stopped and self.device.sample().free_mib < goal and time.monotonic() < deadline:
             time.sleep(0.25)

@@ -42,7 +42,11 @@ class Verdict:
     @property
     def is_sure(self) -> bool:
         """Whether it fits by more than the margin, so that the order in which the servers start cannot matter."""
-        return self.fits == "fits" and self.deficit_mib is not None and self.deficit_mib <= -self.margin_mib
+        return (
+            self.fits == "fits"
+            and self.deficit_mib is not None
+            and self.deficit_mib <= -self.margin_mib
+        )
 
 
 def speech_key(allocation: Allocation) -> str:
@@ -85,7 +89,12 @@ def figures(known: Iterable[tuple[Allocation, Measurement]]) -> Figures:
 
 
 def check(
-    allocation: Allocation, known: Figures, *, total_mib: float, tenants_mib: float, reserve_mib: float
+    allocation: Allocation,
+    known: Figures,
+    *,
+    total_mib: float,
+    tenants_mib: float,
+    reserve_mib: float,
 ) -> Verdict:
     """Whether an allocation fits beside the tenants and the reserve; `unknown` until figures were measured.
 

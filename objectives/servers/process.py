@@ -62,7 +62,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bool]) -> Iterator[Server]:
+def serving(
+    name: str, command: Command, *, log: Path, ready: Callable[[str], bool]
+) -> Iterator[Server]:
     """Start a server, wait until it is ready, and stop it with all its descendants at the end.
 
     ready: called with the server's url about four times a second until it is true
@@ -75,7 +77,15 @@ def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bo
     status.unlink(missing_ok=True)
     started = time.monotonic()
     reading, writing = os.pipe()
-    argv = [sys.executable, "-I", str(SUPERVISOR), str(reading), str(status), "--", *command.with_port(port)]
+    argv = [
+        sys.executable,
+        "-I",
+        str(SUPERVISOR),
+        str(reading),
+        str(status),
+        "--",
+        *command.with_port(port),
+    ]
     try:
         with log.open("wb") as out:
             supervisor = subprocess.Popen(
@@ -94,7 +104,9 @@ def serving(name: str, command: Command, *, log: Path, ready: Callable[[str], bo
         os.close(reading)
     try:
         draft = record.with_suffix(".draft")
-        draft.write_text(json.dumps({"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)}))
+        draft.write_text(
+            json.dumps({"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)})
+        )
         draft.replace(record)
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
@@ -156,7 +168,9 @@ def reap_left_behind(folder: Path) -> list[str]:
             record.unlink(missing_ok=True)
             continue
         if pids := _kill_marked(mark):
-            said.append(f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})")
+            said.append(
+                f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})"
+            )
         record.unlink(missing_ok=True)
     return said
 

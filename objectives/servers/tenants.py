@@ -56,7 +56,9 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
             command = Command(argv, device.server_env, "", 120.0)
             log = folder / f"tenant-{tenant.name}.log"
             try:
-                serving_it = serving(f"tenant-{tenant.name}", command, log=log, ready=partial(_says, log))
+                serving_it = serving(
+                    f"tenant-{tenant.name}", command, log=log, ready=partial(_says, log)
+                )
                 servers.append(stack.enter_context(serving_it))
             except (ServerDied, StartTimeout) as error:
                 raise SetupError(

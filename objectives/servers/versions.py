@@ -56,7 +56,9 @@ def versions(services: Services) -> Versions:
 def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
     """Versions of those packages that another interpreter has, by name."""
     try:
-        asked = subprocess.run([python, "-c", ASK, *packages], capture_output=True, text=True, timeout=60, check=True)
+        asked = subprocess.run(
+            [python, "-c", ASK, *packages], capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"the interpreter {python} does not run: {error}") from error
     found: dict[str, str] = json.loads(asked.stdout)
@@ -77,7 +79,9 @@ def fit(device: Device, found: Versions) -> list[str]:
             "update the driver, or use vLLM 0.11"
         )
     if found.stt.get("ctranslate2") and major < 525:
-        said.append(f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; update the driver")
+        said.append(
+            f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; update the driver"
+        )
     return said
 
 

@@ -50,7 +50,9 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tup
     """
     pairs = zip(hypotheses, references, strict=True)
     clips = ([aligned(said, words) for words in accepted] for said, accepted in pairs)
-    return tuple(min(clip, key=lambda found: found.errors / found.reference_words) for clip in clips)
+    return tuple(
+        min(clip, key=lambda found: found.errors / found.reference_words) for clip in clips
+    )
 
 
 def aligned(hypothesis: str, reference: str) -> WordErrors:
@@ -92,7 +94,9 @@ def gate(
         return Gate("not_measured")
     if same_configuration or candidate is baseline:
         return Gate("pass", 0.0, 0.0, 0.0)
-    pairs = np.array([(*astuple(new), *astuple(old)) for new, old in zip(candidate, baseline, strict=True)])
+    pairs = np.array(
+        [(*astuple(new), *astuple(old)) for new, old in zip(candidate, baseline, strict=True)]
+    )
     rng, clips = np.random.default_rng(seed), len(pairs)
     sums = np.array([pairs[rng.integers(clips, size=clips)].sum(axis=0) for _ in range(resamples)])
     point = float(points(pairs.sum(axis=0)))
@@ -103,7 +107,9 @@ def gate(
         return Gate("pass", point, lower, upper)
     if lower > limit_points:
         return Gate("fail", point, lower, upper)
-    if clip_seconds is None or point == limit_points:  # at the limit itself no amount of audio would do
+    if (
+        clip_seconds is None or point == limit_points
+    ):  # at the limit itself no amount of audio would do
         return Gate("cannot_tell", point, lower, upper)
     arm, room = upper - point if point < limit_points else point - lower, abs(limit_points - point)
     minutes = sum(clip_seconds) / 60 * ((arm / room) ** 2 - 1)  # an interval shrinks with 1/sqrt(n)

@@ -31,7 +31,9 @@ def read_clips(source: str) -> tuple[Clip, ...]:
         folder = files("objectives") / "speech" / "assistant"
     manifest = folder / "manifest.jsonl"
     try:
-        lines = [json.loads(line) for line in manifest.read_text("utf-8").splitlines() if line.strip()]
+        lines = [
+            json.loads(line) for line in manifest.read_text("utf-8").splitlines() if line.strip()
+        ]
         clips = tuple(
             Clip(
                 name=str(line["file"]),

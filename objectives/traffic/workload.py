@@ -72,7 +72,9 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
         Request(
             "llm",
             at_s,
-            prompt_tokens=int(rng.integers(workload.prompt_tokens[0], workload.prompt_tokens[1] + 1)),
+            prompt_tokens=int(
+                rng.integers(workload.prompt_tokens[0], workload.prompt_tokens[1] + 1)
+            ),
             output_tokens=workload.output_tokens,
             seed=int(rng.integers(2**31)),
         )

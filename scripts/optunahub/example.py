@@ -15,7 +15,11 @@ def objective(trial: optuna.Trial) -> float:
     trial.set_constraint("memory", needed - 0.95)
     if needed > 0.95:
         raise optuna.TrialPruned
-    return (share - 0.5) ** 2 * 40 + {"tiny": 1.0, "base": 0.4, "small": 0.2}[size] + noise.normal(0, 0.1)
+    return (
+        (share - 0.5) ** 2 * 40
+        + {"tiny": 1.0, "base": 0.4, "small": 0.2}[size]
+        + noise.normal(0, 0.1)
+    )
 
 
 sampler = module.TournamentSampler(seed=0, monotone={"memory": {"share": 1, "size": 1}})

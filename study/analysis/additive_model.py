@@ -45,7 +45,9 @@ class Model:
     spare: int
     again: Sequence[Sequence[float]]
 
-    def estimate(self, parameter: str, row: NDArray[np.float64], of_mean: float) -> tuple[float, float]:
+    def estimate(
+        self, parameter: str, row: NDArray[np.float64], of_mean: float
+    ) -> tuple[float, float]:
         """A combination of a parameter's effects, with so much of the grand mean, and half its 95 % interval."""
         weights = np.zeros(self.design.shape[1])
         weights[0], weights[self.columns[parameter]] = of_mean, row
@@ -61,7 +63,9 @@ def model(observed: Observed, metric: str) -> Model:
     cells = _cells(observed, metric, is_time=is_time(metric))
     axes = _axes([given for given, _ in cells])
     response = np.array([np.mean(figures) for _, figures in cells])
-    terms = {name: _coded([given[name] for given, _ in cells], levels) for name, levels in axes.items()}
+    terms = {
+        name: _coded([given[name] for given, _ in cells], levels) for name, levels in axes.items()
+    }
     design = np.column_stack([np.ones(len(cells)), *terms.values()])
     spare = configurations(given for given, _ in cells) - design.shape[1]
     _refuse(axes, design, spare)
@@ -88,7 +92,9 @@ def _refuse(axes: Mapping[str, Sequence[Scalar]], design: NDArray[np.float64], s
         raise UntoldError("nothing was varied where it was measured")
     if spare < LEAST_RESIDUALS:
         known, needed = spare + design.shape[1], design.shape[1] + LEAST_RESIDUALS
-        raise UntoldError(f"{known} configurations have a figure, and {len(axes)} parameters need {needed}")
+        raise UntoldError(
+            f"{known} configurations have a figure, and {len(axes)} parameters need {needed}"
+        )
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise UntoldError("some parameters always changed together, so none of them can be blamed")
 
@@ -125,7 +131,9 @@ def contrasts(count: int) -> NDArray[np.float64]:
     return np.vstack([np.eye(count - 1), -np.ones(count - 1)])
 
 
-def fitted(design: NDArray[np.float64], response: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def fitted(
+    design: NDArray[np.float64], response: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
     """Least squares: the coefficients, the sum of squares that is left, 0 where it is rounding alone."""
     found = np.linalg.lstsq(design, response, rcond=None)[0].astype(np.float64)
     left = float(np.sum((response - design @ found) ** 2))

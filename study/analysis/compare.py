@@ -38,7 +38,9 @@ class Compared:
     sense: str
 
 
-def contrast(today: Cell, other: Cell, found: Sequence[Cell], without: Collection[str] = ()) -> list[Compared]:
+def contrast(
+    today: Cell, other: Cell, found: Sequence[Cell], without: Collection[str] = ()
+) -> list[Compared]:
     """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
     lines = []
     for name, (title, unit, digits) in FIGURES.items():
@@ -48,8 +50,17 @@ def contrast(today: Cell, other: Cell, found: Sequence[Cell], without: Collectio
         texts = []
         for c, value in ((today, old), (other, new)):
             bound = "≥ " if name == SESSIONS and c.is_lower_bound else ""
-            texts.append("not measured" if value is None else f"{bound}{number(value, digits)} {unit}".rstrip())
-        if name == SESSIONS and old is not None and new is not None and not bounds_tell(today, other):
+            texts.append(
+                "not measured"
+                if value is None
+                else f"{bound}{number(value, digits)} {unit}".rstrip()
+            )
+        if (
+            name == SESSIONS
+            and old is not None
+            and new is not None
+            and not bounds_tell(today, other)
+        ):
             lines.append(Compared(title, texts[0], texts[1], "not known: ≥ is a lower bound", ""))
             continue
         noise = noise_of(name, today, other, found)

@@ -56,7 +56,10 @@ class Cell:
     @property
     def is_lower_bound(self) -> bool:
         """Whether the capacity of some launch is only known to be at least what is said."""
-        return any(r.measurement is not None and r.measurement.capacity_is_lower_bound for r in self.measured)
+        return any(
+            r.measurement is not None and r.measurement.capacity_is_lower_bound
+            for r in self.measured
+        )
 
 
 def cells(rows: Iterable[Row]) -> list[Cell]:
@@ -106,7 +109,9 @@ def merged(group: Sequence[Row]) -> Row:
     return replace(
         first,
         fitness=fmean(r.fitness or 0.0 for r in group),
-        contributions={k: _mean([r.contributions.get(k) for r in group]) for k in first.contributions},
+        contributions={
+            k: _mean([r.contributions.get(k) for r in group]) for k in first.contributions
+        },
         word_gate=next((r.word_gate for r in group if r.word_gate != "pass"), first.word_gate),
         measurement=replace(
             first.measurement,

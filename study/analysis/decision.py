@@ -46,7 +46,9 @@ class Decision:
 
     def standing(self, row: Row | None) -> Standing | None:
         """What is known of the allocation of a row."""
-        return next((s for s in self.standings if row and s.params == dict(row.allocation.values)), None)
+        return next(
+            (s for s in self.standings if row and s.params == dict(row.allocation.values)), None
+        )
 
     def against(self, allocation: Allocation) -> str | None:
         """Why this allocation was passed over though it scored better; None where it was not."""
@@ -59,13 +61,24 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     own = [r for r in rows if r.repeat_of is None]
     standings, shown, fit = compared(own, spec)
     contending = [s for s, may in zip(standings, fit, strict=True) if may]
-    says = partial(Decision, standings=standings, contenders=len(contending), luckiest=_luckiest(own, standings))
-    today = next((i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None)
+    says = partial(
+        Decision,
+        standings=standings,
+        contenders=len(contending),
+        luckiest=_luckiest(own, standings),
+    )
+    today = next(
+        (i for i, s in enumerate(standings) if s.params == dict(spec.baseline.values)), None
+    )
     if today is None:
-        baseline = next((r for r in own if r.measurement and str(r.allocation) == str(spec.baseline)), None)
+        baseline = next(
+            (r for r in own if r.measurement and str(r.allocation) == str(spec.baseline)), None
+        )
         if not standings:
             return says(None, baseline, "no allocation met every constraint: the baseline stays")
-        reference = next((f"; terms are relative to {r.allocation}" for r in own if r.is_reference), "")
+        reference = next(
+            (f"; terms are relative to {r.allocation}" for r in own if r.is_reference), ""
+        )
         ending = "it has no usable measurement of its own, so nothing can be said to beat it"
         return says(None, baseline, f"the baseline stays: {ending}{reference}")
     baseline, passed_over = shown[today], list[str]()
@@ -79,17 +92,23 @@ def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
     rivals = "nothing that may be promoted beat it" if passed_over else "nothing beat it"
     if all(str(r.allocation) == str(spec.baseline) for r in own):
         rivals = "nothing else was measured"
-    sentence = f"the baseline stays: {rivals} ({spec.baseline}, fitness {standings[today].mean:.4f})"
+    sentence = (
+        f"the baseline stays: {rivals} ({spec.baseline}, fitness {standings[today].mean:.4f})"
+    )
     return says(None, baseline, sentence, passed_over)
 
 
 def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
     """The best single trial, where its allocation is not the one with the best mean."""
     best = max((r for r in rows if r.is_feasible), key=lambda r: r.fitness or 0.0, default=None)
-    return best if best and standings and dict(best.allocation.values) != standings[0].params else None
+    return (
+        best if best and standings and dict(best.allocation.values) != standings[0].params else None
+    )
 
 
-def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing], list[Row], list[bool]]:
+def compared(
+    rows: Sequence[Row], spec: Spec | Question
+) -> tuple[list[Standing], list[Row], list[bool]]:
     """The allocations that were feasible in each of their measurements: how they stand, the best first.
 
     And, in the same order, the mean of each as a row, and whether it may be promoted.
@@ -99,12 +118,16 @@ def compared(rows: Sequence[Row], spec: Spec | Question) -> tuple[list[Standing]
         if r.is_known and r.repeat_of is None:
             groups.setdefault(str(r.allocation), []).append(r)
     feasible = [group for group in groups.values() if all(r.is_feasible for r in group)]
-    measured = [(dict(group[0].allocation.values), [r.fitness or 0.0 for r in group]) for group in feasible]
+    measured = [
+        (dict(group[0].allocation.values), [r.fitness or 0.0 for r in group]) for group in feasible
+    ]
     space = _space([values for values, _ in measured])
     means = [merged(group) for group in feasible]
     may = [unfit(r, spec) is None for r in means]
     standings = compare(measured, space, maximise=True, among=may)
-    order = [next(n for n, (values, _) in enumerate(measured) if values == s.params) for s in standings]
+    order = [
+        next(n for n, (values, _) in enumerate(measured) if values == s.params) for s in standings
+    ]
     return standings, [means[n] for n in order], [may[n] for n in order]
 
 
@@ -121,7 +144,9 @@ def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
 
 
 def _why(r: Row, baseline: Row) -> str:
-    gains = {k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()}
+    gains = {
+        k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()
+    }
     parts = ", ".join(f"{k} {gain:+.4f}" for k, gain in sorted(gains.items(), key=lambda g: -g[1]))
     return f"fitness {r.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"
 

@@ -37,7 +37,11 @@ def unfit(r: Row, spec: Spec | Question) -> str | None:
     if m.lag_exceeded:
         return "our own requests left late while it was measured"
     if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
-        more = f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide" if r.minutes_more_audio else ""
+        more = (
+            f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide"
+            if r.minutes_more_audio
+            else ""
+        )
         word = {
             "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
             "not_measured": "its word error rate was not measured",
@@ -51,7 +55,8 @@ def hindrance(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
     if (why := unfit(r, spec)) is not None:
         return why
     ahead = sum(
-        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0) for k in ("stt", "llm", "capacity")
+        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0)
+        for k in ("stt", "llm", "capacity")
     )
     if ahead <= 0:
         return "it leads by efficiency and stability only, not by latency or capacity"

@@ -13,7 +13,14 @@ from objectives.traffic.workload import Workload
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens asked for, over those that the smallest cache holds: there it must preempt
-HEAD = ("LLM share", "launches", "speech: together / alone", "LLM: together / alone", "KV peak %", "KV tokens")
+HEAD = (
+    "LLM share",
+    "launches",
+    "speech: together / alone",
+    "LLM: together / alone",
+    "KV peak %",
+    "KV tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +43,17 @@ class Shared:
 
     def texts(self) -> tuple[str, ...]:
         """The cells of a table's row; what was not measured is a dash."""
-        times = (("-" if x is None else f"{x:.2f} x") for x in (self.interference_stt, self.interference_llm))
+        times = (
+            ("-" if x is None else f"{x:.2f} x")
+            for x in (self.interference_stt, self.interference_llm)
+        )
         peak = "-" if self.kv_peak_pct is None else f"{self.kv_peak_pct:.0f}"
         tokens = "-" if self.kv_tokens is None else f"{self.kv_tokens:,}"
-        tokens += f" to {self.kv_tokens_most:,}" if (self.kv_tokens_most or 0) > (self.kv_tokens or 0) else ""
+        tokens += (
+            f" to {self.kv_tokens_most:,}"
+            if (self.kv_tokens_most or 0) > (self.kv_tokens or 0)
+            else ""
+        )
         return (f"{100 * self.share:g} %", str(self.launches), *times, peak, tokens)
 
 
@@ -89,14 +103,19 @@ def unpressed(
     peaks = [s.kv_peak_pct for s in found if s.kv_peak_pct is not None]
     if not peaks or max(peaks) >= HALF_PCT or any(s.kv_limited for s in found):
         return []
-    where = f"any of the {len(peaks)} shares measured" if len(peaks) > 1 else "the one share measured"
+    where = (
+        f"any of the {len(peaks)} shares measured" if len(peaks) > 1 else "the one share measured"
+    )
     said = [
         f"the KV cache was never more than {max(peaks):.0f} % full at {where}: "
         "this workload cannot show what the memory share does"
     ]
     sizes = [(s.kv_tokens, s.share) for s in found if s.kv_tokens]
     if not sizes:
-        return [*said, "how many tokens the cache holds was not told, so no workload that fills it can be worked out"]
+        return [
+            *said,
+            "how many tokens the cache holds was not told, so no workload that fills it can be worked out",
+        ]
     smallest, share = min(sizes)
     wanted = round(PRESSED * smallest)
     one = sum(workload.prompt_tokens) / 2 + workload.output_tokens
@@ -118,11 +137,15 @@ def unpressed(
     if max_model_len is None or longer[1] + workload.output_tokens <= max_model_len:
         held = f"about {in_use / one:.0f} requests were in the cache at once; each must be {ratio:.1f} x as long"
         unsure = "" if max_model_len else "; the model's own limit of length was not told"
-        said.append(f"or `workload: {{prompt_tokens: [{longer[0]}, {longer[1]}]}}` ({held}{unsure})")
+        said.append(
+            f"or `workload: {{prompt_tokens: [{longer[0]}, {longer[1]}]}}` ({held}{unsure})"
+        )
     return said
 
 
-def limits(known: Iterable[tuple[Allocation, Measurement]], args: Sequence[str]) -> Mapping[str, int | None]:
+def limits(
+    known: Iterable[tuple[Allocation, Measurement]], args: Sequence[str]
+) -> Mapping[str, int | None]:
     """`max_model_len` as the engine told it, and `max_num_seqs` where flags or the search set it: the least of each."""
     found = list(known)
     lengths = [m.max_model_len for _, m in found if m.max_model_len]
@@ -133,7 +156,9 @@ def limits(known: Iterable[tuple[Allocation, Measurement]], args: Sequence[str])
     return {"max_model_len": min(lengths, default=None), "max_num_seqs": min(seqs, default=None)}
 
 
-def warnings(known: Iterable[tuple[Allocation, Measurement]], workload: Workload, args: Sequence[str]) -> list[str]:
+def warnings(
+    known: Iterable[tuple[Allocation, Measurement]], workload: Workload, args: Sequence[str]
+) -> list[str]:
     """`unpressed` of what was measured, with the limits that the servers were started with."""
     found = list(known)
     return unpressed(by_share(found), workload, **limits(found, args))

@@ -24,7 +24,9 @@ from study.storage.find import names, storage_url
 from study.storage.trials import counted, rows
 from study.storage.url import open_storage
 
-WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"  # the wider space, which ships
+WIDE = (
+    Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
+)  # the wider space, which ships
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 
@@ -49,7 +51,11 @@ def timed(study: optuna.Study, began: float) -> Iterator[None]:
 def _made(study: optuna.Study) -> list[int]:
     """Numbers of the trials that this study measured itself: neither told again nor carried over."""
     carried = {t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
-    return [r.number for r in rows(study) if r.counts and r.repeat_of is None and r.number not in carried]
+    return [
+        r.number
+        for r in rows(study)
+        if r.counts and r.repeat_of is None and r.number not in carried
+    ]
 
 
 def of_study(study: optuna.Study) -> Cost:
@@ -57,7 +63,11 @@ def of_study(study: optuna.Study) -> Cost:
     asked, made = question_of(study), set(_made(study))
     found = counted(study)
     runs = study.user_attrs.get(RUNS, [])
-    launches = tuple(_launch(r.allocation, r.measurement, r.measured, r.wall_s) for r in found if r.number in made)
+    launches = tuple(
+        _launch(r.allocation, r.measurement, r.measured, r.wall_s)
+        for r in found
+        if r.number in made
+    )
     is_whole = sum(run["trials"] for run in runs) == len(launches)
     identity = study.user_attrs.get("identity", {})
     return Cost(
@@ -75,14 +85,19 @@ def of_study(study: optuna.Study) -> Cost:
 
 def of_recording(found: recording.Recording) -> Cost:
     """What a recording cost: it kept servers and ordered its evaluations within each round."""
-    made = tuple(_launch(Allocation(e.values), found.measured(e), e.measured, e.wall_s) for e in found.entries)
+    made = tuple(
+        _launch(Allocation(e.values), found.measured(e), e.measured, e.wall_s)
+        for e in found.entries
+    )
     conditions = found.provenance.conditions
     try:
         asked = conditions["workload"]
         workload = Workload(**{**asked, "prompt_tokens": tuple(asked["prompt_tokens"])})
         llm_args = tuple(conditions["services"]["llm"]["args"])
     except (KeyError, TypeError) as error:
-        raise BadInput(f"{found.path}:1: its workload or services are not those of a recording ({error})") from error
+        raise BadInput(
+            f"{found.path}:1: its workload or services are not those of a recording ({error})"
+        ) from error
     return Cost(
         name=found.path.name, trials=len(made), launches=made, restarts=False, runs_s=None, measured_elsewhere=None,
         identity=conditions, workload=workload, llm_args=llm_args,
@@ -99,13 +114,19 @@ def read(source: str) -> list[Cost]:
         return [of_recording(recording.read(Path(source)))]
     url = storage_url(str(Path(source) / "study.db") if Path(source).is_dir() else source)
     storage = open_storage(url)
-    found = [of_study(optuna.load_study(study_name=name, storage=storage)) for name in names(storage)]
+    found = [
+        of_study(optuna.load_study(study_name=name, storage=storage)) for name in names(storage)
+    ]
     if not any(c.launches for c in found):
-        raise BadInput(f"{source} holds no study that launched anything; run python scripts/run_study.py with it first")
+        raise BadInput(
+            f"{source} holds no study that launched anything; run python scripts/run_study.py with it first"
+        )
     return [c for c in found if c.launches]
 
 
-def _launch(allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> Launch:
+def _launch(
+    allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float
+) -> Launch:
     """A phase also passes where a server was kept; its start is then said to have taken 0 s."""
     phase_s = seconds(m, measured, wall_s)
     started = set()

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from scipy.special import stdtrit  # scipy.stats takes half a second to import, and every command comes by here
+from scipy.special import (
+    stdtrit,
+)  # scipy.stats takes half a second to import, and every command comes by here
 
 from study.analysis.configurations import Cell
 
@@ -23,7 +25,9 @@ def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
     """
     again = [of for of in groups if len(of) > 1]
     freedom = sum(len(of) - 1 for of in again)
-    return (sum(variance(of) * (len(of) - 1) for of in again) / freedom if freedom else 0.0), freedom
+    return (
+        sum(variance(of) * (len(of) - 1) for of in again) / freedom if freedom else 0.0
+    ), freedom
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -52,7 +56,11 @@ def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> floa
     a, b = _figures(name, today), _figures(name, other)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
-    known = [_figures(name, c) for c in found if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)]
+    known = [
+        _figures(name, c)
+        for c in found
+        if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)
+    ]
     pooled = None
     if min(len(a), len(b)) < FEW:
         pooled = pooled_half_width(a, b, known, is_time=name.endswith("_ms"))
@@ -62,7 +70,11 @@ def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> floa
 def is_noise(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> bool | None:
     """Whether noise alone could explain the difference in a figure, see `noise_of`; None where that is not known."""
     half = noise_of(name, today, other, found)
-    return None if half is None else abs(fmean(_figures(name, other)) - fmean(_figures(name, today))) <= half
+    return (
+        None
+        if half is None
+        else abs(fmean(_figures(name, other)) - fmean(_figures(name, today))) <= half
+    )
 
 
 def _figures(name: str, c: Cell) -> list[float]:

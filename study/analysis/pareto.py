@@ -47,6 +47,13 @@ def compared(found: Sequence[Cell], asked: Question) -> list[str]:
     """What `pareto` compares: the figures that all of them have."""
     eligible = _eligible(found, asked)
     values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]
-    names = [name for i, name in enumerate(OBJECTIVES) if values and all(v[i] is not None for v in values)]
+    names = [
+        name
+        for i, name in enumerate(OBJECTIVES)
+        if values and all(v[i] is not None for v in values)
+    ]
     bounds = any(c.is_lower_bound for c in eligible)
-    return [f"{name} (some are lower bounds)" if bounds and name == "sessions" else name for name in names]
+    return [
+        f"{name} (some are lower bounds)" if bounds and name == "sessions" else name
+        for name in names
+    ]

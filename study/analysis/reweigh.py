@@ -20,7 +20,11 @@ def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
 def reference(rows: Sequence[Row]) -> Reference | None:
     """What the terms of these trials are relative to; None where no launch had finite latencies."""
     own = [r for r in rows if r.measurement is not None and r.repeat_of is None]
-    found = [reference_of(r.measurement) for r in sorted(own, key=lambda r: not r.is_reference) if r.measurement]
+    found = [
+        reference_of(r.measurement)
+        for r in sorted(own, key=lambda r: not r.is_reference)
+        if r.measurement
+    ]
     return next((f for f in found if f is not None), None)
 
 
@@ -36,7 +40,9 @@ def rescored(rows: Sequence[Row], asked: Question, rule: FitnessRule) -> list[Ro
         if rule.normalisation == "fixed":
             value = fixed_fitness(r.measurement, weights)
         else:
-            value = fitness(r.measurement, base, weights, headroom_mib=rule.headroom_mib, top_rung=top)
+            value = fitness(
+                r.measurement, base, weights, headroom_mib=rule.headroom_mib, top_rung=top
+            )
         found.append(replace(r, fitness=value.value, contributions=value.contributions()))
     return found
 

@@ -87,10 +87,16 @@ class Cost:
     @property
     def restarting_s(self) -> float:
         """Estimate of restarting for every trial: each kept server would have cost a mean start and a mean stop."""
-        kept = {p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS}
+        kept = {
+            p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS
+        }
         starts_s = sum(len(found) * self.start_s(phase) for phase, found in kept.items())
         stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting LLM")[1:]] or [0.0])
-        return self.wall_s + starts_s + sum(max(0.0, stop_s - x.sum_s("stopping")) for x in kept["starting LLM"])
+        return (
+            self.wall_s
+            + starts_s
+            + sum(max(0.0, stop_s - x.sum_s("stopping")) for x in kept["starting LLM"])
+        )
 
 
 def told(cost: Cost) -> list[str]:
@@ -103,17 +109,28 @@ def told(cost: Cost) -> list[str]:
     parts["between trials"] = 0.0 if cost.runs_s is None else cost.runs_s - within_s
     rest = ", ".join(f"{name} {_min(s)}" for name, s in parts.items() if s >= 0.05)
     how = "servers restarted for every trial" if cost.restarts else "servers kept and ordered"
-    mean_s, least = cost.start_s("starting LLM"), "at least " * any(UNTOLD in x.phase_s for x in launches)
+    mean_s, least = (
+        cost.start_s("starting LLM"),
+        "at least " * any(UNTOLD in x.phase_s for x in launches),
+    )
     lines = [
         f"{cost.name}: {how}",
-        *([f"  times are those of a replay, {cost.measured_elsewhere}"] if cost.measured_elsewhere else []),
+        *(
+            [f"  times are those of a replay, {cost.measured_elsewhere}"]
+            if cost.measured_elsewhere
+            else []
+        ),
         f"  trials               {cost.trials}, {len(launches)} of them measured and not told again",
         f"  LLM starts           {least}{len(cost.starters('starting LLM'))}, {mean_s:.1f} s each, "
         f"of {cost.commands} distinct commands",
         f"  speech starts        {least}{len(cost.starters('starting speech'))}, "
         f"{cost.start_s('starting speech'):.1f} s each",
         f"  wall time            {_min(wall_s)}"
-        + ("" if cost.runs_s is not None else " (of the trials: what lay between them is not known)"),
+        + (
+            ""
+            if cost.runs_s is not None
+            else " (of the trials: what lay between them is not known)"
+        ),
         f"    starts             {_min(starts_s)}, {_share(starts_s, wall_s)}",
         f"    windows, ladders   {_min(loads_s)}, {_share(loads_s, wall_s)}",
         f"    everything else    {_min(wall_s - starts_s - loads_s)}, {_share(wall_s - starts_s - loads_s, wall_s)}"
@@ -134,19 +151,31 @@ def ratios(costs: Sequence[Cost]) -> list[str]:
         beside = [c for c in costs if c.restarts and c.launches]
         for other in beside:
             if differing := differences(other.identity, kept.identity):
-                lines.append(f"{kept.name} and {other.name}: no ratio, they differ in {', '.join(differing)}")
+                lines.append(
+                    f"{kept.name} and {other.name}: no ratio, they differ in {', '.join(differing)}"
+                )
                 continue
             each = (other.wall_s / len(other.launches)) / (kept.wall_s / len(kept.launches))
-            per = f"; for each launch {each:.2f} : 1" if len(other.launches) != len(kept.launches) else ""
-            lines.append(f"{_ratio(other.wall_s, kept)}  ({other.name} beside {kept.name}, measured{per})")
+            per = (
+                f"; for each launch {each:.2f} : 1"
+                if len(other.launches) != len(kept.launches)
+                else ""
+            )
+            lines.append(
+                f"{_ratio(other.wall_s, kept)}  ({other.name} beside {kept.name}, measured{per})"
+            )
         if not beside:
-            lines.append(f"{_ratio(kept.restarting_s, kept)}  ({kept.name}; restart per trial is estimated from it)")
+            lines.append(
+                f"{_ratio(kept.restarting_s, kept)}  ({kept.name}; restart per trial is estimated from it)"
+            )
     return lines
 
 
 def _ratio(restarting_s: float, kept: Cost) -> str:
     shortest = "not known" if kept.shortest_s is None else f"{kept.shortest_s / kept.wall_s:.2f}"
-    return f"restart per trial : kept : shortest = {restarting_s / kept.wall_s:.2f} : 1 : {shortest}"
+    return (
+        f"restart per trial : kept : shortest = {restarting_s / kept.wall_s:.2f} : 1 : {shortest}"
+    )
 
 
 def _min(s: float) -> str:
@@ -165,7 +194,11 @@ def seconds(m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -
     """Seconds by phase of one launch, from its measurement or from what a failed one had measured by then."""
     timed = dict(m.phase_s) if m else dict(measured.get("phase_s") or {})
     if not timed:
-        own = {"starting speech": "stt_start_s", "starting LLM": "llm_start_s", "window": "window_s"}
+        own = {
+            "starting speech": "stt_start_s",
+            "starting LLM": "llm_start_s",
+            "window": "window_s",
+        }
         known = {p: getattr(m, n) if m else measured.get(n) for p, n in own.items()}
         timed = {p: float(s) for p, s in known.items() if s}
         rest = wall_s - sum(timed.values())

@@ -58,11 +58,18 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
     if missing <= 0:
         return
     held = sorted(made.occupants, key=lambda o: -(o.mib or 0.0))[:5]
-    lines = [f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "") for o in held]
+    lines = [
+        f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "")
+        for o in held
+    ]
     first = next((o for o in held if o.unit), held[0] if held else None)
     way_out = ""
     if first is not None:
-        way_out = f"; `systemctl stop {first.unit}`" if first.unit else f"; `kill {first.pid}` if it is yours"
+        way_out = (
+            f"; `systemctl stop {first.unit}`"
+            if first.unit
+            else f"; `kill {first.pid}` if it is yours"
+        )
         way_out += " would free the largest"
     raise SetupError(
         f"the baseline ({spec.baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
@@ -71,12 +78,17 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
 
 
 @contextmanager
-def borrowed(spec: Spec, made: Bench, lending: Lending, tell: Callable[[str], None]) -> Iterator[Bench]:
+def borrowed(
+    spec: Spec, made: Bench, lending: Lending, tell: Callable[[str], None]
+) -> Iterator[Bench]:
     """The device for this process alone, with the memory of the units that lend it; the bench as it is then.
 
     raises: SetupError where another study has the device, a unit does not stop, or the baseline does not fit
     """
-    with sole_use(made.device.identity.uuid), lent(lending.units, tell, max_outage_s=lending.max_outage_s):
+    with (
+        sole_use(made.device.identity.uuid),
+        lent(lending.units, tell, max_outage_s=lending.max_outage_s),
+    ):
         if lending.units:
             _settle(made.device)
             made = replace(made, occupants=made.device.occupants())

@@ -11,20 +11,28 @@ from objectives.engines.vllm import llm_command
 from objectives.setting import Setting
 
 
-def order_by_llm(allocations: Sequence[Allocation], running: Allocation | None = None) -> list[Allocation]:
+def order_by_llm(
+    allocations: Sequence[Allocation], running: Allocation | None = None
+) -> list[Allocation]:
     """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
 
-    groups = list(dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations)))
+    groups = list(
+        dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations))
+    )
     return sorted(allocations, key=lambda a: groups.index(llm_key(a)))
 
 
 def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
     """What the LLM server's command depends on: equal keys share a running server."""
     searched = allocation.values.items()
-    return tuple(sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper.")))
+    return tuple(
+        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
+    )
 
 
-def commands(allocation: Allocation, setting: Setting, env: Mapping[str, str]) -> dict[str, Command]:
+def commands(
+    allocation: Allocation, setting: Setting, env: Mapping[str, str]
+) -> dict[str, Command]:
     """Both servers' command lines, by service."""
     return {
         "llm": llm_command(allocation, setting.services.llm, env),

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 
-FOLDER_VARIABLE = "ALLOCATION_STUDY_LOCKS"  # another folder for the locks; tests must not disturb a real study
+FOLDER_VARIABLE = (
+    "ALLOCATION_STUDY_LOCKS"  # another folder for the locks; tests must not disturb a real study
+)
 LOOKS = 20  # /proc/locks is read in pieces: while others lock and unlock, one look may miss a line
 
 
@@ -44,7 +46,9 @@ def sole_use(uuid: str) -> Iterator[None]:
     try:
         descriptor = _opened(path)
     except OSError as error:
-        raise SetupError(f"the lock of the device, {path}, cannot be opened ({error.strerror}); remove it") from error
+        raise SetupError(
+            f"the lock of the device, {path}, cannot be opened ({error.strerror}); remove it"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,7 +76,9 @@ def holder(descriptor: int) -> str:
 
 def _named(pid: str) -> str:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        command = (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except OSError:
         return f"process {pid}"
     return f"process {pid}: {' '.join(command.split())[:120]}"
@@ -85,7 +91,9 @@ def _opened(path: Path) -> int:
             return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             try:
-                made = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+                made = os.open(
+                    path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+                )
             except FileExistsError:
                 continue  # another made it meanwhile
             os.fchmod(made, 0o644)

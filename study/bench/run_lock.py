@@ -22,7 +22,9 @@ def alone(folder: Path) -> Iterator[list[str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SetupError(f"another run is using {folder}; wait for it, or give this one another --out") from error
+            raise SetupError(
+                f"another run is using {folder}; wait for it, or give this one another --out"
+            ) from error
         yield reap_left_behind(folder)
 
 
@@ -31,4 +33,6 @@ def _lock(folder: Path) -> TextIO:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / "run.lock").open("w")
     except OSError as error:
-        raise BadInput(f"{folder} cannot be written ({error.strerror}); name another --out") from error
+        raise BadInput(
+            f"{folder} cannot be written ({error.strerror}); name another --out"
+        ) from error

@@ -41,7 +41,9 @@ class Ground:
     recording: Recording | None
 
 
-def look(spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]) -> Ground:
+def look(
+    spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]
+) -> Ground:
     """Look at the recording or at this machine, and say plainly which.
 
     sampler: its name: one that searches needs every configuration of the space in a recording
@@ -65,7 +67,9 @@ def look(spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[s
                     "use the recording's own, or write `measure: live`"
                 )
         if spec.search_space.size is None:
-            raise BadInput(f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded")
+            raise BadInput(
+                f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded"
+            )
         if sampler == RECORDED and str(spec.baseline) not in {e.key for e in found.entries}:
             raise BadInput(
                 f"{spec.path}: baseline: {spec.measure.name} holds no measurement of it; name one that is there"
@@ -73,7 +77,9 @@ def look(spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[s
         for allocation in () if sampler == RECORDED else spec.search_space.grid():
             found.cell(allocation)
         warn(f"These numbers were not measured on this machine: they were {found.sentence()}.")
-        say('To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".')
+        say(
+            'To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".'
+        )
         return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
     made = bench(spec)
     seen = made.device.identity
@@ -82,7 +88,10 @@ def look(spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[s
     for service, found_there in (("llm", made.versions.llm), ("stt", made.versions.stt)):
         say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
     for o in made.occupants[:8]:
-        say(f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}" + (f" ({o.unit})" if o.unit else ""))
+        say(
+            f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}"
+            + (f" ({o.unit})" if o.unit else "")
+        )
     return Ground(made.device.identity, made.versions, made.setting, made, None)
 
 
@@ -109,7 +118,9 @@ def asked(spec: Spec, ground: Ground) -> Question:
         ground.identity,
         ground.versions,
         server_env=bench.device.server_env if bench else {},
-        held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib) if bench else None,
+        held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib)
+        if bench
+        else None,
         slo=slo if found else ground.setting.slo,
         measured_elsewhere=found.sentence() if found else None,
         git_commit=git_commit(Path(__file__).parent),
@@ -138,7 +149,9 @@ def measuring(
     kept = study.user_attrs.get("anchor")
     anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
     known = measured_in(counted(study))
-    with Colocation(ground.setting, ground.bench.device, folder, anchor=anchor, known=known) as colocation:
+    with Colocation(
+        ground.setting, ground.bench.device, folder, anchor=anchor, known=known
+    ) as colocation:
 
         def measure(allocation: Allocation, this: Any) -> Measurement:
             measured = colocation.measure(allocation, this)

@@ -92,7 +92,9 @@ class Terminal:
         try:
             if is_drawn:
                 plain = not self.as_json  # standard output, which Live would draw above the picture
-                with Live(self._scene, console=self.console, transient=True, redirect_stdout=plain) as self._live:
+                with Live(
+                    self._scene, console=self.console, transient=True, redirect_stdout=plain
+                ) as self._live:
                     yield
             else:
                 yield
@@ -102,5 +104,17 @@ class Terminal:
     def decided(self, decision: Decision) -> None:
         """The decision as one JSON object, if asked."""
         if self.as_json:
-            best = decision.winner.to_json(f"{self.study}/{decision.winner.number}") if decision.winner else None
-            print(json.dumps({"winner": best, "reason": decision.reason, "held_back": list(decision.passed_over)}))
+            best = (
+                decision.winner.to_json(f"{self.study}/{decision.winner.number}")
+                if decision.winner
+                else None
+            )
+            print(
+                json.dumps(
+                    {
+                        "winner": best,
+                        "reason": decision.reason,
+                        "held_back": list(decision.passed_over),
+                    }
+                )
+            )

@@ -67,7 +67,9 @@ def conclude(
         terminal.show(table)
     for said in failures(seen):
         terminal.line(said)
-    told = Case(question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed)
+    told = Case(
+        question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed
+    )
     terminal.heading(sentence(told))
     if confirmed is not None:
         terminal.line(fresh(confirmed))
@@ -77,12 +79,16 @@ def conclude(
         terminal.heading(said)
     better = held_back(seen, decision)
     if decision.winner is None:
-        terminal.heading("; ".join([decision.reason, *(f"better but held back: {why}" for why in better)]))
+        terminal.heading(
+            "; ".join([decision.reason, *(f"better but held back: {why}" for why in better)])
+        )
         return 0, None
     for why in better:
         terminal.line(f"held back: {why}")
     if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
-        terminal.heading(f"Best of this study so far: {short(decision.winner.allocation)}; nothing new was measured.")
+        terminal.heading(
+            f"Best of this study so far: {short(decision.winner.allocation)}; nothing new was measured."
+        )
         terminal.line(decision.reason)
         return 0, Path(study.user_attrs.get("promotion", where))
     env = ground.bench.device.server_env if ground.bench else {}
@@ -99,13 +105,19 @@ def conclude(
     path = write(document(decision, spec, origin), where, spec.name)
     study.set_user_attr("promoted", decision.winner.number)
     study.set_user_attr("promotion", str(path))
-    what = "The winner as a file, which never applies, since it was replayed" if is_replay else "Promoted as candidate"
+    what = (
+        "The winner as a file, which never applies, since it was replayed"
+        if is_replay
+        else "Promoted as candidate"
+    )
     terminal.heading(f"{what}: {path}")
     terminal.line(decision.reason)
     return 0, path
 
 
-def _confirmed(study: optuna.Study, decision: Decision, where: Path, ground: Ground, terminal: Terminal) -> Told | None:
+def _confirmed(
+    study: optuna.Study, decision: Decision, where: Path, ground: Ground, terminal: Terminal
+) -> Told | None:
     """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
     if decision.winner is None:
         return None

@@ -53,9 +53,15 @@ def measured(rows: Sequence[Row], decision: Decision, asked: Spec | Question, wi
     figures = [*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more]
     lines: list[list[str]] = []
     found = [(group, merged(group)) for group in groups.values()]
-    for group, r in sorted(found, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)):
+    for group, r in sorted(
+        found, key=lambda g: (not g[1].is_feasible, -(g[1].fitness or 0.0), g[1].number)
+    ):
         m = r.measurement
-        rest = (sessions(group), number(m.stt_wer_pct if m else None, 1), number(m.free_memory_mib if m else None))
+        rest = (
+            sessions(group),
+            number(m.stt_wer_pct if m else None, 1),
+            number(m.free_memory_mib if m else None),
+        )
         lines.append([
             *(str(v) for v in r.allocation.values.values()),
             *((str(len(group)),) if several else ()),
@@ -67,9 +73,13 @@ def measured(rows: Sequence[Row], decision: Decision, asked: Spec | Question, wi
         ])  # fmt: skip
     heads = [*searched, *figures]
     widest = [max((len(line[n]) for line in lines), default=0) for n in range(len(heads))]
-    needed = [max(least, *map(len, head.split())) for head, least in zip(heads, widest, strict=True)]
+    needed = [
+        max(least, *map(len, head.split())) for head, least in zip(heads, widest, strict=True)
+    ]
     is_ample = sum(map(max, widest, map(len, heads))) + 3 * len(heads) + OUTCOME + 4 <= width
-    is_tight = sum(needed) + 3 * len(needed) + OUTCOME + 4 > width  # then no lines between columns, rather than cut
+    is_tight = (
+        sum(needed) + 3 * len(needed) + OUTCOME + 4 > width
+    )  # then no lines between columns, rather than cut
     if is_tight and sum(needed) + len(needed) + OUTCOME > width:
         needed = widest  # then a head's words are broken
     drawn = Table(
@@ -101,7 +111,9 @@ def _outcome(group: Sequence[Row], r: Row, asked: Spec | Question, *, is_wide: b
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
         return "held back" if barred(_cell(group), asked) else ""
-    return failure_in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
+    return (
+        failure_in_words(r.diagnosis.failure_class) if r.diagnosis and not is_wide else outcome(r)
+    )
 
 
 def _mark(row: Row, decision: Decision) -> str | None:
@@ -112,7 +124,9 @@ def _mark(row: Row, decision: Decision) -> str | None:
     return None
 
 
-def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, standing: str) -> Table | None:
+def against(
+    found: Sequence[Cell], decision: Decision, asked: Spec | Question, standing: str
+) -> Table | None:
     """The baseline's figures beside the winner's, or beside what came closest; None where one of them has none.
 
     standing: what the winner is: a replay, a candidate, confirmed
@@ -129,14 +143,20 @@ def against(found: Sequence[Cell], decision: Decision, asked: Spec | Question, s
         )
     drawn = Table(title=title, title_justify="left")
     drawn.add_column("")
-    drawn.add_column(f"{escape(short(today.allocation))}\n(in use today)", justify="right", overflow="fold")
-    drawn.add_column(f"{escape(short(other.allocation))}\n({escape(what)})", justify="right", overflow="fold")
+    drawn.add_column(
+        f"{escape(short(today.allocation))}\n(in use today)", justify="right", overflow="fold"
+    )
+    drawn.add_column(
+        f"{escape(short(other.allocation))}\n({escape(what)})", justify="right", overflow="fold"
+    )
     drawn.add_column("difference")
     old, new = today.fitness, other.fitness
     drawn.add_row("fitness, 1 is best", number(old, 4), number(new, 4), _gain(old, new))
     style = {"better": "green", "worse": "red"}
     for c in contrast(today, other, found):
-        drawn.add_row(c.title, c.old, c.new, c.change, style=style.get(c.sense) if c.sense else None)
+        drawn.add_row(
+            c.title, c.old, c.new, c.change, style=style.get(c.sense) if c.sense else None
+        )
     return drawn
 
 
@@ -159,7 +179,9 @@ def failures(found: Sequence[Cell]) -> list[str]:
             reasons.setdefault(why, []).append(f"{short(c.allocation)}{deficit}")
             evidence.setdefault(why, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
         if not c.failed:
-            reasons.setdefault(f"over a limit: {', '.join(over(c.measured))}", []).append(short(c.allocation))
+            reasons.setdefault(f"over a limit: {', '.join(over(c.measured))}", []).append(
+                short(c.allocation)
+            )
     said = [f"{len(bad)} of {len(found)} configurations are ruled out:"] if bad else []
     for why, which in reasons.items():
         said.append(f"  {why}: {'; '.join(which)}")
@@ -168,7 +190,9 @@ def failures(found: Sequence[Cell]) -> list[str]:
     return said
 
 
-def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay: bool) -> list[str]:
+def next_commands(
+    storage: str, study: str, promotion: Path | None, *, is_replay: bool
+) -> list[str]:
     """What to type next, each with what it does; promotion: the winner's file, if there is one."""
     file = sqlite_file(storage)
     place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
@@ -176,12 +200,18 @@ def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay
         (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
         (["scripts/dashboard.py", *place], "look at every trial in the browser"),
     ]
-    match seal.read(promotion).get("status") if promotion is not None and promotion.is_file() else None:
+    match (
+        seal.read(promotion).get("status")
+        if promotion is not None and promotion.is_file()
+        else None
+    ):
         case "candidate" | "inconclusive":
             what = "is it really better? fresh launches of both, in turn"
             lines.append((["scripts/confirm.py", str(promotion)], what))
         case "confirmed":
-            lines.append((["scripts/promote.py", "plan", str(promotion)], "what applying it would change"))
+            lines.append(
+                (["scripts/promote.py", "plan", str(promotion)], "what applying it would change")
+            )
     if is_replay:
         if Path(".servers/vllm").is_dir():
             words, what = (
@@ -189,12 +219,23 @@ def next_commands(storage: str, study: str, promotion: Path | None, *, is_replay
                 "what measuring this machine takes",
             )
         else:
-            words, what = ["scripts/install_cpu_servers.py"], "real servers without a GPU, to measure this machine"
+            words, what = (
+                ["scripts/install_cpu_servers.py"],
+                "real servers without a GPU, to measure this machine",
+            )
         lines.append((words, what))
-    own = ["  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"]
+    own = [
+        "  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"
+    ]
     if Path("my_gpu.yaml").exists():
-        own = ["  python scripts/run_study.py my_gpu.yaml --dry-run    # your own GPU: what would be launched"]
-    return ["Next:", *(f"  python {shlex.join(words)}    # {what}" for words, what in lines), *own * is_replay]
+        own = [
+            "  python scripts/run_study.py my_gpu.yaml --dry-run    # your own GPU: what would be launched"
+        ]
+    return [
+        "Next:",
+        *(f"  python {shlex.join(words)}    # {what}" for words, what in lines),
+        *own * is_replay,
+    ]
 
 
 def advice(
@@ -209,17 +250,30 @@ def advice(
     if figures.non_kv_mib is not None and figures.one_request_mib is not None:
         least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
         said.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
-    too_small = [(a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")]
+    too_small = [
+        (a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")
+    ]
     if too_small and figures.non_kv_mib is None:
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
         more = f", by at least {min(short) / total_mib:.2f}" if short else ""
-        said.append(f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}")
+        said.append(
+            f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}"
+        )
     longest = {a.share: m.kv_tokens for a, m in known if m.kv_tokens}
-    said += [f"at share {s:g} the largest max_model_len is about {n:,}" for s, n in sorted(longest.items())]
+    said += [
+        f"at share {s:g} the largest max_model_len is about {n:,}"
+        for s, n in sorted(longest.items())
+    ]
     short = [d.deficit_mib for _, d in failed if d.deficit_mib and "oom" in d.failure_class]
     if short:
         held = sorted((o for o in occupants if o.mib), key=lambda o: -(o.mib or 0))[:3]
-        who = "; ".join(f"{o.command[:50]} holds {o.mib:,.0f} MiB ({o.unit or f'process {o.pid}'})" for o in held)
-        said.append(f"freeing {min(short):,.0f} MiB would let the nearest one start" + (f": {who}" if who else ""))
+        who = "; ".join(
+            f"{o.command[:50]} holds {o.mib:,.0f} MiB ({o.unit or f'process {o.pid}'})"
+            for o in held
+        )
+        said.append(
+            f"freeing {min(short):,.0f} MiB would let the nearest one start"
+            + (f": {who}" if who else "")
+        )
     return said

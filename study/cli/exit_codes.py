@@ -34,5 +34,8 @@ def exiting() -> Iterator[None]:
         print(f"error: {said}; state is kept: run again to go on", file=sys.stderr)
         raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
-        print("stopped; servers ended, state kept: run the same command again to go on", file=sys.stderr)
+        print(
+            "stopped; servers ended, state kept: run the same command again to go on",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None

@@ -87,7 +87,11 @@ class Scene:
             return "nothing yet that may be promoted"
         best = max(found, key=_fitness)
         today = of(self.outlook.asked.baseline, self._cells)
-        beside = f"; today's {_fitness(today):.3f}" if today is not None and today.measured and today != best else ""
+        beside = (
+            f"; today's {_fitness(today):.3f}"
+            if today is not None and today.measured and today != best
+            else ""
+        )
         name = f"{short(best.allocation)}{' (as today)' if today == best else ''}"
         return f"{name}: fitness {_fitness(best):.3f} ({launches(best)}){beside}"
 
@@ -118,16 +122,24 @@ class Scene:
             yield phase
 
     def _picture(self, phase: Text, options: ConsoleOptions) -> Table:
-        lines: list[tuple[str, Text]] = [("trial", Text(self.trial(), style="bold")), ("phase", phase)]
+        lines: list[tuple[str, Text]] = [
+            ("trial", Text(self.trial(), style="bold")),
+            ("phase", phase),
+        ]
         if (seen := self._occupancy()) is not None:
             starting = STARTS.get(self._phase)
-            bar, legend = memory_bar(seen, options.max_width - LABEL - 1, starting, is_ascii=options.ascii_only)
+            bar, legend = memory_bar(
+                seen, options.max_width - LABEL - 1, starting, is_ascii=options.ascii_only
+            )
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(style="dim", min_width=LABEL)
         for name, text in lines:
-            text.no_wrap, text.overflow = name != "", "ellipsis"  # what the signs mean may need two lines
+            text.no_wrap, text.overflow = (
+                name != "",
+                "ellipsis",
+            )  # what the signs mean may need two lines
             grid.add_row(name, text)
         return grid
 
@@ -144,7 +156,9 @@ def _fitness(c: Cell) -> float:
     return c.fitness or 0.0
 
 
-def memory_bar(seen: Occupancy, width: int, starting: str | None, *, is_ascii: bool = False) -> tuple[Text, Text]:
+def memory_bar(
+    seen: Occupancy, width: int, starting: str | None, *, is_ascii: bool = False
+) -> tuple[Text, Text]:
     """Who holds the memory as a bar of `width` signs, and what the signs mean, in GiB.
 
     starting: the server that starts now, to which goes what is in use beyond what is known; else "other" gets it
@@ -160,13 +174,18 @@ def memory_bar(seen: Occupancy, width: int, starting: str | None, *, is_ascii: b
         held[starting] = held.get(starting, 0.0) + rest
     else:
         others += rest
-    parts = [(SERVERS.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"])) for name, mib in held.items()]
+    parts = [
+        (SERVERS.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
+        for name, mib in held.items()
+    ]
     parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []
     bar, legend, end = Text(), Text(), 0.0
     for name, mib, (sign, letter, style) in [*parts, ("free", seen.free_mib, FREE)]:
         shown = letter if is_ascii else sign
         end += mib
-        until = width if sign == FREE[0] else min(width, round(width * end / max(1.0, seen.total_mib)))
+        until = (
+            width if sign == FREE[0] else min(width, round(width * end / max(1.0, seen.total_mib)))
+        )
         bar.append(shown * max(0, until - len(bar)), style)
         legend.append(shown, style).append(f" {name} {mib / MIB_PER_GIB:.1f} ")
     legend.append(f"of {seen.total_mib / MIB_PER_GIB:.1f}")

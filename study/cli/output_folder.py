@@ -15,13 +15,17 @@ def usable(folder: Path, option: str) -> Path:
     raises: BadInput where it cannot be written, or holds characters that no terminal shows
     """
     if not str(folder).isprintable():
-        raise BadInput(f"{option} {str(folder)!r} holds characters that cannot be shown; use plain letters")
+        raise BadInput(
+            f"{option} {str(folder)!r} holds characters that cannot be shown; use plain letters"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise BadInput(f"{folder} is no folder; choose another with {option}") from error
     except OSError as error:
-        raise BadInput(f"{folder} cannot be made ({error.strerror}); choose another with {option}") from error
+        raise BadInput(
+            f"{folder} cannot be made ({error.strerror}); choose another with {option}"
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"{folder} cannot be written; choose another with {option}")
     return folder

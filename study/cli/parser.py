@@ -10,7 +10,10 @@ from objectives.errors import BadInput
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BadInput.exit_code, f"error: {message}; python scripts/{self.prog} --help explains the options\n")
+        self.exit(
+            BadInput.exit_code,
+            f"error: {message}; python scripts/{self.prog} --help explains the options\n",
+        )
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

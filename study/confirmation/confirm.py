@@ -52,18 +52,30 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
     """
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     names, rule = ", ".join(t.name for t in of.traffics), of.rule
-    when = "fixed before the first pair" if of.spec.measure == "live" else "asked of launches made before"
+    when = (
+        "fixed before the first pair"
+        if of.spec.measure == "live"
+        else "asked of launches made before"
+    )
     tell(f"{when}: {wording.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
-    found = _recorded(of, options, tell) if isinstance(of.spec.measure, Path) else _live(of, options, folder, tell)
-    verdict = publish(of, found, str(folder / journal.FILE) if of.spec.measure == "live" else str(of.spec.measure))
+    found = (
+        _recorded(of, options, tell)
+        if isinstance(of.spec.measure, Path)
+        else _live(of, options, folder, tell)
+    )
+    verdict = publish(
+        of, found, str(folder / journal.FILE) if of.spec.measure == "live" else str(of.spec.measure)
+    )
     for line in _told(of, found, verdict):
         tell(line)
     return EXIT[verdict.status]
 
 
-def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], None]) -> journal.Journal:
+def _live(
+    of: Subject, options: Options, folder: Path, tell: Callable[[str], None]
+) -> journal.Journal:
     began_s = time.monotonic()
     with alone(folder) as reaped:
         for said in reaped:
@@ -74,19 +86,28 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
         timeout_s, lent_at = options.timeout_s, time.monotonic()
         with borrowed(of.spec, made, options.lending, tell) as made:
             if options.lending.max_outage_s is not None:
-                began_s, timeout_s = lent_at, min(timeout_s or math.inf, options.lending.left_s(lent_at))
+                began_s, timeout_s = (
+                    lent_at,
+                    min(timeout_s or math.inf, options.lending.left_s(lent_at)),
+                )
             servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
             head = _head(of, servers, device)
-            begun = journal.opened(folder, head, options.pairs, fresh=options.fresh, before=of.confirmations)
+            begun = journal.opened(
+                folder, head, options.pairs, fresh=options.fresh, before=of.confirmations
+            )
             journal.write(begun, folder)  # the claim is on disk before the first launch
             if begun.pairs:
-                tell(f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}")
+                tell(
+                    f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}"
+                )
             return Runner(of, made, folder, begun, tell, timeout_s, began_s).run()
 
 
 def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> journal.Journal:
     recording = read(Path(of.spec.measure))
-    tell(f"from a recording, {recording.sentence()}: it says nothing of this machine and never applies")
+    tell(
+        f"from a recording, {recording.sentence()}: it says nothing of this machine and never applies"
+    )
     p = recording.provenance
     head = _head(of, of.servers(setting_of(of.spec), {}, asdict(p.versions)), p.device)
     return from_recording(of, recording, head, options.pairs)
@@ -116,7 +137,9 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
             f"with {device.total_mib:.0f} MiB; run the study here first"
         )
     if of.data.get("versions") != asdict(versions):
-        raise BadInput(f"{of.path} was found with other versions of the servers; run the study again with these")
+        raise BadInput(
+            f"{of.path} was found with other versions of the servers; run the study again with these"
+        )
 
 
 def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
@@ -125,13 +148,23 @@ def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
     resolution = gains.resolution_pct(found.of("ab"), of.rule.main) if is_capacity else None
     lines, unmeasured = [], []
     if verdict.pairs:
-        lines = ["gains in percent of the baseline, positive is better:", *wording.table(verdict.findings)]
+        lines = [
+            "gains in percent of the baseline, positive is better:",
+            *wording.table(verdict.findings),
+        ]
         unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
     if unmeasured:
         lines.append(f"not measured, so not judged: {', '.join(unmeasured)}")
     if (s := found.stress) is not None and s.free_memory_mib is not None:
         lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
-    lines += [f"open: {reason}" if verdict.status == "inconclusive" else reason for reason in verdict.reasons]
+    lines += [
+        f"open: {reason}" if verdict.status == "inconclusive" else reason
+        for reason in verdict.reasons
+    ]
     lines += [f"also better: {line}" for line in wording.further(verdict, of.rule)]
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
-    return [*lines, wording.claim(verdict, of.rule, resolution), f"{wording.outcome(verdict)}{where}: {of.path}"]
+    return [
+        *lines,
+        wording.claim(verdict, of.rule, resolution),
+        f"{wording.outcome(verdict)}{where}: {of.path}",
+    ]

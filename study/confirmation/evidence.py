@@ -26,7 +26,9 @@ def evidence(journal: Journal, of: Subject) -> Evidence:
         what = f"the {journal.failure.role} failed under {journal.failure.workload}: {d.failure_class}: {d.evidence}"
         (obstacles if journal.failure.role == "winner" else doubts).append(what)
     if has_alarm(journal, of):
-        doubts.append("the baseline against itself seems better or worse: drift, or an effect of the order")
+        doubts.append(
+            "the baseline against itself seems better or worse: drift, or an effect of the order"
+        )
     return Evidence(
         gains=gains.gains(gains.scale(of.spec, journal.pairs), pairs, names),
         words=words(journal, of),
@@ -48,7 +50,9 @@ def _stressed(journal: Journal, of: Subject) -> tuple[list[str], list[str]]:
         return [f"the winner failed {when}: {s.failure.failure_class}: {s.failure.evidence}"], []
     least = [m for m in (s.free_memory_mib, s.after_restart_mib) if m is not None]
     if least and min(least) < limit:
-        return [f"under stress only {min(least):,.0f} MiB stayed free, the gate asks for {limit:g}"], []
+        return [
+            f"under stress only {min(least):,.0f} MiB stayed free, the gate asks for {limit:g}"
+        ], []
     return [], [] if least else ["the free memory under stress was not measured"]
 
 
@@ -56,7 +60,10 @@ def words(journal: Journal, of: Subject) -> Gate:
     """The winner's word errors against the baseline's, over the clips, from the newest pair."""
     same = speech_key(of.winner) == speech_key(of.baseline)
     pairs = journal.of("ab")
-    new, old = (pairs[-1].of(r).measured["main"].word_errors if pairs else () for r in ("winner", "baseline"))
+    new, old = (
+        pairs[-1].of(r).measured["main"].word_errors if pairs else ()
+        for r in ("winner", "baseline")
+    )
     return gate(
         new, old,
         limit_points=of.spec.gates.wer_points,
@@ -76,12 +83,19 @@ def aa_estimate(journal: Journal, of: Subject) -> Estimate | None:
 def has_alarm(journal: Journal, of: Subject) -> bool:
     """Whether the baseline wins or loses against itself, by the interval that a win needs."""
     found = aa_estimate(journal, of)
-    return found is not None and found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+    return (
+        found is not None
+        and found.low is not None
+        and found.high is not None
+        and not found.low <= 0 <= found.high
+    )
 
 
 def noise(journal: Journal, of: Subject) -> dict[Key, float | None]:
     """What A/A says of the noise of one launch, by metric, as a log-ratio."""
-    found = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), [t.name for t in of.traffics])
+    found = gains.gains(
+        gains.scale(of.spec, journal.pairs), journal.of("aa"), [t.name for t in of.traffics]
+    )
     return {key: gains.noise(values) for key, values in found.items()}
 
 

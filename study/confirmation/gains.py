@@ -41,14 +41,18 @@ def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:
     return Scale(spec, pairs[0].of("baseline").measured if pairs else {})
 
 
-def gains(by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[Key, tuple[float | None, ...]]:
+def gains(
+    by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]
+) -> dict[Key, tuple[float | None, ...]]:
     """The log-ratio of every metric in every pair, positive where the winner is better."""
     keys = [Key(workload, metric) for workload in workloads for metric in JUDGED]
     return {key: tuple(_gain(by, key, pair) for pair in pairs) for key in keys}
 
 
 def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
-    old, new = (by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner"))
+    old, new = (
+        by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner")
+    )
     return log_ratio(old, new, is_up=DIRECTIONS[key.metric] == "up")
 
 
@@ -94,7 +98,9 @@ def failed_more(pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[str, fl
 def _failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
     gaps = []
     for p in pairs:
-        winner, baseline = (p.of(role).measured[workload].failure_rate for role in ("winner", "baseline"))
+        winner, baseline = (
+            p.of(role).measured[workload].failure_rate for role in ("winner", "baseline")
+        )
         if winner is None or baseline is None or not (0 <= winner <= 1 and 0 <= baseline <= 1):
             return None
         gaps.append(winner - baseline)

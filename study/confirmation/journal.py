@@ -135,7 +135,10 @@ def write(journal: Journal, folder: Path) -> None:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    launches = [{"role": x.role, "measured": {k: m.to_json() for k, m in x.measured.items()}} for x in pair.launches]
+    launches = [
+        {"role": x.role, "measured": {k: m.to_json() for k, m in x.measured.items()}}
+        for x in pair.launches
+    ]
     rest = {k: getattr(pair, k) for k in ("stage", "number", "at", "wall_s", "card", "driver")}
     return {**rest, "launches": launches}
 
@@ -161,16 +164,24 @@ def read(folder: Path) -> Journal:
         return Journal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
-            anchors={k: Anchor(Slo(**a["slo"]), a["first_rung"]) for k, a in first["anchors"].items()},
+            anchors={
+                k: Anchor(Slo(**a["slo"]), a["first_rung"]) for k, a in first["anchors"].items()
+            },
             pairs=tuple(pairs),
-            stress=Stress(**{**stress, "failure": _diagnosis(stress["failure"])}) if stress else None,
-            failure=Failure(**{**failure, "diagnosis": Diagnosis(**failure["diagnosis"])}) if failure else None,
+            stress=Stress(**{**stress, "failure": _diagnosis(stress["failure"])})
+            if stress
+            else None,
+            failure=Failure(**{**failure, "diagnosis": Diagnosis(**failure["diagnosis"])})
+            if failure
+            else None,
             left_out=tuple(first["left_out"]),
             earlier=first["earlier"],
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         way_out = "move it away, or begin anew with --fresh"
-        raise BadInput(f"{path}:{number}: cannot read these pairs ({error!r}); {way_out}") from error
+        raise BadInput(
+            f"{path}:{number}: cannot read these pairs ({error!r}); {way_out}"
+        ) from error
 
 
 def _diagnosis(data: Mapping[str, Any] | None) -> Diagnosis | None:
@@ -224,6 +235,8 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
             if same
             else f"held-out workloads {', '.join([*then.workloads][1:])}"
         )
-    yield from (f"another {k}" for k in now.servers if then.servers.get(k, now.servers[k]) != now.servers[k])
+    yield from (
+        f"another {k}" for k in now.servers if then.servers.get(k, now.servers[k]) != now.servers[k]
+    )
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"

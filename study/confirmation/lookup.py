@@ -27,7 +27,9 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
 
     raises: BadInput where a promotion with one was changed after it was sealed
     """
-    path = _chosen((p, data) for p, data in _confirmations(folders, winner) if data.get("study") == study)
+    path = _chosen(
+        (p, data) for p, data in _confirmations(folders, winner) if data.get("study") == study
+    )
     return _told(path) if path else None
 
 
@@ -41,13 +43,21 @@ def confirmation_beside(recording: Recording, winner: Allocation, asked: Questio
 
     def is_same(data: Mapping[str, Any]) -> bool:
         found = data.get("device")
-        if not isinstance(found, dict) or not isinstance(total_mib := found.get("total_mib"), int | float):
+        if not isinstance(found, dict) or not isinstance(
+            total_mib := found.get("total_mib"), int | float
+        ):
             return False
-        is_of_it = data.get("baseline") == dict(asked.baseline.values) and data.get("versions") == versions
+        is_of_it = (
+            data.get("baseline") == dict(asked.baseline.values) and data.get("versions") == versions
+        )
         is_here = 0 < total_mib < MOST_MIB and device.is_like(found.get("product"), total_mib)
         return is_of_it and is_here and _bare(data.get("commands")) == commands
 
-    return _chosen((path, data) for path, data in _confirmations([recording.path.parent], winner) if is_same(data))
+    return _chosen(
+        (path, data)
+        for path, data in _confirmations([recording.path.parent], winner)
+        if is_same(data)
+    )
 
 
 def _chosen(found: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None:
@@ -75,7 +85,10 @@ def _bare(commands: object) -> dict[str, list[str]] | None:
     """
     if not isinstance(commands, dict):
         return None
-    return {name: [word.rpartition("/")[2] for word in str(text).split()][1:] for name, text in commands.items()}
+    return {
+        name: [word.rpartition("/")[2] for word in str(text).split()][1:]
+        for name, text in commands.items()
+    }
 
 
 def confirmation_in(path: Path, winner: Allocation) -> Told | None:
@@ -84,11 +97,15 @@ def confirmation_in(path: Path, winner: Allocation) -> Told | None:
     raises: BadInput where it was changed after it was sealed, or is gone
     """
     if not path.is_file():
-        raise BadInput(f"{path}, which says what fresh launches showed of this winner, is gone; run the replay again")
+        raise BadInput(
+            f"{path}, which says what fresh launches showed of this winner, is gone; run the replay again"
+        )
     return _told(path) if _judged(path, winner) else None
 
 
-def _confirmations(folders: Sequence[Path], winner: Allocation) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _confirmations(
+    folders: Sequence[Path], winner: Allocation
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """The promotions of this winner that a confirmation has judged; their seals are not looked at."""
     for path in (p for folder in folders for p in sorted(folder.glob("*.yaml"))):
         if (data := _judged(path, winner)) is not None:
@@ -101,7 +118,9 @@ def _judged(path: Path, winner: Allocation) -> Mapping[str, Any] | None:
         data = seal.read(path)
     except BadInput:
         return None
-    is_of_it = data.get("parameters") == dict(winner.values) and isinstance(data.get("confirmation"), dict)
+    is_of_it = data.get("parameters") == dict(winner.values) and isinstance(
+        data.get("confirmation"), dict
+    )
     return data if is_of_it else None
 
 
@@ -111,7 +130,9 @@ def _told(path: Path) -> Told:
         return told(data, path.name)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         way_out = "confirm it anew with scripts/confirm.py, or move it away"
-        raise BadInput(f"{path}: its confirmation is not as this version writes it ({error!r}); {way_out}") from error
+        raise BadInput(
+            f"{path}: its confirmation is not as this version writes it ({error!r}); {way_out}"
+        ) from error
 
 
 def _written(found: tuple[Path, Mapping[str, Any]]) -> datetime:
@@ -181,12 +202,20 @@ def told(data: Mapping[str, Any], file: str) -> Told:
     if verdict not in VERDICTS or pairs < 0:
         raise ValueError(f"its verdict is {verdict!r} after {pairs} pairs")
     summary = (
-        f"{verdict} by {pairs} pairs of fresh launches" if verdict == "confirmed" else f"{verdict} after {pairs} pairs"
+        f"{verdict} by {pairs} pairs of fresh launches"
+        if verdict == "confirmed"
+        else f"{verdict} after {pairs} pairs"
     )
     if verdict == "inconclusive":
-        summary += f", about {more} more would tell" if more else ", and by its figures no number of pairs would tell"
+        summary += (
+            f", about {more} more would tell"
+            if more
+            else ", and by its figures no number of pairs would tell"
+        )
     lines = tuple(
-        _line(workload, metric, f) for workload, metrics in c["figures"].items() for metric, f in metrics.items()
+        _line(workload, metric, f)
+        for workload, metrics in c["figures"].items()
+        for metric, f in metrics.items()
     )
     return Told(
         file,
@@ -214,15 +243,25 @@ def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
 
 def _notes(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
     """What kept it from being confirmed, what was not measured, and how it was done."""
-    said = [f"{'Open' if c['verdict'] == 'inconclusive' else 'Against it'}: {reason}." for reason in c["reasons"]]
-    missing = [f"{m} ({w})" for w, ms in c["figures"].items() for m, f in ms.items() if f["standing"] == "not_measured"]
+    said = [
+        f"{'Open' if c['verdict'] == 'inconclusive' else 'Against it'}: {reason}."
+        for reason in c["reasons"]
+    ]
+    missing = [
+        f"{m} ({w})"
+        for w, ms in c["figures"].items()
+        for m, f in ms.items()
+        if f["standing"] == "not_measured"
+    ]
     if missing:
         said.append(f"Not measured, so not judged: {', '.join(missing)}.")
     if c["workloads"] == ["main"]:
         said.append("It was not repeated on another workload.")
     stress = c["stress"]
     if stress is None:
-        said.append("The winner was not stressed, and speech was not restarted beside the LLM server.")
+        said.append(
+            "The winner was not stressed, and speech was not restarted beside the LLM server."
+        )
     elif stress["least_free_memory_mib"] is not None:
         said.append(
             f"Stress: {stress['llm_requests_at_once']} prompts of {stress['prompt_tokens']:,} tokens and "

@@ -51,14 +51,20 @@ class Runner:
         raises: SetupError where pairs are disturbed again and again
         """
         self._anchors, words = dict(self.journal.anchors), self._words()
-        self._exercises = {t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics}
-        for exercise in self._exercises.values():  # the same clips: their words are told once per speech configuration
+        self._exercises = {
+            t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics
+        }
+        for exercise in (
+            self._exercises.values()
+        ):  # the same clips: their words are told once per speech configuration
             exercise.word_errors = words
         setting, disturbed, done = replace(self.made.setting, precheck=False), 0, 0
         if next_step(self.journal, self.of) is not None:
             self.tell(self._outlook())
         with Colocation(setting, self.made.device, self.folder) as colocation:
-            while (step := next_step(self.journal, self.of)) is not None and self._has_time(step, is_first=not done):
+            while (step := next_step(self.journal, self.of)) is not None and self._has_time(
+                step, is_first=not done
+            ):
                 done += 1
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
@@ -106,7 +112,9 @@ class Runner:
         if expected <= left or (is_first and not is_known):
             return True
         way_out = "give a longer --timeout" if is_first else "run the same command again"
-        self.tell(f"the next needs about {expected:.0f} s and {max(0, left):.0f} s are left: {way_out}")
+        self.tell(
+            f"the next needs about {expected:.0f} s and {max(0, left):.0f} s are left: {way_out}"
+        )
         return False
 
     def _expected_s(self, step: Next) -> tuple[float, bool]:
@@ -133,14 +141,18 @@ class Runner:
         self.journal = replace(self.journal, left_out=(*self.journal.left_out, said[:300]))
 
     def _pair(self, step: Next, colocation: Colocation, started: float, at: str) -> None:
-        roles: tuple[Role, Role] = ("baseline", "winner") if step.number % 2 else ("winner", "baseline")
+        roles: tuple[Role, Role] = (
+            ("baseline", "winner") if step.number % 2 else ("winner", "baseline")
+        )
         asked = f" of {max(self.journal.targets)}" if step.step == "ab" else ""
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
         self.tell(f"{step.step.upper()} pair {step.number}{asked}: {what}")
         launches = []
         for role in roles:
             name = f"{step.step}-{step.number}-{role}"
-            allocation = self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
+            allocation = (
+                self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
+            )
             launch = self._launch(role, allocation, colocation, self.folder / name)
             if isinstance(launch, Failure):
                 actual: Role = role if step.step == "ab" else "baseline"
@@ -155,22 +167,34 @@ class Runner:
             stage="aa" if step.step == "aa" else "ab", number=step.number, launches=(launches[0], launches[1]), at=at,
             wall_s=round(time.monotonic() - started, 1), card=identity.uuid, driver=identity.driver,
         )  # fmt: skip
-        self.journal = replace(self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._anchors))
+        self.journal = replace(
+            self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._anchors)
+        )
         self._progress(step)
 
-    def _launch(self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path) -> Launch | Failure:
+    def _launch(
+        self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
+    ) -> Launch | Failure:
         """One fresh launch, measured under each workload in turn, the study's own first."""
         measured: dict[str, Measurement] = {}
         for n, traffic in enumerate(self.of.traffics):
             try:
-                measured[traffic.name] = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
+                measured[traffic.name] = self._measured(
+                    traffic, allocation, colocation, folder, is_fresh=n == 0
+                )
             except OutOfMemory as failure:
                 self.tell(f"  {role}: {failure}")
                 return Failure(role, traffic.name, failure.diagnosis)
         return Launch(role, measured)
 
     def _measured(
-        self, traffic: Traffic, allocation: Allocation, colocation: Colocation, folder: Path, *, is_fresh: bool
+        self,
+        traffic: Traffic,
+        allocation: Allocation,
+        colocation: Colocation,
+        folder: Path,
+        *,
+        is_fresh: bool,
     ) -> Measurement:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
@@ -185,11 +209,15 @@ class Runner:
         """The longest prompts and every clip at once, and again after speech was restarted beside the LLM server."""
         main = self.of.traffics[0]
         bound = self._kv_bound()
-        self.tell("stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again")
+        self.tell(
+            "stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again"
+        )
         free: list[float | None] = []
         failed = None
         for half in ("stress", "restart"):
-            traffic = stress(main, self.of.traffics[1:], self.of.clips, bound, seed=8_000_009 + 1000 * len(free))
+            traffic = stress(
+                main, self.of.traffics[1:], self.of.clips, bound, seed=8_000_009 + 1000 * len(free)
+            )
             folder = self.folder / half
             folder.mkdir(parents=True, exist_ok=True)
             run = Run(0, folder, lambda p: self.tell(f"    {p}"), is_fresh=half == "stress")
@@ -230,4 +258,6 @@ class Runner:
         found = verdict(self.journal, self.of).finding(self.of.rule.primary)
         if found is not None and found.found is not None and found.found.low is not None:
             e = found.found
-            self.tell(f"  {self.of.rule.claim}: log-ratio {e.mean:+.4f}, interval {e.low:+.4f} to {e.high:+.4f}")
+            self.tell(
+                f"  {self.of.rule.claim}: log-ratio {e.mean:+.4f}, interval {e.low:+.4f} to {e.high:+.4f}"
+            )

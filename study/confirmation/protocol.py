@@ -54,7 +54,9 @@ class Margins:
         return -math.log1p(self.of(metric) / 100)
 
     def __str__(self) -> str:
-        return ", ".join([f"{self.pct:g} %", *(f"{m} {pct:g} %" for m, pct in sorted(self.by_metric.items()))])
+        return ", ".join(
+            [f"{self.pct:g} %", *(f"{m} {pct:g} %" for m, pct in sorted(self.by_metric.items()))]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,13 @@ def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
     for text in given:
         metric, is_own, number = (part.strip() for part in text.rpartition("="))
         if is_own and metric not in JUDGED:
-            raise BadInput(f"--margin: nothing that is judged is called {metric!r}; {meant(metric, JUDGED)}")
+            raise BadInput(
+                f"--margin: nothing that is judged is called {metric!r}; {meant(metric, JUDGED)}"
+            )
         if metric in named:
-            raise BadInput(f"--margin: {metric or 'the one for all metrics'} is given twice; leave one")
+            raise BadInput(
+                f"--margin: {metric or 'the one for all metrics'} is given twice; leave one"
+            )
         named.add(metric)
         try:
             value = float(number)
@@ -131,7 +137,9 @@ def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
             value = math.nan
         if not LEAST_PCT <= value <= MOST_PCT:
             what = f"{text!r} is no percentage from {LEAST_PCT} to {MOST_PCT:g}"
-            raise BadInput(f"--margin: {what}; write 5, or llm_tpot_ms=100; repeat --margin for more")
+            raise BadInput(
+                f"--margin: {what}; write 5, or llm_tpot_ms=100; repeat --margin for more"
+            )
         if is_own:
             by_metric[metric] = value
         else:

@@ -31,9 +31,13 @@ def publish(of: Subject, journal: Journal, file: str) -> Verdict:
         "confirmation": block(of, journal, found, file),
     }
     if is_live and not is_finished:
-        data["note"] = f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
+        data["note"] = (
+            f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
+        )
     elif is_live:
-        data["note"] = f"{wording.outcome(found)}: {'; '.join(found.reasons) or wording.claim(found, of.rule, None)}"
+        data["note"] = (
+            f"{wording.outcome(found)}: {'; '.join(found.reasons) or wording.claim(found, of.rule, None)}"
+        )
     seal.put(data, of.path)
     return found
 
@@ -41,7 +45,9 @@ def publish(of: Subject, journal: Journal, file: str) -> Verdict:
 def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str, Any]:
     """Everything under `confirmation:`."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
-    resolution = gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
+    resolution = (
+        gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
+    )
     planned = looks(journal.targets)
     return {
         "verdict": found.status,
@@ -89,7 +95,11 @@ def _figures(of: Subject, journal: Journal, found: Verdict) -> dict[str, dict[st
             "standing": f.standing,
             **_estimate(f),
             "launch_noise_pct": _round(_pct(spread.get(f.key))),
-            **dict(zip(("baseline", "winner"), map(_round, gains.middle(by, f.key, pairs)), strict=True)),
+            **dict(
+                zip(
+                    ("baseline", "winner"), map(_round, gains.middle(by, f.key, pairs)), strict=True
+                )
+            ),
         }
     return told
 
@@ -138,7 +148,9 @@ def _stress(journal: Journal) -> dict[str, Any] | None:
         "prompt_tokens": s.prompt_tokens,
         "clips_at_once": s.clips,
         "least_free_memory_mib": _round(s.free_memory_mib),
-        "failure": None if s.failure is None or s.in_restart else f"{s.failure.failure_class}: {s.failure.evidence}",
+        "failure": None
+        if s.failure is None or s.in_restart
+        else f"{s.failure.failure_class}: {s.failure.evidence}",
     }
 
 

@@ -20,7 +20,9 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
     failed = next((e for e in winners if e.measurement is None and e.diagnosis is not None), None)
     launched = _launches(winners)
     if not baselines or (not launched and failed is None):
-        raise BadInput(f"{recording.path.name} holds no measured launch of {of.winner if baselines else of.baseline}")
+        raise BadInput(
+            f"{recording.path.name} holds no measured launch of {of.winner if baselines else of.baseline}"
+        )
     found: list[Pair] = []
     for winner in launched[:pairs]:
         same = [b for b in baselines if b.card == winner.card]
@@ -40,7 +42,11 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
 
 def _launches(entries: Sequence[Entry]) -> list[Entry]:
     """Measured entries that are launches of their own, in the order of time; one with both servers kept is none."""
-    own = [e for e in entries if e.measurement and (e.measurement.llm_start_s, e.measurement.stt_start_s) != (0.0, 0.0)]
+    own = [
+        e
+        for e in entries
+        if e.measurement and (e.measurement.llm_start_s, e.measurement.stt_start_s) != (0.0, 0.0)
+    ]
     return sorted(own, key=lambda e: e.at)
 
 
@@ -49,7 +55,9 @@ def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: 
     for role, e in (("baseline", baseline), ("winner", winner)):
         if e.measurement is None:
             raise ValueError("a pair is of measured launches")
-        launches.append((e.at, Launch("baseline" if role == "baseline" else "winner", {"main": e.measurement})))
+        launches.append(
+            (e.at, Launch("baseline" if role == "baseline" else "winner", {"main": e.measurement}))
+        )
     first, second = sorted(launches, key=lambda pair: pair[0])
     device = recording.provenance.device
     return Pair(

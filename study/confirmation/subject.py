@@ -49,7 +49,10 @@ class Subject:
     @property
     def digest(self) -> str:
         """What is promoted, whatever a confirmation has said of it since."""
-        kept = {k: self.data.get(k) for k in ("name", "parameters", "baseline", "study", "trial", "written_at")}
+        kept = {
+            k: self.data.get(k)
+            for k in ("name", "parameters", "baseline", "study", "trial", "written_at")
+        }
         return _sha256(kept)
 
     @property
@@ -64,11 +67,19 @@ class Subject:
     @property
     def workloads(self) -> dict[str, str]:
         """A digest of each workload's traffic, by name."""
-        return {t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]]) for t in self.traffics}
+        return {
+            t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]])
+            for t in self.traffics
+        }
 
-    def servers(self, setting: Setting, env: Mapping[str, str], versions: Mapping[str, Any]) -> dict[str, str]:
+    def servers(
+        self, setting: Setting, env: Mapping[str, str], versions: Mapping[str, Any]
+    ) -> dict[str, str]:
         """What must stay the same for every launch, by a name for people: commands, and by what they are judged."""
-        found = {"version of the servers": _sha256(versions), FITNESS: _sha256(scoring_signature(self.spec))}
+        found = {
+            "version of the servers": _sha256(versions),
+            FITNESS: _sha256(scoring_signature(self.spec)),
+        }
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
             for service, command in commands(allocation, setting, env).items():
                 found[f"{service} command of the {role}"] = str(command)
@@ -93,24 +104,42 @@ def subject(
     """
     data = verify(path)
     if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
-        raise BadInput(one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`"))
+        raise BadInput(
+            one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
+        )
     file = spec_file or Path(str(data["spec"].get("file")))
     if not os.path.isfile(file):  # noqa: PTH113  of a name that no file can have, Path.is_file raises
-        raise BadInput(one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE"))
+        raise BadInput(
+            one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
+        )
     spec = load(file, experiment)
     if ladder_s is not None:
         spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
-    baseline, winner = _allocation(path, data, "baseline", spec), _allocation(path, data, "parameters", spec)
+    baseline, winner = (
+        _allocation(path, data, "baseline", spec),
+        _allocation(path, data, "parameters", spec),
+    )
     if dict(baseline.values) != dict(spec.baseline.values):
-        raise BadInput(f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; name the right --spec")
+        raise BadInput(
+            f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; name the right --spec"
+        )
     if data.get("name") != spec.name:
-        raise BadInput(one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}"))
+        raise BadInput(
+            one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
+        )
     claimed = claim or spec.claim or DEFAULT_CLAIM
     if claimed in BY_SESSIONS and spec.workload.ladder_s <= 0:
-        raise BadInput(f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric")
-    is_live, ladder = spec.measure == "live", spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
+        raise BadInput(
+            f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric"
+        )
+    is_live, ladder = (
+        spec.measure == "live",
+        spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0,
+    )
     if workloads and not is_live:
-        raise BadInput("--workloads: a recording holds the study's own workload alone; leave it out")
+        raise BadInput(
+            "--workloads: a recording holds the study's own workload alone; leave it out"
+        )
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
     held_out = _held_out(spec, workloads, clips, ladder) if is_live else []
     return Subject(
@@ -140,11 +169,25 @@ def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Al
     return found
 
 
-def _held_out(spec: Spec, named: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float) -> list[Traffic]:
-    known = {h.name: h for h in (*DEFAULT_HELD_OUT, HeldOut("multi_user"), HeldOut("long_context"), *spec.workloads)}
+def _held_out(
+    spec: Spec, named: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float
+) -> list[Traffic]:
+    known = {
+        h.name: h
+        for h in (
+            *DEFAULT_HELD_OUT,
+            HeldOut("multi_user"),
+            HeldOut("long_context"),
+            *spec.workloads,
+        )
+    }
     if unknown := [n for n in named or () if n not in known]:
-        raise BadInput(one_line(f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(known)}"))
-    chosen = [known[n] for n in dict.fromkeys(named)] if named else spec.workloads or DEFAULT_HELD_OUT
+        raise BadInput(
+            one_line(f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(known)}")
+        )
+    chosen = (
+        [known[n] for n in dict.fromkeys(named)] if named else spec.workloads or DEFAULT_HELD_OUT
+    )
     longest = longest_request(spec.services.llm.args)
     found = [traffic(h, spec.workload, clips, longest) for h in chosen]
     return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in found]

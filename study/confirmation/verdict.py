@@ -112,29 +112,53 @@ def _after(n: int, evidence: Evidence, rule: Rule, planned: Sequence[int], targe
     open_ = _open(findings, rule, evidence, n)
     if n in planned and not open_:
         return Verdict("confirmed", (), findings, n, look, is_over=True)
-    is_futile = n >= FIRST_STOP and n < target and primary is not None and _is_futile(primary, planned, n)
+    is_futile = (
+        n >= FIRST_STOP and n < target and primary is not None and _is_futile(primary, planned, n)
+    )
     if is_futile:
         open_ = (f"{rule.claim}: by these pairs, {target} would not show it better either", *open_)
     return Verdict(
-        "inconclusive", open_, findings, n, look, is_over=is_futile or n >= target, pairs_more=_more(findings, n)
+        "inconclusive",
+        open_,
+        findings,
+        n,
+        look,
+        is_over=is_futile or n >= target,
+        pairs_more=_more(findings, n),
     )
 
 
-def _findings(gains: Mapping[Key, Sequence[float | None]], rule: Rule, look: int) -> tuple[Finding, ...]:
+def _findings(
+    gains: Mapping[Key, Sequence[float | None]], rule: Rule, look: int
+) -> tuple[Finding, ...]:
     level = confidence(look)
     found = [_finding(key, values, rule, level, look) for key, values in gains.items()]
-    others = [i for i, f in enumerate(found) if f.key != rule.primary and f.found and f.found.p is not None]
+    others = [
+        i
+        for i, f in enumerate(found)
+        if f.key != rule.primary and f.found and f.found.p is not None
+    ]
     corrected = holm([p for i in others if (e := found[i].found) and (p := e.p) is not None])
     for i, p in zip(others, corrected, strict=True):
         f = found[i]
-        is_better = f.standing == "no_worse" and p <= 0.05 and f.found is not None and f.found.mean > 0
+        is_better = (
+            f.standing == "no_worse" and p <= 0.05 and f.found is not None and f.found.mean > 0
+        )
         found[i] = Finding(
-            f.key, "better" if is_better else f.standing, f.found, f.confidence, f.missing, f.pairs_needed, p
+            f.key,
+            "better" if is_better else f.standing,
+            f.found,
+            f.confidence,
+            f.missing,
+            f.pairs_needed,
+            p,
         )
     return tuple(found)
 
 
-def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float, look: int) -> Finding:
+def _finding(
+    key: Key, values: Sequence[float | None], rule: Rule, level: float, look: int
+) -> Finding:
     known = [g for g in values if g is not None and g != LOST]
     missing, lost = len(values) - len(known), LOST in values
     if not known and not lost:
@@ -146,11 +170,15 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
     above = 0.0 if is_primary else floor
     needed = pairs_needed(found, above, confidence(look + 1))
     if is_primary:
-        is_shown = found.low is not None and found.low > 0 and found.sign_flip_p <= 0.10  # one-sided 0.05
+        is_shown = (
+            found.low is not None and found.low > 0 and found.sign_flip_p <= 0.10
+        )  # one-sided 0.05
         standing: Standing = "better" if is_shown and not missing else "cannot_tell"
     elif lost:
         standing = "cannot_tell"
-    elif missing and len(known) < FIRST_STOP:  # the baseline hardly ever has such a figure: nothing to be worse than
+    elif (
+        missing and len(known) < FIRST_STOP
+    ):  # the baseline hardly ever has such a figure: nothing to be worse than
         standing = "not_measured"
     else:
         standing = "no_worse" if found.low is not None and found.low > floor else "cannot_tell"
@@ -159,25 +187,42 @@ def _finding(key: Key, values: Sequence[float | None], rule: Rule, level: float,
     return Finding(key, standing, found, level, missing, needed)
 
 
-def _against(findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, n: int) -> list[str]:
+def _against(
+    findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, n: int
+) -> list[str]:
     """Why the winner is rejected, if it is."""
     said = []
     if evidence.words.verdict == "fail":
         said.append("its words are worse than the gate allows")
     for workload, more in evidence.failed_more.items():
         if more is not None and more > FAILED_MORE:
-            said.append(f"{100 * more:.1f} points more of the requests failed under {workload} than with the baseline")
+            said.append(
+                f"{100 * more:.1f} points more of the requests failed under {workload} than with the baseline"
+            )
     if n < FIRST_STOP:
         return said
     if primary is not None and primary.found is not None and primary.found.high is not None:
         if primary.found.high < 0:
             said.append(f"{primary.key} is worse, not better")
-        elif primary.found.high < math.log1p(LITTLE_PCT / 100) and (primary.pairs_needed or SENSIBLE) >= SENSIBLE:
-            said.append(f"{primary.key} gains less than {LITTLE_PCT:g} %, and {SENSIBLE} pairs would not show it")
-    others = [f for f in findings if f is not primary and f.found is not None and f.found.sd is not None]
-    for f in others:  # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
+        elif (
+            primary.found.high < math.log1p(LITTLE_PCT / 100)
+            and (primary.pairs_needed or SENSIBLE) >= SENSIBLE
+        ):
+            said.append(
+                f"{primary.key} gains less than {LITTLE_PCT:g} %, and {SENSIBLE} pairs would not show it"
+            )
+    others = [
+        f for f in findings if f is not primary and f.found is not None and f.found.sd is not None
+    ]
+    for f in (
+        others
+    ):  # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
         strict = estimate(_values(evidence, f.key, n), 1 - 0.05 / len(others))
-        if f.standing == "worse" and strict.high is not None and strict.high < rule.margins.floor(f.key.metric):
+        if (
+            f.standing == "worse"
+            and strict.high is not None
+            and strict.high < rule.margins.floor(f.key.metric)
+        ):
             said.append(f"{f.key} is worse by more than {rule.margins.of(f.key.metric):g} %")
     return said
 
@@ -206,7 +251,11 @@ def _open(findings: Sequence[Finding], rule: Rule, evidence: Evidence, n: int) -
         worse = f"it may be worse by more than {rule.margins.of(f.key.metric):g} %"
         is_lost = LOST in evidence.gains[f.key][:n]
         said.append(f"{f.key}: {'the winner lacks it in some pairs' if is_lost else worse}")
-    said += [f"failed requests were not counted under {w}" for w, more in evidence.failed_more.items() if more is None]
+    said += [
+        f"failed requests were not counted under {w}"
+        for w, more in evidence.failed_more.items()
+        if more is None
+    ]
     if evidence.words.verdict in ("cannot_tell", "not_measured"):
         minutes = evidence.words.minutes_more_audio
         more = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""

@@ -34,7 +34,9 @@ def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
     within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {f.found.n} pairs"
     if verdict.status != "confirmed":
         return f"{title}: {signed(point)}, {within} (positive is better)"
-    is_fine = rule.claim != "concurrent_capacity" or (resolution_pct is not None and resolution_pct < CLAIMED_PCT)
+    is_fine = rule.claim != "concurrent_capacity" or (
+        resolution_pct is not None and resolution_pct < CLAIMED_PCT
+    )
     if low >= CLAIMED_PCT and is_fine:
         return f"{title}: at least {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
     if point >= CLAIMED_PCT and is_fine:
@@ -52,7 +54,9 @@ def further(verdict: Verdict, rule: Rule) -> list[str]:
 def _line(f: Finding) -> str:
     if f.found is None or f.found.low is None or f.found.high is None:
         return str(f.key)
-    low, point, high = (gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high))
+    low, point, high = (
+        gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high)
+    )
     return f"{f.key}: {signed(point)} ({signed(low)} to {signed(high)})"
 
 
@@ -74,19 +78,25 @@ def table(findings: Sequence[Finding]) -> list[str]:
     lines = []
     for f in findings:
         if f.found is not None:
-            lines.append(f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}")
+            lines.append(
+                f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}"
+            )
     return lines
 
 
 def _spread(f: Finding) -> str:
     if f.found is None or f.found.low is None or f.found.high is None:
         return "one pair" if f.found else "-"
-    low, point, high = (gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high))
+    low, point, high = (
+        gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high)
+    )
     return f"{signed(point):>9}  ({signed(low)} to {signed(high)})"
 
 
 def _better(metric: str) -> str:
-    return "shorter" if DIRECTIONS[metric] == "down" else "better" if metric == "fitness" else "more"
+    return (
+        "shorter" if DIRECTIONS[metric] == "down" else "better" if metric == "fitness" else "more"
+    )
 
 
 def signed(pct: float) -> str:

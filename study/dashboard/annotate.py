@@ -37,19 +37,30 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     asked, found, decision, each = told.asked, told.rows, told.decision, told.cells
     best = decision.baseline if told.is_rejected else decision.winner or decision.baseline
     figures = {
-        "space": (space(each, decision, asked) if each else None, "the space: nothing was measured"),
-        "tradeoff": (tradeoff(each, decision, asked), "latency against capacity: no finite latency was measured"),
+        "space": (
+            space(each, decision, asked) if each else None,
+            "the space: nothing was measured",
+        ),
+        "tradeoff": (
+            tradeoff(each, decision, asked),
+            "latency against capacity: no finite latency was measured",
+        ),
         "phases": (time_by_phase(found), "time by phase: no trial tells its time"),
         "lineage": (
             lineage(births(study), each, decision, asked),
             "lineage: only the tournament has one, once it measured",
         ),
-        "memory": (memory_over_time(best), "memory over time: it was not recorded for the answer's trial"),
+        "memory": (
+            memory_over_time(best),
+            "memory over time: it was not recorded for the answer's trial",
+        ),
     }
     _draw(study, {name: figure for name, (figure, _) in figures.items() if figure is not None})
     missing = [f"the plot of {what}" for figure, what in figures.values() if figure is None]
     _write(study, study_note(told, unread, missing))
-    quiet = optuna.load_study(study_name=study.study_name, storage=study._storage, sampler=RandomSampler())
+    quiet = optuna.load_study(
+        study_name=study.study_name, storage=study._storage, sampler=RandomSampler()
+    )
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
     for r in found:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing
         _write(optuna.Trial(quiet, ids[r.number]), trial_note(r, each, decision, asked))

@@ -8,7 +8,17 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from study.analysis.configurations import Cell
-from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, KINDS, OVER, WINNER, Decision, kind
+from study.analysis.decision import (
+    BASELINE,
+    FAILED,
+    FEASIBLE,
+    HELD_BACK,
+    KINDS,
+    OVER,
+    WINNER,
+    Decision,
+    kind,
+)
 from study.analysis.pareto import compared
 from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
 from study.report.svg import COLOURS, PHASE_COLOURS
@@ -71,12 +81,16 @@ def tradeoff(found: Sequence[Cell], decision: Decision, asked: Question) -> go.F
     if not shown:
         return None
     known = [s.sessions for s in shown if s.sessions is not None]
-    lane = min(known, default=1.0) - max(1.0, 0.15 * (max(known, default=1.0) - min(known, default=1.0)))
+    lane = min(known, default=1.0) - max(
+        1.0, 0.15 * (max(known, default=1.0) - min(known, default=1.0))
+    )
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
     for what in KINDS:
         of = [s for s in shown if s.kind == what]
         for column, name in ((1, "stt_ms"), (2, "llm_ms")) if of else ():
-            figure.add_trace(_dots(of, what, name, lane).update(showlegend=column == 1), row=1, col=column)
+            figure.add_trace(
+                _dots(of, what, name, lane).update(showlegend=column == 1), row=1, col=column
+            )
     limits = ((1, asked.slo.stt_p95_ms), (2, asked.slo.llm_p95_ms)) if asked.slo else ()
     for column, limit_ms in limits:
         figure.add_hline(
@@ -84,7 +98,9 @@ def tradeoff(found: Sequence[Cell], decision: Decision, asked: Question) -> go.F
             annotation_text=f"limit of a session {limit_ms:,.0f} ms", annotation_position="top left",
         )  # fmt: skip
     spread = sorted(set(known))
-    ticks = spread[:: max(1, len(spread) // 4)] + ([lane] if any(s.sessions is None for s in shown) else [])
+    ticks = spread[:: max(1, len(spread) // 4)] + (
+        [lane] if any(s.sessions is None for s in shown) else []
+    )
     figure.update_xaxes(
         title="voice sessions at once", tickangle=0, tickvals=ticks,
         ticktext=["not<br>measured" if t == lane else f"{t:g}" for t in ticks],
@@ -136,7 +152,9 @@ def time_by_phase(rows: Sequence[Row]) -> go.Figure | None:
     return _laid(figure, "Where the time went", "of every launch, failed ones too")
 
 
-def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, asked: Question) -> go.Figure | None:
+def lineage(
+    born: Sequence[Birth], found: Sequence[Cell], decision: Decision, asked: Question
+) -> go.Figure | None:
     """The tournament's family tree: fitness over generations, with a line from each parent to its child."""
     value = {r.number: (c, r.fitness) for c in found for r in (*c.measured, *c.failed)}
     shown = [b for b in born if b.number in value]
@@ -149,7 +167,10 @@ def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, as
     where: dict[int, tuple[float, float]] = {}
     for b in shown:
         place = sum(o.generation == b.generation and o.number < b.number for o in shown)
-        where[b.number] = (b.generation + 0.7 * place / size[b.generation], _height(value[b.number], lane))
+        where[b.number] = (
+            b.generation + 0.7 * place / size[b.generation],
+            _height(value[b.number], lane),
+        )
     xs: list[float | None] = []
     ys: list[float | None] = []
     for b in shown:
@@ -157,7 +178,14 @@ def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, as
             xs += [where[parent][0], where[b.number][0], None]
             ys += [where[parent][1], where[b.number][1], None]
     figure = go.Figure(
-        go.Scatter(x=xs, y=ys, mode="lines", line={"color": "#999999"}, hoverinfo="skip", name="parent to child")
+        go.Scatter(
+            x=xs,
+            y=ys,
+            mode="lines",
+            line={"color": "#999999"},
+            hoverinfo="skip",
+            name="parent to child",
+        )
     )
     for what in KINDS:
         of = [b for b in shown if kind(value[b.number][0], decision, asked) == what]
@@ -172,12 +200,24 @@ def lineage(born: Sequence[Birth], found: Sequence[Cell], decision: Decision, as
                 )
             )  # fmt: skip
     pad = 0.15 * (max(scores) - lane)
-    figure.update_xaxes(title="generation", tickvals=sorted(generations), range=[-0.3, max(generations) + 0.9])
+    figure.update_xaxes(
+        title="generation", tickvals=sorted(generations), range=[-0.3, max(generations) + 0.9]
+    )
     figure.update_yaxes(title="fitness", range=[lane - pad, max(scores) + pad])
     figure.add_annotation(
-        x=0.01, xref="paper", y=lane, text="did not work", showarrow=False, xanchor="left", yshift=-16
+        x=0.01,
+        xref="paper",
+        y=lane,
+        text="did not work",
+        showarrow=False,
+        xanchor="left",
+        yshift=-16,
     )
-    return _laid(figure, "Lineage of the tournament", "numbers are trials; a child has one gene or more changed")
+    return _laid(
+        figure,
+        "Lineage of the tournament",
+        "numbers are trials; a child has one gene or more changed",
+    )
 
 
 def _height(of: tuple[Cell, float | None], lane: float) -> float:
@@ -191,9 +231,19 @@ def memory_over_time(r: Row | None) -> go.Figure | None:
     if line is None:
         return None
     figure = go.Figure(
-        go.Scatter(y=list(line.used_mib), mode="lines", fill="tozeroy", line={"color": COLOURS[WINNER]}, name="in use")
+        go.Scatter(
+            y=list(line.used_mib),
+            mode="lines",
+            fill="tozeroy",
+            line={"color": COLOURS[WINNER]},
+            name="in use",
+        )
     )
-    figure.add_hline(y=line.total_mib, line_color=COLOURS[FAILED], annotation_text=f"total {line.total_mib:,.0f} MiB")
+    figure.add_hline(
+        y=line.total_mib,
+        line_color=COLOURS[FAILED],
+        annotation_text=f"total {line.total_mib:,.0f} MiB",
+    )
     figure.update_xaxes(title="seconds since the launch")
     figure.update_yaxes(title="MiB", rangemode="tozero", tickformat=",.0f")
     return _laid(figure, "Memory over time", f"all that is in use on the device, {line.label}")

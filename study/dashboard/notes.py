@@ -45,7 +45,9 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
     """
     asked, found, decision = told.asked, told.cells, told.decision
     d = asked.device
-    versions = ", ".join(f"{k} {v}" for k, v in (*asked.versions.llm.items(), *asked.versions.stt.items()))
+    versions = ", ".join(
+        f"{k} {v}" for k, v in (*asked.versions.llm.items(), *asked.versions.stt.items())
+    )
     lines = [
         f"# How should {d.product} be shared?",
         "How much memory should the LLM server get, and which speech model fits beside it?",
@@ -62,7 +64,8 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
         + ".",
         "## Where and with what",
         f"- {'**Not measured on this machine**: ' + asked.measured_elsewhere if asked.measured_elsewhere else 'live'}",
-        f"- device: {d.product}, {d.total_mib:,.0f} MiB" + (f", driver {d.driver}, CUDA {d.cuda}" if d.driver else ""),
+        f"- device: {d.product}, {d.total_mib:,.0f} MiB"
+        + (f", driver {d.driver}, CUDA {d.cuda}" if d.driver else ""),
         f"- versions: {versions or 'not told by the servers'}",
         f"- workload: {traffic(asked)}",
         f"- limits of a session: {limits(asked)}",
@@ -79,7 +82,11 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
         return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
     cell = of(r.allocation, found)
     what = kind(cell, decision, asked) if cell else r.status
-    lines = [f"# {short(r.allocation)}", f"**{what}**: {outcome(r)}", f"{allocation_in_words(r.allocation)}."]
+    lines = [
+        f"# {short(r.allocation)}",
+        f"**{what}**: {outcome(r)}",
+        f"{allocation_in_words(r.allocation)}.",
+    ]
     if cell and (why := obstacle(cell, decision, asked)):
         lines.append(f"Held back, whatever its score: {why}.")
     lines += [f"- {OVER}: {why}" for why in over([r] if r.measurement else [])]
@@ -97,19 +104,36 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
         lines += ["## What was measured", _figures(r, r.measurement), _contributions(r)]
         lines.append(f"Words: {WORD_GATES.get(r.word_gate, r.word_gate)}.")
     for name, c in asked.commands(r.allocation).items():
-        lines += [f"## The {SERVICES[name]}'s command", f"```\n{wrapped(without_secrets(str(c)))}\n```"]
+        lines += [
+            f"## The {SERVICES[name]}'s command",
+            f"```\n{wrapped(without_secrets(str(c)))}\n```",
+        ]
     estimate = arithmetic(r.allocation, found, asked)
     is_wrong = r.diagnosis is not None and estimate.startswith("`fits`")
-    lines += ["## Memory arithmetic", estimate + is_wrong * " This is an estimate: it failed all the same."]
-    took = f"It took {r.wall_s:,.0f} s where it was measured" if r.wall_s else "How long it took was not measured"
-    at = (r.measurement.measured_at if r.measurement else None) or (None if asked.is_replay else r.at)
+    lines += [
+        "## Memory arithmetic",
+        estimate + is_wrong * " This is an estimate: it failed all the same.",
+    ]
+    took = (
+        f"It took {r.wall_s:,.0f} s where it was measured"
+        if r.wall_s
+        else "How long it took was not measured"
+    )
+    at = (r.measurement.measured_at if r.measurement else None) or (
+        None if asked.is_replay else r.at
+    )
     lines.append(f"{took}; seed {r.seed}{f'; {at}' if at else ''}.")
     return _joined(lines)
 
 
 def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: Question) -> str:
     """The sum before a launch, by the figures of the whole study."""
-    known = [(c.allocation, r.measurement) for c in found for r in c.measured if r.measurement is not None]
+    known = [
+        (c.allocation, r.measurement)
+        for c in found
+        for r in c.measured
+        if r.measurement is not None
+    ]
     held = (asked.held_mib or 0.0) + asked.tenants_mib
     verdict = memory_budget.check(
         allocation,
@@ -133,7 +157,9 @@ def _figures(r: Row, m: Measurement) -> str:
 
 
 def _contributions(r: Row) -> str:
-    parts = ", ".join(f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in r.contributions.items())
+    parts = ", ".join(
+        f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in r.contributions.items()
+    )
     return f"Fitness {number(r.fitness, 4)} = {parts}"
 
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 BRIEF = 60  # characters
-OLD_KEY = "constraints"  # where optuna-dashboard 0.21 looks for them; Optuna 5 keeps each under a name
+OLD_KEY = (
+    "constraints"  # where optuna-dashboard 0.21 looks for them; Optuna 5 keeps each under a name
+)
 
 
 class Judged(RDBStorage):
@@ -76,7 +78,12 @@ class Fresh:
         promotions: Sequence[Path],
         tell: Callable[[str], None],
     ) -> None:
-        self._inner, self._storage, self._promotions, self._lock = inner, storage, promotions, Lock()
+        self._inner, self._storage, self._promotions, self._lock = (
+            inner,
+            storage,
+            promotions,
+            Lock(),
+        )
         self._tell = tell
         self._seen: dict[str, object] = {}
 
@@ -88,7 +95,9 @@ class Fresh:
 
     def refresh(self) -> None:
         """Annotate every study of ours in which a trial has ended, or that was confirmed, since the last look."""
-        sealed = [_written_at(p) for folder in self._promotions for p in sorted(folder.glob("*.yaml"))]
+        sealed = [
+            _written_at(p) for folder in self._promotions for p in sorted(folder.glob("*.yaml"))
+        ]
         for name in names(self._storage):
             study = optuna.load_study(study_name=name, storage=self._storage)
             beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
@@ -127,7 +136,9 @@ def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """
     storage = open_storage(url)
     refuse_empty(url, storage)
-    fresh = Fresh(wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url), tell)
+    fresh = Fresh(
+        wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url), tell
+    )
     fresh.refresh()
     try:
         server = make_server(HOST, port, fresh, server_class=_Server, handler_class=_Quiet)

@@ -52,11 +52,15 @@ def refuse_at_once(path: Path) -> dict[str, Any]:
         )
     status = one_line(str(data.get("status")))[:40]
     if status in ("rejected", "inconclusive"):
-        raise BadInput(f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew")
+        raise BadInput(
+            f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew"
+        )
     return data
 
 
-def admit(path: Path, deployment: Deployment, device: Device | None, *, i_know: bool = False) -> Admitted:
+def admit(
+    path: Path, deployment: Deployment, device: Device | None, *, i_know: bool = False
+) -> Admitted:
     """Check a promotion against this machine and its deployment.
 
     i_know: admits an unconfirmed one, and nothing else
@@ -130,7 +134,9 @@ def _device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[
         ("driver", measured.get("driver"), here.driver),
     ):
         if then != now:
-            raise BadInput(f"{path}: measured on {what} {one_line(str(then))[:60]}, here is {now}; measure it here")
+            raise BadInput(
+                f"{path}: measured on {what} {one_line(str(then))[:60]}, here is {now}; measure it here"
+            )
     return []
 
 
@@ -138,17 +144,24 @@ def _confirmed_here(data: Mapping[str, Any], device: Device | None, path: Path) 
     """raises: BadInput where the confirmation itself says otherwise, or was of another card or driver"""
     told = _mapping(data, "confirmation")
     if told.get("verdict") != "confirmed":
-        raise BadInput(f"{path}: its status is confirmed and its confirmation is not; run scripts/confirm.py again")
+        raise BadInput(
+            f"{path}: its status is confirmed and its confirmation is not; run scripts/confirm.py again"
+        )
     if device is None:
         return
-    for what, key, now in (("device", "cards", device.identity.uuid), ("driver", "drivers", device.identity.driver)):
+    for what, key, now in (
+        ("device", "cards", device.identity.uuid),
+        ("driver", "drivers", device.identity.driver),
+    ):
         then = told.get(key)
         if isinstance(then, list) and then and now not in then:
             shown = one_line(", ".join(map(str, then)))[:80]
             raise BadInput(f"{path}: confirmed on {what} {shown}, here is {now}; confirm it here")
 
 
-def _stack(data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None) -> list[str]:
+def _stack(
+    data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None
+) -> list[str]:
     """The unit's own speech stack beside the measured one.
 
     raises: BadInput where the unit needs more memory than the winner leaves
@@ -156,7 +169,9 @@ def _stack(data: Mapping[str, Any], deployment: Deployment, stt_mib: float | Non
     own, said = deployment.services.stt.stack, []
     words = str(_mapping(data, "commands").get("stt", "")).split()
     measured = {
-        "library": next((p for p in _mapping(_mapping(data, "versions"), "stt") if p == "faster-whisper"), None),
+        "library": next(
+            (p for p in _mapping(_mapping(data, "versions"), "stt") if p == "faster-whisper"), None
+        ),
         "compute_type": _after(words, "--compute-type"),
         "beam_size": _after(words, "--beam-size"),
     }
@@ -206,5 +221,7 @@ def _date(data: Mapping[str, Any], path: Path) -> datetime:
     confirmed = _mapping(data, "confirmation")
     told = confirmed.get("last_pair_at") or confirmed.get("written_at") or data.get("written_at")
     if (at := moment(told)) is None:
-        raise BadInput(f"{path}: it does not say when it was written; take the file as the study wrote it")
+        raise BadInput(
+            f"{path}: it does not say when it was written; take the file as the study wrote it"
+        )
     return at

@@ -25,7 +25,9 @@ from study.deploy.targets.target import Target
 from study.systemd.systemctl import StepFailed
 
 
-def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told) -> None:
+def apply(
+    deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told
+) -> None:
     """Try a promotion in production, and commit it when it has proven itself; hold: leave the commit to a person.
 
     raises: BadInput, SetupError where nothing was changed; RolledBack; ProductionDown
@@ -33,7 +35,10 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
     needs_root(deployment)
     target, device, chain = target_of(deployment), opened(deployment), Chain(deployment.folder)
     target.check()
-    with sole_use(device.identity.uuid) if device else nullcontext(), pending.locked(deployment.folder):
+    with (
+        sole_use(device.identity.uuid) if device else nullcontext(),
+        pending.locked(deployment.folder),
+    ):
         recover(deployment, say)
         chain.history()
         current = chain.current()
@@ -48,12 +53,16 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
         for name, figures in before.items():
             say(f"baseline {name}: {figures}")
             if figures.failed == figures.probes and figures.probes:
-                raise BadInput(f"{name} does not answer its probe now; repair it first: its figures are the baseline")
+                raise BadInput(
+                    f"{name} does not answer its probe now; repair it first: its figures are the baseline"
+                )
         values = next_values(current, admitted)
         files = target.files(values)
         try:
             current = current or first_version(deployment, target)
-            new = chain.draft(_version(deployment, target, device, admitted, values), files, target.like())
+            new = chain.draft(
+                _version(deployment, target, device, admitted, values), files, target.like()
+            )
             begin(deployment, target, "apply", current, new)
         except OSError as error:
             raise SetupError(
@@ -63,7 +72,9 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
             last = _try(deployment, target, device, admitted, new, files, before, say)
             if hold:
                 begun = step(deployment, "on trial", held=True)
-                say(f"version {new.number} is on trial until {_clock(begun.until_s)}; `promote.py commit` keeps it")
+                say(
+                    f"version {new.number} is on trial until {_clock(begun.until_s)}; `promote.py commit` keeps it"
+                )
                 return
             say("step: commit")
             put_in_force(deployment, target, new)
@@ -72,12 +83,16 @@ def apply(deployment: Deployment, admitted: Admitted, *, hold: bool = False, say
             say(f"failed: {why}")
             ended = settled(deployment, why, say)
             if ended.version.number != new.number:
-                raise RolledBack(f"rolled back to version {ended.version.number}: {why}; {ended.told}") from error
+                raise RolledBack(
+                    f"rolled back to version {ended.version.number}: {why}; {ended.told}"
+                ) from error
             say(ended.told)
             return
         ended = settled(deployment, "the soak passed", say, is_sure=True)
         if ended.version.number != new.number:
-            raise RolledBack(f"rolled back to version {ended.version.number} right after the commit; {ended.told}")
+            raise RolledBack(
+                f"rolled back to version {ended.version.number} right after the commit; {ended.told}"
+            )
         figures_ms = {f"{name}_p95_ms": f.p95_ms for name, f in last.items()}
         pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
         say(f"committed: {ended.told}")
@@ -117,10 +132,18 @@ def _try(
 
 
 def _version(
-    deployment: Deployment, target: Target, device: Device | None, admitted: Admitted, values: Values
+    deployment: Deployment,
+    target: Target,
+    device: Device | None,
+    admitted: Admitted,
+    values: Values,
 ) -> Version:
     ours = {s.unit for _, s in deployment.ordered()}
-    others = () if device is None else tuple(sorted({o.unit or o.command[:80] for o in device.occupants()} - ours))
+    others = (
+        ()
+        if device is None
+        else tuple(sorted({o.unit or o.command[:80] for o in device.occupants()} - ours))
+    )
     return Version(
         number=-1,
         values=values,
@@ -151,7 +174,9 @@ def commit(deployment: Deployment, say: Say = told) -> None:
     """
     needs_root(deployment)
     target, chain = target_of(deployment), Chain(deployment.folder)
-    nothing = "nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial"
+    nothing = (
+        "nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial"
+    )
     if not deployment.folder.exists():
         raise BadInput(nothing)
     with pending.locked(deployment.folder):
@@ -167,7 +192,9 @@ def commit(deployment: Deployment, say: Say = told) -> None:
         except BaseException as error:
             ended = settled(deployment, str(error), say)
             if ended.version.number != new.number:
-                raise RolledBack(f"rolled back to version {ended.version.number}: {error}; {ended.told}") from error
+                raise RolledBack(
+                    f"rolled back to version {ended.version.number}: {error}; {ended.told}"
+                ) from error
             say(ended.told)
             return
         say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).told}")

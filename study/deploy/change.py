@@ -30,12 +30,16 @@ def first_version(deployment: Deployment, target: Target) -> Version:
             if isinstance(target, EnvTarget):
                 found = [target.values().get(str(setting.variable))]
             if found is None or len(set(found)) != 1:
-                seen = "cannot be seen" if found is None else f"differs between its processes: {found}"
+                seen = (
+                    "cannot be seen" if found is None else f"differs between its processes: {found}"
+                )
                 raise BadInput(
                     f"{name}: what {setting.shown} is now {seen}; is {deployment.service(name).unit} running?"
                 )
             values[name][parameter] = found[0]
-    version = chain.draft(Version(0, values, target.hashes(), {}), target.own_files(), target.like())
+    version = chain.draft(
+        Version(0, values, target.hashes(), {}), target.own_files(), target.like()
+    )
     chain.put_in_force(version.number)
     return version
 

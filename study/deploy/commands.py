@@ -44,9 +44,15 @@ def run(
             for line in plan(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
-            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a lost connection is an interruption
+            signal.signal(
+                signal.SIGHUP, signal.getsignal(signal.SIGTERM)
+            )  # a lost connection is an interruption
             check_times(deployment)
-            apply(deployment, admit(promotion, deployment, opened(deployment), i_know=i_know), hold=hold)
+            apply(
+                deployment,
+                admit(promotion, deployment, opened(deployment), i_know=i_know),
+                hold=hold,
+            )
         case "commit":
             commit(deployment)
         case "rollback":

@@ -27,7 +27,10 @@ def main() -> int:
         is_over = begun is None
     except StudyError as error:
         print(f"error: {error}", flush=True)
-        begun, is_over = None, False  # it may be on trial: production is made to agree with the version in force
+        begun, is_over = (
+            None,
+            False,
+        )  # it may be on trial: production is made to agree with the version in force
     if is_over:
         print("nothing is on trial: nothing to do")
         return 0

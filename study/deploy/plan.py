@@ -28,16 +28,24 @@ def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator
         return
     for a in admitted.assigned:
         seen = target.running(a)
-        now = "cannot be seen" if seen is None else ", ".join(sorted({"(not set)" if v is None else v for v in seen}))
+        now = (
+            "cannot be seen"
+            if seen is None
+            else ", ".join(sorted({"(not set)" if v is None else v for v in seen}))
+        )
         yield f"  {a.service}: {a.setting.shown} {now} -> {a.text}"
     files = target.files(next_values(current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"
-        yield from difflib.unified_diff(old.splitlines(), files[name].splitlines(), f"{where} now", where, lineterm="")
+        yield from difflib.unified_diff(
+            old.splitlines(), files[name].splitlines(), f"{where} now", where, lineterm=""
+        )
     units = [s.unit or name for name, s in deployment.ordered()]
     yield f"would be stopped: {', '.join(reversed(units))}"
     yield f"would be started, each ready before the next: {', '.join(units)}"
-    yield from (f"note: {line}" for line in (*changed(target, current), *target.warnings(), *admitted.said))
+    yield from (
+        f"note: {line}" for line in (*changed(target, current), *target.warnings(), *admitted.said)
+    )
     limits = deployment.thresholds
     watched_s = limits.windows * limits.window_s
     yield f"then watched for {watched_s:g} s; rolled back by a timer after {deployment.dead_man_s:g} s whatever happens"
@@ -50,7 +58,11 @@ def changed(target: Target, current: Version | None) -> list[str]:
     now = target.hashes()
     return [
         f"{name} changed since version {current.number} was made from it"
-        + ("" if current.is_own else ", which hides that change; the next apply is made from it as it is now")
+        + (
+            ""
+            if current.is_own
+            else ", which hides that change; the next apply is made from it as it is now"
+        )
         for name, sha256 in current.units.items()
         if now.get(name) != sha256
     ]

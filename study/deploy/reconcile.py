@@ -39,7 +39,11 @@ def told(text: str) -> None:
 
 def target_of(deployment: Deployment) -> Target:
     """The target that the deployment names."""
-    return Units(deployment) if deployment.env_file is None else EnvTarget(deployment, deployment.env_file)
+    return (
+        Units(deployment)
+        if deployment.env_file is None
+        else EnvTarget(deployment, deployment.env_file)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ def settled(deployment: Deployment, why: str, say: Say = told, *, is_sure: bool 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Ignore Ctrl-C and SIGTERM for as long as the block lasts."""
-    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
@@ -72,14 +78,20 @@ def undisturbed() -> Iterator[None]:
 
 
 def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Settled:
-    chain, target, begun = Chain(deployment.folder), target_of(deployment), pending.read(deployment.folder)
+    chain, target, begun = (
+        Chain(deployment.folder),
+        target_of(deployment),
+        pending.read(deployment.folder),
+    )
     current = chain.current()
     if current is None:
         return Settled(_unknown(), "nothing was ever applied")
     versions = [current]
     if begun is not None and begun.source != current.number:
         versions.append(chain.read(begun.source))
-    versions.append(versions[-1])  # the last one is tried twice before anybody is told that production is down
+    versions.append(
+        versions[-1]
+    )  # the last one is tried twice before anybody is told that production is down
     failed: list[str] = []
     for version in versions:
         try:
@@ -101,18 +113,27 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
         dead_man_timer.disarm(begun.dead_man)
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         ended = "committed" if version.number == begun.target else "rolled_back"
-        more = {"why": why, "version": version.number, "promotion_sha256": begun.promotion_sha256, "failed": failed}
+        more = {
+            "why": why,
+            "version": version.number,
+            "promotion_sha256": begun.promotion_sha256,
+            "failed": failed,
+        }
         pending.note(deployment.folder, ended, more)
         chain.discard(begun.target)
     how = "restarted" if restarted else "never stopped with it"
-    return Settled(version, f"production runs version {version.number}, and its probes pass ({how})")
+    return Settled(
+        version, f"production runs version {version.number}, and its probes pass ({how})"
+    )
 
 
 def _unknown() -> Version:
     return Version(-1, {}, {}, {})
 
 
-def _agree(deployment: Deployment, target: Target, version: Version, say: Say, *, trusts: bool) -> bool:
+def _agree(
+    deployment: Deployment, target: Target, version: Version, say: Say, *, trusts: bool
+) -> bool:
     """Whether a restart was needed for production to run this version.
 
     trusts: that the processes carry its values, where they cannot be seen; after a broken change they may carry others
@@ -149,7 +170,12 @@ def _down(deployment: Deployment, failed: Sequence[str]) -> str:
 
 
 def restart(
-    deployment: Deployment, target: Target, device: Device | None, needed_mib: float | None, say: Say, step: Say = told
+    deployment: Deployment,
+    target: Target,
+    device: Device | None,
+    needed_mib: float | None,
+    say: Say,
+    step: Say = told,
 ) -> None:
     """Stop both, wait for the memory, start both in the tuned order, each ready before the next.
 
@@ -173,7 +199,9 @@ def restart(
 def needs_root(deployment: Deployment) -> None:
     """raises: SetupError where units are to be changed by anyone but root"""
     if deployment.env_file is None and os.geteuid() != 0:
-        raise SetupError("changing system units needs root; run it with sudo (plan, status and history do not)")
+        raise SetupError(
+            "changing system units needs root; run it with sudo (plan, status and history do not)"
+        )
     os.umask(0o022)  # the units' users must be able to read what a drop-in names
 
 
@@ -186,6 +214,8 @@ def recover(deployment: Deployment, say: Say = told) -> None:
     if begun is None:
         return
     if begun.held and begun.boot == pending.boot_id() and time.time() < begun.until_s:
-        raise BadInput(f"version {begun.target} is on trial; run `promote.py commit` or `promote.py rollback` first")
+        raise BadInput(
+            f"version {begun.target} is on trial; run `promote.py commit` or `promote.py rollback` first"
+        )
     say(f"an earlier {begun.kind} did not end (step: {begun.step}); ending it first")
     say(settled(deployment, f"its process ended in step: {begun.step}", say).told)

@@ -33,7 +33,10 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
         say(f"ending the {begun.kind} of process {begun.pid}")
         with suppress(ProcessLookupError):
             os.kill(begun.pid, signal.SIGTERM)
-    wait_s = sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered()) + deployment.memory_timeout_s
+    wait_s = (
+        sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
+        + deployment.memory_timeout_s
+    )
     target, chain = target_of(deployment), Chain(deployment.folder)
     if begun is None and not is_broken:
         _known(chain)
@@ -47,14 +50,24 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
                 return
         history = _known(chain)
         current = history[0]
-        before = next((v for v in history if v.number == to), None) if to is not None else _before(history)
+        before = (
+            next((v for v in history if v.number == to), None)
+            if to is not None
+            else _before(history)
+        )
         if to is not None and before is None:
             chain.read(to)
-            raise BadInput(f"version {to} never came into force; choose one of {[v.number for v in history]}")
+            raise BadInput(
+                f"version {to} never came into force; choose one of {[v.number for v in history]}"
+            )
         if before is None or before.number == current.number:
             say(
                 f"nothing to roll back: version {current.number} is in force"
-                + (f", which restores version {current.restores}" if current.restores is not None else "")
+                + (
+                    f", which restores version {current.restores}"
+                    if current.restores is not None
+                    else ""
+                )
             )
             say(settled(deployment, "rolled back twice", say).told)
             return
@@ -74,7 +87,9 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
 
 def _known(chain: Chain) -> Sequence[Version]:
     if not (history := chain.history()):
-        raise BadInput(f"nothing was ever applied under {chain.folder}: there is nothing to roll back")
+        raise BadInput(
+            f"nothing was ever applied under {chain.folder}: there is nothing to roll back"
+        )
     return history
 
 
@@ -89,13 +104,21 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
         files = target.files(before.values)
         if before.is_own:
             own = Chain(deployment.folder).path(0)
-            files = target.own_files() if target.kind == "systemd" else {n: (own / n).read_text("utf-8") for n in files}
+            files = (
+                target.own_files()
+                if target.kind == "systemd"
+                else {n: (own / n).read_text("utf-8") for n in files}
+            )
         restored = before.number if before.restores is None else before.restores
         is_known = not before.is_own or target.hashes() == dict(before.units)
-        values = before.values if is_known else {}  # the units' own values have changed with the units
+        values = (
+            before.values if is_known else {}
+        )  # the units' own values have changed with the units
         new = replace(before, values=values, restores=restored, units=target.hashes())
         new = Chain(deployment.folder).draft(new, files, target.like())
         begin(deployment, target, "rollback", current, new)
     except OSError as error:
-        raise SetupError(f"{error.strerror}: {error.filename}; nothing was changed: free some space first") from error
+        raise SetupError(
+            f"{error.strerror}: {error.filename}; nothing was changed: free some space first"
+        ) from error
     return new

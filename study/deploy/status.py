@@ -21,17 +21,30 @@ def status(deployment: Deployment, target: Target) -> Iterator[str]:
     raises: ProductionDown at the end where a service does not answer
     """
     current, begun = Chain(deployment.folder).current(), pending.read(deployment.folder)
-    yield "version in force: " + ("none; nothing was ever applied" if current is None else str(current))
+    yield "version in force: " + (
+        "none; nothing was ever applied" if current is None else str(current)
+    )
     if begun is not None:
         yield _begun(begun)
     for line in (*changed(target, current), *target.warnings()):
         yield f"note: {line}"
     is_known = current is not None and begun is None
-    unknown = is_known and current is not None and current.is_own and target.hashes() != dict(current.units)
-    wanted = assigned(current.values, deployment) if current is not None and is_known and not unknown else ()
+    unknown = (
+        is_known
+        and current is not None
+        and current.is_own
+        and target.hashes() != dict(current.units)
+    )
+    wanted = (
+        assigned(current.values, deployment)
+        if current is not None and is_known and not unknown
+        else ()
+    )
     found = gates(target, deployment, wanted)
     yield from (str(g) for g in found)
-    if (said := failures(found)) and (begun is None or not begun.is_alive):  # a change at work restarts them
+    if (said := failures(found)) and (
+        begun is None or not begun.is_alive
+    ):  # a change at work restarts them
         raise ProductionDown(
             f"production is not what it should be: {said}. Do this: "
             f"`sudo python scripts/promote.py rollback --deployment {deployment.path}`, or repair the service and "

@@ -49,7 +49,12 @@ def watch(deployment: Deployment, *, once: bool = False) -> None:
     raises: SetupError where the device cannot be opened; other errors are lines, and the watch goes on
     """
     memory = Memory()
-    line("started", deployment=str(deployment.path), auto=deployment.watch.auto, hold_days=deployment.watch.hold_days)
+    line(
+        "started",
+        deployment=str(deployment.path),
+        auto=deployment.watch.auto,
+        hold_days=deployment.watch.hold_days,
+    )
     while True:
         try:
             for event, more in look(deployment, memory):
@@ -79,7 +84,11 @@ def look(deployment: Deployment, memory: Memory) -> Iterator[Said]:
         if os.geteuid() != 0 and deployment.env_file is None:
             yield (
                 "unfinished",
-                {"kind": begun.kind, "step": begun.step, "then": "sudo python scripts/promote.py rollback"},
+                {
+                    "kind": begun.kind,
+                    "step": begun.step,
+                    "then": "sudo python scripts/promote.py rollback",
+                },
             )
             return
         with pending.locked(deployment.folder):
@@ -98,14 +107,21 @@ def drift(deployment: Deployment, memory: Memory) -> Iterator[Said]:
         return
     for what in changed(target, current):
         yield "unit_changed", {"what": what}
-    wanted = () if current.is_own or pending.read(deployment.folder) else assigned(current.values, deployment)
+    wanted = (
+        ()
+        if current.is_own or pending.read(deployment.folder)
+        else assigned(current.values, deployment)
+    )
     if said := failures(gates(target, deployment, wanted)):
         yield "not_as_applied", {"version": current.number, "what": said}
     if current.is_own:
         return
     device = opened(deployment)
     if device is not None and current.driver != device.identity.driver:
-        yield "drift", {"what": f"driver {current.driver} -> {device.identity.driver}", "then": RETUNE}
+        yield (
+            "drift",
+            {"what": f"driver {current.driver} -> {device.identity.driver}", "then": RETUNE},
+        )
     for package, version in running_versions(deployment).items():
         before = current.versions.get(package)
         if before is not None and before != version:
@@ -120,7 +136,9 @@ def drift(deployment: Deployment, memory: Memory) -> Iterator[Said]:
 def slower(deployment: Deployment, current: Version, memory: Memory) -> Iterator[Said]:
     """Services whose probes were slower than the soak allows, several looks in a row."""
     told = [
-        e for e in pending.events(deployment.folder) if e.get("event") == "figures" and e["version"] == current.number
+        e
+        for e in pending.events(deployment.folder)
+        if e.get("event") == "figures" and e["version"] == current.number
     ]
     limits = deployment.thresholds
     for name in NAMES:
@@ -140,7 +158,9 @@ def news(deployment: Deployment) -> Iterator[Said]:
     folder, chain = Path(deployment.watch.promotions), Chain(deployment.folder)
     if not folder.is_absolute():
         folder = deployment.path.parent / folder
-    tried = {str(e.get("promotion_sha256")) for e in pending.events(deployment.folder) if _is_verdict(e)}
+    tried = {
+        str(e.get("promotion_sha256")) for e in pending.events(deployment.folder) if _is_verdict(e)
+    }
     tried |= {str(v.promotion_sha256) for v in chain.history()}
     found: list[Admitted] = []
     doubts: dict[str, datetime] = {}
@@ -161,14 +181,26 @@ def news(deployment: Deployment) -> Iterator[Said]:
             yield "superseded", {"promotion": other.path.name, "by": newest.path.name}
     doubt = doubts.get(_key(verify(newest.path)))
     if doubt is not None and doubt > newest.written_at:
-        yield "contradicted", {"promotion": newest.path.name, "why": "a later confirmation of the same values failed"}
+        yield (
+            "contradicted",
+            {
+                "promotion": newest.path.name,
+                "why": "a later confirmation of the same values failed",
+            },
+        )
         return
     due_s = newest.written_at.timestamp() + deployment.watch.hold_days * DAY_S
     if not deployment.watch.auto:
         then = f"sudo python scripts/promote.py apply {newest.path} --deployment {deployment.path}"
         yield "review_due", {"promotion": newest.path.name, "then": then}
     elif time.time() < due_s:
-        yield "holding", {"promotion": newest.path.name, "until": datetime.fromtimestamp(due_s, UTC).isoformat()}
+        yield (
+            "holding",
+            {
+                "promotion": newest.path.name,
+                "until": datetime.fromtimestamp(due_s, UTC).isoformat(),
+            },
+        )
     else:
         yield from applied(deployment, newest)
 
@@ -199,7 +231,9 @@ def _key(data: Mapping[str, object]) -> str:
 def _at(data: Mapping[str, object]) -> datetime:
     confirmation = data.get("confirmation")
     told = confirmation.get("written_at") if isinstance(confirmation, Mapping) else None
-    return moment(told or data.get("written_at")) or datetime.now(UTC)  # one that does not say when: now
+    return moment(told or data.get("written_at")) or datetime.now(
+        UTC
+    )  # one that does not say when: now
 
 
 def unit_text(deployment: Deployment) -> str:

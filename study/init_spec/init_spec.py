@@ -41,7 +41,9 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
     """
     for path in (asked.spec, asked.deployment):
         if path.exists():
-            raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")
+            raise BadInput(
+                f"{path} exists; move it away, or name others with --out and --deployment"
+            )
     llm, stt = services([running(u) for u in asked.units], asked.size)
     name = asked.device or _device(llm)
     device = _opened(name, tell)
@@ -49,7 +51,9 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
     held = _held(device, stt.running)
     notes = [*llm.notes, *stt.notes]
     if not stt.running.ports:
-        notes.append(f"{stt.running.unit} listens on no port: nothing can be asked of it after a change")
+        notes.append(
+            f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
+        )
     if others is not None:
         notes.append(
             f"others held {others.least_mib:,.0f} to {others.peak_mib:,.0f} MiB in {others.looks} looks "
@@ -58,9 +62,17 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
     elif asked.observe_s is not None:
         notes.append("what other processes hold could not be seen here: set reserve_mib yourself")
     made = f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from {llm.running.unit} and "
-    head = [f"{made}{stt.running.unit}, as they ran.", "Every key is explained in study/specs/gpu.yaml.", *notes]
+    head = [
+        f"{made}{stt.running.unit}, as they ran.",
+        "Every key is explained in study/specs/gpu.yaml.",
+        *notes,
+    ]
     write(asked.spec, head, spec_of(asked.name, name, llm, stt, others))
-    head = [f"{made}{stt.running.unit}, as they ran.", "Every key: study/deploy/config/deployment.py.", *notes]
+    head = [
+        f"{made}{stt.running.unit}, as they ran.",
+        "Every key: study/deploy/config/deployment.py.",
+        *notes,
+    ]
     write(asked.deployment, head, deployment_of(asked.name, name, llm, stt, held))
     for note in notes:
         tell(f"note: {note}")

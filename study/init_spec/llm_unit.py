@@ -12,9 +12,18 @@ from study.init_spec.running_units import Running
 
 SHARE_FLAG = "--gpu-memory-utilization"
 VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
-OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")  # the study sets them itself
+OWN = (
+    SHARE_FLAG,
+    "--model",
+    "--served-model-name",
+    "--host",
+    "--port",
+    "--uds",
+)  # the study sets them itself
 SECRET = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
-KEPT_ENV = re.compile(r"VLLM_(?!API_KEY)[A-Z0-9_]+|HF_HOME|HF_HUB_CACHE|LD_LIBRARY_PATH|PYTORCH_[A-Z_]+")
+KEPT_ENV = re.compile(
+    r"VLLM_(?!API_KEY)[A-Z0-9_]+|HF_HOME|HF_HUB_CACHE|LD_LIBRARY_PATH|PYTORCH_[A-Z_]+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +47,31 @@ def read_llm(unit: Running) -> Llm:
     raises: BadInput where something that the study needs is not in it
     """
     if unit.python is None:
-        raise BadInput(f"{unit.unit}: {unit.argv[0]} is no interpreter; write the spec from study/specs/gpu.yaml")
-    start = next(i for i, word in enumerate(unit.argv) if word == "serve" or word.startswith("vllm."))
+        raise BadInput(
+            f"{unit.unit}: {unit.argv[0]} is no interpreter; write the spec from study/specs/gpu.yaml"
+        )
+    start = next(
+        i for i, word in enumerate(unit.argv) if word == "serve" or word.startswith("vllm.")
+    )
     flags, free = split_flags(unit.argv[start + 1 :])
     given = {name: values[0] if values else "" for name, values in flags}
     model = given.get("--model") or (free[0] if free else None)
     if not model:
-        raise BadInput(f"{unit.unit}: its command names no model; write the spec from study/specs/gpu.yaml")
+        raise BadInput(
+            f"{unit.unit}: its command names no model; write the spec from study/specs/gpu.yaml"
+        )
     notes = []
     share = VLLM_SHARE
     if SHARE_FLAG in given:
-        share = float(given[SHARE_FLAG]) if re.fullmatch(r"[0-9.]{1,8}", given[SHARE_FLAG]) else math.nan
+        share = (
+            float(given[SHARE_FLAG])
+            if re.fullmatch(r"[0-9.]{1,8}", given[SHARE_FLAG])
+            else math.nan
+        )
     else:
-        notes.append(f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; check your version's")
+        notes.append(
+            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; check your version's"
+        )
     if not 0 < share < 1:
         raise BadInput(f"{unit.unit}: {SHARE_FLAG} {given[SHARE_FLAG]} is no share between 0 and 1")
     dropped = sorted({name for name, _ in flags if name in SECRET})

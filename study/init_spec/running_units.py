@@ -14,7 +14,14 @@ import psutil
 from objectives.errors import BadInput, SetupError
 from study.systemd.manager import found
 
-ASKED = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart", "FragmentPath")
+ASKED = (
+    "MainPID",
+    "Environment",
+    "EnvironmentFiles",
+    "WorkingDirectory",
+    "Restart",
+    "FragmentPath",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,11 @@ class Running:
     def python(self) -> str | None:
         """Its interpreter, where it has one."""
         first = Path(self.argv[0])
-        return str(first) if first.name.startswith(("python", "pypy")) and first.is_absolute() else None
+        return (
+            str(first)
+            if first.name.startswith(("python", "pypy")) and first.is_absolute()
+            else None
+        )
 
 
 def running(unit: str) -> Running:
@@ -62,7 +73,9 @@ def running(unit: str) -> Running:
         processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         commands = [p.cmdline() for p in processes]
     except psutil.Error as error:
-        raise SetupError(f"{state.unit}: its process {pid} cannot be looked at ({error}); run this again") from error
+        raise SetupError(
+            f"{state.unit}: its process {pid} cannot be looked at ({error}); run this again"
+        ) from error
     argv = next((c for c in commands if _serves_llm(c)), commands[0])
     if not argv:
         raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")
@@ -103,7 +116,9 @@ def _environment(shown: str, files: str) -> dict[str, str]:
             plain = (line.strip() for line in lines)
             pairs += [
                 f"{k.strip()}={v.strip().strip(chr(34)).strip(chr(39))}"
-                for k, _, v in (line.partition("=") for line in plain if line and line[0] not in "#;")
+                for k, _, v in (
+                    line.partition("=") for line in plain if line and line[0] not in "#;"
+                )
             ]
     return {k: v for k, sep, v in (pair.partition("=") for pair in pairs) if sep}
 
@@ -120,8 +135,14 @@ def answers(port: int, method: str, path: str) -> int | None:
     """The HTTP status of a request without a body on this machine; None where nothing answers within 2 s."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
-            s.sendall(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            s.sendall(
+                f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+            )
             words = s.recv(256).split()
     except OSError:
         return None
-    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
+    return (
+        int(words[1])
+        if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
+        else None
+    )

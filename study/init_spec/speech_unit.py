@@ -15,8 +15,23 @@ from study.init_spec.llm_unit import split_flags
 from study.init_spec.running_units import Running
 from study.spec.services import WHISPER_HUB
 
-COMPUTE_TYPES = ("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
-ORDER = ("tiny", "base", "small", "medium", "large-v3")  # what is searched beside today's, where it is on the machine
+COMPUTE_TYPES = (
+    "int8",
+    "int8_float16",
+    "int8_float32",
+    "int8_bfloat16",
+    "int16",
+    "float16",
+    "bfloat16",
+    "float32",
+)
+ORDER = (
+    "tiny",
+    "base",
+    "small",
+    "medium",
+    "large-v3",
+)  # what is searched beside today's, where it is on the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +65,11 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
     named = [s for s in said if _size(unit, s[2])]
     if size is not None:
         variable, _, value = size.partition("=")
-        named = [("", variable, value)] if re.fullmatch(r"[A-Za-z_]\w{0,80}", variable, re.ASCII) else []
+        named = (
+            [("", variable, value)]
+            if re.fullmatch(r"[A-Za-z_]\w{0,80}", variable, re.ASCII)
+            else []
+        )
     if not named or not (today := _size(unit, named[0][2])):
         raise BadInput(
             f"{unit.unit}: neither its command nor its Environment= names a Whisper size; let the application read one "
@@ -58,7 +77,11 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         )
     flag, variable, value = named[0]
     choices, models = _others(unit, today, value)
-    notes = [] if size is None else [f"{unit.unit} must read {variable} itself; nothing here can check that it does"]
+    notes = (
+        []
+        if size is None
+        else [f"{unit.unit} must read {variable} itself; nothing here can check that it does"]
+    )
     return Speech(
         running=unit,
         python=_with_faster_whisper(unit.python),
@@ -67,9 +90,13 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         size=today,
         choices=choices,
         models=models,
-        device=next(("cuda" if v == "cuda" else "cpu" for *_, v in said if v in ("cuda", "cpu")), None),
+        device=next(
+            ("cuda" if v == "cuda" else "cpu" for *_, v in said if v in ("cuda", "cpu")), None
+        ),
         compute_type=next((v for *_, v in said if v in COMPUTE_TYPES), None),
-        beam_size=next((int(v) for f, n, v in said if "beam" in (f or n).lower() and v.isdigit()), None),
+        beam_size=next(
+            (int(v) for f, n, v in said if "beam" in (f or n).lower() and v.isdigit()), None
+        ),
         notes=tuple(notes),
     )
 
@@ -99,7 +126,9 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
     folder = Path(unit.path(value))
     if (folder / "model.bin").is_file():
         beside = {f.name: str(f) for f in folder.parent.iterdir() if (f / "model.bin").is_file()}
-        by_bytes = dict(sorted(beside.items(), key=lambda kv: (Path(kv[1]) / "model.bin").stat().st_size))
+        by_bytes = dict(
+            sorted(beside.items(), key=lambda kv: (Path(kv[1]) / "model.bin").stat().st_size)
+        )
         return by_bytes, by_bytes
     names = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
     kept = [n for n in names if n == size or _is_here(n)]

@@ -36,8 +36,15 @@ def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None
     """The study's spec, as YAML's own types."""
     low, high = DEFAULT_BOUNDS[SHARE]
     searched = shares(llm.share)
-    speech: dict[str, Any] = {"models": dict(stt.models), "device": "cpu" if device == "cpu" else stt.device or "cuda"}
-    speech |= {k: v for k, v in (("compute_type", stt.compute_type), ("beam_size", stt.beam_size)) if v is not None}
+    speech: dict[str, Any] = {
+        "models": dict(stt.models),
+        "device": "cpu" if device == "cpu" else stt.device or "cuda",
+    }
+    speech |= {
+        k: v
+        for k, v in (("compute_type", stt.compute_type), ("beam_size", stt.beam_size))
+        if v is not None
+    }
     if stt.python:
         speech["python"] = stt.python
     return {
@@ -49,19 +56,29 @@ def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None
         "baseline": {SHARE: llm.share, SPEECH: stt.size},
         "bounds": {SHARE: [min(low, *searched), max(high, *searched)]},
         "services": {
-            "llm": {"python": llm.python, "model": llm.model, "args": list(llm.args), "env": dict(llm.env)},
+            "llm": {
+                "python": llm.python,
+                "model": llm.model,
+                "args": list(llm.args),
+                "env": dict(llm.env),
+            },
             "stt": speech,
         },
         "reserve_mib": others.reserve_mib if others else None,
     }
 
 
-def deployment_of(name: str, device: str, llm: Llm, stt: Speech, peak_mib: float | None) -> dict[str, Any]:
+def deployment_of(
+    name: str, device: str, llm: Llm, stt: Speech, peak_mib: float | None
+) -> dict[str, Any]:
     """The deployment file; what a unit does not offer is `none` there, and the gate says that it did not run."""
     low, high = DEFAULT_BOUNDS[SHARE]
     at = f"http://127.0.0.1:{llm.port}"
     size: dict[str, Any] = {"flag": stt.flag} if stt.flag else {"variable": stt.variable}
-    speech: dict[str, Any] = {"unit": stt.running.unit, "set": {SPEECH: {**size, "choices": dict(stt.choices)}}}
+    speech: dict[str, Any] = {
+        "unit": stt.running.unit,
+        "set": {SPEECH: {**size, "choices": dict(stt.choices)}},
+    }
     for port in stt.running.ports:
         if answers(port, "GET", "/health") == 200:
             speech["health_url"] = f"http://127.0.0.1:{port}/health"
@@ -69,7 +86,11 @@ def deployment_of(name: str, device: str, llm: Llm, stt: Speech, peak_mib: float
             url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
             speech["probe"] = {"kind": "transcription", "url": url}
     speech.setdefault("probe", {"kind": "none"})
-    stack = {"library": "faster-whisper", "compute_type": stt.compute_type, "beam_size": stt.beam_size}
+    stack = {
+        "library": "faster-whisper",
+        "compute_type": stt.compute_type,
+        "beam_size": stt.beam_size,
+    }
     speech["stack"] = {k: v for k, v in {**stack, "peak_mib": peak_mib}.items() if v is not None}
     return {
         "name": name,
@@ -81,7 +102,11 @@ def deployment_of(name: str, device: str, llm: Llm, stt: Speech, peak_mib: float
                 "python": llm.python,
                 "health_url": f"{at}/health",
                 "metrics_url": f"{at}/metrics",
-                "probe": {"kind": "completion", "url": f"{at}/v1/completions", "model": llm.served_model},
+                "probe": {
+                    "kind": "completion",
+                    "url": f"{at}/v1/completions",
+                    "model": llm.served_model,
+                },
                 "restart_always": llm.running.restart != "always",
             },
             "stt": speech,
@@ -98,7 +123,9 @@ def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
     if path.exists():
         raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")
     comments = [" ".join(line.split()) for line in head]
-    text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(data, sort_keys=False, width=110)
+    text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(
+        data, sort_keys=False, width=110
+    )
     draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

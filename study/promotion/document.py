@@ -71,7 +71,12 @@ def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:
 def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
     """The promotion as plain data; `status: candidate`, since one study's best is not proof."""
     winner, baseline = decision.winner, decision.baseline
-    if winner is None or baseline is None or winner.measurement is None or baseline.measurement is None:
+    if (
+        winner is None
+        or baseline is None
+        or winner.measurement is None
+        or baseline.measurement is None
+    ):
         raise ValueError("nothing to promote")
     new, old = winner.measurement, baseline.measurement
     is_replay = origin.measured_elsewhere is not None
@@ -87,7 +92,9 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "why": decision.reason,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
         "standing": {"winner": _told(decision, winner), "baseline": _told(decision, baseline)},
-        "best_single_trial": dict(decision.luckiest.allocation.values) if decision.luckiest else None,
+        "best_single_trial": dict(decision.luckiest.allocation.values)
+        if decision.luckiest
+        else None,
         "improvement_pct": {k: improvement_pct(k, new, old) for k in COMPARED},
         "metrics": {"winner": new.figures(), "baseline": old.figures()},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": spec.gates.llm_quality},
@@ -122,7 +129,9 @@ def _told(decision: Decision, row: Row) -> dict[str, float | int | None] | None:
     is_known = decision.is_noise_known
     return {
         "mean": round(s.mean, 6),
-        "standard_error": round(s.standard_error, 6) if is_known and s.standard_error is not None else None,
+        "standard_error": round(s.standard_error, 6)
+        if is_known and s.standard_error is not None
+        else None,
         "measurements": s.n,
         "mean_of_measurements": round(s.raw_mean, 6),
         "probability_best": round(s.probability_best, 4) if is_known else None,

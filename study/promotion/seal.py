@@ -26,9 +26,13 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "it has an alias (*name)", self.get_mark())
+            raise yaml.composer.ComposerError(
+                None, None, "it has an alias (*name)", self.get_mark()
+            )
         if self.depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, "it is nested too deeply", self.get_mark())
+            raise yaml.composer.ComposerError(
+                None, None, "it is nested too deeply", self.get_mark()
+            )
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -43,7 +47,9 @@ def digest(data: Mapping[str, Any]) -> str:
     True
     """
     rest = {k: v for k, v in data.items() if k != KEY}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +75,11 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         if path.is_symlink() or not path.is_file():
-            what = "it is not a plain file" if path.is_symlink() or path.exists() else "there is no such file"
+            what = (
+                "it is not a plain file"
+                if path.is_symlink() or path.exists()
+                else "there is no such file"
+            )
             raise BadInput(
                 f"{path}: {what}; name a promotion: `ls artifacts/promotions artifacts/*/promotions` shows them"
             )
@@ -78,7 +88,9 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; name a promotion that can be read") from error
     if len(text) > MAX_BYTES:
-        raise BadInput(f"{path}: it is larger than {MAX_BYTES // 1024} KiB; a promotion is a short YAML file")
+        raise BadInput(
+            f"{path}: it is larger than {MAX_BYTES // 1024} KiB; a promotion is a short YAML file"
+        )
     try:
         data = yaml.load(text.decode("utf-8"), Loader=_Loader)  # noqa: S506  a safe loader, narrowed
     except yaml.MarkedYAMLError as error:
@@ -87,10 +99,21 @@ def read(path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path}{at}: not a promotion: {error.problem or error.context}; take the file as it was written"
         ) from error
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
-        raise BadInput(f"{path}: not plain YAML in UTF-8; take the file as it was written") from error
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        ValueError,
+    ) as error:
+        raise BadInput(
+            f"{path}: not plain YAML in UTF-8; take the file as it was written"
+        ) from error
     if not isinstance(data, dict) or not all(isinstance(k, str) for k in data):
-        raise BadInput(f"{path}: not a promotion: it is no mapping of names; take the file as it was written")
+        raise BadInput(
+            f"{path}: not a promotion: it is no mapping of names; take the file as it was written"
+        )
     return data
 
 
@@ -103,11 +126,15 @@ def verify(path: Path) -> dict[str, Any]:
     way_out = "take the file as the study or confirm.py wrote it, or confirm it anew with scripts/confirm.py"
     stated = data.get(KEY)
     if stated is None:
-        raise BadInput(f"{path}: it has no sha256, so nobody can tell whether it was changed; {way_out}")
+        raise BadInput(
+            f"{path}: it has no sha256, so nobody can tell whether it was changed; {way_out}"
+        )
     try:
         found = digest(data)
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{path}: it holds a value that no promotion has ({error}); {way_out}") from error
+        raise BadInput(
+            f"{path}: it holds a value that no promotion has ({error}); {way_out}"
+        ) from error
     if stated != found:
         raise BadInput(
             f"{path}: changed after it was sealed: it states sha256 {str(stated)[:12]}, "

@@ -17,7 +17,9 @@ from study.storage.trials import Row, rows
 from study.storage.url import open_storage, sqlite_url
 
 
-def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]) -> list[Entry]:
+def gather(
+    sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]
+) -> list[Entry]:
     """`held` and, behind it, every evaluation of the sources that it does not hold yet, repeats counted on.
 
     sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was really launched is taken
@@ -26,12 +28,18 @@ def gather(sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Se
     entries, known = list(held), {(e.key, e.at, e.card) for e in held}
     for source in sources:
         found = (
-            _of_recording(source, provenance) if source.suffix == ".jsonl" else _of_studies(source, spec, provenance)
+            _of_recording(source, provenance)
+            if source.suffix == ".jsonl"
+            else _of_studies(source, spec, provenance)
         )
         for e in found:
             if (e.key, e.at, e.card) not in known:
                 known.add((e.key, e.at, e.card))
-                entries.append(replace(e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)))
+                entries.append(
+                    replace(
+                        e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)
+                    )
+                )
     return entries
 
 
@@ -43,7 +51,9 @@ def _of_recording(source: Path, provenance: Provenance) -> list[Entry]:
 
 def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]:
     if not source.is_file():
-        raise BadInput(f"--take {source} does not exist; name a recording (.jsonl) or the study.db of a live study")
+        raise BadInput(
+            f"--take {source} does not exist; name a recording (.jsonl) or the study.db of a live study"
+        )
     entries, storage = [], open_storage(sqlite_url(source))
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
@@ -51,8 +61,12 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
         wanted = identity_of(spec, provenance.device, provenance.versions)
         wanted["load generator"] = provenance.conditions.get("load generator", 1)
         if differing := differences(identity, wanted):
-            raise BadInput(f"study {name} in {source} was measured with another {', another '.join(differing)}")
-        carried = {t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+            raise BadInput(
+                f"study {name} in {source} was measured with another {', another '.join(differing)}"
+            )
+        carried = {
+            t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs
+        }
         own = [r for r in rows(study) if _is_launched(r) and r.number not in carried]
         entries += [_entry(r, study.user_attrs.get("device")) for r in own]
     return entries
@@ -60,7 +74,11 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
 
 def _is_launched(r: Row) -> bool:
     """Whether servers were launched for this trial, with an end that says something about the allocation."""
-    return r.is_known and r.repeat_of is None and (r.diagnosis is None or r.diagnosis.phase != "precheck")
+    return (
+        r.is_known
+        and r.repeat_of is None
+        and (r.diagnosis is None or r.diagnosis.phase != "precheck")
+    )
 
 
 def _entry(r: Row, device: Mapping[str, str] | None) -> Entry:
@@ -85,9 +103,13 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     then = earlier.provenance
     for name in ("workload", "services", "tenants", "load generator"):
         if differences(_only(name, then), _only(name, now)):
-            raise BadInput(f"{earlier.path} was recorded with another {name}; name another --out, or move it away")
+            raise BadInput(
+                f"{earlier.path} was recorded with another {name}; name another --out, or move it away"
+            )
     if then.versions != now.versions:
-        raise BadInput(f"{earlier.path} was recorded with other versions of the servers; name another --out")
+        raise BadInput(
+            f"{earlier.path} was recorded with other versions of the servers; name another --out"
+        )
     if not now.device.is_like(then.device.product, then.device.total_mib):
         raise BadInput(
             f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "

@@ -56,7 +56,9 @@ def record(
     if spec.measure != "live":
         raise BadInput(f"{spec.name}: a recording needs `measure: live`")
     if spec.search_space.size is None:
-        raise BadInput(f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range")
+        raise BadInput(
+            f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range"
+        )
     if not out.suffix or out.is_dir():
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
@@ -64,7 +66,9 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for said in reaped:
             tell(said)
-        return _record(spec, out, [*rounds(spec, repeats, points, part)], tell, timeout_s, take, lending)
+        return _record(
+            spec, out, [*rounds(spec, repeats, points, part)], tell, timeout_s, take, lending
+        )
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
@@ -87,7 +91,9 @@ def _record(
     lending: Lending,
 ) -> Recording:
     began = time.monotonic()
-    made = bench(replace(spec, precheck="report"))  # launch even what the arithmetic rules out: evidence is recorded
+    made = bench(
+        replace(spec, precheck="report")
+    )  # launch even what the arithmetic rules out: evidence is recorded
     lent_at = time.monotonic()
     with borrowed(spec, made, lending, tell) as made:
         if lending.max_outage_s is not None:
@@ -124,25 +130,37 @@ def _launched(
         for done, (allocation, repeat) in enumerate(todo, start=1):
             expected_s = _expected_s(spec, entries, allocation)
             if timeout_s is not None and time.monotonic() - began + expected_s > timeout_s:
-                tell(f"{allocation} takes about {expected_s:.0f} s and would not end in time; run again to go on")
+                tell(
+                    f"{allocation} takes about {expected_s:.0f} s and would not end in time; run again to go on"
+                )
                 break
-            if before is not None and (repeat != before[1] or str(allocation) == str(spec.baseline)):
+            if before is not None and (
+                repeat != before[1] or str(allocation) == str(spec.baseline)
+            ):
                 colocation.restart()
             before = (allocation, repeat)
             tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
-            run = Run(repeat, folder / f"{str(allocation).replace(' ', '_')}-{repeat}", lambda p: tell(f"    {p}"))
+            run = Run(
+                repeat,
+                folder / f"{str(allocation).replace(' ', '_')}-{repeat}",
+                lambda p: tell(f"    {p}"),
+            )
             run.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
             try:
                 result = colocation.measure(allocation, run)
             except OutOfMemory as failure:
-                entries.append(entry(allocation, repeat, run, time.monotonic() - started, failure, card))
+                entries.append(
+                    entry(allocation, repeat, run, time.monotonic() - started, failure, card)
+                )
                 tell(f"    {failure}")
             except Disturbed as failure:
                 tell(f"    left out, run again for it: {failure}")
                 continue
             else:
-                entries.append(entry(allocation, repeat, run, time.monotonic() - started, result, card))
+                entries.append(
+                    entry(allocation, repeat, run, time.monotonic() - started, result, card)
+                )
             if colocation.anchor is not None and provenance.slo is None:
                 slo = colocation.anchor.slo
                 provenance = _anchored(provenance, slo, colocation.anchor.first_rung)
@@ -165,7 +183,10 @@ def rounds(
 
 
 def remaining(
-    wanted: Sequence[tuple[Allocation, int]], entries: Sequence[Entry], baseline: Allocation, card: str
+    wanted: Sequence[tuple[Allocation, int]],
+    entries: Sequence[Entry],
+    baseline: Allocation,
+    card: str,
 ) -> list[tuple[Allocation, int]]:
     """What is not measured yet; first the baseline, once more, where this card has not measured it."""
     held = {(e.key, e.repeat) for e in entries}
@@ -194,7 +215,9 @@ def _provenance(made: Bench, spec: Spec) -> Provenance:
     return Provenance(
         device=made.device.identity,
         versions=made.versions,
-        conditions=conditions(setting_of(spec)),  # models as the spec names them, which a replay looks for
+        conditions=conditions(
+            setting_of(spec)
+        ),  # models as the spec names them, which a replay looks for
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=git_commit(Path(__file__).parent),
     )

@@ -21,7 +21,10 @@ def spread(space: Space, count: int) -> list[Allocation]:
     found: dict[str, Allocation] = {}
     while len(found) < count:
         for point in points.random(64):
-            chosen = {p.name: of[int(x * len(of))] for p, of, x in zip(space.parameters, values, point, strict=True)}
+            chosen = {
+                p.name: of[int(x * len(of))]
+                for p, of, x in zip(space.parameters, values, point, strict=True)
+            }
             allocation = space.allocation(chosen)
             if len(found) < count:
                 found.setdefault(str(allocation), allocation)

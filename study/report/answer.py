@@ -27,7 +27,9 @@ def how_sure(decision: Decision) -> list[str]:
     if not decision.is_noise_known:
         sure = "; nothing was measured twice, so it is not known how sure that is, among "
     if len(decision.standings) == 1:
-        return [f"{short(chosen.allocation)}: its mean fitness is {s.mean:.4f}; nothing else that works was measured"]
+        return [
+            f"{short(chosen.allocation)}: its mean fitness is {s.mean:.4f}; nothing else that works was measured"
+        ]
     mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
     said = [f"{short(chosen.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
     if (other := decision.ahead_alone) is not None and (t := decision.standing(other)) is not None:
@@ -52,7 +54,9 @@ def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
     if decision.standing(decision.baseline) is not None:
         return f"stay with {allocation_in_words(asked.baseline)}."
     if decision.baseline is not None and decision.baseline.is_feasible:
-        return "no answer: the allocation in use today worked only some of the times it was launched."
+        return (
+            "no answer: the allocation in use today worked only some of the times it was launched."
+        )
     return "no answer: the allocation in use today could not be measured, or nothing works."
 
 
@@ -61,7 +65,9 @@ def standing(decision: Decision, asked: Question) -> str:
     if decision.winner is None:
         return "nothing to confirm"
     return (
-        "a replay, measured elsewhere: not valid for this machine" if asked.is_replay else "not confirmed: a candidate"
+        "a replay, measured elsewhere: not valid for this machine"
+        if asked.is_replay
+        else "not confirmed: a candidate"
     )
 
 
@@ -76,7 +82,9 @@ def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list
     counts = f"({launches(other)}; today's: {launches(today)})"
     more = f"{_sessions(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS, today, other, found)) is None:
-        return [f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.{more}"]
+        return [
+            f"{scores} {counts}. How much of the difference of {gap:+.4f} is noise was not measured.{more}"
+        ]
     verdict = "noise alone could explain it" if abs(gap) <= half else "more than noise explains"
     verdict += _chosen(found) if gap > half else ""
     between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
@@ -88,7 +96,11 @@ def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list
 def _chosen(found: Sequence[Cell]) -> str:
     """The best of several equal ones looks better than it is: an interval does not know that it was chosen."""
     works = sum(c.is_feasible for c in found)
-    return "" if works < 3 else f"; but it is the best of {works}, and the best of several looks better than it is"
+    return (
+        ""
+        if works < 3
+        else f"; but it is the best of {works}, and the best of several looks better than it is"
+    )
 
 
 def _sessions(today: Cell, other: Cell) -> str:
@@ -104,7 +116,10 @@ def _capacity_term(c: Cell) -> float | None:
 
 
 def _cards(today: Cell, other: Cell) -> str:
-    old, new = ({r.measurement.measured_on for r in c.measured if r.measurement} - {None} for c in (today, other))
+    old, new = (
+        {r.measurement.measured_on for r in c.measured if r.measurement} - {None}
+        for c in (today, other)
+    )
     if not old or not new or old == new:
         return ""
     counts = "" if len(old) == len(new) else f" (today's on {len(old)}, the other on {len(new)})"
@@ -135,7 +150,10 @@ def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
 
 def _audio(which: Sequence[Cell]) -> str:
     """How many minutes of clips more would tell whether their words are as good."""
-    wanted = sorted({f"{r.minutes_more_audio:.0f}" for c in which for r in c.measured if r.minutes_more_audio}, key=int)
+    wanted = sorted(
+        {f"{r.minutes_more_audio:.0f}" for c in which for r in c.measured if r.minutes_more_audio},
+        key=int,
+    )
     if not wanted:
         return ""
     return f"; about {' to '.join(dict.fromkeys((wanted[0], wanted[-1])))} more minutes of audio would decide"

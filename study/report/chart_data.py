@@ -67,7 +67,9 @@ def heat(found: Sequence[Cell], decision: Decision, asked: Question) -> Heat:
         for place, here in at.items()
     }
     xs, ys = (_axis(n, found, asked) for n in (x_name, y_name))
-    return Heat(SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, tuple(names[2:]))
+    return Heat(
+        SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, tuple(names[2:])
+    )
 
 
 def turned(shown: Heat) -> Heat:
@@ -77,7 +79,9 @@ def turned(shown: Heat) -> Heat:
 
 
 def _axis(name: str, found: Sequence[Cell], asked: Question) -> tuple[str, ...]:
-    values = asked.searched.get(name) or sorted({c.allocation.values[name] for c in found}, key=_order)
+    values = asked.searched.get(name) or sorted(
+        {c.allocation.values[name] for c in found}, key=_order
+    )
     return tuple(spelled(name, v) for v in values)
 
 
@@ -87,7 +91,9 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
 
 def _tile(c: Cell, of: int, decision: Decision, asked: Question) -> Tile:
     what = kind(c, decision, asked)
-    lines = [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
+    lines = (
+        [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
+    )
     if c.failed:
         diagnosis = c.failed[-1].diagnosis
         deficit_mib = diagnosis.deficit_mib if diagnosis else None
@@ -124,7 +130,9 @@ def spots(found: Sequence[Cell], decision: Decision, asked: Question) -> list[Sp
             continue
         sessions = c.figure("concurrent_capacity")
         what = kind(c, decision, asked)
-        made.append(Spot(short(c.allocation), what, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms))
+        made.append(
+            Spot(short(c.allocation), what, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms)
+        )
     return made
 
 

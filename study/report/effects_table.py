@@ -11,11 +11,21 @@ from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.errors import BadInput
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
-from study.analysis.additive_model import CARD, Given, Observed, UntoldError, configurations, in_order, is_time
+from study.analysis.additive_model import (
+    CARD,
+    Given,
+    Observed,
+    UntoldError,
+    configurations,
+    in_order,
+    is_time,
+)
 from study.analysis.main_effects import Effect, Effects, differences, main_effects
 from study.wording import label
 
-HEADS: Mapping[str, str] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none
+HEADS: Mapping[
+    str, str
+] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none
     "llm_latency_p95_ms": "LLM p95 ms",
     "llm_ttft_p95_ms": "LLM first token p95 ms",
     "llm_tpot_ms": "LLM each token ms",
@@ -59,8 +69,12 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
     observed, failed = _observed(launches)
     cards = _cards(launches)
     on = f" on {len(cards)} cards" if len(cards) > 1 else ""
-    some = f", {len(failed)} of which failed and are left out" if failed else ", none of which failed"
-    said = [f"{len({str(x.allocation) for x in launches})} configurations in {len(launches)} launches{on}{some}"]
+    some = (
+        f", {len(failed)} of which failed and are left out" if failed else ", none of which failed"
+    )
+    said = [
+        f"{len({str(x.allocation) for x in launches})} configurations in {len(launches)} launches{on}{some}"
+    ]
     shown: dict[str, Effects] = {}
     for metric in metrics:
         title, unit, digits = FIGURES[metric]
@@ -80,10 +94,14 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
             continue
         left, noise = _spread(told.residual, metric), "not known, none was launched twice"
         if told.noise is not None:
-            noise = f"{_spread(told.noise, metric)}, from {told.again} launched again on the same card"
+            noise = (
+                f"{_spread(told.noise, metric)}, from {told.again} launched again on the same card"
+            )
         said.append(f"{title}: {left} are left unexplained; noise of one launch: {noise}{without}")
     rows = _rows(shown, observed, failed)
-    return Influence(("", *(HEADS[m] for m in shown)), tuple(rows), (*([NOTE] if rows else []), *said))
+    return Influence(
+        ("", *(HEADS[m] for m in shown)), tuple(rows), (*([NOTE] if rows else []), *said)
+    )
 
 
 def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> Influence:
@@ -99,9 +117,13 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
     if parameter is None or not is_named:
         raise BadInput(f"--versus {wanted}: write NAME=VALUE, NAME one of {', '.join(known)}")
     values = sorted({given[parameter] for given, _ in observed if parameter in given}, key=in_order)
-    value = next((v for v in values if text in (str(v), _named(parameter, v).removesuffix(" %"))), None)
+    value = next(
+        (v for v in values if text in (str(v), _named(parameter, v).removesuffix(" %"))), None
+    )
     if value is None:
-        raise BadInput(f"--versus {wanted}: the values of {parameter} are {', '.join(map(str, values))}")
+        raise BadInput(
+            f"--versus {wanted}: the values of {parameter} are {', '.join(map(str, values))}"
+        )
     told, said = dict[str, dict[Scalar, tuple[float, ...]]](), list[str]()
     for metric in metrics:
         if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
@@ -114,8 +136,15 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
     others = sorted({v for of in told.values() for v in of}, key=in_order)
     if not others:
         raise BadInput(f"--versus {wanted}: {'; '.join(said)}")
-    rows = [(_named(parameter, v), *(_against(of.get(v), metric) for metric, of in told.items())) for v in others]
-    return Influence((f"against {_named(parameter, value)}", *(HEADS[m] for m in told)), tuple(rows), (AGAINST, *said))
+    rows = [
+        (_named(parameter, v), *(_against(of.get(v), metric) for metric, of in told.items()))
+        for v in others
+    ]
+    return Influence(
+        (f"against {_named(parameter, value)}", *(HEADS[m] for m in told)),
+        tuple(rows),
+        (AGAINST, *said),
+    )
 
 
 def _named(parameter: str, value: Scalar) -> str:
@@ -131,11 +160,15 @@ def _against(found: tuple[float, ...] | None, metric: str) -> str:
     return f"{found[0]:+,.{digits}f} ({found[1]:+,.{digits}f} to {found[2]:+,.{digits}f})"
 
 
-def _rows(shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]) -> list[tuple[str, ...]]:
+def _rows(
+    shown: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]
+) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     tried = [*failed, *(given for given, _ in observed)]
     for name in dict.fromkeys(e.parameter for told in shown.values() for e in told.of):
-        effects = {m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()}
+        effects = {
+            m: next((e for e in told.of if e.parameter == name), None) for m, told in shown.items()
+        }
         rows.append((label(name), *(_sure(e) for e in effects.values())))
         for value in sorted({given[name] for given in tried if name in given}, key=in_order):
             worked = configurations(given for given, _ in observed if given[name] == value)
@@ -184,7 +217,11 @@ def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
     if level is None:
         return "-"
     digits = FIGURES[metric][2]
-    spread = f"{100 * level.half_width:.0f} %" if metric.endswith("_ms") else f"{level.half_width:,.{digits}f}"
+    spread = (
+        f"{100 * level.half_width:.0f} %"
+        if metric.endswith("_ms")
+        else f"{level.half_width:,.{digits}f}"
+    )
     return f"{level.mean:,.{digits}f} ± {spread}"
 
 

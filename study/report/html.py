@@ -41,7 +41,9 @@ def write(told: Case, path: Path) -> None:
         draft.write_text(html(told), "utf-8")
         draft.replace(path)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); name another with -o") from error
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}); name another with -o"
+        ) from error
 
 
 def html(told: Case) -> str:
@@ -66,16 +68,27 @@ def _content(told: Case) -> dict[str, Any]:
         "answer": sentence(told),
         "standing": f"{standing(told)[0].upper()}{standing(told)[1:]}.",
         "colour": svg.COLOURS["winner" if decision.winner else "in use today"],
-        "banner": f"The weights are those of the preset {told.preset}, not the study's own." if told.preset else "",
+        "banner": f"The weights are those of the preset {told.preset}, not the study's own."
+        if told.preset
+        else "",
         "sure": how_sure(told),
         "confirmation": told.confirmation,
         "held_back": held_back(found, decision),
-        "compared_title": "Today's against the winner" if decision.winner else "Today's against what came closest",
-        "other": "winner" if decision.winner else "held back" if other and barred(other, asked) else "closest",
+        "compared_title": "Today's against the winner"
+        if decision.winner
+        else "Today's against what came closest",
+        "other": "winner"
+        if decision.winner
+        else "held back"
+        if other and barred(other, asked)
+        else "closest",
         "names": [short(c.allocation) for c in (today, other) if c],
         "compared": contrast(today, other, found) if today and other else (),
         "commands": [
-            (f"{name}, {short(c.allocation)}", wrapped(without_paths(without_secrets(str(command)))))
+            (
+                f"{name}, {short(c.allocation)}",
+                wrapped(without_paths(without_secrets(str(command)))),
+            )
             for c in (other or today,)
             if c
             for name, command in asked.commands(c.allocation).items()
@@ -102,7 +115,9 @@ def _shade(tile: Tile | None, scores: Sequence[float]) -> str:
     low, high = min(scores), max(scores)
     part = (tile.cell.fitness - low) / (high - low) if high > low else 1.0
     pale, deep = (247, 251, 255), (140, 190, 225)
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(pale, deep, strict=True))
+    return "#" + "".join(
+        f"{round(a + (b - a) * part):02x}" for a, b in zip(pale, deep, strict=True)
+    )
 
 
 def _pictures(told: Case) -> dict[str, Any]:
@@ -116,11 +131,22 @@ def _pictures(told: Case) -> dict[str, Any]:
         limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
             drawn = svg.tradeoff(seen, service, ms)
-            shown.append({"title": f"{service}: 95 % answered within, ms", "note": "", "svg": drawn, "legend": ()})
+            shown.append(
+                {
+                    "title": f"{service}: 95 % answered within, ms",
+                    "note": "",
+                    "svg": drawn,
+                    "legend": (),
+                }
+            )
     if timed:
-        legend = [(p, c) for p, c in svg.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)]
+        legend = [
+            (p, c) for p, c in svg.PHASE_COLOURS.items() if any(p in b.seconds for b in timed)
+        ]
         drawn = svg.phases(timed)
-        shown.append({"title": "Where the time went", "note": "every launch", "svg": drawn, "legend": legend})
+        shown.append(
+            {"title": "Where the time went", "note": "every launch", "svg": drawn, "legend": legend}
+        )
     if line is not None:
         drawn = svg.memory(line)
         shown.append({"title": "Memory in use", "note": line.label, "svg": drawn, "legend": ()})
@@ -128,7 +154,10 @@ def _pictures(told: Case) -> dict[str, Any]:
     box = '<svg viewBox="-11 -11 22 22" aria-hidden="true">{}</svg>'
     return {
         "pictures": shown,
-        "marks": [(k, box.format(svg.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k))) for k in kinds],
+        "marks": [
+            (k, box.format(svg.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k)))
+            for k in kinds
+        ],
         "not_shown": [
             *([] if seen else ["latency against capacity: nothing was measured to its end"]),
             *([] if timed else ["where the time went: no trial tells it"]),
@@ -167,19 +196,30 @@ def _failures(c: Cell) -> list[tuple[str, ...]]:
         if (d := r.diagnosis) is not None:
             deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
             why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
-            found.append((short(c.allocation), f"{failure_in_words(d.failure_class)}{deficit}: {why}", d.evidence))
+            found.append(
+                (
+                    short(c.allocation),
+                    f"{failure_in_words(d.failure_class)}{deficit}: {why}",
+                    d.evidence,
+                )
+            )
     return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c.measured)]
 
 
 def _provenance(told: Case) -> list[tuple[str, str]]:
     a = told.asked
-    own = [r.at for r in told.rows if not a.is_replay]  # a replayed trial's own moment is that of the replay
-    when = sorted(t for t in (*own, *(r.measurement.measured_at for r in told.rows if r.measurement)) if t)
+    own = [
+        r.at for r in told.rows if not a.is_replay
+    ]  # a replayed trial's own moment is that of the replay
+    when = sorted(
+        t for t in (*own, *(r.measurement.measured_at for r in told.rows if r.measurement)) if t
+    )
     versions = ", ".join(f"{k} {v}" for k, v in (*a.versions.llm.items(), *a.versions.stt.items()))
     driver = f", driver {a.device.driver}, CUDA {a.device.cuda}" if a.device.driver else ""
     tenants = ", ".join(f"{t.name} ({t.held_mib(a.device.total_mib):,} MiB)" for t in a.tenants)
     weights: Mapping[str, float] = {
-        k: getattr(a.fitness.effective_weights, k) for k in ("stt", "llm", "capacity", "stability", "efficiency")
+        k: getattr(a.fitness.effective_weights, k)
+        for k in ("stt", "llm", "capacity", "stability", "efficiency")
     }
     return [
         ("measured", a.measured_elsewhere or "live, on the machine below"),

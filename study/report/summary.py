@@ -50,7 +50,12 @@ class Case:
     @property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
         """Every launch that gave a measurement."""
-        return [(c.allocation, r.measurement) for c in self.cells for r in c.measured if r.measurement is not None]
+        return [
+            (c.allocation, r.measurement)
+            for c in self.cells
+            for r in c.measured
+            if r.measurement is not None
+        ]
 
     @property
     def is_rejected(self) -> bool:
@@ -68,7 +73,9 @@ class Case:
         return rival(self.cells, self.decision, self.asked)
 
 
-def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] | None = ()) -> Case:
+def case(
+    study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] | None = ()
+) -> Case:
     """The case of a study; with a preset, its measurements are weighed anew.
 
     promotions: folders where a confirmation of its winner may lie; None asks for none
@@ -86,7 +93,9 @@ def case(study: optuna.Study, preset: Preset | None = None, promotions: Sequence
     return Case(asked, found, cells(found), decision, name, sampler, preset, said, is_ended)
 
 
-def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[Path]) -> Told | None:
+def confirmation(
+    study: optuna.Study, winner: Allocation, promotions: Sequence[Path]
+) -> Told | None:
     """What fresh launches said of the winner: those on the recorded device before those of the study's own promotions.
 
     raises: BadInput where a promotion was changed after it was sealed, or the one beside the recording is gone
@@ -98,7 +107,11 @@ def confirmation(study: optuna.Study, winner: Allocation, promotions: Sequence[P
 
 def standing(told: Case) -> str:
     """How sure the answer is, in a few words."""
-    return told.confirmation.standing if told.confirmation else standing_alone(told.decision, told.asked)
+    return (
+        told.confirmation.standing
+        if told.confirmation
+        else standing_alone(told.decision, told.asked)
+    )
 
 
 def sentence(told: Case) -> str:
@@ -128,7 +141,9 @@ def sentence(told: Case) -> str:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
         which = ", within noise" if is_noise(SESSIONS, today, other, told.cells) else ""
         which = which if bounds_tell(today, other) else "; which has more is not known"
-        parts.append(f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})")
+        parts.append(
+            f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})"
+        )
     told_of = ("stt_latency_p95_ms", "llm_latency_p95_ms", SESSIONS)
     rest = [x for x in contrast(today, other, told.cells, without=told_of) if x.sense == "worse"]
     worse = "; ".join(f"{x.title} {x.change.replace(', worse', '')}" for x in rest)
@@ -159,10 +174,17 @@ def how_sure(told: Case) -> list[str]:
     said += doubt(told.today, told.other, told.cells)
     said += [f"{sentence}." for sentence in standing_of(decision)]
     works = sum(c.is_feasible for c in told.cells)
-    said.append(f"{len(told.cells)} configurations were tried, {works} of them work within every limit.")
-    said += [f"{s[0].upper()}{s[1:]}." for s in warnings(told.measured, asked.workload, asked.services.llm.args)]
+    said.append(
+        f"{len(told.cells)} configurations were tried, {works} of them work within every limit."
+    )
+    said += [
+        f"{s[0].upper()}{s[1:]}."
+        for s in warnings(told.measured, asked.workload, asked.services.llm.args)
+    ]
     if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
-        said.append("Voice sessions count for nothing in these scores: they were not measured for today's allocation.")
+        said.append(
+            "Voice sessions count for nothing in these scores: they were not measured for today's allocation."
+        )
     if decision.winner is None and today is not None and today.is_feasible:
         said.append("Nothing that may be promoted scored better than what is in use today.")
     elif decision.winner is None:
@@ -172,9 +194,15 @@ def how_sure(told: Case) -> list[str]:
 
 def fresh(confirmed: Told) -> str:
     """What fresh launches of both said, and what speaks against the winner by them."""
-    said = [f"Fresh launches of both, in turn ({confirmed.measured}): {confirmed.summary}. {confirmed.says}."]
+    said = [
+        f"Fresh launches of both, in turn ({confirmed.measured}): {confirmed.summary}. {confirmed.says}."
+    ]
     said += [n for n in confirmed.notes if n.startswith("Against it")]
     for metric in dict.fromkeys(x.metric for x in confirmed.lines if x.standing == "worse"):
-        found = [f"{x.gain} on {x.workload}" for x in confirmed.lines if (x.metric, x.standing) == (metric, "worse")]
+        found = [
+            f"{x.gain} on {x.workload}"
+            for x in confirmed.lines
+            if (x.metric, x.standing) == (metric, "worse")
+        ]
         said.append(f"Worse, {FIGURES.get(metric, (metric,))[0]} ({metric}): {', '.join(found)}.")
     return " ".join(said)

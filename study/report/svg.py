@@ -15,7 +15,11 @@ COLOURS: Mapping[str, str] = {
     FAILED: "#D55E00",
 }  # fmt: skip
 PHASE_COLOURS: Mapping[str, str] = dict(
-    zip((*PHASES, UNTOLD), ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"), strict=True)
+    zip(
+        (*PHASES, UNTOLD),
+        ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
+        strict=True,
+    )
 )
 WIDTH = 380  # about a phone's, so that letters keep their size there
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
@@ -83,7 +87,10 @@ def _frame(height: float, tops: Sequence[float], unit: str) -> list[str]:
     body = [text(4, 12, unit, extra='class="axis"')]
     for value in tops:
         y = floor - room * value / tops[-1]
-        body += [rule(LEFT, y, WIDTH - RIGHT, y, "grid"), text(LEFT - 6, y + 4, f"{value:,.6g}", "end")]
+        body += [
+            rule(LEFT, y, WIDTH - RIGHT, y, "grid"),
+            text(LEFT - 6, y + 4, f"{value:,.6g}", "end"),
+        ]
     return body
 
 
@@ -99,19 +106,43 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
     steps = ticks(max(known, default=1.0), whole=True)
     body = _frame(height, tops, "ms")
     for step in steps if known else ():
-        body.append(text(begin + (WIDTH - RIGHT - 12 - begin) * step / steps[-1], floor + 16, f"{step:g}", "middle"))
-    body.append(text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"'))
+        body.append(
+            text(
+                begin + (WIDTH - RIGHT - 12 - begin) * step / steps[-1],
+                floor + 16,
+                f"{step:g}",
+                "middle",
+            )
+        )
+    body.append(
+        text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"')
+    )
     if is_laned:
-        body += [text(LEFT + 26, floor + 16, "not", "middle"), text(LEFT + 26, floor + 30, "measured", "middle")]
+        body += [
+            text(LEFT + 26, floor + 16, "not", "middle"),
+            text(LEFT + 26, floor + 30, "measured", "middle"),
+        ]
         body.append(rule(begin - 10, TOP, begin - 10, floor, "grid"))
     if limit_ms is not None:
         y = floor - room * limit_ms / tops[-1]
         body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
-        body.append(text(WIDTH - RIGHT, y - 5, f"limit of a session {limit_ms:,.0f} ms", "end", 'class="limit-text"'))
+        body.append(
+            text(
+                WIDTH - RIGHT,
+                y - 5,
+                f"limit of a session {limit_ms:,.0f} ms",
+                "end",
+                'class="limit-text"',
+            )
+        )
     said = []
     for s in sorted(spots, key=lambda s: s.kind in (WINNER, BASELINE)):
         ms = getattr(s, name)
-        x = LEFT + 26 if s.sessions is None else begin + (WIDTH - RIGHT - 12 - begin) * s.sessions / steps[-1]
+        x = (
+            LEFT + 26
+            if s.sessions is None
+            else begin + (WIDTH - RIGHT - 12 - begin) * s.sessions / steps[-1]
+        )
         at = (
             "sessions not measured"
             if s.sessions is None
@@ -121,7 +152,12 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
         y = floor - room * ms / tops[-1]
         body.append(mark(s.kind, x, y, is_filled=s.on_pareto, title=said[-1]))
         body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
-    return picture(height, f"{service}: 95 % answered within, against voice sessions at once", "; ".join(said), body)
+    return picture(
+        height,
+        f"{service}: 95 % answered within, against voice sessions at once",
+        "; ".join(said),
+        body,
+    )
 
 
 def phases(bars: Sequence[Bar]) -> str:
@@ -158,16 +194,23 @@ def memory(line: Line) -> str:
     tops = ticks(line.total_mib)
     floor, room, wide = height - BOTTOM, height - BOTTOM - TOP, WIDTH - LEFT - RIGHT
     points = [
-        f"{LEFT + wide * n / seconds:.1f},{floor - room * mib / tops[-1]:.1f}" for n, mib in enumerate(line.used_mib)
+        f"{LEFT + wide * n / seconds:.1f},{floor - room * mib / tops[-1]:.1f}"
+        for n, mib in enumerate(line.used_mib)
     ]
     y = floor - room * line.total_mib / tops[-1]
     body = _frame(height, tops, "MiB")
-    body.append(f'<polygon points="{LEFT},{floor} {" ".join(points)} {LEFT + wide},{floor}" class="area"/>')
+    body.append(
+        f'<polygon points="{LEFT},{floor} {" ".join(points)} {LEFT + wide},{floor}" class="area"/>'
+    )
     body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
-    body.append(text(WIDTH - RIGHT, y + 14, f"total {line.total_mib:,.0f} MiB", "end", 'class="limit-text"'))
+    body.append(
+        text(WIDTH - RIGHT, y + 14, f"total {line.total_mib:,.0f} MiB", "end", 'class="limit-text"')
+    )
     for second in (s for s in ticks(seconds) if s <= seconds):
         body.append(text(LEFT + wide * second / seconds, floor + 16, f"{second:g}", "middle"))
-    body.append(text((LEFT + WIDTH) / 2, height - 6, "seconds since the launch", "middle", 'class="axis"'))
+    body.append(
+        text((LEFT + WIDTH) / 2, height - 6, "seconds since the launch", "middle", 'class="axis"')
+    )
     told = f"{line.label}: at most {max(line.used_mib):,} of {line.total_mib:,.0f} MiB in use, in second "
     told += f"{line.used_mib.index(max(line.used_mib))} of {len(line.used_mib)}"
     return picture(height, "Memory in use over time", told, body)

@@ -28,9 +28,8 @@ def limits(asked: Question) -> str:
     slo = asked.slo
     if slo is None:
         return "not recorded" if asked.is_replay else "not fixed yet: they follow from the baseline"
-    return (
-        f"95 % of the speech replies within {slo.stt_p95_ms:,.0f} ms and of the LLM's within {slo.llm_p95_ms:,.0f} ms"
-    )
+    speech = f"95 % of the speech replies within {slo.stt_p95_ms:,.0f} ms"
+    return f"{speech} and of the LLM's within {slo.llm_p95_ms:,.0f} ms"
 
 
 def table(told: Case) -> str:
@@ -43,7 +42,11 @@ def table(told: Case) -> str:
     for c in sorted(found, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0))):
         bound = "≥ " if c.is_lower_bound else ""
         what = kind(c, decision, asked)
-        mark = f"**{what}**{', rejected by fresh launches' * told.is_rejected}" if what == WINNER else what
+        mark = (
+            f"**{what}**{', rejected by fresh launches' * told.is_rejected}"
+            if what == WINNER
+            else what
+        )
         if what == OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif why := obstacle(c, decision, asked):
@@ -83,7 +86,9 @@ def outcome(row: Row) -> str:
     if row.repeat_of is not None:
         return f"repeat of trial {row.repeat_of}"
     if row.diagnosis is not None:
-        deficit = f", {row.diagnosis.deficit_mib:,.0f} MiB short" if row.diagnosis.deficit_mib else ""
+        deficit = (
+            f", {row.diagnosis.deficit_mib:,.0f} MiB short" if row.diagnosis.deficit_mib else ""
+        )
         return f"{row.status}: {row.diagnosis.failure_class}{deficit}"
     if not row.is_feasible:
         return "over: " + ", ".join(k for k, v in row.constraints.items() if v > 0)

@@ -144,7 +144,10 @@ def history(problem: Problem, n: int) -> list[FrozenTrial]:
     rng = np.random.default_rng(0)
     trials = []
     for _ in range(n):
-        params = {k: value_at(axis, int(rng.integers(levels(axis) or 1))) for k, axis in problem.space.items()}
+        params = {
+            k: value_at(axis, int(rng.integers(levels(axis) or 1)))
+            for k, axis in problem.space.items()
+        }
         value = problem.outcome(problem.key(params)).value
         trials.append(create_trial(params=params, distributions=dict(problem.space), value=value))
     return trials

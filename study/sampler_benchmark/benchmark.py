@@ -26,10 +26,15 @@ from study.sampler_benchmark.suites import PROBLEMS, problem, small
 from study.sampler_benchmark.trial_run import Run, race
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
-LIVE_BATCH = 5  # the population of the tournament: a live study asks a generation before any of it is told
+LIVE_BATCH = (
+    5  # the population of the tournament: a live study asks a generation before any of it is told
+)
 SLOW = ("gp", "nevergrad", "tpe4")  # 30, 3 and 2 ms a trial, and more in larger spaces
 LEAST = 5  # seeds, unless fewer are asked for
-QUICK = (("tournament", "tpe", "random", "nsga2", "exhaustive"), ("smooth", "noisy-cliff"))  # samplers, problems
+QUICK = (
+    ("tournament", "tpe", "random", "nsga2", "exhaustive"),
+    ("smooth", "noisy-cliff"),
+)  # samplers, problems
 CHUNK = 5  # seeds of one task
 Task = tuple[str, str, int, tuple[int, ...]]
 
@@ -61,7 +66,9 @@ class Contest:
             for batch in self.batches:
                 for sampler in self.samplers:
                     if obstacle(sampler, space) is None:
-                        yield from ((name, sampler, batch, seed) for seed in self.seeds_of(name, sampler))
+                        yield from (
+                            (name, sampler, batch, seed) for seed in self.seeds_of(name, sampler)
+                        )
 
     def left_out(self) -> list[str]:
         """A sentence for each sampler that takes no part in a problem."""
@@ -71,11 +78,17 @@ class Contest:
             for sampler in self.samplers:
                 if why := obstacle(sampler, space):
                     found.setdefault((sampler, why), []).append(name)
-        return [f"{sampler} takes no part in {', '.join(names)}: {why}" for (sampler, why), names in found.items()]
+        return [
+            f"{sampler} takes no part in {', '.join(names)}: {why}"
+            for (sampler, why), names in found.items()
+        ]
 
 
 def available(
-    names: Sequence[str] | None, known: Sequence[str], missing: Callable[[str], str | None], what: str
+    names: Sequence[str] | None,
+    known: Sequence[str],
+    missing: Callable[[str], str | None],
+    what: str,
 ) -> tuple[tuple[str, ...], list[str]]:
     """The names that were asked for, or all that can be had here; and a sentence for each that cannot.
 
@@ -109,8 +122,12 @@ def entered(
         samplers, problems = samplers or QUICK[0], problems or QUICK[1]
     usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
     chosen, without = available(samplers, RIVALS, missing_sampler, "sampler")
-    fields, also = available(problems or None, PROBLEMS if problems else usual, suites.missing, "problem")
-    contest = Contest(samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds)
+    fields, also = available(
+        problems or None, PROBLEMS if problems else usual, suites.missing, "problem"
+    )
+    contest = Contest(
+        samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds
+    )
     return contest, [*without, *also]
 
 
@@ -122,17 +139,23 @@ def budget_of(name: str) -> int:
 def how_told(samplers: Sequence[str]) -> list[str]:
     """A sentence for each way in which samplers are told of what does not fit."""
     ways = {way: [s for s in samplers if told(s) == way] for way in SENTENCES}
-    return [f"what does not fit, {', '.join(who)}: {SENTENCES[way]}" for way, who in ways.items() if who]
+    return [
+        f"what does not fit, {', '.join(who)}: {SENTENCES[way]}" for way, who in ways.items() if who
+    ]
 
 
-def hold(contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int, str], None]) -> list[Run]:
+def hold(
+    contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int, str], None]
+) -> list[Run]:
     """Run what the journal does not hold yet; returns the runs of this contest, old and new.
 
     ended: is told how many runs have ended and of what, at first for those that were held
     """
     wanted = list(contest.runs())
     if not wanted:
-        raise BadInput(f"none of this can be run: {'; '.join(contest.left_out())}; choose other samplers or problems")
+        raise BadInput(
+            f"none of this can be run: {'; '.join(contest.left_out())}; choose other samplers or problems"
+        )
     held = {(r.problem, r.sampler, r.batch, r.seed) for r in journal.runs}
     ended(sum(run in held for run in wanted), "")
     tasks = _tasks([run for run in wanted if run not in held])
@@ -147,8 +170,12 @@ def hold(contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int,
     return [by_key[key] for key in wanted]
 
 
-def _in_processes(tasks: Sequence[Task], journal: Journal, jobs: int, ended: Callable[[int, str], None]) -> None:
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # a process each
+def _in_processes(
+    tasks: Sequence[Task], journal: Journal, jobs: int, ended: Callable[[int, str], None]
+) -> None:
+    os.environ |= dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+    )  # a process each
     spawn = multiprocessing.get_context("spawn")  # torch does not bear a fork
     pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_prepare)
     futures = {pool.submit(_race, task): task for task in tasks}
@@ -157,7 +184,9 @@ def _in_processes(tasks: Sequence[Task], journal: Journal, jobs: int, ended: Cal
             journal.add(found := done.result())
             ended(len(found), " ".join(futures[done][:2]))
     except BrokenProcessPool as error:
-        raise SetupError("a process of the comparison was killed; run again to go on, with fewer --jobs") from error
+        raise SetupError(
+            "a process of the comparison was killed; run again to go on, with fewer --jobs"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():  # after Ctrl-C, nothing of ours goes on
@@ -172,7 +201,10 @@ def _tasks(runs: Sequence[tuple[str, str, int, int]]) -> list[Task]:
     tasks = []
     for (name, sampler, batch), all_of_them in seeds.items():
         size = 1 if sampler == "gp" else CHUNK
-        tasks += [(name, sampler, batch, tuple(all_of_them[i : i + size])) for i in range(0, len(all_of_them), size)]
+        tasks += [
+            (name, sampler, batch, tuple(all_of_them[i : i + size]))
+            for i in range(0, len(all_of_them), size)
+        ]
     return sorted(tasks, key=lambda task: task[1] not in SLOW)
 
 
@@ -188,4 +220,6 @@ def _race(task: Task) -> list[Run]:
         import torch  # noqa: PLC0415  an extra
 
         torch.set_num_threads(1)
-    return [race(problem(name, seed), sampler, batch=batch, budget=budget_of(name)) for seed in seeds]
+    return [
+        race(problem(name, seed), sampler, batch=batch, budget=budget_of(name)) for seed in seeds
+    ]

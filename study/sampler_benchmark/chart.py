@@ -60,7 +60,9 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
             if not mine:
                 continue
             trials, mean, low, high = curve(mine)
-            axes.plot(trials, mean, color=colour, linestyle=dashes, linewidth=1.8, label=f"{sampler}")
+            axes.plot(
+                trials, mean, color=colour, linestyle=dashes, linewidth=1.8, label=f"{sampler}"
+            )
             axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
             top = max(top, float(mean[min(4, len(mean) - 1)]))
         axes.set_title(problem, fontsize=11)
@@ -76,7 +78,9 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
 def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
     """Mean trials to the target with 95 % intervals, a panel for each problem; misses count as budget + 1."""
     chosen = [e for e in found if e.batch == batch and e.figure == "trials_to_target"]
-    missed = {(e.problem, e.sampler): e.value for e in found if e.batch == batch and e.figure == "missed"}
+    missed = {
+        (e.problem, e.sampler): e.value for e in found if e.batch == batch and e.figure == "missed"
+    }
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max(sum(e.problem == p for e in chosen) for p in problems)
     figure, panels = _panels(len(problems), 3.9, 1 + 0.22 * rows, "mean trials (fewer is better)")
@@ -84,7 +88,9 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
         here = sorted((e for e in chosen if e.problem == problem), key=lambda e: -e.value)
         for place, e in enumerate(here):
             colour = OURS if e.sampler == "tournament" else OTHERS
-            axes.errorbar(e.value, place, xerr=_arms(e), fmt="o", color=colour, markersize=5, capsize=3)
+            axes.errorbar(
+                e.value, place, xerr=_arms(e), fmt="o", color=colour, markersize=5, capsize=3
+            )
             if share := missed[problem, e.sampler]:
                 right = e.high if e.high is not None else e.value
                 axes.annotate(f" {share:.0%} missed", (right, place), xytext=(3, 0), textcoords="offset points",
@@ -104,20 +110,37 @@ def naming(found: Sequence[Estimate], batch: int, trials: int = 40) -> Chart:
     chosen = [e for e in found if e.batch == batch and e.figure in wanted and "noisy" in e.problem]
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max((len({e.sampler for e in chosen if e.problem == p}) for p in problems), default=1)
-    figure, panels = _panels(max(1, len(problems)), 3.9, 1 + 0.26 * rows, "share of studies (more is better)")
+    figure, panels = _panels(
+        max(1, len(problems)), 3.9, 1 + 0.26 * rows, "share of studies (more is better)"
+    )
     for axes, problem in zip(panels, problems, strict=False):
         at = {(e.sampler, wanted[e.figure]): e for e in chosen if e.problem == problem}
-        samplers = sorted({s for s, _ in at}, key=lambda s: max(at[s, way].value for way in MARKERS if (s, way) in at))
+        samplers = sorted(
+            {s for s, _ in at},
+            key=lambda s: max(at[s, way].value for way in MARKERS if (s, way) in at),
+        )
         for (sampler, way), e in at.items():
             marker, colour = MARKERS[way]
             place = samplers.index(sampler) + (0.15 if way == "recommend" else -0.15)
-            axes.errorbar(e.value, place, xerr=_arms(e), fmt=marker, color=colour, markersize=5, capsize=2, label=way)
+            axes.errorbar(
+                e.value,
+                place,
+                xerr=_arms(e),
+                fmt=marker,
+                color=colour,
+                markersize=5,
+                capsize=2,
+                label=way,
+            )
         axes.set_yticks(range(len(samplers)), samplers, fontsize=8)
         axes.set_xlim(-0.02, 1.02)
         axes.set_title(problem, fontsize=11)
         axes.grid(axis="x", alpha=0.25)
     _legend(figure, panels[0])
-    figure.suptitle(f"Naming the true best after {trials} noisy trials, {batch} at a time; bars: 95 %", fontsize=12)
+    figure.suptitle(
+        f"Naming the true best after {trials} noisy trials, {batch} at a time; bars: 95 %",
+        fontsize=12,
+    )
     return Chart(figure)
 
 
@@ -128,11 +151,17 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
     figure, panels = _panels(len(storages), 4.2, 3.4, "trials in the study")
     for axes, storage in zip(panels, storages, strict=False):
         for sampler in samplers:
-            mine = [t for t in found if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None]
+            mine = [
+                t
+                for t in found
+                if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None
+            ]
             if not mine:
                 continue
             sizes, ms = [t.trials for t in mine], [t.ms or 0.0 for t in mine]
-            arms = np.array([[(t.ms or 0) - (t.low_ms or 0), (t.high_ms or 0) - (t.ms or 0)] for t in mine]).T
+            arms = np.array(
+                [[(t.ms or 0) - (t.low_ms or 0), (t.high_ms or 0) - (t.ms or 0)] for t in mine]
+            ).T
             colour, dashes = STYLES.get(sampler, ("#56B4E9", "-"))
             label, width = (sampler, 1.6) if sampler in STYLES else ("others", 0.8)
             axes.errorbar(sizes, ms, arms, color=colour, linestyle=dashes, marker="o", markersize=4, capsize=2,
@@ -169,7 +198,13 @@ def _legend(figure: Figure, axes: Axes) -> None:
     """One legend for all panels, below them, each name once."""
     shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if shown:
-        figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
+        figure.legend(
+            shown.values(),
+            shown.keys(),
+            loc="outside lower center",
+            ncols=len(shown),
+            frameon=False,
+        )
 
 
 def _arms(e: Estimate) -> list[list[float]] | None:

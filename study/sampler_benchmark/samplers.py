@@ -18,7 +18,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -70,7 +75,9 @@ def obstacle(name: str, space: Mapping[str, BaseDistribution]) -> str | None:
     return None
 
 
-def rival(name: str, *, seed: int, space: Mapping[str, BaseDistribution], budget: int, batch: int) -> BaseSampler:
+def rival(
+    name: str, *, seed: int, space: Mapping[str, BaseDistribution], budget: int, batch: int
+) -> BaseSampler:
     """The sampler of this name for one study.
 
     raises: BadInput where no sampler has this name
@@ -85,7 +92,9 @@ def rival(name: str, *, seed: int, space: Mapping[str, BaseDistribution], budget
         case "exhaustive":
             return Exhaustive(seed, space)
         case _ if name not in NAMES:
-            raise BadInput(f"unknown sampler {name!r}; choose {', '.join(RIVALS[:-1])} or {RIVALS[-1]}")
+            raise BadInput(
+                f"unknown sampler {name!r}; choose {', '.join(RIVALS[:-1])} or {RIVALS[-1]}"
+            )
     return sampler(name, seed=seed, space=space)
 
 
@@ -95,7 +104,11 @@ class _WholeSpace(BaseSampler):
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
         self._space = dict(space)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+    def infer_relative_search_space(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
         return self._space
 
     def sample_independent(
@@ -105,7 +118,9 @@ class _WholeSpace(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        raise BadInput(f"{param_name} ({param_distribution}) is not in the space that {type(self).__name__} was given")
+        raise BadInput(
+            f"{param_name} ({param_distribution}) is not in the space that {type(self).__name__} was given"
+        )
 
 
 class Exhaustive(_WholeSpace):
@@ -124,20 +139,29 @@ class Exhaustive(_WholeSpace):
         times: Counter[int] = Counter()
         for other in study.get_trials(deepcopy=False)[: trial.number]:
             at = [int(place(axis, other.params[name])) for name, axis in search_space.items()]
-            fits = other.state != TrialState.PRUNED and all(v <= 0 for v in other.constraints.values())
-            times[int(np.ravel_multi_index(at, self._counts))] += 1 if fits else trial.number  # never again
+            fits = other.state != TrialState.PRUNED and all(
+                v <= 0 for v in other.constraints.values()
+            )
+            times[int(np.ravel_multi_index(at, self._counts))] += (
+                1 if fits else trial.number
+            )  # never again
         turns = range(len(self._order))
         return self._config(min(turns, key=lambda turn: (times[int(self._order[turn])], turn)))
 
     def _config(self, turn: int) -> dict[str, Any]:
         at = np.unravel_index(self._order[turn], self._counts)
-        return {name: value_at(axis, int(i)) for (name, axis), i in zip(self._space.items(), at, strict=True)}
+        return {
+            name: value_at(axis, int(i))
+            for (name, axis), i in zip(self._space.items(), at, strict=True)
+        }
 
 
 class DiscreteOnePlusOne(_WholeSpace):
     """nevergrad's optimizer behind Optuna's ask and tell; it minimises, and learns what does not fit as a violation."""
 
-    def __init__(self, seed: int, space: Mapping[str, BaseDistribution], *, budget: int, workers: int) -> None:
+    def __init__(
+        self, seed: int, space: Mapping[str, BaseDistribution], *, budget: int, workers: int
+    ) -> None:
         import nevergrad  # noqa: PLC0415  an extra, and 2 s of imports
 
         super().__init__(space)
@@ -157,13 +181,18 @@ class DiscreteOnePlusOne(_WholeSpace):
     ) -> dict[str, Any]:
         candidate = self._asked[trial.number] = self._optimizer.ask()
         return {
-            name: value.item() if isinstance(value, np.generic) else value for name, value in candidate.value.items()
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in candidate.value.items()
         }
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
         candidate = self._asked.pop(trial.number)
         if state == TrialState.COMPLETE and values is not None:
-            loss = -values[0] if study.direction == optuna.study.StudyDirection.MAXIMIZE else values[0]
+            loss = (
+                -values[0] if study.direction == optuna.study.StudyDirection.MAXIMIZE else values[0]
+            )
             self._worst = max(self._worst, loss)
             self._optimizer.tell(candidate, loss)
         elif state == TrialState.PRUNED:

@@ -122,7 +122,9 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
 
 def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[Estimate]:
     """Every figure of every sampler, with its interval and its verdict against the reference."""
-    table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
     for run in runs:
         for figure, value in figures(run).items():
             table[run.problem, run.batch, figure][run.sampler][run.seed] = value
@@ -133,12 +135,22 @@ def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[Estima
             values = list(by_seed.values())
             interval = share_interval if figure.startswith(SHARES) else mean_interval
             found.append(
-                Estimate(problem, batch, sampler, figure, len(values), *interval(values), verdicts.get(sampler))
+                Estimate(
+                    problem,
+                    batch,
+                    sampler,
+                    figure,
+                    len(values),
+                    *interval(values),
+                    verdicts.get(sampler),
+                )
             )
     return found
 
 
-def _verdicts(figure: str, by_sampler: Mapping[str, Mapping[int, float]], reference: str) -> dict[str, str]:
+def _verdicts(
+    figure: str, by_sampler: Mapping[str, Mapping[int, float]], reference: str
+) -> dict[str, str]:
     if reference not in by_sampler:
         return {}
     ours = by_sampler[reference]
@@ -174,10 +186,21 @@ def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]
                 if len({problem for problem, _ in common}) < len(problems):
                     continue
                 means = pairs[rng.integers(len(pairs), size=(RESAMPLES, len(pairs)))].mean(axis=1)
-                low, high = np.quantile(means[:, 0] / means[:, 1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+                low, high = np.quantile(
+                    means[:, 0] / means[:, 1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+                )
                 value = float(pairs[:, 0].mean() / pairs[:, 1].mean())
                 found.append(
-                    Estimate(group, batch, reference, f"trials_x_{rival}", len(pairs), value, float(low), float(high))
+                    Estimate(
+                        group,
+                        batch,
+                        reference,
+                        f"trials_x_{rival}",
+                        len(pairs),
+                        value,
+                        float(low),
+                        float(high),
+                    )
                 )
     return sorted(found, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
 

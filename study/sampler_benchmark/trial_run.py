@@ -108,13 +108,17 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
     )
 
 
-def _tell(study: optuna.Study, trial: Trial, truth: Outcome, value: float, is_constrained: bool) -> None:
+def _tell(
+    study: optuna.Study, trial: Trial, truth: Outcome, value: float, is_constrained: bool
+) -> None:
     if is_constrained:
         trial.set_constraint("memory", truth.deficit)
     study.tell(trial, value)
 
 
-def _tell_failure(study: optuna.Study, trial: Trial, truth: Outcome, worst: float, way: str) -> None:
+def _tell_failure(
+    study: optuna.Study, trial: Trial, truth: Outcome, worst: float, way: str
+) -> None:
     """Out of memory, as this sampler can hear it."""
     if way != AS_VALUE:
         trial.set_constraint("memory", truth.deficit)
@@ -128,7 +132,9 @@ def _tell_failure(study: optuna.Study, trial: Trial, truth: Outcome, worst: floa
 def _named(study: optuna.Study, problem: Problem) -> Named:
     """The true regret of what `best_trial` and `recommend` would deploy now; None where nothing fits yet."""
     try:
-        return Named(_regret(problem, study.best_trial.params), _regret(problem, recommend(study).params))
+        return Named(
+            _regret(problem, study.best_trial.params), _regret(problem, recommend(study).params)
+        )
     except ValueError:  # both say so in this way
         return Named(None, None)
 

@@ -42,7 +42,9 @@ def missing(study: optuna.Study, wanted: Sequence[Allocation]) -> list[Allocatio
     return left
 
 
-def queue_launches(study: optuna.Study, spec: Spec, wanted: Sequence[Allocation], count: int) -> None:
+def queue_launches(
+    study: optuna.Study, spec: Spec, wanted: Sequence[Allocation], count: int
+) -> None:
     """Let the next so many of these come that are not measured, less what waits already."""
     waiting = Counter(str(spec.search_space.decode(params)) for params in queue(study))
     seen = {str(r.allocation) for r in counted(study)}
@@ -52,7 +54,9 @@ def queue_launches(study: optuna.Study, spec: Spec, wanted: Sequence[Allocation]
         seen.add(key)
         waiting[key] -= 1
         if waiting[key] < 0:
-            study.enqueue_trial(spec.search_space.encode(allocation), user_attrs={"role": role} if role else None)
+            study.enqueue_trial(
+                spec.search_space.encode(allocation), user_attrs={"role": role} if role else None
+            )
 
 
 def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:

@@ -38,13 +38,22 @@ def carry_over(known: Known, found: Sequence[Row], yardstick: Yardstick) -> None
     """Add these rows to the study, each as one ended trial; repeats name the trial that they repeat here."""
     for r in found:
         scored = yardstick.score(r.allocation, r.measurement) if r.measurement is not None else None
-        held = {t.user_attrs.get("carried_from"): t.number for t in known.study.get_trials(deepcopy=False)}
+        held = {
+            t.user_attrs.get("carried_from"): t.number
+            for t in known.study.get_trials(deepcopy=False)
+        }
         repeat_of, spent = held.get(r.repeat_of, r.repeat_of), known.is_last(r.allocation)
         carry(known.study, known.spec.search_space, r, scored, repeat_of, spent=spent)
 
 
 def carry(
-    study: optuna.Study, space: Space, r: Row, scored: Score | None, repeat_of: int | None, *, spent: bool = False
+    study: optuna.Study,
+    space: Space,
+    r: Row,
+    scored: Score | None,
+    repeat_of: int | None,
+    *,
+    spent: bool = False,
 ) -> None:
     """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
     attributes: dict[str, Any] = {

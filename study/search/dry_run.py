@@ -50,13 +50,17 @@ def plan(
     else:
         listed = (a for a in spec.search_space.grid() if recorded is None or str(a) in recorded)
         cells = list(itertools.islice(listed, SHOWN))
-        said = [f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"]
+        said = [
+            f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"
+        ]
         said += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
     figures = memory_budget.figures(known)
     for tenant in spec.tenants if total_mib is not None else ():
         mib = tenant.held_mib(total_mib or 0.0)
         left = (total_mib or 0.0) - held_mib - mib
-        said.append(f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it")
+        said.append(
+            f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it"
+        )
     for a in order_by_llm(cells, spec.baseline):
         mark = "baseline" if str(a) == str(spec.baseline) else ""
         if (works := done.get(str(a))) is not None:
@@ -70,10 +74,16 @@ def plan(
             verdict = f"{found.fits}: {found.explanation}"
         said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
     lines = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
-    said += ["server commands:", *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in lines)]
+    said += [
+        "server commands:",
+        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in lines),
+    ]
     if recorded is not None:
         which = f"{len(set(recorded))} configurations in {len(recorded)} launches"
-        return [*said, f"a replay, which takes seconds: nothing is launched; the recording holds {which}"]
+        return [
+            *said,
+            f"a replay, which takes seconds: nothing is launched; the recording holds {which}",
+        ]
     remaining = min(max_trials, size or max_trials) - len(done)
     each_s = seconds_per_trial or guess_s(spec)
     fits = max(1, int(timeout_s // each_s))
@@ -88,7 +98,13 @@ def plan(
 
 
 def foreseen(
-    spec: Spec, ground: Ground, storage: str, name: str, max_trials: int, timeout_s: float, lending: Lending
+    spec: Spec,
+    ground: Ground,
+    storage: str,
+    name: str,
+    max_trials: int,
+    timeout_s: float,
+    lending: Lending,
 ) -> list[str]:
     """The plan, from what the study already knows, in lines for a person; opens nothing that does not exist."""
     found: list[Row] = []
@@ -100,12 +116,18 @@ def foreseen(
     known, recorded = measured_in(found), None
     if ground.recording is not None:
         recorded = [str(a) for a in held_in(ground.recording, spec)]
-        known = [(Allocation(e.values), e.measurement) for e in ground.recording.entries if e.measurement is not None]
+        known = [
+            (Allocation(e.values), e.measurement)
+            for e in ground.recording.entries
+            if e.measurement is not None
+        ]
     walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
     held, lent = 0.0, lending.states()
     if ground.bench is not None:
         held = ground.identity.total_mib - ground.bench.device.sample().free_mib
-        held -= sum(o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent})
+        held -= sum(
+            o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent}
+        )
     each_s = sum(walls) / len(walls) if walls else None
     done = {str(r.allocation): r.is_feasible for r in found if r.is_known}
     left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))

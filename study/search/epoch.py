@@ -103,14 +103,20 @@ class Epoch:
         carry_over(self._known, grown, self._yardstick)
         freed = free_left_behind(self.study, self.spec)
         if freed:
-            self.progress.on_line(f"{freed} trial(s) left by a dead process were freed and come first")
+            self.progress.on_line(
+                f"{freed} trial(s) left by a dead process were freed and come first"
+            )
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.spec)
 
     def _finished(self) -> str | None:
         if len(counted(self.study)) >= self.max_trials:
-            left = "" if self.only is None else f"; {self._known.unmeasured()} recorded launches are left"
+            left = (
+                ""
+                if self.only is None
+                else f"; {self._known.unmeasured()} recorded launches are left"
+            )
             return f"the budget of {self.max_trials} trials is used{left}"
         return self._known.end_of_space()
 
@@ -132,7 +138,9 @@ class Epoch:
             allocations = order_by_llm(allocations, self._last.allocation if self._last else None)
         return [(by_text[str(a)].pop(0), a) for a in allocations]
 
-    def _one(self, trial: optuna.Trial, begun: Begun, known: Row | None, left: Sequence[optuna.Trial]) -> None:
+    def _one(
+        self, trial: optuna.Trial, begun: Begun, known: Row | None, left: Sequence[optuna.Trial]
+    ) -> None:
         """One trial, to its end whatever happens; on an interruption the ones behind it are given back."""
         try:
             begin(trial)
@@ -146,8 +154,12 @@ class Epoch:
             self._metrics.add(self._last)
             self.progress.on_trial(self._last)
         except BaseException as error:
-            with suppress(StorageInternalError):  # interrupted while it wrote: the next run frees what is left
-                give_up(self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED)
+            with suppress(
+                StorageInternalError
+            ):  # interrupted while it wrote: the next run frees what is left
+                give_up(
+                    self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED
+                )
                 for asked in left:
                     give_up(self.study, asked, NOT_STARTED)
             raise
@@ -167,11 +179,15 @@ class Epoch:
         before = self._known.measured(allocation)
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
-            seed = before[0].seed + len(before)  # so that a replay draws a repeat that it has not drawn
+            seed = before[0].seed + len(
+                before
+            )  # so that a replay draws a repeat that it has not drawn
         if self.only is not None:
             seed = len(before)  # its launches in the order of the recording, also if that has grown
         is_fresh = self.restarts or bool(before)
-        run = Run(seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh)
+        run = Run(
+            seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh
+        )
         if not self.is_replay:
             run.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -180,7 +196,10 @@ class Epoch:
             measured = self.measure(allocation, run)
         except (OutOfMemory, Disturbed) as failure:
             recorded = failure.measured.get("wall_s")
-            note(trial, wall_s=self._wall_s(recorded if isinstance(recorded, float) else None, started))
+            note(
+                trial,
+                wall_s=self._wall_s(recorded if isinstance(recorded, float) else None, started),
+            )
             is_oom = isinstance(failure, OutOfMemory)
             attach(trial, self.folder, run.folder, failure.measured)
             tell_failure(self.study, trial, failure.diagnosis, failure.measured, is_oom=is_oom)

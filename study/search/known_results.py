@@ -29,7 +29,11 @@ class Known:
 
     def measured(self, allocation: Allocation) -> list[Row]:
         """What this configuration was measured as, copies left out."""
-        return [r for r in counted(self.study) if str(r.allocation) == str(allocation) and r.repeat_of is None]
+        return [
+            r
+            for r in counted(self.study)
+            if str(r.allocation) == str(allocation) and r.repeat_of is None
+        ]
 
     def is_last(self, allocation: Allocation) -> bool:
         """Whether the configuration cannot be measured any more after the next time."""
@@ -59,7 +63,10 @@ class Known:
             return len(missing(self.study, self.only))
         if self.spec.search_space.size is None:
             return None
-        if isinstance(self.study.sampler, TournamentSampler) and (open_ones := left(self.study)) is not None:
+        if (
+            isinstance(self.study.sampler, TournamentSampler)
+            and (open_ones := left(self.study)) is not None
+        ):
             return open_ones
         return self.spec.search_space.size - len(self._settled())
 
@@ -78,4 +85,8 @@ class Known:
     def _replicates(self) -> bool:
         """Whether the sampler would spend what remains of the budget on measuring the leaders again."""
         is_wanted = self.spec.selector.exhausted == "replicate"
-        return is_wanted and isinstance(self.study.sampler, TournamentSampler) and can_replicate(self.study)
+        return (
+            is_wanted
+            and isinstance(self.study.sampler, TournamentSampler)
+            and can_replicate(self.study)
+        )

@@ -40,7 +40,11 @@ def open_study(
     """
     found = [optuna.load_study(study_name=n, storage=storage) for n in succession(storage, name)]
     half_made = None
-    if found and "identity" not in found[-1].user_attrs and not found[-1].get_trials(deepcopy=False):
+    if (
+        found
+        and "identity" not in found[-1].user_attrs
+        and not found[-1].get_trials(deepcopy=False)
+    ):
         half_made = found.pop()  # a process died while it made this one
     old = found[-1] if found and not fresh else None
     shape = {k: repr(d) for k, d in spec.search_space.distributions().items()}
@@ -58,7 +62,9 @@ def open_study(
     new = half_made or _create(storage, name)
     new.sampler = sampler_of(spec, sampler_name, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # names on the dashboard's axes, nothing more
+        warnings.simplefilter(
+            "ignore", ExperimentalWarning
+        )  # names on the dashboard's axes, nothing more
         new.set_metric_names(["fitness"])
     if old is not None:
         new.set_user_attr("grown_from", old.study_name)
@@ -74,5 +80,7 @@ def open_study(
 def _create(storage: BaseStorage, name: str) -> optuna.Study:
     """A study of the first free name in the succession."""
     names = set(optuna.get_all_study_names(storage))
-    free = next(n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names)
+    free = next(
+        n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names
+    )
     return optuna.create_study(study_name=free, storage=storage, direction="maximize")

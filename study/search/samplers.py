@@ -60,11 +60,15 @@ def sampler(  # noqa: PLR0911  one return for each name
             )  # 50, the default, is random search for 50 trials
         case "bruteforce":
             _grid(name, space)
-            with warnings.catch_warnings():  # experimental since 3.1; what we use of it is tested here
+            with (
+                warnings.catch_warnings()
+            ):  # experimental since 3.1; what we use of it is tested here
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return UntilExhausted(optuna.samplers.BruteForceSampler(seed=seed))
         case "recorded":
-            return optuna.samplers.RandomSampler(seed=seed)  # it is never asked: the study ends with its queue
+            return optuna.samplers.RandomSampler(
+                seed=seed
+            )  # it is never asked: the study ends with its queue
     raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
 
 
@@ -84,7 +88,9 @@ def _grid(name: str, space: Mapping[str, BaseDistribution]) -> dict[str, list[An
     for parameter, distribution in space.items():
         values = untried({parameter: distribution}, [])
         if values is None:
-            raise BadInput(f"sampler {name!r} cannot end: {parameter} has no step; give it one, or a list")
+            raise BadInput(
+                f"sampler {name!r} cannot end: {parameter} has no step; give it one, or a list"
+            )
         grid[parameter] = [value[parameter] for value in values]
     return grid
 
@@ -102,7 +108,9 @@ class UntilExhausted(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._inner.before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         return self._inner.infer_relative_search_space(study, trial)
 
     def sample_relative(
@@ -111,11 +119,17 @@ class UntilExhausted(BaseSampler):
         return self._inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
         if isinstance(self._inner, GridSampler) and "grid_id" not in trial.system_attrs:
             return  # an enqueued trial is in no cell of the grid, and GridSampler would look for its cell
         try:
@@ -135,10 +149,19 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
     raises: BadInput or SetupError where it does not suit the spec or this machine
     """
     if name == RECORDED and spec.measure == "live":
-        raise BadInput(f"sampler {name!r} replays a recording; name one with `measure: {{recorded: FILE}}`")
+        raise BadInput(
+            f"sampler {name!r} replays a recording; name one with `measure: {{recorded: FILE}}`"
+        )
     options: dict[str, Any] = {
         k: getattr(spec.selector, k)
-        for k in ("tournament_size", "survivors", "elitism", "fresh_inject", "population_size", "n_offspring")
+        for k in (
+            "tournament_size",
+            "survivors",
+            "elitism",
+            "fresh_inject",
+            "population_size",
+            "n_offspring",
+        )
     }
     options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
     options |= {"monotone": frontiers(spec)}
@@ -156,6 +179,11 @@ def frontiers(spec: Spec) -> dict[str, dict[str, int]]:
     declared = {p.name: p.key for p in spec.search_space.parameters if p.name in spec.monotone}
     if not declared:
         return {}
-    speech = [p for p in spec.search_space.parameters if p.name == SPEECH or p.name.startswith("whisper.")]
+    speech = [
+        p for p in spec.search_space.parameters if p.name == SPEECH or p.name.startswith("whisper.")
+    ]
     inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
-    return {"memory": dict.fromkeys(declared.values(), 1), "kv_cache": {**inside, **{p.key: 0 for p in speech}}}
+    return {
+        "memory": dict.fromkeys(declared.values(), 1),
+        "kv_cache": {**inside, **{p.key: 0 for p in speech}},
+    }

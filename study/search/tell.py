@@ -21,7 +21,9 @@ def note(trial: optuna.Trial, **attributes: object) -> None:
             trial.set_user_attr(name, value)
 
 
-def tell_score(study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score) -> None:
+def tell_score(
+    study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score
+) -> None:
     """COMPLETE with its fitness and every constraint."""
     note(trial, **scored_attributes(measured, scored))
     for name, value in scored.constraints.items():
@@ -30,14 +32,21 @@ def tell_score(study: optuna.Study, trial: optuna.Trial, measured: Measurement, 
 
 
 def tell_failure(
-    study: optuna.Study, trial: optuna.Trial, diagnosis: Diagnosis, measured: Mapping[str, Any], *, is_oom: bool
+    study: optuna.Study,
+    trial: optuna.Trial,
+    diagnosis: Diagnosis,
+    measured: Mapping[str, Any],
+    *,
+    is_oom: bool,
 ) -> None:
     """PRUNED with a graded constraint and fitness 0.0 where the allocation does not work; else FAIL."""
     note(trial, **failed_attributes(diagnosis, measured))
     if not is_oom:
         study.tell(trial, state=TrialState.FAIL)
         return
-    trial.set_constraint(broken(diagnosis), failure_constraint(diagnosis, measured.get("device_total_mib")))
+    trial.set_constraint(
+        broken(diagnosis), failure_constraint(diagnosis, measured.get("device_total_mib"))
+    )
     trial.report(0.0, 0)
     study.tell(trial, state=TrialState.PRUNED)
 

@@ -56,7 +56,9 @@ def lending(given: argparse.Namespace) -> Lending:
     if outage_s is not None and not given.lend_from:
         raise BadInput("--max-outage says how long units are lent; add --lend-from UNIT")
     if outage_s is not None and outage_s < LEAST_OUTAGE_S:
-        raise BadInput(f"--max-outage {given.max_outage} is too short for a start; write at least 1m")
+        raise BadInput(
+            f"--max-outage {given.max_outage} is too short for a start; write at least 1m"
+        )
     return Lending(tuple(given.lend_from), outage_s)
 
 
@@ -78,8 +80,12 @@ def outage(states: Sequence[State], expected_s: float, max_outage_s: float | Non
     """What the units would go through, for a person; expected_s: of the measurement."""
     at_most_s = expected_s if max_outage_s is None else min(expected_s, max_outage_s)
     limit = "" if max_outage_s is None else f", at most {max_outage_s / 60:.0f} min"
-    said = [f"outage: about {at_most_s / 60:.0f} min{limit}, and what the units take to start; nothing is stopped now:"]
+    said = [
+        f"outage: about {at_most_s / 60:.0f} min{limit}, and what the units take to start; nothing is stopped now:"
+    ]
     for s in states:
         as_it_is = f"{s.active}, {s.enabled or 'not installed'}"
-        said.append(f"  {s.unit} ({s.manager.name}; {as_it_is}): " + ("stopped" if s.is_on else "stays off"))
+        said.append(
+            f"  {s.unit} ({s.manager.name}; {as_it_is}): " + ("stopped" if s.is_on else "stays off")
+        )
     return said

@@ -49,7 +49,9 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
     states = closure([found(name) for name in units])
     ordered = sorted(states, key=lambda s: (s.manager.is_user, s.since_us, s.unit))
     token = uuid.uuid4().hex[:12]
-    promises = [Promise(m, token, list(part)) for m, part in groupby(ordered, key=lambda s: s.manager)]
+    promises = [
+        Promise(m, token, list(part)) for m, part in groupby(ordered, key=lambda s: s.manager)
+    ]
     began = time.monotonic()
     end_s = began + asked_to_end_s(max_outage_s) if max_outage_s else float("inf")
     try:
@@ -60,19 +62,29 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
         for promise in promises:
             take(promise)
         what = [s.unit if s.is_on else f"{s.unit} (was off)" for s in ordered]
-        tell(f"lent to this study: {', '.join(what)}; they come back at its end, if it is killed, and after a reboot")
+        tell(
+            f"lent to this study: {', '.join(what)}; they come back at its end, if it is killed, and after a reboot"
+        )
         yield
     finally:
         os.environ.pop(restore.BORROWER, None)
-        problems = [p for promise in promises for p in restore.give_back(promise.path, _words(promise.manager))]
+        problems = [
+            p
+            for promise in promises
+            for p in restore.give_back(promise.path, _words(promise.manager))
+        ]
         for promise in promises:
             if not promise.path.exists():
                 with suppress(SetupError):  # it may never have started
                     promise.manager.systemctl("stop", f"{GUARD}{token}.service")
         problems += missing(ordered)
         if problems:
-            raise SetupError(f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`")
-        tell(f"given back after {(time.monotonic() - began) / 60:.1f} min: {', '.join(s.unit for s in ordered)}")
+            raise SetupError(
+                f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`"
+            )
+        tell(
+            f"given back after {(time.monotonic() - began) / 60:.1f} min: {', '.join(s.unit for s in ordered)}"
+        )
 
 
 def closure(named: Sequence[State]) -> list[State]:
@@ -91,7 +103,9 @@ def closure(named: Sequence[State]) -> list[State]:
         for unit in (*s.triggers, *s.stopped_with):
             other = state(s.manager, unit)
             if other.is_on and not UNIT.fullmatch(unit):
-                raise BadInput(f"to stop {s.unit} would stop {unit} too; remove that dependency, or leave it out")
+                raise BadInput(
+                    f"to stop {s.unit} would stop {unit} too; remove that dependency, or leave it out"
+                )
             if other.is_on and other.load == "loaded":
                 waiting.append(other)
     return list(states.values())
@@ -104,7 +118,9 @@ def _refuse(s: State) -> None:
             "for a study that has it"
         )
     if s.enabled == "transient":
-        raise BadInput(f"--lend-from {s.unit}: it was made by systemd-run and is gone once stopped; stop it yourself")
+        raise BadInput(
+            f"--lend-from {s.unit}: it was made by systemd-run and is gone once stopped; stop it yourself"
+        )
 
 
 def take(promise: Promise) -> None:
@@ -129,7 +145,9 @@ def take(promise: Promise) -> None:
             manager.systemctl("stop", "--", s.unit, timeout_s=STOP_S)
             now = state(manager, s.unit)
         if now.is_on or now.load != "masked":
-            raise SetupError(f"{s.unit} is {now.active} and {now.load} after it was masked and stopped")
+            raise SetupError(
+                f"{s.unit} is {now.active} and {now.load} after it was masked and stopped"
+            )
 
 
 def missing(states: Sequence[State]) -> list[str]:
@@ -140,7 +158,9 @@ def missing(states: Sequence[State]) -> list[str]:
         for before in states:
             now = state(before.manager, before.unit)
             if now.is_on != before.is_on or now.load != before.load:
-                said.append(f"{before.unit} is {now.load} and {now.active}, it was {before.load} and {before.active}")
+                said.append(
+                    f"{before.unit} is {now.load} and {now.active}, it was {before.load} and {before.active}"
+                )
             elif now.enabled != before.enabled:
                 said.append(f"{before.unit} is {now.enabled}, it was {before.enabled}")
         if not said or time.monotonic() > deadline:
@@ -170,7 +190,9 @@ def _settle_earlier(tell: Tell) -> None:
             if state(manager, guard).is_on:
                 continue  # it is at work, or another study borrows
             if problems := restore.give_back(path, _words(manager)):
-                raise SetupError(f"an earlier study left {path} and it cannot be kept: {'; '.join(problems)}")
+                raise SetupError(
+                    f"an earlier study left {path} and it cannot be kept: {'; '.join(problems)}"
+                )
             tell(f"gave back what an earlier study had borrowed ({path.name})")
 
 

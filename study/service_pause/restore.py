@@ -49,7 +49,9 @@ def give_back(promise: Path, systemctl: list[str]) -> list[str]:
     problems = [*_run(*systemctl, "daemon-reload")]
     for unit in told.get("On", []):
         _run(*systemctl, "reset-failed", "--", unit)
-        problems += _run(*systemctl, "start", "--no-block", "--job-mode=ignore-requirements", "--", unit)
+        problems += _run(
+            *systemctl, "start", "--no-block", "--job-mode=ignore-requirements", "--", unit
+        )
     if not problems:
         for link in told.get("Want", []):
             Path(link).unlink(missing_ok=True)
@@ -60,7 +62,11 @@ def give_back(promise: Path, systemctl: list[str]) -> list[str]:
 
 def _run(*argv: str) -> list[str]:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    return [] if done.returncode == 0 else [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]
+    return (
+        []
+        if done.returncode == 0
+        else [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]
+    )
 
 
 def started(pid: int) -> str | None:
@@ -130,7 +136,9 @@ def _carrying(needle: bytes) -> list[int]:
     return found
 
 
-def main(promise: Path, pid: int, since: str, token: str, end_s: float, grace_s: float, flags: list[str]) -> int:
+def main(
+    promise: Path, pid: int, since: str, token: str, end_s: float, grace_s: float, flags: list[str]
+) -> int:
     """Wait, tidy up, give back; 0 once every unit has been asked to start."""
     wait(pid, since, end_s, grace_s)
     end_left_behind(token)

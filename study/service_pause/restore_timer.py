@@ -44,13 +44,17 @@ class Promise:
 
     def text(self) -> str:
         """The unit file: after a reboot the masks are gone, so the units that ran are started, with what they need."""
-        systemctl = " ".join([shutil.which("systemctl") or "/usr/bin/systemctl", *self.manager.flags])
+        systemctl = " ".join(
+            [shutil.which("systemctl") or "/usr/bin/systemctl", *self.manager.flags]
+        )
         on = [s.unit for s in self.states if s.is_on]
         lines = [
             "# A study has borrowed the GPU of these units. This brings them back after a reboot; whoever brings",
             f"# them back first removes it. By hand: {' '.join(['systemctl', *self.manager.flags])} start {self.unit}",
             "[Unit]",
-            f"Description=Give {', '.join(s.unit for s in self.states)} back after a study".replace("%", "%%"),
+            f"Description=Give {', '.join(s.unit for s in self.states)} back after a study".replace(
+                "%", "%%"
+            ),
             "[Service]",
             "Type=oneshot",
             f"ExecStart=-{shutil.which('rm') or '/bin/rm'} -f {' '.join(map(word, map(str, self.masks())))}",

@@ -41,10 +41,16 @@ def quotas(spec: Spec, lending: Lending, states: Sequence[State]) -> Quotas:
     run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
     cpus, memories = [], []
     for s in states:
-        shown = s.manager.systemctl("show", "--property=CPUQuotaPerSecUSec", "--property=MemoryMax", "--", s.unit)
+        shown = s.manager.systemctl(
+            "show", "--property=CPUQuotaPerSecUSec", "--property=MemoryMax", "--", s.unit
+        )
         told = dict(line.partition("=")[::2] for line in shown.splitlines())
-        cpus.append(sum(float(n) * SPAN_S[u] for n, u in SPAN.findall(told.get("CPUQuotaPerSecUSec", ""))))
-        memories.append(int(told["MemoryMax"]) / 2**20 if told.get("MemoryMax", "").isdigit() else 0.0)
+        cpus.append(
+            sum(float(n) * SPAN_S[u] for n, u in SPAN.findall(told.get("CPUQuotaPerSecUSec", "")))
+        )
+        memories.append(
+            int(told["MemoryMax"]) / 2**20 if told.get("MemoryMax", "").isdigit() else 0.0
+        )
     host_mib = psutil.virtual_memory().total / 2**20
     return Quotas(
         runtime_max_s=round(run_s + MARGIN_S),
@@ -60,7 +66,9 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
     raises: BadInput, SetupError
     """
     if not CALENDAR.fullmatch(calendar):
-        raise BadInput(f"--on-calendar {calendar!r} is no time of systemd's; write such as 'Sun 03:00'")
+        raise BadInput(
+            f"--on-calendar {calendar!r} is no time of systemd's; write such as 'Sun 03:00'"
+        )
     found = quotas(spec, lending, lending.states())
     argv = [sys.executable, str(script), str(spec.path), "--quiet"]
     for unit in lending.units:

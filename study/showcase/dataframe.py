@@ -46,7 +46,10 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
         first = next((n for n, e in enumerate(found.entries) if e.measurement is not None), None)
         lines = [
             {**_named(Allocation(e.values)), "repeat": e.repeat, "at": e.at, "wall_s": e.wall_s}
-            | {"is_reference": n == first, "failure_class": e.diagnosis.failure_class if e.diagnosis else None}
+            | {
+                "is_reference": n == first,
+                "failure_class": e.diagnosis.failure_class if e.diagnosis else None,
+            }
             | _figures(e.measurement)
             for n, e in enumerate(found.entries)
         ]
@@ -82,17 +85,24 @@ def _figures(measured: Measurement | None) -> dict[str, Any]:
     return flat | {f"{phase} s": seconds for phase, seconds in measured.phase_s.items()}
 
 
-def reweighed(found: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64) -> pd.Series:
+def reweighed(
+    found: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64
+) -> pd.Series:
     """The fitness of every row under other weights, relative to the row that `is_reference`; failures score 0.
 
     Nothing is measured again, so ask "what if" as often as you like.
     """
     names = [n for n in Measurement.__dataclass_fields__ if n in found.columns]
     made = [
-        Measurement(**{n: value for n, value in zip(names, row, strict=True) if not _is_missing(value)})
+        Measurement(
+            **{n: value for n, value in zip(names, row, strict=True) if not _is_missing(value)}
+        )
         for row in found[names].itertuples(index=False)
     ]
-    reference = next((reference_of(m) for m, first in zip(made, found["is_reference"], strict=True) if first), None)
+    reference = next(
+        (reference_of(m) for m, first in zip(made, found["is_reference"], strict=True) if first),
+        None,
+    )
     if reference is None:
         raise ValueError("no row is the reference, or it has no finite latencies")
     scores = [

@@ -53,13 +53,19 @@ def rendered(told: Case, root: Path) -> Mapping[Path, str]:
     return {
         PICTURE: picture(told),
         README: _between(_page(root / README), README, _summary(told)),
-        GUIDE: _between(_between(_page(root / GUIDE), GUIDE, _whole(told)), GUIDE, _wide(), WIDE_BEGIN),
+        GUIDE: _between(
+            _between(_page(root / GUIDE), GUIDE, _whole(told)), GUIDE, _wide(), WIDE_BEGIN
+        ),
     }
 
 
 def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
     """Those that hold something else."""
-    return [p for p, content in pages.items() if not (root / p).is_file() or (root / p).read_text("utf-8") != content]
+    return [
+        p
+        for p, content in pages.items()
+        if not (root / p).is_file() or (root / p).read_text("utf-8") != content
+    ]
 
 
 def write(pages: Mapping[Path, str], root: Path) -> None:
@@ -78,7 +84,9 @@ def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGI
     before, begin, rest = content.partition(f"{opening}\n")
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise BadInput(f"{page} has no lines {opening!r} and {END!r}; put them where the tables belong")
+        raise BadInput(
+            f"{page} has no lines {opening!r} and {END!r}; put them where the tables belong"
+        )
     return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after
 
 
@@ -88,9 +96,14 @@ def _summary(told: Case) -> list[str]:
     lines = [f"![{_alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
     if today is not None and other is not None:
         name = "winner" if told.decision.winner else "closest"
-        lines += [f"| | today: {short(today.allocation)} | {name}: {short(other.allocation)} | difference |"]
+        lines += [
+            f"| | today: {short(today.allocation)} | {name}: {short(other.allocation)} | difference |"
+        ]
         lines += ["|---|---|---|---|"]
-        lines += [f"| {c.title} | {c.old} | {c.new} | {c.change} |" for c in contrast(today, other, told.cells)]
+        lines += [
+            f"| {c.title} | {c.old} | {c.new} | {c.change} |"
+            for c in contrast(today, other, told.cells)
+        ]
         lines.append("")
     return [*lines, _where(told), "", *_sure(told)[:3]]
 
@@ -98,7 +111,16 @@ def _summary(told: Case) -> list[str]:
 def _whole(told: Case) -> list[str]:
     """Every configuration, and what speaks for the answer and against it."""
     found = table(told)
-    return [f"**{sentence(told)}**", "", _where(told), "", found, "", *_sure(told), *_pairs(told.confirmation)]
+    return [
+        f"**{sentence(told)}**",
+        "",
+        _where(told),
+        "",
+        found,
+        "",
+        *_sure(told),
+        *_pairs(told.confirmation),
+    ]
 
 
 def _wide() -> list[str]:
@@ -115,9 +137,16 @@ def _pairs(confirmed: Told | None) -> list[str]:
     if confirmed is None:
         return []
     how = "95 % intervals; the word says how it stands to its margin ([the rule](confirming.md))"
-    lines = ["", f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, {how}:", ""]
+    lines = [
+        "",
+        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, {how}:",
+        "",
+    ]
     lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]
-    return lines + [f"| {x.metric} | {x.workload} | {x.gain} | {x.interval} | {x.standing} |" for x in confirmed.lines]
+    return lines + [
+        f"| {x.metric} | {x.workload} | {x.gain} | {x.interval} | {x.standing} |"
+        for x in confirmed.lines
+    ]
 
 
 def _sure(told: Case) -> list[str]:
@@ -147,7 +176,12 @@ def picture(told: Case) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" {STYLE}>',
         f"<title>{escape(_alternative(told))}</title>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        text(MARGIN, 24, "How should one device be shared? The space, as measured", extra='font-size="16"'),
+        text(
+            MARGIN,
+            24,
+            "How should one device be shared? The space, as measured",
+            extra='font-size="16"',
+        ),
         text(LEFT, 46, f"{shown.x_name}{SHARE_MEANS if shown.x_name == SHORT[SHARE] else ''}"),
         text(MARGIN, TOP - 6, shown.y_name),
     ]
@@ -162,7 +196,9 @@ def picture(told: Case) -> str:
     return "\n".join([*body, *_legend(shown, height), "</svg>", ""])
 
 
-def _tile(tile: Tile | None, left: float, top: float, tall: float, scores: Sequence[float]) -> list[str]:
+def _tile(
+    tile: Tile | None, left: float, top: float, tall: float, scores: Sequence[float]
+) -> list[str]:
     if tile is None:
         return [text(left + TILE / 2, top + tall / 2 + 4, "not tried", "middle", 'fill="#777"')]
     edge = COLOURS[tile.kind] if tile.kind in (WINNER, BASELINE) else "#fff"
@@ -170,7 +206,10 @@ def _tile(tile: Tile | None, left: float, top: float, tall: float, scores: Seque
     drawn = [f'<rect {box} fill="{_shade(tile.cell.fitness, scores)}" stroke="{edge}"/>']
     first, *rest = tile.lines
     drawn.append(text(left + TILE / 2, top + 24, first, "middle", 'font-weight="bold"'))
-    drawn += [text(left + TILE / 2, top + 24 + LINE * (n + 1), line, "middle") for n, line in enumerate(rest)]
+    drawn += [
+        text(left + TILE / 2, top + 24 + LINE * (n + 1), line, "middle")
+        for n, line in enumerate(rest)
+    ]
     if tile.kind in MARKED:
         drawn.append(mark(tile.kind, left + 17, top + 17, is_filled=True, title=tile.kind))
     return drawn
@@ -181,7 +220,9 @@ def _shade(fitness: float | None, scores: Sequence[float]) -> str:
         return LOST
     low, high = min(scores), max(scores)
     part = (fitness - low) / (high - low) if high > low else 1.0
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(PALE, DEEP, strict=True))
+    return "#" + "".join(
+        f"{round(a + (b - a) * part):02x}" for a, b in zip(PALE, DEEP, strict=True)
+    )
 
 
 def _legend(shown: Heat, height: float) -> list[str]:

@@ -53,5 +53,8 @@ def check_metrics(top: Entry) -> list[str]:
         asked = entry.build(Literal["up", "down", "neutral"], LIMITS)
         if (ours := DIRECTIONS.get(name)) and asked not in (ours, "neutral"):
             verb = "maximises" if ours == "up" else "minimises"
-            raise entry.wrong(f"{asked} contradicts this project, which {verb} {name}", f"write {ours} or remove it")
+            raise entry.wrong(
+                f"{asked} contradicts this project, which {verb} {name}",
+                f"write {ours} or remove it",
+            )
     return [f"metrics.{k}" for k in metrics if k != "target_direction"]

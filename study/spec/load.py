@@ -41,7 +41,17 @@ PLAIN: Mapping[str, Any] = {
 }  # fmt: skip
 NEW = ("measure", "sampler", "baseline", "bounds", "device", "services", "workload", "slo", "fitness",
        "gates", "monotone", "tenants", "reserve_mib", "precheck", "workloads", "claim", "margins")  # fmt: skip
-OWN = ("name", "enabled", "template", "search_space", "evaluator", "budget", "metrics", "selector", *NEW)
+OWN = (
+    "name",
+    "enabled",
+    "template",
+    "search_space",
+    "evaluator",
+    "budget",
+    "metrics",
+    "selector",
+    *NEW,
+)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
 
@@ -55,9 +65,13 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
-    plain: dict[str, Any] = {k: keys[k].build(kind, LIMITS) for k, kind in PLAIN.items() if k in keys}
+    plain: dict[str, Any] = {
+        k: keys[k].build(kind, LIMITS) for k, kind in PLAIN.items() if k in keys
+    }
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
-        raise keys["name"].wrong(f"{keys['name'].shown} cannot name a folder", "use letters, digits, _ and -")
+        raise keys["name"].wrong(
+            f"{keys['name'].shown} cannot name a folder", "use letters, digits, _ and -"
+        )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
     place_clips(top, plain, path.parent, must_exist=measure == "live")
@@ -65,13 +79,19 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     bounds = read_bounds(top)
     workloads = read_workloads(top.at("workloads"), path.parent)
     quality = plain.get("gates", Gates()).llm_quality
-    parameters = tuple(read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items())
-    services, notes = read_services(top, device, parameters, path.parent if measure == "live" else None)
+    parameters = tuple(
+        read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
+    )
+    services, notes = read_services(
+        top, device, parameters, path.parent if measure == "live" else None
+    )
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, services.stt, bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
-    services = with_models(top, services, speech_sizes(space, baseline), path.parent if measure == "live" else None)
+    services = with_models(
+        top, services, speech_sizes(space, baseline), path.parent if measure == "live" else None
+    )
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
@@ -91,20 +111,30 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
     keys = root.items()
     if "experiments" not in keys:
         if experiment is not None and root.at("name").scalar() != experiment:
-            raise root.at("name").wrong(f"the file holds no experiment {experiment!r}", "leave --experiment out")
+            raise root.at("name").wrong(
+                f"the file holds no experiment {experiment!r}", "leave --experiment out"
+            )
         return root, []
     for name in (k for k in keys if k in NEW):
-        raise keys[name].wrong("it stands beside `experiments:`", "move it into the experiment that it is for")
+        raise keys[name].wrong(
+            "it stands beside `experiments:`", "move it into the experiment that it is for"
+        )
     entries = keys["experiments"].elements()
     if not entries:
         raise keys["experiments"].wrong("the list is empty", "add an experiment")
     names = [e.at("name").text or "?" for e in entries]
     found = [e for e, name in zip(entries, names, strict=True) if experiment in (None, name)]
     if len(found) != 1:
-        what = "several experiments" if experiment is None else f"no single experiment {experiment!r}"
-        raise keys["experiments"].wrong(f"the file holds {what}", f"choose --experiment {' or '.join(names)}")
+        what = (
+            "several experiments" if experiment is None else f"no single experiment {experiment!r}"
+        )
+        raise keys["experiments"].wrong(
+            f"the file holds {what}", f"choose --experiment {' or '.join(names)}"
+        )
     chosen = replace(found[0], path=())
-    others = [f"experiments.{name}" for e, name in zip(entries, names, strict=True) if e is not found[0]]
+    others = [
+        f"experiments.{name}" for e, name in zip(entries, names, strict=True) if e is not found[0]
+    ]
     return chosen, [k for k in keys if k != "experiments"] + others
 
 
@@ -113,22 +143,31 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
     selector, load_ = plain.get("selector", Selector()), plain.get("workload", Workload())
     if selector.survivors > selector.tournament_size:
         raise top.at("selector", "survivors").wrong(
-            f"{selector.survivors} survivors of {selector.tournament_size}", "at most tournament_size"
+            f"{selector.survivors} survivors of {selector.tournament_size}",
+            "at most tournament_size",
         )
     if selector.fresh_inject >= selector.population_size:
-        what = f"fresh_inject is {selector.fresh_inject} in a generation of {selector.population_size}"
+        what = (
+            f"fresh_inject is {selector.fresh_inject} in a generation of {selector.population_size}"
+        )
         raise top.at("selector").wrong(what, "write a fresh_inject below population_size")
     if load_.prompt_tokens[0] > load_.prompt_tokens[1]:
-        raise top.at("workload", "prompt_tokens").wrong("the shortest is longer than the longest", "write [low, high]")
+        raise top.at("workload", "prompt_tokens").wrong(
+            "the shortest is longer than the longest", "write [low, high]"
+        )
     for name, burst in (("llm_per_s", load_.llm_burst), ("stt_per_s", 1)):
         expected = getattr(load_, name) * load_.window_s
         if not round(expected / burst) >= 1 or expected > 1e6:
             way_out = f"write a rate of at least {burst / load_.window_s:g} or another window_s"
-            raise top.at("workload", name).wrong(f"it sends {expected:g} requests in window_s", way_out)
+            raise top.at("workload", name).wrong(
+                f"it sends {expected:g} requests in window_s", way_out
+            )
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
         given = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
-        rule = plain["fitness"] = replace(plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **given))
+        rule = plain["fitness"] = replace(
+            plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **given)
+        )
         if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")
@@ -138,9 +177,13 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
     for n, tenant in enumerate(tenants):
         entry = top.at("tenants").elements()[n]
         if (tenant.mib is None) == (tenant.share is None):
-            raise entry.wrong(f"tenant {tenant.name!r} needs one of mib and share", "write exactly one")
+            raise entry.wrong(
+                f"tenant {tenant.name!r} needs one of mib and share", "write exactly one"
+            )
         if tenant.name in [t.name for t in tenants[:n]] or not tenant.name.strip():
-            raise entry.at("name").wrong(f"{tenant.name!r} is no name of its own", "give each tenant another name")
+            raise entry.at("name").wrong(
+                f"{tenant.name!r} is no name of its own", "give each tenant another name"
+            )
     if sum(t.share or 0 for t in tenants) >= 1:
         raise top.at("tenants").wrong("the shares reach 1 together", "leave room for the servers")
 
@@ -149,7 +192,12 @@ def _device(top: Entry, budget: Budget) -> str:
     entry = top.at("device")
     device = str(entry.scalar()) if entry.given else "cuda"
     if not re.fullmatch(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", device):
-        raise entry.wrong(f"{entry.shown} is no device", "write cpu, cuda, an index such as 0, or a UUID (GPU-...)")
+        raise entry.wrong(
+            f"{entry.shown} is no device",
+            "write cpu, cuda, an index such as 0, or a UUID (GPU-...)",
+        )
     if device != "cpu" and not budget.allow_gpu:
-        raise top.at("budget", "allow_gpu").wrong("it forbids the GPU that `device` asks for", "write `device: cpu`")
+        raise top.at("budget", "allow_gpu").wrong(
+            "it forbids the GPU that `device` asks for", "write `device: cpu`"
+        )
     return device.removeprefix("cuda:")

@@ -76,7 +76,9 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
-Claim = Literal["llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"]
+Claim = Literal[
+    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
+]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 
 
@@ -89,7 +91,9 @@ class HeldOut:
 
 
 RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
-SamplerName = Literal["tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"]
+SamplerName = Literal[
+    "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,9 @@ def read_bounds(top: Entry) -> dict[str, tuple[float, float]]:
         if low > high:
             raise entry.wrong(f"{low:g} is above {high:g}", "write [low, high]")
         if name == SHARE and not 0 < low <= high < 1:
-            raise entry.wrong(f"[{low:g}, {high:g}] leaves 0 to 1", "a share lies between 0 and 1, both excluded")
+            raise entry.wrong(
+                f"[{low:g}, {high:g}] leaves 0 to 1", "a share lies between 0 and 1, both excluded"
+            )
     return bounds
 
 
@@ -75,7 +77,10 @@ def _named(entry: Entry, quality: str | None) -> None:
     if name in (SHARE, SPEECH):
         return
     if not re.fullmatch(r"(vllm|whisper)\.[A-Za-z][\w.-]*", name):
-        way_out = meant(name, (SHARE, SPEECH)) + ", or name a server option vllm.<flag> or whisper.<option>"
+        way_out = (
+            meant(name, (SHARE, SPEECH))
+            + ", or name a server option vllm.<flag> or whisper.<option>"
+        )
         raise entry.wrong("unknown parameter", way_out)
     if way_out := SET_BY_US.get(f"{server}.{flag}", ""):
         raise entry.wrong("it is set by the study itself", way_out)
@@ -100,7 +105,10 @@ def read_parameter(
         if value is None or value == "":
             raise e.wrong("an empty value", "write a number or text")
         if choices and _kind(value) != _kind(choices[0]):
-            raise e.wrong(f"{e.shown} is of another kind than {choices[0]!r}", "list numbers only, or text only")
+            raise e.wrong(
+                f"{e.shown} is of another kind than {choices[0]!r}",
+                "list numbers only, or text only",
+            )
         if value in choices:
             raise e.wrong(f"{e.shown} is listed twice", "remove one")
         choices.append(value)
@@ -120,7 +128,9 @@ def _kind(value: Scalar) -> str:
             return "number"
 
 
-def _inside(entry: Entry, name: str, value: Scalar, bounds: Mapping[str, tuple[float, float]]) -> None:
+def _inside(
+    entry: Entry, name: str, value: Scalar, bounds: Mapping[str, tuple[float, float]]
+) -> None:
     if name not in bounds:
         return
     low, high = bounds[name]
@@ -147,11 +157,15 @@ def _range(entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]]) -
     for key in ("low", "high"):
         _inside(entry.at(key), name, getattr(asked, key), bounds)
     if asked.log and (asked.low <= 0 or step is not None):
-        raise entry.at("log").wrong("a logarithmic range needs low above 0 and no step", "raise low or remove log")
+        raise entry.at("log").wrong(
+            "a logarithmic range needs low above 0 and no step", "raise low or remove log"
+        )
     if asked.step is not None:
         steps = (asked.high - asked.low) / asked.step if asked.step > 0 else 0.0
         if not 1 - 1e-9 <= steps <= 10_000 or not math.isclose(steps, round(steps), rel_tol=1e-6):
-            raise entry.at("step").wrong(f"{step} does not divide {low} to {high}", "choose one that ends at high")
+            raise entry.at("step").wrong(
+                f"{step} does not divide {low} to {high}", "choose one that ends at high"
+            )
     assert isinstance(low, int | float) and isinstance(high, int | float)  # noqa: S101  built as numbers
     return Parameter(name, low=low, high=high, step=asked.step, log=asked.log)
 
@@ -172,7 +186,10 @@ def _on(parameter: Parameter, value: Scalar) -> bool:
 
 
 def read_baseline(
-    top: Entry, parameters: tuple[Parameter, ...], stt: SttService, bounds: Mapping[str, tuple[float, float]]
+    top: Entry,
+    parameters: tuple[Parameter, ...],
+    stt: SttService,
+    bounds: Mapping[str, tuple[float, float]],
 ) -> dict[str, Scalar]:
     """A value for each parameter: the given one, or for the classic two their default."""
     given = top.at("baseline").items() if top.at("baseline").given else {}
@@ -182,17 +199,25 @@ def read_baseline(
         _named(entry, "fixed")
         value = entry.scalar()
         if value is None or CLASSIC.get(name, _kind(value)) != _kind(value):
-            raise entry.wrong(f"{entry.shown} is not a value of {name}", f"write a {CLASSIC.get(name, 'value')}")
+            raise entry.wrong(
+                f"{entry.shown} is not a value of {name}", f"write a {CLASSIC.get(name, 'value')}"
+            )
         if name in searched and not _on(searched[name], value):
             listed = searched[name].choices
-            one = f"name one of {', '.join(map(str, listed))}" if listed else "name a value in its range"
+            one = (
+                f"name one of {', '.join(map(str, listed))}"
+                if listed
+                else "name a value in its range"
+            )
             raise entry.wrong(f"{value} is not in search_space.{name}", f"add it there or {one}")
         _inside(entry, name, value, bounds)
         values[name] = value
     for name, parameter in searched.items():
         if name not in values and name not in (SHARE, SPEECH):
             if len(parameter.choices) != 1:
-                raise top.at("baseline", name).wrong("it has no value in use today", f"add `{name}: VALUE` there")
+                raise top.at("baseline", name).wrong(
+                    "it has no value in use today", f"add `{name}: VALUE` there"
+                )
             values[name] = parameter.choices[0]
     if SHARE not in values:
         values[SHARE] = _nearest_half(searched.get(SHARE))

@@ -32,7 +32,14 @@ WHISPER_HUB = {
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }  # fmt: skip
-WHISPER_OPTIONS = ("compute_type", "beam_size", "language", "extra_mib", "threads", "max_new_tokens")
+WHISPER_OPTIONS = (
+    "compute_type",
+    "beam_size",
+    "language",
+    "extra_mib",
+    "threads",
+    "max_new_tokens",
+)
 MADE = ("llm-19b", "llm-7b", "small-random")  # models of random weights, by scripts/make_models.py
 
 
@@ -48,7 +55,9 @@ def read_services(
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     for label, command in (("llm", llm.command), ("stt", stt.command)):
         if command is not None:
-            _check_template(entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named})
+            _check_template(
+                entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named}
+            )
     for name, at in named.items():
         option = name.removeprefix("whisper.").replace("-", "_")
         if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
@@ -72,7 +81,10 @@ def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     for argument in llm.args:
         flag = argument.partition("=")[0]
-        if flag.startswith("--") and f"vllm.{flag[2:].replace('-', '_')}" in {*SET_BY_US, "vllm.model"}:
+        if flag.startswith("--") and f"vllm.{flag[2:].replace('-', '_')}" in {
+            *SET_BY_US,
+            "vllm.model",
+        }:
             raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
     if folder is not None:
         python = _interpreter(entry.at("python"), llm.python, folder)
@@ -88,10 +100,16 @@ def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
         raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
     if stt.command is not None:
         return stt
-    return stt if folder is None else replace(stt, python=_interpreter(entry.at("python"), stt.python, folder))
+    return (
+        stt
+        if folder is None
+        else replace(stt, python=_interpreter(entry.at("python"), stt.python, folder))
+    )
 
 
-def _check_template(entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]) -> None:
+def _check_template(
+    entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]
+) -> None:
     try:
         used = placeholders(template)
     except ValueError as error:
@@ -102,8 +120,14 @@ def _check_template(entry: Entry, template: str, mine: Iterable[Parameter], name
     if "port" not in used:
         raise entry.wrong("it has no {port}", "add {port}, where the server's port goes")
     for p in mine:
-        if len(p.choices) != 1 and p.name not in used and not (p.name == SPEECH and "model" in used):
-            raise entry.wrong(f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it")
+        if (
+            len(p.choices) != 1
+            and p.name not in used
+            and not (p.name == SPEECH and "model" in used)
+        ):
+            raise entry.wrong(
+                f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it"
+            )
 
 
 def with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
@@ -115,7 +139,9 @@ def with_models(top: Entry, services: Services, sizes: list[str], folder: Path |
         entry = top.at("services", "stt", "models", size)
         model = services.stt.models.get(size, WHISPER_HUB.get(size))
         if model is None:
-            raise entry.wrong(f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models")
+            raise entry.wrong(
+                f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
+            )
         models[size] = model if folder is None else _model(entry, model, folder)
     return replace(services, stt=replace(services.stt, models=models))
 
@@ -126,14 +152,18 @@ def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
     if not entry.given or (not entry.is_mapping and entry.scalar() == "live"):
         return "live"
     if not entry.is_mapping or set(entry.items()) != {"recorded"}:
-        raise entry.wrong("it is neither `live` nor a recording", "write `live` or `{recorded: FILE}`")
+        raise entry.wrong(
+            "it is neither `live` nor a recording", "write `live` or `{recorded: FILE}`"
+        )
     entry = entry.at("recorded")
     named = entry.build(str, LIMITS)
     shipped = Path(str(files("objectives"))) / "recordings"
     if found := _found(named, (folder, shipped), Path.is_file):
         return found
     known = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
-    raise entry.wrong(f"there is no recording {named!r}", f"name a file of scripts/record.py (shipped: {known})")
+    raise entry.wrong(
+        f"there is no recording {named!r}", f"name a file of scripts/record.py (shipped: {known})"
+    )
 
 
 def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
@@ -156,7 +186,9 @@ def _interpreter(entry: Entry, name: str, folder: Path) -> str:
         if found := shutil.which(name):
             return str(Path(found).absolute())
         raise entry.wrong(f"{name!r} is not on the PATH", way_out)
-    if path := _found(name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)):
+    if path := _found(
+        name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)
+    ):
         return str(path)
     raise entry.wrong(f"there is no interpreter {name!r}", way_out)
 
@@ -167,7 +199,10 @@ def _model(entry: Entry, name: str, folder: Path) -> str:
         return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
         return name
-    raise entry.wrong(f"there is no folder {name!r}", _way_out(name, "name a model's folder or a hub id, org/name"))
+    raise entry.wrong(
+        f"there is no folder {name!r}",
+        _way_out(name, "name a model's folder or a hub id, org/name"),
+    )
 
 
 def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
@@ -177,7 +212,9 @@ def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> 
         try:
             if name and test(path):
                 return path
-        except OSError:  # a name that is too long, or a folder that may not be entered: not found there
+        except (
+            OSError
+        ):  # a name that is too long, or a folder that may not be entered: not found there
             continue
     return None
 

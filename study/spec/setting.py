@@ -17,7 +17,11 @@ def setting_of(spec: Spec) -> Setting:
         services=spec.services,
         workload=spec.workload,
         tenants=spec.tenants,
-        reserve_mib=spec.reserve_mib if spec.reserve_mib is not None else 1024.0 if has_display else 512.0,
+        reserve_mib=spec.reserve_mib
+        if spec.reserve_mib is not None
+        else 1024.0
+        if has_display
+        else 512.0,
         slo_multiple=spec.slo.multiple,
         slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if given else None,
         precheck=spec.precheck == "prune",

@@ -38,19 +38,32 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
             file = str(e.at("replay").build(str, {}))
             path = next((p for p in (folder / file, Path(file)) if p.is_file()), None)
             if path is None:
-                raise e.at("replay").wrong(f"there is no file {file!r}", "name a captured trace (JSON lines)")
+                raise e.at("replay").wrong(
+                    f"there is no file {file!r}", "name a captured trace (JSON lines)"
+                )
             name = str(e.at("name").build(str, {})) if e.at("name").given else path.stem
         else:
             path, name = None, str(e.build(str, {}))
             if name not in READY_MADE:
-                raise e.wrong(f"{e.shown} is no workload", f"{meant(name, READY_MADE)}, or {{replay: FILE}}")
-        if name in ("main", *(h.name for h in found)) or not name.isprintable() or not 0 < len(name) <= 40:
-            raise e.wrong(f"{name!r} is no name of its own", "give each workload another short name, not `main`")
+                raise e.wrong(
+                    f"{e.shown} is no workload", f"{meant(name, READY_MADE)}, or {{replay: FILE}}"
+                )
+        if (
+            name in ("main", *(h.name for h in found))
+            or not name.isprintable()
+            or not 0 < len(name) <= 40
+        ):
+            raise e.wrong(
+                f"{name!r} is no name of its own",
+                "give each workload another short name, not `main`",
+            )
         found.append(HeldOut(name, path.absolute() if path else None))
     return tuple(found)
 
 
-def traffic(held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None) -> Traffic:
+def traffic(
+    held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
+) -> Traffic:
     """The traffic of a held-out workload, which neither climbs a ladder nor loads the services alone.
 
     longest: tokens of prompt and answer that the LLM server takes; None where it is not known
@@ -94,16 +107,22 @@ def ready_made(name: str, main: Workload) -> Workload:
             less = 2 * mean / sum(longer)
             burst = max(1, round(main.llm_burst * less))
             rate = max(main.llm_per_s * less, burst / main.window_s)
-            return replace(main, seed=main.seed + 3000, llm_burst=burst, llm_per_s=rate, prompt_tokens=longer)
+            return replace(
+                main, seed=main.seed + 3000, llm_burst=burst, llm_per_s=rate, prompt_tokens=longer
+            )
     raise ValueError(name)
 
 
-def stress(main: Traffic, others: Sequence[Traffic], clips: Sequence[Clip], kv_bound: int | None, seed: int) -> Traffic:
+def stress(
+    main: Traffic, others: Sequence[Traffic], clips: Sequence[Clip], kv_bound: int | None, seed: int
+) -> Traffic:
     """The worst moment: a full cache of the longest prompts and every clip, all at once.
 
     kv_bound: how many of the longest requests the KV cache holds; None where it is not known
     """
-    worst = max((main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens).workload
+    worst = max(
+        (main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens
+    ).workload
     longest, output = worst.prompt_tokens[1], worst.output_tokens
     count = min(256, max(main.workload.llm_burst, 4, (kv_bound or 0) + 1))
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]

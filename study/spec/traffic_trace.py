@@ -16,7 +16,10 @@ from study.text import meant, one_line
 MAX_BYTES = 16 * 2**20
 MAX_REQUESTS = 100_000
 MAX_S = 86_400.0
-FIELDS = {"llm": ("at_s", "service", "prompt_tokens", "output_tokens"), "stt": ("at_s", "service", "clip")}
+FIELDS = {
+    "llm": ("at_s", "service", "prompt_tokens", "output_tokens"),
+    "stt": ("at_s", "service", "clip"),
+}
 
 
 def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Request, ...]:
@@ -35,7 +38,9 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(one_line(f"{path}: {error.strerror}; name a trace that can be read")) from error
+        raise BadInput(
+            one_line(f"{path}: {error.strerror}; name a trace that can be read")
+        ) from error
     if len(data) > MAX_BYTES:
         raise wrong(1, f"the trace is larger than {MAX_BYTES // 2**20} MiB")
     found = []
@@ -43,7 +48,9 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         if not raw.strip():
             continue
         try:
-            line = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refused)
+            line = json.loads(
+                raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refused
+            )
         except (ValueError, RecursionError) as error:
             raise wrong(number, f"not JSON ({str(error)[:80]})") from error
         try:
@@ -80,7 +87,11 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     if missing := [k for k in wanted if k not in line]:
         raise ValueError(f"{missing[0]} is missing")
     at_s = line["at_s"]
-    if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not (0 <= at_s <= MAX_S and math.isfinite(at_s)):
+    if (
+        isinstance(at_s, bool)
+        or not isinstance(at_s, int | float)
+        or not (0 <= at_s <= MAX_S and math.isfinite(at_s))
+    ):
         raise ValueError(f"at_s is {_short(at_s)}, not seconds from 0 to {MAX_S:,.0f}")
     if service == "stt":
         return Request("stt", float(at_s), clip=_clip(line["clip"], clips))
@@ -91,7 +102,9 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
             raise ValueError(f"{name} is {_short(value)}, not a whole number from 1")
         tokens.append(value)
     if longest is not None and sum(tokens) > longest:
-        raise ValueError(f"{sum(tokens)} tokens of prompt and answer, and the LLM server takes {longest}")
+        raise ValueError(
+            f"{sum(tokens)} tokens of prompt and answer, and the LLM server takes {longest}"
+        )
     prompt_tokens, output_tokens = tokens
     return Request("llm", float(at_s), prompt_tokens, output_tokens, seed=7_000_003 + number)
 
@@ -102,7 +115,9 @@ def _clip(named: object, clips: Sequence[Clip]) -> int:
         return named
     if isinstance(named, str) and named in names:
         return names.index(named)
-    raise ValueError(f"clip is {_short(named)}, not a number from 0 to {len(clips) - 1} or a file name of the clips")
+    raise ValueError(
+        f"clip is {_short(named)}, not a number from 0 to {len(clips) - 1} or a file name of the clips"
+    )
 
 
 def _short(value: object) -> str:

@@ -32,7 +32,9 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(
-    f"{TAG}float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    f"{TAG}float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )
 
 
@@ -41,11 +43,15 @@ def read(path: Path) -> tuple[Entry, str, bytes]:
     try:
         if not path.is_file():
             what = "it is not a plain file" if path.exists() else "there is no such file"
-            raise BadInput(one_line(f"{path}: {what}; name a YAML file, such as study/specs/cpu.yaml"))
+            raise BadInput(
+                one_line(f"{path}: {what}; name a YAML file, such as study/specs/cpu.yaml")
+            )
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(one_line(f"{path}: {error.strerror}; name a file that can be read")) from error
+        raise BadInput(
+            one_line(f"{path}: {error.strerror}; name a file that can be read")
+        ) from error
 
     def wrong(line: int, what: str, way_out: str) -> BadInput:
         return BadInput(one_line(f"{path}:{line}: {what}; {way_out}"))
@@ -56,7 +62,9 @@ def read(path: Path) -> tuple[Entry, str, bytes]:
         text = data.decode("utf-8-sig")
         node = yaml.compose(text, Loader=_Loader)
         if node is not None and _size(node, {}, ()) > MAX_VALUES:
-            raise wrong(1, f"its aliases unfold to more than {MAX_VALUES:,} values", "write them out")
+            raise wrong(
+                1, f"its aliases unfold to more than {MAX_VALUES:,} values", "write them out"
+            )
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise wrong(line, "it is not UTF-8 text", "save it as UTF-8") from error
@@ -65,10 +73,14 @@ def read(path: Path) -> tuple[Entry, str, bytes]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = f"not valid YAML: {error.problem or error.context}"
-        raise wrong(mark.line + 1 if mark else 1, what, "check indentation, colons and quotes") from error
+        raise wrong(
+            mark.line + 1 if mark else 1, what, "check indentation, colons and quotes"
+        ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise wrong(line, "it holds a character that YAML does not allow", "save it as plain text") from error
+        raise wrong(
+            line, "it holds a character that YAML does not allow", "save it as plain text"
+        ) from error
     if node is None:
         raise wrong(1, "it is empty", "start from study/specs/cpu.yaml")
     return Entry(str(path), node, node.start_mark.line + 1), text, data

@@ -86,7 +86,9 @@ class Entry:
         here = self
         for key in keys:
             found = here.items().get(key) if here.is_mapping else None
-            here = found or Entry(here.file, yaml.ScalarNode(f"{TAG}null", ""), here.line, (*here.path, key))
+            here = found or Entry(
+                here.file, yaml.ScalarNode(f"{TAG}null", ""), here.line, (*here.path, key)
+            )
         return here
 
     def items(self) -> dict[str, Entry]:
@@ -103,10 +105,14 @@ class Entry:
                     merged = Entry(self.file, source, line, self.path).items() | merged
                 continue
             if not isinstance(key, yaml.ScalarNode):
-                raise Entry(self.file, key, line, self.path).wrong("a key is not text", "write `key: value`")
+                raise Entry(self.file, key, line, self.path).wrong(
+                    "a key is not text", "write `key: value`"
+                )
             entry = Entry(self.file, value, line, (*self.path, key.value))
             if key.value in own:
-                raise entry.wrong(f"the key is here twice, first in line {own[key.value].line}", "remove one")
+                raise entry.wrong(
+                    f"the key is here twice, first in line {own[key.value].line}", "remove one"
+                )
             own[key.value] = entry
         return merged | own
 
@@ -138,8 +144,12 @@ class Entry:
                 case "float" if math.isfinite(number := float(text.replace("_", ""))):
                     return number
         except ValueError as error:
-            raise self.wrong(f"{self.shown} is no number", "write a plain decimal, or quote text") from error
-        raise self.wrong(f"{self.shown} is no finite number or plain text", "write a plain value, untagged")
+            raise self.wrong(
+                f"{self.shown} is no number", "write a plain decimal, or quote text"
+            ) from error
+        raise self.wrong(
+            f"{self.shown} is no finite number or plain text", "write a plain value, untagged"
+        )
 
     def build(self, kind: Any, limits: Limits) -> Any:
         """The value as `kind`: a frozen dataclass, tuple, Mapping, Literal, optional or plain type.
@@ -149,7 +159,11 @@ class Entry:
         arguments = get_args(kind)
         match get_origin(kind):
             case None:
-                return self._dataclass(kind, limits) if is_dataclass(kind) else self._single(kind, limits)
+                return (
+                    self._dataclass(kind, limits)
+                    if is_dataclass(kind)
+                    else self._single(kind, limits)
+                )
             case types.UnionType | typing.Union:  # one type from Python 3.14 on
                 if self.is_null:
                     return None
@@ -158,11 +172,15 @@ class Entry:
                 return {k: v.build(arguments[1], limits) for k, v in self.items().items()}
             case origin if origin is Literal:
                 if self.scalar() not in arguments:
-                    raise self.wrong(f"{self.shown} is not known", meant(str(self.scalar()), arguments))
+                    raise self.wrong(
+                        f"{self.shown} is not known", meant(str(self.scalar()), arguments)
+                    )
                 return self.scalar()
         elements = self.elements()
         if arguments[-1] is not ... and len(elements) != len(arguments):
-            raise self.wrong(f"the list has {len(elements)} values", f"write {len(arguments)} of them")
+            raise self.wrong(
+                f"the list has {len(elements)} values", f"write {len(arguments)} of them"
+            )
         return tuple(e.build(arguments[0], limits) for e in elements)
 
     def _dataclass(self, kind: Any, limits: Limits) -> Any:
@@ -178,9 +196,13 @@ class Entry:
         if kind is float and type(value) is int:
             value = float(value)
         if value is None or type(value) is not kind:
-            way_out = f"write {KINDS[kind]}" + (", in quotes" if kind is str and value is not None else "")
+            way_out = f"write {KINDS[kind]}" + (
+                ", in quotes" if kind is str and value is not None else ""
+            )
             raise self.wrong(f"{self.shown} is not {KINDS[kind]}", way_out)
         low, high = limits.get(self.path[-1], (-math.inf, math.inf))
         if isinstance(value, int | float) and not low <= value <= high:
-            raise self.wrong(f"{self.shown} is out of range", f"write a number from {low:g} to {high:g}")
+            raise self.wrong(
+                f"{self.shown} is out of range", f"write a number from {low:g} to {high:g}"
+            )
         return value

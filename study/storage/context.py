@@ -93,7 +93,9 @@ def question(
         name=spec.name,
         spec_file=spec.path.name,
         spec_sha256=spec.text_sha256,
-        searched={p.name: p.values() if p.size is not None else () for p in spec.search_space.parameters},
+        searched={
+            p.name: p.values() if p.size is not None else () for p in spec.search_space.parameters
+        },
         baseline=spec.baseline,
         fitness=spec.fitness,
         gates=spec.gates,
@@ -129,22 +131,31 @@ def question_of(study: optuna.Study) -> Question:
     try:
         return _read(study.user_attrs[KEY], study.user_attrs.get("anchor"))
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"study {study.study_name} was written by another version ({error!r}); {way_out}") from error
+        raise BadInput(
+            f"study {study.study_name} was written by another version ({error!r}); {way_out}"
+        ) from error
 
 
 def _read(data: Mapping[str, Any], anchor: Mapping[str, Any] | None) -> Question:
     services, rule, workload = data["services"], data["fitness"], data["workload"]
     slo = data["slo"] or (anchor or {}).get("slo")
     return Question(
-        **{k: data[k] for k in ("name", "spec_file", "spec_sha256", "server_env", "reserve_mib", "held_mib")},
+        **{
+            k: data[k]
+            for k in ("name", "spec_file", "spec_sha256", "server_env", "reserve_mib", "held_mib")
+        },
         **{k: data[k] for k in ("measured_elsewhere", "git_commit")},
         searched={k: tuple(v) for k, v in data["searched"].items()},
         baseline=Allocation(data["baseline"]),
-        fitness=FitnessRule(**{**rule, "weights": Weights(**rule["weights"]) if rule["weights"] else None}),
+        fitness=FitnessRule(
+            **{**rule, "weights": Weights(**rule["weights"]) if rule["weights"] else None}
+        ),
         gates=Gates(**data["gates"]),
         workload=Workload(**{**workload, "prompt_tokens": tuple(workload["prompt_tokens"])}),
         tenants=tuple(Tenant(**t) for t in data["tenants"]),
-        services=Services(llm=LlmService(**_tuples(services["llm"])), stt=SttService(**_tuples(services["stt"]))),
+        services=Services(
+            llm=LlmService(**_tuples(services["llm"])), stt=SttService(**_tuples(services["stt"]))
+        ),
         slo=Slo(**slo) if slo else None,
         device=Identity(**data["device"]),
         versions=Versions(**data["versions"]),

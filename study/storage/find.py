@@ -25,7 +25,11 @@ def storage_url(named: str | None) -> str:
     url = named if named and "://" in named else sqlite_url(Path(named) if named else DEFAULT)
     file = sqlite_file(url)
     if file is not None and not file.is_file():
-        way_out = "run python scripts/run_study.py first" if named is None else "name the study.db of a study that ran"
+        way_out = (
+            "run python scripts/run_study.py first"
+            if named is None
+            else "name the study.db of a study that ran"
+        )
         raise BadInput(f"there is no study in {file}; {way_out}")
     if file is not None and _is_foreign(file):
         raise _empty(url)

@@ -23,7 +23,11 @@ class MetricsFile:
     def catch_up(self) -> None:
         """Write the trials that were told and whose line a killed run could not write any more."""
         written = "".join(p.read_text() for p in self.folder.glob("epoch_*/metrics.jsonl"))
-        carried = {t.number for t in self.study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+        carried = {
+            t.number
+            for t in self.study.get_trials(deepcopy=False)
+            if "carried_from" in t.user_attrs
+        }
         mine = [r for r in counted(self.study) if r.number not in carried]
         if owed := [r for r in mine if json.dumps(self._test_id(r)) not in written]:
             self.add(*owed)

@@ -83,7 +83,9 @@ class Row:
 
 def rows(study: optuna.Study) -> list[Row]:
     """Every trial that was asked whole and has ended, in order of its number."""
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    ended = study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    )
     return [row(t) for t in ended if t.user_attrs.get("allocation")]
 
 
@@ -95,7 +97,9 @@ def counted(study: optuna.Study) -> list[Row]:
 def row(trial: FrozenTrial) -> Row:
     """One ended trial."""
     kept = trial.user_attrs
-    status = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}.get(trial.state, kept.get("why", "failed"))
+    status = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}.get(
+        trial.state, kept.get("why", "failed")
+    )
     measurement = Measurement.from_json(kept["measurement"]) if kept.get("measurement") else None
     return Row(
         number=trial.number,
@@ -140,7 +144,9 @@ class Birth:
 def births(study: optuna.Study) -> list[Birth]:
     """Of every trial that the tournament proposed; none for another sampler."""
     return [
-        Birth(t.number, kept["generation"], str(kept.get("role", "")), tuple(kept.get("parents", ())))
+        Birth(
+            t.number, kept["generation"], str(kept.get("role", "")), tuple(kept.get("parents", ()))
+        )
         for t in study.get_trials(deepcopy=False)
         if "generation" in (kept := t.user_attrs)
     ]

@@ -24,7 +24,14 @@ def open_storage(url: str) -> BaseStorage:
     try:
         storage = optuna.storages.get_storage(url)
         storage.get_all_studies()
-    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError, OSError) as error:
+    except (
+        SQLAlchemyError,
+        StorageInternalError,
+        ImportError,
+        ValueError,
+        RuntimeError,
+        OSError,
+    ) as error:
         said = str(getattr(error, "orig", None) or error.__cause__ or error)
         raise BadInput(
             f"cannot open the storage {shown(url)} ({one_line(said)[:200]}); "
@@ -39,7 +46,9 @@ def sqlite_file(url: str) -> Path | None:
         parsed = make_url(url)
     except SQLAlchemyError:
         return None
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+    return (
+        Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+    )
 
 
 def sqlite_url(file: Path) -> str:

@@ -49,7 +49,10 @@ class Manager:
         """
         if not self.is_user:
             return Path("/run/systemd/system.control")
-        return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "systemd/user.control"
+        return (
+            Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+            / "systemd/user.control"
+        )
 
     @property
     def wants(self) -> Path:
@@ -92,15 +95,23 @@ def run(*argv: str, timeout_s: float = 60.0) -> str:
     raises: SetupError where it is missing, fails or takes too long
     """
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace"
+        )
     except FileNotFoundError as error:
-        raise SetupError(f"{argv[0]} is not on this machine; units can be lent only where systemd runs") from error
+        raise SetupError(
+            f"{argv[0]} is not on this machine; units can be lent only where systemd runs"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise SetupError(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
     if done.returncode and any(words in done.stderr for words in ABSENT):
-        raise SetupError("no systemd runs on this machine; units can be read and lent only where one does")
+        raise SetupError(
+            "no systemd runs on this machine; units can be read and lent only where one does"
+        )
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        said = (
+            done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        ).splitlines()[-1]
         raise SetupError(f"`{' '.join(argv)}` failed: {said}")
     return done.stdout
 
@@ -126,10 +137,18 @@ def found(name: str) -> State:
 
     raises: BadInput where no manager knows it, or both do; SetupError where no systemd runs
     """
-    which, _, unit = name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
+    which, _, unit = (
+        name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
+    )
     if not UNIT.fullmatch(unit):
-        raise BadInput(f"--lend-from {name!r} is no unit; write its whole name, such as judge.service")
-    managers = [Manager(is_user=is_user) for is_user in (False, True) if which in ("", "user" if is_user else "system")]
+        raise BadInput(
+            f"--lend-from {name!r} is no unit; write its whole name, such as judge.service"
+        )
+    managers = [
+        Manager(is_user=is_user)
+        for is_user in (False, True)
+        if which in ("", "user" if is_user else "system")
+    ]
     states: list[State] = []
     problem: SetupError | None = None
     for manager in managers:
@@ -141,7 +160,11 @@ def found(name: str) -> State:
     if not states and problem is not None:
         raise problem
     if not known:
-        raise BadInput(f"--lend-from {name}: there is no such unit; `systemctl list-units` shows those that run")
+        raise BadInput(
+            f"--lend-from {name}: there is no such unit; `systemctl list-units` shows those that run"
+        )
     if len(known) == 2:
-        raise BadInput(f"--lend-from {name}: the system and the user both have it; write system:{unit} or user:{unit}")
+        raise BadInput(
+            f"--lend-from {name}: the system and the user both have it; write system:{unit} or user:{unit}"
+        )
     return known[0]

@@ -63,9 +63,13 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
     program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
     if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
         way_out = "let it read a variable and map `variable:`, or run the server without the shell"
-        raise BadInput(f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; {way_out}")
+        raise BadInput(
+            f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; {way_out}"
+        )
     if ";" in words:
-        raise BadInput(f"{unit}: its ExecStart holds several commands; put each into a line of its own")
+        raise BadInput(
+            f"{unit}: its ExecStart holds several commands; put each into a line of its own"
+        )
     return found[0]
 
 

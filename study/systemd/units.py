@@ -68,9 +68,17 @@ def unit(name: str) -> Unit:
         drop_ins=drop_ins,
         restart=told.get("Restart", "no"),
         start_timeout_s=span_s(told.get("TimeoutStartUSec", "infinity")),
-        env_files=tuple(Path(p) for p in re.findall(r"(/\S+) \(ignore_errors", told.get("EnvironmentFiles", ""))),
+        env_files=tuple(
+            Path(p) for p in re.findall(r"(/\S+) \(ignore_errors", told.get("EnvironmentFiles", ""))
+        ),
         dependents=tuple(
-            sorted({u for key in ("RequiredBy", "BoundBy", "ConsistsOf") for u in told.get(key, "").split()})
+            sorted(
+                {
+                    u
+                    for key in ("RequiredBy", "BoundBy", "ConsistsOf")
+                    for u in told.get(key, "").split()
+                }
+            )
         ),
     )
 
@@ -81,11 +89,25 @@ def ordered_after(name: str, *, but: str) -> set[str]:
     waiting = [name]
     while waiting:
         asked = ("--property=After", "--", *waiting)
-        told = [line for line in run("systemctl", "show", *asked).splitlines() if line.startswith("After=")]
-        before = {u for line in told for u in line.removeprefix("After=").split() if u.endswith(".service")}
+        told = [
+            line
+            for line in run("systemctl", "show", *asked).splitlines()
+            if line.startswith("After=")
+        ]
+        before = {
+            u
+            for line in told
+            for u in line.removeprefix("After=").split()
+            if u.endswith(".service")
+        }
         if waiting == [name]:
             ours = [p for p in unit(name).drop_ins if p.name == but]
-            before -= {u for p in ours for line in settings([p.read_text()], "Unit", "After") for u in line.split()}
+            before -= {
+                u
+                for p in ours
+                for line in settings([p.read_text()], "Unit", "After")
+                for u in line.split()
+            }
         waiting = sorted(before - found)
         found |= before
     return found
@@ -142,7 +164,16 @@ def journal(found: Unit, since_s: float | None = None) -> str:
     """What this run of a unit has logged, at most its last 5,000 lines; since_s: from this time of the clock on."""
     span = () if since_s is None else (f"--since=@{since_s:.3f}",)
     own = f"_SYSTEMD_INVOCATION_ID={found.invocation}"
-    return run("journalctl", "--no-pager", "--output=cat", "--lines=5000", "--quiet", *span, own, check=False)
+    return run(
+        "journalctl",
+        "--no-pager",
+        "--output=cat",
+        "--lines=5000",
+        "--quiet",
+        *span,
+        own,
+        check=False,
+    )
 
 
 def processes(main_pid: int) -> list[psutil.Process]:

@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial
 
 Config = dict[str, Any]
@@ -63,12 +68,18 @@ def untried(space: Space, tried: Archive | Iterable[Mapping[str, Any]]) -> Itera
     [{'x': 1}, {'x': 3}]
     """
     known = tried if isinstance(tried, Archive) else Archive(tried)
-    return None if math.isinf(size(space)) else (config for config in configurations(space) if config not in known)
+    return (
+        None
+        if math.isinf(size(space))
+        else (config for config in configurations(space) if config not in known)
+    )
 
 
 def fits(space: Space, config: Mapping[str, Any]) -> bool:
     """Whether each of its values is in the range of its name; a conditional one need not have them all."""
-    return all(_is_in(distribution, config[name]) for name, distribution in space.items() if name in config)
+    return all(
+        _is_in(distribution, config[name]) for name, distribution in space.items() if name in config
+    )
 
 
 def _is_in(distribution: BaseDistribution, value: Any) -> bool:
@@ -174,7 +185,9 @@ def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     axis = _axis(distribution)
     half = (axis.step or 0) / 2  # the two ends are as likely as the others
     if axis.log:
-        return _nearest(axis, math.exp(rng.uniform(math.log(axis.low - half), math.log(axis.high + half))))
+        return _nearest(
+            axis, math.exp(rng.uniform(math.log(axis.low - half), math.log(axis.high + half)))
+        )
     return _nearest(axis, rng.uniform(axis.low - half, axis.high + half))
 
 
@@ -204,7 +217,9 @@ def inherit(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generato
     config = {}
     for name, distribution in space.items():
         lender = next((trial for trial in family if name in trial.params), None)
-        config[name] = _nearest(distribution, lender.params[name]) if lender else _draw(distribution, rng)
+        config[name] = (
+            _nearest(distribution, lender.params[name]) if lender else _draw(distribution, rng)
+        )
     return config
 
 
@@ -221,4 +236,7 @@ def child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator)
 
 def identity(config: Mapping[str, Any]) -> Identity:
     """What makes two configurations the same: 0.45 is 0.44999999999999996, and 1 is 1.0, but neither True nor "1"."""
-    return tuple((name, f"{v + 0.0:.12g}" if isinstance(v, float) else repr(v)) for name, v in sorted(config.items()))
+    return tuple(
+        (name, f"{v + 0.0:.12g}" if isinstance(v, float) else repr(v))
+        for name, v in sorted(config.items())
+    )

@@ -44,7 +44,11 @@ class Cell:
     @property
     def mean(self) -> float:
         """The mean of its values; infinite where it has none, or one of them is."""
-        return math.inf if math.inf in self.values or not self.values else math.fsum(self.values) / len(self.values)
+        return (
+            math.inf
+            if math.inf in self.values or not self.values
+            else math.fsum(self.values) / len(self.values)
+        )
 
     @property
     def rank(self) -> Rank:
@@ -69,7 +73,9 @@ class Ledger:
         self._seen = 0
         self._open: list[int] = []  # not ended when last looked at
         self._idle: list[int] = []  # failed or waiting: no part of a generation
-        self._born: dict[int, list[int]] = defaultdict(list)  # known trials by the generation that they say
+        self._born: dict[int, list[int]] = defaultdict(
+            list
+        )  # known trials by the generation that they say
         self._unseated: list[int] = []  # known trials that do not say: enqueued before, imported
         self._archive, self._running = Archive(), set[Identity]()
         self._failed: set[Identity] = set()
@@ -89,7 +95,9 @@ class Ledger:
                 self._end(trial)
             else:
                 still_open.append(number)
-        for number in still_open:  # when all cells are known, also those of later trials that have ended before
+        for number in (
+            still_open
+        ):  # when all cells are known, also those of later trials that have ended before
             if number != asking and trials[number].state == TrialState.RUNNING:
                 self._run(trials[number])
         self._seen, self._open = len(trials), still_open
@@ -103,7 +111,9 @@ class Ledger:
             self._know(trial, one)
         else:
             insort(self._idle, trial.number)
-            if "why" not in trial.user_attrs:  # one that says why was never measured: interrupted, not started
+            if (
+                "why" not in trial.user_attrs
+            ):  # one that says why was never measured: interrupted, not started
                 self._archive.add(one if one in self._failed else ())
                 self._failed.add(one)
 
@@ -136,7 +146,11 @@ class Ledger:
         cell.violation = max(cell.violation, excess)
         cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))
         insort(self._ranked, cell.rank)
-        self._broken += [(name, trial) for name in self._monotone if trial.params and constraints.get(name, 0.0) > 0]
+        self._broken += [
+            (name, trial)
+            for name in self._monotone
+            if trial.params and constraints.get(name, 0.0) > 0
+        ]
 
     def _run(self, trial: FrozenTrial) -> None:
         self._widen(trial)
@@ -154,7 +168,9 @@ class Ledger:
 
     def __contains__(self, config: Config) -> bool:
         """Whether nobody should propose this: tried, running, failed twice, or ruled out by a frontier."""
-        return config in self._archive or identity(config) in self._running or self.rules_out(config)
+        return (
+            config in self._archive or identity(config) in self._running or self.rules_out(config)
+        )
 
     def rules_out(self, config: Config) -> bool:
         """Whether it demands at least as much, in all that a constraint depends on, as one that broke it."""
@@ -167,7 +183,9 @@ class Ledger:
     def newest_first(self) -> Iterable[Cell]:
         """The known configurations by their first trial, newest first."""
         numbers = sorted(self._by_number, reverse=True)
-        return (cell for number in numbers if (cell := self._by_number[number]).first.number == number)
+        return (
+            cell for number in numbers if (cell := self._by_number[number]).first.number == number
+        )
 
     def started_before(self, number: int) -> int:
         """How many trials with a lower number are known or running."""
@@ -177,8 +195,15 @@ class Ledger:
         """The known configurations of a generation; a trial that does not say counts by how many started before it."""
         low, high = index * size, (index + 1) * size + len(self._absent)
         near = self._unseated[bisect_left(self._unseated, low) : bisect_left(self._unseated, high)]
-        numbers = [*self._born.get(index, ()), *(n for n in near if self.started_before(n) // size == index)]
-        return list({id(cell): cell for cell in (self._by_number[number] for number in sorted(numbers))}.values())
+        numbers = [
+            *self._born.get(index, ()),
+            *(n for n in near if self.started_before(n) // size == index),
+        ]
+        return list(
+            {
+                id(cell): cell for cell in (self._by_number[number] for number in sorted(numbers))
+            }.values()
+        )
 
 
 def _bounded(value: float) -> float:

@@ -38,15 +38,22 @@ class Standing:
     probability_best: float
 
 
-Measured = Sequence[tuple[Mapping[str, Any], Sequence[float]]]  # configurations with their values, to be minimised
+Measured = Sequence[
+    tuple[Mapping[str, Any], Sequence[float]]
+]  # configurations with their values, to be minimised
 
 
-def posterior(measured: Measured, space: Space) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def posterior(
+    measured: Measured, space: Space
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Smoothed means (m,), their covariance (m, m), and the noise variance of one measurement."""
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
     x = coordinates(space, [params for params, _ in measured])
     groups = [np.array(values) for _, values in measured]
-    y, counts = np.array([group.mean() for group in groups]), np.array([float(len(group)) for group in groups])
+    y, counts = (
+        np.array([group.mean() for group in groups]),
+        np.array([float(len(group)) for group in groups]),
+    )
     within = float(sum(np.sum((group - group.mean()) ** 2) for group in groups))
     scale = float(np.std(y)) or 1.0
     found = fit(x, is_category, y / scale, counts, within / scale**2)
@@ -99,7 +106,10 @@ def compare(
         return []
     if len(signed) == 1:  # nothing to smooth with
         values = signed[0][1]
-        mean, covariance = np.array([np.mean(values)]), np.full((1, 1), _variance(values) / len(values))
+        mean, covariance = (
+            np.array([np.mean(values)]),
+            np.full((1, 1), _variance(values) / len(values)),
+        )
     else:
         mean, covariance, _ = posterior(signed, space)
     is_told = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)

@@ -60,15 +60,28 @@ class TournamentSampler(BaseSampler):
         monotone: Monotone | None = None,
         seed: int | None = None,
     ) -> None:
-        numbers = {"tournament_size": tournament_size, "survivors": survivors, "elitism": elitism, "seed": seed or 0}
-        numbers |= {"fresh_inject": fresh_inject, "population_size": population_size, "n_offspring": n_offspring}
+        numbers = {
+            "tournament_size": tournament_size,
+            "survivors": survivors,
+            "elitism": elitism,
+            "seed": seed or 0,
+        }
+        numbers |= {
+            "fresh_inject": fresh_inject,
+            "population_size": population_size,
+            "n_offspring": n_offspring,
+        }
         for name, number in numbers.items():
             if type(number) is not int:
                 raise ValueError(f"{name} is {number!r}; give a whole number")
         if not 1 <= survivors <= tournament_size:
-            raise ValueError(f"survivors is {survivors}; give 1 to tournament_size ({tournament_size})")
+            raise ValueError(
+                f"survivors is {survivors}; give 1 to tournament_size ({tournament_size})"
+            )
         if not 0 <= fresh_inject < population_size:
-            raise ValueError(f"fresh_inject is {fresh_inject}; give 0 to population_size - 1 ({population_size - 1})")
+            raise ValueError(
+                f"fresh_inject is {fresh_inject}; give 0 to population_size - 1 ({population_size - 1})"
+            )
         if elitism < 0 or (seed or 0) < 0:
             raise ValueError(f"elitism is {elitism} and seed is {seed}; give 0 or more")
         if n_offspring < 1:
@@ -77,7 +90,9 @@ class TournamentSampler(BaseSampler):
             raise ValueError(f"exhausted is {exhausted!r}; give 'replicate' or 'repeat'")
         for name, directions in (monotone or {}).items():
             if wrong := {k: v for k, v in directions.items() if v not in (-1, 0, 1)}:
-                raise ValueError(f"monotone[{name!r}] has {wrong}; give 1 (more demands more), -1 (less does) or 0")
+                raise ValueError(
+                    f"monotone[{name!r}] has {wrong}; give 1 (more demands more), -1 (less does) or 0"
+                )
         self.tournament_size = tournament_size
         self.survivors = survivors
         self.elitism = elitism
@@ -109,7 +124,9 @@ class TournamentSampler(BaseSampler):
             _record(study, trial, record)
             _mirror(study, trial, record)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         with self._lock:
             return self._ledger(study, trial).space()
 
@@ -120,12 +137,21 @@ class TournamentSampler(BaseSampler):
         return self._settle(study, trial, search_space, set(), rng)
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
         """A parameter never seen before, or one outside the range that the study has had until now."""
-        rng = np.random.default_rng([self._seed(study), trial.number, zlib.crc32(param_name.encode())])
+        rng = np.random.default_rng(
+            [self._seed(study), trial.number, zlib.crc32(param_name.encode())]
+        )
         own = study._storage.get_trial_system_attrs(trial._trial_id).get(KEY, {})
-        space = {**pinned({**own.get("proposal", {}), **trial.params}), param_name: param_distribution}
+        space = {
+            **pinned({**own.get("proposal", {}), **trial.params}),
+            param_name: param_distribution,
+        }
         return self._settle(study, trial, space, set(space), rng)[param_name]
 
     def _ledger(self, study: Study, trial: FrozenTrial) -> Ledger:
@@ -137,7 +163,12 @@ class TournamentSampler(BaseSampler):
         return self._ledgers[study]
 
     def _settle(
-        self, study: Study, trial: FrozenTrial, space: Space, needed: Set[str], rng: np.random.Generator
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        space: Space,
+        needed: Set[str],
+        rng: np.random.Generator,
     ) -> Config:
         """Propose, write it down, look again; until nobody else holds the same. Only what is needed must be in it."""
         fixed = trial.system_attrs.get("fixed_params", {})
@@ -147,7 +178,12 @@ class TournamentSampler(BaseSampler):
             seat = self._seat(study, trial, ledger)
             while True:
                 role, parents, proposal = self._propose(seat, ledger, space, needed, rng)
-                record = {**seat, "role": "enqueued" if fixed else role, "parents": parents, "proposal": proposal}
+                record = {
+                    **seat,
+                    "role": "enqueued" if fixed else role,
+                    "parents": parents,
+                    "proposal": proposal,
+                }
                 _record(study, trial, record)
                 ledger = self._ledger(study, trial)
                 if role in ("replicate", "repeat") or proposal not in ledger:
@@ -155,19 +191,33 @@ class TournamentSampler(BaseSampler):
                     return proposal
 
     def _propose(
-        self, seat: Mapping[str, int], ledger: Ledger, space: Space, needed: Set[str], rng: np.random.Generator
+        self,
+        seat: Mapping[str, int],
+        ledger: Ledger,
+        space: Space,
+        needed: Set[str],
+        rng: np.random.Generator,
     ) -> tuple[str, list[int], Config]:
         """Role, parents and parameters of a trial in this seat."""
         slot, alive = seat["slot"], self._survivors(seat["generation"], ledger)
-        is_elites = bool(alive) and slot < self.elitism and ledger.is_noisy and self.exhausted == "replicate"
+        is_elites = (
+            bool(alive)
+            and slot < self.elitism
+            and ledger.is_noisy
+            and self.exhausted == "replicate"
+        )
         if is_elites and (again := self._again(ledger, space, needed)):
             return again
         if alive and slot < self.population_size - self.fresh_inject:
             turn = slot % len(alive)
-            family = alive[turn:] + alive[:turn]  # the parent, then those who lend what the parent has not
+            family = (
+                alive[turn:] + alive[:turn]
+            )  # the parent, then those who lend what the parent has not
             if offspring := self._novel(lambda: child(family, space, rng), ledger):
                 return "child", [family[0].number], screen(ledger, space, offspring)
-        if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._left(ledger, space, rng):
+        if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._left(
+            ledger, space, rng
+        ):
             return "fresh" if alive else "random", [], screen(ledger, space, offspring)
         again = self._again(ledger, space, needed) if self.exhausted == "replicate" else None
         return again or self._repeat(ledger, space, rng)
@@ -192,23 +242,33 @@ class TournamentSampler(BaseSampler):
         left = [config for config in configurations(space) if config not in ledger]
         return [left[i] for i in rng.permutation(len(left))[: self.n_offspring]]
 
-    def _again(self, ledger: Ledger, space: Space, needed: Set[str]) -> tuple[str, list[int], Config] | None:
+    def _again(
+        self, ledger: Ledger, space: Space, needed: Set[str]
+    ) -> tuple[str, list[int], Config] | None:
         """The known configuration of this space that is worth another measurement."""
         known = [(cell, cell.first.params) for cell in ledger.best_first()]
         cells = [cell for cell, params in known if needed <= params.keys() and fits(space, params)]
         cell = to_replicate(cells, space)
         return None if cell is None else ("replicate", [cell.first.number], dict(cell.first.params))
 
-    def _repeat(self, ledger: Ledger, space: Space, rng: np.random.Generator) -> tuple[str, list[int], Config]:
+    def _repeat(
+        self, ledger: Ledger, space: Space, rng: np.random.Generator
+    ) -> tuple[str, list[int], Config]:
         """One of the best once more, for a caller who keeps results; nobody need measure it."""
         leaders = [cell.first for cell in ledger.best_first(self.survivors)]
-        return "repeat", [], inherit([leaders[i] for i in rng.permutation(len(leaders))], space, rng)
+        return (
+            "repeat",
+            [],
+            inherit([leaders[i] for i in rng.permutation(len(leaders))], space, rng),
+        )
 
     def _seat(self, study: Study, trial: FrozenTrial, ledger: Ledger) -> dict[str, int]:
         """The generation, by the trials started before this one, and its lowest slot that nobody holds."""
         generation, slot = divmod(ledger.started_before(trial.number), self.population_size)
         trials = study.get_trials(deepcopy=False)[generation * self.population_size : trial.number]
-        seats = [other.system_attrs.get(KEY, {}) for other in trials if other.state != TrialState.FAIL]
+        seats = [
+            other.system_attrs.get(KEY, {}) for other in trials if other.state != TrialState.FAIL
+        ]
         held = {seat["slot"] for seat in seats if seat.get("generation") == generation}
         free = [place for place in range(self.population_size) if place not in held]
         return {"generation": generation, "slot": min(free, default=slot)}
@@ -219,8 +279,12 @@ class TournamentSampler(BaseSampler):
             return []
         elite = ledger.best_first(self.elitism)
         above = {id(cell) for cell in elite}
-        before = [c for c in ledger.generation(generation - 1, self.population_size) if id(c) not in above]
-        if not before:  # there is no barrier: while all of them are running, the best of older ones stand in
+        before = [
+            c for c in ledger.generation(generation - 1, self.population_size) if id(c) not in above
+        ]
+        if (
+            not before
+        ):  # there is no barrier: while all of them are running, the best of older ones stand in
             before = ledger.best_first(self.elitism + self.tournament_size)[self.elitism :]
         pool = elite + sorted(before, key=lambda cell: cell.first.number)
         alive: list[Cell] = []
@@ -228,7 +292,9 @@ class TournamentSampler(BaseSampler):
             group = sorted(pool[start : start + self.tournament_size], key=_rank)
             alive += group[: math.ceil(self.survivors * len(group) / self.tournament_size)]
         alive.sort(key=_rank)
-        return [cell.first for cell in alive if cell.violation == 0] or [cell.first for cell in alive]
+        return [cell.first for cell in alive if cell.violation == 0] or [
+            cell.first for cell in alive
+        ]
 
     def _seed(self, study: Study) -> int:
         """The seed; it and the settings are kept in the study, where a resumed one finds them."""
@@ -243,7 +309,9 @@ class TournamentSampler(BaseSampler):
 
 def _refuse_several_objectives(study: Study) -> None:
     if len(study.directions) > 1:
-        raise ValueError(f"TournamentSampler has one objective, not {len(study.directions)}; use NSGAIISampler")
+        raise ValueError(
+            f"TournamentSampler has one objective, not {len(study.directions)}; use NSGAIISampler"
+        )
 
 
 def _rank(cell: Cell) -> tuple[float, float, int]:
@@ -255,7 +323,12 @@ def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
 
 
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
-    for name in ("generation", "slot", "role", "parents"):  # the dashboard shows user attributes only
+    for name in (
+        "generation",
+        "slot",
+        "role",
+        "parents",
+    ):  # the dashboard shows user attributes only
         if record["role"] == "enqueued" and name in trial.user_attrs:
             continue  # whoever queued it has given it a role of its own
         study._storage.set_trial_user_attr(trial._trial_id, name, record[name])

@@ -33,9 +33,13 @@ def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
     feasible = [cell for cell in measured if cell.violation == 0]
     worth = np.ones(len(offspring))
     if feasible:
-        best = float(objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min())
+        best = float(
+            objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min()
+        )
         worth = expected_improvement(*objective.believing(pending).predict(x), best)
-    for name in sorted({name for cell in cells for name, value in _shown(cell).items() if value > 0}):
+    for name in sorted(
+        {name for cell in cells for name, value in _shown(cell).items() if value > 0}
+    ):
         worth = worth * _is_met(name, cells, space, is_category, x)
     return offspring[int(np.argmax(worth))]
 
@@ -48,7 +52,9 @@ def _bounded(ledger: Ledger) -> list[Cell]:
     return [*best, *itertools.islice(newest, BOUND // 2)]
 
 
-def _distance(held: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _distance(
+    held: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """From each row of x to the nearest that is held."""
     if not len(held):
         return np.zeros(len(x))
@@ -68,7 +74,9 @@ def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool
     groups = [drawn_in(cell.values) for cell in cells]
     y, counts = np.array([g.mean() for g in groups]), np.array([float(len(g)) for g in groups])
     within = float(sum(((g - g.mean()) ** 2).sum() for g in groups))
-    return fit(coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within)
+    return fit(
+        coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within
+    )
 
 
 def _shown(cell: Cell) -> dict[str, float]:
@@ -77,7 +85,11 @@ def _shown(cell: Cell) -> dict[str, float]:
 
 
 def _is_met(
-    name: str, cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool_], x: NDArray[np.float64]
+    name: str,
+    cells: Sequence[Cell],
+    space: Space,
+    is_category: NDArray[np.bool_],
+    x: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """The probability that a constraint is met, by a process for its graded value."""
     asked = [cell for cell in cells if name in _shown(cell) or (not cell.violation and not name)]
@@ -85,6 +97,10 @@ def _is_met(
     excesses = graded[(graded > 0) & np.isfinite(graded)]
     exceeded = float(np.median(excesses)) if len(excesses) else 1.0
     graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)
-    graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))  # 0 is met, but not by how much
-    mean, sd = fit(coordinates(space, [cell.first.params for cell in asked]), is_category, graded).predict(x)
+    graded = np.where(
+        graded == 0, -exceeded, np.minimum(graded, 4 * exceeded)
+    )  # 0 is met, but not by how much
+    mean, sd = fit(
+        coordinates(space, [cell.first.params for cell in asked]), is_category, graded
+    ).predict(x)
     return normal_cdf(-mean / sd)

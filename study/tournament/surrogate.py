@@ -63,13 +63,17 @@ class Surrogate:
         """Posterior mean and standard deviation, noise left out, at each row of x: two arrays of len(x)."""
         cross = self._cross(x)
         known = np.einsum("ij,ij->j", cross, self._inverse @ cross)
-        return self.mean + cross.T @ self._weights, np.sqrt(self.signal * np.maximum(1.0 - known, 1e-12))
+        return self.mean + cross.T @ self._weights, np.sqrt(
+            self.signal * np.maximum(1.0 - known, 1e-12)
+        )
 
     def joint(self, x: Array) -> tuple[Array, Array]:
         """Posterior mean (m,) and covariance (m, m), noise left out."""
         cross = self._cross(x)
         prior = matern(np.tensordot(self.scales**-2.0, gaps(x, x, self.is_category), 1))
-        return self.mean + cross.T @ self._weights, self.signal * (prior - cross.T @ self._inverse @ cross)
+        return self.mean + cross.T @ self._weights, self.signal * (
+            prior - cross.T @ self._inverse @ cross
+        )
 
     def _cross(self, x: Array) -> Array:
         return matern(np.tensordot(self.scales**-2.0, gaps(self.x, x, self.is_category), 1))
@@ -80,7 +84,9 @@ class Surrogate:
             return self
         y, x = np.concatenate([self.y, self.predict(x)[0]]), np.vstack([self.x, x])
         ratio = np.concatenate([self._ratio, np.full(len(y) - len(self.y), JITTER)])
-        return _process(x, y, self.is_category, self.scales, self.mean, self.signal, self.noise, ratio)
+        return _process(
+            x, y, self.is_category, self.scales, self.mean, self.signal, self.noise, ratio
+        )
 
 
 def _process(
@@ -95,11 +101,17 @@ def _process(
 ) -> Surrogate:
     correlation = matern(np.tensordot(scales**-2.0, gaps(x, x, is_category), 1))
     inverse = np.asarray(np.linalg.inv(correlation + np.diag(ratio)), dtype=np.float64)
-    return Surrogate(x, y, is_category, scales, mean, signal, noise, ratio, inverse, inverse @ (y - mean))
+    return Surrogate(
+        x, y, is_category, scales, mean, signal, noise, ratio, inverse, inverse @ (y - mean)
+    )
 
 
 def fit(
-    x: Array, is_category: NDArray[np.bool_], y: Array, counts: Array | None = None, within: float = 0.0
+    x: Array,
+    is_category: NDArray[np.bool_],
+    y: Array,
+    counts: Array | None = None,
+    within: float = 0.0,
 ) -> Surrogate:
     """The process for mean values y (n,) at configurations x (n, d).
 
@@ -113,11 +125,17 @@ def fit(
     def score(scales: Array, noise: Array) -> Array:
         """Log posterior of each row of hyperparameters, the signal's variance profiled out."""
         c = matern(np.tensordot(scales**-2.0, squared, 1))
-        root = np.linalg.cholesky(c + (noise[:, None] / counts + JITTER)[:, None, :] * np.eye(len(y)))
-        half = np.linalg.solve(root, np.broadcast_to(centred[:, None], (len(scales), len(y), 1)))[..., 0]
+        root = np.linalg.cholesky(
+            c + (noise[:, None] / counts + JITTER)[:, None, :] * np.eye(len(y))
+        )
+        half = np.linalg.solve(root, np.broadcast_to(centred[:, None], (len(scales), len(y), 1)))[
+            ..., 0
+        ]
         total = counts.sum()
         signal = (np.sum(half**2, 1) + within / noise + 0.1 * spread) / total
-        log_det = 2 * np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1) + (total - len(y)) * np.log(noise)
+        log_det = 2 * np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1) + (
+            total - len(y)
+        ) * np.log(noise)
         prior = np.mean((np.log(scales) - EXPECTED_SCALE) ** 2, 1) / SPREAD**2
         return np.asarray(-0.5 * (total * np.log(signal) + log_det + prior))
 
@@ -127,7 +145,9 @@ def fit(
         scales = even[np.argmax(score(even, np.full(len(even), noise)))]
         levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
         noise, top = NOISES[int(np.argmax(levels))], levels.max()
-    if d > 1:  # each parameter on its own: a shorter or a longer scale; then all that helped together, or the best one
+    if (
+        d > 1
+    ):  # each parameter on its own: a shorter or a longer scale; then all that helped together, or the best one
         moves = np.repeat(scales[None], 2 * d, 0)
         moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat(FACTORS, d)
         found = score(moves, np.full(2 * d, noise)).reshape(2, d)
@@ -135,7 +155,9 @@ def fit(
         candidates = np.vstack([scales, together, moves[np.argmax(found)]])
         scales = candidates[np.argmax(score(candidates, np.full(3, noise)))]
     unscaled = _process(x, y, is_category, scales, mean, 1.0, noise, noise / counts + JITTER)
-    signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(counts.sum())
+    signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(
+        counts.sum()
+    )
     return replace(unscaled, signal=signal, noise=noise * signal)
 
 
@@ -155,4 +177,6 @@ def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
     [0.0, 0.5]
     """
     z = (best - mean) / sd
-    return np.asarray((best - mean) * normal_cdf(z) + sd * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+    return np.asarray(
+        (best - mean) * normal_cdf(z) + sd * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    )

@@ -81,7 +81,10 @@ def test_a_grid_holds_every_configuration_once():
 def test_what_is_fixed_is_in_every_allocation():
     space = Space((SHARES, BATCH), {"whisper_model_size": "base", "whisper.beam_size": 5})
     a = space.allocation({"vllm_memory_util": 0.5, "vllm.max_num_seqs": 16})
-    assert str(a) == "vllm_memory_util=0.5 whisper_model_size=base vllm.max_num_seqs=16 whisper.beam_size=5"
+    assert (
+        str(a)
+        == "vllm_memory_util=0.5 whisper_model_size=base vllm.max_num_seqs=16 whisper.beam_size=5"
+    )
     assert (a.share, a.speech) == (0.5, "base")
     assert (a.options("vllm."), a.options("whisper.")) == ({"max_num_seqs": 16}, {"beam_size": 5})
     assert space.encode(a) == {"vllm_memory_util": 0.5, "vllm.max_num_seqs#position": 1}

@@ -4,7 +4,15 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from objectives.fitness import PRESETS, Reference, Weights, capacity_term, fitness, fixed_fitness, reference_of
+from objectives.fitness import (
+    PRESETS,
+    Reference,
+    Weights,
+    capacity_term,
+    fitness,
+    fixed_fitness,
+    reference_of,
+)
 from objectives.measurement import INFINITE, Measurement
 
 BASE = Measurement(
@@ -64,7 +72,9 @@ def test_worse_is_less_and_never_below_zero(worse):
 
 
 def test_medians_are_not_in_it():
-    assert value(replace(BASE, stt_latency_ms=1, llm_latency_ms=1, llm_ttft_ms=1, gpu_busy_pct=100)) == value(BASE)
+    assert value(
+        replace(BASE, stt_latency_ms=1, llm_latency_ms=1, llm_ttft_ms=1, gpu_busy_pct=100)
+    ) == value(BASE)
 
 
 def test_parts_add_up_whatever_the_weights_sum_to():
@@ -100,8 +110,14 @@ def test_a_baseline_without_finite_latencies_gives_no_reference(missing):
 
 
 def test_the_older_fixed_caps_are_kept():
-    old = Measurement(stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4)
+    old = Measurement(
+        stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4
+    )
     assert fixed_fitness(old, Weights()).value == pytest.approx(0.309, abs=5e-4)
-    best = Measurement(stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70)
+    best = Measurement(
+        stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70
+    )
     assert fixed_fitness(best, Weights()).value == 1
-    assert fixed_fitness(Measurement(stt_latency_ms=INFINITE), Weights()).value == 0.2  # its stability is always 1
+    assert (
+        fixed_fitness(Measurement(stt_latency_ms=INFINITE), Weights()).value == 0.2
+    )  # its stability is always 1

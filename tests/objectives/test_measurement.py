@@ -11,17 +11,31 @@ from objectives.speech.wer import WordErrors
 
 def llm(at=0.0, sent=0.0, first=0.2, end=1.2, tokens=11, error=None):
     return Reply(
-        service="llm", scheduled_s=at, sent_s=at + sent, first_s=at + first, end_s=at + end, tokens=tokens, error=error
+        service="llm",
+        scheduled_s=at,
+        sent_s=at + sent,
+        first_s=at + first,
+        end_s=at + end,
+        tokens=tokens,
+        error=error,
     )
 
 
 def stt(at=0.0, sent=0.0, end=0.5, audio=2.0, error=None):
     return Reply(
-        service="stt", scheduled_s=at, sent_s=at + sent, first_s=at + end, end_s=at + end, audio_s=audio, error=error
+        service="stt",
+        scheduled_s=at,
+        sent_s=at + sent,
+        first_s=at + end,
+        end_s=at + end,
+        audio_s=audio,
+        error=error,
     )
 
 
-@pytest.mark.parametrize(("q", "expected"), [(0.0, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)])
+@pytest.mark.parametrize(
+    ("q", "expected"), [(0.0, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)]
+)
 def test_quantiles_are_nearest_rank(q, expected):
     assert quantile(range(20, 0, -1), q) == expected
 
@@ -33,7 +47,9 @@ def test_one_failure_in_twenty_leaves_the_p95_finite_and_two_do_not():
 
 
 @pytest.mark.parametrize(
-    "reply", [llm(error="HTTP 500"), Reply(service="llm", scheduled_s=0, sent_s=0)], ids=["failed", "never came"]
+    "reply",
+    [llm(error="HTTP 500"), Reply(service="llm", scheduled_s=0, sent_s=0)],
+    ids=["failed", "never came"],
 )
 def test_a_failed_request_is_infinite_even_where_it_has_times(reply):
     assert reply.latency_ms == reply.ttft_ms == INFINITE
@@ -75,7 +91,11 @@ def test_failed_requests_are_offered_ones():
 
 def test_a_service_without_requests_was_not_measured():
     found = summarise([llm()])
-    assert (found["stt_latency_ms"], found["stt_latency_p95_ms"], found["offered_stt"]) == (None, None, 0)
+    assert (found["stt_latency_ms"], found["stt_latency_p95_ms"], found["offered_stt"]) == (
+        None,
+        None,
+        0,
+    )
     assert summarise([])["failure_rate"] is None
 
 
@@ -88,7 +108,9 @@ def test_requests_that_left_late_are_told(late, exceeded):
     assert summarise([llm(sent=late, end=0.1), stt(end=0.1)])["lag_exceeded"] is exceeded
 
 
-@pytest.mark.parametrize(("sent", "late", "exceeded"), [(20, 1, True), (21, 1, False), (30, 2, True), (400, 4, False)])
+@pytest.mark.parametrize(
+    ("sent", "late", "exceeded"), [(20, 1, True), (21, 1, False), (30, 2, True), (400, 4, False)]
+)
 def test_a_single_request_that_left_late_matters_only_where_they_are_few(sent, late, exceeded):
     replies = [stt(sent=0.006 if n < late else 0.0, end=0.1) for n in range(sent)]
     assert summarise(replies)["lag_exceeded"] is exceeded
@@ -112,7 +134,10 @@ def test_a_word_error_rate_needs_words():
 
 
 def test_a_complaint_says_whose_answer_it_was():
-    assert (stt(error="HTTP 507").complaint, llm(error="x").complaint) == ("speech: HTTP 507", "LLM: x")
+    assert (stt(error="HTTP 507").complaint, llm(error="x").complaint) == (
+        "speech: HTTP 507",
+        "LLM: x",
+    )
     assert stt().complaint is None
 
 
@@ -132,4 +157,6 @@ def test_plain_data_is_strict_json_and_comes_back_whole():
 
 
 def test_figures_of_another_version_are_left_out():
-    assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == Measurement(stt_latency_ms=2.0)
+    assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == Measurement(
+        stt_latency_ms=2.0
+    )

@@ -22,13 +22,19 @@ from objectives.traffic.workload import Workload
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
 HIGH = Allocation({"vllm_memory_util": 0.6, "whisper_model_size": "base"})
 GOOD = tuple(
-    Measurement(stt_latency_ms=float(n), ladder=({"sessions": 2, "passed": True},), word_errors=(WordErrors(n, 6),))
+    Measurement(
+        stt_latency_ms=float(n),
+        ladder=({"sessions": 2, "passed": True},),
+        word_errors=(WordErrors(n, 6),),
+    )
     for n in (1, 2, 3)
 )
 NO_MEMORY = OutOfMemory(
     Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError"), {"stt_start_s": 2.0}
 )
-SERVICES = Services(llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"}))
+SERVICES = Services(
+    llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"})
+)
 
 
 def setting(**more):
@@ -43,7 +49,9 @@ def run(seed, told=None):
 def recording(tmp_path):
     provenance = Provenance(
         device=Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),
-        versions=Versions({"vllm": "0.26.0", "torch": "2.13"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"}),
+        versions=Versions(
+            {"vllm": "0.26.0", "torch": "2.13"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"}
+        ),
         conditions=conditions(setting()),
         started="2026-11-24T01:00:00+00:00",
         slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},
@@ -51,7 +59,9 @@ def recording(tmp_path):
     )
     entries = [entry(LOW, n, run(n), 60.0 + n, m) for n, m in enumerate(GOOD, start=1)]
     entries += [entry(HIGH, 1, run(1), 30.0, NO_MEMORY)]
-    entries = [replace(e, at=f"2026-11-24T0{n}:00:00+00:00") for n, e in enumerate(entries, start=1)]
+    entries = [
+        replace(e, at=f"2026-11-24T0{n}:00:00+00:00") for n, e in enumerate(entries, start=1)
+    ]
     write(tmp_path / "deep/card.jsonl", provenance, entries)
     again = read(tmp_path / "deep/card.jsonl")
     assert again.provenance == provenance
@@ -98,7 +108,9 @@ def test_a_disturbed_launch_is_disturbed_again(recording, tmp_path):
 
 def test_what_was_not_recorded_is_refused(recording):
     outside = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
-    with pytest.raises(BadInput, match=r"card\.jsonl holds no measurement of vllm_memory_util=0\.5"):
+    with pytest.raises(
+        BadInput, match=r"card\.jsonl holds no measurement of vllm_memory_util=0\.5"
+    ):
         recording.measure(outside, run(0))
 
 
@@ -107,7 +119,10 @@ def test_it_says_where_its_numbers_come_from(recording):
         "measured on A card with 12.0 GiB, driver 580.1 on 2026-11-24 "
         "with vllm 0.26.0, faster-whisper 1.2.1, ctranslate2 4.8.5"
     )
-    later = [replace(recording.entries[0], at="2026-11-27T01:00:00+00:00", card="GPU-2"), *recording.entries[1:]]
+    later = [
+        replace(recording.entries[0], at="2026-11-27T01:00:00+00:00", card="GPU-2"),
+        *recording.entries[1:],
+    ]
     said = replace(recording, entries=tuple(later)).sentence()
     assert "driver 580.1 (2 cards) from 2026-11-24 to 2026-11-27 with vllm" in said
 
@@ -115,7 +130,9 @@ def test_it_says_where_its_numbers_come_from(recording):
 def test_a_launch_that_is_there_twice_is_refused(recording):
     lines = recording.path.read_text().splitlines()
     recording.path.write_text("\n".join([*lines, lines[2]]))
-    with pytest.raises(BadInput, match=r"card\.jsonl:6: .*repeat 2 of its configuration is line 3 too"):
+    with pytest.raises(
+        BadInput, match=r"card\.jsonl:6: .*repeat 2 of its configuration is line 3 too"
+    ):
         read(recording.path)
 
 
@@ -179,7 +196,9 @@ def last_line_cut(lines):
 )
 def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, line):
     recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
-    with pytest.raises(BadInput, match=rf"card\.jsonl:{line}: cannot read this recording .*record\.py"):
+    with pytest.raises(
+        BadInput, match=rf"card\.jsonl:{line}: cannot read this recording .*record\.py"
+    ):
         read(recording.path)
 
 
@@ -204,8 +223,16 @@ def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ()
         {"workload": Workload(prompt_tokens=(8, 16), seed=2)},
         {"tenants": (Tenant(name="desktop", mib=500),)},
         {"services": Services(llm=LlmService(model="/models/llama"), stt=SERVICES.stt)},
-        {"services": Services(llm=LlmService(model="/models/qwen", args=("--enforce-eager",)), stt=SERVICES.stt)},
-        {"services": Services(llm=SERVICES.llm, stt=SttService(models={"base": "/models/base"}, beam_size=1))},
+        {
+            "services": Services(
+                llm=LlmService(model="/models/qwen", args=("--enforce-eager",)), stt=SERVICES.stt
+            )
+        },
+        {
+            "services": Services(
+                llm=SERVICES.llm, stt=SttService(models={"base": "/models/base"}, beam_size=1)
+            )
+        },
     ],
     ids=["seed", "tenants", "model", "flags", "beam"],
 )

@@ -57,7 +57,17 @@ def answering(whisper) -> Iterator[httpx.Client]:
 
 @contextmanager
 def running(*options: str, log: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    command = [sys.executable, str(SERVER), "--port", "0", "--device", "cpu", "--threads", "2", *options]
+    command = [
+        sys.executable,
+        str(SERVER),
+        "--port",
+        "0",
+        "--device",
+        "cpu",
+        "--threads",
+        "2",
+        *options,
+    ]
     with (
         log.open("w") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
@@ -84,7 +94,9 @@ def test_a_server_without_its_model_is_not_healthy():
     with answering(None) as client:
         health = client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "loading")
-        assert error_of(client.post(TRANSCRIPTIONS, files=SOUND), 503)["type"] == "service_unavailable"
+        assert (
+            error_of(client.post(TRANSCRIPTIONS, files=SOUND), 503)["type"] == "service_unavailable"
+        )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +109,9 @@ def test_a_server_without_its_model_is_not_healthy():
 )
 def test_answers_come_in_the_form_asked_for(shape, content):
     with answering(StandIn()) as client:
-        answer = client.post(TRANSCRIPTIONS, files=SOUND, data={"model": "m", "response_format": shape})
+        answer = client.post(
+            TRANSCRIPTIONS, files=SOUND, data={"model": "m", "response_format": shape}
+        )
     assert answer.status_code == 200
     assert (answer.text if shape == "text" else answer.json()) == content
     assert answer.headers["openai-processing-ms"] == "250.0"
@@ -122,10 +136,18 @@ def test_one_connection_carries_many_requests():
         ({"method": "BREW", "url": "/health"}, 501, "BREW"),
         ({"method": "POST", "url": TRANSCRIPTIONS, "content": b"RIFF"}, 400, "multipart"),
         ({"method": "POST", "url": TRANSCRIPTIONS, "files": {"sound": b"RIFF"}}, 400, "'file'"),
-        ({"method": "POST", "url": TRANSCRIPTIONS, "files": {"file": b"no audio"}}, 400, "not audio"),
+        (
+            {"method": "POST", "url": TRANSCRIPTIONS, "files": {"file": b"no audio"}},
+            400,
+            "not audio",
+        ),
         ({"method": "POST", "url": TRANSCRIPTIONS, "files": {"file": b""}}, 400, "not audio"),
         ({"method": "POST", "url": TRANSCRIPTIONS, "content": iter([b"x"])}, 411, "Content-Length"),
-        ({"method": "POST", "url": TRANSCRIPTIONS, "content": bytes(26 * 2**20)}, 413, "limit|more than"),
+        (
+            {"method": "POST", "url": TRANSCRIPTIONS, "content": bytes(26 * 2**20)},
+            413,
+            "limit|more than",
+        ),
         ({"files": SOUND, "data": {"response_format": "srt"}}, 400, "srt"),
         ({"files": SOUND, "data": {"language": "tlh"}}, 400, "tlh"),
         ({"files": SOUND, "data": {"temperature": "0.4"}}, 400, "temperature 0"),
@@ -151,7 +173,9 @@ def test_a_form_that_is_cut_off_is_refused():
     with answering(StandIn()) as client:
         whole = client.build_request("POST", TRANSCRIPTIONS, files=SOUND)
         content = whole.read()[:-10]
-        answer = client.post(TRANSCRIPTIONS, content=content, headers={"content-type": whole.headers["content-type"]})
+        answer = client.post(
+            TRANSCRIPTIONS, content=content, headers={"content-type": whole.headers["content-type"]}
+        )
         error_of(answer, 400)
 
 
@@ -201,7 +225,9 @@ def test_a_files_bytes_arrive_unchanged(size):
     rng = np.random.default_rng(size)
     for _ in range(50):
         content = bytes(rng.choice(np.frombuffer(b"\r\n-ab\x00\xff \t", np.uint8), size))
-        request = httpx.Request("POST", "http://x", files={"file": ("é.wav", content)}, data={"model": "m"})
+        request = httpx.Request(
+            "POST", "http://x", files={"file": ("é.wav", content)}, data={"model": "m"}
+        )
         body = request.read()
         fields = transcriber.form(request.headers["content-type"], body)
         assert fields == {"file": content, "model": b"m"}
@@ -224,7 +250,9 @@ def test_bad_arguments_exit_2(options, word, tmp_path, capsys):
     assert word in capsys.readouterr().err
 
 
-@pytest.mark.skipif(transcriber.ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU")
+@pytest.mark.skipif(
+    transcriber.ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU"
+)
 def test_without_a_gpu_cuda_is_refused_at_the_start(tmp_path, capsys):
     for name in ("config.json", "model.bin", "tokenizer.json"):
         (tmp_path / name).touch()
@@ -236,9 +264,16 @@ class TestLive:
     pytestmark = pytest.mark.live
 
     def test_it_hears_what_was_said_and_the_same_each_time(self, tmp_path):
-        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (process, client):
+        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (
+            process,
+            client,
+        ):
             health = client.get("/health").json()
-            assert (health["status"], health["model"], health["device_used"]) == ("ready", "tiny.en", "cpu")
+            assert (health["status"], health["model"], health["device_used"]) == (
+                "ready",
+                "tiny.en",
+                "cpu",
+            )
             assert health["compute_type_used"].startswith("int8")
             assert health["load_s"] > 0
             texts = [client.post(TRANSCRIPTIONS, files=SOUND).json()["text"] for _ in range(2)]
@@ -252,12 +287,17 @@ class TestLive:
         with running(*options, log=tmp_path / "log") as (_, client):
             for clip in CLIPS[:3]:
                 answer = client.post(
-                    TRANSCRIPTIONS, files={"file": clip.audio}, data={"response_format": "verbose_json"}
+                    TRANSCRIPTIONS,
+                    files={"file": clip.audio},
+                    data={"response_format": "verbose_json"},
                 )
                 assert [len(segment["tokens"]) for segment in answer.json()["segments"]] == [17]
 
     def test_a_real_lack_of_memory_is_answered_and_the_server_lives_on(self, tmp_path):
-        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (process, client):
+        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (
+            process,
+            client,
+        ):
             status = Path(f"/proc/{process.pid}/status").read_text()
             size_kib = int(status.partition("VmSize:")[2].split()[0])
             resource.prlimit(process.pid, resource.RLIMIT_AS, ((size_kib << 10) + (24 << 20), -1))
@@ -274,7 +314,16 @@ class TestLive:
             assert int(status.partition("VmRSS:")[2].split()[0]) > 400 * 1024
 
     def test_no_memory_for_the_model_ends_the_server_with_the_reason(self):
-        command = [sys.executable, str(SERVER), "--port", "0", "--device", "cpu", "--extra-mib", "4000"]
+        command = [
+            sys.executable,
+            str(SERVER),
+            "--port",
+            "0",
+            "--device",
+            "cpu",
+            "--extra-mib",
+            "4000",
+        ]
         done = subprocess.run(
             [*command, "--model", str(WEIGHTS / "tiny.en")],
             capture_output=True,
@@ -292,6 +341,10 @@ class TestLive:
             running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (_, client),
             ThreadPoolExecutor(8) as callers,
         ):
-            answers = list(callers.map(lambda clip: client.post(TRANSCRIPTIONS, files={"file": clip.audio}), CLIPS[:8]))
+            answers = list(
+                callers.map(
+                    lambda clip: client.post(TRANSCRIPTIONS, files={"file": clip.audio}), CLIPS[:8]
+                )
+            )
             assert {answer.status_code for answer in answers} == {200}
             assert json.loads(client.get("/metrics").text)["requests"] == 8

@@ -40,7 +40,9 @@ proposals = [[trial.params, trial.user_attrs["role"]] for trial in study.trials]
 
 
 def build(into):
-    return subprocess.run([sys.executable, SCRIPT, "--into", into], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, SCRIPT, "--into", into], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,9 @@ def alone(code, cache, tmp_path):
     """What a process prints that cannot import this project."""
     env = {**os.environ, "OPTUNAHUB_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-I", "-B", "-c", ALONE + code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -74,14 +78,19 @@ def alone(code, cache, tmp_path):
 def test_it_proposes_exactly_what_ours_does(cache, registry, tmp_path):
     load = f'module = optunahub.load_local_module("samplers/tournament", registry_root={str(registry)!r})'
     told = alone(load + PROPOSALS + "print(json.dumps(proposals))", cache, tmp_path)
-    ours = {"optuna": optuna, "module": sys.modules[TournamentSampler.__module__.rpartition(".")[0]]}
+    ours = {
+        "optuna": optuna,
+        "module": sys.modules[TournamentSampler.__module__.rpartition(".")[0]],
+    }
     exec(PROPOSALS, ours)
     assert json.loads(told) == ours["proposals"]
     assert {role for _, role in ours["proposals"]} == {"random", "child", "fresh", "replicate"}
 
 
 def test_the_example_runs(cache, package, tmp_path):
-    told = alone(f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')", cache, tmp_path)
+    told = alone(
+        f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')", cache, tmp_path
+    )
     assert re.search(r"\{'share': 0\.5, 'size': 'base'\}: .* the best with probability", told)
 
 
@@ -99,12 +108,27 @@ for name in [name for name in sys.modules if name.startswith(module.__name__)]:
     print(name.rpartition(".")[2], found.attempted, found.failed)
 """
     told = dict(line.split(maxsplit=1) for line in alone(code, cache, tmp_path).splitlines())
-    assert {name for name, counts in told.items() if not counts.startswith("0 ")} >= {"tournament", "exhaustion"}
+    assert {name for name, counts in told.items() if not counts.startswith("0 ")} >= {
+        "tournament",
+        "exhaustion",
+    }
     assert all(counts.endswith(" 0") for counts in told.values())
 
 
 def test_its_own_tests_pass(package, tmp_path):
-    command = [sys.executable, "-I", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", package]
+    command = [
+        sys.executable,
+        "-I",
+        "-B",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error",
+        package,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
@@ -140,7 +164,9 @@ def test_it_holds_the_files_of_a_package_and_no_others(package):
 
 
 def test_it_knows_nothing_of_this_project(package):
-    modules = "|".join(path.stem for path in (REPOSITORY / "study").iterdir() if path.suffix in {".py", ""})
+    modules = "|".join(
+        path.stem for path in (REPOSITORY / "study").iterdir() if path.suffix in {".py", ""}
+    )
     ours = re.compile(rf"(from|import) (study|objectives)\b|\bobjectives\.|\bstudy\.({modules})\b")
     for path in package.rglob("*"):
         assert path.is_dir() or not ours.findall(path.read_text()), path
@@ -153,7 +179,9 @@ def test_a_second_build_replaces_the_first_and_what_was_stale_in_it(tmp_path):
     (package / "sampler.py").write_text("")
     assert build(tmp_path).stdout == f"{package}\n"
     assert not (package / "stale.py").exists()
-    assert (package / "sampler.py").read_text() == (REPOSITORY / "study/tournament/sampler.py").read_text()
+    assert (package / "sampler.py").read_text() == (
+        REPOSITORY / "study/tournament/sampler.py"
+    ).read_text()
     assert [path.name for path in package.parent.iterdir()] == ["tournament"]
 
 
@@ -171,4 +199,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused_with_the_way_out(tmp_path)
     file = tmp_path / "file"
     file.write_text("")
     done = build(file)
-    assert (done.returncode, done.stderr) == (2, f"error: {file} is no folder; choose another with --into\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: {file} is no folder; choose another with --into\n",
+    )

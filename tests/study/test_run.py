@@ -39,7 +39,9 @@ def place(finished: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def promotions(out: Path) -> list[dict[str, Any]]:
@@ -59,18 +61,28 @@ def names(out: Path) -> set[str]:
     return set(optuna.get_all_study_names(f"sqlite:///{out}/made/study.db"))
 
 
-def test_a_replay_says_first_that_its_numbers_are_from_elsewhere(finished: tuple[Path, str]) -> None:
+def test_a_replay_says_first_that_its_numbers_are_from_elsewhere(
+    finished: tuple[Path, str],
+) -> None:
     first, second, *_ = finished[1].splitlines()
-    assert first.startswith("These numbers were not measured on this machine: they were measured on Made-up card")
+    assert first.startswith(
+        "These numbers were not measured on this machine: they were measured on Made-up card"
+    )
     assert "vllm 0.26.0" in first and "2026-11-20" in first
     assert "README" in second
 
 
-def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(finished: tuple[Path, str]) -> None:
+def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(
+    finished: tuple[Path, str],
+) -> None:
     out = finished[0] / "out"
     assert [p.parent for p in out.rglob("*.yaml")] == [out / "made" / "promotions"]
     (promotion,) = promotions(out)
-    assert (promotion["schema"], promotion["status"], promotion["measured_elsewhere"]) == (1, "replay", True)
+    assert (promotion["schema"], promotion["status"], promotion["measured_elsewhere"]) == (
+        1,
+        "replay",
+        True,
+    )
     assert promotion["parameters"] == BEST
     assert "held back: 55 % + tiny (smoothed 0." in finished[1]
 
@@ -82,20 +94,30 @@ def test_every_trial_has_one_line_of_metrics(finished: tuple[Path, str]) -> None
     assert (first["trial"], first["parameters"]) == (0, SPEC["baseline"])
     pruned = [line for line in lines if line["status"] == "pruned"]
     assert {line["parameters"]["vllm_memory_util"] for line in pruned} == {0.6}
-    assert all(line["fitness"] == 0.0 and line["failure"]["failure_class"] == "oom_budget" for line in pruned)
+    assert all(
+        line["fitness"] == 0.0 and line["failure"]["failure_class"] == "oom_budget"
+        for line in pruned
+    )
     assert all(0 < line["fitness"] < 1 for line in lines if line["status"] == "complete")
 
 
-def test_run_again_it_measures_nothing_and_promotes_no_second_time(place: tuple[Path, Path]) -> None:
+def test_run_again_it_measures_nothing_and_promotes_no_second_time(
+    place: tuple[Path, Path],
+) -> None:
     before = files(place[1])
     ran = run_study(place[0], "--out", place[1])
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "every one of the 10 configurations is measured" in ran.stdout and "nothing new was measured" in ran.stdout
+    assert (
+        "every one of the 10 configurations is measured" in ran.stdout
+        and "nothing new was measured" in ran.stdout
+    )
     after = files(place[1])
     assert {k for k in before | after if before.get(k) != after.get(k)} == {"made/runner.log"}
 
 
-def test_a_promotion_that_a_killed_run_still_owes_is_written_by_the_next(place: tuple[Path, Path]) -> None:
+def test_a_promotion_that_a_killed_run_still_owes_is_written_by_the_next(
+    place: tuple[Path, Path],
+) -> None:
     shutil.rmtree(place[1] / "made" / "promotions")
     study(place[1]).set_user_attr("promoted", None)
     assert run_study(place[0], "--out", place[1]).returncode == 0
@@ -117,7 +139,10 @@ def test_fresh_opens_a_second_study_and_deletes_nothing(place: tuple[Path, Path]
     assert names(place[1]) == {"made-tournament-0", "made-tournament-0-2"}
     assert [t.params for t in study(place[1]).trials] == before
     assert len(study(place[1], "made-tournament-0-2").trials) == 1
-    assert "study made-tournament-0-2," in run_study(place[0], "--out", place[1], "--n-trials", 1).stdout
+    assert (
+        "study made-tournament-0-2,"
+        in run_study(place[0], "--out", place[1], "--n-trials", 1).stdout
+    )
 
 
 def test_a_dry_run_writes_nothing_at_all(tmp_path: Path) -> None:
@@ -125,33 +150,54 @@ def test_a_dry_run_writes_nothing_at_all(tmp_path: Path) -> None:
     before = files(tmp_path)
     ran = run_study(spec, "--out", tmp_path / "out", "--dry-run", "--quiet", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.count("whisper_model_size=") == 10 and "--gpu-memory-utilization 0.5" in ran.stdout
+    assert (
+        ran.stdout.count("whisper_model_size=") == 10
+        and "--gpu-memory-utilization 0.5" in ran.stdout
+    )
     assert files(tmp_path) == before and not (tmp_path / "out").exists()
 
 
-def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(place: tuple[Path, Path]) -> None:
+def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
+    place: tuple[Path, Path],
+) -> None:
     before = files(place[1])
     ran = run_study(place[0], "--out", place[1], "--dry-run")
-    assert "10 configurations, 10 of them measured" in ran.stdout and "nothing is launched" in ran.stdout
-    assert ran.stdout.count("[measured: does not work]") == 2 and ran.stdout.count("[measured: works]") == 8
+    assert (
+        "10 configurations, 10 of them measured" in ran.stdout
+        and "nothing is launched" in ran.stdout
+    )
+    assert (
+        ran.stdout.count("[measured: does not work]") == 2
+        and ran.stdout.count("[measured: works]") == 8
+    )
     assert files(place[1]) == before
 
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
-    told = partial(plan, spec, setting_of(spec), env={}, total_mib=None, held_mib=0.0, known=[], max_trials=40)
+    told = partial(
+        plan, spec, setting_of(spec), env={}, total_mib=None, held_mib=0.0, known=[], max_trials=40
+    )
     done = {str(a): True for a in spec.search_space.grid()}
     assert told(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
         "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), 10 min for 10 trials: "
         "2 run(s) of 300 s"
     )
-    assert "(estimated), 0 min for 0 trials" in told(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
+    assert (
+        "(estimated), 0 min for 0 trials"
+        in told(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
+    )
 
 
 def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, Path]) -> None:
     ran = run_study(place[0], "--out", place[1], "--json", "--seed", 1, "--n-trials", 2)
-    *trials, last = [json.loads(line, parse_constant=pytest.fail) for line in ran.stdout.splitlines()]
-    assert [(t["trial"], t["parameters"] == SPEC["baseline"]) for t in trials] == [(0, True), (1, False)]
+    *trials, last = [
+        json.loads(line, parse_constant=pytest.fail) for line in ran.stdout.splitlines()
+    ]
+    assert [(t["trial"], t["parameters"] == SPEC["baseline"]) for t in trials] == [
+        (0, True),
+        (1, False),
+    ]
     assert set(last) == {"winner", "reason", "held_back"}
     ran = run_study(place[0], "--out", place[1], "--json")
     (last,) = [json.loads(line, parse_constant=pytest.fail) for line in ran.stdout.splitlines()]
@@ -167,20 +213,42 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
         ({}, ["--timeout", "nan"], "--timeout must be from"),
         ({}, ["--study-name", "a\nb"], "--study-name 'a\\nb' holds characters"),
         ({}, ["--storage", "nope"], "cannot open the storage nope"),
-        ({}, ["--storage", "nope://user:secret@host/db"], "cannot open the storage nope://user:***@host/db"),
+        (
+            {},
+            ["--storage", "nope://user:secret@host/db"],
+            "cannot open the storage nope://user:***@host/db",
+        ),
         ({}, ["--storage", "sqlite:////nowhere/at/all.db"], "unable to open database file"),
-        ({"workload": {"window_s": 21}}, [], "workload differ from the recording made.jsonl (window_s)"),
+        (
+            {"workload": {"window_s": 21}},
+            [],
+            "workload differ from the recording made.jsonl (window_s)",
+        ),
         ({"tenants": [{"name": "x", "mib": 9}]}, [], "tenants differ from the recording"),
-        ({"measure": {"recorded": "no.jsonl"}}, [], "measure.recorded: there is no recording 'no.jsonl'"),
+        (
+            {"measure": {"recorded": "no.jsonl"}},
+            [],
+            "measure.recorded: there is no recording 'no.jsonl'",
+        ),
         ({"smapler": "tpe"}, [], "smapler: unknown key; did you mean sampler?"),
         ({"selector": {"fresh_inject": 5}}, [], "fresh_inject is 5"),
         (
-            {"search_space": {"vllm_memory_util": [0.4, 0.5, 0.65], "whisper_model_size": ["tiny", "base"]}},
+            {
+                "search_space": {
+                    "vllm_memory_util": [0.4, 0.5, 0.65],
+                    "whisper_model_size": ["tiny", "base"],
+                }
+            },
             [],
             "made.jsonl holds no measurement of vllm_memory_util=0.65 whisper_model_size=tiny",
         ),
         (
-            {"search_space": {"vllm_memory_util": {"low": 0.4, "high": 0.6}, "whisper_model_size": ["tiny", "base"]}},
+            {
+                "search_space": {
+                    "vllm_memory_util": {"low": 0.4, "high": 0.6},
+                    "whisper_model_size": ["tiny", "base"],
+                }
+            },
             [],
             "a continuous range cannot be replayed",
         ),
@@ -210,7 +278,9 @@ def test_an_out_that_is_a_file_is_bad_input(tmp_path: Path) -> None:
     assert "name another --out" in ran.stderr and (tmp_path / "out").read_text() == "kept"
 
 
-def test_a_study_file_that_is_no_database_is_bad_input_and_is_left_alone(place: tuple[Path, Path]) -> None:
+def test_a_study_file_that_is_no_database_is_bad_input_and_is_left_alone(
+    place: tuple[Path, Path],
+) -> None:
     database = place[1] / "made" / "study.db"
     database.write_text("garbage " * 100)
     ran = run_study(place[0], "--out", place[1])
@@ -232,12 +302,16 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ran = run_study(make(tmp_path), "--out", tmp_path / "out")
     assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1)
-    assert "another run is using" in ran.stderr and {p.name for p in folder.iterdir()} == {"run.lock"}
+    assert "another run is using" in ran.stderr and {p.name for p in folder.iterdir()} == {
+        "run.lock"
+    }
 
 
 @pytest.mark.parametrize("name", ["a b%20c#d", "what?x=1", "ünï 🎤"])
 def test_any_path_can_be_out(tmp_path: Path, name: str) -> None:
-    ran = run_study(make(tmp_path), "--out", tmp_path / name, "--n-trials", 1, "--study-name", 'a/b "q" ü%')
+    ran = run_study(
+        make(tmp_path), "--out", tmp_path / name, "--n-trials", 1, "--study-name", 'a/b "q" ü%'
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert {p.name for p in tmp_path.iterdir()} == {"spec.yaml", "made.jsonl", name}
     assert (tmp_path / name / "made" / "study.db").is_file()
@@ -262,9 +336,14 @@ def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path
     spec = make(tmp_path)
     write_spec(tmp_path, search_space=ONE_SIZE | {"vllm_memory_util": [0.45, 0.5]})
     assert run_study(spec, "--out", tmp_path / "out").returncode == 0
-    write_spec(tmp_path, search_space={"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["tiny", "base"]})
+    write_spec(
+        tmp_path,
+        search_space={"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["tiny", "base"]},
+    )
     assert run_study(spec, "--out", tmp_path / "out").returncode == 0
-    grown = [line["parameters"] for line in metrics(tmp_path / "out", 2) if line["repeat_of"] is None]
+    grown = [
+        line["parameters"] for line in metrics(tmp_path / "out", 2) if line["repeat_of"] is None
+    ]
     assert sorted((p["vllm_memory_util"], p["whisper_model_size"]) for p in grown) == [
         (0.5, "tiny"), (0.55, "base"), (0.55, "tiny")
     ]  # fmt: skip
@@ -299,12 +378,16 @@ def test_two_products_never_mix(place: tuple[Path, Path]) -> None:
     path.write_text("\n".join([json.dumps(other), *rest]) + "\n")
     ran = run_study(place[0], "--out", place[1])
     assert ran.returncode == 2
-    assert "another device product, another device total MiB, another server versions;" in ran.stderr
+    assert (
+        "another device product, another device total MiB, another server versions;" in ran.stderr
+    )
 
 
 def test_a_total_that_breathes_is_the_same_device() -> None:
     assert differences({"device total MiB": 12_000}, {"device total MiB": 12_200}) == []
-    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_300}) == ["device total MiB"]
+    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_300}) == [
+        "device total MiB"
+    ]
     assert differences({}, {"slo": {}}) == ["slo"]
 
 
@@ -313,10 +396,14 @@ def test_a_size_may_come_or_go_but_not_be_another_model() -> None:
         return {"services": {"llm": {}, "stt": {"models": models}}}
 
     assert differences(services(tiny="a", base="b"), services(base="b", small="c")) == []
-    assert differences(services(tiny="a", base="b"), services(base="other", small="c")) == ["services"]
+    assert differences(services(tiny="a", base="b"), services(base="other", small="c")) == [
+        "services"
+    ]
 
 
-def test_nothing_feasible_is_exit_4_with_a_reason_for_each_and_what_would_help(tmp_path: Path) -> None:
+def test_nothing_feasible_is_exit_4_with_a_reason_for_each_and_what_would_help(
+    tmp_path: Path,
+) -> None:
     make(tmp_path, lambda *_: oom(900.0))
     ran = run_study(write_spec(tmp_path, search_space=ONE_SIZE), "--out", tmp_path / "out")
     assert (ran.returncode, ran.stderr) == (4, "")
@@ -335,15 +422,22 @@ def test_latencies_without_an_end_are_infeasible_and_named(tmp_path: Path) -> No
     assert metrics(tmp_path / "out", 1)[0]["llm_latency_p95_ms"] == "inf"
 
 
-def test_a_baseline_without_figures_leaves_the_reference_to_the_first_feasible_one(tmp_path: Path) -> None:
+def test_a_baseline_without_figures_leaves_the_reference_to_the_first_feasible_one(
+    tmp_path: Path,
+) -> None:
     def failing(share: float, size: str) -> Outcome:
         return oom() if (share, size) == (0.5, "base") else cell(share, size)
 
     make(tmp_path, failing)
     ran = run_study(write_spec(tmp_path, search_space=ONE_SIZE), "--out", tmp_path / "out")
     assert (ran.returncode, promotions(tmp_path / "out")) == (0, [])
-    assert "the baseline stays" in ran.stdout and "terms are relative to vllm_memory_util=" in ran.stdout
-    assert [t.user_attrs.get("is_reference") for t in study(tmp_path / "out").trials].count(True) == 1
+    assert (
+        "the baseline stays" in ran.stdout
+        and "terms are relative to vllm_memory_util=" in ran.stdout
+    )
+    assert [t.user_attrs.get("is_reference") for t in study(tmp_path / "out").trials].count(
+        True
+    ) == 1
 
 
 def test_a_study_that_a_killed_run_had_only_begun_to_make_is_completed(tmp_path: Path) -> None:
@@ -362,12 +456,18 @@ def test_every_sampler_comes_to_the_end_of_the_space(tmp_path: Path, sampler: st
     ran = run_study(spec, "--out", tmp_path / "out", "--sampler", sampler)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "ended: every one of the 2 configurations is measured" in ran.stdout
-    own = [line["parameters"]["vllm_memory_util"] for line in metrics(tmp_path / "out", 1) if line["repeat_of"] is None]
+    own = [
+        line["parameters"]["vllm_memory_util"]
+        for line in metrics(tmp_path / "out", 1)
+        if line["repeat_of"] is None
+    ]
     assert sorted(own) == [0.5, 0.55], "each was measured once"
     assert promotions(tmp_path / "out")[0]["sampler"] == sampler
 
 
-def test_a_seed_that_is_resumed_does_not_draw_its_first_configurations_again(tmp_path: Path) -> None:
+def test_a_seed_that_is_resumed_does_not_draw_its_first_configurations_again(
+    tmp_path: Path,
+) -> None:
     spec, drawn = make(tmp_path), []
     for n in (2, 4):
         run_study(spec, "--out", tmp_path / "out", "--sampler", "random", "--n-trials", n)

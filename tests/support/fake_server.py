@@ -116,7 +116,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3600)
         elif self.path == "/metrics":
             usage = fake.asked.kv if fake.in_flight else 0.0
-            page = METRICS.format(tokens=fake.asked.kv_tokens, usage=usage, preemptions=float(fake.served["llm"]))
+            page = METRICS.format(
+                tokens=fake.asked.kv_tokens, usage=usage, preemptions=float(fake.served["llm"])
+            )
             self.answer(200, page)
         elif self.path == "/health":
             self.answer(503 if fake.asked.mood == "never-ready" else 200, "")
@@ -141,7 +143,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(400, {"error": "not what a completion needs"})
         elif asked.get("stream"):
             with self.server.working("llm"):
-                self.stream(len(words), asked["max_tokens"], asked["stream_options"]["include_usage"])
+                self.stream(
+                    len(words), asked["max_tokens"], asked["stream_options"]["include_usage"]
+                )
         else:
             self.answer(200, {"choices": [{"text": "yes"}], "usage": {"completion_tokens": 1}})
 
@@ -155,9 +159,13 @@ class Handler(BaseHTTPRequestHandler):
             self.chunk(json.dumps({"choices": [{"text": "a"}]}))
             if fake.asked.mood == "oom-under-load":
                 say(TORCH)
-            self.chunk(json.dumps({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}}))
+            self.chunk(
+                json.dumps({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}})
+            )
         elif fake.is_due("llm", "exits-0-under-load"):
-            self.connection.shutdown(socket.SHUT_RDWR)  # a server drops its connections before it has ended
+            self.connection.shutdown(
+                socket.SHUT_RDWR
+            )  # a server drops its connections before it has ended
             time.sleep(0.5)
             os._exit(0)
         else:
@@ -174,18 +182,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def transcribe(self, body: bytes) -> None:
         fake = self.server
-        if b'name="file"; filename="' not in body or b"fLaC" not in body or b'name="model"' not in body:
+        if (
+            b'name="file"; filename="' not in body
+            or b"fLaC" not in body
+            or b'name="model"' not in body
+        ):
             self.answer(400, {"error": "not what a transcription needs"})
             return
         with fake.working("stt"):
             time.sleep(fake.asked.delay)
             if fake.is_due("stt", "stt-oom"):
                 say(SPEECH)
-                self.answer(507, {"error": {"message": "out of memory", "type": "insufficient_memory"}})
+                self.answer(
+                    507, {"error": {"message": "out of memory", "type": "insufficient_memory"}}
+                )
             elif fake.is_due("stt", "stt-500"):
                 self.answer(500, {"error": {"message": "it did not work"}})
             else:
-                self.answer(200, {"text": "" if fake.asked.mood == "empty" else "Set a timer for twelve minutes."})
+                self.answer(
+                    200,
+                    {
+                        "text": ""
+                        if fake.asked.mood == "empty"
+                        else "Set a timer for twelve minutes."
+                    },
+                )
 
 
 def leave_child() -> None:
@@ -206,9 +227,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--mood", choices=MOODS, default="well")
-    parser.add_argument("--after", type=int, default=4, help="good answers before a mood under load shows")
+    parser.add_argument(
+        "--after", type=int, default=4, help="good answers before a mood under load shows"
+    )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--kv", type=float, default=0.5, help="share of the KV cache in use while a request runs")
+    parser.add_argument(
+        "--kv", type=float, default=0.5, help="share of the KV cache in use while a request runs"
+    )
     parser.add_argument("--kv-tokens", type=int, default=1600)
     parser.add_argument("--label", help="makes two commands differ")
     parser.add_argument("--oom-label", help="the label whose server is out of memory at its start")

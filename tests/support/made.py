@@ -41,7 +41,10 @@ SPEC: dict[str, Any] = {
     "device": "cpu",
     "search_space": {"vllm_memory_util": list(SHARES), "whisper_model_size": list(SIZES)},
     "baseline": {"vllm_memory_util": 0.50, "whisper_model_size": "base"},
-    "services": {"llm": {"model": "a/model"}, "stt": {"models": {"tiny": "a/tiny", "base": "a/base"}}},
+    "services": {
+        "llm": {"model": "a/model"},
+        "stt": {"models": {"tiny": "a/tiny", "base": "a/base"}},
+    },
     "workload": {"window_s": 20},
     "gates": {"free_memory_mib": 0},
     "selector": {"exhausted": "stop"},
@@ -70,7 +73,13 @@ def measurement(**figures: Any) -> Measurement:
 
 def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
     """Out of memory at the start of the LLM server."""
-    return Diagnosis("oom_budget", "llm", "start", deficit_mib, "Free memory is less than desired memory utilization")
+    return Diagnosis(
+        "oom_budget",
+        "llm",
+        "start",
+        deficit_mib,
+        "Free memory is less than desired memory utilization",
+    )
 
 
 def cell(share: float, size: str) -> Outcome:
@@ -101,7 +110,9 @@ def make(
     path = write_spec(folder, **(changes or {}))
     (folder / "made.jsonl").touch()
     spec = load(path)
-    provenance = recording.Provenance(DEVICE, VERSIONS, recording.conditions(setting_of(spec)), "2026-11-20T10:00:00")
+    provenance = recording.Provenance(
+        DEVICE, VERSIONS, recording.conditions(setting_of(spec)), "2026-11-20T10:00:00"
+    )
     entries = []
     for repeat in range(1, repeats + 1):
         for a in spec.search_space.grid():
@@ -112,7 +123,9 @@ def make(
             failed = got if isinstance(got, Diagnosis) else None
             known = {} if found else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
-            entries.append(recording.Entry(dict(a.values), repeat, repeat, at, 90.0, found, failed, known))
+            entries.append(
+                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, found, failed, known)
+            )
     recording.write(folder / "made.jsonl", provenance, entries)
     return path
 
@@ -130,7 +143,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, str(SCRIPT), *map(str, arguments)]
 
 
-def run_study(*arguments: object, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_study(
+    *arguments: object, cwd: Path | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """The real command, to its end."""
     return run_script("run_study.py", *arguments, cwd=cwd, **options)
 
@@ -141,7 +156,9 @@ def run_script(
     """A command of scripts/, to its end."""
     env = {**os.environ, "PYTHONWARNINGS": "default"}
     line = [sys.executable, str(SCRIPT.with_name(name)), *map(str, arguments)]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options)
+    return subprocess.run(
+        line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options
+    )
 
 
 def timed(share: float, size: str) -> Outcome:

@@ -68,14 +68,24 @@ class Machine(Rig):
         for unit in (LLM, STT):
             pid = self.systemctl("show", unit, "--property=MainPID", "--value")
             command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
-            env = dict(e.partition("=")[::2] for e in (self.root / "proc" / pid / "environ").read_text().split("\0"))
-            given = dict(pairwise(command)).get("--gpu-memory-utilization", "")  # systemd's own command until it execs
+            env = dict(
+                e.partition("=")[::2]
+                for e in (self.root / "proc" / pid / "environ").read_text().split("\0")
+            )
+            given = dict(pairwise(command)).get(
+                "--gpu-memory-utilization", ""
+            )  # systemd's own command until it execs
             found.append(given if unit == LLM else env.get("WHISPER_MODEL", ""))
         return found[0], found[1]
 
     def drop_ins(self) -> list[str]:
         folders = ("run/systemd/system", "etc/systemd/system")
-        return sorted(p.name for f in folders for u in (LLM, STT) for p in (self.root / f / f"{u}.d").glob("zzz-*"))
+        return sorted(
+            p.name
+            for f in folders
+            for u in (LLM, STT)
+            for p in (self.root / f / f"{u}.d").glob("zzz-*")
+        )
 
     def wait(self, seconds: float, what: Callable[[], object]) -> None:
         until = time.monotonic() + seconds
@@ -139,7 +149,9 @@ memory_timeout_s: 3
             "status": "confirmed",
             "measured_elsewhere": False,
             "parameters": {"vllm_memory_util": share, "whisper_model_size": size},
-            "metrics": {"winner": {"kv_tokens": 55_000, "free_memory_mib": 2_000.0, "stt_memory_mib": 600.0}},
+            "metrics": {
+                "winner": {"kv_tokens": 55_000, "free_memory_mib": 2_000.0, "stt_memory_mib": 600.0}
+            },
             "device": {"uuid": "GPU-1", "driver": "580.1"},
             "versions": {"llm": {"vllm": "0.26.0"}, "stt": {}},
             "commands": {"stt": "python transcriber.py --compute-type int8 --beam-size 5"},

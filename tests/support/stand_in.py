@@ -17,7 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TORCH = (
-    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 640.00 MiB. GPU 0 has a total capacity of 79.18 GiB."
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 640.00 MiB. "
+    "GPU 0 has a total capacity of 79.18 GiB."
 )
 GOOD = 4  # answers before a mood under load shows
 
@@ -32,7 +33,9 @@ class Server(ThreadingHTTPServer):
 
     @property
     def value(self) -> str:
-        return self.asked.share if self.asked.service == "llm" else os.environ.get("WHISPER_MODEL", "")
+        return (
+            self.asked.share if self.asked.service == "llm" else os.environ.get("WHISPER_MODEL", "")
+        )
 
     @property
     def mood(self) -> str:
@@ -61,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/version":
             self.answer(200, {"version": "0.26.0"})
         elif self.path == "/metrics" and server.asked.service == "llm":
-            tokens = round(float(server.asked.share) * (50_000 if server.mood == "small-cache" else 100_000))
+            tokens = round(
+                float(server.asked.share) * (50_000 if server.mood == "small-cache" else 100_000)
+            )
             self.answer(200, f'vllm:cache_config_info{{kv_cache_size_tokens="{tokens}"}} 1.0\n')
         else:
             self.answer(404, "")

@@ -30,8 +30,12 @@ def missing() -> str | None:
         return f"{SCRIPT} is not there: ../shared does not lie beside this repository"
     if os.geteuid() != 0:
         return "a rig needs root"
-    lacking = [c for c in ("unshare", "nsenter", "systemctl", "dbus-daemon") if shutil.which(c) is None]
-    return f"not installed: {', '.join(lacking)} (apt-get install systemd dbus)" if lacking else None
+    lacking = [
+        c for c in ("unshare", "nsenter", "systemctl", "dbus-daemon") if shutil.which(c) is None
+    ]
+    return (
+        f"not installed: {', '.join(lacking)} (apt-get install systemd dbus)" if lacking else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,11 @@ class Rig:
     state: Path
 
     def _script(self, *words: str, check: bool = True, into: Path | None = None) -> str:
-        enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup "$@"', str(into)] if into else []
+        enter = (
+            ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup "$@"', str(into)]
+            if into
+            else []
+        )
         done = subprocess.run(
             [*enter, "bash", str(SCRIPT), *words],
             env=self._env(), capture_output=True, text=True, timeout=60, check=False,
@@ -62,7 +70,9 @@ class Rig:
         """Boot it, with this checkout and the interpreter of the tests visible inside."""
         binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
         self.group.mkdir()
-        self._script("start", *sorted(b for b in binds if not b.startswith("/usr/")), into=self.group)
+        self._script(
+            "start", *sorted(b for b in binds if not b.startswith("/usr/")), into=self.group
+        )
 
     def stop(self) -> None:
         """End it with everything in it."""
@@ -87,10 +97,18 @@ class Rig:
         """Python inside with these words, as a process whose lines can be read; site: one more folder of packages."""
         command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
         told = self._env(
-            ALLOCATION_STUDY_LOCKS="", PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"), PYTHONUNBUFFERED="1", **env
+            ALLOCATION_STUDY_LOCKS="",
+            PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"),
+            PYTHONUNBUFFERED="1",
+            **env,
         )
         return subprocess.Popen(
-            command, env=told, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=told,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     @property

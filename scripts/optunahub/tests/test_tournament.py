@@ -31,7 +31,11 @@ def table(trial: optuna.Trial) -> float:
 def test_a_space_of_15_is_measured_in_15_trials(seed: int) -> None:
     study = optuna.create_study(sampler=module.TournamentSampler(seed=seed))
     study.optimize(table, n_trials=100, callbacks=[module.stop_when_exhausted])
-    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == len(study.trials) == 15
+    assert (
+        len({tuple(sorted(trial.params.items())) for trial in study.trials})
+        == len(study.trials)
+        == 15
+    )
 
 
 def test_the_best_is_recommended() -> None:

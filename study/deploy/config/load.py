@@ -52,29 +52,46 @@ def load(path: Path) -> Deployment:
     entry, _, _ = read(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise BadInput(f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`")
+        raise BadInput(
+            f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`"
+        )
     owner, known = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
     if os.geteuid() == 0 and owner not in known:
-        raise BadInput(f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`")
+        raise BadInput(
+            f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`"
+        )
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
     found: Deployment = entry.build(Deployment, LIMITS)
     for key in ("name", "state"):
-        pattern, example = {"name": (r"[a-z][a-z0-9_-]{0,40}", "voice"), "state": (r"/[\w./-]{1,200}", "/etc/x")}[key]
+        pattern, example = {
+            "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
+            "state": (r"/[\w./-]{1,200}", "/etc/x"),
+        }[key]
         if not re.fullmatch(pattern, getattr(found, key), re.ASCII):
-            raise entry.at(key).wrong(f"{entry.at(key).shown} cannot name a folder", f"write plain letters: {example}")
+            raise entry.at(key).wrong(
+                f"{entry.at(key).shown} cannot name a folder", f"write plain letters: {example}"
+            )
     if sorted(found.start_order) != ["llm", "stt"]:
-        raise entry.at("start_order").wrong("it must name both services once", "write [stt, llm] or [llm, stt]")
+        raise entry.at("start_order").wrong(
+            "it must name both services once", "write [stt, llm] or [llm, stt]"
+        )
     units = [s.unit for _, s in found.ordered() if s.unit]
     if found.env_file is None and len(set(units)) != 2:
-        raise entry.at("services").wrong("each service needs a unit of its own", "add `unit: NAME.service` to both")
-    if found.env_file is not None and (units or not found.env_file.restart or not found.env_file.path.startswith("/")):
+        raise entry.at("services").wrong(
+            "each service needs a unit of its own", "add `unit: NAME.service` to both"
+        )
+    if found.env_file is not None and (
+        units or not found.env_file.restart or not found.env_file.path.startswith("/")
+    ):
         where = entry.at("env_file")
         raise where.wrong(
             "needs an absolute path, a restart command and services without `unit:`",
             "see the head of study/deploy/config/deployment.py",
         )
     for name in NAMES:
-        _check_service(entry.at("services", name), found.service(name), is_unit=found.env_file is None)
+        _check_service(
+            entry.at("services", name), found.service(name), is_unit=found.env_file is None
+        )
     return replace(found, path=path.resolve())
 
 
@@ -86,28 +103,36 @@ def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
     _check_url(entry.at("probe", "url"), service.probe.url)
     for key in ("python", "log"):
         if (value := getattr(service, key)) is not None and not value.startswith("/"):
-            raise entry.at(key).wrong(f"{value!r} is no absolute path", "write one, such as /opt/vllm/bin/python")
+            raise entry.at(key).wrong(
+                f"{value!r} is no absolute path", "write one, such as /opt/vllm/bin/python"
+            )
     match service.probe:
         case Probe(kind="completion" | "transcription", url=None):
             raise entry.at("probe").wrong(f"a {service.probe.kind} needs an address", "add `url:`")
         case Probe(kind="command", argv=()):
             raise entry.at("probe").wrong("a command needs words", "add `argv: [/path/of/check]`")
     if not service.set:
-        raise entry.at("set").wrong("nothing is mapped", "add a line `parameter: {flag: --NAME, low: 0, high: 1}`")
+        raise entry.at("set").wrong(
+            "nothing is mapped", "add a line `parameter: {flag: --NAME, low: 0, high: 1}`"
+        )
     for name, setting in service.set.items():
         _check_setting(entry.at("set", name), name, setting, is_unit=is_unit)
 
 
 def _check_setting(entry: Entry, name: str, setting: Setting, *, is_unit: bool) -> None:
     if (setting.flag is None) == (setting.variable is None) or (setting.flag and not is_unit):
-        raise entry.wrong("it needs either `flag:` or `variable:`", "give one; an env_file only takes variables")
+        raise entry.wrong(
+            "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
+        )
     if setting.flag is not None and not FLAG.fullmatch(setting.flag):
         raise entry.at("flag").wrong(f"{setting.flag!r} is no flag", "write --name")
     if setting.variable is not None and not VARIABLE.fullmatch(setting.variable):
         raise entry.at("variable").wrong(f"{setting.variable!r} is no variable", "write NAME")
     for key, value in setting.choices.items():
         if not CHOICE.fullmatch(value) or not CHOICE.fullmatch(key):
-            raise entry.at("choices").wrong(f"{value!r} is no plain name or path", "use letters, digits and _./:@+-")
+            raise entry.at("choices").wrong(
+                f"{value!r} is no plain name or path", "use letters, digits and _./:@+-"
+            )
     low, high = setting.bounds(name)
     if not setting.choices and (low is None or high is None or not low <= high):
         raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")

@@ -10,7 +10,9 @@ from objectives.errors import BadInput
 from study.deploy.config.deployment import NAMES, Deployment, Name, Setting
 from study.text import meant, one_line
 
-Values = Mapping[str, Mapping[str, str | None]]  # by service and parameter; None: the unit does not set it
+Values = Mapping[
+    str, Mapping[str, str | None]
+]  # by service and parameter; None: the unit does not set it
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,8 @@ class Assignment:
     text: str | None
 
     def __str__(self) -> str:
-        return (
-            f"{self.setting.shown}{' ' if self.setting.flag else ''}{'(not set)' if self.text is None else self.text}"
-        )
+        value = "(not set)" if self.text is None else self.text
+        return f"{self.setting.shown}{' ' if self.setting.flag else ''}{value}"
 
 
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
@@ -42,7 +43,9 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
                 f"the promotion sets {shown}, which {deployment.path} does not map; {meant(parameter, mapped)}"
             )
         setting = deployment.service(mapped[parameter]).set[parameter]
-        found.append(Assignment(mapped[parameter], parameter, setting, text_of(parameter, value, setting)))
+        found.append(
+            Assignment(mapped[parameter], parameter, setting, text_of(parameter, value, setting))
+        )
     if not found:
         raise BadInput("the promotion sets no parameter; write a new one with scripts/run_study.py")
     return tuple(found)
@@ -59,16 +62,22 @@ def text_of(parameter: str, value: object, setting: Setting) -> str:
     shown = one_line(repr(value))[:80]
     if setting.choices:
         if not isinstance(value, str) or value not in setting.choices:
-            way_out = f"choose {', '.join(setting.choices)}, or add it to `choices:` in the deployment"
+            way_out = (
+                f"choose {', '.join(setting.choices)}, or add it to `choices:` in the deployment"
+            )
             raise BadInput(f"{parameter}: {shown} is not one of the choices; {way_out}")
         return setting.choices[value]
     low, high = setting.bounds(parameter)
     kinds: tuple[type, ...] = (int,) if setting.whole else (int, float)
     if type(value) not in kinds:
-        raise BadInput(f"{parameter}: {shown} is no {'whole ' if setting.whole else ''}number; measure it anew")
+        raise BadInput(
+            f"{parameter}: {shown} is no {'whole ' if setting.whole else ''}number; measure it anew"
+        )
     number: int | float = value  # type: ignore[assignment]
     if low is None or high is None or not low <= number <= high:  # NaN is in no bounds
-        raise BadInput(f"{parameter}: {shown} is out of bounds; it must be from {low:g} to {high:g}")
+        raise BadInput(
+            f"{parameter}: {shown} is out of bounds; it must be from {low:g} to {high:g}"
+        )
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 

@@ -25,7 +25,10 @@ def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) 
             return free
         if time.monotonic() > until:
             holders = sorted(device.occupants(), key=lambda o: -(o.mib or 0.0))[:3]
-            told = ", ".join(f"{o.unit or o.command[:60]} (pid {o.pid})" for o in holders) or "nobody that can be seen"
+            told = (
+                ", ".join(f"{o.unit or o.command[:60]} (pid {o.pid})" for o in holders)
+                or "nobody that can be seen"
+            )
             raise StepFailed(
                 f"memory did not come back within {timeout_s:g} s: {free:,.0f} MiB are free"
                 + (f" of {needed_mib:,.0f} needed" if needed_mib else "")

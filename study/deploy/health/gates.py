@@ -44,7 +44,10 @@ def wait_ready(target: Target, deployment: Deployment, name: Name) -> None:
     while good < STABLE_LOOKS:
         life = target.life(name)
         if life.restarts > first or life.result not in ("", "success"):
-            why = out_of_memory(target, name) or f"result {life.result}, {life.restarts - first} restarts"
+            why = (
+                out_of_memory(target, name)
+                or f"result {life.result}, {life.restarts - first} restarts"
+            )
             raise StepFailed(f"{service.unit or name} died while it started: {why}")
         if not life.active:
             good = 0
@@ -55,12 +58,17 @@ def wait_ready(target: Target, deployment: Deployment, name: Name) -> None:
         else:
             good += 1
         if good < STABLE_LOOKS and time.monotonic() > until:
-            raise StepFailed(f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: {said}")
+            raise StepFailed(
+                f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: {said}"
+            )
         time.sleep(POLL_S)
 
 
 def gates(
-    target: Target, deployment: Deployment, wanted: Sequence[Assignment], kv_expected: int | None = None
+    target: Target,
+    deployment: Deployment,
+    wanted: Sequence[Assignment],
+    kv_expected: int | None = None,
 ) -> list[Gate]:
     """Every gate of both services, on what runs now."""
     found = []
@@ -83,7 +91,13 @@ def gates(
     else:
         off = abs(tokens - kv_expected) / kv_expected
         verdict: Literal["pass", "fail"] = "pass" if off <= KV_TOLERANCE else "fail"
-        found.append(Gate("KV tokens", verdict, f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)"))
+        found.append(
+            Gate(
+                "KV tokens",
+                verdict,
+                f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)",
+            )
+        )
     return found
 
 
@@ -104,7 +118,13 @@ def _alive(target: Target, deployment: Deployment, name: Name) -> list[Gate]:
     elif answer.error:
         found.append(Gate(f"{name} probe", "fail", answer.error))
     else:
-        found.append(Gate(f"{name} probe", "pass", f"a real {service.probe.kind} in {answer.latency_ms:.0f} ms"))
+        found.append(
+            Gate(
+                f"{name} probe",
+                "pass",
+                f"a real {service.probe.kind} in {answer.latency_ms:.0f} ms",
+            )
+        )
     return found
 
 

@@ -15,7 +15,9 @@ from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployment import Deployed, Probe
 
 TOKENS = 16
-BUCKET = re.compile(r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
+BUCKET = re.compile(
+    r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,20 @@ def _error(probe: Probe) -> str | None:
     try:
         match probe.kind:
             case "command":
-                done = subprocess.run(probe.argv, capture_output=True, timeout=probe.timeout_s, check=False)
+                done = subprocess.run(
+                    probe.argv, capture_output=True, timeout=probe.timeout_s, check=False
+                )
                 return f"{probe.argv[0]} exited with {done.returncode}" if done.returncode else None
             case "completion":
-                body = {"model": probe.model, "prompt": "Say yes.", "max_tokens": TOKENS, "ignore_eos": True}
-                answer = httpx.post(str(probe.url), json=body, timeout=probe.timeout_s, trust_env=False)
+                body = {
+                    "model": probe.model,
+                    "prompt": "Say yes.",
+                    "max_tokens": TOKENS,
+                    "ignore_eos": True,
+                }
+                answer = httpx.post(
+                    str(probe.url), json=body, timeout=probe.timeout_s, trust_env=False
+                )
                 is_good = answer.status_code == 200 and bool(answer.json()["choices"][0]["text"])
             case _:
                 clip = _clip()

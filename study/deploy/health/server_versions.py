@@ -44,7 +44,9 @@ def compared(versions: Mapping[str, Any], deployment: Deployment, path: Path) ->
                     f"{here[package]} runs here; confirm it anew"
                 )
         if not both:
-            said.append(f"the {name} server's version was not compared; name its `python:` or `version_url:`")
+            said.append(
+                f"the {name} server's version was not compared; name its `python:` or `version_url:`"
+            )
     return said
 
 

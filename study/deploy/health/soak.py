@@ -68,7 +68,9 @@ def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str
     return complaints, unknown
 
 
-def observe(deployment: Deployment, window_s: float, probes: int, look: Callable[[], None] = lambda: None) -> Observed:
+def observe(
+    deployment: Deployment, window_s: float, probes: int, look: Callable[[], None] = lambda: None
+) -> Observed:
     """One window: probes spread evenly over it, and what the services' own counters added meanwhile.
 
     look: called about every second; may raise to end the window
@@ -134,10 +136,14 @@ class Guard:
             is_silent = service.health_url is not None and page(service.health_url) is None
             self.silent[name] = self.silent[name] + 1 if is_silent else 0
             if self.silent[name] >= UNHEALTHY_LOOKS:
-                raise StepFailed(f"{service.health_url} did not say 200 {UNHEALTHY_LOOKS} times in a row")
+                raise StepFailed(
+                    f"{service.health_url} did not say 200 {UNHEALTHY_LOOKS} times in a row"
+                )
 
 
-def soak(deployment: Deployment, guard: Guard, before: Observed, say: Callable[[str], None]) -> Observed:
+def soak(
+    deployment: Deployment, guard: Guard, before: Observed, say: Callable[[str], None]
+) -> Observed:
     """Watch the windows of the deployment; the last one's figures.
 
     raises: StepFailed at once for what is critical, or when more windows fail than may
@@ -149,9 +155,14 @@ def soak(deployment: Deployment, guard: Guard, before: Observed, say: Callable[[
         complaints, unknown = judge(last, before, limits)
         failed += bool(complaints)
         verdict = f"failed ({'; '.join(complaints)})" if complaints else "good"
-        say(f"soak window {n} of {limits.windows}: {verdict}; " + "; ".join(f"{k}: {v}" for k, v in last.items()))
+        say(
+            f"soak window {n} of {limits.windows}: {verdict}; "
+            + "; ".join(f"{k}: {v}" for k, v in last.items())
+        )
         if unknown and not complaints and n == limits.windows:
             say(f"  not told by this soak: {'; '.join(unknown)}")
         if failed > limits.max_failed_windows:
-            raise StepFailed(f"{failed} soak windows failed, {limits.max_failed_windows} may: {'; '.join(complaints)}")
+            raise StepFailed(
+                f"{failed} soak windows failed, {limits.max_failed_windows} may: {'; '.join(complaints)}"
+            )
     return last

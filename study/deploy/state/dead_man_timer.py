@@ -30,13 +30,19 @@ def arm(deployment: Deployment, seconds: float) -> str:
     """
     copy = deployment.folder / COPY
     copy.unlink(missing_ok=True)
-    copy.touch(mode=0o600)  # whatever the umask: what others could write, the timer would refuse to read
+    copy.touch(
+        mode=0o600
+    )  # whatever the umask: what others could write, the timer would refuse to read
     copy.write_bytes(deployment.path.read_bytes())
     name = unit_name(deployment)
     command = [sys.executable, "-m", ENTRY, str(deployment.folder), str(copy)]
-    if not BOOTED.is_dir():  # no systemd: a process of its own session, which at least survives ours
+    if (
+        not BOOTED.is_dir()
+    ):  # no systemd: a process of its own session, which at least survives ours
         waiting = [sys.executable, "-m", ENTRY, "--after", f"{seconds:g}", *command[3:]]
-        child = subprocess.Popen(waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL
+        )
         return f"pid {child.pid}"
     disarm(name)
     systemctl.run(

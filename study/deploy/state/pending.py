@@ -68,7 +68,9 @@ def read(folder: Path) -> Pending | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{path_of(folder)}: it cannot be read ({error}); run `scripts/promote.py rollback`") from error
+        raise BadInput(
+            f"{path_of(folder)}: it cannot be read ({error}); run `scripts/promote.py rollback`"
+        ) from error
 
 
 def put_aside(folder: Path) -> bool:
@@ -93,7 +95,9 @@ def boot_id() -> str:
 
 
 @contextmanager
-def locked(folder: Path, *, take_over: Pending | None = None, wait_s: float = 0.0) -> Iterator[None]:
+def locked(
+    folder: Path, *, take_over: Pending | None = None, wait_s: float = 0.0
+) -> Iterator[None]:
     """Hold the only lock; it ends with this process, however that ends.
 
     take_over: end the process of this change first, for the dead-man timer
@@ -123,7 +127,12 @@ def locked(folder: Path, *, take_over: Pending | None = None, wait_s: float = 0.
 
 def note(folder: Path, event: str, more: Mapping[str, object]) -> None:
     """One line into events.jsonl; what does not fit on a full disk is left out, never a reason to fail."""
-    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, "author": author(), **more}
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "event": event,
+        "author": author(),
+        **more,
+    }
     with suppress(OSError), (folder / "events.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

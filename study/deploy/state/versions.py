@@ -49,7 +49,9 @@ class Version:
     def digest(self) -> str:
         """The SHA-256 of all but itself, as canonical JSON."""
         data = {k: v for k, v in asdict(self).items() if k != "sha256"}
-        return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
 
     @property
     def is_own(self) -> bool:
@@ -58,8 +60,14 @@ class Version:
 
     def __str__(self) -> str:
         """As a history shows it in one line."""
-        source = f"restores version {self.restores}" if self.restores is not None else self.promotion or "as found"
-        values = ", ".join(f"{k}={'-' if v is None else v}" for s in self.values.values() for k, v in s.items())
+        source = (
+            f"restores version {self.restores}"
+            if self.restores is not None
+            else self.promotion or "as found"
+        )
+        values = ", ".join(
+            f"{k}={'-' if v is None else v}" for s in self.values.values() for k, v in s.items()
+        )
         return f"{self.number:>4}  {self.at[:19]}  {self.author}  {self.sha256[:12]}  {values}  ({source})"
 
 
@@ -103,12 +111,20 @@ class Chain:
             found = Version(**{**data, "neighbours": tuple(data.get("neighbours", ()))})
             files = {name: _digest((folder / name).read_text("utf-8")) for name in found.files}
         except FileNotFoundError as error:
-            there = ", ".join(str(v.number) for v in self.history()) if number != self._number() else "none"
-            raise BadInput(f"there is no version {number} under {self.folder}; choose one of: {there}") from error
+            there = (
+                ", ".join(str(v.number) for v in self.history())
+                if number != self._number()
+                else "none"
+            )
+            raise BadInput(
+                f"there is no version {number} under {self.folder}; choose one of: {there}"
+            ) from error
         except (OSError, ValueError, TypeError) as error:
             raise BadInput(f"{folder / RECORD}: it cannot be read ({error}); {WAY_OUT}") from error
         if found.sha256 != found.digest() or files != dict(found.files):
-            raise BadInput(f"{folder}: version {number} was changed after it was written; {WAY_OUT}")
+            raise BadInput(
+                f"{folder}: version {number} was changed after it was written; {WAY_OUT}"
+            )
         return found
 
     def history(self) -> list[Version]:
@@ -122,13 +138,20 @@ class Chain:
         found = [self.read(number)]
         while found[-1].parent is not None:
             before = [n for n in self._numbers() if n < found[-1].number]
-            parent = next((v for n in reversed(before) if (v := self.read(n)).sha256 == found[-1].parent), None)
+            parent = next(
+                (v for n in reversed(before) if (v := self.read(n)).sha256 == found[-1].parent),
+                None,
+            )
             if parent is None:
-                raise BadInput(f"{self.folder}: what came before version {found[-1].number} is missing; {WAY_OUT}")
+                raise BadInput(
+                    f"{self.folder}: what came before version {found[-1].number} is missing; {WAY_OUT}"
+                )
             found.append(parent)
         return found
 
-    def draft(self, version: Version, files: Mapping[str, str], like: os.stat_result | None = None) -> Version:
+    def draft(
+        self, version: Version, files: Mapping[str, str], like: os.stat_result | None = None
+    ) -> Version:
         """Write a version whole, without putting it in force; its number, author, date and hashes are filled in.
 
         like: whose owner and mode its files get, see `write_whole`
@@ -176,7 +199,11 @@ class Chain:
 
     def _numbers(self) -> list[int]:
         folder = self.folder / "versions"
-        return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit()) if folder.is_dir() else []
+        return (
+            sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit())
+            if folder.is_dir()
+            else []
+        )
 
 
 WAY_OUT = "compare it with your backup; production goes on as it is, and a new version can only follow a whole chain"

@@ -21,7 +21,12 @@ class Start:
 
 
 def drop_in(
-    assigned: Sequence[Assignment], command: str | None, unit_sha256: str, start: Start, *, restart_always: bool
+    assigned: Sequence[Assignment],
+    command: str | None,
+    unit_sha256: str,
+    start: Start,
+    *,
+    restart_always: bool,
 ) -> str:
     """The drop-in of one unit: its place in the start order, its variables, its command with our flags.
 
@@ -30,7 +35,9 @@ def drop_in(
     """
     unit = [f"After={' '.join(start.after)}"] if start.after else []
     service = [
-        f'Environment="{a.setting.variable}={a.text}"' for a in assigned if a.setting.variable and a.text is not None
+        f'Environment="{a.setting.variable}={a.text}"'
+        for a in assigned
+        if a.setting.variable and a.text is not None
     ]
     if command is not None:
         for a in assigned:
@@ -41,7 +48,9 @@ def drop_in(
         service.append(f"ExecStartPre=-{start.wait}")
     if restart_always:
         service.append("Restart=always")
-    lines = ["# by gpu-allocation-study; change it with scripts/promote.py, which keeps the versions"]
+    lines = [
+        "# by gpu-allocation-study; change it with scripts/promote.py, which keeps the versions"
+    ]
     lines.append(f"# made from the unit with sha256 {unit_sha256}")
     lines += ["[Unit]", *unit] if unit else []
     lines += ["[Service]", *service] if service else []
@@ -73,5 +82,9 @@ def env_text(text: str, values: Mapping[str, str]) -> str:
 
 def env_values(text: str) -> dict[str, str]:
     """The variables of an env file."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    pairs = (
+        line.partition("=")
+        for line in text.splitlines()
+        if "=" in line and not line.lstrip().startswith("#")
+    )
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}

@@ -31,7 +31,9 @@ class EnvTarget:
     def check(self) -> None:
         """raises: BadInput where the env file is not there"""
         if self.path.is_symlink() or not self.path.is_file():
-            raise BadInput(f"{self.path}: there is no such plain file; write the variables of today into it")
+            raise BadInput(
+                f"{self.path}: there is no such plain file; write the variables of today into it"
+            )
 
     def warnings(self) -> list[str]:
         """What this target cannot do."""
@@ -39,8 +41,12 @@ class EnvTarget:
             "which values the running processes carry cannot be seen behind a restart command: that gate does not run"
         ]
         if not self.env_file.stop:
-            said.append("without `env_file.stop:` nothing waits until the old processes have given their memory back")
-        said.append("a reboot during a trial keeps the tried values until `promote.py rollback`, or the watch, has run")
+            said.append(
+                "without `env_file.stop:` nothing waits until the old processes have given their memory back"
+            )
+        said.append(
+            "a reboot during a trial keeps the tried values until `promote.py rollback`, or the watch, has run"
+        )
         return said
 
     def dependents(self) -> list[str]:
@@ -53,12 +59,18 @@ class EnvTarget:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the env file's other lines."""
         ours = {str(a.variable) for _, s in self.deployment.ordered() for a in s.set.values()}
-        kept = [line for line in self._text().splitlines() if line.partition("=")[0].strip() not in ours]
+        kept = [
+            line for line in self._text().splitlines() if line.partition("=")[0].strip() not in ours
+        ]
         return {str(self.path): hashlib.sha256("\n".join(kept).encode()).hexdigest()}
 
     def files(self, values: Values) -> dict[str, str]:
         """The env file with these values."""
-        new = {str(a.setting.variable): a.text for a in assigned(values, self.deployment) if a.text is not None}
+        new = {
+            str(a.setting.variable): a.text
+            for a in assigned(values, self.deployment)
+            if a.text is not None
+        }
         return {FILE: env_text(self._text(), new)}
 
     def own_files(self) -> dict[str, str]:
@@ -84,14 +96,18 @@ class EnvTarget:
         """The env file of the version in force."""
         chain = Chain(self.deployment.folder)
         current = chain.current()
-        if current is not None and self._text() != (text := (chain.path(current.number) / FILE).read_text("utf-8")):
+        if current is not None and self._text() != (
+            text := (chain.path(current.number) / FILE).read_text("utf-8")
+        ):
             write_whole(self.path, text, self.like())
 
     def has_trial(self) -> bool:
         """Whether the env file is not that of the version in force."""
         chain = Chain(self.deployment.folder)
         current = chain.current()
-        return current is not None and self._text() != (chain.path(current.number) / FILE).read_text("utf-8")
+        return current is not None and self._text() != (
+            chain.path(current.number) / FILE
+        ).read_text("utf-8")
 
     def stop(self) -> list[str]:
         """By the stop command, where there is one."""
@@ -117,7 +133,11 @@ class EnvTarget:
     def log(self, name: Name, since_s: float | None) -> str:
         """The last part of the file that the deployment names; empty without one."""
         log = self.deployment.service(name).log
-        if log is None or not Path(log).is_file() or (since_s is not None and Path(log).stat().st_mtime < since_s):
+        if (
+            log is None
+            or not Path(log).is_file()
+            or (since_s is not None and Path(log).stat().st_mtime < since_s)
+        ):
             return ""
         with Path(log).open("rb") as file:
             file.seek(max(0, Path(log).stat().st_size - 2**20))

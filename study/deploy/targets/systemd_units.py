@@ -86,12 +86,17 @@ class Units:
                     f"{found.name} has Restart={found.restart}: vLLM exits with 0 when its engine dies, and would stay "
                     "dead; write `restart_always: true` below services.llm to have Restart=always in the drop-in"
                 )
-        return said + [f"{u} stops together with them, and is started again after them" for u in self.dependents()]
+        return said + [
+            f"{u} stops together with them, and is started again after them"
+            for u in self.dependents()
+        ]
 
     def dependents(self) -> list[str]:
         """Active units that stop when ours stop."""
         found = {u for own in self.names.values() for u in units.unit(own).dependents}
-        return sorted(u for u in found - set(self.names.values()) if u.endswith(".service") and _is_active(u))
+        return sorted(
+            u for u in found - set(self.names.values()) if u.endswith(".service") and _is_active(u)
+        )
 
     def start_others(self, names: Sequence[str]) -> None:
         """Start what had stopped together with ours."""
@@ -109,7 +114,9 @@ class Units:
         for name, service in self.deployment.ordered():
             unit = units.unit(self.names[name])
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
-            command = exec_start(unit.texts(), unit.name) if any(a.setting.flag for a in mine) else None
+            command = (
+                exec_start(unit.texts(), unit.name) if any(a.setting.flag for a in mine) else None
+            )
             start = Start() if first is None else Start((str(first.unit),), self._wait(first, unit))
             found[f"{unit.name}.conf"] = drop_in(
                 mine, command, unit.sha256, start, restart_always=service.restart_always
@@ -176,7 +183,9 @@ class Units:
     def stop(self) -> list[str]:
         """Last started first; a drop-in does not change how a unit stops, so a trial may be in place."""
         last_first = list(reversed(list(self.deployment.ordered())))
-        return units.stop([self.names[n] for n, _ in last_first], [s.stop_timeout_s for _, s in last_first])
+        return units.stop(
+            [self.names[n] for n, _ in last_first], [s.stop_timeout_s for _, s in last_first]
+        )
 
     def start(self, name: Name) -> None:
         """The unit; what comes of it, `life` tells."""

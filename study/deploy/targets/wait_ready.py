@@ -23,8 +23,12 @@ def main() -> int:
                     return 0
         except (urllib.error.URLError, OSError):
             pass
-        state = subprocess.run(["systemctl", "is-active", unit], capture_output=True, text=True, check=False)  # noqa: S607
-        if state.stdout.strip() not in ("active", "activating", "reloading") and time.monotonic() > began + GRACE_S:
+        asking = ["systemctl", "is-active", unit]
+        state = subprocess.run(asking, capture_output=True, text=True, check=False)
+        if (
+            state.stdout.strip() not in ("active", "activating", "reloading")
+            and time.monotonic() > began + GRACE_S
+        ):
             print(f"{unit} is off: not waited for", file=sys.stderr)
             return 1
         time.sleep(0.2)

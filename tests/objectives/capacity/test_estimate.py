@@ -16,7 +16,15 @@ def climbed(limit, start, top):
 
 @pytest.mark.parametrize(
     ("replies", "misses", "passed"),
-    [(0, 0, None), (44, 0, None), (45, 0, True), (45, 1, None), (76, 1, None), (77, 1, True), (2, 2, False)],
+    [
+        (0, 0, None),
+        (44, 0, None),
+        (45, 0, True),
+        (45, 1, None),
+        (76, 1, None),
+        (77, 1, True),
+        (2, 2, False),
+    ],
 )
 def test_a_rung_needs_enough_replies_for_its_misses(replies, misses, passed):
     assert verdict(replies, misses) is passed
@@ -52,7 +60,10 @@ def test_a_ladder_that_reaches_its_top_shows_at_least_that():
         ([], Capacity(None, None, None)),
         ([Rung(8, None, 3, 3)], Capacity(None, None, "time")),
         ([Rung(8, True, 45, 45), Rung(16, None, 3, 3)], Capacity(8, True, "time")),
-        ([Rung(8, True, 45, 45), Rung(16, False, 3, 3, "kv"), Rung(12, None, 1, 1)], Capacity(8, True, "time")),
+        (
+            [Rung(8, True, 45, 45), Rung(16, False, 3, 3, "kv"), Rung(12, None, 1, 1)],
+            Capacity(8, True, "time"),
+        ),
         ([Rung(8, True, 45, 45), Rung(9, False, 3, 3, "kv")], Capacity(8, False, "kv")),
         ([Rung(8, False, 3, 3, "stt"), Rung(4, None, 1, 1)], Capacity(None, None, "time")),
         ([Rung(2, False, 3, 3, "stt"), Rung(1, False, 3, 3, "llm")], Capacity(0, False, "llm")),

@@ -181,7 +181,9 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("name", "failure_class", "victim", "phase", "deficit_mib"), REAL)
-def test_a_real_log_has_its_class_victim_phase_and_deficit(name, failure_class, victim, phase, deficit_mib):
+def test_a_real_log_has_its_class_victim_phase_and_deficit(
+    name, failure_class, victim, phase, deficit_mib
+):
     found = diagnose((LOGS / name).read_text())
     assert found is not None
     assert (found.failure_class, found.victim, found.phase) == (failure_class, victim, phase)
@@ -190,17 +192,24 @@ def test_a_real_log_has_its_class_victim_phase_and_deficit(name, failure_class, 
 
 
 def test_every_log_kept_here_is_tested():
-    assert {path.name for path in LOGS.iterdir()} == {row[0] for row in REAL} | {"README.md", HEALTHY}
+    assert {path.name for path in LOGS.iterdir()} == {row[0] for row in REAL} | {
+        "README.md",
+        HEALTHY,
+    }
 
 
-@pytest.mark.parametrize(("failure_class", "line"), [(c, line) for c, lines in AT_START.items() for line in lines])
+@pytest.mark.parametrize(
+    ("failure_class", "line"), [(c, line) for c, lines in AT_START.items() for line in lines]
+)
 def test_a_wording_at_start_has_its_class(failure_class, line):
     found = diagnose(line)
     assert found is not None
     assert (found.failure_class, found.phase) == (failure_class, "start")
 
 
-@pytest.mark.parametrize(("failure_class", "line"), [(c, line) for c, lines in UNDER_LOAD.items() for line in lines])
+@pytest.mark.parametrize(
+    ("failure_class", "line"), [(c, line) for c, lines in UNDER_LOAD.items() for line in lines]
+)
 def test_a_wording_after_readiness_has_its_class(failure_class, line):
     found = diagnose(READY + line)
     assert found is not None
@@ -228,7 +237,11 @@ def test_an_exit_with_status_0_under_load_is_an_engine_death():
 
 def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
     log = (LOGS / HEALTHY).read_text().split("(EngineCore pid=6049) INFO 11-23 06:36:12", 1)[0]
-    classes = {code: found.failure_class for code in (0, 1, -11, -9, 137) if (found := diagnose(log, exit_code=code))}
+    classes = {
+        code: found.failure_class
+        for code in (0, 1, -11, -9, 137)
+        if (found := diagnose(log, exit_code=code))
+    }
     assert classes == {
         0: "engine_death",
         1: "engine_death",
@@ -239,7 +252,10 @@ def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
 
 
 def test_a_cause_in_the_log_outranks_the_exit_status():
-    found = diagnose(READY + "kernel: Memory cgroup out of memory: Killed process 83 (VLLM::EngineCor)", exit_code=-9)
+    found = diagnose(
+        READY + "kernel: Memory cgroup out of memory: Killed process 83 (VLLM::EngineCor)",
+        exit_code=-9,
+    )
     assert found is not None
     assert (found.failure_class, found.victim) == ("host_oom", "llm")
 
@@ -247,7 +263,9 @@ def test_a_cause_in_the_log_outranks_the_exit_status():
 @pytest.mark.parametrize("name", [row[0] for row in REAL if row[0].endswith(".log")])
 def test_colours_timestamps_and_carriage_returns_change_nothing(name):
     plain = (LOGS / name).read_text()
-    dressed = "".join(f"2026-11-23T06:42:05.1Z \x1b[1;36m{line}\x1b[0m\r\n" for line in plain.splitlines())
+    dressed = "".join(
+        f"2026-11-23T06:42:05.1Z \x1b[1;36m{line}\x1b[0m\r\n" for line in plain.splitlines()
+    )
     one, other = diagnose(plain), diagnose(dressed)
     assert one is not None and other is not None
     assert (one.failure_class, one.victim, one.phase, one.deficit_mib) == (
@@ -259,7 +277,9 @@ def test_colours_timestamps_and_carriage_returns_change_nothing(name):
     assert "\x1b" not in other.evidence
 
 
-@pytest.mark.parametrize("name", [row[0] for row in REAL if row[0].startswith("vllm") and row[0].endswith(".log")])
+@pytest.mark.parametrize(
+    "name", [row[0] for row in REAL if row[0].startswith("vllm") and row[0].endswith(".log")]
+)
 def test_the_cause_is_found_without_the_head_of_the_log(name):
     lines, whole = (LOGS / name).read_text().splitlines(), diagnose((LOGS / name).read_text())
     assert whole is not None
@@ -270,12 +290,11 @@ def test_the_cause_is_found_without_the_head_of_the_log(name):
 
 
 def test_what_was_overcome_before_readiness_is_no_failure():
-    retried = (
-        "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\n"
-    )
+    retried = "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\n"
     assert diagnose(retried + "main: server is listening on http://127.0.0.1:8080\n") is None
     found = diagnose(
-        retried + "load_tensors: offloaded 20/33 layers to GPU\nmain: server is listening on http://127.0.0.1:8080\n"
+        retried
+        + "load_tensors: offloaded 20/33 layers to GPU\nmain: server is listening on http://127.0.0.1:8080\n"
     )
     assert found is not None
     assert found.failure_class == "llm_cpu_offload"
@@ -352,18 +371,27 @@ def test_every_class_has_an_outcome():
     assert outcome("contaminated") == Outcome("retry", 2, "fail")
     assert outcome("gpu_hardware") == Outcome("stop")
     assert all(
-        (outcome(name).kind == "retry") == (outcome(name).retries > 0) == (outcome(name).then is not None)
+        (outcome(name).kind == "retry")
+        == (outcome(name).retries > 0)
+        == (outcome(name).then is not None)
         for name in named | made
     )
 
 
 def test_an_unknown_class_is_named_with_the_choices():
-    with pytest.raises(ValueError, match=r"unknown failure class 'oom'; choose one of predicted_oom, "):
+    with pytest.raises(
+        ValueError, match=r"unknown failure class 'oom'; choose one of predicted_oom, "
+    ):
         outcome("oom")
 
 
 def test_the_command_prints_one_json_object(capsys):
-    assert main([str(LOGS / "vllm-0.26-util_exceeds_free.log"), "--exit-code", "1", "--phase", "start"]) == 0
+    assert (
+        main(
+            [str(LOGS / "vllm-0.26-util_exceeds_free.log"), "--exit-code", "1", "--phase", "start"]
+        )
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     assert list(printed) == ["class", "victim", "phase", "deficit_mib", "evidence"]
     assert (printed["class"], printed["deficit_mib"]) == ("oom_budget", 13680.64)
@@ -371,7 +399,9 @@ def test_the_command_prints_one_json_object(capsys):
 
 def test_the_command_says_none_for_a_healthy_log():
     command = [sys.executable, "-m", "objectives.diagnosis", str(LOGS / HEALTHY)]
-    ran = subprocess.run(command, cwd=LOGS.parent.parent, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        command, cwd=LOGS.parent.parent, capture_output=True, text=True, check=True
+    )
     assert json.loads(ran.stdout) == {
         "class": "none",
         "victim": None,

@@ -28,7 +28,9 @@ def fed(body, size):
 @pytest.mark.parametrize("size", [1, 7, 100, 241, 10_000])
 @pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n"])
 def test_a_stream_says_the_same_wherever_it_is_cut(size, end):
-    stream = fed(sse(json.dumps(CHUNK), json.dumps(CHUNK), json.dumps(CHUNK), USAGE, "[DONE]", end=end), size)
+    stream = fed(
+        sse(json.dumps(CHUNK), json.dumps(CHUNK), json.dumps(CHUNK), USAGE, "[DONE]", end=end), size
+    )
     assert stream.tokens == 3
     assert stream.first_s is not None
 
@@ -176,7 +178,10 @@ def test_a_connection_serves_the_next_request():
 
 @pytest.mark.parametrize(
     ("answer", "then_close"),
-    [(WHOLE, True), (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", False)],
+    [
+        (WHOLE, True),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", False),
+    ],
     ids=["the peer hung up", "the peer said it would"],
 )
 def test_a_connection_that_has_ended_serves_no_other(answer, then_close):

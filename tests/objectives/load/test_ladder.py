@@ -17,7 +17,9 @@ async def asked_at_once(workload: Workload, count: int) -> list[int]:
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    connection = SimpleNamespace(endpoints=SimpleNamespace(vocabulary=1000), clips=range(24), transcribe=never)
+    connection = SimpleNamespace(
+        endpoints=SimpleNamespace(vocabulary=1000), clips=range(24), transcribe=never
+    )
     sessions = _Sessions(connection, workload, Slo(1000.0, 1000.0), count)
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(count)]
     await asyncio.sleep(0.1)

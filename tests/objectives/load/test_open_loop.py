@@ -21,7 +21,10 @@ EASY, HARD = Slo(60_000, 60_000), Slo(0.001, 0.001)
 
 def at(request, *times):
     kind, tokens = request.service, request.prompt_tokens
-    return [Request(kind, t, tokens, request.output_tokens, request.clip, seed) for seed, t in enumerate(times)]
+    return [
+        Request(kind, t, tokens, request.output_tokens, request.clip, seed)
+        for seed, t in enumerate(times)
+    ]
 
 
 def ends(server, *, vocabulary=2048, metrics_path="/metrics", stt=None):
@@ -33,10 +36,17 @@ def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
 
 
 def rungs_of(endpoints, slo, *, start=2, broken=lambda: None, **workload):
-    plan = {"ladder_s": 20, "ladder_max_sessions": 2, "session_pause_s": 0.0, "session_prompt_tokens": 8}
+    plan = {
+        "ladder_s": 20,
+        "ladder_max_sessions": 2,
+        "session_pause_s": 0.0,
+        "session_prompt_tokens": 8,
+    }
     plan |= {"session_turn_tokens": 4, "prompt_tokens": (8, 16), "output_tokens": 3} | workload
     told = []
-    rungs, aborted = climb(endpoints, CLIPS, Workload(**plan), slo, start=start, broken=broken, on_rung=told.append)
+    rungs, aborted = climb(
+        endpoints, CLIPS, Workload(**plan), slo, start=start, broken=broken, on_rung=told.append
+    )
     assert told == [r.sessions for r in rungs]
     return rungs, aborted
 
@@ -50,7 +60,9 @@ def test_both_services_answer_token_ids_and_words(fake, vocabulary):
     stt = [r for r in window.replies if r.service == "stt"]
     assert [r.tokens for r in llm] == [5, 5]
     assert all(r.scheduled_s <= r.sent_s < r.first_s <= r.end_s for r in llm)
-    assert [(r.clip, r.text, r.audio_s) for r in stt] == [(1, "Set a timer for twelve minutes.", CLIPS[1].seconds)] * 2
+    assert [(r.clip, r.text, r.audio_s) for r in stt] == [
+        (1, "Set a timer for twelve minutes.", CLIPS[1].seconds)
+    ] * 2
 
 
 def test_requests_leave_on_schedule_and_waiting_counts(fake):
@@ -68,7 +80,9 @@ def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(fake, mood, r
     window = load(ends(fake(mood), metrics_path=None), at(request_, 0.0, 0.1), timeout_s=0.5)
     assert window.aborted is None
     assert [r.latency_ms for r in window.replies] == [INFINITE, INFINITE]
-    assert {r.error for r in window.replies} == {"TimeoutError: " if mood == "silent" else "empty answer"}
+    assert {r.error for r in window.replies} == {
+        "TimeoutError: " if mood == "silent" else "empty answer"
+    }
     found = summarise(window.replies)
     assert found["failure_rate"] == 1
     assert found[f"{request_.service}_latency_ms"] == INFINITE
@@ -153,7 +167,9 @@ def test_one_by_one_waits_for_each_answer(fake):
 
 
 def test_one_by_one_ends_with_a_dead_server(fake):
-    replies = one_by_one(ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20)
+    replies = one_by_one(
+        ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20
+    )
     assert [r.error is None for r in replies] == [True, False]
 
 
@@ -172,7 +188,10 @@ def test_a_ladder_that_passes_its_top_is_bound_by_the_generator(fake):
 )
 def test_a_rung_is_left_at_the_second_miss_and_says_what_broke(fake, slo, kv, bound_by):
     rungs, _ = rungs_of(ends(fake("slow", "--delay", 0.1, "--kv", kv)), slo)
-    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [(2, False, bound_by), (1, False, bound_by)]
+    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [
+        (2, False, bound_by),
+        (1, False, bound_by),
+    ]
     assert capacity(rungs, 2).sessions == 0
 
 

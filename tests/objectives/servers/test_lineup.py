@@ -64,24 +64,32 @@ def test_a_server_that_has_died_does_not_run(pair, fake_command, tmp_path):
 
 def test_a_failed_start_holds_nothing(pair, fake_command, tmp_path):
     with pytest.raises(OutOfMemory) as caught:
-        pair.start("llm", fake_command("oom-at-start"), ready, tmp_path / "1.log", {"stt_start_s": 2.0})
+        pair.start(
+            "llm", fake_command("oom-at-start"), ready, tmp_path / "1.log", {"stt_start_s": 2.0}
+        )
     assert caught.value.measured == {"stt_start_s": 2.0}
     assert not pair.runs("llm", fake_command("oom-at-start"))
     pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
 
 
-def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(pair, device, fake_command, tmp_path):
+def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(
+    pair, device, fake_command, tmp_path
+):
     device.held_mib = lambda pid: None
 
     def loads(url):
         device.free_mib = 5_000.0
         return ready(url)
 
-    assert pair.start("llm", fake_command(), loads, tmp_path / "1.log", {})["llm_memory_mib"] == 3_000
+    assert (
+        pair.start("llm", fake_command(), loads, tmp_path / "1.log", {})["llm_memory_mib"] == 3_000
+    )
     device.free_mib = 8_000.0
 
 
-def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(pair, device, fake_command, tmp_path):
+def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(
+    pair, device, fake_command, tmp_path
+):
     device.identity = replace(device.identity, driver="580.1", cuda="13.0")
     device.held_mib = lambda pid: None
     with pytest.raises(OutOfMemory, match="llm_cpu_offload"):
@@ -89,10 +97,18 @@ def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(pair,
     assert not pair.runs("llm", fake_command())
 
 
-def test_what_a_running_server_took_is_not_a_neighbours(pair, device, fake_command, tmp_path, monkeypatch):
+def test_what_a_running_server_took_is_not_a_neighbours(
+    pair, device, fake_command, tmp_path, monkeypatch
+):
     monkeypatch.setattr(blame, "PATIENCE_S", 0.2)
     device.held_mib = lambda pid: 3_000.0
-    pair.start("stt", fake_command(), partial(stt_ready, health_path="/health", clip=CLIP), tmp_path / "1.log", {})
+    pair.start(
+        "stt",
+        fake_command(),
+        partial(stt_ready, health_path="/health", clip=CLIP),
+        tmp_path / "1.log",
+        {},
+    )
     device.free_mib = 5_000.0
     pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
     pair.stop("llm")
@@ -145,14 +161,18 @@ def test_the_vocabulary_is_the_specs_or_the_models(tmp_path):
 
 def test_a_tenant_really_holds_its_memory_until_the_block_ends(device, tmp_path):
     with holding([Tenant(name="ballast", mib=40)], device, tmp_path) as [tenant]:
-        pages = max(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(tenant.pid))
+        pages = max(
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(tenant.pid)
+        )
         assert pages * 4096 > 40 * MIB
     assert not tenant.alive
     assert tenant.log_text() == "ballast holds 40 MiB\n"
 
 
 def tree(pid):
-    mark = next(w for w in Path(f"/proc/{pid}/environ").read_text().split("\0") if w.startswith(f"{MARK}="))
+    mark = next(
+        w for w in Path(f"/proc/{pid}/environ").read_text().split("\0") if w.startswith(f"{MARK}=")
+    )
     return marked(mark.partition("=")[2])
 
 

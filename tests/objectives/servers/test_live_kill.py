@@ -24,7 +24,9 @@ def ours() -> dict[int, str]:
         if entry.name.isdigit():
             try:
                 if f"{MARK}=".encode() in (entry / "environ").read_bytes():
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found[int(entry.name)] = (
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    )
             except OSError:
                 continue
     return found
@@ -32,7 +34,9 @@ def ours() -> dict[int, str]:
 
 @pytest.mark.live
 @pytest.mark.parametrize(
-    ("phase", "with_api_server"), [("starting LLM", False), ("loading both", True)], ids=["at start", "under load"]
+    ("phase", "with_api_server"),
+    [("starting LLM", False), ("loading both", True)],
+    ids=["at start", "under load"],
 )
 def test_nothing_outlives_a_killed_study(tmp_path: Path, phase: str, with_api_server: bool) -> None:
     before = set(ours())

@@ -14,8 +14,16 @@ def at(share, speech="base", **options):
 
 
 def start(share, **figures_):
-    known = {"device_total_mib": TOTAL, "llm_memory_mib": share * TOTAL + 300, "stt_memory_mib": 1000}
-    known |= {"kv_cache_mib": share * TOTAL - 3000, "kv_tokens": 1000, "max_model_len": 500} | figures_
+    known = {
+        "device_total_mib": TOTAL,
+        "llm_memory_mib": share * TOTAL + 300,
+        "stt_memory_mib": 1000,
+    }
+    known |= {
+        "kv_cache_mib": share * TOTAL - 3000,
+        "kv_tokens": 1000,
+        "max_model_len": 500,
+    } | figures_
     return at(share), Measurement(**known)
 
 
@@ -52,7 +60,10 @@ def test_figures_of_one_speech_configuration_do_not_stand_for_another():
     assert says(at(0.4), known).fits == "fits"
     assert says(at(0.4, "tiny"), known).fits == "unknown"
     assert says(at(0.4, **{"whisper.beam_size": 1}), known).fits == "unknown"
-    assert speech_key(at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8})) == "base beam_size=1"
+    assert (
+        speech_key(at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8}))
+        == "base beam_size=1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +84,12 @@ def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
 
 @pytest.mark.parametrize(
     ("share", "fits"),
-    [(0.35, "fits"), (0.331, "fits"), (0.329, "predicted_kv_too_small"), (0.30, "predicted_kv_too_small")],
+    [
+        (0.35, "fits"),
+        (0.331, "fits"),
+        (0.329, "predicted_kv_too_small"),
+        (0.30, "predicted_kv_too_small"),
+    ],
 )
 def test_a_share_must_hold_weights_and_one_request_within_the_margin(share, fits):
     """3,000 MiB of weights and activations and 500 of one request; the margin is 200."""

@@ -83,7 +83,9 @@ def test_a_ready_server_runs_until_the_block_ends(tmp_path, fake_command):
 
 def test_a_command_finds_its_port_and_environment(tmp_path, fake_command):
     log = tmp_path / "a.log"
-    with serving("a", fake_command("well", "--label", "x"), log=log, ready=says(log, "complete.")) as server:
+    with serving(
+        "a", fake_command("well", "--label", "x"), log=log, ready=says(log, "complete.")
+    ) as server:
         process = Path(f"/proc/{main_process(mark_of(tmp_path))}")
         port = server.url.removeprefix("http://127.0.0.1:")
         assert f"\0--port\0{port}\0" in (process / "cmdline").read_text()
@@ -105,7 +107,10 @@ def test_a_server_that_dies_at_the_start_tells_its_exit_code_and_log(tmp_path, f
 
 def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
     command = Command(("/no/such/server",), {}, "", 30.0)
-    with pytest.raises(ServerDied) as died, serving("x", command, log=tmp_path / "x.log", ready=lambda _: False):
+    with (
+        pytest.raises(ServerDied) as died,
+        serving("x", command, log=tmp_path / "x.log", ready=lambda _: False),
+    ):
         pytest.fail("it is not ready")
     assert died.value.server_exit_code == 127
     assert died.value.log.read_text() == "cannot start /no/such/server: No such file or directory\n"
@@ -129,7 +134,10 @@ def test_a_server_that_is_late_is_ended(tmp_path, fake_command):
 
 def test_an_error_in_the_block_stops_the_server(tmp_path, fake_command):
     log = tmp_path / "llm.log"
-    with pytest.raises(KeyboardInterrupt), serving("llm", fake_command(), log=log, ready=says(log, "complete.")):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        serving("llm", fake_command(), log=log, ready=says(log, "complete.")),
+    ):
         mark = mark_of(tmp_path)
         raise KeyboardInterrupt
     assert marked(mark) == []
@@ -138,7 +146,9 @@ def test_an_error_in_the_block_stops_the_server(tmp_path, fake_command):
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path, fake_command, monkeypatch):
     monkeypatch.setattr(module, "STOP_GRACE_S", 0.5)
     log = tmp_path / "llm.log"
-    with serving("llm", fake_command("ignores-sigterm"), log=log, ready=says(log, "complete.")) as server:
+    with serving(
+        "llm", fake_command("ignores-sigterm"), log=log, ready=says(log, "complete.")
+    ) as server:
         mark = mark_of(tmp_path)
     assert server.exit_code == -signal.SIGKILL
     assert marked(mark) == []
@@ -146,7 +156,9 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path, fake_command, monkeyp
 
 def test_a_deaf_grandchild_in_its_own_session_ends_with_the_block(tmp_path, fake_command):
     log = tmp_path / "llm.log"
-    with serving("llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")):
+    with serving(
+        "llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")
+    ):
         mark = mark_of(tmp_path)
         assert len(marked(mark)) == 3
     assert marked(mark) == []
@@ -154,7 +166,9 @@ def test_a_deaf_grandchild_in_its_own_session_ends_with_the_block(tmp_path, fake
 
 def test_a_server_whose_supervisor_was_killed_leaves_nothing(tmp_path, fake_command):
     log = tmp_path / "llm.log"
-    with serving("llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")) as server:
+    with serving(
+        "llm", fake_command("leaves-child"), log=log, ready=says(log, "complete.", "grandchild")
+    ) as server:
         mark = mark_of(tmp_path)
         os.kill(server.pid, signal.SIGKILL)
         deadline = time.monotonic() + GONE_S

@@ -77,7 +77,9 @@ def test_a_better_model_passes():
 
 
 def test_an_equal_model_passes_once_there_are_words_enough():
-    assert gate(clips_with(0.03, clips=6000, seed=1), clips_with(0.03, clips=6000)).verdict == "pass"
+    assert (
+        gate(clips_with(0.03, clips=6000, seed=1), clips_with(0.03, clips=6000)).verdict == "pass"
+    )
 
 
 def test_few_words_order_no_models():
@@ -106,7 +108,10 @@ def test_as_much_more_audio_as_named_does_decide():
 
 
 def test_without_the_clips_seconds_the_minutes_are_unknown():
-    assert gate(clips_with(0.03, clips=24, seed=1), clips_with(0.02, clips=24)).minutes_more_audio is None
+    assert (
+        gate(clips_with(0.03, clips=24, seed=1), clips_with(0.02, clips=24)).minutes_more_audio
+        is None
+    )
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -128,7 +133,9 @@ def test_pairing_narrows_the_interval():
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     misses = 0
     for seed in range(100):
-        found = gate(clips_with(0.06, seed=2 * seed), clips_with(0.04, seed=2 * seed + 1), resamples=300)
+        found = gate(
+            clips_with(0.06, seed=2 * seed), clips_with(0.04, seed=2 * seed + 1), resamples=300
+        )
         assert found.lower_points is not None
         assert found.upper_points is not None
         misses += not found.lower_points <= 2.0 <= found.upper_points

@@ -9,7 +9,9 @@ from objectives.allocation import Allocation
 from objectives.engines.vllm import KvCache, kv_cache, kv_capacity_bound
 from objectives.traffic.workload import Workload, prompt, trace
 
-PLAN = Workload(seed=7, window_s=40, llm_per_s=2, stt_per_s=1.5, prompt_tokens=(100, 200), output_tokens=32)
+PLAN = Workload(
+    seed=7, window_s=40, llm_per_s=2, stt_per_s=1.5, prompt_tokens=(100, 200), output_tokens=32
+)
 
 
 def of(service, plan=PLAN):
@@ -83,7 +85,9 @@ def test_prompts_of_all_requests_differ():
     assert np.unique([r.seed for r in of("llm")]).size == 80
 
 
-INFO = 'vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1552",num_gpu_blocks="100"} 1.0'
+INFO = (
+    'vllm:cache_config_info{block_size="16",kv_cache_size_tokens="1552",num_gpu_blocks="100"} 1.0'
+)
 LOG = """\
 GPU KV cache size: 24,832 tokens
 Available KV cache memory: 3.03 GiB

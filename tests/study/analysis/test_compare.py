@@ -18,7 +18,9 @@ from study.storage.trials import Row
 
 def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Cell:
     """A configuration with one launch for each latency."""
-    allocation = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number})
+    allocation = Allocation(
+        {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
+    )
     rows = [
         Row(n, allocation, "complete", fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
             None, {}, {}, {}, "pass", None, None, False, 90.0, n, None)
@@ -33,18 +35,30 @@ LOUD = [cell(n, [900.0, 1000.0]) for n in range(2, 9)]
 def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Cell:
     """A configuration with one launch, so many sessions and a tenth of them as its fitness by capacity."""
     made = cell(number, [1000.0])
-    figures = Measurement(concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card)
+    figures = Measurement(
+        concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card
+    )
     row = replace(made.measured[0], measurement=figures, contributions={"capacity": count / 10})
     return replace(made, measured=(row,))
 
 
-@pytest.mark.parametrize(("name", "relative"), [("llm_latency_p95_ms", True), ("free_memory_mib", False)])
-def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100(name: str, relative: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "relative"), [("llm_latency_p95_ms", True), ("free_memory_mib", False)]
+)
+def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100(
+    name: str, relative: bool
+) -> None:
     rng, held, runs = np.random.default_rng(29), 0, 1000
     for _ in range(runs):
         means = [6000.0, 9000.0, 3000.0, 5000.0, 7000.0, 9000.0, 12_000.0]
         found = [
-            cell(n, [mean + rng.normal() * (0.05 * mean if relative else 300.0) for _ in range(1 if n == 1 else 2)])
+            cell(
+                n,
+                [
+                    mean + rng.normal() * (0.05 * mean if relative else 300.0)
+                    for _ in range(1 if n == 1 else 2)
+                ],
+            )
             for n, mean in enumerate(means)
         ]
         half = noise_of(name, found[0], found[1], found)
@@ -56,10 +70,18 @@ def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100
 
 def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
     today, other = cell(0, [900.0, 1000.0]), cell(1, [500.0])
-    (latency,) = [x for x in contrast(today, other, [today, other]) if x.title.startswith("LLM: 95 % answered")]
+    (latency,) = [
+        x
+        for x in contrast(today, other, [today, other])
+        if x.title.startswith("LLM: 95 % answered")
+    ]
     assert latency.change.endswith("better, noise unknown")
     again = [cell(n, [900.0, 1000.0]) for n in range(2, 5)]
-    (latency,) = [x for x in contrast(today, other, [today, other, *again]) if x.title.startswith("LLM: 95 % answered")]
+    (latency,) = [
+        x
+        for x in contrast(today, other, [today, other, *again])
+        if x.title.startswith("LLM: 95 % answered")
+    ]
     assert latency.change.endswith("(-47 %), better")
     assert noise_of(FITNESS, today, other, [today, other]) is None
     assert noise_of(FITNESS, today, other, [today, other, *again]) == pytest.approx(
@@ -91,7 +113,10 @@ def test_figures_that_agree_to_the_digit_tell_no_noise() -> None:
 
 def test_what_broke_a_limit_tells_no_noise() -> None:
     today, other = cell(0, [1000.0, 1010.0]), cell(1, [500.0])
-    over = [replace(c, measured=tuple(replace(r, constraints={"free": 1.0}) for r in c.measured)) for c in LOUD]
+    over = [
+        replace(c, measured=tuple(replace(r, constraints={"free": 1.0}) for r in c.measured))
+        for c in LOUD
+    ]
     assert noise_of(FITNESS, today, other, [today, other, *over]) is None
     assert noise_of(FITNESS, today, other, [today, other, *LOUD]) is not None
 
@@ -113,14 +138,19 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
 ) -> None:
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert bounds_tell(today, other) is known
-    (row,) = [x for x in contrast(today, other, [today, other]) if x.title.startswith("voice sessions")]
+    (row,) = [
+        x for x in contrast(today, other, [today, other]) if x.title.startswith("voice sessions")
+    ]
     assert (row.change == "not known: ≥ is a lower bound") is not known
 
 
 def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_lead() -> None:
     today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
     (said,) = doubt(today, other, [today, other])
-    assert "+0.2000 of it comes from voice sessions" in said and "not measured on the same cards; how" in said
+    assert (
+        "+0.2000 of it comes from voice sessions" in said
+        and "not measured on the same cards; how" in said
+    )
     (said,) = doubt(today, sessions(1, 10, True, "GPU-1"), [today])
     assert "card" not in said
 

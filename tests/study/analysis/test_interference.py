@@ -27,7 +27,9 @@ def at(
 def calm(share: float, size: str) -> Outcome:
     made = cell(share, size)
     if isinstance(made, Measurement):
-        return replace(made, kv_peak_pct=30.0, kv_tokens=50_000, interference_stt=1.5, interference_llm=1.1)
+        return replace(
+            made, kv_peak_pct=30.0, kv_tokens=50_000, interference_stt=1.5, interference_llm=1.1
+        )
     return made
 
 
@@ -39,7 +41,12 @@ def calm(share: float, size: str) -> Outcome:
         [at(0.4, 20.0, capacity_bound_by="kv")],
         [],
     ],
-    ids=["half full at one share", "no server told", "a ladder ended at a full cache", "nothing measured"],
+    ids=[
+        "half full at one share",
+        "no server told",
+        "a ladder ended at a full cache",
+        "nothing measured",
+    ],
 )
 def test_nothing_is_said_where_the_cache_was_pressed_or_is_not_known(known) -> None:
     assert warnings(known, LOAD, ()) == []
@@ -53,7 +60,9 @@ def test_the_highest_peak_and_the_smallest_cache_count() -> None:
 
 def test_the_burst_that_is_offered_fills_the_smallest_cache() -> None:
     (_, offered, *_) = warnings([at(0.4, 20.0)], LOAD, ())
-    burst, per_s = (float(x) for x in re.findall(r"llm_burst: (\d+), llm_per_s: ([\d.]+)", offered)[0])
+    burst, per_s = (
+        float(x) for x in re.findall(r"llm_burst: (\d+), llm_per_s: ([\d.]+)", offered)[0]
+    )
     requests = trace(replace(LOAD, llm_burst=int(burst), llm_per_s=per_s), clips=1)
     together = [r for r in requests if r.service == "llm"]
     assert len(together) >= burst
@@ -64,7 +73,8 @@ def test_the_burst_that_is_offered_fills_the_smallest_cache() -> None:
 def test_longer_prompts_are_offered_only_where_the_model_takes_them() -> None:
     def longest(max_model_len: int | None) -> list[str]:
         return re.findall(
-            r"prompt_tokens: \[\d+, (\d+)\]", " ".join(warnings([at(0.4, 40.0, max_model_len=max_model_len)], LOAD, ()))
+            r"prompt_tokens: \[\d+, (\d+)\]",
+            " ".join(warnings([at(0.4, 40.0, max_model_len=max_model_len)], LOAD, ())),
         )
 
     assert longest(4400) == ["4300"]
@@ -74,17 +84,26 @@ def test_longer_prompts_are_offered_only_where_the_model_takes_them() -> None:
 
 def test_an_engine_that_takes_fewer_requests_than_the_burst_is_named() -> None:
     said = warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "64"))
-    assert "one that would, with `--max-num-seqs " in said[1] and "instead of 64: `workload:" in said[1]
+    assert (
+        "one that would, with `--max-num-seqs " in said[1]
+        and "instead of 64: `workload:" in said[1]
+    )
     assert "--max-num-seqs" not in warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "256"))[1]
 
 
 def test_a_cache_of_unknown_size_gets_no_figures() -> None:
     said = warnings([at(0.4, 20.0, None)], LOAD, ())
-    assert len(said) == 2 and "cannot be" not in said[0] and "no workload that fills it can be worked out" in said[1]
+    assert (
+        len(said) == 2
+        and "cannot be" not in said[0]
+        and "no workload that fills it can be worked out" in said[1]
+    )
 
 
 def test_a_share_is_summed_up_by_medians_of_what_was_measured() -> None:
-    known = [at(0.4, 20.0, interference_stt=x, interference_llm=None) for x in (1.0, 1.2, 3.0, INFINITE)]
+    known = [
+        at(0.4, 20.0, interference_stt=x, interference_llm=None) for x in (1.0, 1.2, 3.0, INFINITE)
+    ]
     (found,) = by_share(known)
     assert (found.launches, found.interference_stt, found.interference_llm) == (4, 1.2, None)
     assert found.texts() == ("40 %", "4", "1.20 x", "-", "20", "100,000")
@@ -95,7 +114,9 @@ def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
     assert "never more than 30 % full at any of the 4 shares measured" in ran.stdout
     assert "one that would: `workload: {llm_burst:" in ran.stdout
     page = tmp_path / "r.html"
-    assert run_script("report.py", tmp_path / "out" / "made" / "study.db", "-o", page).returncode == 0
+    assert (
+        run_script("report.py", tmp_path / "out" / "made" / "study.db", "-o", page).returncode == 0
+    )
     text = page.read_text()
     assert "The KV cache was never more than 30 % full" in text
     assert "<h2>Does sharing hurt?</h2>" in text and "1.50 x" in text

@@ -41,7 +41,9 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
             a,
             Measurement(
                 llm_latency_ms=1000
-                * math.exp(-share * (a["vllm_memory_util"] - 0.4) / 0.1 + generator.normal(0, noise))
+                * math.exp(
+                    -share * (a["vllm_memory_util"] - 0.4) / 0.1 + generator.normal(0, noise)
+                )
             ),
         )
         for a in GRID
@@ -51,7 +53,10 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
 
 def launches(known, card=None):
     measured = [m and replace(m, measured_on=card) for _, m in known]
-    return [Launch(Allocation(a), m, 60.0, {}, frozenset()) for (a, _), m in zip(known, measured, strict=True)]
+    return [
+        Launch(Allocation(a), m, 60.0, {}, frozenset())
+        for (a, _), m in zip(known, measured, strict=True)
+    ]
 
 
 def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
@@ -63,8 +68,12 @@ def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
     for effect in told.of:
         groups = [[y for (a, _), y in zip(known, logs, strict=True) if a[effect.parameter] == x.value]
                   for x in effect.levels]  # fmt: skip
-        assert [x.mean for x in effect.levels] == pytest.approx([math.exp(np.mean(g)) for g in groups])
-        between.append((sum(len(g) * (np.mean(g) - logs.mean()) ** 2 for g in groups), len(groups) - 1))
+        assert [x.mean for x in effect.levels] == pytest.approx(
+            [math.exp(np.mean(g)) for g in groups]
+        )
+        between.append(
+            (sum(len(g) * (np.mean(g) - logs.mean()) ** 2 for g in groups), len(groups) - 1)
+        )
         left, freedom = left - between[-1][0], freedom - between[-1][1]
     p_values = [stats.f.sf(squares / df / (left / freedom), df, freedom) for squares, df in between]
     assert [e.p_value for e in told.of] == pytest.approx(holm(p_values))
@@ -98,14 +107,18 @@ def test_repeats_tell_the_noise_and_weigh_no_more_than_one_launch():
     assert told.noise == pytest.approx(0.1, rel=0.3)
     assert main_effects(launched(np.random.default_rng(4)), "llm_latency_ms").noise is None
     again = [*known, *[known[0]] * 50]
-    first, heavier = (main_effects(k, "llm_latency_ms").of[1].levels[0].mean for k in (known, again))
+    first, heavier = (
+        main_effects(k, "llm_latency_ms").of[1].levels[0].mean for k in (known, again)
+    )
     assert heavier == pytest.approx(first, rel=0.05)
     assert told.again == len(GRID)
 
 
 @pytest.mark.parametrize("lost", [None, INFINITE])
 def test_what_was_not_measured_is_left_out(lost):
-    known = [(a, Measurement(llm_latency_ms=lost)) for a in GRID[:2]] + launched(np.random.default_rng(5))[2:]
+    known = [(a, Measurement(llm_latency_ms=lost)) for a in GRID[:2]] + launched(
+        np.random.default_rng(5)
+    )[2:]
     assert main_effects(known, "llm_latency_ms") == main_effects(known[2:], "llm_latency_ms")
 
 
@@ -116,11 +129,18 @@ def test_what_was_the_same_everywhere_has_no_effects():
 
 
 def test_a_table_counts_configurations_and_those_that_failed():
-    known = [(a, Measurement(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)]
+    known = [
+        (a, Measurement(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)
+    ]
     lost = [(given(0.6, "tiny.en", 128), None), (given(0.6, "base", 128), None)] * 2
     told = influence(launches([*known, known[0], *lost]))
     assert told.head == ("", "LLM each token ms")
-    assert [row[0] for row in told.rows[:4]] == ["LLM share", "  40 % (6)", "  50 % (6)", "  60 % (6, 2 failed)"]
+    assert [row[0] for row in told.rows[:4]] == [
+        "LLM share",
+        "  40 % (6)",
+        "  50 % (6)",
+        "  60 % (6, 2 failed)",
+    ]
     assert ("  128 (0, 2 failed)", "-") in told.rows
     assert told.said[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
     assert "words wrong: 1.2 % wherever it was measured" in told.said
@@ -131,8 +151,13 @@ def test_a_table_counts_configurations_and_those_that_failed():
 
 def test_another_card_is_told_apart_from_what_the_parameters_do():
     generator = np.random.default_rng(6)
-    first = [(a, Measurement(llm_tpot_ms=m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)]
-    second = [(a, Measurement(llm_tpot_ms=2 * m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)]
+    first = [
+        (a, Measurement(llm_tpot_ms=m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)
+    ]
+    second = [
+        (a, Measurement(llm_tpot_ms=2 * m.llm_latency_ms))
+        for a, m in launched(generator, noise=0.03)
+    ]
     # the second card measured the high share alone, and one more: without a block the share would be blamed
     high = [x for x in second if x[0]["vllm_memory_util"] > 0.5] + second[:1]
     low = [x for x in first if x[0]["vllm_memory_util"] <= 0.5] + first[-2:]
@@ -149,13 +174,17 @@ def test_what_two_cards_measured_is_not_twice_as_much_known():
     figures = [(given(s, w), Measurement(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
     told = influence([x for n in range(8) for x in launches(figures, f"GPU-{n}")], ["llm_tpot_ms"])
     assert told.rows == ()
-    assert told.said[-1].endswith("cannot be told, 4 configurations have a figure, and 3 parameters need 15")
+    assert told.said[-1].endswith(
+        "cannot be told, 4 configurations have a figure, and 3 parameters need 15"
+    )
 
 
 def test_parameters_that_always_changed_together_are_not_told_apart():
     twins = [
         (given(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), Measurement(llm_tpot_ms=100.0 + n))
-        for n, (s, w) in enumerate([(s, w) for s in (0.4, 0.5, 0.6) for w in ("a", "b", "c", "d", "e", "f")])
+        for n, (s, w) in enumerate(
+            [(s, w) for s in (0.4, 0.5, 0.6) for w in ("a", "b", "c", "d", "e", "f")]
+        )
     ]
     with pytest.raises(UntoldError, match="always changed together"):
         main_effects(twins, "llm_tpot_ms")
@@ -167,31 +196,54 @@ def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two()
     figures = [INFINITE if n in (3, 4) else 900.0 + n % 4 for n in range(len(GRID))]
     known = [(a, Measurement(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
     lost = launches([(GRID[0], None)])  # of no known card
-    told = influence([*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b"), *lost])
-    assert "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out" in told.said
-    assert any(line.endswith("; 2 launches without an end to it are left out") for line in told.said)
-    assert [row[0] for row in told.rows[-3:]] == ["card", "  NVIDIA-H100-a (9)", "  NVIDIA-H100-b (10)"]
+    told = influence(
+        [*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b"), *lost]
+    )
+    assert (
+        "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out"
+        in told.said
+    )
+    assert any(
+        line.endswith("; 2 launches without an end to it are left out") for line in told.said
+    )
+    assert [row[0] for row in told.rows[-3:]] == [
+        "card",
+        "  NVIDIA-H100-a (9)",
+        "  NVIDIA-H100-b (10)",
+    ]
 
 
 def test_nothing_varied_has_no_effects():
     with pytest.raises(UntoldError, match="nothing was varied"):
-        main_effects([(GRID[0], Measurement(llm_tpot_ms=10.0 + n)) for n in range(9)], "llm_tpot_ms")
+        main_effects(
+            [(GRID[0], Measurement(llm_tpot_ms=10.0 + n)) for n in range(9)], "llm_tpot_ms"
+        )
 
 
 def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
-    text = (Path(recording.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text("utf-8")
+    text = (Path(recording.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text(
+        "utf-8"
+    )
     searched = yaml.safe_load(text)["search_space"]
     wide = Space(tuple(Parameter(name, tuple(choices)) for name, choices in searched.items()), {})
-    known = [(a.values, Measurement(llm_latency_ms=100.0 + n % 7)) for n, a in enumerate(spread(wide, 40))]
+    known = [
+        (a.values, Measurement(llm_latency_ms=100.0 + n % 7))
+        for n, a in enumerate(spread(wide, 40))
+    ]
     told = main_effects(known, "llm_latency_ms")
     assert {e.parameter for e in told.of} == set(searched)
 
 
 def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -> None:
     rng, held = np.random.default_rng(7), 0
-    grid = [{"share": s, "size": w, "beam": b} for s in (0.4, 0.5, 0.6) for w in "abc" for b in (1, 5)]
+    grid = [
+        {"share": s, "size": w, "beam": b} for s in (0.4, 0.5, 0.6) for w in "abc" for b in (1, 5)
+    ]
     for _ in range(400):
-        ms = [10.0 * (2.0 if g["share"] == 0.6 else 1.0) * float(np.exp(rng.normal(0, 0.1))) for g in grid]
+        ms = [
+            10.0 * (2.0 if g["share"] == 0.6 else 1.0) * float(np.exp(rng.normal(0, 0.1)))
+            for g in grid
+        ]
         seen = [(g, Measurement(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
         told = differences(seen, "llm_tpot_ms", "share", 0.5)
         assert set(told) == {0.4, 0.6}
@@ -208,7 +260,10 @@ def test_a_recording_of_another_workload_is_refused_in_a_sentence(tmp_path: Path
         head["conditions"][key] = value
         (tmp_path / "odd.jsonl").write_text("\n".join([json.dumps(head), *lines[1:]]))
         ran = run_script("main_effects.py", tmp_path / "odd.jsonl")
-        assert ran.returncode == 2 and "its workload or services are not those of a recording" in ran.stderr
+        assert (
+            ran.returncode == 2
+            and "its workload or services are not those of a recording" in ran.stderr
+        )
 
 
 def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
@@ -216,10 +271,12 @@ def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert "41 configurations in 63 launches on 5 cards, none of which failed" in ran.stdout
     assert run_script("main_effects.py", tmp_path).returncode == 2
-    ran = run_script("main_effects.py", "--versus", "vllm_memory_util=0.5", "--metric", "llm_latency_p95_ms")
-    assert "against 50 %" in ran.stdout and "│ 52.5 %       │ x 0.73 (0.67 to 0.80) │" in ran.stdout, (
-        "as the guide says"
+    ran = run_script(
+        "main_effects.py", "--versus", "vllm_memory_util=0.5", "--metric", "llm_latency_p95_ms"
     )
+    assert (
+        "against 50 %" in ran.stdout and "│ 52.5 %       │ x 0.73 (0.67 to 0.80) │" in ran.stdout
+    ), "as the guide says"
     wrong = {
         "foo=3": "write NAME=VALUE, NAME one of vllm_memory_util, whisper_model_size,",
         "max_num_seqs": "write NAME=VALUE",

@@ -73,7 +73,10 @@ def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case)
 
 def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
     row = usual.cells[0].measured[0]
-    passed, crossed = replace(row, constraints={"free_memory": -1.0}), replace(row, constraints={"free_memory": 1.0})
+    passed, crossed = (
+        replace(row, constraints={"free_memory": -1.0}),
+        replace(row, constraints={"free_memory": 1.0}),
+    )
     assert over((passed, crossed, crossed)) == ["less memory stays free than the gate asks"]
 
 
@@ -95,14 +98,18 @@ def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Case
     assert {str(latency.allocation), str(capacity.allocation)} <= sensible
 
 
-def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(contested: Case, tmp_path: Path) -> None:
+def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(
+    contested: Case, tmp_path: Path
+) -> None:
     other = told(tmp_path, torn, "--preset", "capacity")
     assert other.asked.fitness.preset == "capacity"
     url = f"sqlite:///{tmp_path}/out/made/study.db"
     assert run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out").returncode == 0
     first = case(study_in(url, "made-tournament-0"))
     again = case(study_in(url, "made-tournament-0-2"), "capacity")
-    assert [(r.allocation, r.fitness) for r in again.rows] == [(r.allocation, r.fitness) for r in first.rows]
+    assert [(r.allocation, r.fitness) for r in again.rows] == [
+        (r.allocation, r.fitness) for r in first.rows
+    ]
     assert "40 % of the memory" in sentence(again)
 
 
@@ -116,7 +123,11 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> 
     sure = replace(usual, rows=both, cells=cells(both))
     assert any("more than noise explains" in s for s in how_sure(sure))
     wide = replace(
-        sure, cells=[replace(c, measured=(c.measured[0], replace(c.measured[1], fitness=0.5))) for c in sure.cells]
+        sure,
+        cells=[
+            replace(c, measured=(c.measured[0], replace(c.measured[1], fitness=0.5)))
+            for c in sure.cells
+        ],
     )
     assert any("noise alone could explain it" in s for s in how_sure(wide))
 

@@ -26,13 +26,22 @@ from study.spec.setting import setting_of
 from study.storage.comparability import LIFETIME, identity_of
 from study.storage.context import keep, question
 
-FULL = {"starting speech": 5.0, "starting LLM": 40.0, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 3.0}
+FULL = {
+    "starting speech": 5.0,
+    "starting LLM": 40.0,
+    "alone": 8.0,
+    "window": 20.0,
+    "ladder": 30.0,
+    "stopping": 3.0,
+}
 KEPT = {"starting LLM": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
 
 
 def launch(share: float, phase_s: dict[str, float], *started: str, rest_s: float = 2.0) -> Launch:
     allocation = Allocation({"vllm_memory_util": share, "whisper_model_size": "base"})
-    return Launch(allocation, measurement(), sum(phase_s.values()) + rest_s, phase_s, frozenset(started))
+    return Launch(
+        allocation, measurement(), sum(phase_s.values()) + rest_s, phase_s, frozenset(started)
+    )
 
 
 def cost(*launches: Launch, **changed: Any) -> Cost:
@@ -44,7 +53,11 @@ def cost(*launches: Launch, **changed: Any) -> Cost:
 
 
 BOTH = ("starting speech", "starting LLM")
-TWO_STARTS = (launch(0.4, FULL, *BOTH), launch(0.4, KEPT, "starting speech"), launch(0.5, FULL, *BOTH))
+TWO_STARTS = (
+    launch(0.4, FULL, *BOTH),
+    launch(0.4, KEPT, "starting speech"),
+    launch(0.5, FULL, *BOTH),
+)
 
 
 def test_the_shortest_starts_each_llm_command_once_and_loads_as_often() -> None:
@@ -64,9 +77,13 @@ def test_what_was_ruled_out_without_a_launch_would_cost_nothing_when_restarting(
     assert cost(*TWO_STARTS, spared).restarting_s == cost(*TWO_STARTS).restarting_s
 
 
-def test_a_measured_restart_takes_the_place_of_the_estimate_where_the_conditions_are_the_same() -> None:
+def test_a_measured_restart_takes_the_place_of_the_estimate_where_the_conditions_are_the_same() -> (
+    None
+):
     kept = cost(*TWO_STARTS, identity={"workload": 1})
-    slow = cost(*TWO_STARTS, restarts=True, runs_s=2 * kept.wall_s, name="r", identity={"workload": 1})
+    slow = cost(
+        *TWO_STARTS, restarts=True, runs_s=2 * kept.wall_s, name="r", identity={"workload": 1}
+    )
     (said,) = ratios([kept, slow])
     assert "= 2.00 : 1 :" in said and said.endswith("(r beside s, measured)")
     (said,) = ratios([kept, replace(slow, identity={"workload": 2})])
@@ -75,7 +92,9 @@ def test_a_measured_restart_takes_the_place_of_the_estimate_where_the_conditions
 
 def test_unequal_numbers_of_launches_are_compared_for_each_launch_too() -> None:
     kept = cost(*TWO_STARTS)
-    slow = cost(*TWO_STARTS, launch(0.6, FULL, *BOTH), restarts=True, runs_s=2 * kept.wall_s, name="r")
+    slow = cost(
+        *TWO_STARTS, launch(0.6, FULL, *BOTH), restarts=True, runs_s=2 * kept.wall_s, name="r"
+    )
     assert "for each launch 1.50 : 1" in ratios([kept, slow])[0]
 
 
@@ -90,7 +109,9 @@ def test_the_shares_of_the_split_are_of_the_runs_where_those_told() -> None:
 def test_ladders_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
     found = cost(*TWO_STARTS, launch(0.5, {"starting LLM": 40.0, UNTOLD: 30.0}, "starting LLM"))
     assert found.shortest_s is None
-    assert "shortest possible    not known" in told(found)[-1] and "at least 3" in "\n".join(told(found))
+    assert "shortest possible    not known" in told(found)[-1] and "at least 3" in "\n".join(
+        told(found)
+    )
     assert ": 1 : not known" in ratios([found])[0]
 
 
@@ -104,7 +125,11 @@ class Live:
     def __call__(self, allocation: Allocation, run: Run) -> Measurement:
         if len(self.asked) == self.ends_after:
             raise KeyboardInterrupt
-        kept = bool(self.asked) and self.asked[-1][0].split()[0] == str(allocation).split()[0] and not run.is_fresh
+        kept = (
+            bool(self.asked)
+            and self.asked[-1][0].split()[0] == str(allocation).split()[0]
+            and not run.is_fresh
+        )
         self.asked.append((str(allocation), run.is_fresh))
         found = cell(min(allocation.share, 0.55), allocation.speech)
         assert isinstance(found, Measurement)
@@ -112,10 +137,18 @@ class Live:
         return replace(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=KEPT if kept else FULL)
 
 
-def run_live(spec: Spec, storage: Any, folder: Path, measure: Live, *, restarts: bool = False, n: int = 10) -> Cost:
+def run_live(
+    spec: Spec, storage: Any, folder: Path, measure: Live, *, restarts: bool = False, n: int = 10
+) -> Cost:
     identity = identity_of(spec, DEVICE, VERSIONS, restarts=restarts)
     study = open_study(
-        spec, identity, storage=storage, name="r" if restarts else "k", sampler_name="bruteforce", seed=0, fresh=False
+        spec,
+        identity,
+        storage=storage,
+        name="r" if restarts else "k",
+        sampler_name="bruteforce",
+        seed=0,
+        fresh=False,
     )
     asked = question(spec, setting_of(spec), DEVICE, VERSIONS, server_env={}, held_mib=0, slo=None,
                      measured_elsewhere=None, git_commit=None)  # fmt: skip
@@ -132,20 +165,27 @@ def spec(tmp_path: Path) -> Spec:
     return load(make(tmp_path))
 
 
-def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(spec: Spec, tmp_path: Path) -> None:
+def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(
+    spec: Spec, tmp_path: Path
+) -> None:
     storage, kept, restarted = optuna.storages.InMemoryStorage(), Live(), Live()
     one = run_live(spec, storage, tmp_path / "k", kept)
     other = run_live(spec, storage, tmp_path / "r", restarted, restarts=True)
     assert len(kept.asked) == len(restarted.asked) == 10
     assert not any(fresh for _, fresh in kept.asked) and all(fresh for _, fresh in restarted.asked)
-    order = [t.user_attrs["allocation"] for t in optuna.load_study(study_name="r", storage=storage).trials]
+    order = [
+        t.user_attrs["allocation"]
+        for t in optuna.load_study(study_name="r", storage=storage).trials
+    ]
     assert [text for text, _ in restarted.asked] == [str(Allocation(a)) for a in order]
     assert len(one.starters("starting LLM")) < len(other.starters("starting LLM")) == 10
     assert (one.restarts, other.restarts) == (False, True)
     assert ratios([one, other])[0].endswith("measured)")
 
 
-def test_what_the_runs_took_counts_all_of_them_also_an_interrupted_one(spec: Spec, tmp_path: Path) -> None:
+def test_what_the_runs_took_counts_all_of_them_also_an_interrupted_one(
+    spec: Spec, tmp_path: Path
+) -> None:
     storage = optuna.storages.InMemoryStorage()
     with pytest.raises(KeyboardInterrupt):
         run_live(spec, storage, tmp_path, Live(ends_after=3))
@@ -168,14 +208,25 @@ def test_a_run_that_was_killed_and_could_not_tell_leaves_only_the_time_of_the_tr
 def test_trials_with_servers_kept_and_restarted_do_not_mix(spec: Spec) -> None:
     storage = optuna.storages.InMemoryStorage()
     for first, second in ((False, True), (True, False)):
-        names = {"storage": storage, "name": f"s{first}", "sampler_name": "random", "seed": 0, "fresh": False}
+        names = {
+            "storage": storage,
+            "name": f"s{first}",
+            "sampler_name": "random",
+            "seed": 0,
+            "fresh": False,
+        }
         open_study(spec, identity_of(spec, DEVICE, VERSIONS, restarts=first), **names)
         with pytest.raises(BadInput, match=f"another {LIFETIME}"):
             open_study(spec, identity_of(spec, DEVICE, VERSIONS, restarts=second), **names)
 
 
 def test_a_study_from_before_the_flag_had_its_servers_kept(spec: Spec) -> None:
-    names = {"storage": optuna.storages.InMemoryStorage(), "name": "s", "sampler_name": "random", "seed": 0}
+    names = {
+        "storage": optuna.storages.InMemoryStorage(),
+        "name": "s",
+        "sampler_name": "random",
+        "seed": 0,
+    }
     now = identity_of(spec, DEVICE, VERSIONS)
     old = open_study(spec, {k: v for k, v in now.items() if k != LIFETIME}, fresh=False, **names)
     assert open_study(spec, now, fresh=False, **names).study_name == old.study_name
@@ -192,7 +243,10 @@ def test_the_command_reads_a_folder_and_a_recording(tmp_path: Path) -> None:
     assert run_study(spec, "--out", tmp_path / "out").returncode == 0
     ran = run_script("study_cost.py", tmp_path / "out" / "made", tmp_path / "made.jsonl")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "times are those of a replay" in ran.stdout and "LLM starts           at least 8, 42.0 s each" in ran.stdout
+    assert (
+        "times are those of a replay" in ran.stdout
+        and "LLM starts           at least 8, 42.0 s each" in ran.stdout
+    )
     assert ran.stdout.count("is estimated from it") == 2 and "Does sharing hurt?" in ran.stdout
 
 

@@ -19,7 +19,9 @@ HOLD = (
 @pytest.fixture
 def elsewhere():
     """Another process that holds the device GPU-1."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, "GPU-1"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, "GPU-1"], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
@@ -29,7 +31,9 @@ def elsewhere():
 
 def test_a_second_user_is_refused_and_told_who_holds_the_device(elsewhere):
     with (
-        pytest.raises(SetupError, match=rf"GPU-1 is in use .*process {elsewhere.pid}: .*wait for it"),
+        pytest.raises(
+            SetupError, match=rf"GPU-1 is in use .*process {elsewhere.pid}: .*wait for it"
+        ),
         sole_use("GPU-1"),
     ):
         pass
@@ -52,7 +56,9 @@ def test_a_killed_holder_leaves_nothing_behind(elsewhere):
 def test_a_child_does_not_inherit_the_lock():
     with sole_use("GPU-3"):
         script = "import time; print('up', flush=True); time.sleep(60)"
-        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, close_fds=False)
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, close_fds=False
+        )
         assert child.stdout.readline() == b"up\n"
     try:
         with sole_use("GPU-3"):
@@ -84,4 +90,7 @@ def test_a_name_cannot_leave_the_folder():
 
 def test_all_users_of_the_machine_share_one_file(monkeypatch):
     monkeypatch.delenv("ALLOCATION_STUDY_LOCKS")
-    assert str(lock_file("GPU-6")) in ("/run/lock/gpu-allocation-GPU-6.lock", "/tmp/gpu-allocation-GPU-6.lock")
+    assert str(lock_file("GPU-6")) in (
+        "/run/lock/gpu-allocation-GPU-6.lock",
+        "/tmp/gpu-allocation-GPU-6.lock",
+    )

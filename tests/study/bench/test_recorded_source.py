@@ -38,7 +38,9 @@ def test_a_part_of_a_space_is_replayed_launch_by_launch_the_baseline_first(tmp_p
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "ended: every launch that was recorded is replayed" in ran.stdout
     found = trials(tmp_path)
-    assert sorted(found) == sorted(held(tmp_path)), "failures too, and each as often as it was recorded"
+    assert sorted(found) == sorted(held(tmp_path)), (
+        "failures too, and each as often as it was recorded"
+    )
     assert len(found) == 14
     assert found[:2] == ["vllm_memory_util=0.5 whisper_model_size=base"] * 2
     again = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
@@ -55,15 +57,25 @@ def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
             object.__setattr__(e.measurement, "llm_tpot_ms", 10.0 + n)
     recording.write(path, found.provenance, found.entries)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
-    study = optuna.load_study(study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db")
-    told = sorted(r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None)
-    assert told == sorted(e.measurement.llm_tpot_ms or 0.0 for e in found.entries if e.measurement is not None)
+    study = optuna.load_study(
+        study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db"
+    )
+    told = sorted(
+        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+    )
+    assert told == sorted(
+        e.measurement.llm_tpot_ms or 0.0 for e in found.entries if e.measurement is not None
+    )
 
 
 def test_a_dry_run_lists_what_is_recorded_and_promises_no_launch(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path, skip=PART), "--out", tmp_path / "out", *FOLLOW, "--dry-run")
     assert ran.returncode == 0, ran.stderr
-    listed = [line.split("  ")[1] for line in ran.stdout.splitlines() if line.startswith("  vllm_memory_util=")]
+    listed = [
+        line.split("  ")[1]
+        for line in ran.stdout.splitlines()
+        if line.startswith("  vllm_memory_util=")
+    ]
     assert sorted(listed) == sorted(set(held(tmp_path)))
     end = f"nothing is launched; the recording holds {len(listed)} configurations in {len(held(tmp_path))} launches"
     assert ran.stdout.splitlines()[-1].endswith(end)
@@ -89,7 +101,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def test_killed_at_its_first_launch_it_begins_with_the_baseline_again(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
-    line = [sys.executable, "-c", KILL, str(SCRIPT), str(spec), "--out", str(tmp_path / "out"), *FOLLOW]
+    line = [
+        sys.executable,
+        "-c",
+        KILL,
+        str(SCRIPT),
+        str(spec),
+        "--out",
+        str(tmp_path / "out"),
+        *FOLLOW,
+    ]
     assert subprocess.run(line, capture_output=True, timeout=60, check=False).returncode == -9
     assert run_study(spec, "--out", tmp_path / "out", *FOLLOW).returncode == 0
     assert trials(tmp_path)[0] == "vllm_memory_util=0.5 whisper_model_size=base"
@@ -106,12 +127,20 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
     for entries in (whole.entries[:8], whole.entries):
         recording.write(path, whole.provenance, entries)
         assert run_study(spec, "--out", tmp_path / "out", *FOLLOW, "--seed", 1).returncode == 0
-    study = optuna.load_study(study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db")
-    told = sorted(r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None)
-    assert told == sorted(e.measurement.llm_tpot_ms or 0.0 for e in whole.entries if e.measurement is not None)
+    study = optuna.load_study(
+        study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db"
+    )
+    told = sorted(
+        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+    )
+    assert told == sorted(
+        e.measurement.llm_tpot_ms or 0.0 for e in whole.entries if e.measurement is not None
+    )
 
 
-def test_changed_weights_open_the_next_study_with_all_of_it_and_nothing_twice(tmp_path: Path) -> None:
+def test_changed_weights_open_the_next_study_with_all_of_it_and_nothing_twice(
+    tmp_path: Path,
+) -> None:
     spec = make(tmp_path, skip=PART)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     write_spec(tmp_path, fitness={"weights": {"llm": 1.0}})
@@ -122,21 +151,37 @@ def test_changed_weights_open_the_next_study_with_all_of_it_and_nothing_twice(tm
 
 def test_what_lies_outside_the_space_of_the_spec_is_left_out(tmp_path: Path) -> None:
     make(tmp_path, skip=PART)
-    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["tiny", "base"]})
+    spec = write_spec(
+        tmp_path,
+        search_space={"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["tiny", "base"]},
+    )
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert ran.returncode == 0, ran.stderr
-    assert {x.split()[0] for x in trials(tmp_path)} == {"vllm_memory_util=0.5", "vllm_memory_util=0.55"}
+    assert {x.split()[0] for x in trials(tmp_path)} == {
+        "vllm_memory_util=0.5",
+        "vllm_memory_util=0.55",
+    }
 
 
 @pytest.mark.parametrize(
     ("skip", "arguments", "said"),
     [
-        (PART, (), "made.jsonl holds no measurement of vllm_memory_util=0.4 whisper_model_size=tiny"),
+        (
+            PART,
+            (),
+            "made.jsonl holds no measurement of vllm_memory_util=0.4 whisper_model_size=tiny",
+        ),
         (PART, (), "run with --sampler recorded"),
-        (((0.50, "base"),), FOLLOW, "baseline: made.jsonl holds no measurement of it; name one that is there"),
+        (
+            ((0.50, "base"),),
+            FOLLOW,
+            "baseline: made.jsonl holds no measurement of it; name one that is there",
+        ),
     ],
 )
-def test_what_cannot_be_answered_is_refused(tmp_path: Path, skip: Any, arguments: Any, said: str) -> None:
+def test_what_cannot_be_answered_is_refused(
+    tmp_path: Path, skip: Any, arguments: Any, said: str
+) -> None:
     ran = run_study(make(tmp_path, skip=skip), "--out", tmp_path / "out", *arguments)
     assert ran.returncode == 2
     assert said in ran.stderr
@@ -149,11 +194,20 @@ def test_a_live_study_has_no_recording_to_follow(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, measure="live", services=services)
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert ran.returncode == 2
-    assert "sampler 'recorded' replays a recording; name one with `measure: {recorded: FILE}`" in ran.stderr
+    assert (
+        "sampler 'recorded' replays a recording; name one with `measure: {recorded: FILE}`"
+        in ran.stderr
+    )
 
 
 def test_the_wide_recording_that_ships_is_replayed_whole(tmp_path: Path) -> None:
-    ran = run_study("study/specs/h100_wide_recorded.yaml", "--out", tmp_path, "--json", cwd=Path(__file__).parents[3])
+    ran = run_study(
+        "study/specs/h100_wide_recorded.yaml",
+        "--out",
+        tmp_path,
+        "--json",
+        cwd=Path(__file__).parents[3],
+    )
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     shipped = recording.read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
@@ -162,7 +216,10 @@ def test_the_wide_recording_that_ships_is_replayed_whole(tmp_path: Path) -> None
     assert run_script("report.py", storage, "-o", page).returncode == 0
     assert "Which parameter matters?" in page.read_text()
     assert "The best candidate is 55 %" in page.read_text(), "noise alone could explain its lead"
-    effects = [run_script("main_effects.py", source).stdout.partition("\n")[2] for source in (storage, shipped.path)]
+    effects = [
+        run_script("main_effects.py", source).stdout.partition("\n")[2]
+        for source in (storage, shipped.path)
+    ]
     assert effects[0] == effects[1], "the study tells what its recording tells, cards and all"
 
 

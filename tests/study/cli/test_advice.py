@@ -15,13 +15,17 @@ def at(share: float, size: str = "base") -> Allocation:
 
 
 def small(deficit: float | None) -> Diagnosis:
-    return Diagnosis("kv_too_small", "llm", "start", deficit, "No available memory for the cache blocks")
+    return Diagnosis(
+        "kv_too_small", "llm", "start", deficit, "No available memory for the cache blocks"
+    )
 
 
 def test_every_configuration_has_its_reason() -> None:
     said = advice([(at(0.5), oom()), (at(0.4), small(None))], [], 12_000, [])
     assert said[0] == "vllm_memory_util=0.5 whisper_model_size=base: oom_budget: " + oom().evidence
-    assert said[1].startswith("vllm_memory_util=0.4 whisper_model_size=base: kv_too_small: No available memory")
+    assert said[1].startswith(
+        "vllm_memory_util=0.4 whisper_model_size=base: kv_too_small: No available memory"
+    )
 
 
 def test_the_least_to_free_and_who_holds_it_are_named() -> None:
@@ -31,7 +35,9 @@ def test_the_least_to_free_and_who_holds_it_are_named() -> None:
         Occupant(9, "?", None, None),
     ]
     *_, last = advice([(at(0.5), oom(900.0)), (at(0.45), oom(300.0))], [], 12_000, held)
-    assert last.startswith("freeing 300 MiB would let the nearest one start: game holds 4,000 MiB (game.service);")
+    assert last.startswith(
+        "freeing 300 MiB would let the nearest one start: game holds 4,000 MiB (game.service);"
+    )
     assert "desktop holds 300 MiB (process 7)" in last and "?" not in last
 
 

@@ -28,7 +28,9 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def on_a_terminal(line: list[str], *, columns: int = 80, stdout: int | None = None) -> tuple[int, str]:
+def on_a_terminal(
+    line: list[str], *, columns: int = 80, stdout: int | None = None
+) -> tuple[int, str]:
     """Run a command on a pseudo-terminal: its exit code and what it wrote there, escapes left out.
 
     stdout: where that goes instead, so that only standard error is the terminal
@@ -37,7 +39,9 @@ def on_a_terminal(line: list[str], *, columns: int = 80, stdout: int | None = No
     fcntl.ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
     env.pop("NO_COLOR", None)
-    running = subprocess.Popen(line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env)
+    running = subprocess.Popen(
+        line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env
+    )
     os.close(theirs)
     said, deadline = b"", time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -49,7 +53,9 @@ def on_a_terminal(line: list[str], *, columns: int = 80, stdout: int | None = No
         elif running.poll() is not None:
             break
     os.close(ours)
-    return running.wait(timeout=20), ESCAPES.sub("", said.decode()).replace("\r\n", "\n").replace("\r", "\n")
+    return running.wait(timeout=20), ESCAPES.sub("", said.decode()).replace("\r\n", "\n").replace(
+        "\r", "\n"
+    )
 
 
 def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_path: Path) -> None:
@@ -60,7 +66,9 @@ def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_
     assert re.search(r"^trial +0, generation 0, baseline: 1 % \+ base", said, re.MULTILINE)
     assert re.search(r"█ LLM \d+\.\d .*· free \d+\.\d of", said)
     picture = [
-        line for line in said.splitlines() if re.match(r"(trial|phase|memory, GiB|best so far|budget) {2,}", line)
+        line
+        for line in said.splitlines()
+        if re.match(r"(trial|phase|memory, GiB|best so far|budget) {2,}", line)
     ]
     assert picture and max(map(len, picture)) <= 80
     assert "Today's against" not in said, "there is nothing to compare it with"
@@ -69,8 +77,15 @@ def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_
 def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path: Path) -> None:
     ran = run_study(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "trial 0, generation 0, baseline: 1 % + base begins\ntrial 0: vllm_memory_util=0.01" in ran.stdout
-    assert re.search(r"^  best so far .*; 1 of 1 trials, 1 of 3 configurations; 0:\d\d spent", ran.stdout, re.MULTILINE)
+    assert (
+        "trial 0, generation 0, baseline: 1 % + base begins\ntrial 0: vllm_memory_util=0.01"
+        in ran.stdout
+    )
+    assert re.search(
+        r"^  best so far .*; 1 of 1 trials, 1 of 3 configurations; 0:\d\d spent",
+        ran.stdout,
+        re.MULTILINE,
+    )
     assert "\x1b" not in ran.stdout and "starting LLM" not in ran.stdout
     assert "starting LLM" in (tmp_path / "out/made/runner.log").read_text()
 
@@ -85,13 +100,17 @@ def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left_and_no_table_is_b
     tables = [line for line in end.splitlines() if line and line[0] in "┏┃┡│└"]
     assert len(tables) > 20 and max(map(len, tables)) <= columns
     assert "best so far" not in end
-    assert all(line.rstrip()[-1] in "┓┃┩│┘" for line in tables), "each line of a table ends with its border"
+    assert all(line.rstrip()[-1] in "┓┃┩│┘" for line in tables), (
+        "each line of a table ends with its border"
+    )
 
 
 def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
     spec, file = make(tmp_path), tmp_path / "said.jsonl"
     with file.open("w") as stdout:
-        code, said = on_a_terminal(command(spec, "--out", tmp_path / "out", "--json"), stdout=stdout.fileno())
+        code, said = on_a_terminal(
+            command(spec, "--out", tmp_path / "out", "--json"), stdout=stdout.fileno()
+        )
     *trials, last = [json.loads(line) for line in file.read_text().splitlines()]
     assert (code, len(trials)) == (0, 10)
     assert last["winner"]["parameters"] == BEST
@@ -105,7 +124,10 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit), exiting():
         raise BadInput("p\x1b[31m\nerror: fake.yaml is no promotion")
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("a [31m b\nc \n ]0;title \n", "error: p [31m error: fake.yaml is no promotion\n")
+    assert (said.out, said.err) == (
+        "a [31m b\nc \n ]0;title \n",
+        "error: p [31m error: fake.yaml is no promotion\n",
+    )
 
 
 @pytest.mark.parametrize("columns", [80, 120, 130])
@@ -125,14 +147,20 @@ def test_a_wide_table_cuts_no_figure_and_no_setting(tmp_path: Path, columns: int
 def test_quiet_says_the_end_alone(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--quiet")
     first, answer, last = ran.stdout.splitlines()
-    assert answer.startswith("The best candidate is ") and answer.endswith("is noise was not measured.")
+    assert answer.startswith("The best candidate is ") and answer.endswith(
+        "is noise was not measured."
+    )
     assert first.startswith("These numbers were not measured on this machine")
     assert last.startswith("The winner as a file, which never applies")
 
 
-def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(tmp_path: Path) -> None:
+def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(
+    tmp_path: Path,
+) -> None:
     make(tmp_path)
-    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": ["tiny", "base"]})
+    spec = write_spec(
+        tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": ["tiny", "base"]}
+    )
     for quiet in ((), ("--quiet",)):
         ran = run_study(spec, "--out", tmp_path / f"out{len(quiet)}", *quiet)
         (said,) = [line for line in ran.stdout.splitlines() if "the baseline stays" in line]
@@ -145,7 +173,9 @@ def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(
 def test_a_wrong_option_is_one_line_in_the_same_words_everywhere(script: Path) -> None:
     ran = run_script(script.name, "--no-such-option")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert re.fullmatch(rf"error: .*; python scripts/{script.name} --help explains the options\n", ran.stderr)
+    assert re.fullmatch(
+        rf"error: .*; python scripts/{script.name} --help explains the options\n", ran.stderr
+    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
@@ -160,13 +190,21 @@ def test_the_help_of_every_script_shows_an_example_and_its_exit_codes(script: Pa
 def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
     """The signal comes as soon as `study.cli.startup` is there; a module imported later is the proof."""
     stop = "import os, signal, sys; import study.cli.startup; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
-    ran = subprocess.run([sys.executable, "-c", stop], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", stop], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")
-    ours = [line for line in script.read_text().splitlines() if re.match(r"(import|from) (study|objectives)", line)]
+    ours = [
+        line
+        for line in script.read_text().splitlines()
+        if re.match(r"(import|from) (study|objectives)", line)
+    ]
     assert ours[0].startswith("import study.cli.startup"), "before anything of ours that takes time"
 
 
-@pytest.mark.parametrize(("script", "option"), [("compare_samplers.py", "--out"), ("build_optunahub.py", "--into")])
+@pytest.mark.parametrize(
+    ("script", "option"), [("compare_samplers.py", "--out"), ("build_optunahub.py", "--into")]
+)
 @pytest.mark.parametrize(
     ("place", "said"),
     [

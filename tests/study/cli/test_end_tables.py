@@ -30,7 +30,11 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -
     table = said.partition("Today's against the winner")[2]
     assert "50 % + base" in table and "55 % + base" in table
     assert "(in use today)" in table and "(replay: never applicable)" in table
-    assert line(table, "LLM: 95 % answered")[1:] == ["2,500 ms", "2,000 ms", "-500 ms (-20 %), better, noise unknown"]
+    assert line(table, "LLM: 95 % answered")[1:] == [
+        "2,500 ms",
+        "2,000 ms",
+        "-500 ms (-20 %), better, noise unknown",
+    ]
     assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better, noise unknown"]
     assert "0.55      │ tiny   │" in said and re.search(r"0\.55 +│ tiny .*│ held back +│", said)
     assert line(table, "voice turn at")[1:] == ["not measured", "not measured", "-"]
@@ -39,7 +43,9 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -
 def test_what_was_pruned_is_named_with_its_reason_and_evidence(said: str) -> None:
     begin = said.splitlines().index("2 of 10 configurations are ruled out:")
     why, evidence = said.splitlines()[begin + 1 : begin + 3]
-    assert why.strip().startswith("the device has not the share that the LLM server asks for (oom_budget): 60 % + ")
+    assert why.strip().startswith(
+        "the device has not the share that the LLM server asks for (oom_budget): 60 % + "
+    )
     assert "60 % + tiny (600 MiB short)" in why and "60 % + base (900 MiB short)" in why
     assert evidence == "    by its log: Free memory is less than desired memory utilization"
 
@@ -56,12 +62,17 @@ def test_a_limit_that_was_missed_is_a_reason_too(tmp_path: Path) -> None:
     make(tmp_path, full)  # type: ignore[arg-type]
     spec = write_spec(tmp_path, gates={"free_memory_mib": 256})
     ran = run_study(spec, "--out", tmp_path / "out")
-    assert "over a limit: less memory stays free than the gate asks: 60 % + tiny; 60 % + base; 55" in ran.stdout
+    assert (
+        "over a limit: less memory stays free than the gate asks: 60 % + tiny; 60 % + base; 55"
+        in ran.stdout
+    )
 
 
 def test_where_the_baseline_stays_it_stands_beside_what_came_closest(tmp_path: Path) -> None:
     make(tmp_path)
-    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": list(SIZES)})
+    spec = write_spec(
+        tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": list(SIZES)}
+    )
     ran = run_study(spec, "--out", tmp_path / "out")
     table = ran.stdout.partition("Today's against what came closest")[2]
     assert "50 % + tiny" in table and "(held back)" in table
@@ -69,7 +80,9 @@ def test_where_the_baseline_stays_it_stands_beside_what_came_closest(tmp_path: P
 
 def test_what_is_worse_is_not_called_held_back(tmp_path: Path) -> None:
     make(tmp_path)
-    spec = write_spec(tmp_path, search_space={"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]})
+    spec = write_spec(
+        tmp_path, search_space={"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
+    )
     ran = run_study(spec, "--out", tmp_path / "out")
     assert "(not better)" in ran.stdout and "held back" not in ran.stdout
 
@@ -89,17 +102,26 @@ def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
 
 
 def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
-    first, second = next_commands("sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False)[1:]
+    first, second = next_commands(
+        "sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False
+    )[1:]
     assert first.split("#")[0].strip() == "python scripts/report.py --study s"
     assert second.split("#")[0].strip() == "python scripts/dashboard.py"
-    assert "secret" not in "".join(next_commands("mysql://me:secret@host/db", "s", None, is_replay=True))
+    assert "secret" not in "".join(
+        next_commands("mysql://me:secret@host/db", "s", None, is_replay=True)
+    )
 
 
-def test_a_spec_of_ones_own_is_not_offered_to_be_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_of_ones_own_is_not_offered_to_be_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1].strip().startswith("cp ")
     (tmp_path / "my_gpu.yaml").touch()
-    assert "run_study.py my_gpu.yaml --dry-run" in next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1]
+    assert (
+        "run_study.py my_gpu.yaml --dry-run"
+        in next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1]
+    )
 
 
 def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
@@ -121,20 +143,33 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
     tmp_path: Path, status: str, command: str | None
 ) -> None:
     file = tmp_path / "made.yaml"
-    assert "made.yaml" not in "".join(next_commands("sqlite:///s.db", "s", file, is_replay=False)), "there is no file"
+    assert "made.yaml" not in "".join(
+        next_commands("sqlite:///s.db", "s", file, is_replay=False)
+    ), "there is no file"
     file.write_text(f"schema: 1\nstatus: {status}\n")
-    said = [line for line in next_commands("sqlite:///s.db", "s", file, is_replay=False) if "made.yaml" in line]
-    assert [line.split("#")[0].strip() for line in said] == ([f"python scripts/{command} {file}"] if command else [])
+    said = [
+        line
+        for line in next_commands("sqlite:///s.db", "s", file, is_replay=False)
+        if "made.yaml" in line
+    ]
+    assert [line.split("#")[0].strip() for line in said] == (
+        [f"python scripts/{command} {file}"] if command else []
+    )
 
 
-def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(tmp_path: Path) -> None:
+def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(
+    tmp_path: Path,
+) -> None:
     spec = make(tmp_path)
     run_study(spec, "--out", tmp_path / "out")
     (file,) = (tmp_path / "out/made/promotions").glob("*.yaml")
     ran = run_script("confirm.py", file, "--out", tmp_path / "out", cwd=tmp_path)
     assert ran.returncode == 5, ran.stderr
     ran = run_study(spec, "--out", tmp_path / "out")
-    assert ran.returncode == 0 and "inconclusive" in ran.stdout.partition("Today's against the winner")[2]
+    assert (
+        ran.returncode == 0
+        and "inconclusive" in ran.stdout.partition("Today's against the winner")[2]
+    )
     file.write_text(file.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
     ran = run_study(spec, "--out", tmp_path / "out")
     assert ran.returncode == 0 and "(replay: never applicable)" in ran.stdout

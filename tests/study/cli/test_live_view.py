@@ -36,7 +36,9 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return load(make(tmp_path_factory.mktemp("display")))
 
 
-def row(number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None) -> Row:
+def row(
+    number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None
+) -> Row:
     return Row(
         number, allocation, "complete", fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
         None, None, False, 90.0, 1, None,
@@ -45,7 +47,9 @@ def row(number: int, allocation: Allocation, fitness: float, measured: Measureme
 
 def drawn(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str]:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=file, width=width, force_terminal=True, record=True, legacy_windows=False)
+    console = Console(
+        file=file, width=width, force_terminal=True, record=True, legacy_windows=False
+    )
     console.print(scene)
     return console.export_text().splitlines()
 
@@ -70,8 +74,14 @@ def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
     assert phase.split(None, 1)[1].rstrip() == "starting LLM 42 s"
     assert (bar.count("▒"), bar.count("▓"), bar.count("█"), bar.count("·")) == (17, 4, 13, 34)
     assert " ".join(legend.split()) == "▒ ballast 2.0 ▓ speech 0.5 █ LLM 1.5 · free 4.0 of 8.0"
-    assert best.removeprefix("best so far").strip() == "50 % + base (as today): fitness 0.600 (1 launch)"
-    assert budget.split(None, 1)[1].rstrip() == "1 of 20 trials, 1 of 10 configurations; 0:42 spent, 59:17 left"
+    assert (
+        best.removeprefix("best so far").strip()
+        == "50 % + base (as today): fitness 0.600 (1 launch)"
+    )
+    assert (
+        budget.split(None, 1)[1].rstrip()
+        == "1 of 20 trials, 1 of 10 configurations; 0:42 spent, 59:17 left"
+    )
 
 
 def test_memory_that_no_server_of_ours_is_known_to_hold_is_other(spec: Spec) -> None:
@@ -83,7 +93,9 @@ def test_memory_that_no_server_of_ours_is_known_to_hold_is_other(spec: Spec) -> 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
     shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.7), row(2, MORE, 0.8))
-    shown.begin(Begun(3, Allocation({**MORE.values, "vllm.max_num_batched_tokens": 16_384}), 2, "replicate"))
+    shown.begin(
+        Begun(3, Allocation({**MORE.values, "vllm.max_num_batched_tokens": 16_384}), 2, "replicate")
+    )
     shown.phase("loading both again: our requests left late")
     lines = drawn(shown, width)
     assert max(map(len, lines)) <= width
@@ -104,7 +116,10 @@ def test_a_terminal_without_unicode_gets_letters(spec: Spec) -> None:
 
 
 def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> None:
-    barred = replace(row(4, Allocation({**MORE.values, "whisper_model_size": "tiny"}), 0.99), word_gate="cannot_tell")
+    barred = replace(
+        row(4, Allocation({**MORE.values, "whisper_model_size": "tiny"}), 0.99),
+        word_gate="cannot_tell",
+    )
     shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.5), barred)
     assert shown.best().startswith("50 % + base (as today): fitness 0.600")
     shown.ended(row(2, MORE, 0.8))
@@ -162,9 +177,15 @@ def test_a_device_that_cannot_be_read_ends_no_run_and_is_asked_no_more(
 
 
 def test_a_replay_has_no_bar(spec: Spec) -> None:
-    assert not [line for line in drawn(scene(spec, Clock(), occupancy=None)) if line.startswith("memory")]
+    assert not [
+        line for line in drawn(scene(spec, Clock(), occupancy=None)) if line.startswith("memory")
+    ]
 
 
 def test_a_bar_is_as_wide_as_asked_whatever_is_held() -> None:
-    for free, held in ((0.0, {"llm": 9000.0}), (8192.0, {}), (100.0, {"a": 1.0, "stt": 2.0, "llm": 8000.0})):
+    for free, held in (
+        (0.0, {"llm": 9000.0}),
+        (8192.0, {}),
+        (100.0, {"a": 1.0, "stt": 2.0, "llm": 8000.0}),
+    ):
         assert len(memory_bar(occupancy(free, held), 50, None)[0]) == 50

@@ -29,7 +29,9 @@ from study.promotion.seal import verify
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(measuring, "_lag_limit_ms", lambda _: 1e6)  # a busy machine is none of these tests' business
+    monkeypatch.setattr(
+        measuring, "_lag_limit_ms", lambda _: 1e6
+    )  # a busy machine is none of these tests' business
     monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
 
 
@@ -38,10 +40,14 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
     launched: list[str] = []
 
-    def launch(runner: Runner, role: journal.Role, allocation: Allocation, *_: object) -> journal.Launch:
+    def launch(
+        runner: Runner, role: journal.Role, allocation: Allocation, *_: object
+    ) -> journal.Launch:
         launched.append(role)
         share = allocation.share + len(launched) % 3 / 1000
-        return journal.Launch(role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads})
+        return journal.Launch(
+            role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads}
+        )
 
     def stress(runner: Runner, *_: object) -> None:
         s = journal.Stress(
@@ -55,10 +61,14 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return launched
 
 
-def confirmed(path: Path, *, options: dict[str, Any] | None = None, **asked: Any) -> tuple[int, list[str]]:
+def confirmed(
+    path: Path, *, options: dict[str, Any] | None = None, **asked: Any
+) -> tuple[int, list[str]]:
     said: list[str] = []
     given = Options(**{"out": path.parent / "out", **(options or {})})
-    return confirm(subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append), said
+    return confirm(
+        subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append
+    ), said
 
 
 def folder_of(path: Path) -> Path:
@@ -84,7 +94,12 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
             assert min(main.llm_start_s or 0, main.stt_start_s or 0) > 0
             assert (held_out.llm_start_s, held_out.stt_start_s) == (0, 0)
-            assert (main.offered_llm, main.offered_stt, held_out.offered_llm, held_out.offered_stt) == (6, 6, 6, 6)
+            assert (
+                main.offered_llm,
+                main.offered_stt,
+                held_out.offered_llm,
+                held_out.offered_stt,
+            ) == (6, 6, 6, 6)
     going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
     assert set(going_on._words()) == {"base"}  # which are not transcribed again
     told = verify(path)["confirmation"]
@@ -115,7 +130,12 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
     code, said = confirmed(path)
     data = verify(path)
     told = data["confirmation"]
-    assert (code, data["status"], told["verdict"], told["pairs"]) == (0, "confirmed", "confirmed", 6), said
+    assert (code, data["status"], told["verdict"], told["pairs"]) == (
+        0,
+        "confirmed",
+        "confirmed",
+        6,
+    ), said
     assert "at least 10 % shorter" in told["says"]
     figures = told["figures"]["main"]["llm_latency_ms"]
     assert 35 < figures["low_pct"] <= figures["gain_pct"] <= figures["high_pct"] < 45
@@ -136,7 +156,9 @@ def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     def drifting(runner: Runner, role: journal.Role, *_: object) -> journal.Launch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return journal.Launch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
+        return journal.Launch(
+            role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads}
+        )
 
     monkeypatch.setattr(Runner, "_launch", drifting)
     path = promotion(tmp_path)
@@ -144,7 +166,10 @@ def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     data = verify(path)
     assert (code, data["status"], len(instant)) == (5, "inconclusive", 8)
     assert data["confirmation"]["aa"]["pairs"] == 4
-    assert any("the baseline against itself seems better or worse" in r for r in data["confirmation"]["reasons"])
+    assert any(
+        "the baseline against itself seems better or worse" in r
+        for r in data["confirmation"]["reasons"]
+    )
 
 
 def test_a_run_that_is_cut_goes_on_with_whole_pairs(
@@ -178,7 +203,9 @@ def one_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("instant", "one_step")
-def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pairs_are_missing(tmp_path: Path) -> None:
+def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pairs_are_missing(
+    tmp_path: Path,
+) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})  # the first step is begun on a guess
     found = journal.read(folder_of(path))
@@ -191,12 +218,20 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
     assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
 
 
-def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(tmp_path: Path) -> None:
+def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(
+    tmp_path: Path,
+) -> None:
     path = promotion(tmp_path, {"gates": {"free_memory_mib": 8_100}})
     code, _ = confirmed(path, aa_pairs=1)
     data = verify(path)
-    assert (code, data["status"], data["confirmation"]["pairs"]) == (EXIT["rejected"], "rejected", 0)
-    assert data["confirmation"]["reasons"] == ["under stress only 8,000 MiB stayed free, the gate asks for 8100"]
+    assert (code, data["status"], data["confirmation"]["pairs"]) == (
+        EXIT["rejected"],
+        "rejected",
+        0,
+    )
+    assert data["confirmation"]["reasons"] == [
+        "under stress only 8,000 MiB stayed free, the gate asks for 8100"
+    ]
 
 
 def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
@@ -214,13 +249,18 @@ def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
     [
         ({"claim": "stt_latency_ms"}, "was begun with claim llm_latency_ms, not stt_latency_ms"),
         ({"margins": ["5"]}, "was begun with margin 50 %, not 5 %"),
-        ({"margins": ["50", "llm_tpot_ms=90"]}, "was begun with margin 50 %, not 50 %, llm_tpot_ms 90 %"),
+        (
+            {"margins": ["50", "llm_tpot_ms=90"]},
+            "was begun with margin 50 %, not 50 %, llm_tpot_ms 90 %",
+        ),
         ({"aa_pairs": 3}, "was begun with --aa-pairs 2, not 3"),
         ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
     ],
 )
 @pytest.mark.usefixtures("instant", "one_step")
-def test_what_is_fixed_before_the_first_launch_stays_fixed(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+def test_what_is_fixed_before_the_first_launch_stays_fixed(
+    tmp_path: Path, asked: dict[str, Any], said: str
+) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
     with pytest.raises(BadInput, match=said):
@@ -237,9 +277,13 @@ def test_a_confirmation_begun_at_another_place_is_counted_as_begun_anew(tmp_path
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 
-@pytest.mark.parametrize("changed", [{"gates": {"free_memory_mib": 1}}, {"fitness": {"preset": "latency"}}])
+@pytest.mark.parametrize(
+    "changed", [{"gates": {"free_memory_mib": 1}}, {"fitness": {"preset": "latency"}}]
+)
 @pytest.mark.usefixtures("instant", "one_step")
-def test_by_what_the_pairs_are_judged_stays_fixed_too(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_by_what_the_pairs_are_judged_stays_fixed_too(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
     promotion(tmp_path, changed)
@@ -259,11 +303,15 @@ def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def late(runner: Runner, *arguments: Any) -> journal.Launch:
-        return journal.Launch(arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads})
+        return journal.Launch(
+            arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads}
+        )
 
     monkeypatch.setattr(Runner, "_launch", late)
     path = promotion(tmp_path)
-    with pytest.raises(SetupError, match=r"two in a row were disturbed .*our own requests left late"):
+    with pytest.raises(
+        SetupError, match=r"two in a row were disturbed .*our own requests left late"
+    ):
         confirmed(path)
     found = journal.read(folder_of(path))
     assert (len(found.pairs), len(found.left_out)) == (0, 2)
@@ -281,7 +329,11 @@ def test_another_device_or_another_version_is_another_question(tmp_path: Path) -
 def test_a_promotion_that_was_edited_is_refused(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     data = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(data | {"parameters": {"vllm_memory_util": 0.1, "whisper_model_size": "base"}}))
+    path.write_text(
+        yaml.safe_dump(
+            data | {"parameters": {"vllm_memory_util": 0.1, "whisper_model_size": "base"}}
+        )
+    )
     with pytest.raises(BadInput, match="changed after it was sealed"):
         confirmed(path)
 
@@ -290,13 +342,25 @@ def test_a_promotion_that_was_edited_is_refused(tmp_path: Path) -> None:
     ("more", "said"),
     [
         ({"status": "great"}, "no promotion of this project"),
-        ({"parameters": {"vllm_memory_util": 0.99, "whisper_model_size": "base"}}, "do not lie in the search space"),
-        ({"parameters": {"vllm_memory_util": "x\ny", "whisper_model_size": "base"}}, "do not lie in the search space"),
+        (
+            {"parameters": {"vllm_memory_util": 0.99, "whisper_model_size": "base"}},
+            "do not lie in the search space",
+        ),
+        (
+            {"parameters": {"vllm_memory_util": "x\ny", "whisper_model_size": "base"}},
+            "do not lie in the search space",
+        ),
         ({"parameters": ["0.06"]}, "do not lie in the search space"),
-        ({"parameters": {"vllm_memory_util": 0.06, "whisper_model_size": "base", "a": 1}}, "do not lie in the search"),
+        (
+            {"parameters": {"vllm_memory_util": 0.06, "whisper_model_size": "base", "a": 1}},
+            "do not lie in the search",
+        ),
         ({"spec": {"file": "/no/such\nspec.yaml"}}, "name it with --spec FILE"),
         ({"name": "other"}, "it is of study 'other'"),
-        ({"baseline": {"vllm_memory_util": 0.06, "whisper_model_size": "base"}}, "name the right --spec"),
+        (
+            {"baseline": {"vllm_memory_util": 0.06, "whisper_model_size": "base"}},
+            "name the right --spec",
+        ),
     ],
 )
 def test_a_hostile_promotion_is_one_line(tmp_path: Path, more: dict[str, Any], said: str) -> None:

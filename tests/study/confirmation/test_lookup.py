@@ -54,15 +54,22 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_p
     confirmed(tmp_path)
     text = page(tmp_path)
     assert "Fresh launches of both, in turn: inconclusive" in text
-    assert "Inconclusive after 2 pairs, about 4 more would tell, from a recording: not valid for this machine." in text
+    assert (
+        "Inconclusive after 2 pairs, about 4 more would tell, from a recording: not valid for this machine."
+        in text
+    )
     assert "Open: 2 of at least 6 pairs." in text
     assert "It was not repeated on another workload." in text
-    assert "The winner was not stressed" in text and "was chosen when the launches were known" in text
+    assert (
+        "The winner was not stressed" in text and "was chosen when the launches were known" in text
+    )
     assert "Not measured, so not judged: turn_ttft_ms (main), turn_ttft_p95_ms (main)." in text
     assert "stt_latency_p95_ms</th><td>+0.0 %</td><td>+0.0 % to +0.0 %</td>" in text
 
 
-def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to_run(tmp_path: Path) -> None:
+def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to_run(
+    tmp_path: Path,
+) -> None:
     path = confirmed(tmp_path)
     note, winner = dashboard(tmp_path)
     assert "**Answer: The best candidate is 55 %" in note and "(inconclusive after 2 pairs" in note
@@ -73,10 +80,16 @@ def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
     seal.put(data, path)
     text = page(tmp_path)
-    assert "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study" in text
+    assert (
+        "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
+        in text
+    )
     assert "Against it: it ran out of memory." in text
     note, best = dashboard(tmp_path)
-    assert "**Answer: Stay with 50 % of the memory for the LLM" in note and "Against it: it ran out of memory." in note
+    assert (
+        "**Answer: Stay with 50 % of the memory for the LLM" in note
+        and "Against it: it ran out of memory." in note
+    )
     assert "**winner**, rejected by fresh launches |" in note
     assert best == 0 != winner  # the baseline is measured first
 
@@ -87,7 +100,10 @@ def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="changed after it was sealed"):
         page(tmp_path)
     note, _ = dashboard(tmp_path)
-    assert "**Answer: The best candidate is 55 %" in note and "**A confirmation was not counted**: " in note
+    assert (
+        "**Answer: The best candidate is 55 %" in note
+        and "**A confirmation was not counted**: " in note
+    )
 
 
 def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:
@@ -103,7 +119,9 @@ def beside(path: Path, **changes: object) -> Path:
     folder = path.parents[3]
     data = yaml.safe_load(path.read_text())
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it is slower by far"]}
-    seal.put(data | {"study": "live", "measured_elsewhere": False} | changes, folder / "rejected.yaml")
+    seal.put(
+        data | {"study": "live", "measured_elsewhere": False} | changes, folder / "rejected.yaml"
+    )
     return folder / "rejected.yaml"
 
 
@@ -113,12 +131,18 @@ def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path)
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     stays = "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
     for text in (" ".join(again.stdout.split()), page(tmp_path), dashboard(tmp_path)[0]):
-        assert stays in text and "rejected after 2 pairs." in text and "Against it: it is slower by far." in text
+        assert (
+            stays in text
+            and "rejected after 2 pairs." in text
+            and "Against it: it is slower by far." in text
+        )
     rejected.unlink()
     with pytest.raises(BadInput, match=r"rejected\.yaml.* is gone; run the replay again"):
         page(tmp_path)
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
-    assert "The best candidate is 55 %" in again.stdout and "The best candidate is 55 %" in page(tmp_path)
+    assert "The best candidate is 55 %" in again.stdout and "The best candidate is 55 %" in page(
+        tmp_path
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +154,15 @@ def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path)
         ({"device": {"product": "Another card", "total_mib": 12_000.0}}, False),
         ({"baseline": {"vllm_memory_util": 0.40, "whisper_model_size": "base"}}, False),
         ({"versions": {"llm": {"vllm": "0.25.0"}, "stt": {}}}, False),
-        ({"commands": {"llm": "python -m serve --model b/other", "stt": "python transcriber.py"}}, False),
+        (
+            {
+                "commands": {
+                    "llm": "python -m serve --model b/other",
+                    "stt": "python transcriber.py",
+                }
+            },
+            False,
+        ),
         ({"commands": None}, False),
     ],
 )
@@ -140,10 +172,14 @@ def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner
     path = beside(replayed, **changes)
     asked = question_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
     winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
-    assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (path if is_told else None)
+    assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (
+        path if is_told else None
+    )
 
 
-def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_pass(replayed: Path) -> None:
+def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_pass(
+    replayed: Path,
+) -> None:
     rejected = beside(replayed)
     newer = yaml.safe_load(rejected.read_text())
     newer["confirmation"] |= {"verdict": "confirmed", "written_at": "2030-01-01T10:00:00"}
@@ -187,7 +223,9 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
         },
     ],
 )  # fmt: skip
-def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(replayed: Path, changes: dict[str, Any]) -> None:
+def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(
+    replayed: Path, changes: dict[str, Any]
+) -> None:
     data = yaml.safe_load(replayed.read_text())
     data["confirmation"] |= changes
     path = replayed.parents[3] / "nonsense.yaml"
@@ -199,7 +237,9 @@ def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(replayed: Pa
         path.unlink()
 
 
-def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(replayed: Path) -> None:
+def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(
+    replayed: Path,
+) -> None:
     study = study_in(f"sqlite:///{replayed.parents[3]}/out/made/study.db")
     told = case(study)
     assert sentence(told).startswith("The best candidate is 55 %")
@@ -212,19 +252,28 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return confirmed(tmp_path_factory.mktemp("replayed"))
 
 
-def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(tmp_path: Path) -> None:
+def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(
+    tmp_path: Path,
+) -> None:
     path = confirmed(tmp_path)
-    seal.put(yaml.safe_load(path.read_text()) | {"confirmation": {"verdict": "rejected"}}, tmp_path / "other.yaml")
+    seal.put(
+        yaml.safe_load(path.read_text()) | {"confirmation": {"verdict": "rejected"}},
+        tmp_path / "other.yaml",
+    )
     path.unlink()
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     assert again.returncode == 0 and "The best candidate is 55 %" in again.stdout
     assert "its confirmation is not as this version writes it" in " ".join(again.stdout.split())
 
 
-def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_and_is_said(tmp_path: Path) -> None:
+def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_and_is_said(
+    tmp_path: Path,
+) -> None:
     path = confirmed(tmp_path)
     path.rename(tmp_path / "edited.yaml").write_text(
-        (tmp_path / "edited.yaml").read_text().replace("verdict: inconclusive", "verdict: confirmed")
+        (tmp_path / "edited.yaml")
+        .read_text()
+        .replace("verdict: inconclusive", "verdict: confirmed")
     )
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     assert again.returncode == 0 and "changed after it was sealed" in " ".join(again.stdout.split())

@@ -26,7 +26,9 @@ Noise = Callable[[np.random.Generator, int], np.ndarray]
 NOISES: dict[str, Noise] = {
     "normal": lambda rng, n: rng.normal(size=n),
     "heavy tails": lambda rng, n: rng.standard_t(3, size=n) / math.sqrt(3),
-    "launches that now and then are slow": lambda rng, n: rng.exponential(size=n) - rng.exponential(size=n),
+    "launches that now and then are slow": lambda rng, n: (
+        rng.exponential(size=n) - rng.exponential(size=n)
+    ),
     "two kinds of day": lambda rng, n: rng.normal(size=n) * rng.choice((0.3, 1.38), size=n),
 }
 
@@ -50,7 +52,9 @@ def played(
     for i in range(others):
         gains[Key(f"w{i}", "stt_latency_ms")] = others_gain + pair_noise * noise(rng, n)
     for i, target in enumerate(targets):
-        known = Evidence(gains={k: tuple(map(float, v[:target])) for k, v in gains.items()}, words=SAME)
+        known = Evidence(
+            gains={k: tuple(map(float, v[:target])) for k, v in gains.items()}, words=SAME
+        )
         verdict = judge(known, RULE, targets[: i + 1])
         if verdict.status != "inconclusive":
             break
@@ -70,7 +74,9 @@ def above(share: float, runs: int) -> float:
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("launch_noise", [0.01, 0.06])
-def test_the_baseline_wins_against_itself_in_five_of_a_hundred_cases_at_most(noise: str, launch_noise: float) -> None:
+def test_the_baseline_wins_against_itself_in_five_of_a_hundred_cases_at_most(
+    noise: str, launch_noise: float
+) -> None:
     runs = 600
     found = shares(runs, gain=0.0, launch_noise=launch_noise, noise=NOISES[noise])
     assert found["confirmed"] <= above(0.05, runs)
@@ -81,7 +87,9 @@ def test_nor_does_it_win_more_often_where_somebody_looks_early_or_asks_for_more_
     targets: tuple[int, ...],
 ) -> None:
     runs = 600
-    assert shares(runs, gain=0.0, launch_noise=0.05, targets=targets)["confirmed"] <= above(0.05, runs)
+    assert shares(runs, gain=0.0, launch_noise=0.05, targets=targets)["confirmed"] <= above(
+        0.05, runs
+    )
 
 
 def test_with_normal_noise_and_one_look_it_wins_as_often_as_promised() -> None:
@@ -91,14 +99,18 @@ def test_with_normal_noise_and_one_look_it_wins_as_often_as_promised() -> None:
 
 
 @pytest.mark.parametrize(("launch_noise", "promised"), [(0.02, 0.99), (0.04, 0.90), (0.05, 0.75)])
-def test_a_true_ten_percent_is_found_with_the_promised_power(launch_noise: float, promised: float) -> None:
+def test_a_true_ten_percent_is_found_with_the_promised_power(
+    launch_noise: float, promised: float
+) -> None:
     runs = 400
     found = shares(runs, gain=TEN_PCT, launch_noise=launch_noise)
     assert found["confirmed"] >= promised - (above(promised, runs) - promised)
     assert found["rejected"] <= above(0.001, runs)
 
 
-@pytest.mark.parametrize(("launch_noise", "targets", "promised"), [(0.01, (6,), 0.97), (0.02, (12,), 0.85)])
+@pytest.mark.parametrize(
+    ("launch_noise", "targets", "promised"), [(0.01, (6,), 0.97), (0.02, (12,), 0.85)]
+)
 def test_it_is_found_too_where_twenty_other_metrics_must_be_no_worse(
     launch_noise: float, targets: tuple[int, ...], promised: float
 ) -> None:
@@ -107,7 +119,9 @@ def test_it_is_found_too_where_twenty_other_metrics_must_be_no_worse(
     assert found["confirmed"] >= promised - (above(promised, runs) - promised)
 
 
-def test_a_winner_that_is_much_worse_elsewhere_is_rejected_and_one_at_the_margin_is_seldom_confirmed() -> None:
+def test_a_winner_that_is_much_worse_elsewhere_is_rejected_and_one_at_the_margin_is_seldom_confirmed() -> (
+    None
+):
     runs = 300
     worse = shares(runs, gain=TEN_PCT, launch_noise=0.01, others=1, others_gain=-0.15)
     assert worse["rejected"] >= 0.95
@@ -180,7 +194,13 @@ def test_what_does_not_differ_at_all_is_no_gain_and_no_noise() -> None:
 
 def test_a_single_pair_has_no_interval() -> None:
     found = estimate([0.1])
-    assert (found.sd, found.low, found.high, found.p, found.sign_flip_p) == (None, None, None, None, 1.0)
+    assert (found.sd, found.low, found.high, found.p, found.sign_flip_p) == (
+        None,
+        None,
+        None,
+        None,
+        1.0,
+    )
 
 
 def test_the_pairs_that_it_would_take_decide_about_as_often_as_said() -> None:
@@ -189,7 +209,9 @@ def test_the_pairs_that_it_would_take_decide_about_as_often_as_said() -> None:
     needed = pairs_needed(found, 0.0, 0.95)
     assert needed is not None and found.sd is not None
     rng, runs = np.random.default_rng(1), 1000
-    wins = sum((estimate(list(rng.normal(found.mean, found.sd, needed))).low or 0) > 0 for _ in range(runs))
+    wins = sum(
+        (estimate(list(rng.normal(found.mean, found.sd, needed))).low or 0) > 0 for _ in range(runs)
+    )
     assert 0.72 < wins / runs < 0.92
 
 

@@ -18,7 +18,9 @@ from study.confirmation.recorded_pairs import from_recording
 from study.confirmation.subject import Subject, subject
 from study.promotion.seal import verify
 
-HEAD = Head(promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1)
+HEAD = Head(
+    promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1
+)
 
 
 def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
@@ -28,13 +30,20 @@ def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
     found = read(file)
     entries = []
     for e in found.entries:
-        if e.repeat > repeats and (e.values["vllm_memory_util"], e.values["whisper_model_size"]) != (0.5, "base"):
+        if e.repeat > repeats and (
+            e.values["vllm_memory_util"],
+            e.values["whisper_model_size"],
+        ) != (0.5, "base"):
             continue
         m = e.measurement
         if m is not None and m.llm_latency_p95_ms and m.llm_latency_ms:
             better = 1.25 - 0.5 * float(e.values["vllm_memory_util"]) + e.repeat % 3 / 100
-            m = replace(m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0)
-        entries.append(replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00"))
+            m = replace(
+                m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0
+            )
+        entries.append(
+            replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")
+        )
     write(file, found.provenance, entries)
     assert run_study(spec, "--out", folder / "out").returncode == 0
     return next((folder / "out/made/promotions").glob("*.yaml"))
@@ -67,17 +76,23 @@ def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(tmp_p
     said: list[str] = []
     code = confirm(subject(path, claim="llm_latency_ms"), Options(out=tmp_path), said.append)
     data = verify(path)
-    assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), said
+    assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), (
+        said
+    )
     assert data["confirmation"]["pairs"] == 6  # not more than were asked for
 
 
-def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_with_itself(tmp_path: Path) -> None:
+def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_with_itself(
+    tmp_path: Path,
+) -> None:
     of = subject(studied(tmp_path, 3, extra_baselines=4))
     found = journal_of(of)
     assert (len(found.of("ab")), len(found.of("aa"))) == (3, 2)
     launches = [id(launch.measured["main"]) for p in found.pairs for launch in p.launches]
     assert len(set(launches)) == len(launches) == 10
-    assert len(found.of("ab")) == len({p.of("baseline").measured["main"].llm_latency_ms for p in found.of("ab")})
+    assert len(found.of("ab")) == len(
+        {p.of("baseline").measured["main"].llm_latency_ms for p in found.of("ab")}
+    )
 
 
 def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(tmp_path: Path) -> None:
@@ -90,7 +105,10 @@ def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(tmp_path:
         else e
         for e in found.entries
     )
-    assert len(from_recording(of, Recording(found.path, found.provenance, kept), HEAD, 9).of("ab")) == 2
+    assert (
+        len(from_recording(of, Recording(found.path, found.provenance, kept), HEAD, 9).of("ab"))
+        == 2
+    )
 
 
 def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(tmp_path: Path) -> None:
@@ -122,5 +140,7 @@ def test_a_recording_where_the_winner_failed_once_rejects_it(tmp_path: Path, siz
     ]
     write(of.spec.measure, found.provenance, entries)
     assert confirm(of, Options(out=tmp_path), lambda _: None) == 4
-    assert "the winner failed under main: oom_budget" in verify(of.path)["confirmation"]["reasons"][0]
+    assert (
+        "the winner failed under main: oom_budget" in verify(of.path)["confirmation"]["reasons"][0]
+    )
     assert cell(0.5, size) is not None

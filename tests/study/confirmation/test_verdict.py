@@ -25,9 +25,15 @@ NOISY = (0.09, -0.1, 0.1, -0.09, 0.05, -0.02)
 SAME = Gate("pass", 0.0, 0.0, 0.0)
 
 
-def judged(primary: Any = WIN, *, rule: Rule = RULE, targets: tuple[int, ...] = (6,), **more: Any) -> Verdict:
+def judged(
+    primary: Any = WIN, *, rule: Rule = RULE, targets: tuple[int, ...] = (6,), **more: Any
+) -> Verdict:
     others = more.pop("others", {})
-    return judge(Evidence(**{"gains": {rule.primary: primary, **others}, "words": SAME, **more}), rule, targets)
+    return judge(
+        Evidence(**{"gains": {rule.primary: primary, **others}, "words": SAME, **more}),
+        rule,
+        targets,
+    )
 
 
 def test_six_pairs_that_all_gain_confirm_where_everything_else_is_no_worse() -> None:
@@ -42,7 +48,9 @@ def test_five_pairs_never_confirm_however_clear_they_are() -> None:
     assert found.reasons == ("5 of at least 6 pairs",)
 
 
-def test_a_metric_that_nobody_can_tell_keeps_it_open_and_says_how_many_pairs_it_would_take() -> None:
+def test_a_metric_that_nobody_can_tell_keeps_it_open_and_says_how_many_pairs_it_would_take() -> (
+    None
+):
     found = judged(others={OTHER: NOISY})
     assert (found.status, found.is_over) == ("inconclusive", True)
     assert found.reasons == ("stt_latency_p95_ms under main: it may be worse by more than 5 %",)
@@ -55,7 +63,9 @@ def test_a_metric_that_is_worse_on_a_held_out_workload_rejects() -> None:
     assert found.reasons == ("llm_latency_ms under long_context is worse by more than 5 %",)
 
 
-def test_a_metric_may_be_as_much_worse_as_its_own_margin_says_under_every_workload_and_no_other() -> None:
+def test_a_metric_may_be_as_much_worse_as_its_own_margin_says_under_every_workload_and_no_other() -> (
+    None
+):
     worse = tuple(-0.2 + g for g in EQUAL)
     rule = Rule("llm_latency_ms", margins=Margins(5.0, {"llm_latency_p95_ms": 30.0}))
     p95, held_out = Key("main", "llm_latency_p95_ms"), Key("long_context", "llm_latency_p95_ms")
@@ -105,12 +115,28 @@ def test_no_gain_within_a_tight_interval_rejects() -> None:
 @pytest.mark.parametrize(
     ("more", "status", "said"),
     [
-        ({"words": Gate("fail", 3.0, 2.0, 4.0)}, "rejected", "its words are worse than the gate allows"),
-        ({"words": Gate("cannot_tell", 0.5, -1, 2, 14.2)}, "inconclusive", "about 14 more minutes of audio would tell"),
+        (
+            {"words": Gate("fail", 3.0, 2.0, 4.0)},
+            "rejected",
+            "its words are worse than the gate allows",
+        ),
+        (
+            {"words": Gate("cannot_tell", 0.5, -1, 2, 14.2)},
+            "inconclusive",
+            "about 14 more minutes of audio would tell",
+        ),
         ({"words": Gate("not_measured")}, "inconclusive", "word errors: not measured"),
-        ({"failed_more": {"main": 0.03}}, "rejected", "3.0 points more of the requests failed under main"),
+        (
+            {"failed_more": {"main": 0.03}},
+            "rejected",
+            "3.0 points more of the requests failed under main",
+        ),
         ({"failed_more": {"main": 0.004}}, "confirmed", ""),
-        ({"failed_more": {"main": None}}, "inconclusive", "failed requests were not counted under main"),
+        (
+            {"failed_more": {"main": None}},
+            "inconclusive",
+            "failed requests were not counted under main",
+        ),
         ({"obstacles": ["it ran out of memory"]}, "rejected", "it ran out of memory"),
         ({"doubts": ["no stress yet"]}, "inconclusive", "no stress yet"),
     ],
@@ -125,7 +151,9 @@ def test_what_is_no_latency_counts_too(more: dict[str, Any], status: str, said: 
 def test_a_failure_rate_that_is_none_was_not_counted(rate: float | None) -> None:
     counted, not_counted = {"failure_rate": 0.01}, {"failure_rate": rate}
     assert failed_more([pair(1, {"failure_rate": 0.0}, counted)], ["main"]) == {"main": 0.01}
-    assert failed_more([pair(1, counted, counted), pair(2, counted, not_counted)], ["main"]) == {"main": None}
+    assert failed_more([pair(1, counted, counted), pair(2, counted, not_counted)], ["main"]) == {
+        "main": None
+    }
 
 
 def test_an_obstacle_rejects_before_the_first_pair() -> None:
@@ -133,7 +161,9 @@ def test_an_obstacle_rejects_before_the_first_pair() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, LOST])
-def test_a_claim_that_was_not_measured_in_every_pair_is_not_confirmed(missing: float | None) -> None:
+def test_a_claim_that_was_not_measured_in_every_pair_is_not_confirmed(
+    missing: float | None,
+) -> None:
     found = judged((*WIN[:5], missing))
     assert found.status == "inconclusive"
     assert "was not measured in 1 of 6 pairs" in found.reasons[0]
@@ -151,7 +181,10 @@ def test_a_metric_that_the_baseline_lacks_in_one_pair_is_judged_by_the_others() 
     found = judged(others={OTHER: (None, *(-0.5 + g for g in EQUAL[:5]))})
     assert (found.status, found.reasons) == ("rejected", (f"{OTHER} is worse by more than 5 %",))
     unsure = judged(others={OTHER: (*NOISY[:5], None)})
-    assert (unsure.status, unsure.reasons) == ("inconclusive", (f"{OTHER}: it may be worse by more than 5 %",))
+    assert (unsure.status, unsure.reasons) == (
+        "inconclusive",
+        (f"{OTHER}: it may be worse by more than 5 %",),
+    )
     assert judged(others={OTHER: (-0.5, -0.5, None, None, None, None)}).status == "confirmed"
 
 
@@ -168,15 +201,23 @@ def test_the_second_look_asks_for_more() -> None:
     assert (found.look, primary.confidence, found.status) == (2, 0.975, "confirmed")
 
 
-def claimed(gain_pct: float, spread: float, claim: Claim = "llm_latency_ms", resolution: float | None = None) -> str:
+def claimed(
+    gain_pct: float, spread: float, claim: Claim = "llm_latency_ms", resolution: float | None = None
+) -> str:
     rule = Rule(claim)
-    middle = -math.log(1 - gain_pct / 100) if claim == "llm_latency_ms" else math.log(1 + gain_pct / 100)
+    middle = (
+        -math.log(1 - gain_pct / 100) if claim == "llm_latency_ms" else math.log(1 + gain_pct / 100)
+    )
     found = judged(tuple(middle + spread * g for g in (-1, 1, -0.5, 0.5, -0.2, 0.2)), rule=rule)
     return wording.claim(found, rule, resolution)
 
 
-def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_the_whole_interval() -> None:
-    assert claimed(14, 0.01).startswith("LLM latency: at least 10 % shorter (+14.0 %, 95 % interval")
+def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_the_whole_interval() -> (
+    None
+):
+    assert claimed(14, 0.01).startswith(
+        "LLM latency: at least 10 % shorter (+14.0 %, 95 % interval"
+    )
     assert claimed(11, 0.05).startswith("LLM latency: 10 % shorter (+11.0 %")
     assert claimed(9, 0.01).startswith("LLM latency: shorter (+9.0 %")
     assert "shorter" not in claimed(9, 0.30)
@@ -185,13 +226,17 @@ def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_
 def test_capacity_is_claimed_by_ten_percent_only_where_the_ladder_resolves_it() -> None:
     assert "at least 10 % more" in claimed(30, 0.01, "concurrent_capacity", 6.0)
     for resolution in (12.5, None):
-        assert claimed(30, 0.01, "concurrent_capacity", resolution).startswith("voice sessions at once: more (+30.0 %")
+        assert claimed(30, 0.01, "concurrent_capacity", resolution).startswith(
+            "voice sessions at once: more (+30.0 %"
+        )
 
 
 def test_further_claims_are_corrected_for_their_number_and_made_only_with_the_first() -> None:
     barely = (0.011, 0.004, 0.012, 0.001, 0.009, 0.003)  # p = 0.015 alone
     many = {Key(f"w{i}", "stt_latency_ms"): EQUAL for i in range(9)}
     alone = judged(others={OTHER: barely})
-    assert [line.split(":")[0] for line in wording.further(alone, RULE)] == ["stt_latency_p95_ms under main"]
+    assert [line.split(":")[0] for line in wording.further(alone, RULE)] == [
+        "stt_latency_p95_ms under main"
+    ]
     assert wording.further(judged(others={OTHER: barely, **many}), RULE) == []
     assert wording.further(judged(NOISY, others={OTHER: barely}), RULE) == []

@@ -42,7 +42,10 @@ def test_a_finished_study_has_a_note_and_all_plots(folder: Path) -> None:
     study = opened(folder)
     assert set(study.user_attrs[PLOTS]) == {"space", "tradeoff", "phases", "lineage", "memory"}
     note = get_note(study)
-    assert "**Answer: The best candidate is 55 % of the memory for the LLM, beside speech model base" in note
+    assert (
+        "**Answer: The best candidate is 55 % of the memory for the LLM, beside speech model base"
+        in note
+    )
     assert "measured elsewhere: not valid for this machine" in note
     assert 'may call a trial "best" that ran over a limit' in note
     assert re.search(r"held back: 55 % \+ tiny \(smoothed 0\.\d{4}\): the clips are too few", note)
@@ -53,11 +56,20 @@ def test_the_note_of_a_trial_has_commands_arithmetic_outcome_and_proof(folder: P
     study = opened(folder)
     pruned = next(t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED)
     note = note_of(study, pruned.number)
-    for said in ("oom_budget", "Free memory is less than desired", "--gpu-memory-utilization 0.6", "reserve"):
+    for said in (
+        "oom_budget",
+        "Free memory is less than desired",
+        "--gpu-memory-utilization 0.6",
+        "reserve",
+    ):
         assert said in note
     assert "; 20" not in note.splitlines()[-3]  # the replay's own time is not when it was measured
     complete = note_of(study, 0)
-    assert "in use today" in complete and "voice sessions at once | 8" in complete and "not measured" in complete
+    assert (
+        "in use today" in complete
+        and "voice sessions at once | 8" in complete
+        and "not measured" in complete
+    )
 
 
 def test_written_again_nothing_changes(folder: Path) -> None:
@@ -76,11 +88,17 @@ def test_a_note_that_somebody_edited_stays(folder: Path) -> None:
 
 def test_a_trial_keeps_its_metrics_and_memory_by_second(folder: Path) -> None:
     study = opened(folder)
-    kept = {m.filename: m.artifact_id for m in get_all_artifact_meta(study.trials[0], storage=study._storage)}
+    kept = {
+        m.filename: m.artifact_id
+        for m in get_all_artifact_meta(study.trials[0], storage=study._storage)
+    }
     assert set(kept) == {"metrics.json", "memory.csv"}
     metrics = json.loads((folder / ATTACHMENTS / kept["metrics.json"]).read_text())
     assert metrics["llm_latency_p95_ms"] == 2500.0 and "kv_peak_pct" not in metrics
-    assert (folder / ATTACHMENTS / kept["memory.csv"]).read_text().splitlines()[:2] == ["second,used_mib", "0,2000"]
+    assert (folder / ATTACHMENTS / kept["memory.csv"]).read_text().splitlines()[:2] == [
+        "second,used_mib",
+        "0,2000",
+    ]
 
 
 def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
@@ -89,10 +107,18 @@ def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
     (logs / "llm.log").write_text("it started")
     study = optuna.create_study()
     attach(study.ask(), tmp_path, logs, {"llm_start_s": 3.0, "llm_latency_p95_ms": float("inf")})
-    kept = {m.filename: m.artifact_id for m in get_all_artifact_meta(study.trials[0], storage=study._storage)}
+    kept = {
+        m.filename: m.artifact_id
+        for m in get_all_artifact_meta(study.trials[0], storage=study._storage)
+    }
     assert set(kept) == {"llm.log", "metrics.json"}
     assert (tmp_path / ATTACHMENTS / kept["llm.log"]).read_text() == "it started"
-    assert json.loads((tmp_path / ATTACHMENTS / kept["metrics.json"]).read_text())["llm_latency_p95_ms"] == "inf"
+    assert (
+        json.loads((tmp_path / ATTACHMENTS / kept["metrics.json"]).read_text())[
+            "llm_latency_p95_ms"
+        ]
+        == "inf"
+    )
 
 
 def test_every_failure_class_has_plain_words() -> None:

@@ -30,7 +30,11 @@ PLOTS = ("The space, as measured", "Latency against capacity", "Where the time w
 def wordy(share: float, size: str) -> Outcome:
     """The usual cells, with a log line as long as real ones are."""
     made = timed(share, size)
-    return replace(made, evidence=f"{made.evidence}, {'and so on ' * 25}") if isinstance(made, Diagnosis) else made
+    return (
+        replace(made, evidence=f"{made.evidence}, {'and so on ' * 25}")
+        if isinstance(made, Diagnosis)
+        else made
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(database: Path) -> Iterator[str]:
     """The address of the dashboard, as the real command says it; it ends on Ctrl-C with exit 0."""
     line = [sys.executable, str(SCRIPT.with_name("dashboard.py")), str(database), "--port", "0"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         said = process.stdout.readline()
         try:
@@ -115,25 +121,38 @@ def test_the_page_of_a_failed_trial_has_its_evidence_and_files(served: str, brow
     browser.get(f"{served}/dashboard/studies/1/trials?numbers={number}")
     until(lambda: "Free memory is less than desired memory utilization" in shown(browser))
     assert "--gpu-memory-utilization 0.6" in shown(browser) and "metrics.json" in shown(browser)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280, "no line widens the page"
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280, (
+        "no line widens the page"
+    )
 
 
-def test_the_dashboard_is_told_constraints_and_our_best_where_it_looks_for_them(served: str) -> None:
+def test_the_dashboard_is_told_constraints_and_our_best_where_it_looks_for_them(
+    served: str,
+) -> None:
     found = detail(served)
     (best,) = found["best_trials"]
-    assert {p["name"]: p["param_external_value"] for p in best["params"]} == {k: str(v) for k, v in BEST.items()}
+    assert {p["name"]: p["param_external_value"] for p in best["params"]} == {
+        k: str(v) for k, v in BEST.items()
+    }
     highest = max(t["values"][0] for t in found["trials"] if t["state"] == "Complete")
     assert best["values"][0] < highest, "the highest score is held back by its words"
-    assert all(any(c > 0 for c in t["constraints"]) == (t["state"] == "Pruned") for t in found["trials"])
+    assert all(
+        any(c > 0 for c in t["constraints"]) == (t["state"] == "Pruned") for t in found["trials"]
+    )
 
 
 def test_a_trial_that_ends_while_we_look_gets_its_note(served: str, database: Path) -> None:
     before = detail(served)
     sampler = optuna.samplers.RandomSampler()
-    study = optuna.load_study(study_name="made-tournament-0", storage=f"sqlite:///{database}", sampler=sampler)
+    study = optuna.load_study(
+        study_name="made-tournament-0", storage=f"sqlite:///{database}", sampler=sampler
+    )
     first = study.trials[0]
     again = optuna.trial.create_trial(
-        params=first.params, distributions=first.distributions, value=first.value, user_attrs=first.user_attrs
+        params=first.params,
+        distributions=first.distributions,
+        value=first.value,
+        user_attrs=first.user_attrs,
     )
     study.add_trial(again)
     until(lambda: len(detail(served)["trials"]) == len(before["trials"]) + 1)
@@ -156,9 +175,17 @@ def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, datab
     ("arguments", "code", "said"),
     [
         (["no.db"], 2, "there is no study in no.db"),
-        ([], 2, "there is no study in artifacts/h100_recorded/study.db; run python scripts/run_study.py first"),
+        (
+            [],
+            2,
+            "there is no study in artifacts/h100_recorded/study.db; run python scripts/run_study.py first",
+        ),
         (["made.txt"], 2, "file is not a database"),
-        (["{db}", "--port", "{taken}"], 3, "cannot be used (Address already in use); name another, such as --port"),
+        (
+            ["{db}", "--port", "{taken}"],
+            3,
+            "cannot be used (Address already in use); name another, such as --port",
+        ),
     ],
 )
 def test_what_is_not_there_is_one_line(

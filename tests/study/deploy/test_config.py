@@ -23,9 +23,17 @@ def loaded(folder: Path, text: str) -> Deployment:
 
 def test_the_example_is_read(tmp_path: Path) -> None:
     found = loaded(tmp_path, EXAMPLE)
-    assert (found.services.llm.unit, found.services.stt.unit) == ("judge.service", "whisper.service")
-    assert found.services.stt.set["whisper_model_size"].choices == {"tiny.en": "tiny.en", "base": "/models/base"}
-    assert found.services.stt.stack.peak_mib == 900 and found.folder == Path("/etc/gpu-allocation/voice")
+    assert (found.services.llm.unit, found.services.stt.unit) == (
+        "judge.service",
+        "whisper.service",
+    )
+    assert found.services.stt.set["whisper_model_size"].choices == {
+        "tiny.en": "tiny.en",
+        "base": "/models/base",
+    }
+    assert found.services.stt.stack.peak_mib == 900 and found.folder == Path(
+        "/etc/gpu-allocation/voice"
+    )
 
 
 def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
@@ -61,12 +69,18 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
         ("start_order: [stt, llm]", "start_order: [stt, stt]", "name both services once"),
         ("windows: 5", "windows: 0", "out of range"),
         ("python: /opt", "python: opt", "no absolute path"),
-        ("kind: completion, url: http://127.0.0.1:8000/v1/completions, ", "kind: completion, ", "needs an address"),
+        (
+            "kind: completion, url: http://127.0.0.1:8000/v1/completions, ",
+            "kind: completion, ",
+            "needs an address",
+        ),
         ("hold_days", "hold_dais", "did you mean hold_days"),
         ("device: cuda", "path: /x", "unknown key"),
     ],
 )
-def test_what_is_not_plain_and_bounded_is_refused_by_name(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_is_not_plain_and_bounded_is_refused_by_name(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
     assert old in EXAMPLE
     with pytest.raises(BadInput, match=said):
         loaded(tmp_path, EXAMPLE.replace(old, new, 1))

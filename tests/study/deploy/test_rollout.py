@@ -18,7 +18,15 @@ from objectives.errors import BadInput, SetupError
 from study.deploy.admission import Admitted, admit
 from study.deploy.apply import commit
 from study.deploy.change import first_version
-from study.deploy.config.deployment import Deployed, Deployment, EnvFile, Services, Setting, Stack, Thresholds
+from study.deploy.config.deployment import (
+    Deployed,
+    Deployment,
+    EnvFile,
+    Services,
+    Setting,
+    Stack,
+    Thresholds,
+)
 from study.deploy.config.values import assignments, text_of
 from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.soak import Figures, judge
@@ -38,7 +46,9 @@ SEATS = Setting(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
     services=Services(
-        llm=Deployed(set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"),
+        llm=Deployed(
+            set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
+        ),
         stt=Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
     ),
 )
@@ -61,7 +71,9 @@ class Card:
 
     server_env: Mapping[str, str] = {}
 
-    def __init__(self, uuid: str = "GPU-1", driver: str = "580.1", free: tuple[float, ...] = (9000.0,)) -> None:
+    def __init__(
+        self, uuid: str = "GPU-1", driver: str = "580.1", free: tuple[float, ...] = (9000.0,)
+    ) -> None:
         self.identity = Identity("Card", uuid, 12_000.0, driver, "13.0")
         self.free = list(free)
 
@@ -75,7 +87,9 @@ class Card:
         return None
 
 
-def admitted(folder: Path, *, i_know: bool = False, card: Card | None = None, **changed: Any) -> Admitted:
+def admitted(
+    folder: Path, *, i_know: bool = False, card: Card | None = None, **changed: Any
+) -> Admitted:
     file = folder / "p.yaml"
     put({**PROMOTION, **changed}, file)
     return admit(file, DEPLOYMENT, card or Card(), i_know=i_know)
@@ -93,9 +107,18 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
         ({"status": "candidate"}, r"not confirmed \(status: candidate\).*confirm.py.*--i-know"),
         ({"status": "replay"}, "replayed from measurements of elsewhere"),
         ({"confirmation": None}, "its status is confirmed and its confirmation is not"),
-        ({"confirmation": {"verdict": "rejected"}}, "its status is confirmed and its confirmation is not"),
-        ({"confirmation": {"verdict": "confirmed", "cards": ["GPU-2"]}}, "confirmed on device GPU-2, here is GPU-1"),
-        ({"confirmation": {"verdict": "confirmed", "drivers": ["570.0"]}}, "confirmed on driver 570.0, here is 580.1"),
+        (
+            {"confirmation": {"verdict": "rejected"}},
+            "its status is confirmed and its confirmation is not",
+        ),
+        (
+            {"confirmation": {"verdict": "confirmed", "cards": ["GPU-2"]}},
+            "confirmed on device GPU-2, here is GPU-1",
+        ),
+        (
+            {"confirmation": {"verdict": "confirmed", "drivers": ["570.0"]}},
+            "confirmed on driver 570.0, here is 580.1",
+        ),
         ({"measured_elsewhere": True}, "replayed from measurements of elsewhere"),
         ({"status": "rejected"}, "ended rejected"),
         ({"status": "inconclusive"}, "ended inconclusive"),
@@ -103,8 +126,14 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
         ({"written_at": (NOW - timedelta(days=31)).isoformat()}, "31 days old, max_age_days is 30"),
         ({"written_at": (NOW + timedelta(days=3)).isoformat()}, "in the future"),
         ({"written_at": "yesterday"}, "does not say when"),
-        ({"device": {"uuid": "GPU-2", "driver": "580.1"}}, "measured on device GPU-2, here is GPU-1"),
-        ({"device": {"uuid": "GPU-1", "driver": "570.0"}}, "measured on driver 570.0, here is 580.1"),
+        (
+            {"device": {"uuid": "GPU-2", "driver": "580.1"}},
+            "measured on device GPU-2, here is GPU-1",
+        ),
+        (
+            {"device": {"uuid": "GPU-1", "driver": "570.0"}},
+            "measured on driver 570.0, here is 580.1",
+        ),
         ({"device": None}, "measured on device None"),
         ({"parameters": {"vllm_memory_util": 0.75}}, "out of bounds; it must be from 0.3 to 0.7"),
         ({"parameters": {"vllm_memory_util": float("nan")}}, "out of bounds"),
@@ -119,7 +148,9 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
         ({"parameters": "vllm_memory_util=0.5"}, "has no parameters"),
     ],
 )
-def test_what_may_not_be_applied_is_refused_in_one_sentence(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_what_may_not_be_applied_is_refused_in_one_sentence(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
     with pytest.raises(BadInput, match=said) as refused:
         admitted(tmp_path, **changed)
     assert "\n" not in str(refused.value)
@@ -136,7 +167,8 @@ def test_i_know_admits_a_candidate_and_nothing_else(tmp_path: Path, status: str)
 
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 @pytest.mark.parametrize(
-    ("status", "said"), [("rejected", "ended rejected; nothing overrides that"), ("replay", "it was replayed from")]
+    ("status", "said"),
+    [("rejected", "ended rejected; nothing overrides that"), ("replay", "it was replayed from")],
 )
 def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_no_device(
     tmp_path: Path, verb: str, status: str, said: str
@@ -149,7 +181,11 @@ def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_n
 def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
     usual = admitted(tmp_path)
     assert not [s for s in usual.said if "worse" in s]
-    confirmation = {**PROMOTION["confirmation"], "margin_pct": 5.0, "margins_pct": {"llm_tpot_ms": 100.0}}
+    confirmation = {
+        **PROMOTION["confirmation"],
+        "margin_pct": 5.0,
+        "margins_pct": {"llm_tpot_ms": 100.0},
+    }
     found = admitted(tmp_path, confirmation=confirmation)
     assert "it was confirmed although llm_tpot_ms may be 100 % worse" in found.said
 
@@ -176,9 +212,16 @@ def test_a_speech_unit_that_needs_more_than_the_winner_leaves_is_refused(tmp_pat
 
 def test_another_speech_stack_is_told(tmp_path: Path) -> None:
     admitted(tmp_path)
-    said = admit(tmp_path / "p.yaml", with_stack(Stack("whisper.cpp", "float16", 5, 100)), Card()).said
-    assert "the speech stack differs: library is whisper.cpp in production, faster-whisper was measured" in said
-    assert "the speech stack differs: compute_type is float16 in production, int8 was measured" in said
+    said = admit(
+        tmp_path / "p.yaml", with_stack(Stack("whisper.cpp", "float16", 5, 100)), Card()
+    ).said
+    assert (
+        "the speech stack differs: library is whisper.cpp in production, faster-whisper was measured"
+        in said
+    )
+    assert (
+        "the speech stack differs: compute_type is float16 in production, int8 was measured" in said
+    )
     assert not any("beam_size" in line for line in said)
 
 
@@ -186,7 +229,9 @@ def test_another_server_version_is_refused(tmp_path: Path) -> None:
     stt = replace(DEPLOYMENT.services.stt, python=__import__("sys").executable)
     deployment = replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
     admitted(tmp_path, versions={"llm": {}, "stt": {"faster-whisper": "0.1"}})
-    with pytest.raises(BadInput, match=r"measured with faster-whisper 0.1, .* runs here; confirm it anew"):
+    with pytest.raises(
+        BadInput, match=r"measured with faster-whisper 0.1, .* runs here; confirm it anew"
+    ):
         admit(tmp_path / "p.yaml", deployment, Card())
 
 
@@ -197,7 +242,10 @@ def test_the_dead_man_must_not_fire_in_a_change_that_goes_well() -> None:
 
 def test_numbers_become_the_text_that_the_trial_used() -> None:
     found = assignments({"vllm_memory_util": 0.1 + 0.3, "vllm.max_num_seqs": 8}, DEPLOYMENT)
-    assert [(a.setting.flag, a.text) for a in found] == [("--gpu-memory-utilization", "0.4"), ("--max-num-seqs", "8")]
+    assert [(a.setting.flag, a.text) for a in found] == [
+        ("--gpu-memory-utilization", "0.4"),
+        ("--max-num-seqs", "8"),
+    ]
 
 
 UNIT = """
@@ -219,7 +267,8 @@ def test_a_flag_is_set_in_the_users_own_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["'--max-num-seqs=4'", '"--max_num_seqs=4"', '--max-num-seqs="4"', "'--max-num-seqs' '4'"]
+    "word",
+    ["'--max-num-seqs=4'", '"--max_num_seqs=4"', '--max-num-seqs="4"', "'--max-num-seqs' '4'"],
 )
 def test_a_flag_in_quotes_is_replaced_too_and_not_given_twice(word: str) -> None:
     found = with_flag(f"/vllm serve {word} --name 'a b'", "--max-num-seqs", "8")
@@ -246,7 +295,9 @@ def test_a_later_file_replaces_the_command_and_two_commands_are_refused() -> Non
         '"/bin/sh" "-c" "vllm serve m"',
     ],
 )
-def test_a_command_inside_a_shell_is_refused_since_a_flag_behind_it_would_reach_only_the_shell(command: str) -> None:
+def test_a_command_inside_a_shell_is_refused_since_a_flag_behind_it_would_reach_only_the_shell(
+    command: str,
+) -> None:
     with pytest.raises(BadInput, match=r"a shell \((ba)?sh -c\)"):
         exec_start([f"[Service]\nExecStart={command}\n"], "u")
 
@@ -285,7 +336,9 @@ def version(values: Mapping[str, Any]) -> Version:
 def chain_of(folder: Path, n: int) -> Chain:
     chain = Chain(folder)
     for k in range(n):
-        made = chain.draft(version({"vllm_memory_util": f"0.{k + 3}"}), {"judge.service.conf": f"# {k}\n"})
+        made = chain.draft(
+            version({"vllm_memory_util": f"0.{k + 3}"}), {"judge.service.conf": f"# {k}\n"}
+        )
         chain.put_in_force(made.number)
     return chain
 
@@ -303,7 +356,9 @@ def test_the_chain_leads_from_the_version_in_force_to_the_first(tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("name", ["version.json", "judge.service.conf"])
-def test_a_version_that_was_changed_breaks_the_chain_by_name(tmp_path: Path, number: int, name: str) -> None:
+def test_a_version_that_was_changed_breaks_the_chain_by_name(
+    tmp_path: Path, number: int, name: str
+) -> None:
     chain = chain_of(tmp_path, 3)
     file = chain.path(number) / name
     file.write_text(file.read_text().replace('"0.', '"0.9').replace("# ", "# more "))
@@ -315,14 +370,20 @@ def test_a_version_whose_hash_was_made_again_breaks_the_chain_at_the_next(tmp_pa
     chain = chain_of(tmp_path, 3)
     file = chain.path(1) / "version.json"
     forged = replace(chain.read(1), author="somebody")
-    file.write_text(json.dumps({**json.loads(file.read_text()), "author": "somebody", "sha256": forged.digest()}))
+    file.write_text(
+        json.dumps(
+            {**json.loads(file.read_text()), "author": "somebody", "sha256": forged.digest()}
+        )
+    )
     with pytest.raises(BadInput, match="what came before version 2 is missing"):
         chain.history()
 
 
 def test_memory_is_waited_for_and_its_holder_is_named() -> None:
     assert wait_for_memory(Card(free=(1000.0, 5000.0, 9000.0, 9001.0)), 8000.0, 5.0) == 9001.0
-    with pytest.raises(StepFailed, match=r"1,000 MiB are free of 8,000 needed; held by a game \(pid 7\)"):
+    with pytest.raises(
+        StepFailed, match=r"1,000 MiB are free of 8,000 needed; held by a game \(pid 7\)"
+    ):
         wait_for_memory(Card(free=(1000.0,)), 8000.0, 0.6)
 
 
@@ -335,7 +396,9 @@ def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None
         stt=Deployed(set={"whisper_model_size": SIZE}),
     )
     way = EnvFile(str(file), ("/bin/true",))
-    deployment = Deployment(name="voice", services=services, env_file=way, state=str(tmp_path / "state"))
+    deployment = Deployment(
+        name="voice", services=services, env_file=way, state=str(tmp_path / "state")
+    )
     target = EnvTarget(deployment, way)
     first = first_version(deployment, target)
     target.try_on(target.files({"llm": {"vllm_memory_util": "0.6"}, "stt": {}}))
@@ -347,9 +410,14 @@ def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None
 
 
 def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path: Path) -> None:
-    services = Services(llm=Deployed(set={"vllm_memory_util": SHARE}), stt=Deployed(set={"whisper_model_size": SIZE}))
+    services = Services(
+        llm=Deployed(set={"vllm_memory_util": SHARE}),
+        stt=Deployed(set={"whisper_model_size": SIZE}),
+    )
     way = EnvFile(str(tmp_path / "voice.env"), ("/bin/true",))
-    deployment = Deployment(name="voice", services=services, env_file=way, state=str(tmp_path / "state"))
+    deployment = Deployment(
+        name="voice", services=services, env_file=way, state=str(tmp_path / "state")
+    )
     with pytest.raises(BadInput, match="nothing was ever applied"):
         rollback(deployment)
     with pytest.raises(BadInput, match="nothing is on trial"):

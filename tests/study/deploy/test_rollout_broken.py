@@ -33,7 +33,12 @@ def machine(booted: Machine) -> Iterator[Machine]:
 def fire(machine: Machine) -> None:
     """What the timer does when its time has come."""
     machine.systemctl("start", DEAD_MAN, check=False)
-    machine.wait(20, lambda: machine.systemctl("is-active", DEAD_MAN, check=False) not in ("active", "activating"))
+    machine.wait(
+        20,
+        lambda: (
+            machine.systemctl("is-active", DEAD_MAN, check=False) not in ("active", "activating")
+        ),
+    )
 
 
 def test_the_timer_rolls_back_whatever_the_umask_of_the_apply_was(machine: Machine) -> None:
@@ -82,7 +87,9 @@ def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> Non
         machine.systemctl("daemon-reload")
         for verb in ("plan", "apply"):
             code, said = machine.promote(verb, "/etc/promotions/p.yaml")
-            assert code == 2 and f"{STT}: it is ordered After={LLM}" in said and "[llm, stt]" in said, said
+            assert (
+                code == 2 and f"{STT}: it is ordered After={LLM}" in said and "[llm, stt]" in said
+            ), said
     machine.deployment(start_order="[llm, stt]")
     code, said = machine.promote("apply", "/etc/promotions/p.yaml")
     assert code == 0 and "committed" in said, said

@@ -39,7 +39,10 @@ def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -
     promotion, before = machine.promotion(), machine.read(f"{UNITS}/{LLM}")
     code, said = machine.promote("plan", promotion)
     assert code == 0 and '+Environment="WHISPER_MODEL=tiny"' in said and "0.5 -> 0.55" in said, said
-    assert "Restart=no: vLLM exits with 0" in said and "would be stopped: judge.service, whisper.service" in said
+    assert (
+        "Restart=no: vLLM exits with 0" in said
+        and "would be stopped: judge.service, whisper.service" in said
+    )
     assert machine.drop_ins() == [] and not (machine.root / "etc/gpu-allocation").exists()
 
     code, said = machine.promote("apply", promotion)
@@ -80,12 +83,19 @@ def test_a_trial_that_misbehaves_is_rolled_back(machine: Machine) -> None:
     ):
         machine.moods(mood)
         code, said = machine.promote("apply", machine.promotion())
-        assert code == 5 and why in said and "rolled back to version 0" in said and "its probes pass" in said, said
+        assert (
+            code == 5
+            and why in said
+            and "rolled back to version 0" in said
+            and "its probes pass" in said
+        ), said
         is_settled(machine, OLD)
         assert in_force(machine) == 0
 
 
-def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(machine: Machine) -> None:
+def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
+    machine: Machine,
+) -> None:
     machine.moods("0.55 stuck", "tiny slow")
     code, said = machine.promote("apply", machine.promotion())
     assert code == 5 and "judge.service would not stop, and was killed" in said, said
@@ -93,7 +103,9 @@ def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(m
 
     machine.moods("0.5 stuck")
     machine.systemctl("restart", LLM)
-    machine.wait(5, lambda: "stuck" in machine.read("/etc/moods") and machine.promote("status")[0] == 0)
+    machine.wait(
+        5, lambda: "stuck" in machine.read("/etc/moods") and machine.promote("status")[0] == 0
+    )
     code, said = machine.promote("apply", machine.promotion())
     assert code == 0 and "judge.service would not stop, and was killed" in said, said
     is_settled(machine, NEW)
@@ -136,14 +148,20 @@ def test_a_held_trial_is_committed_by_hand_or_undone_by_the_timer(machine: Machi
 
     code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}), "--hold")
     assert code == 0 and machine.running() == ("0.6", "tiny"), said
-    machine.systemctl("start", "gpu-allocation-voice-dead-man.service")  # as its timer does, a minute later
+    machine.systemctl(
+        "start", "gpu-allocation-voice-dead-man.service"
+    )  # as its timer does, a minute later
     machine.wait(30, lambda: not (machine.root / "etc/gpu-allocation/voice/pending.json").exists())
     is_settled(machine, NEW)
 
 
-def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(machine: Machine) -> None:
+def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
+    machine: Machine,
+) -> None:
     machine.deployment(windows=60, dead_man_s="99")
-    first = machine.begin(PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml")
+    first = machine.begin(
+        PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml"
+    )
     assert first.stdout is not None
     for line in first.stdout:
         if "soak window 1" in line:
@@ -156,7 +174,9 @@ def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
     is_settled(machine, OLD)
 
 
-def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_order(machine: Machine) -> None:
+def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_order(
+    machine: Machine,
+) -> None:
     assert machine.promote("apply", machine.promotion(), "--hold")[0] == 0
     machine.boot_again()
     machine.wait(10, lambda: machine.running() == OLD)
@@ -179,7 +199,9 @@ def comes_after_the_other(machine: Machine) -> None:
     began = {}
     for unit in (LLM, STT):
         machine.wait(10, lambda u=unit: machine.systemctl("is-active", u, check=False) == "active")
-        told = machine.systemctl("show", unit, "--property=ExecMainStartTimestampMonotonic", "--value")
+        told = machine.systemctl(
+            "show", unit, "--property=ExecMainStartTimestampMonotonic", "--value"
+        )
         began[unit] = int(told) / 1e6
     assert began[LLM] > began[STT] + 1.5
 
@@ -197,7 +219,9 @@ def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
     machine.run("mkdir", "-p", folder)
     machine.run("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", folder)
     code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "No space left on device" in said and "rolled back to version 0" in said, said
+    assert code == 5 and "No space left on device" in said and "rolled back to version 0" in said, (
+        said
+    )
     is_settled(machine, OLD)
     machine.run("umount", folder)
 
@@ -211,7 +235,9 @@ def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
 
 
 def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
-    process = machine.begin(PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml")
+    process = machine.begin(
+        PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml"
+    )
     assert process.stdout is not None and process.stdout.readline()
     process.stdout.close()
     process.wait(60)
@@ -220,7 +246,9 @@ def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
 
 def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machine) -> None:
     machine.moods("0.55 wrong")
-    process = machine.begin(PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml")
+    process = machine.begin(
+        PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml"
+    )
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -229,7 +257,9 @@ def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machi
             machine.moods("0.55 wrong", "0.5 never-ready")
     process.communicate(timeout=60)
     assert process.returncode == 6
-    assert "production is down" in said and "Do this:" in said and "rolled back to" not in said, said
+    assert "production is down" in said and "Do this:" in said and "rolled back to" not in said, (
+        said
+    )
     assert machine.promote("status")[0] == 6
     machine.moods("0.55 wrong")
     code, said = machine.promote("rollback")
@@ -255,13 +285,17 @@ def test_a_unit_that_is_not_there_masked_or_off_is_refused(machine: Machine) -> 
     machine.systemctl("daemon-reload")
     code, said = machine.promote("apply", machine.promotion())
     assert code == 2 and "whisper.service: its state is 'masked'" in said, said
-    machine.write("/etc/deployment.yaml", machine.read("/etc/deployment.yaml").replace(STT, "wisper.service"))
+    machine.write(
+        "/etc/deployment.yaml", machine.read("/etc/deployment.yaml").replace(STT, "wisper.service")
+    )
     code, said = machine.promote("apply", machine.promotion())
     assert code == 2 and "wisper.service: there is no such unit" in said, said
     assert not (machine.root / "etc/gpu-allocation/voice/versions").exists()
 
 
-def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_from_it(machine: Machine) -> None:
+def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_from_it(
+    machine: Machine,
+) -> None:
     machine.units(Restart="always")
     machine.systemctl("daemon-reload")
     assert machine.promote("apply", machine.promotion())[0] == 0
@@ -270,15 +304,27 @@ def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_fro
     machine.write(f"{UNITS}/{LLM}", unit)
     machine.systemctl("daemon-reload")
     code, said = machine.promote("status")
-    assert code == 0 and "judge.service changed since version 1 was made from it, which hides that change" in said, said
+    assert (
+        code == 0
+        and "judge.service changed since version 1 was made from it, which hides that change"
+        in said
+    ), said
     assert "Restart=" not in said
     code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}))
     assert code == 0, said
     is_settled(machine, ("0.6", "tiny"))
-    assert "--start-s 0.1" in machine.run("cat", f"/etc/systemd/system/{LLM}.d/zzz-gpu-allocation-1-committed.conf")
+    assert "--start-s 0.1" in machine.run(
+        "cat", f"/etc/systemd/system/{LLM}.d/zzz-gpu-allocation-1-committed.conf"
+    )
 
 
-HOSTILE = ["0.5\nExecStartPre=/bin/touch /pwned", "$(touch /pwned) ; %n", "\uff10.\uff15", 10**400, {"a": 1}]
+HOSTILE = [
+    "0.5\nExecStartPre=/bin/touch /pwned",
+    "$(touch /pwned) ; %n",
+    "\uff10.\uff15",
+    10**400,
+    {"a": 1},
+]
 
 
 def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
@@ -300,13 +346,19 @@ def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
 def of_the_guide() -> list[str]:
     """The commands of the guide, in their order."""
     text = (REPOSITORY / "study/guides/deployment.md").read_text()
-    return [line.strip() for line in text.splitlines() if line.startswith("    ") and "scripts/confirm.py" not in line]
+    return [
+        line.strip()
+        for line in text.splitlines()
+        if line.startswith("    ") and "scripts/confirm.py" not in line
+    ]
 
 
 def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine) -> None:
     folder = "/root/study"
     machine.run("mkdir", "-p", f"{folder}/artifacts")
-    machine.run("ln", "-s", *(f"{REPOSITORY}/{name}" for name in ("scripts", "study", "objectives")), folder)
+    machine.run(
+        "ln", "-s", *(f"{REPOSITORY}/{name}" for name in ("scripts", "study", "objectives")), folder
+    )
     machine.run("ln", "-s", "/etc/promotions", f"{folder}/artifacts/promotions")
     machine.promotion("voice")
     commands = of_the_guide()
@@ -314,7 +366,9 @@ def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine)
     for command in commands:
         words = command.removeprefix("sudo ").replace("python ", f"{sys.executable} -B ", 1)
         machine.run("env", f"PYTHONPATH={REPOSITORY}", "sh", "-c", f"cd {folder} && {words}")
-        if command.startswith("cp "):  # and what the guide says of it: edit units, addresses and bounds
+        if command.startswith(
+            "cp "
+        ):  # and what the guide says of it: edit units, addresses and bounds
             machine.run("cp", "/etc/deployment.yaml", f"{folder}/deployment.yaml")
         if " apply " in command:
             assert machine.running() == NEW
@@ -322,7 +376,10 @@ def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine)
             is_settled(machine, OLD)
     is_settled(machine, NEW)
     assert machine.systemctl("is-enabled", "gpu-allocation-watch.service") == "enabled"
-    machine.wait(30, lambda: '"started"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
+    machine.wait(
+        30,
+        lambda: '"started"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"),
+    )
 
 
 def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
@@ -335,7 +392,9 @@ def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
     machine.moods("0.55 wrong")
     code, said = machine.promote("apply", machine.promotion())
     assert code == 5 and "front.service stops together with them" in said, said
-    machine.wait(5, lambda: machine.systemctl("is-active", "front.service", check=False) == "active")
+    machine.wait(
+        5, lambda: machine.systemctl("is-active", "front.service", check=False) == "active"
+    )
 
 
 def lines(said: str) -> list[dict[str, object]]:
@@ -349,15 +408,23 @@ def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machi
     code, said = machine.promote("watch", "--once")
     events = {str(e["event"]): e for e in lines(said)}
     assert code == 0 and events["review_due"]["promotion"] == "p.yaml", said
-    assert "days old" in str(events["refused"]["why"]) and events["refused"]["promotion"] == "older.yaml"
+    assert (
+        "days old" in str(events["refused"]["why"])
+        and events["refused"]["promotion"] == "older.yaml"
+    )
 
     machine.deployment(watch="{promotions: promotions, auto: true, every_s: 0.5}", dead_man_s="60")
     code, said = machine.promote("watch", "--once")
     assert "holding" in said and machine.running() == OLD, said
 
-    machine.deployment(watch="{promotions: promotions, auto: true, hold_days: 0, every_s: 0.5}", dead_man_s="60")
+    machine.deployment(
+        watch="{promotions: promotions, auto: true, hold_days: 0, every_s: 0.5}", dead_man_s="60"
+    )
     assert machine.promote("watch", "--install")[0] == 0
-    machine.wait(40, lambda: '"applied"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"))
+    machine.wait(
+        40,
+        lambda: '"applied"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"),
+    )
     is_settled(machine, NEW)
     machine.systemctl("stop", "gpu-allocation-watch.service")
 
@@ -375,19 +442,27 @@ def test_an_env_file_with_a_restart_command_goes_the_same_way(machine: Machine) 
     for unit, line in ((LLM, "--gpu-memory-utilization ${SHARE}"), (STT, None)):
         text = machine.read(f"{UNITS}/{unit}").replace("Environment=WHISPER_MODEL=base\n", "")
         text = text.replace("[Install]", "EnvironmentFile=/etc/voice.env\n[Install]")
-        machine.write(f"{UNITS}/{unit}", text.replace("--gpu-memory-utilization 0.5", line) if line else text)
+        machine.write(
+            f"{UNITS}/{unit}", text.replace("--gpu-memory-utilization 0.5", line) if line else text
+        )
     machine.write("/etc/voice.env", "# ours\nSHARE=0.5\nWHISPER_MODEL=base\nKEY=kept\n")
     machine.systemctl("daemon-reload")
     machine.systemctl("restart", LLM, STT)
-    text = machine.read("/etc/deployment.yaml").replace("flag: --gpu-memory-utilization", "variable: SHARE")
+    text = machine.read("/etc/deployment.yaml").replace(
+        "flag: --gpu-memory-utilization", "variable: SHARE"
+    )
     text = text.replace(f"    unit: {LLM}\n", "").replace(f"    unit: {STT}\n", "")
     command = f"[systemctl, restart, {STT}, {LLM}]"
-    machine.write("/etc/deployment.yaml", text + f"env_file: {{path: /etc/voice.env, restart: {command}}}\n")
+    machine.write(
+        "/etc/deployment.yaml", text + f"env_file: {{path: /etc/voice.env, restart: {command}}}\n"
+    )
 
     machine.moods("0.55 wrong")
     code, said = machine.promote("apply", machine.promotion())
     assert code == 5 and "rolled back to version 0" in said, said
-    assert machine.running() == OLD and machine.read("/etc/voice.env").splitlines()[1] == "SHARE=0.5"
+    assert (
+        machine.running() == OLD and machine.read("/etc/voice.env").splitlines()[1] == "SHARE=0.5"
+    )
 
     machine.moods("")
     machine.kill_when("step: soak", apply=[machine.promotion()])

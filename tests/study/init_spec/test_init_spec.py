@@ -38,12 +38,17 @@ def machine():
         for part in ("", "/entrypoints", "/entrypoints/openai"):
             booted.write(f"/opt/site/vllm{part}/__init__.py", "")
         booted.write("/opt/site/vllm/entrypoints/openai/api_server.py", SERVER)
-        booted.write("/opt/site/vllm-0.26.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: vllm\nVersion: 0.26.0\n")
+        booted.write(
+            "/opt/site/vllm-0.26.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: vllm\nVersion: 0.26.0\n",
+        )
         booted.write("/opt/models/llm/config.json", '{"vocab_size": 2048}')
         for size, length in (("tiny", 10), ("base", 20)):
             booted.write(f"/opt/models/whisper/{size}/model.bin", "x" * length)
         booted.write("/opt/assistant.py", SERVER)
-        booted.write("/etc/assistant.env", '# a comment\nWHISPER_MODEL="/opt/models/whisper/base"\n')
+        booted.write(
+            "/etc/assistant.env", '# a comment\nWHISPER_MODEL="/opt/models/whisper/base"\n'
+        )
         booted.write(f"{UNITS}/judge.service", JUDGE.format(python=sys.executable))
         booted.write(f"{UNITS}/assistant.service", ASSISTANT.format(python=sys.executable))
         booted.systemctl("daemon-reload")
@@ -89,9 +94,13 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
             "choices": {s: f"/opt/models/whisper/{s}" for s in ("tiny", "base")},
         }
     }
-    study = machine.begin(str(REPOSITORY / "scripts/run_study.py"), "/root/my.yaml", "--dry-run", site="/opt/site")
+    study = machine.begin(
+        str(REPOSITORY / "scripts/run_study.py"), "/root/my.yaml", "--dry-run", site="/opt/site"
+    )
     planned, _ = study.communicate(timeout=60)
-    assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in planned, planned
+    assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in planned, (
+        planned
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,13 +114,23 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
 def test_what_cannot_be_read_is_one_line_and_writes_nothing(machine, units, why):
     words = [w for u in units[:2] for w in ("--unit", u)]
     code, said = init(machine, *words, *units[2:], "--device", "cpu", "--out", "/root/no.yaml")
-    assert code == 2 and why in said.replace("one --unit must", "one must") and "Traceback" not in said, said
+    assert (
+        code == 2 and why in said.replace("one --unit must", "one must") and "Traceback" not in said
+    ), said
     assert not (machine.root / "root/no.yaml").exists()
 
 
 def test_an_existing_file_is_never_overwritten(machine):
     machine.write("/root/there.yaml", "mine")
-    code, said = init(machine, "--unit", "judge.service", "--unit", "assistant.service", "--out", "/root/there.yaml")
+    code, said = init(
+        machine,
+        "--unit",
+        "judge.service",
+        "--unit",
+        "assistant.service",
+        "--out",
+        "/root/there.yaml",
+    )
     assert code == 2 and "exists" in said and machine.read("/root/there.yaml") == "mine"
 
 
@@ -122,21 +141,40 @@ def unit(*argv, env=None, folder="/"):
 
 
 def test_vllm_serve_names_its_model_first():
-    found = read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "org/model", "--gpu-memory-utilization", "0.6"))
+    found = read_llm(
+        unit(
+            "/opt/bin/python3",
+            "/opt/bin/vllm",
+            "serve",
+            "org/model",
+            "--gpu-memory-utilization",
+            "0.6",
+        )
+    )
     assert (found.model, found.share, found.args, found.port, found.served_model) == (
         "org/model", 0.6, (), 8000, "org/model",
     )  # fmt: skip
 
 
 def test_a_unit_without_a_share_has_vllms_own_and_says_so():
-    found = read_llm(unit("/opt/bin/python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "a/b"))
+    found = read_llm(
+        unit("/opt/bin/python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "a/b")
+    )
     assert found.share == 0.9 and "sets no --gpu-memory-utilization" in found.notes[0]
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "much", "1e-1000", ""])
 def test_a_share_that_is_none_is_refused(share):
     with pytest.raises(BadInput, match="is no share"):
-        read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "a/b", f"--gpu-memory-utilization={share}"))
+        read_llm(
+            unit(
+                "/opt/bin/python3",
+                "/opt/bin/vllm",
+                "serve",
+                "a/b",
+                f"--gpu-memory-utilization={share}",
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +195,10 @@ def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
     with pytest.raises(BadInput, match="--size WHISPER_MODEL=base"):
         read_stt(unit("/usr/bin/app"))
     found = read_stt(unit("/usr/bin/app"), "APP_WHISPER=tiny")
-    assert (found.size, found.variable) == ("tiny", "APP_WHISPER") and "nothing here can check" in found.notes[0]
+    assert (found.size, found.variable) == (
+        "tiny",
+        "APP_WHISPER",
+    ) and "nothing here can check" in found.notes[0]
 
 
 class Card:
@@ -177,7 +218,12 @@ def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
     monkeypatch.setattr(observing, "LOOK_S", 0.001)
     said = []
     found = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, said.append)
-    assert (found.least_mib, found.peak_mib, found.reserve_mib, found.largest) == (100.0, 350.0, 250, "game.service")
+    assert (found.least_mib, found.peak_mib, found.reserve_mib, found.largest) == (
+        100.0,
+        350.0,
+        250,
+        "game.service",
+    )
     assert len(said) == 2
 
 

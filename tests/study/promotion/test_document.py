@@ -67,13 +67,17 @@ def decided(spec: Spec, *others: Row) -> tuple[int | None, str, list[str]]:
 
 
 def test_the_better_one_is_promoted_and_says_where_it_gains(spec: Spec) -> None:
-    winner, reason, passed_over = decided(spec, row(spec, 1, 0.55, "base", **FAST), row(spec, 2, 0.45, "base"))
+    winner, reason, passed_over = decided(
+        spec, row(spec, 1, 0.55, "base", **FAST), row(spec, 2, 0.45, "base")
+    )
     assert (winner, passed_over) == (1, [])
     assert "llm +0.0312" in reason and "stt +0.0000" in reason
 
 
 def test_without_a_better_one_the_baseline_stays(spec: Spec) -> None:
-    winner, reason, passed_over = decided(spec, row(spec, 1, 0.55, "base", llm_latency_p95_ms=3000.0))
+    winner, reason, passed_over = decided(
+        spec, row(spec, 1, 0.55, "base", llm_latency_p95_ms=3000.0)
+    )
     assert (winner, passed_over) == (None, [])
     assert reason.startswith("the baseline stays: nothing beat it")
 
@@ -83,9 +87,13 @@ def test_an_equal_one_does_not_replace_the_baseline(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("figures", [{"own_memory_pct": 70.0}, {"free_memory_mib": 1024.0}])
-def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(spec: Spec, figures: dict[str, float]) -> None:
+def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(
+    spec: Spec, figures: dict[str, float]
+) -> None:
     poor = row(spec, 0, 0.5, "base", own_memory_pct=20.0, free_memory_mib=100.0)
-    better = row(spec, 1, 0.55, "base", **{"own_memory_pct": 20.0, "free_memory_mib": 100.0} | figures)
+    better = row(
+        spec, 1, 0.55, "base", **{"own_memory_pct": 20.0, "free_memory_mib": 100.0} | figures
+    )
     assert (better.fitness or 0) > (poor.fitness or 0)
     found = decide([poor, better], spec)
     assert found.winner is None
@@ -95,11 +103,16 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(spec: Spec, fig
     )
 
 
-def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(spec: Spec) -> None:
+def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(
+    spec: Spec,
+) -> None:
     tiny = row(spec, 1, 0.55, "tiny", word_errors=words(6), llm_latency_p95_ms=1000.0)
     winner, _, passed_over = decided(spec, tiny, row(spec, 2, 0.55, "base", **FAST))
     assert (tiny.word_gate, winner) == ("cannot_tell", 2)
-    assert "too few to tell" in passed_over[0] and "more minutes of audio would decide" in passed_over[0]
+    assert (
+        "too few to tell" in passed_over[0]
+        and "more minutes of audio would decide" in passed_over[0]
+    )
 
 
 def test_words_that_were_not_measured_hold_back_another_speech_model(spec: Spec) -> None:
@@ -107,13 +120,19 @@ def test_words_that_were_not_measured_hold_back_another_speech_model(spec: Spec)
     assert winner is None and "was not measured" in passed_over[0]
 
 
-def test_words_that_were_not_measured_hold_back_nothing_that_keeps_the_speech_model(spec: Spec) -> None:
+def test_words_that_were_not_measured_hold_back_nothing_that_keeps_the_speech_model(
+    spec: Spec,
+) -> None:
     assert decided(spec, row(spec, 1, 0.55, "base", word_errors=(), **FAST))[0] == 1
 
 
 def test_clearly_worse_words_are_infeasible(spec: Spec) -> None:
     deaf = row(spec, 1, 0.55, "tiny", word_errors=words(24, spoken=4), **FAST)
-    assert deaf.word_gate == "fail" and deaf.constraints["word_error_rate"] > 0 and not deaf.is_feasible
+    assert (
+        deaf.word_gate == "fail"
+        and deaf.constraints["word_error_rate"] > 0
+        and not deaf.is_feasible
+    )
     assert decided(spec, deaf)[0] is None
 
 
@@ -141,14 +160,18 @@ def test_a_bridge_is_no_challenger_of_the_baseline(spec: Spec) -> None:
 def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
     found = decide([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
     assert found.winner is None
-    assert "the baseline stays" in found.reason and "relative to vllm_memory_util=0.55" in found.reason
+    assert (
+        "the baseline stays" in found.reason and "relative to vllm_memory_util=0.55" in found.reason
+    )
 
 
 def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
     decision = decide([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
     assert decision.winner is not None
     both = commands(decision.winner.allocation, setting_of(spec), {})
-    return document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both))
+    return document(
+        decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both)
+    )
 
 
 def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec: Spec) -> None:
@@ -156,10 +179,16 @@ def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec:
     assert (data["schema"], data["status"], data["measured_elsewhere"]) == (1, "candidate", False)
     assert data["parameters"] == {"vllm_memory_util": 0.55, "whisper_model_size": "base"}
     assert data["set"] == {"llm": "--gpu-memory-utilization 0.55", "stt": "model size base"}
-    assert "--gpu-memory-utilization 0.55" in data["commands"]["llm"] and "--model a/base" in data["commands"]["stt"]
+    assert (
+        "--gpu-memory-utilization 0.55" in data["commands"]["llm"]
+        and "--model a/base" in data["commands"]["stt"]
+    )
     assert data["metrics"]["winner"]["llm_latency_p95_ms"] == 1500.0
     assert data["metrics"]["baseline"]["llm_latency_p95_ms"] == 2500.0
-    assert data["improvement_pct"]["llm_latency_p95_ms"] == 40.0 and data["improvement_pct"]["turn_ttft_ms"] is None
+    assert (
+        data["improvement_pct"]["llm_latency_p95_ms"] == 40.0
+        and data["improvement_pct"]["turn_ttft_ms"] is None
+    )
     assert data["fitness"]["winner"] > data["fitness"]["baseline"] and "llm +" in data["why"]
     assert (data["study"], data["trial"], data["sampler"]) == ("s", 7, "tpe")
     assert data["seeds"] == {"sampler": 3, "trial": 7, "workload": 1}
@@ -172,7 +201,11 @@ def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec:
 
 def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
     data = written(spec, "measured on another card")
-    assert (data["status"], data["measured_elsewhere"], data["note"]) == ("replay", True, "measured on another card")
+    assert (data["status"], data["measured_elsewhere"], data["note"]) == (
+        "replay",
+        True,
+        "measured on another card",
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +219,9 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
         ("turn_ttft_ms", None, 3.0, None),
     ],
 )
-def test_an_improvement_is_positive_where_it_is_better(name: str, new: Any, old: Any, expected: float | None) -> None:
+def test_an_improvement_is_positive_where_it_is_better(
+    name: str, new: Any, old: Any, expected: float | None
+) -> None:
     found = improvement_pct(name, Measurement(**{name: new}), Measurement(**{name: old}))
     assert found == expected and str(found) != "-0.0"
 
@@ -194,7 +229,10 @@ def test_an_improvement_is_positive_where_it_is_better(name: str, new: Any, old:
 def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:
     paths = [write({"n": n}, tmp_path / "promotions", "my.study-1") for n in range(5)]
     assert [verify(p)["n"] for p in paths] == list(range(5))
-    assert all(p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS") for p in paths)
+    assert all(
+        p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS")
+        for p in paths
+    )
     assert len(list((tmp_path / "promotions").iterdir())) == 5
 
 
@@ -204,17 +242,23 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     steady = [row(spec, n, 0.45, "base", llm_latency_p95_ms=1500.0 + n) for n in (3, 4, 5)]
     decision = decide([row(spec, 0, 0.5, "base"), lucky, poor, *steady], spec)
     assert decision.winner is not None and decision.winner.allocation.share == 0.45
-    assert decision.winner.measurement is not None and decision.winner.measurement.llm_latency_p95_ms == 1504.0
+    assert (
+        decision.winner.measurement is not None
+        and decision.winner.measurement.llm_latency_p95_ms == 1504.0
+    )
     assert decision.luckiest is lucky
     told = how_sure(decision)
     assert "3 measurements" in told[0] and "of being the best of 2 that may be promoted" in told[0]
-    assert "the best single trial was another" in told[1] and told[1].endswith("which is held back") == bool(
-        decision.passed_over
-    )
+    assert "the best single trial was another" in told[1] and told[1].endswith(
+        "which is held back"
+    ) == bool(decision.passed_over)
 
 
 def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:
-    rising = [row(spec, n, 0.40 + n / 50, "base", llm_latency_p95_ms=2600.0 - 100 * n) for n in range(1, 9)]
+    rising = [
+        row(spec, n, 0.40 + n / 50, "base", llm_latency_p95_ms=2600.0 - 100 * n)
+        for n in range(1, 9)
+    ]
     lone = row(spec, 20, 0.41, "base", llm_latency_p95_ms=1700.0)  # beside slow neighbours
     twice = [row(spec, 30 + n, 0.55, "base", llm_latency_p95_ms=1850.0 + n) for n in (1, 2)]
     decision = decide([row(spec, 0, 0.5, "base"), *rising, lone, *twice], spec)
@@ -243,7 +287,10 @@ def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> N
 
 def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> None:
     failed = replace(row(spec, 2, 0.55, "base"), status="pruned", measurement=None, fitness=0.0)
-    assert decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner is None
+    assert (
+        decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner
+        is None
+    )
 
 
 @pytest.mark.parametrize("share", [0.5, 0.55])
@@ -251,14 +298,20 @@ def test_a_launch_that_was_disturbed_says_nothing_of_the_allocation_that_was_the
     spec: Spec, share: float
 ) -> None:
     disturbed = replace(row(spec, 0, share, "base"), status="failed", measurement=None, fitness=0.0)
-    decision = decide([disturbed, row(spec, 1, 0.5, "base"), row(spec, 2, 0.55, "base", **FAST)], spec)
+    decision = decide(
+        [disturbed, row(spec, 1, 0.5, "base"), row(spec, 2, 0.55, "base", **FAST)], spec
+    )
     assert decision.winner is not None and decision.winner.number == 2 and not decision.passed_over
     assert decision.baseline is not None and decision.baseline.measurement is not None
 
 
 def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
-    decision = decide([row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec)
-    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))["standing"]
+    decision = decide(
+        [row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec
+    )
+    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))[
+        "standing"
+    ]
     assert standing["winner"]["measurements"] == 2 and standing["baseline"]["measurements"] == 1
     assert standing["winner"]["mean"] > standing["baseline"]["mean"]
     probabilities = [standing[which]["probability_best"] for which in ("winner", "baseline")]
@@ -273,6 +326,15 @@ def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -
     )
     decision = decide([row(spec, 0, 0.5, "base"), *others], spec)
     (said,) = how_sure(decision)
-    assert "nothing was measured twice" in said and "standard error" not in said and "probability" not in said
-    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))["standing"]
-    assert (standing["winner"]["standard_error"], standing["winner"]["probability_best"]) == (None, None)
+    assert (
+        "nothing was measured twice" in said
+        and "standard error" not in said
+        and "probability" not in said
+    )
+    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))[
+        "standing"
+    ]
+    assert (standing["winner"]["standard_error"], standing["winner"]["probability_best"]) == (
+        None,
+        None,
+    )

@@ -35,7 +35,8 @@ def test_sealing_again_after_a_change_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("0.55", "0.56"), ("candidate", "confirmed"), ("base", "tiny"), ("- true", "- 1")]
+    ("old", "new"),
+    [("0.55", "0.56"), ("candidate", "confirmed"), ("base", "tiny"), ("- true", "- 1")],
 )
 def test_any_change_breaks_the_seal(tmp_path: Path, old: str, new: str) -> None:
     file = tmp_path / "p.yaml"
@@ -84,6 +85,10 @@ def test_odd_yaml_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
 def test_a_link_a_folder_and_nothing_are_no_promotion(tmp_path: Path) -> None:
     put(DATA, tmp_path / "p.yaml")
     (tmp_path / "link.yaml").symlink_to(tmp_path / "p.yaml")
-    for name, said in (("link.yaml", "not a plain file"), (".", "not a plain file"), ("none.yaml", "no such file")):
+    for name, said in (
+        ("link.yaml", "not a plain file"),
+        (".", "not a plain file"),
+        ("none.yaml", "no such file"),
+    ):
         with pytest.raises(BadInput, match=said):
             verify(tmp_path / name)

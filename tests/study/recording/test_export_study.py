@@ -61,23 +61,38 @@ def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(l
     shipped = {(e.key, e.at, e.card): e for e in SHIPPED.entries}
     for e in found:
         twin = shipped[e.key, e.at, e.card]
-        assert (e.measurement, e.diagnosis, e.wall_s) == (twin.measurement, twin.diagnosis, twin.wall_s)
+        assert (e.measurement, e.diagnosis, e.wall_s) == (
+            twin.measurement,
+            twin.diagnosis,
+            twin.wall_s,
+        )
 
 
 def test_other_conditions_are_refused_by_name(live, tmp_path):
-    other = replace(SHIPPED.provenance, versions=replace(SHIPPED.provenance.versions, llm={"vllm": "0.27.0"}))
+    other = replace(
+        SHIPPED.provenance, versions=replace(SHIPPED.provenance.versions, llm={"vllm": "0.27.0"})
+    )
     with pytest.raises(BadInput, match="with other versions of the servers"):
         gather([SHIPPED.path], live, other, [])
-    with pytest.raises(BadInput, match=r"study gpu_h100-\w+-0 in .* was measured with another server versions"):
+    with pytest.raises(
+        BadInput, match=r"study gpu_h100-\w+-0 in .* was measured with another server versions"
+    ):
         gather([STUDIES], live, other, [])
-    bigger = replace(SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0))
+    bigger = replace(
+        SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0)
+    )
     with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
         gather([SHIPPED.path], live, bigger, [])
 
 
 def test_what_another_load_generator_measured_is_refused(live):
-    now = replace(SHIPPED.provenance, conditions={**SHIPPED.provenance.conditions, "load generator": GENERATOR})
-    assert "load generator" not in SHIPPED.provenance.conditions, "recorded with the first one, before it was said"
+    now = replace(
+        SHIPPED.provenance,
+        conditions={**SHIPPED.provenance.conditions, "load generator": GENERATOR},
+    )
+    assert "load generator" not in SHIPPED.provenance.conditions, (
+        "recorded with the first one, before it was said"
+    )
     with pytest.raises(BadInput, match="recorded with another load generator"):
         gather([SHIPPED.path], live, now, [])
     with pytest.raises(BadInput, match="measured with another load generator"):
@@ -94,7 +109,10 @@ def test_a_source_that_is_none_is_said(live, tmp_path):
 def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
     plan = list(rounds(live, 2, 8))
     names = [str(a) for a, _ in plan]
-    first, second = names[: names.index(str(live.baseline), 1)], names[names.index(str(live.baseline), 1) + 1 :]
+    first, second = (
+        names[: names.index(str(live.baseline), 1)],
+        names[names.index(str(live.baseline), 1) + 1 :],
+    )
     assert plan[0] == (live.baseline, 1)
     assert plan[-1] == (live.baseline, 4)
     assert len(set(first[1:])) in (7, 8), "the baseline may be one of them"
@@ -115,20 +133,32 @@ def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
 
 def test_another_card_measures_the_baseline_before_it_goes_on(live):
     wanted = list(rounds(live, 1, 8))
-    began = [e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in wanted[:3]}][:3]
+    began = [
+        e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in wanted[:3]}
+    ][:3]
     (card,) = {e.card for e in began}
     assert remaining(wanted, began, live.baseline, card) == wanted[3:], "its own card just goes on"
     assert remaining(wanted, began, live.baseline, "another") == [(live.baseline, 3), *wanted[3:]]
-    assert remaining(wanted, [], live.baseline, card) == wanted, "nothing is there: it begins with the baseline anyway"
-    assert remaining(wanted[:3], began, live.baseline, "another") == [], "nothing is left to measure on it"
+    assert remaining(wanted, [], live.baseline, card) == wanted, (
+        "nothing is there: it begins with the baseline anyway"
+    )
+    assert remaining(wanted[:3], began, live.baseline, "another") == [], (
+        "nothing is left to measure on it"
+    )
 
 
 def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values():
     wide = read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
     values = wide.entries[1].values
     assert list(values) != sorted(values, reverse=True)
-    assert str(Allocation(values)) == str(Allocation(dict(sorted(values.items(), reverse=True)))) == wide.entries[1].key
-    done = [(Allocation(dict(sorted(e.values.items(), reverse=True))), e.repeat) for e in wide.entries]
+    assert (
+        str(Allocation(values))
+        == str(Allocation(dict(sorted(values.items(), reverse=True))))
+        == wide.entries[1].key
+    )
+    done = [
+        (Allocation(dict(sorted(e.values.items(), reverse=True))), e.repeat) for e in wide.entries
+    ]
     assert remaining(done, wide.entries, done[0][0], str(wide.entries[0].card)) == []
     assert {llm_key(a) for a, _ in done} == {llm_key(Allocation(e.values)) for e in wide.entries}
 

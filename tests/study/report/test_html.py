@@ -49,32 +49,46 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_a_report_is_one_file_that_asks_the_network_for_nothing(ended: Path, tmp_path: Path) -> None:
+def test_a_report_is_one_file_that_asks_the_network_for_nothing(
+    ended: Path, tmp_path: Path
+) -> None:
     ran = run_script("report.py", ended, "-o", tmp_path / "r.html")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
     text = (tmp_path / "r.html").read_text()
     tags = Tags(text)
     assert tags.open == []
-    assert not [t for t, a in tags.found if t in ("script", "link", "img", "iframe") or {"src", "href"} & set(a)]
+    assert not [
+        t
+        for t, a in tags.found
+        if t in ("script", "link", "img", "iframe") or {"src", "href"} & set(a)
+    ]
     assert "http" not in text and "url(" not in text
 
 
 def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
     text = html(case(study_in(f"sqlite:///{ended}")))
-    assert "The best candidate is 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)" in text
+    assert (
+        "The best candidate is 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)"
+        in text
+    )
     assert "the LLM 20 % sooner, 12 voice sessions at once (today: 8)" in text
     assert "A replay, measured elsewhere: not valid for this machine." in text
     assert "is noise was not measured" in text
     assert (
-        "Better, smoothed with its neighbours, and still not chosen" in text and "the clips are too few to tell" in text
+        "Better, smoothed with its neighbours, and still not chosen" in text
+        and "the clips are too few to tell" in text
     )
     assert "580.1" in text and "SHA-256" in text and "vllm 0.26.0" in text
 
 
 def test_what_was_not_measured_says_so_and_no_zero_is_invented(tmp_path: Path) -> None:
     def bare(share: float, size: str) -> Outcome:
-        return oom(None) if share > 0.57 else measurement(llm_ttft_p95_ms=None, concurrent_capacity=None)
+        return (
+            oom(None)
+            if share > 0.57
+            else measurement(llm_ttft_p95_ms=None, concurrent_capacity=None)
+        )
 
     text = page(tmp_path, bare)
     row = re.search(r"LLM: 95 % begin to answer within</th>(.*?)</tr>", text, re.DOTALL)
@@ -95,11 +109,16 @@ def test_every_figure_says_in_words_what_it_shows(ended: Path) -> None:
 def test_a_log_line_cannot_write_into_the_page(tmp_path: Path) -> None:
     def hostile(share: float, size: str) -> Outcome:
         if share > 0.57:
-            return Diagnosis("oom_startup", "llm", "start", None, "<script>alert(1)</script> & </code>")
+            return Diagnosis(
+                "oom_startup", "llm", "start", None, "<script>alert(1)</script> & </code>"
+            )
         return cell(share, size)
 
     text = page(tmp_path, hostile)
-    assert "<script>" not in text and "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;/code&gt;" in text
+    assert (
+        "<script>" not in text
+        and "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;/code&gt;" in text
+    )
 
 
 def test_where_nothing_works_the_report_says_so(tmp_path: Path) -> None:
@@ -129,22 +148,34 @@ def test_a_preset_changes_the_weights_and_says_so(ended: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["no/study.db"], "there is no study in no/study.db; name the study.db of a study that ran"),
+        (
+            ["no/study.db"],
+            "there is no study in no/study.db; name the study.db of a study that ran",
+        ),
         ([], "run python scripts/run_study.py first"),
         (["{db}", "--study", "made-tournament-1"], "did you mean made-tournament-0?"),
-        (["{db}", "-o", "no/folder/r.html"], "no/folder/r.html cannot be written (No such file or directory)"),
+        (
+            ["{db}", "-o", "no/folder/r.html"],
+            "no/folder/r.html cannot be written (No such file or directory)",
+        ),
         (["postgresql://nobody@127.0.0.1:1/none"], "cannot open the storage"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(ended: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_bad_input_is_one_line_and_exit_2(
+    ended: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
     ran = run_script("report.py", *(a.format(db=ended) for a in arguments), cwd=tmp_path)
     assert said in ran.stderr
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("most", "last"), [(0.0, 1.0), (0.5, 0.6), (1.0, 1.0), (900.0, 1000.0), (45_480.0, 60_000.0)])
-def test_an_axis_ends_at_a_round_number_at_or_above_its_largest_value(most: float, last: float) -> None:
+@pytest.mark.parametrize(
+    ("most", "last"), [(0.0, 1.0), (0.5, 0.6), (1.0, 1.0), (900.0, 1000.0), (45_480.0, 60_000.0)]
+)
+def test_an_axis_ends_at_a_round_number_at_or_above_its_largest_value(
+    most: float, last: float
+) -> None:
     assert ticks(most)[-1] == pytest.approx(last)
     assert len(ticks(most)) <= 8
 

@@ -14,7 +14,9 @@ from study.sampler_benchmark.journal import Journal
 from study.sampler_benchmark.samplers import RIVALS
 from study.sampler_benchmark.suites import PROBLEMS
 
-SMALL = Contest(samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3)
+SMALL = Contest(
+    samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3
+)
 
 
 def silent(n, what):
@@ -29,7 +31,9 @@ def short(monkeypatch):
 def test_slow_samplers_and_suites_have_fewer_seeds_but_at_least_five():
     many = Contest(samplers=RIVALS, problems=PROBLEMS, batches=(1, 5), seeds=200)
     counts = {
-        (p, s): len(many.seeds_of(p, s)) for p in ("smooth", "mixed", "hpolib") for s in ("tpe", "nevergrad", "gp")
+        (p, s): len(many.seeds_of(p, s))
+        for p in ("smooth", "mixed", "hpolib")
+        for s in ("tpe", "nevergrad", "gp")
     }
     assert counts["smooth", "tpe"] == counts["mixed", "tpe"] == 200
     assert counts["smooth", "nevergrad"] == counts["hpolib", "tpe"] == 50
@@ -38,7 +42,9 @@ def test_slow_samplers_and_suites_have_fewer_seeds_but_at_least_five():
 
 
 def test_what_makes_no_sense_is_left_out_with_the_reason():
-    contest = Contest(samplers=("cmaes", "grid", "random"), problems=("smooth", "mixed"), batches=(1,), seeds=1)
+    contest = Contest(
+        samplers=("cmaes", "grid", "random"), problems=("smooth", "mixed"), batches=(1,), seeds=1
+    )
     assert set(contest.runs()) == {
         ("smooth", "grid", 1, 0), ("smooth", "random", 1, 0), ("mixed", "cmaes", 1, 0), ("mixed", "random", 1, 0)
     }  # fmt: skip
@@ -52,7 +58,9 @@ def test_every_run_is_made_once_with_one_process_or_two(tmp_path):
     two = hold(SMALL, Journal(tmp_path / "two"), jobs=2, ended=silent)
     key = "problem", "sampler", "batch", "seed"
     assert len(one) == 2 * 2 * 2 * 3
-    assert {tuple(getattr(r, k) for k in key) for r in one} == {tuple(getattr(r, k) for k in key) for r in two}
+    assert {tuple(getattr(r, k) for k in key) for r in one} == {
+        tuple(getattr(r, k) for k in key) for r in two
+    }
 
 
 def test_a_stopped_contest_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -90,7 +98,9 @@ def test_a_line_that_was_torn_is_made_again(tmp_path):
 def test_more_seeds_are_added_to_those_that_were_run(tmp_path):
     hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
     told = []
-    runs = hold(replace(SMALL, seeds=5), Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
+    runs = hold(
+        replace(SMALL, seeds=5), Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n)
+    )
     assert told[0] == 24
     assert len(runs) == 40
 

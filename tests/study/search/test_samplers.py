@@ -113,11 +113,15 @@ def test_only_the_end_of_the_space_is_taken_for_an_end():
 @pytest.mark.parametrize("name", ["grid", "bruteforce"])
 def test_a_range_without_a_step_is_refused_where_every_value_must_be_visited(name):
     with pytest.raises(BadInput, match=f"sampler '{name}' cannot end: share has no step"):
-        sampler(name, seed=0, space={"share": FloatDistribution(0.4, 0.6), "n": IntDistribution(1, 2)})
+        sampler(
+            name, seed=0, space={"share": FloatDistribution(0.4, 0.6), "n": IntDistribution(1, 2)}
+        )
 
 
 def test_an_unknown_sampler_is_answered_with_the_known_ones():
-    with pytest.raises(BadInput, match=r"^unknown sampler 'tpee'; choose tournament, tpe, .*nsga2 or bruteforce$"):
+    with pytest.raises(
+        BadInput, match=r"^unknown sampler 'tpee'; choose tournament, tpe, .*nsga2 or bruteforce$"
+    ):
         sampler("tpee", seed=0, space=SPACE)
 
 
@@ -140,7 +144,9 @@ def test_the_selector_of_a_spec_reaches_the_tournament():
     assert [trial.user_attrs["generation"] for trial in study.trials] == [0] * 7 + [1]
 
 
-@pytest.mark.parametrize(("key", "value"), [("survivors", 9), ("elitism", "two"), ("fresh_inject", True)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("survivors", 9), ("elitism", "two"), ("fresh_inject", True)]
+)
 def test_a_selector_that_makes_no_sense_is_bad_input_and_names_the_key(key, value):
     with pytest.raises(BadInput, match=key):
         new_study("tournament", **{key: value})

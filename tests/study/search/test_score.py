@@ -16,7 +16,9 @@ from study.spec.load import load
 REFERENCE = Reference(800.0, 2500.0, 8)
 
 
-def scored(folder: Path, figures: dict[str, Any], *, same_speech: bool = True, **changes: Any) -> Score:
+def scored(
+    folder: Path, figures: dict[str, Any], *, same_speech: bool = True, **changes: Any
+) -> Score:
     make(folder)
     spec = load(write_spec(folder, **changes))
     return score(spec, measurement(**figures), REFERENCE, measurement(), same_speech=same_speech)
@@ -32,7 +34,9 @@ def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path)
 
 @pytest.mark.parametrize("figure", ["stt_latency_p95_ms", "llm_latency_p95_ms"])
 @pytest.mark.parametrize("value", [float("inf"), None])
-def test_a_latency_without_an_end_is_infeasible_never_fast(tmp_path: Path, figure: str, value: float | None) -> None:
+def test_a_latency_without_an_end_is_infeasible_never_fast(
+    tmp_path: Path, figure: str, value: float | None
+) -> None:
     found = scored(tmp_path, {figure: value})
     assert found.constraints["latency_is_finite"] == 1.0 and not found.is_feasible
     assert found.fitness.contributions()[figure[:3]] == 0.0
@@ -43,7 +47,9 @@ def test_a_missed_memory_gate_is_points_over_the_gate(tmp_path: Path) -> None:
     assert found.constraints["free_memory"] == 0.75 and not found.is_feasible
 
 
-def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(tmp_path: Path) -> None:
+def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(
+    tmp_path: Path,
+) -> None:
     fails = scored(tmp_path, {"word_errors": words(24, spoken=4)}, same_speech=False)
     assert (fails.word_gate.verdict, fails.is_feasible) == ("fail", False)
     unclear = scored(tmp_path, {"word_errors": words(6)}, same_speech=False)
@@ -51,7 +57,9 @@ def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(tm
 
 
 def test_the_same_speech_passes_whatever_its_words(tmp_path: Path) -> None:
-    assert scored(tmp_path, {"word_errors": words(24)}, same_speech=True).word_gate.verdict == "pass"
+    assert (
+        scored(tmp_path, {"word_errors": words(24)}, same_speech=True).word_gate.verdict == "pass"
+    )
 
 
 def test_a_gate_of_0_points_still_grades_the_failure(tmp_path: Path) -> None:
@@ -61,8 +69,15 @@ def test_a_gate_of_0_points_still_grades_the_failure(tmp_path: Path) -> None:
 
 
 def test_fixed_normalisation_is_the_older_one(tmp_path: Path) -> None:
-    figures = {"stt_latency_ms": 999, "llm_latency_ms": 999, "concurrent_capacity": 5, "gpu_utilization_pct": 90.4}
-    assert scored(tmp_path, figures, fitness={"normalisation": "fixed"}).fitness.value == pytest.approx(0.309, abs=5e-4)
+    figures = {
+        "stt_latency_ms": 999,
+        "llm_latency_ms": 999,
+        "concurrent_capacity": 5,
+        "gpu_utilization_pct": 90.4,
+    }
+    assert scored(
+        tmp_path, figures, fitness={"normalisation": "fixed"}
+    ).fitness.value == pytest.approx(0.309, abs=5e-4)
 
 
 def test_the_signature_changes_with_weights_and_gates_and_with_nothing_else(tmp_path: Path) -> None:
@@ -82,9 +97,12 @@ def test_the_signature_changes_with_weights_and_gates_and_with_nothing_else(tmp_
 
 
 @pytest.mark.parametrize(
-    ("deficit", "total", "expected"), [(None, 12_000, 1.0), (600, 12_000, 0.05), (600, None, 1.0), (-5, 12_000, 1.0)]
+    ("deficit", "total", "expected"),
+    [(None, 12_000, 1.0), (600, 12_000, 0.05), (600, None, 1.0), (-5, 12_000, 1.0)],
 )
 def test_a_failure_is_graded_by_its_share_of_the_device(
     deficit: float | None, total: float | None, expected: float
 ) -> None:
-    assert failure_constraint(Diagnosis("oom_budget", "llm", "start", deficit, ""), total) == expected
+    assert (
+        failure_constraint(Diagnosis("oom_budget", "llm", "start", deficit, ""), total) == expected
+    )

@@ -55,7 +55,9 @@ def machine(booted):
     booted.systemctl("disable", JUDGE, WHISPER, OFF, check=False)
 
 
-def borrow(machine, *more, units=f"{JUDGE},{WHISPER},{OFF}", outage_s=0.0, for_s=60.0, script=BORROW, **env):
+def borrow(
+    machine, *more, units=f"{JUDGE},{WHISPER},{OFF}", outage_s=0.0, for_s=60.0, script=BORROW, **env
+):
     """A process inside that borrows, and its number inside."""
     process = machine.begin("-c", script, units, str(outage_s), str(for_s), *more, **env)
     said = ""
@@ -68,7 +70,10 @@ def borrow(machine, *more, units=f"{JUDGE},{WHISPER},{OFF}", outage_s=0.0, for_s
 
 def states(machine):
     units = (JUDGE, WHISPER, OFF)
-    return [(machine.show(u, "ActiveState"), machine.systemctl("is-enabled", u, check=False)) for u in units]
+    return [
+        (machine.show(u, "ActiveState"), machine.systemctl("is-enabled", u, check=False))
+        for u in units
+    ]
 
 
 BEFORE = [("active", "enabled"), ("active", "disabled"), ("inactive", "enabled")]
@@ -103,7 +108,9 @@ def test_while_lent_nothing_starts_a_unit_and_each_was_stopped_as_it_asks_to_be(
 def test_the_promise_is_enabled_before_anything_stops(machine):
     machine.write(
         f"{UNITS}/{JUDGE}",
-        UNIT.format(extra="ExecStop=/bin/ls -R /etc/systemd/system\nStandardOutput=file:/var/log/seen"),
+        UNIT.format(
+            extra="ExecStop=/bin/ls -R /etc/systemd/system\nStandardOutput=file:/var/log/seen"
+        ),
     )
     machine.systemctl("daemon-reload")
     process, pid = borrow(machine)
@@ -182,7 +189,8 @@ def test_two_cannot_borrow_the_same_unit(machine):
 
 def test_what_stops_with_a_unit_and_what_would_start_it_is_lent_too_and_comes_back(machine):
     machine.write(
-        f"{UNITS}/app.service", f"[Unit]\nRequires={JUDGE}\nAfter={JUDGE}\n[Service]\nExecStart=/bin/sleep 1000\n"
+        f"{UNITS}/app.service",
+        f"[Unit]\nRequires={JUDGE}\nAfter={JUDGE}\n[Service]\nExecStart=/bin/sleep 1000\n",
     )
     machine.write(f"{UNITS}/judge.timer", "[Timer]\nOnActiveSec=1h\n")
     machine.systemctl("daemon-reload")
@@ -193,7 +201,11 @@ def test_what_stops_with_a_unit_and_what_would_start_it_is_lent_too_and_comes_ba
     machine.run("kill", "-KILL", pid)
     process.communicate(timeout=60)
     wait_until(
-        lambda: machine.show("app.service", "ActiveState") == machine.show("judge.timer", "ActiveState") == "active"
+        lambda: (
+            machine.show("app.service", "ActiveState")
+            == machine.show("judge.timer", "ActiveState")
+            == "active"
+        )
     )
     wait_until(lambda: nothing_left(machine))
     machine.systemctl("stop", *both)
@@ -280,7 +292,8 @@ def test_units_of_a_user_are_lent_and_come_back_after_a_kill(machine):
     machine.write(f"{UNITS}/user-manager.service", USER_MANAGER)
     (machine.root / "run/user/0").mkdir(parents=True, exist_ok=True)
     machine.write(
-        "/root/.config/systemd/user/assistant.service", UNIT.format(extra="").replace("multi-user", "default")
+        "/root/.config/systemd/user/assistant.service",
+        UNIT.format(extra="").replace("multi-user", "default"),
     )
     machine.systemctl("daemon-reload")
     machine.systemctl("start", "user-manager.service")
@@ -289,14 +302,26 @@ def test_units_of_a_user_are_lent_and_come_back_after_a_kill(machine):
     try:
         inside = {"XDG_RUNTIME_DIR": "/run/user/0", "HOME": "/root"}
         process, pid = borrow(machine, units=f"assistant.service,{JUDGE}", **inside)
-        show = (*user, "show", "assistant.service", "--property=ActiveState,UnitFileState", "--value")
+        show = (
+            *user,
+            "show",
+            "assistant.service",
+            "--property=ActiveState,UnitFileState",
+            "--value",
+        )
         assert machine.run(*show).split() == ["inactive", "masked-runtime"]
-        assert [*(machine.root / "root/.config/systemd/user/default.target.wants").glob("gpu-allocation-lent-*")]
+        assert [
+            *(machine.root / "root/.config/systemd/user/default.target.wants").glob(
+                "gpu-allocation-lent-*"
+            )
+        ]
         machine.run("kill", "-KILL", pid)
         process.communicate(timeout=60)
         wait_until(lambda: machine.run(*show).split() == ["active", "disabled"])
         wait_until(lambda: states(machine) == BEFORE)
-        wait_until(lambda: not [*(machine.root / "root/.config/systemd/user").rglob("gpu-allocation-*")])
+        wait_until(
+            lambda: not [*(machine.root / "root/.config/systemd/user").rglob("gpu-allocation-*")]
+        )
     finally:
         machine.systemctl("stop", "user-manager.service")
 
@@ -341,10 +366,16 @@ def spec(machine):
 
 
 def test_a_study_borrows_measures_and_gives_back(machine, spec):
-    process = machine.begin(SCRIPT, spec, "--n-trials", "1", "--out", "/root/out", "--lend-from", JUDGE)
+    process = machine.begin(
+        SCRIPT, spec, "--n-trials", "1", "--out", "/root/out", "--lend-from", JUDGE
+    )
     said, _ = process.communicate(timeout=120)
     assert process.returncode in (0, 4) and "given back after" in said and "trial 0" in said, said
-    assert said.index("lent to this study: judge.service") < said.index("trial 0") < said.index("given back after")
+    assert (
+        said.index("lent to this study: judge.service")
+        < said.index("trial 0")
+        < said.index("given back after")
+    )
     assert states(machine) == BEFORE
     wait_until(lambda: nothing_left(machine))
 

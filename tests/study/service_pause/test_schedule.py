@@ -14,31 +14,53 @@ STUDY = "gpu-allocation-study.service"
 def machine():
     with rig() as booted:
         server = f"{sys.executable} {REPOSITORY / 'tests/support/fake_server.py'} --port {{port}}"
-        endless = SPEC.replace("window_s: 2,", "window_s: 300,")  # it must not be over before its time is
-        booted.write("/root/my spec%.yaml", endless.format(server=server) + "budget: {wallclock_sec: 1000}\n")
+        endless = SPEC.replace(
+            "window_s: 2,", "window_s: 300,"
+        )  # it must not be over before its time is
+        booted.write(
+            "/root/my spec%.yaml", endless.format(server=server) + "budget: {wallclock_sec: 1000}\n"
+        )
         judge = "[Service]\nExecStart=/bin/sleep 1000\nCPUQuota=1000000%\nMemoryMax=90T\n"
         booted.write(f"{UNITS}/judge.service", judge)
         booted.systemctl("daemon-reload")
         booted.systemctl("start", "judge.service")
         words = ("--lend-from", "judge.service", "--max-outage", "30m", "--out", UNITS)
-        process = booted.begin(MAKE, "/root/my spec%.yaml", "--on-calendar", "Mon..Fri 03:00", *words)
+        process = booted.begin(
+            MAKE, "/root/my spec%.yaml", "--on-calendar", "Mon..Fri 03:00", *words
+        )
         said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0 and said.split() == [f"{UNITS}/{STUDY}", f"{UNITS}/gpu-allocation-study.timer"]
+        assert process.returncode == 0 and said.split() == [
+            f"{UNITS}/{STUDY}",
+            f"{UNITS}/gpu-allocation-study.timer",
+        ]
         booted.systemctl("daemon-reload")
         yield booted
 
 
 def test_systemd_accepts_both_files(machine):
-    assert machine.run("systemd-analyze", "verify", f"{UNITS}/{STUDY}", f"{UNITS}/gpu-allocation-study.timer") == ""
+    assert (
+        machine.run(
+            "systemd-analyze", "verify", f"{UNITS}/{STUDY}", f"{UNITS}/gpu-allocation-study.timer"
+        )
+        == ""
+    )
     machine.systemctl("enable", "--now", "gpu-allocation-study.timer")
     assert "gpu-allocation-study.timer" in machine.systemctl("list-timers", "--all")
     machine.systemctl("disable", "--now", "gpu-allocation-study.timer")
 
 
 def test_quotas_are_above_the_budget_and_not_below_the_deployed_units(machine):
-    assert machine.show(STUDY, "RuntimeMaxUSec") == "45min"  # 30 min of outage, which is more than the budget, + 15
-    assert machine.show(STUDY, "CPUQuotaPerSecUSec") == machine.show("judge.service", "CPUQuotaPerSecUSec")
-    assert int(machine.show(STUDY, "MemoryMax")) >= int(machine.show("judge.service", "MemoryMax")) == 90 * 2**40
+    assert (
+        machine.show(STUDY, "RuntimeMaxUSec") == "45min"
+    )  # 30 min of outage, which is more than the budget, + 15
+    assert machine.show(STUDY, "CPUQuotaPerSecUSec") == machine.show(
+        "judge.service", "CPUQuotaPerSecUSec"
+    )
+    assert (
+        int(machine.show(STUDY, "MemoryMax"))
+        >= int(machine.show("judge.service", "MemoryMax"))
+        == 90 * 2**40
+    )
 
 
 def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machine):
@@ -48,7 +70,9 @@ def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machi
     machine.systemctl("start", STUDY)
     wait_until(lambda: machine.run("pgrep", "-f", "fake_server", check=False))
     assert machine.show("judge.service", "ActiveState") == "inactive"
-    assert machine.show(STUDY, "ControlGroup") in machine.run("cat", f"/proc/{server(machine)}/cgroup")
+    assert machine.show(STUDY, "ControlGroup") in machine.run(
+        "cat", f"/proc/{server(machine)}/cgroup"
+    )
     wait_until(lambda: machine.show(STUDY, "ActiveState") in ("inactive", "failed"), 120)
     assert machine.show(STUDY, "Result") == "timeout"
     assert machine.run("pgrep", "-f", "fake_server", check=False) == ""

@@ -32,11 +32,15 @@ def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> 
     outputs = executed(EXPLORE, tmp_path, timeout_s=120)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
-    assert any(" % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs)
+    assert any(
+        " % of the memory for the LLM" in str(o.get("data", {}).get("text/plain")) for o in outputs
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(tmp_path: Path) -> None:
+def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(
+    tmp_path: Path,
+) -> None:
     outputs = executed(COMPARE, tmp_path, timeout_s=240)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
@@ -49,7 +53,16 @@ def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
     code = [c for c in book.cells if c.cell_type == "code"]
     assert not [c for c in code if c.outputs or c.execution_count]
     kinds = {type(node) for c in code for node in ast.walk(ast.parse(c.source))}
-    assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.With, ast.Try}
+    assert not kinds & {
+        ast.FunctionDef,
+        ast.ClassDef,
+        ast.Lambda,
+        ast.For,
+        ast.While,
+        ast.If,
+        ast.With,
+        ast.Try,
+    }
 
 
 def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:

@@ -10,7 +10,16 @@ from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
 from study.report.summary import Case, case
-from study.showcase.readme_tables import BEGIN, END, PICTURE, WIDE_BEGIN, picture, rendered, stale, write
+from study.showcase.readme_tables import (
+    BEGIN,
+    END,
+    PICTURE,
+    WIDE_BEGIN,
+    picture,
+    rendered,
+    stale,
+    write,
+)
 from study.storage.find import study_in
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,7 +50,9 @@ def texts(svg: str) -> list[str]:
     return ["".join(e.itertext()) for e in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_what_fails(usual: Case) -> None:
+def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_what_fails(
+    usual: Case,
+) -> None:
     said = texts(picture(usual))
     assert [x for x in said if x.endswith(" %")] == ["40 %", "45 %", "50 %", "55 %", "60 %"]
     assert said.count("1 launch") == 8 and said.count("out of memory") == 2
@@ -66,20 +77,36 @@ def test_every_text_lies_inside_the_picture(usual: Case) -> None:
 def test_where_nothing_works_the_picture_says_so(tmp_path: Path) -> None:
     make(tmp_path, lambda *_: oom(900.0))
     lost = told(
-        tmp_path, write_spec(tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": [*SIZES]})
+        tmp_path,
+        write_spec(
+            tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": [*SIZES]}
+        ),
     )
     assert "best is none" in picture(lost) and texts(picture(lost)).count("900 MiB short") == 2
 
 
-def test_pages_are_written_between_their_marks_and_are_current_then(usual: Case, root: Path) -> None:
+def test_pages_are_written_between_their_marks_and_are_current_then(
+    usual: Case, root: Path
+) -> None:
     pages = rendered(usual, root)
     assert len(stale(pages, root)) == 3
     write(pages, root)
     readme = (root / "README.md").read_text()
-    assert readme.startswith(f"before\n{BEGIN}\n") and readme.endswith(f"{END}\nafter\n") and "\nold\n" not in readme
-    assert "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better, noise unknown |" in readme
+    assert (
+        readme.startswith(f"before\n{BEGIN}\n")
+        and readme.endswith(f"{END}\nafter\n")
+        and "\nold\n" not in readme
+    )
+    assert (
+        "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better, noise unknown |"
+        in readme
+    )
     guide = (root / "study/guides/recording.md").read_text()
-    assert f"{END}\nbetween\n{WIDE_BEGIN}\n" in guide and guide.endswith(f"{END}\nafter\n") and "\nold\n" not in guide
+    assert (
+        f"{END}\nbetween\n{WIDE_BEGIN}\n" in guide
+        and guide.endswith(f"{END}\nafter\n")
+        and "\nold\n" not in guide
+    )
     assert "| **LLM share** | p < 0.001 |" in guide
     assert stale(rendered(usual, root), root) == []
     assert not list(root.rglob("*.draft"))
@@ -87,7 +114,9 @@ def test_pages_are_written_between_their_marks_and_are_current_then(usual: Case,
 
 def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Case, root: Path) -> None:
     write(rendered(usual, root), root)
-    (root / "README.md").write_text((root / "README.md").read_text().replace("2,000 ms", "1,000 ms"))
+    (root / "README.md").write_text(
+        (root / "README.md").read_text().replace("2,000 ms", "1,000 ms")
+    )
     assert stale(rendered(usual, root), root) == [Path("README.md")]
 
 

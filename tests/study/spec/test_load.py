@@ -110,7 +110,9 @@ def test_the_block_that_people_have_loads_unchanged(write: Any) -> None:
 
 
 def test_an_existing_file_may_hold_more(write: Any) -> None:
-    more = LEGACY.replace("enabled: true", "enabled: false").replace("metrics: {", "metrics: {map: {a: b}, ")
+    more = LEGACY.replace("enabled: true", "enabled: false").replace(
+        "metrics: {", "metrics: {map: {a: b}, "
+    )
     path = write(f"{more}version: 3\nrun: {{out: x}}\nmutators: [a, b]\nlogging: {{level: INFO}}\n")
     spec = load(path)
     assert {"version", "run", "mutators", "logging", "metrics.map"} <= set(spec.ignored)
@@ -118,7 +120,9 @@ def test_an_existing_file_may_hold_more(write: Any) -> None:
 
 
 def test_only_the_chosen_experiment_is_validated(write: Any) -> None:
-    block = "".join(f"    {line}\n" for line in LEGACY.splitlines()).replace("    name", "  - name", 1)
+    block = "".join(f"    {line}\n" for line in LEGACY.splitlines()).replace(
+        "    name", "  - name", 1
+    )
     path = write(f"version: 1\nexperiments:\n  - name: other\n    search_space: 7\n{block}")
     spec = load(path, "spica_gpu_allocation")
     assert spec.name == "spica_gpu_allocation"
@@ -129,17 +133,23 @@ def test_only_the_chosen_experiment_is_validated(write: Any) -> None:
 
 
 def test_the_only_experiment_of_a_list_needs_no_name(write: Any) -> None:
-    block = "".join(f"    {line}\n" for line in SMALL.splitlines()).replace("    name", "  - name", 1)
+    block = "".join(f"    {line}\n" for line in SMALL.splitlines()).replace(
+        "    name", "  - name", 1
+    )
     assert load(write(f"experiments:\n{block}")).name == "small"
 
 
 def test_a_key_of_ours_beside_experiments_is_refused(write: Any) -> None:
-    path = write("experiments: [{name: a, search_space: {whisper_model_size: [tiny]}}]\ndevice: cpu\n")
+    path = write(
+        "experiments: [{name: a, search_space: {whisper_model_size: [tiny]}}]\ndevice: cpu\n"
+    )
     assert ":2: device: it stands beside" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["cpu", "cpu_recorded", "gpu"])
-def test_packaged_specs_load_where_their_files_exist(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_packaged_specs_load_where_their_files_exist(
+    name: str, tmp_path: Path, monkeypatch: Any
+) -> None:
     servers = tmp_path / ".servers"
     for folder in ("vllm/bin", "models/llm", "models/whisper/tiny.en", "models/whisper/base"):
         (servers / folder).mkdir(parents=True)
@@ -157,13 +167,19 @@ def test_packaged_specs_load_where_their_files_exist(name: str, tmp_path: Path, 
     if name == "gpu":
         assert spec.services.llm.python == str(tmp_path / "bin/python")
     if name == "cpu":
-        assert spec.services.llm.python == str(tmp_path / ".servers/vllm/bin/python"), "a venv's link stays a link"
+        assert spec.services.llm.python == str(tmp_path / ".servers/vllm/bin/python"), (
+            "a venv's link stays a link"
+        )
         assert spec.services.stt.models["base"] == str(servers / "models/whisper/base")
 
 
 @pytest.mark.parametrize(
     ("live", "recorded"),
-    [("cpu", "cpu_recorded"), ("gpu_h100", "h100_recorded"), ("gpu_h100_wide", "h100_wide_recorded")],
+    [
+        ("cpu", "cpu_recorded"),
+        ("gpu_h100", "h100_recorded"),
+        ("gpu_h100_wide", "h100_wide_recorded"),
+    ],
 )
 def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
     texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
@@ -179,7 +195,18 @@ def test_gpu_yaml_explains_every_key() -> None:
 
 
 def test_every_number_has_limits() -> None:
-    for kind in (Budget, Selector, Gates, Slo, FitnessRule, Weights, Tenant, Workload, LlmService, SttService):
+    for kind in (
+        Budget,
+        Selector,
+        Gates,
+        Slo,
+        FitnessRule,
+        Weights,
+        Tenant,
+        Workload,
+        LlmService,
+        SttService,
+    ):
         assert is_dataclass(kind)
         for name, hint in get_type_hints(kind).items():
             if {int, float} & {hint, *get_args(hint)}:
@@ -187,7 +214,16 @@ def test_every_number_has_limits() -> None:
 
 
 def test_defaults_lie_within_their_limits() -> None:
-    for made in (Budget(), Selector(), Gates(), Slo(), FitnessRule(), Weights(), Workload(), LlmService()):
+    for made in (
+        Budget(),
+        Selector(),
+        Gates(),
+        Slo(),
+        FitnessRule(),
+        Weights(),
+        Workload(),
+        LlmService(),
+    ):
         for f in fields(made):
             value = getattr(made, f.name)
             for number in value if isinstance(value, tuple) else [value]:
@@ -200,28 +236,48 @@ def test_defaults_lie_within_their_limits() -> None:
     [
         ("{vllm_memory_util: [0.4, 0.6]}", "vllm_memory_util=0.4 whisper_model_size=base"),
         ("{vllm_memory_util: [0.32, 0.47, 0.55]}", "vllm_memory_util=0.47 whisper_model_size=base"),
-        ("{vllm_memory_util: {low: 0.3, high: 0.45}}", "vllm_memory_util=0.45 whisper_model_size=base"),
-        ("{whisper_model_size: [small.en, tiny, small]}", "vllm_memory_util=0.5 whisper_model_size=small"),
-        ("{whisper_model_size: [large-v3, medium]}", "vllm_memory_util=0.5 whisper_model_size=medium"),
+        (
+            "{vllm_memory_util: {low: 0.3, high: 0.45}}",
+            "vllm_memory_util=0.45 whisper_model_size=base",
+        ),
+        (
+            "{whisper_model_size: [small.en, tiny, small]}",
+            "vllm_memory_util=0.5 whisper_model_size=small",
+        ),
+        (
+            "{whisper_model_size: [large-v3, medium]}",
+            "vllm_memory_util=0.5 whisper_model_size=medium",
+        ),
     ],
 )
-def test_the_baseline_is_half_and_the_largest_known_whisper(write: Any, space: str, baseline: str) -> None:
+def test_the_baseline_is_half_and_the_largest_known_whisper(
+    write: Any, space: str, baseline: str
+) -> None:
     services = "{stt: {models: {tiny: a/b, base: c/d}, random_weights: [large-v3]}}"
     assert str(load(write(changed(search_space=space, services=services))).baseline) == baseline
 
 
 def test_parameters_that_are_not_searched_are_fixed_by_the_baseline(write: Any) -> None:
     text = changed(
-        search_space="{vllm_memory_util: [0.5]}", baseline="{whisper_model_size: tiny, vllm.max_num_seqs: 8}"
+        search_space="{vllm_memory_util: [0.5]}",
+        baseline="{whisper_model_size: tiny, vllm.max_num_seqs: 8}",
     )
     space = load(write(text)).search_space
     assert space.fixed == {"whisper_model_size": "tiny", "vllm.max_num_seqs": 8}
-    assert [str(a) for a in space.grid()] == ["vllm_memory_util=0.5 whisper_model_size=tiny vllm.max_num_seqs=8"]
+    assert [str(a) for a in space.grid()] == [
+        "vllm_memory_util=0.5 whisper_model_size=tiny vllm.max_num_seqs=8"
+    ]
 
 
 def test_ranges_keep_whole_numbers_whole(write: Any) -> None:
     space = "{vllm_memory_util: {low: 0.3, high: 0.5, step: 0.05}, vllm.max_num_seqs: {low: 8, high: 128, log: true}}"
-    spec = load(write(changed(search_space=space, baseline="{vllm.max_num_seqs: 16, whisper_model_size: tiny}")))
+    spec = load(
+        write(
+            changed(
+                search_space=space, baseline="{vllm.max_num_seqs: 16, whisper_model_size: tiny}"
+            )
+        )
+    )
     share, seqs = spec.search_space.parameters
     assert share.values() == (0.3, 0.35, 0.4, 0.45, 0.5)
     assert (seqs.low, seqs.log, str(seqs.distribution)) == (
@@ -250,20 +306,31 @@ def test_what_changes_the_answers_may_be_searched_when_it_says_so(write: Any) ->
 
 def test_given_weights_replace_those_of_the_preset(write: Any) -> None:
     rule = load(write(changed(fitness="{preset: latency, weights: {capacity: 0.5}}"))).fitness
-    assert rule.effective_weights == Weights(stt=0.35, llm=0.35, capacity=0.5, stability=0.15, efficiency=0.05)
-    assert load(write(changed(fitness="{preset: latency}"))).fitness.effective_weights == PRESETS["latency"]
+    assert rule.effective_weights == Weights(
+        stt=0.35, llm=0.35, capacity=0.5, stability=0.15, efficiency=0.05
+    )
+    assert (
+        load(write(changed(fitness="{preset: latency}"))).fitness.effective_weights
+        == PRESETS["latency"]
+    )
 
 
 def test_any_server_may_stand_in_by_a_template(write: Any) -> None:
     services = """
   llm: {command: "llama-server --port {port} -c {vllm.ctx} -ngl {vllm_memory_util}"}
   stt: {command: "speech --port {port} --model {model}", health_path: /ready}"""
-    space = "{vllm_memory_util: [0.4, 0.5], vllm.ctx: [1024, 2048], whisper_model_size: [mine, yours]}"
-    text = changed(search_space=space, baseline="{vllm.ctx: 1024}", services=services, measure="live")
+    space = (
+        "{vllm_memory_util: [0.4, 0.5], vllm.ctx: [1024, 2048], whisper_model_size: [mine, yours]}"
+    )
+    text = changed(
+        search_space=space, baseline="{vllm.ctx: 1024}", services=services, measure="live"
+    )
     assert load(write(text)).baseline.speech == "yours"
 
 
-def test_live_paths_become_absolute_beside_the_spec_and_links_stay(write: Any, tmp_path: Path) -> None:
+def test_live_paths_become_absolute_beside_the_spec_and_links_stay(
+    write: Any, tmp_path: Path
+) -> None:
     services = "{llm: {python: venv/bin/python, model: llm}, stt: {python: ./venv/bin/python}}"
     spec = load(write(changed(measure="live", services=services)))
     assert spec.services.llm.python == spec.services.stt.python == str(tmp_path / "venv/bin/python")
@@ -271,7 +338,13 @@ def test_live_paths_become_absolute_beside_the_spec_and_links_stay(write: Any, t
 
 
 def test_a_replay_needs_none_of_the_services(write: Any, tmp_path: Path) -> None:
-    spec = load(write(changed(services="{llm: {python: /no/such, model: ./none}, stt: {models: {tiny: ./none}}}")))
+    spec = load(
+        write(
+            changed(
+                services="{llm: {python: /no/such, model: ./none}, stt: {models: {tiny: ./none}}}"
+            )
+        )
+    )
     assert spec.measure == tmp_path / "some.jsonl"
     assert spec.services.llm.python == "/no/such"
 
@@ -305,22 +378,35 @@ BAD_TEXTS: list[tuple[str, str | bytes, tuple[str, ...]]] = [
     ("too deep", "a: " + "[" * 5000, (":1: ", "nested too deeply")),
     (
         "an alias bomb",
-        "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+        "a0: &a0 [x, x]\n"
+        + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
         (":1: ", "aliases unfold"),
     ),
     ("a cycle", "name: &a [*a]\n", (":1: ", "alias contains itself")),
     ("an escape beyond Unicode", 'name: "\\UFFFFFFFF"\n', (":1: ", "not valid YAML")),
     ("a list as key", "? [a, b]\n: 1\n", (":1: ", "key is not text")),
-    ("a twin", SMALL + "device: cpu\n", (":7: device: the key is here twice, first in line 3", "remove one")),
-    ("a nested twin", SMALL + "budget:\n  max_candidates: 1\n  max_candidates: 2\n", (":9: budget.max_candidates:",)),
+    (
+        "a twin",
+        SMALL + "device: cpu\n",
+        (":7: device: the key is here twice, first in line 3", "remove one"),
+    ),
+    (
+        "a nested twin",
+        SMALL + "budget:\n  max_candidates: 1\n  max_candidates: 2\n",
+        (":9: budget.max_candidates:",),
+    ),
     ("an object", SMALL + "sampler: !!python/name:os.system\n", (":7: sampler:", "untagged")),
     ("no name", SMALL.removeprefix("name: small\n"), (":1: name: it is missing", "add `name:`")),
     ("no space", SMALL[: SMALL.index("search_space")], ("search_space: it is missing",)),
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [c[1:] for c in BAD_TEXTS], ids=[c[0] for c in BAD_TEXTS])
-def test_a_file_that_is_no_spec_is_one_line(write: Any, text: str | bytes, expected: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"), [c[1:] for c in BAD_TEXTS], ids=[c[0] for c in BAD_TEXTS]
+)
+def test_a_file_that_is_no_spec_is_one_line(
+    write: Any, text: str | bytes, expected: tuple[str, ...]
+) -> None:
     message = refusal(write(text))
     for part in expected:
         assert part in message
@@ -342,13 +428,22 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"reserve_mib": "true"}, ("reserve_mib: true is not a number",)),
     ({"reserve_mib": "1:30"}, ("reserve_mib: 1:30 is no number",)),
     ({"measure": "lively"}, ("measure: it is neither", "write `live` or `{recorded: FILE}`")),
-    ({"measure": "{recorded: none.jsonl}"}, ("measure.recorded: there is no recording 'none.jsonl'", "record.py")),
+    (
+        {"measure": "{recorded: none.jsonl}"},
+        ("measure.recorded: there is no recording 'none.jsonl'", "record.py"),
+    ),
     ({"measure": "{recorded: 3}"}, ("measure.recorded: 3 is not text",)),
     ({"device": "gpu"}, ("device: 'gpu' is no device", "cuda")),
-    ({"device": "cuda", "budget": "{allow_gpu: false}"}, ("budget.allow_gpu: it forbids", "device: cpu")),
+    (
+        {"device": "cuda", "budget": "{allow_gpu: false}"},
+        ("budget.allow_gpu: it forbids", "device: cpu"),
+    ),
     ({"budget": "{max_candidates: 0}"}, ("budget.max_candidates: 0 is out of range", "from 1 to")),
     ({"budget": "{max_candidates: 2.5}"}, ("budget.max_candidates: 2.5 is not a whole number",)),
-    ({"budget": "{max_candidate: 2}"}, ("budget.max_candidate: unknown key", "did you mean max_candidates?")),
+    (
+        {"budget": "{max_candidate: 2}"},
+        ("budget.max_candidate: unknown key", "did you mean max_candidates?"),
+    ),
     ({"budget": "{wallclock_sec: '360'}"}, ("budget.wallclock_sec: '360' is not a number",)),
     ({"budget": "5"}, ("budget: 5 is not a mapping",)),
     ({"budget": ""}, ("budget: nothing is not a mapping",)),
@@ -356,58 +451,130 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"selector": "{survivors: 5}"}, ("selector.survivors: 5 survivors of 4", "tournament_size")),
     ({"selector": "{elitism: -1}"}, ("selector.elitism: -1 is out of range",)),
     ({"gates": "{llm_quality: fine}"}, ("gates.llm_quality: 'fine' is not known", "unmeasured")),
-    ({"fitness": "{preset: fast}"}, ("fitness.preset: 'fast'", "balanced, latency, capacity or quality")),
+    (
+        {"fitness": "{preset: fast}"},
+        ("fitness.preset: 'fast'", "balanced, latency, capacity or quality"),
+    ),
     ({"fitness": "{weights: {stt: -1}}"}, ("fitness.weights.stt: -1 is out of range",)),
-    ({"fitness": "{weights: {stt: 0, llm: 0, stability: 0, efficiency: 0}}"}, ("fitness.weights: every term",)),
+    (
+        {"fitness": "{weights: {stt: 0, llm: 0, stability: 0, efficiency: 0}}"},
+        ("fitness.weights: every term",),
+    ),
     ({"tenants": "[{name: a}]"}, ("tenants: tenant 'a' needs one of mib and share",)),
     ({"tenants": "[{mib: 5}]"}, ("tenants.name: it is missing",)),
-    ({"tenants": "[{name: a, mib: 1}, {name: a, mib: 1}]"}, ("tenants.name: 'a' is no name of its own",)),
-    ({"tenants": "[{name: a, share: 0.6}, {name: b, share: 0.5}]"}, ("tenants: the shares reach 1",)),
+    (
+        {"tenants": "[{name: a, mib: 1}, {name: a, mib: 1}]"},
+        ("tenants.name: 'a' is no name of its own",),
+    ),
+    (
+        {"tenants": "[{name: a, share: 0.6}, {name: b, share: 0.5}]"},
+        ("tenants: the shares reach 1",),
+    ),
     ({"tenants": "{name: a}"}, ("tenants: a mapping is not a list",)),
     ({"workload": "{window_s: 0}"}, ("workload.window_s: 0 is out of range",)),
-    ({"workload": "{stt_per_s: 0}"}, ("workload.stt_per_s: it sends 0 requests", "write a rate of at least")),
+    (
+        {"workload": "{stt_per_s: 0}"},
+        ("workload.stt_per_s: it sends 0 requests", "write a rate of at least"),
+    ),
     ({"workload": "{prompt_tokens: [9, 3]}"}, ("workload.prompt_tokens: the shortest",)),
-    ({"workload": "{prompt_tokens: [9]}"}, ("workload.prompt_tokens: the list has 1 values", "write 2")),
+    (
+        {"workload": "{prompt_tokens: [9]}"},
+        ("workload.prompt_tokens: the list has 1 values", "write 2"),
+    ),
     ({"workload": "{prompt_tokens: [0, 9]}"}, ("workload.prompt_tokens: 0 is out of range",)),
     ({"workload": "{burst: 3}"}, ("workload.burst: unknown key", "did you mean llm_burst?")),
     ({"search_space": "{}"}, (":4: search_space: it is empty",)),
     ({"search_space": "[0.4]"}, ("search_space: a list is not a mapping",)),
-    ({"search_space": "{whisper_model_size: []}"}, ("search_space.whisper_model_size: the list is empty",)),
-    ({"search_space": "{whisper_model_size: tiny}"}, ("search_space.whisper_model_size: 'tiny' is not a list",)),
-    ({"search_space": "{whisper_model_size: [tiny, tiny]}"}, ("'tiny' is listed twice", "remove one")),
+    (
+        {"search_space": "{whisper_model_size: []}"},
+        ("search_space.whisper_model_size: the list is empty",),
+    ),
+    (
+        {"search_space": "{whisper_model_size: tiny}"},
+        ("search_space.whisper_model_size: 'tiny' is not a list",),
+    ),
+    (
+        {"search_space": "{whisper_model_size: [tiny, tiny]}"},
+        ("'tiny' is listed twice", "remove one"),
+    ),
     ({"search_space": "{whisper_model_size: [tiny, 3]}"}, ("3 is of another kind than 'tiny'",)),
     ({"search_space": "{whisper_model_size: [1]}"}, ("1 is not a text",)),
-    ({"search_space": "{whisper_model_size: [gigantic]}"}, ("services.stt.models.gigantic: there is no model",)),
+    (
+        {"search_space": "{whisper_model_size: [gigantic]}"},
+        ("services.stt.models.gigantic: there is no model",),
+    ),
     ({"search_space": "{whisper_model_size: {low: 1, high: 2}}"}, ("sizes are no range",)),
     ({"search_space": "{vllm_memory_util: [0.4, 0.40]}"}, ("0.40 is listed twice",)),
-    ({"search_space": "{vllm_memory_util: [[0.4]]}"}, ("a list stands where a single value belongs",)),
+    (
+        {"search_space": "{vllm_memory_util: [[0.4]]}"},
+        ("a list stands where a single value belongs",),
+    ),
     ({"search_space": "{vllm_memory_util: [true]}"}, ("true is not a number",)),
     ({"search_space": "{vllm_memory_util: [.inf]}"}, (".inf is no number",)),
     (
         {"search_space": "{vllm_memory_util: [0.4,\n 0.8]}"},
         (":5: search_space.vllm_memory_util: 0.8 is outside", "bounds"),
     ),
-    ({"search_space": "{vllm_memory_util: {low: 0.5, high: 0.4}}"}, ("vllm_memory_util.high: 0.4 is not above",)),
-    ({"search_space": "{vllm_memory_util: {low: 0.2, high: 0.4}}"}, ("vllm_memory_util.low: 0.2 is outside",)),
+    (
+        {"search_space": "{vllm_memory_util: {low: 0.5, high: 0.4}}"},
+        ("vllm_memory_util.high: 0.4 is not above",),
+    ),
+    (
+        {"search_space": "{vllm_memory_util: {low: 0.2, high: 0.4}}"},
+        ("vllm_memory_util.low: 0.2 is outside",),
+    ),
     ({"search_space": "{vllm_memory_util: {low: 0.3}}"}, ("vllm_memory_util.high: it is missing",)),
-    ({"search_space": "{vllm_memory_util: {low: 0.3, high: 0.4, step: 0.03}}"}, ("step: 0.03 does not divide",)),
-    ({"search_space": "{vllm_memory_util: {low: 0.3, high: 0.4, step: 1e-9}}"}, ("step: 1e-09 does not divide",)),
+    (
+        {"search_space": "{vllm_memory_util: {low: 0.3, high: 0.4, step: 0.03}}"},
+        ("step: 0.03 does not divide",),
+    ),
+    (
+        {"search_space": "{vllm_memory_util: {low: 0.3, high: 0.4, step: 1e-9}}"},
+        ("step: 1e-09 does not divide",),
+    ),
     (
         {"search_space": "{vllm.x: {low: 0, high: 4, log: true}}"},
         ("vllm.x.log: a logarithmic range needs low above 0",),
     ),
-    ({"search_space": "{vllm_memory_utl: [0.4]}"}, ("unknown parameter", "did you mean vllm_memory_util?")),
-    ({"search_space": "{vllm.quantization: [awq, none]}"}, ("changes the LLM's answers", "llm_quality: unmeasured")),
+    (
+        {"search_space": "{vllm_memory_utl: [0.4]}"},
+        ("unknown parameter", "did you mean vllm_memory_util?"),
+    ),
+    (
+        {"search_space": "{vllm.quantization: [awq, none]}"},
+        ("changes the LLM's answers", "llm_quality: unmeasured"),
+    ),
     ({"search_space": "{vllm.max-model-len: [1024]}"}, ("changes the LLM's answers",)),
-    ({"search_space": "{vllm.gpu-memory-utilization: [0.4]}"}, ("set by the study", "use vllm_memory_util")),
-    ({"search_space": "{vllm.a-b: [1, 2], vllm.a_b: [1, 2]}"}, ("vllm.a_b: it is the same option as vllm.a-b",)),
-    ({"search_space": "{vllm.max_num_seqs: [1, 2]}"}, ("baseline.vllm.max_num_seqs: it has no value",)),
-    ({"search_space": "{whisper.beam: [1]}"}, ("whisper.beam: our speech server has no such option", "beam_size")),
+    (
+        {"search_space": "{vllm.gpu-memory-utilization: [0.4]}"},
+        ("set by the study", "use vllm_memory_util"),
+    ),
+    (
+        {"search_space": "{vllm.a-b: [1, 2], vllm.a_b: [1, 2]}"},
+        ("vllm.a_b: it is the same option as vllm.a-b",),
+    ),
+    (
+        {"search_space": "{vllm.max_num_seqs: [1, 2]}"},
+        ("baseline.vllm.max_num_seqs: it has no value",),
+    ),
+    (
+        {"search_space": "{whisper.beam: [1]}"},
+        ("whisper.beam: our speech server has no such option", "beam_size"),
+    ),
     ({"search_space": "{vllm_memory_util: [0.4]}"}, ("baseline.whisper_model_size: no size",)),
-    ({"baseline": "{vllm_memory_util: 0.45}"}, ("baseline.vllm_memory_util: 0.45 is not in", "one of 0.4, 0.5")),
-    ({"baseline": "{whisper_model_size: small}"}, ("baseline.whisper_model_size: small is not in", "tiny, base")),
+    (
+        {"baseline": "{vllm_memory_util: 0.45}"},
+        ("baseline.vllm_memory_util: 0.45 is not in", "one of 0.4, 0.5"),
+    ),
+    (
+        {"baseline": "{whisper_model_size: small}"},
+        ("baseline.whisper_model_size: small is not in", "tiny, base"),
+    ),
     ({"baseline": "{speech: small}"}, ("baseline.speech: unknown parameter",)),
-    ({"bounds": "{vllm_memory_util: [0.45, 0.60]}"}, ("search_space.vllm_memory_util: 0.4 is outside the bounds",)),
+    (
+        {"bounds": "{vllm_memory_util: [0.45, 0.60]}"},
+        ("search_space.vllm_memory_util: 0.4 is outside the bounds",),
+    ),
     ({"bounds": "{vllm_memory_util: [0, 1]}"}, ("bounds.vllm_memory_util: [0, 1] leaves 0 to 1",)),
     ({"bounds": "{vllm_memory_util: [0.6, 0.3]}"}, ("bounds.vllm_memory_util: 0.6 is above 0.3",)),
     ({"bounds": "{whisper_model_size: [0, 1]}"}, ("bounds.whisper_model_size: unknown key",)),
@@ -417,16 +584,37 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ),
     ({"metrics": "{target_direction: {llm_latency_ms: sideways}}"}, ("'sideways' is not known",)),
     ({"services": "{tts: {}}"}, ("services.tts: unknown key", "did you mean stt?")),
-    ({"services": "{llm: {pyhton: x}}"}, ("services.llm.pyhton: unknown key", "did you mean python?")),
-    ({"services": "{llm: {args: [--max-model-len, 4096]}}"}, ("services.llm.args: 4096 is not text", "in quotes")),
-    ({"services": "{llm: {args: [--port, '1']}}"}, ("services.llm.args: --port is set by the study",)),
+    (
+        {"services": "{llm: {pyhton: x}}"},
+        ("services.llm.pyhton: unknown key", "did you mean python?"),
+    ),
+    (
+        {"services": "{llm: {args: [--max-model-len, 4096]}}"},
+        ("services.llm.args: 4096 is not text", "in quotes"),
+    ),
+    (
+        {"services": "{llm: {args: [--port, '1']}}"},
+        ("services.llm.args: --port is set by the study",),
+    ),
     ({"services": "{llm: {env: {A: 1}}}"}, ("services.llm.env.A: 1 is not text",)),
     ({"services": "{llm: {vocabulary: 0}}"}, ("services.llm.vocabulary: 0 is out of range",)),
-    ({"services": "{stt: {device: cuda}}"}, ("services.stt.device: cuda, where the study's device is cpu",)),
-    ({"services": "{llm: {command: 'serve {vllm_memory_util}'}}"}, ("services.llm.command: it has no {port}",)),
-    ({"services": "{llm: {command: 'serve {prot}'}}"}, ("services.llm.command: unknown placeholder {prot}", "port?")),
+    (
+        {"services": "{stt: {device: cuda}}"},
+        ("services.stt.device: cuda, where the study's device is cpu",),
+    ),
+    (
+        {"services": "{llm: {command: 'serve {vllm_memory_util}'}}"},
+        ("services.llm.command: it has no {port}",),
+    ),
+    (
+        {"services": "{llm: {command: 'serve {prot}'}}"},
+        ("services.llm.command: unknown placeholder {prot}", "port?"),
+    ),
     ({"services": "{llm: {command: 'serve {port'}}"}, ("services.llm.command: its braces",)),
-    ({"services": "{llm: {command: 'serve {port}'}}"}, ("vllm_memory_util is searched and not in it",)),
+    (
+        {"services": "{llm: {command: 'serve {port}'}}"},
+        ("vllm_memory_util is searched and not in it",),
+    ),
 ]
 LIVE = "{llm: {python: venv/bin/python, model: llm}}"
 BAD_VALUES += [
@@ -436,25 +624,50 @@ BAD_VALUES += [
             {"services": LIVE.replace("venv/", "gone/")},
             ("services.llm.python: there is no interpreter 'gone/bin/python'",),
         ),
-        ({"services": LIVE.replace("venv/bin/python", "llm/")}, ("services.llm.python: there is no interpreter",)),
-        ({"services": LIVE.replace("venv/bin/python", "nosuchpython")}, ("'nosuchpython' is not on the PATH",)),
+        (
+            {"services": LIVE.replace("venv/bin/python", "llm/")},
+            ("services.llm.python: there is no interpreter",),
+        ),
+        (
+            {"services": LIVE.replace("venv/bin/python", "nosuchpython")},
+            ("'nosuchpython' is not on the PATH",),
+        ),
         ({"services": LIVE.replace("venv/", ".servers/v/")}, ("install_cpu_servers.py",)),
         (
             {"services": LIVE.replace("model: llm", "model: ./gone")},
             ("services.llm.model: there is no folder './gone'",),
         ),
-        ({"services": LIVE.replace("model: llm", "model: ''")}, ("services.llm.model: there is no folder ''",)),
-        ({"services": "{llm: {model: .servers/models/x}}"}, ("services.llm.model", "install_cpu_servers.py")),
-        ({"services": "{llm: {model: .servers/models/no/llm-19b}}"}, ("services.llm.model", "make_models.py --like")),
-        ({"services": "{llm: {model: llm}, stt: {models: {tiny: /gone}}}"}, ("services.stt.models.tiny: there is no",)),
-        ({"services": f"{{llm: {{model: {'x' * 300}}}}}"}, ("services.llm.model: there is no folder",)),
+        (
+            {"services": LIVE.replace("model: llm", "model: ''")},
+            ("services.llm.model: there is no folder ''",),
+        ),
+        (
+            {"services": "{llm: {model: .servers/models/x}}"},
+            ("services.llm.model", "install_cpu_servers.py"),
+        ),
+        (
+            {"services": "{llm: {model: .servers/models/no/llm-19b}}"},
+            ("services.llm.model", "make_models.py --like"),
+        ),
+        (
+            {"services": "{llm: {model: llm}, stt: {models: {tiny: /gone}}}"},
+            ("services.stt.models.tiny: there is no",),
+        ),
+        (
+            {"services": f"{{llm: {{model: {'x' * 300}}}}}"},
+            ("services.llm.model: there is no folder",),
+        ),
         ({"workload": "{clips: nowhere}"}, ("workload.clips: there is no folder 'nowhere'",)),
     )
 ]
 
 
-@pytest.mark.parametrize(("keys", "expected"), BAD_VALUES, ids=[f"{n}-{c[1][0]}" for n, c in enumerate(BAD_VALUES)])
-def test_a_wrong_value_names_line_key_and_way_out(write: Any, keys: dict[str, str], expected: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("keys", "expected"), BAD_VALUES, ids=[f"{n}-{c[1][0]}" for n, c in enumerate(BAD_VALUES)]
+)
+def test_a_wrong_value_names_line_key_and_way_out(
+    write: Any, keys: dict[str, str], expected: tuple[str, ...]
+) -> None:
     message = refusal(write(changed(**keys)))
     assert re.match(r":\d+: [\w.#-]+: .+; .+", message), message
     for part in expected:

@@ -20,29 +20,42 @@ from study.spec.traffic import READY_MADE, Traffic, ready_made, stress, traffic
 from study.spec.traffic_trace import captured
 
 CLIPS = read_clips("assistant")
-MAIN = Workload(seed=29, window_s=30, llm_per_s=1.6, llm_burst=24, stt_per_s=1.0, prompt_tokens=(1024, 3072))
+MAIN = Workload(
+    seed=29, window_s=30, llm_per_s=1.6, llm_burst=24, stt_per_s=1.0, prompt_tokens=(1024, 3072)
+)
 LLM = {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64}
 STT = {"at_s": 0.25, "service": "stt", "clip": 3}
 
 
 def spec_with(folder: Path, workloads: object) -> Any:
     path = folder / "spec.yaml"
-    path.write_text(yaml.safe_dump({**SPEC, "measure": "live", "services": SERVICES, "workloads": workloads}))
+    path.write_text(
+        yaml.safe_dump({**SPEC, "measure": "live", "services": SERVICES, "workloads": workloads})
+    )
     return load(path)
 
 
-SERVICES = {"llm": {"command": "llm --port {port} {vllm_memory_util}"}, "stt": {"command": "stt {port} {model}"}}
+SERVICES = {
+    "llm": {"command": "llm --port {port} {vllm_memory_util}"},
+    "stt": {"command": "stt {port} {model}"},
+}
 
 
 @pytest.mark.parametrize("name", READY_MADE)
-@pytest.mark.parametrize("main", [MAIN, Workload(), Workload(prompt_tokens=(1, 1), llm_per_s=0.1, window_s=10)])
-def test_a_ready_made_workload_fits_the_models_of_the_study_and_sends_other_requests(name: str, main: Workload) -> None:
+@pytest.mark.parametrize(
+    "main", [MAIN, Workload(), Workload(prompt_tokens=(1, 1), llm_per_s=0.1, window_s=10)]
+)
+def test_a_ready_made_workload_fits_the_models_of_the_study_and_sends_other_requests(
+    name: str, main: Workload
+) -> None:
     made = ready_made(name, main)
     low, high = made.prompt_tokens
     assert 1 <= low <= high <= main.prompt_tokens[1]
     found, own = trace(made, len(CLIPS)), trace(main, len(CLIPS))
     assert {r.service for r in found} == {"llm", "stt"}
-    assert not {r.seed for r in found if r.service == "llm"} & {r.seed for r in own if r.service == "llm"}
+    assert not {r.seed for r in found if r.service == "llm"} & {
+        r.seed for r in own if r.service == "llm"
+    }
 
 
 def test_long_context_sends_the_longest_prompts_and_about_as_many_tokens() -> None:
@@ -66,7 +79,11 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     assert [(r.service, r.at_s, r.prompt_tokens, r.clip) for r in found.requests] == [
         ("stt", 0.25, 0, 3), ("llm", 0.5, 900, 0), ("stt", 1.0, 0, 5),
     ]  # fmt: skip
-    assert (found.workload.prompt_tokens, found.workload.output_tokens, found.workload.ladder_s) == ((900, 900), 64, 0)
+    assert (
+        found.workload.prompt_tokens,
+        found.workload.output_tokens,
+        found.workload.ladder_s,
+    ) == ((900, 900), 64, 0)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +108,19 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
         ({**LLM, "prompt_tokens": 0}, "prompt_tokens is 0, not a whole number from 1"),
         ({**LLM, "prompt_tokens": 1.5}, "prompt_tokens is 1.5"),
         ({**LLM, "prompt_tokens": True}, "prompt_tokens is True"),
-        ({**LLM, "prompt_tokens": 4096}, "4160 tokens of prompt and answer, and the LLM server takes 4096"),
+        (
+            {**LLM, "prompt_tokens": 4096},
+            "4160 tokens of prompt and answer, and the LLM server takes 4096",
+        ),
         ({**STT, "clip": 24}, "clip is 24, not a number from 0 to 23"),
         ({**STT, "clip": -1}, "clip is -1"),
         ({**STT, "clip": "../../etc/passwd"}, "clip is '../../etc/passwd'"),
         ({**STT, "clip": "x" * 500}, "..., not a number"),
     ],
 )
-def test_a_line_that_is_none_is_said_in_one_line_with_its_number(tmp_path: Path, line: Any, said: str) -> None:
+def test_a_line_that_is_none_is_said_in_one_line_with_its_number(
+    tmp_path: Path, line: Any, said: str
+) -> None:
     path = tmp_path / "trace.jsonl"
     raw = line if isinstance(line, bytes) else json.dumps(line).encode()
     path.write_bytes(json.dumps(STT).encode() + b"\n" + raw + b"\n")
@@ -118,7 +140,10 @@ def test_an_empty_trace_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_the_spec_names_several_workloads_and_a_trace_beside_it(tmp_path: Path) -> None:
     (tmp_path / "evening.jsonl").write_text(json.dumps(LLM))
-    found = spec_with(tmp_path, ["long_context", {"replay": "evening.jsonl"}, {"replay": "evening.jsonl", "name": "b"}])
+    found = spec_with(
+        tmp_path,
+        ["long_context", {"replay": "evening.jsonl"}, {"replay": "evening.jsonl", "name": "b"}],
+    )
     assert [h.name for h in found.workloads] == ["long_context", "evening", "b"]
     assert found.workloads[1].replay == tmp_path / "evening.jsonl"
 
@@ -136,7 +161,9 @@ def test_the_spec_names_several_workloads_and_a_trace_beside_it(tmp_path: Path) 
         ([{"replay": "spec.yaml", "name": "a\nb"}], "is no name of its own"),
     ],
 )
-def test_a_workload_that_is_none_is_said_with_its_line(tmp_path: Path, workloads: object, said: str) -> None:
+def test_a_workload_that_is_none_is_said_with_its_line(
+    tmp_path: Path, workloads: object, said: str
+) -> None:
     with pytest.raises(BadInput, match="workloads") as caught:
         spec_with(tmp_path, workloads)
     assert said in str(caught.value)

@@ -53,4 +53,7 @@ def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(kep
 
 def test_options_about_tokens_are_no_secrets() -> None:
     line = "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token abc"
-    assert without_secrets(line) == "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token ***"
+    assert (
+        without_secrets(line)
+        == "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token ***"
+    )

@@ -15,7 +15,10 @@ def test_a_huge_integer_stays_in_its_range():
     family = [type("Parent", (), {"params": config})]
     for _ in range(200):
         drawn = child(family, HUGE, rng)
-        assert all(distribution.low <= drawn[name] <= distribution.high for name, distribution in HUGE.items())
+        assert all(
+            distribution.low <= drawn[name] <= distribution.high
+            for name, distribution in HUGE.items()
+        )
     assert inherit(family, HUGE, rng) == config
 
 
@@ -25,9 +28,13 @@ def test_more_configurations_than_a_float_can_count_are_endless():
     assert size({"x": IntDistribution(1, 5), "y": CategoricalDistribution("abc")}) == 15
 
 
-@pytest.mark.parametrize(("low", "high", "step"), [(-0.3, 0.3, 0.1), (-1.0, 1.0, 0.5), (-0.7, 0.7, 0.07)])
+@pytest.mark.parametrize(
+    ("low", "high", "step"), [(-0.3, 0.3, 0.1), (-1.0, 1.0, 0.5), (-0.7, 0.7, 0.07)]
+)
 def test_a_zero_inside_a_range_is_zero(low, high, step):
-    values = [config["x"] for config in configurations({"x": FloatDistribution(low, high, step=step)})]
+    values = [
+        config["x"] for config in configurations({"x": FloatDistribution(low, high, step=step)})
+    ]
     assert 0.0 in values
 
 
@@ -38,7 +45,10 @@ def test_minus_zero_is_zero():
 
 def test_a_configuration_fits_by_the_values_that_it_has():
     space = {"x": IntDistribution(1, 5), "y": CategoricalDistribution([1, "a", float("nan")])}
-    assert all(fits(space, config) for config in ({}, {"x": 5}, {"x": 1, "y": "a"}, {"y": float("nan"), "z": 0}))
+    assert all(
+        fits(space, config)
+        for config in ({}, {"x": 5}, {"x": 1, "y": "a"}, {"y": float("nan"), "z": 0})
+    )
     assert not any(fits(space, config) for config in ({"x": 6}, {"y": True}, {"x": 1, "y": "b"}))
 
 

@@ -50,7 +50,9 @@ def test_before_the_first_trial_nobody_knows_what_is_left():
 
 
 @pytest.mark.parametrize(
-    "axis", [FloatDistribution(0, 1), IntDistribution(0, 10**6), FloatDistribution(1e-3, 1, log=True)], ids=str
+    "axis",
+    [FloatDistribution(0, 1), IntDistribution(0, 10**6), FloatDistribution(1e-3, 1, log=True)],
+    ids=str,
 )
 def test_a_space_without_an_end_has_no_number_left(axis):
     study = new_study()
@@ -60,7 +62,9 @@ def test_a_space_without_an_end_has_no_number_left(axis):
 
 def test_a_space_without_an_end_is_never_exhausted():
     study = new_study()
-    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=20, callbacks=[stop_when_exhausted])
+    study.optimize(
+        lambda t: t.suggest_float("x", 0, 1), n_trials=20, callbacks=[stop_when_exhausted]
+    )
     assert len(study.trials) == 20
 
 
@@ -97,15 +101,21 @@ def test_what_a_frontier_rules_out_is_not_left():
 
 def test_imported_trials_are_not_left_and_the_newest_range_counts():
     study = new_study()
-    study.add_trial(create_trial(params={"share": 0.4, "size": "tiny"}, distributions=SPACE, value=1.0))
+    study.add_trial(
+        create_trial(params={"share": 0.4, "size": "tiny"}, distributions=SPACE, value=1.0)
+    )
     assert left(study) == 14
     smaller = SPACE | {"share": FloatDistribution(0.4, 0.5, step=0.05)}
-    study.add_trial(create_trial(params={"share": 0.5, "size": "tiny"}, distributions=smaller, value=1.0))
+    study.add_trial(
+        create_trial(params={"share": 0.5, "size": "tiny"}, distributions=smaller, value=1.0)
+    )
     assert left(study) == 9 - 2
 
 
 def test_it_reads_the_study_of_another_sampler():
-    study = optuna.create_study(sampler=optuna.samplers.GridSampler({"x": [1, 2, 3, 4, 5, 6]}, seed=0))
+    study = optuna.create_study(
+        sampler=optuna.samplers.GridSampler({"x": [1, 2, 3, 4, 5, 6]}, seed=0)
+    )
     study.optimize(lambda t: t.suggest_int("x", 1, 6), n_trials=4)
     assert left(study) == 2
 
@@ -118,7 +128,9 @@ def test_a_study_stops_when_everything_was_tried(n_jobs):
     study = new_study()
 
     def objective(trial):
-        return trial.suggest_float("share", 0.4, 0.6, step=0.05) + len(trial.suggest_categorical("size", ["a", "bb"]))
+        return trial.suggest_float("share", 0.4, 0.6, step=0.05) + len(
+            trial.suggest_categorical("size", ["a", "bb"])
+        )
 
     study.optimize(objective, n_trials=100, n_jobs=n_jobs, callbacks=[stop_when_exhausted])
     assert 10 <= len(study.trials) < 10 + n_jobs
@@ -147,13 +159,18 @@ def test_a_study_stops_when_frontiers_rule_out_the_rest():
 
     study.optimize(objective, n_trials=100, callbacks=[stop_when_exhausted])
     assert len(study.trials) <= 5
-    assert {t.params["share"] for t in study.trials if t.state == TrialState.COMPLETE} == {0.4, 0.45}
+    assert {t.params["share"] for t in study.trials if t.state == TrialState.COMPLETE} == {
+        0.4,
+        0.45,
+    }
 
 
 def test_a_study_that_resumes_at_its_end_stops_after_one_trial():
     study = new_study()
     for _ in range(2):
-        study.optimize(lambda t: t.suggest_int("x", 1, 6), n_trials=100, callbacks=[stop_when_exhausted])
+        study.optimize(
+            lambda t: t.suggest_int("x", 1, 6), n_trials=100, callbacks=[stop_when_exhausted]
+        )
     assert len(study.trials) == 7
 
 

@@ -17,7 +17,9 @@ SPACE = {
     "size": CategoricalDistribution(["tiny", "base", "small"]),
 }
 MONOTONE = {"memory": {"share": 1, "size": 1}, "kv_cache": {"share": -1, "size": 0}}
-CELLS = [{"share": s, "size": z} for s in (0.4, 0.45, 0.5, 0.55, 0.6) for z in ("tiny", "base", "small")]
+CELLS = [
+    {"share": s, "size": z} for s in (0.4, 0.45, 0.5, 0.55, 0.6) for z in ("tiny", "base", "small")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +34,14 @@ def ledger_with(*trials, monotone=MONOTONE, direction="minimize"):
         told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
         distributions = {name: SPACE.get(name, IntDistribution(0, 99)) for name in params}
         attrs = {"constraints:" + name: amount for name, amount in constraints.items()}
-        study.add_trial(create_trial(params=params, distributions=distributions, system_attrs=attrs, **told))
+        study.add_trial(
+            create_trial(params=params, distributions=distributions, system_attrs=attrs, **told)
+        )
     ledger = Ledger(study.direction, monotone)
     ledger.catch_up(study.get_trials(deepcopy=False))
-    assert [dict(trial.constraints) for trial in study.trials] == [constraints for _, _, constraints in trials]
+    assert [dict(trial.constraints) for trial in study.trials] == [
+        constraints for _, _, constraints in trials
+    ]
     return ledger
 
 
@@ -65,7 +71,9 @@ def test_a_constraint_that_was_met_or_has_no_frontier_rules_out_nothing():
 
 
 def test_a_complete_trial_that_broke_a_constraint_has_a_frontier_too():
-    assert ruled_out(ledger_with(({"share": 0.6, "size": "small"}, 1.0, {"memory": 1.0}))) == [(0.6, "small")]
+    assert ruled_out(ledger_with(({"share": 0.6, "size": "small"}, 1.0, {"memory": 1.0}))) == [
+        (0.6, "small")
+    ]
 
 
 def test_two_frontiers_meet():
@@ -105,7 +113,9 @@ def test_a_tiny_value_is_not_as_much_as_one_ten_times_as_large():
     rate = {"rate": FloatDistribution(1e-15, 1e-12, log=True)}
     attrs = {"constraints:memory": 1.0}
     state = TrialState.PRUNED
-    study.add_trial(create_trial(params={"rate": 5e-13}, distributions=rate, system_attrs=attrs, state=state))
+    study.add_trial(
+        create_trial(params={"rate": 5e-13}, distributions=rate, system_attrs=attrs, state=state)
+    )
     ledger = Ledger(study.direction, {"memory": {"rate": 1}})
     ledger.catch_up(study.trials)
     found = [ledger.rules_out({"rate": rate}) for rate in (5e-14, 5e-13 - 1e-28, 5e-13, 6e-13)]
@@ -127,12 +137,16 @@ def random_history(rng, study, steps=100):
                     trial.suggest_categorical("size", SPACE["size"].choices)
                 running.append(trial)
             case 3:
-                study.enqueue_trial({"share": float(rng.choice([0.4, 0.5, 0.6]))}, skip_if_exists=False)
+                study.enqueue_trial(
+                    {"share": float(rng.choice([0.4, 0.5, 0.6]))}, skip_if_exists=False
+                )
             case 4:
                 params = CELLS[rng.integers(len(CELLS))]
                 attrs = {"repeat_of": 0} if rng.random() < 0.3 else {}
                 value = float(rng.choice([1.0, 0.1, 0.3, math.inf]))
-                study.add_trial(create_trial(params=params, distributions=SPACE, value=value, user_attrs=attrs))
+                study.add_trial(
+                    create_trial(params=params, distributions=SPACE, value=value, user_attrs=attrs)
+                )
             case _ if running:
                 trial = running.pop(int(rng.integers(len(running))))
                 if rng.random() < 0.2:
@@ -151,7 +165,15 @@ def random_history(rng, study, steps=100):
 def portrait(ledger, size=5):
     """All that a ledger says."""
     cells = [
-        (c.first.number, c.rank, c.values, dict(sorted(c.constraints.items())), c.running, c.is_spent, c.is_candidate)
+        (
+            c.first.number,
+            c.rank,
+            c.values,
+            dict(sorted(c.constraints.items())),
+            c.running,
+            c.is_spent,
+            c.is_candidate,
+        )
         for c in ledger.best_first()
     ]
     generations = [[c.first.number for c in ledger.generation(index, size)] for index in range(20)]
@@ -172,7 +194,9 @@ def portrait(ledger, size=5):
 @pytest.mark.parametrize("seed", range(15))
 def test_a_ledger_that_looks_often_knows_what_one_that_looks_once_does(seed, direction):
     rng = np.random.default_rng(seed)
-    study = optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=seed))
+    study = optuna.create_study(
+        direction=direction, sampler=optuna.samplers.RandomSampler(seed=seed)
+    )
     often = Ledger(study.direction, MONOTONE)
     for _ in random_history(rng, study):
         if rng.random() < 0.7:
@@ -214,11 +238,15 @@ def test_a_running_replicate_is_counted_until_it_ends():
 # cells
 
 
-@pytest.mark.parametrize(("direction", "mean"), [(StudyDirection.MINIMIZE, 2.0), (StudyDirection.MAXIMIZE, -2.0)])
+@pytest.mark.parametrize(
+    ("direction", "mean"), [(StudyDirection.MINIMIZE, 2.0), (StudyDirection.MAXIMIZE, -2.0)]
+)
 def test_a_mean_is_of_fresh_measurements_to_be_minimised(direction, mean):
     study = optuna.create_study(direction=direction.name.lower())
     for value, attrs in ((1.0, {}), (3.0, {}), (1.0, {"repeat_of": 0})):
-        study.add_trial(create_trial(params=CELLS[0], distributions=SPACE, value=value, user_attrs=attrs))
+        study.add_trial(
+            create_trial(params=CELLS[0], distributions=SPACE, value=value, user_attrs=attrs)
+        )
     ledger = Ledger(direction)
     ledger.catch_up(study.trials)
     (cell,) = ledger.best_first()
@@ -229,7 +257,9 @@ def test_a_copied_value_is_no_sign_of_noise():
     study = optuna.create_study()
     for attrs in ({}, {"repeat_of": 0}):
         value = 1.0 + len(attrs)
-        study.add_trial(create_trial(params=CELLS[0], distributions=SPACE, value=value, user_attrs=attrs))
+        study.add_trial(
+            create_trial(params=CELLS[0], distributions=SPACE, value=value, user_attrs=attrs)
+        )
     ledger = Ledger(study.direction)
     ledger.catch_up(study.trials)
     assert not ledger.is_noisy
@@ -237,9 +267,15 @@ def test_a_copied_value_is_no_sign_of_noise():
 
 def test_the_worst_of_each_constraint_counts():
     one = CELLS[0]
-    ledger = ledger_with((one, 1.0, {"memory": -1.0, "words": 0.5}), (one, 2.0, {"memory": 2.0, "words": -1.0}))
+    ledger = ledger_with(
+        (one, 1.0, {"memory": -1.0, "words": 0.5}), (one, 2.0, {"memory": 2.0, "words": -1.0})
+    )
     (cell,) = ledger.best_first()
-    assert (cell.violation, cell.constraints, cell.is_candidate) == (2.0, {"memory": 2.0, "words": 0.5}, False)
+    assert (cell.violation, cell.constraints, cell.is_candidate) == (
+        2.0,
+        {"memory": 2.0, "words": 0.5},
+        False,
+    )
 
 
 def test_the_order_is_feasible_by_mean_then_infeasible_by_excess_then_silent():
@@ -256,7 +292,9 @@ def test_the_order_is_feasible_by_mean_then_infeasible_by_excess_then_silent():
 
 
 def test_infinite_measurements_of_both_signs_have_the_worst_mean():
-    ledger = ledger_with(*((CELLS[0], value, {}) for value in (1.0, -math.inf, math.inf)), (CELLS[1], 5.0, {}))
+    ledger = ledger_with(
+        *((CELLS[0], value, {}) for value in (1.0, -math.inf, math.inf)), (CELLS[1], 5.0, {})
+    )
     assert [cell.mean for cell in ledger.best_first()] == [5.0, math.inf]
 
 

@@ -126,10 +126,15 @@ def test_no_more_than_the_leaders_are_compared():
 def test_the_best_mean_is_recommended_in_the_direction_and_unit_of_the_study(direction):
     sign = 1 if direction == "minimize" else -1
     noise = np.random.default_rng(0).normal(0, 0.1, (3, 6))
-    values = {name: list(sign * (mean + row)) for name, mean, row in zip("abc", (3.0, 1.0, 2.0), noise, strict=True)}
+    values = {
+        name: list(sign * (mean + row))
+        for name, mean, row in zip("abc", (3.0, 1.0, 2.0), noise, strict=True)
+    }
     found = standings(study_of(letters(**values), direction))
     assert [each.params["x"] for each in found] == ["b", "c", "a"]
-    assert [each.mean for each in found] == pytest.approx([sign * 1.0, sign * 2.0, sign * 3.0], abs=0.2)
+    assert [each.mean for each in found] == pytest.approx(
+        [sign * 1.0, sign * 2.0, sign * 3.0], abs=0.2
+    )
     assert found[0].raw_mean == pytest.approx(np.mean(values["b"]))
     assert [each.n for each in found] == [6, 6, 6]
     assert found[0].probability_best > 0.95
@@ -180,11 +185,18 @@ def test_the_only_configuration_has_the_standard_error_of_its_measurements():
 
 @pytest.mark.parametrize(
     "measured",
-    [[], [({"x": "a"}, [None])], [({"x": "a"}, [1.0], {"constraints:memory": 1.0})], [({"x": "a"}, [math.inf])]],
+    [
+        [],
+        [({"x": "a"}, [None])],
+        [({"x": "a"}, [1.0], {"constraints:memory": 1.0})],
+        [({"x": "a"}, [math.inf])],
+    ],
     ids=["no trial", "only pruned", "only infeasible", "only infinite"],
 )
 def test_where_nothing_is_feasible_nothing_is_recommended_and_said_why(measured):
-    with pytest.raises(ValueError, match=r"^no trial is complete and feasible, so nothing can be recommended$"):
+    with pytest.raises(
+        ValueError, match=r"^no trial is complete and feasible, so nothing can be recommended$"
+    ):
         recommend(study_of(measured))
 
 
@@ -200,7 +212,9 @@ def test_an_infinite_measurement_excludes_its_configuration():
 
 
 def test_a_repeated_value_is_counted_once():
-    study = study_of([({"x": "a"}, [1.0]), ({"x": "a"}, [1.0], {"repeat_of": 0}), ({"x": "b"}, [2.0])])
+    study = study_of(
+        [({"x": "a"}, [1.0]), ({"x": "a"}, [1.0], {"repeat_of": 0}), ({"x": "b"}, [2.0])]
+    )
     assert {each.params["x"]: each.n for each in standings(study)} == {"a": 1, "b": 1}
 
 
@@ -209,9 +223,13 @@ def test_the_unit_does_not_matter(unit):
     rng = np.random.default_rng(3)
     values = {name: rng.normal(k, 1, 4) for k, name in enumerate("abcdef")}
     plain = standings(study_of(letters(**{name: list(each) for name, each in values.items()})))
-    scaled = standings(study_of(letters(**{name: list(unit * each) for name, each in values.items()})))
+    scaled = standings(
+        study_of(letters(**{name: list(unit * each) for name, each in values.items()}))
+    )
     assert [each.params for each in scaled] == [each.params for each in plain]
-    assert [each.mean / unit for each in scaled] == pytest.approx([each.mean for each in plain], rel=1e-6)
+    assert [each.mean / unit for each in scaled] == pytest.approx(
+        [each.mean for each in plain], rel=1e-6
+    )
     assert [each.probability_best for each in scaled] == pytest.approx(
         [each.probability_best for each in plain], abs=0.02
     )
@@ -232,8 +250,14 @@ def test_it_reads_a_study_of_any_sampler_and_the_same_twice():
 def test_what_is_recommended_of_fifteen_is_better_than_the_luckiest_trial(kind):
     def chosen(seed):
         rng = np.random.default_rng(seed)
-        truth = np.linspace(-0.5, 1, 15) ** 2 if kind == "smooth" else rng.permutation(np.linspace(0, 1, 15))
-        measured = [({"x": x}, [truth[x] + rng.normal(0, 0.15) for _ in range(3)]) for x in range(15)]
+        truth = (
+            np.linspace(-0.5, 1, 15) ** 2
+            if kind == "smooth"
+            else rng.permutation(np.linspace(0, 1, 15))
+        )
+        measured = [
+            ({"x": x}, [truth[x] + rng.normal(0, 0.15) for _ in range(3)]) for x in range(15)
+        ]
         study = study_of(measured, space={"x": IntDistribution(0, 14)})
         return truth[recommend(study).params["x"]], truth[study.best_trial.params["x"]]
 

@@ -30,12 +30,16 @@ def quiet():
 
 def new_study(direction="minimize", storage=None, **settings):
     sampler = TournamentSampler(**{"seed": 0, **settings})
-    return optuna.create_study(sampler=sampler, direction=direction, storage=storage, study_name="s")
+    return optuna.create_study(
+        sampler=sampler, direction=direction, storage=storage, study_name="s"
+    )
 
 
 def run(study, n, value, space=SPACE):
     """The trials that this asked and told."""
-    asked = [study.tell(trial, value(trial)).number for trial in (study.ask(space) for _ in range(n))]
+    asked = [
+        study.tell(trial, value(trial)).number for trial in (study.ask(space) for _ in range(n))
+    ]
     return [study.trials[number] for number in asked]
 
 
@@ -74,7 +78,11 @@ def test_a_noisy_study_goes_on_in_another_space(space):
     study = new_study()
     run(study, 20, noise())
     trials = run(study, 30, noise(1), space)
-    assert all(space[name]._contains(space[name].to_internal_repr(t.params[name])) for t in trials for name in space)
+    assert all(
+        space[name]._contains(space[name].to_internal_repr(t.params[name]))
+        for t in trials
+        for name in space
+    )
     assert roles(trials)["replicate"] > 0
 
 
@@ -110,7 +118,9 @@ MAX = 1.7976931348623157e308
 )  # fmt: skip
 def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(values, direction):
     study = new_study(direction)
-    trials = run(study, 40, lambda trial: values[(7 * trial.number + trial.number // 3) % len(values)])
+    trials = run(
+        study, 40, lambda trial: values[(7 * trial.number + trial.number // 3) % len(values)]
+    )
     assert len({tuple(trial.params.values()) for trial in trials}) == 15
     found = standings(study)
     assert all(np.isfinite([each.mean, each.standard_error, each.raw_mean]).all() for each in found)
@@ -118,7 +128,16 @@ def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(values, dir
 
 
 @pytest.mark.parametrize(
-    "values", [[np.inf, -1.0], [-np.inf, 1.0], [np.inf, -np.inf, 1.0, -1.0], [MAX, -MAX], [0.0, 1.0], [np.inf]], ids=str
+    "values",
+    [
+        [np.inf, -1.0],
+        [-np.inf, 1.0],
+        [np.inf, -np.inf, 1.0, -1.0],
+        [MAX, -MAX],
+        [0.0, 1.0],
+        [np.inf],
+    ],
+    ids=str,
 )
 def test_a_study_of_any_constraints_goes_on(values):
     study = new_study()
@@ -126,7 +145,9 @@ def test_a_study_of_any_constraints_goes_on(values):
         trial = study.ask(SPACE)
         value = values[number % len(values)]
         trial.set_constraint("memory", value)
-        study.tell(trial, 1.0 * number) if value <= 0 else study.tell(trial, state=TrialState.PRUNED)
+        study.tell(trial, 1.0 * number) if value <= 0 else study.tell(
+            trial, state=TrialState.PRUNED
+        )
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 15
 
 
@@ -136,30 +157,47 @@ def test_a_study_of_any_constraints_goes_on(values):
 def mixed(trial):
     rate = trial.suggest_float("rate", 1e-6, 1.0, log=True)
     tokens = trial.suggest_int("tokens", 1, 100_000, log=True)
-    value = abs(np.log10(rate) + 3) + abs(np.log10(tokens) - 2) + trial.suggest_float("real", -1, 1) ** 2
+    value = (
+        abs(np.log10(rate) + 3)
+        + abs(np.log10(tokens) - 2)
+        + trial.suggest_float("real", -1, 1) ** 2
+    )
     branch = trial.suggest_categorical("branch", ["none", "beam", None, 3])
     if branch == "beam":
         value += trial.suggest_int("width", 1, 9, step=2) / 9
     high = 0.6 if trial.number % 7 else 0.5
-    return value + trial.suggest_float("share", 0.4, high, step=0.05) + trial.suggest_int("only", 3, 3)
+    return (
+        value + trial.suggest_float("share", 0.4, high, step=0.05) + trial.suggest_int("only", 3, 3)
+    )
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 @pytest.mark.parametrize(
-    "settings", [{}, {"n_offspring": 1}, {"population_size": 1, "fresh_inject": 0, "elitism": 3}], ids=str
+    "settings",
+    [{}, {"n_offspring": 1}, {"population_size": 1, "fresh_inject": 0, "elitism": 3}],
+    ids=str,
 )
 def test_mixed_conditional_and_shrinking_spaces_are_searched(settings, direction):
     study = new_study(direction, **settings)
     study.optimize(mixed, n_trials=60)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 60
-    assert all(type(value) in (int, float, str, type(None)) for t in study.trials for value in t.params.values())
+    assert all(
+        type(value) in (int, float, str, type(None))
+        for t in study.trials
+        for value in t.params.values()
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_study_goes_on_whatever_parameters_each_trial_asks_for(seed):
     rng = np.random.default_rng(seed)
-    space = {"a": FloatDistribution(0, 1), "b": IntDistribution(1, 9), "c": CategoricalDistribution("xyz"), **SPACE}
+    space = {
+        "a": FloatDistribution(0, 1),
+        "b": IntDistribution(1, 9),
+        "c": CategoricalDistribution("xyz"),
+        **SPACE,
+    }
     study = new_study(seed=seed)
     for _ in range(50):
         trial = study.ask({name: axis for name, axis in space.items() if rng.random() < 0.7})
@@ -180,7 +218,10 @@ def test_a_mixed_space_is_searched_better_than_at_random():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_noisy_batched_study_with_failures_and_constraints_goes_on(seed):
     rng = np.random.default_rng(seed)
-    study = new_study(seed=seed, monotone={"memory": {"share": 1, "size": 1}, "kv_cache": {"share": -1, "size": 0}})
+    study = new_study(
+        seed=seed,
+        monotone={"memory": {"share": 1, "size": 1}, "kv_cache": {"share": -1, "size": 0}},
+    )
     running = []
     for _ in range(120):
         if len(running) < 4:
@@ -209,7 +250,9 @@ def copied(sampler):
     return pickle.loads(pickle.dumps(sampler))
 
 
-@pytest.mark.parametrize("copy_of", [copied, copy.deepcopy, copy.copy], ids=["pickle", "deepcopy", "copy"])
+@pytest.mark.parametrize(
+    "copy_of", [copied, copy.deepcopy, copy.copy], ids=["pickle", "deepcopy", "copy"]
+)
 def test_a_copy_has_the_settings_and_proposes_the_same(copy_of):
     sampler = TournamentSampler(seed=4, population_size=6, monotone={"memory": {"share": 1}})
     study = optuna.create_study(sampler=sampler)
@@ -242,11 +285,17 @@ def test_four_threads_of_a_noisy_study_repeat_nothing_by_accident():
     rng = np.random.default_rng(0)
     study = new_study()
     study.optimize(
-        lambda t: t.suggest_float("share", 0.4, 0.6, step=0.05) + t.suggest_int("beam", 1, 6) + rng.normal(),
+        lambda t: (
+            t.suggest_float("share", 0.4, 0.6, step=0.05)
+            + t.suggest_int("beam", 1, 6)
+            + rng.normal()
+        ),
         n_trials=60,
         n_jobs=4,
     )
-    fresh = [tuple(sorted(t.params.items())) for t in study.trials if t.user_attrs["role"] != "replicate"]
+    fresh = [
+        tuple(sorted(t.params.items())) for t in study.trials if t.user_attrs["role"] != "replicate"
+    ]
     assert len(fresh) == len(set(fresh)) == 30
 
 
@@ -281,9 +330,21 @@ print(json.dumps([[trial.params, trial.user_attrs["role"]] for trial in study.tr
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
     def go(path, first, last, hash_seed):
-        command = [sys.executable, "-c", FRESH_PROCESS, kind, str(tmp_path / path), str(first), str(last)]
+        command = [
+            sys.executable,
+            "-c",
+            FRESH_PROCESS,
+            kind,
+            str(tmp_path / path),
+            str(first),
+            str(last),
+        ]
         env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=ROOT).stdout)
+        return json.loads(
+            subprocess.run(
+                command, check=True, capture_output=True, text=True, env=env, cwd=ROOT
+            ).stdout
+        )
 
     whole = go("whole", 0, 24, "1")
     for first, last in ((0, 9), (9, 24)):
@@ -293,12 +354,24 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
 
 
 def test_a_study_of_ten_thousand_trials_is_asked():
-    space = {"x": FloatDistribution(0, 1), "y": IntDistribution(0, 9), "z": CategoricalDistribution("abc")}
+    space = {
+        "x": FloatDistribution(0, 1),
+        "y": IntDistribution(0, 9),
+        "z": CategoricalDistribution("abc"),
+    }
     rng = np.random.default_rng(0)
     study = new_study()
-    params = [{"x": rng.random(), "y": int(rng.integers(10)), "z": "abc"[rng.integers(3)]} for _ in range(10_000)]
+    params = [
+        {"x": rng.random(), "y": int(rng.integers(10)), "z": "abc"[rng.integers(3)]}
+        for _ in range(10_000)
+    ]
     study.add_trials(
-        [create_trial(params=each, distributions=space, value=each["x"] + each["y"] + rng.normal()) for each in params]
+        [
+            create_trial(
+                params=each, distributions=space, value=each["x"] + each["y"] + rng.normal()
+            )
+            for each in params
+        ]
     )
     trials = run(study, 6, noise(), space)
     assert [trial.user_attrs["generation"] for trial in trials] == [2000] * 5 + [2001]

@@ -39,7 +39,9 @@ def naive_kernel(a, b, scales, is_category):
             for u, v, scale, category in zip(p, q, scales, is_category, strict=True):
                 one, other = (0.5 if math.isnan(w) else w for w in (u, v))
                 apart = 0.75 * (math.isnan(u) != math.isnan(v))
-                total += (float(one != other) if category else (one - other) ** 2 + apart) / scale**2
+                total += (
+                    float(one != other) if category else (one - other) ** 2 + apart
+                ) / scale**2
             r = math.sqrt(5 * total)
             k[i, j] = (1 + r + r * r / 3) * math.exp(-r)
     return k
@@ -57,7 +59,9 @@ def test_the_posterior_is_that_of_the_textbook(seed):
     x, new, counts = random_rows(rng, 12), random_rows(rng, 5), rng.integers(1, 5, 12).astype(float)
     y = rng.normal(3, 2, 12)
     found = fit(x, IS_CATEGORY, y, counts, within=4.0)
-    k, cross, prior = (naive_kernel(p, q, found.scales, IS_CATEGORY) for p, q in ((x, x), (x, new), (new, new)))
+    k, cross, prior = (
+        naive_kernel(p, q, found.scales, IS_CATEGORY) for p, q in ((x, x), (x, new), (new, new))
+    )
     a = found.signal * k + np.diag(found.noise / counts + JITTER * found.signal)
     mean = found.mean + found.signal * cross.T @ np.linalg.solve(a, y - found.mean)
     covariance = found.signal * prior - found.signal**2 * cross.T @ np.linalg.solve(a, cross)
@@ -152,7 +156,10 @@ def test_the_same_trial_running_many_times_can_be_believed():
 
 
 def test_a_missing_parameter_is_far_from_every_present_one():
-    a, b = np.array([[0.25, 2.0, np.nan]]), np.array([[0.75, 0.0, np.nan], [np.nan, 2.0, 0.5], [0.25, np.nan, 1.0]])
+    a, b = (
+        np.array([[0.25, 2.0, np.nan]]),
+        np.array([[0.75, 0.0, np.nan], [np.nan, 2.0, 0.5], [0.25, np.nan, 1.0]]),
+    )
     squared = gaps(a, b, np.array([False, True, False]))[:, 0]
     assert squared.tolist() == [[0.25, 0.8125, 0.0], [1.0, 0.0, 1.0], [0.0, 0.75, 1.0]]
 
@@ -178,7 +185,9 @@ def test_the_kernel_is_one_at_home_and_falls():
 # expected improvement
 
 
-@pytest.mark.parametrize(("mean", "sd", "best"), [(0.0, 1.0, 0.0), (1.0, 0.5, 0.2), (-3.0, 2.0, -1.0), (5.0, 1.0, 4.9)])
+@pytest.mark.parametrize(
+    ("mean", "sd", "best"), [(0.0, 1.0, 0.0), (1.0, 0.5, 0.2), (-3.0, 2.0, -1.0), (5.0, 1.0, 4.9)]
+)
 def test_expected_improvement_is_what_draws_give(mean, sd, best):
     draws = np.random.default_rng(0).normal(mean, sd, 400_000)
     drawn = np.maximum(best - draws, 0).mean()
@@ -196,7 +205,9 @@ def test_expected_improvement_grows_with_hope_and_with_doubt_and_is_never_negati
 
 
 def test_the_normal_distribution_is_that_of_the_tables():
-    np.testing.assert_allclose(normal_cdf(np.array([-40, -1.959964, 0, 1.0])), [0, 0.025, 0.5, 0.8413447], atol=1e-6)
+    np.testing.assert_allclose(
+        normal_cdf(np.array([-40, -1.959964, 0, 1.0])), [0, 0.025, 0.5, 0.8413447], atol=1e-6
+    )
 
 
 # the screen
@@ -218,7 +229,9 @@ def ledger_of(rows, space, direction="minimize", monotone=None):
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_the_offspring_at_the_good_end_is_picked(direction):
     sign = 1 if direction == "minimize" else -1
-    ledger = ledger_of([({"a": a}, sign * float((a - 7) ** 2), {}) for a in (0, 2, 4, 6, 10)], LINE, direction)
+    ledger = ledger_of(
+        [({"a": a}, sign * float((a - 7) ** 2), {}) for a in (0, 2, 4, 6, 10)], LINE, direction
+    )
     assert screen(ledger, LINE, [{"a": 1}, {"a": 3}, {"a": 7}, {"a": 9}]) == {"a": 7}
 
 
@@ -240,7 +253,9 @@ def test_what_likely_breaks_a_constraint_is_not_picked():
 
 
 def test_a_silent_prune_warns_of_its_neighbours():
-    rows = [({"a": a}, -float(a), {}) if a < 7 else ({"a": a}, None, {}) for a in (0, 2, 4, 5, 8, 10)]
+    rows = [
+        ({"a": a}, -float(a), {}) if a < 7 else ({"a": a}, None, {}) for a in (0, 2, 4, 5, 8, 10)
+    ]
     assert screen(ledger_of(rows, LINE), LINE, [{"a": 9}, {"a": 6}, {"a": 1}]) != {"a": 9}
 
 

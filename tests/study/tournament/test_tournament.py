@@ -96,7 +96,9 @@ def test_beyond_the_end_the_best_known_are_repeated_and_the_study_is_not_stopped
     study = new_study()
     study.optimize(lambda t: t.suggest_int("x", 1, 5), n_trials=12)
     assert len(study.trials) == 12
-    assert [attr(trial, "role") == "replicate" for trial in study.trials] == [False] * 5 + [True] * 7
+    assert [attr(trial, "role") == "replicate" for trial in study.trials] == [False] * 5 + [
+        True
+    ] * 7
     assert {trial.params["x"] for trial in study.trials[5:]} <= {1, 2}
 
 
@@ -185,7 +187,11 @@ def test_a_space_that_shrinks_is_searched_to_its_end(seed):
     study = new_study(seed=seed)
     run(study, 7)
     smaller = {"share": FloatDistribution(0.45, 0.55, step=0.05), "size": SIZE}
-    left = [(s, size) for s, size in CELLS if 0.42 < s < 0.58 and (s, size) not in map(cell, study.trials)]
+    left = [
+        (s, size)
+        for s, size in CELLS
+        if 0.42 < s < 0.58 and (s, size) not in map(cell, study.trials)
+    ]
     assert sorted(map(cell, run(study, len(left), space=smaller))) == sorted(left)
 
 
@@ -228,7 +234,10 @@ def test_a_clash_is_seen_before_the_space_is_known():
 def test_four_threads_propose_no_duplicate():
     study = new_study()
     study.optimize(
-        lambda t: t.suggest_float("share", 0.4, 0.6, step=0.05) + len(t.suggest_categorical("size", SIZE.choices)),
+        lambda t: (
+            t.suggest_float("share", 0.4, 0.6, step=0.05)
+            + len(t.suggest_categorical("size", SIZE.choices))
+        ),
         n_trials=12,
         n_jobs=4,
     )
@@ -258,7 +267,9 @@ def test_a_generation_is_children_of_the_last_one_and_fresh_blood():
     assert [attr(trial, "role") for trial in trials] == ["random"] * 5 + ["child"] * 4 + ["fresh"]
     assert [attr(trial, "generation") for trial in trials] == [0] * 5 + [1] * 5
     assert [attr(trial, "slot") for trial in trials] == [0, 1, 2, 3, 4] * 2
-    assert all(trials[parent].number < 5 for trial in trials[5:9] for parent in attr(trial, "parents"))
+    assert all(
+        trials[parent].number < 5 for trial in trials[5:9] for parent in attr(trial, "parents")
+    )
 
 
 def test_pruned_and_running_trials_count_for_the_generation():
@@ -304,7 +315,12 @@ def test_pruned_trials_never_breed_before_feasible_ones():
             prune(study, trial, violation)
         else:
             study.tell(trial, 1000.0)
-    assert [attr(trial, "parents") for trial in run(study, 4, lambda _: 2000.0)] == [[2], [3], [2], [3]]
+    assert [attr(trial, "parents") for trial in run(study, 4, lambda _: 2000.0)] == [
+        [2],
+        [3],
+        [2],
+        [3],
+    ]
 
 
 def test_a_complete_trial_beyond_its_constraint_does_not_breed_before_feasible_ones():
@@ -322,7 +338,12 @@ def test_among_the_infeasible_the_smallest_violation_breeds_first_and_a_silent_o
         prune(study, study.ask(SPACE), violation)
     study.tell(study.ask(SPACE), state=TrialState.PRUNED)
     study.tell(study.ask(SPACE), state=TrialState.PRUNED)
-    assert [attr(trial, "parents") for trial in run(study, 4, lambda _: 0.0)] == [[1], [3], [2], [0]]
+    assert [attr(trial, "parents") for trial in run(study, 4, lambda _: 0.0)] == [
+        [1],
+        [3],
+        [2],
+        [0],
+    ]
 
 
 def test_an_infeasible_first_generation_does_not_end_the_search():
@@ -387,9 +408,14 @@ def test_every_kind_of_parameter_gets_python_values_from_its_range():
     proposals = [trial.system_attrs[KEY]["proposal"] for trial in trials[1:]]
     for name, distribution in space.items():
         for proposal in proposals:
-            assert distribution._contains(distribution.to_internal_repr(proposal[name])), (name, proposal)
+            assert distribution._contains(distribution.to_internal_repr(proposal[name])), (
+                name,
+                proposal,
+            )
     assert json.loads(json.dumps(proposals)) == proposals
-    assert np.median([t.params["tokens"] for t in trials[40:]]) > np.median([t.params["tokens"] for t in trials[:5]])
+    assert np.median([t.params["tokens"] for t in trials[40:]]) > np.median(
+        [t.params["tokens"] for t in trials[:5]]
+    )
 
 
 # state
@@ -405,7 +431,9 @@ def test_a_resumed_study_goes_on_as_if_it_had_never_stopped(tmp_path):
 
 
 def test_two_seeds_propose_differently():
-    assert [t.params for t in run(new_study(seed=1), 6)] != [t.params for t in run(new_study(seed=2), 6)]
+    assert [t.params for t in run(new_study(seed=1), 6)] != [
+        t.params for t in run(new_study(seed=2), 6)
+    ]
 
 
 def test_a_missing_seed_is_drawn_once_and_kept_in_the_study():
@@ -429,13 +457,16 @@ def test_the_study_says_which_settings_proposed_its_trials():
 
 
 def test_two_objectives_are_refused_by_name():
-    study = optuna.create_study(directions=["minimize", "maximize"], sampler=TournamentSampler(seed=0))
+    study = optuna.create_study(
+        directions=["minimize", "maximize"], sampler=TournamentSampler(seed=0)
+    )
     with pytest.raises(ValueError, match="one objective, not 2; use NSGAIISampler"):
         study.ask(SPACE)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"survivors": 5}, {"survivors": 0}, {"fresh_inject": 5}, {"elitism": -1}, {"seed": -1}]
+    "settings",
+    [{"survivors": 5}, {"survivors": 0}, {"fresh_inject": 5}, {"elitism": -1}, {"seed": -1}],
 )
 def test_settings_that_make_no_tournament_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
@@ -458,7 +489,9 @@ def test_it_finds_the_optimum_of_a_smooth_table_sooner_than_random_or_an_exhaust
     def trials_to_optimum(sampler, seed):
         rng = np.random.default_rng([17, seed])
         row, column = rng.uniform(-0.5, 4.5), rng.uniform(-0.5, 2.5)
-        table = np.array([[(i - row) ** 2 + 2 * (j - column) ** 2 for j in range(3)] for i in range(5)])
+        table = np.array(
+            [[(i - row) ** 2 + 2 * (j - column) ** 2 for j in range(3)] for i in range(5)]
+        )
         study = optuna.create_study(sampler=sampler)
         while True:
             trial = study.ask({"i": IntDistribution(0, 4), "j": IntDistribution(0, 2)})
@@ -468,6 +501,8 @@ def test_it_finds_the_optimum_of_a_smooth_table_sooner_than_random_or_an_exhaust
                 return trial.number + 1
 
     mean = np.mean([trials_to_optimum(TournamentSampler(seed=seed), seed) for seed in range(60)])
-    random = np.mean([trials_to_optimum(optuna.samplers.RandomSampler(seed=seed), seed) for seed in range(60)])
+    random = np.mean(
+        [trials_to_optimum(optuna.samplers.RandomSampler(seed=seed), seed) for seed in range(60)]
+    )
     assert mean < 7.4  # a random order without repeats needs 8.0
     assert mean < 0.6 * random
