@@ -16,7 +16,7 @@ from study.analysis.launches import timed
 from study.analysis.reweigh import weighed
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
-from study.bench.source import asked, launches, look, measuring
+from study.bench.source import context_for, launches, look, measuring
 from study.cli.console import Terminal
 from study.cli.end_of_run import conclude
 from study.cli.end_tables import next_commands
@@ -115,7 +115,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         )
         terminal.study = study.study_name
         terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {shown(storage)}")
-        keep(study, asked(spec, ground))
+        keep(study, context_for(spec, ground))
         before = len(counted(study))
         if ground.bench is not None and bridge(study, spec, ground.identity):
             terminal.line(

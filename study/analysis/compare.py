@@ -12,13 +12,13 @@ from study.analysis.decision import Decision
 from study.analysis.eligibility import barred
 from study.analysis.noise import SESSIONS, noise_of
 from study.spec.model import Spec
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.wording import number
 
 SAME_PCT = 1.0  # a smaller difference is called none
 
 
-def rival(found: Sequence[Cell], decision: Decision, asked: Spec | Question) -> Cell | None:
+def rival(found: Sequence[Cell], decision: Decision, asked: Spec | StudyContext) -> Cell | None:
     """The winner; where the baseline stays, what came closest to it, held back or not."""
     if decision.winner is not None:
         return of(decision.winner.allocation, found)

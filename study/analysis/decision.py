@@ -13,7 +13,7 @@ from objectives.allocation import Allocation
 from study.analysis.configurations import Cell, merged
 from study.analysis.eligibility import barred, hindrance, unfit
 from study.spec.model import Spec
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Row
 from study.tournament import Standing, compare
 
@@ -56,7 +56,7 @@ class Decision:
         return next((s.partition("): ")[2] for s in found), None)
 
 
-def decide(rows: Sequence[Row], spec: Spec | Question) -> Decision:
+def decide(rows: Sequence[Row], spec: Spec | StudyContext) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
     standings, shown, fit = compared(own, spec)
@@ -107,7 +107,7 @@ def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
 
 
 def compared(
-    rows: Sequence[Row], spec: Spec | Question
+    rows: Sequence[Row], spec: Spec | StudyContext
 ) -> tuple[list[Standing], list[Row], list[bool]]:
     """The allocations that were feasible in each of their measurements: how they stand, the best first.
 
@@ -156,7 +156,7 @@ OVER, FAILED = "over a limit", "does not work"
 KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
 
 
-def kind(cell: Cell, decision: Decision, asked: Question) -> str:
+def kind(cell: Cell, decision: Decision, asked: StudyContext) -> str:
     """What a configuration is to the answer."""
     if is_winner(cell, decision):
         return WINNER
@@ -174,6 +174,6 @@ def is_winner(cell: Cell, decision: Decision) -> bool:
     return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
 
 
-def obstacle(cell: Cell, decision: Decision, asked: Question) -> str | None:
+def obstacle(cell: Cell, decision: Decision, asked: StudyContext) -> str | None:
     """Why a configuration that works may not be chosen; None where nothing stands against it."""
     return decision.against(cell.allocation) or barred(cell, asked)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from objectives.servers.memory_budget import speech_key
 from study.analysis.configurations import Cell
 from study.spec.model import Spec
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Row
 from study.wording import CONSTRAINTS, WORD_GATES
 
 
-def barred(c: Cell, asked: Spec | Question) -> str | None:
+def barred(c: Cell, asked: Spec | StudyContext) -> str | None:
     """Why a configuration may not be promoted whatever its score; None where nothing stands against it."""
     if speech_key(c.allocation) != speech_key(asked.baseline):
         for r in c.measured:
@@ -29,7 +29,7 @@ def over(measured: Sequence[Row]) -> list[str]:
     return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
 
 
-def unfit(r: Row, spec: Spec | Question) -> str | None:
+def unfit(r: Row, spec: Spec | StudyContext) -> str | None:
     """Why an allocation may not be promoted whatever it scores; None where nothing stands against it."""
     m = r.measurement
     if m is None or m.oom_events:
@@ -50,7 +50,7 @@ def unfit(r: Row, spec: Spec | Question) -> str | None:
     return None
 
 
-def hindrance(r: Row, baseline: Row, spec: Spec | Question) -> str | None:
+def hindrance(r: Row, baseline: Row, spec: Spec | StudyContext) -> str | None:
     """Why a leading allocation may not be promoted; None where nothing stands against it."""
     if (why := unfit(r, spec)) is not None:
         return why

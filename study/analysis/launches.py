@@ -19,7 +19,7 @@ from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.study_cost import STARTS, Cost, Launch, seconds
 from study.storage.comparability import LIFETIME
-from study.storage.context import question_of
+from study.storage.context import context_of
 from study.storage.find import names, storage_url
 from study.storage.trials import counted, rows
 from study.storage.url import open_storage
@@ -38,7 +38,7 @@ def timed(study: optuna.Study, began: float) -> Iterator[None]:
         yield
     finally:
         made = _made(study)[before:]
-        if made and not question_of(study).is_replay:
+        if made and not context_of(study).is_replay:
             run = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "wall_s": round(time.monotonic() - began, 2),
@@ -60,7 +60,7 @@ def _made(study: optuna.Study) -> list[int]:
 
 def of_study(study: optuna.Study) -> Cost:
     """What a study cost, trials left out that another study had measured."""
-    asked, made = question_of(study), set(_made(study))
+    asked, made = context_of(study), set(_made(study))
     found = counted(study)
     runs = study.user_attrs.get(RUNS, [])
     launches = tuple(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from study.analysis.configurations import Cell
 from study.analysis.eligibility import barred
-from study.storage.context import Question
+from study.storage.context import StudyContext
 
 # names for people, in the order of `_objectives`
 OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
@@ -23,11 +23,11 @@ def _objectives(c: Cell, headroom_mib: float) -> tuple[float | None, ...]:
     )
 
 
-def _eligible(found: Sequence[Cell], asked: Question) -> list[Cell]:
+def _eligible(found: Sequence[Cell], asked: StudyContext) -> list[Cell]:
     return [c for c in found if c.is_feasible and barred(c, asked) is None]
 
 
-def pareto(found: Sequence[Cell], asked: Question) -> list[Cell]:
+def pareto(found: Sequence[Cell], asked: StudyContext) -> list[Cell]:
     """Those that may be promoted and that no other one beats in everything: the sensible choices whatever the weights.
 
     A figure that one of them lacks is left out for all, see `compared`.
@@ -43,7 +43,7 @@ def pareto(found: Sequence[Cell], asked: Question) -> list[Cell]:
     return [c for c in feasible if not any(beats(other, c) for other in feasible)]
 
 
-def compared(found: Sequence[Cell], asked: Question) -> list[str]:
+def compared(found: Sequence[Cell], asked: StudyContext) -> list[str]:
     """What `pareto` compares: the figures that all of them have."""
     eligible = _eligible(found, asked)
     values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]

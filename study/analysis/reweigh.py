@@ -8,7 +8,7 @@ from dataclasses import replace
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
 from study.analysis.decision import Decision, decide
 from study.spec.model import FitnessRule
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Row
 
 
@@ -28,7 +28,7 @@ def reference(rows: Sequence[Row]) -> Reference | None:
     return next((f for f in found if f is not None), None)
 
 
-def rescored(rows: Sequence[Row], asked: Question, rule: FitnessRule) -> list[Row]:
+def rescored(rows: Sequence[Row], asked: StudyContext, rule: FitnessRule) -> list[Row]:
     """The same trials with their fitness under another rule; gates and failures stay as they are."""
     base, weights = reference(rows) or Reference(1.0, 1.0, None), rule.effective_weights
     top = asked.workload.ladder_max_sessions
@@ -47,7 +47,7 @@ def rescored(rows: Sequence[Row], asked: Question, rule: FitnessRule) -> list[Ro
     return found
 
 
-def answers(rows: Sequence[Row], asked: Question) -> Mapping[Preset, Decision]:
+def answers(rows: Sequence[Row], asked: StudyContext) -> Mapping[Preset, Decision]:
     """What each preset would decide."""
     return {p: decide(rescored(rows, asked, weighed(asked.fitness, p)), asked) for p in PRESETS}
 

@@ -26,12 +26,12 @@ from study.provenance import git_commit
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
-from study.storage.context import Question, question
+from study.storage.context import StudyContext, new_context
 from study.storage.trials import counted, measured_in
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Source:
     """Where figures come from: this machine's bench, or a recording."""
 
     identity: Identity
@@ -43,7 +43,7 @@ class Ground:
 
 def look(
     spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]
-) -> Ground:
+) -> Source:
     """Look at the recording or at this machine, and say plainly which.
 
     sampler: its name: one that searches needs every configuration of the space in a recording
@@ -80,7 +80,7 @@ def look(
         say(
             'To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".'
         )
-        return Ground(found.provenance.device, found.provenance.versions, setting, None, found)
+        return Source(found.provenance.device, found.provenance.versions, setting, None, found)
     made = bench(spec)
     seen = made.device.identity
     driver = f", driver {seen.driver}, CUDA {seen.cuda}" if seen.driver else ""
@@ -92,10 +92,10 @@ def look(
             f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}"
             + (f" ({o.unit})" if o.unit else "")
         )
-    return Ground(made.device.identity, made.versions, made.setting, made, None)
+    return Source(made.device.identity, made.versions, made.setting, made, None)
 
 
-def launches(spec: Spec, ground: Ground, sampler: str) -> list[Allocation] | None:
+def launches(spec: Spec, ground: Source, sampler: str) -> list[Allocation] | None:
     """What a study that follows its recording asks: each launch of the space, the baseline's first; None if another."""
     if ground.recording is None or sampler != RECORDED:
         return None
@@ -108,11 +108,11 @@ def held_in(found: Recording, spec: Spec) -> list[Allocation]:
     return [space[e.key] for e in found.entries if e.key in space]
 
 
-def asked(spec: Spec, ground: Ground) -> Question:
+def context_for(spec: Spec, ground: Source) -> StudyContext:
     """What this run asks, kept with the study for whoever reads it."""
     bench, found = ground.bench, ground.recording
     slo = Slo(**found.provenance.slo) if found and found.provenance.slo else None
-    return question(
+    return new_context(
         spec,
         ground.setting,
         ground.identity,
@@ -135,7 +135,7 @@ def _differing(here: Any, there: Any) -> str:
 
 @contextmanager
 def measuring(
-    ground: Ground, study: optuna.Study, folder: Path
+    ground: Source, study: optuna.Study, folder: Path
 ) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
     """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
 

@@ -12,7 +12,7 @@ from study.analysis.configurations import cells
 from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.bench.commands import commands
-from study.bench.source import Ground
+from study.bench.source import Source
 from study.cli.console import Terminal
 from study.cli.end_tables import advice, against, failures, measured
 from study.confirmation.lookup import Told, confirmation_beside
@@ -22,7 +22,7 @@ from study.report.answer import doubt, held_back, how_sure
 from study.report.summary import CONFIRMED_IN, Case, confirmation, fresh, sentence
 from study.report.trial_words import outcome
 from study.spec.model import Spec
-from study.storage.context import question_of
+from study.storage.context import context_of
 from study.storage.trials import counted, measured_in
 from study.wording import short
 
@@ -32,7 +32,7 @@ NOTHING_FEASIBLE = 4
 def conclude(
     spec: Spec,
     study: optuna.Study,
-    ground: Ground,
+    ground: Source,
     terminal: Terminal,
     *,
     sampler: str,
@@ -68,7 +68,7 @@ def conclude(
     for said in failures(seen):
         terminal.line(said)
     told = Case(
-        question_of(study), found, seen, decision, study.study_name, sampler, None, confirmed
+        context_of(study), found, seen, decision, study.study_name, sampler, None, confirmed
     )
     terminal.heading(sentence(told))
     if confirmed is not None:
@@ -116,7 +116,7 @@ def conclude(
 
 
 def _confirmed(
-    study: optuna.Study, decision: Decision, where: Path, ground: Ground, terminal: Terminal
+    study: optuna.Study, decision: Decision, where: Path, ground: Source, terminal: Terminal
 ) -> Told | None:
     """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
     if decision.winner is None:
@@ -124,7 +124,7 @@ def _confirmed(
     winner = decision.winner.allocation
     try:
         if ground.recording is not None:
-            path = confirmation_beside(ground.recording, winner, question_of(study))
+            path = confirmation_beside(ground.recording, winner, context_of(study))
             study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
         return confirmation(study, winner, [where])
     except BadInput as error:

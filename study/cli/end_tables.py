@@ -25,7 +25,7 @@ from study.analysis.eligibility import barred, over
 from study.promotion import seal
 from study.report.trial_words import outcome
 from study.spec.model import Spec
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.find import DEFAULT
 from study.storage.trials import Row
 from study.storage.url import shown, sqlite_file
@@ -36,7 +36,9 @@ OUTCOME = 9  # columns: "held back", "baseline"
 EVIDENCE = 160  # characters of a log's line
 
 
-def measured(rows: Sequence[Row], decision: Decision, asked: Spec | Question, width: int) -> Table:
+def measured(
+    rows: Sequence[Row], decision: Decision, asked: Spec | StudyContext, width: int
+) -> Table:
     """Every configuration once, best first, with what failed and why."""
     own = [r for r in rows if r.repeat_of is None]
     groups: dict[str, list[Row]] = {}
@@ -107,7 +109,7 @@ def _cell(group: Sequence[Row]) -> Cell:
     return Cell(group[0].allocation, tuple(r for r in group if r.measurement is not None), ())
 
 
-def _outcome(group: Sequence[Row], r: Row, asked: Spec | Question, *, is_wide: bool) -> str:
+def _outcome(group: Sequence[Row], r: Row, asked: Spec | StudyContext, *, is_wide: bool) -> str:
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
         return "held back" if barred(_cell(group), asked) else ""
@@ -125,7 +127,7 @@ def _mark(row: Row, decision: Decision) -> str | None:
 
 
 def against(
-    found: Sequence[Cell], decision: Decision, asked: Spec | Question, standing: str
+    found: Sequence[Cell], decision: Decision, asked: Spec | StudyContext, standing: str
 ) -> Table | None:
     """The baseline's figures beside the winner's, or beside what came closest; None where one of them has none.
 

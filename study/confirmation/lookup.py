@@ -16,7 +16,7 @@ from study.confirmation.protocol import Margins, gain_pct
 from study.confirmation.wording import signed
 from study.promotion import seal
 from study.promotion.seal import moment
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.text import one_line
 
 MOST_MIB = 1e9
@@ -33,7 +33,9 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
     return _told(path) if path else None
 
 
-def confirmation_beside(recording: Recording, winner: Allocation, asked: Question) -> Path | None:
+def confirmation_beside(
+    recording: Recording, winner: Allocation, asked: StudyContext
+) -> Path | None:
     """The promotion beside a recording that says what fresh launches showed of this winner, on such a device.
 
     Against the same baseline, with the commands and the versions of the servers that were recorded.

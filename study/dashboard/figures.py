@@ -22,7 +22,7 @@ from study.analysis.decision import (
 from study.analysis.pareto import compared
 from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
 from study.report.svg import COLOURS, PHASE_COLOURS
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Birth, Row
 
 SYMBOLS: Mapping[str, str] = {
@@ -46,7 +46,7 @@ def _laid(figure: go.Figure, title: str, note: str = "") -> go.Figure:
     return figure
 
 
-def space(found: Sequence[Cell], decision: Decision, asked: Question) -> go.Figure:
+def space(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> go.Figure:
     """The heat map of the space: mean fitness, launches, standard error, and what ran out of memory."""
     shown = heat(found, decision, asked)
     tiles = [[shown.tiles.get((x, y)) for x in shown.xs] for y in shown.ys]
@@ -75,7 +75,7 @@ def _at(tile: Tile | None, *, worked: bool) -> float | None:
     return tile.cell.fitness if worked else 1.0
 
 
-def tradeoff(found: Sequence[Cell], decision: Decision, asked: Question) -> go.Figure | None:
+def tradeoff(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> go.Figure | None:
     """Latency of both services against capacity, with the Pareto set and the limits."""
     shown = spots(found, decision, asked)
     if not shown:
@@ -153,7 +153,7 @@ def time_by_phase(rows: Sequence[Row]) -> go.Figure | None:
 
 
 def lineage(
-    born: Sequence[Birth], found: Sequence[Cell], decision: Decision, asked: Question
+    born: Sequence[Birth], found: Sequence[Cell], decision: Decision, asked: StudyContext
 ) -> go.Figure | None:
     """The tournament's family tree: fitness over generations, with a line from each parent to its child."""
     value = {r.number: (c, r.fitness) for c in found for r in (*c.measured, *c.failed)}

@@ -16,7 +16,7 @@ from study.analysis.pareto import compared, pareto
 from study.report.answer import held_back
 from study.report.summary import Case, fresh, sentence, standing
 from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
-from study.storage.context import Question, without_secrets
+from study.storage.context import StudyContext, without_secrets
 from study.storage.trials import Row
 from study.text import one_line
 from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
@@ -76,7 +76,7 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
     return _joined(lines)
 
 
-def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Question) -> str:
+def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: StudyContext) -> str:
     """What ran, the servers' commands, the memory arithmetic, what came of it, and the proof of a failure."""
     if r.repeat_of is not None:
         return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
@@ -126,7 +126,7 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: Questio
     return _joined(lines)
 
 
-def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: Question) -> str:
+def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: StudyContext) -> str:
     """The sum before a launch, by the figures of the whole study."""
     known = [
         (c.allocation, r.measurement)

@@ -9,7 +9,7 @@ from study.analysis.compare import bounds_tell
 from study.analysis.configurations import Cell, launches
 from study.analysis.decision import Decision
 from study.analysis.noise import FITNESS, noise_of
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.tournament import Standing
 from study.wording import allocation_in_words, short
 
@@ -46,7 +46,7 @@ def _measurements(s: Standing) -> str:
     return f"{s.n} measurements" if s.n > 1 else "1 measurement"
 
 
-def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
+def answer(decision: Decision, asked: StudyContext, *, is_confirmed: bool) -> str:
     """One sentence: what to run, which is only told of what fresh launches confirmed; the rest is a candidate."""
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
@@ -60,7 +60,7 @@ def answer(decision: Decision, asked: Question, *, is_confirmed: bool) -> str:
     return "no answer: the allocation in use today could not be measured, or nothing works."
 
 
-def standing(decision: Decision, asked: Question) -> str:
+def standing(decision: Decision, asked: StudyContext) -> str:
     """How sure the answer is, in a few words."""
     if decision.winner is None:
         return "nothing to confirm"

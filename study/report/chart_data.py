@@ -11,7 +11,7 @@ from study.analysis.configurations import Cell, launches
 from study.analysis.decision import FAILED, FEASIBLE, Decision, is_winner, kind
 from study.analysis.pareto import pareto
 from study.analysis.study_cost import seconds
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Row
 from study.wording import SHORT, failure_in_words, pair, short
 
@@ -48,7 +48,7 @@ def spelled(name: str, value: Scalar) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def heat(found: Sequence[Cell], decision: Decision, asked: Question) -> Heat:
+def heat(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> Heat:
     """The space over its first two searched parameters."""
     names = sorted(asked.searched, key=lambda n: (n != SHARE, n != SPEECH))
     x_name = names[0]
@@ -78,7 +78,7 @@ def turned(shown: Heat) -> Heat:
     return Heat(shown.y_name, shown.x_name, shown.ys, shown.xs, tiles, shown.others)
 
 
-def _axis(name: str, found: Sequence[Cell], asked: Question) -> tuple[str, ...]:
+def _axis(name: str, found: Sequence[Cell], asked: StudyContext) -> tuple[str, ...]:
     values = asked.searched.get(name) or sorted(
         {c.allocation.values[name] for c in found}, key=_order
     )
@@ -89,7 +89,7 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")
 
 
-def _tile(c: Cell, of: int, decision: Decision, asked: Question) -> Tile:
+def _tile(c: Cell, of: int, decision: Decision, asked: StudyContext) -> Tile:
     what = kind(c, decision, asked)
     lines = (
         [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
@@ -120,7 +120,7 @@ class Spot:
     llm_ms: float
 
 
-def spots(found: Sequence[Cell], decision: Decision, asked: Question) -> list[Spot]:
+def spots(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> list[Spot]:
     """Every configuration whose latencies are finite."""
     best = pareto(found, asked)
     made = []

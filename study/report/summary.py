@@ -23,7 +23,7 @@ from study.confirmation.lookup import Told, confirmation_in, confirmation_of
 from study.report.answer import answer, doubt
 from study.report.answer import how_sure as standing_of
 from study.report.answer import standing as standing_alone
-from study.storage.context import Question, question_of
+from study.storage.context import StudyContext, context_of
 from study.storage.trials import Row, counted
 from study.wording import allocation_in_words, short
 
@@ -37,7 +37,7 @@ class Case:
     is_ended: False of a replay that never came to look for what fresh launches showed of its winner
     """
 
-    asked: Question
+    asked: StudyContext
     rows: Sequence[Row]
     cells: Sequence[Cell]
     decision: Decision
@@ -80,7 +80,7 @@ def case(
 
     promotions: folders where a confirmation of its winner may lie; None asks for none
     """
-    asked, found = question_of(study), counted(study)
+    asked, found = context_of(study), counted(study)
     if preset is not None:
         asked = replace(asked, fitness=weighed(asked.fitness, preset))
         found = rescored(found, asked, asked.fitness)

@@ -8,12 +8,12 @@ from study.analysis.configurations import launches
 from study.analysis.decision import OVER, WINNER, kind, obstacle
 from study.analysis.eligibility import over
 from study.report.summary import Case
-from study.storage.context import Question
+from study.storage.context import StudyContext
 from study.storage.trials import Row
 from study.wording import number, short
 
 
-def traffic(asked: Question) -> str:
+def traffic(asked: StudyContext) -> str:
     """What is sent to both servers in every launch."""
     w = asked.workload
     return (
@@ -23,7 +23,7 @@ def traffic(asked: Question) -> str:
     )
 
 
-def limits(asked: Question) -> str:
+def limits(asked: StudyContext) -> str:
     """The p95 limits of the capacity ladder."""
     slo = asked.slo
     if slo is None:

@@ -13,7 +13,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.setting import Setting
 from study.bench.commands import commands, order_by_llm
-from study.bench.source import Ground, held_in
+from study.bench.source import Source, held_in
 from study.search.open_study import succession
 from study.search.schedule import guess_s
 from study.service_pause.options import Lending, outage
@@ -99,7 +99,7 @@ def plan(
 
 def foreseen(
     spec: Spec,
-    ground: Ground,
+    ground: Source,
     storage: str,
     name: str,
     max_trials: int,

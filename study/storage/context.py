@@ -30,7 +30,7 @@ SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class StudyContext:
     """Everything that a reader of a study needs and its trials do not hold.
 
     searched: the values of each searched parameter, in order; none for a continuous range
@@ -76,7 +76,7 @@ class Question:
         }
 
 
-def question(
+def new_context(
     spec: Spec,
     setting: Setting,
     device: Identity,
@@ -87,9 +87,9 @@ def question(
     slo: Slo | None,
     measured_elsewhere: str | None,
     git_commit: str | None,
-) -> Question:
+) -> StudyContext:
     """The question that a spec asks of a device."""
-    return Question(
+    return StudyContext(
         name=spec.name,
         spec_file=spec.path.name,
         spec_sha256=spec.text_sha256,
@@ -113,14 +113,14 @@ def question(
     )
 
 
-def keep(study: optuna.Study, asked: Question) -> None:
+def keep(study: optuna.Study, asked: StudyContext) -> None:
     """Store it with the study, unless it is there."""
     data = plain({**asdict(asked), "baseline": dict(asked.baseline.values)})
     if study.user_attrs.get(KEY) != data:
         study.set_user_attr(KEY, data)
 
 
-def question_of(study: optuna.Study) -> Question:
+def context_of(study: optuna.Study) -> StudyContext:
     """The question of a study.
 
     raises: BadInput where the study holds none, or one that this version cannot read
@@ -136,10 +136,10 @@ def question_of(study: optuna.Study) -> Question:
         ) from error
 
 
-def _read(data: Mapping[str, Any], anchor: Mapping[str, Any] | None) -> Question:
+def _read(data: Mapping[str, Any], anchor: Mapping[str, Any] | None) -> StudyContext:
     services, rule, workload = data["services"], data["fitness"], data["workload"]
     slo = data["slo"] or (anchor or {}).get("slo")
-    return Question(
+    return StudyContext(
         **{
             k: data[k]
             for k in ("name", "spec_file", "spec_sha256", "server_env", "reserve_mib", "held_mib")

@@ -22,7 +22,7 @@ from study.dashboard.annotate import annotate
 from study.promotion import seal
 from study.report.html import html
 from study.report.summary import case, sentence
-from study.storage.context import question_of
+from study.storage.context import context_of
 from study.storage.find import promotions_of, study_in
 
 
@@ -170,7 +170,7 @@ def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner
     replayed: Path, changes: dict[str, object], is_told: bool
 ) -> None:
     path = beside(replayed, **changes)
-    asked = question_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
+    asked = context_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
     winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
     assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (
         path if is_told else None
@@ -185,7 +185,7 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
     newer["confirmation"] |= {"verdict": "confirmed", "written_at": "2030-01-01T10:00:00"}
     edited = rejected.with_name("edited.yaml")
     seal.put(newer, edited)
-    asked = question_of(study_in(f"sqlite:///{rejected.parent}/out/made/study.db"))
+    asked = context_of(study_in(f"sqlite:///{rejected.parent}/out/made/study.db"))
     winner = Allocation(newer["parameters"])
 
     def found() -> Path | None:

@@ -14,32 +14,32 @@ from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.context import KEY, Question, keep, question, question_of, without_secrets
+from study.storage.context import KEY, StudyContext, context_of, keep, new_context, without_secrets
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Question:
+def asked(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
     spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
     setting = setting_of(spec)
-    return question(
+    return new_context(
         spec, setting, DEVICE, VERSIONS, server_env={"A": "1"}, held_mib=300, slo=Slo(1200.0, 3700.0),
         measured_elsewhere=None, git_commit="abc",
     )  # fmt: skip
 
 
-def test_a_question_is_read_back_as_it_was_kept(asked: Question) -> None:
+def test_a_question_is_read_back_as_it_was_kept(asked: StudyContext) -> None:
     study = optuna.create_study()
     keep(study, asked)
-    assert question_of(study) == asked
+    assert context_of(study) == asked
 
 
-def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: Question) -> None:
+def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: StudyContext) -> None:
     study = optuna.create_study()
     keep(study, replace(asked, slo=None))
-    assert question_of(study).slo is None
+    assert context_of(study).slo is None
     study.set_user_attr("anchor", {"slo": {"stt_p95_ms": 1.0, "llm_p95_ms": 2.0}, "first_rung": 8})
-    assert question_of(study).slo == Slo(1.0, 2.0)
+    assert context_of(study).slo == Slo(1.0, 2.0)
 
 
 @pytest.mark.parametrize("kept", [None, {"name": "a study"}, {"services": 3}])
@@ -48,7 +48,7 @@ def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(kep
     if kept is not None:
         study.set_user_attr(KEY, kept)
     with pytest.raises(BadInput, match="on it once more"):
-        question_of(study)
+        context_of(study)
 
 
 def test_options_about_tokens_are_no_secrets() -> None:
