@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from objectives.figures import DIRECTIONS, FIGURES
-from study.analysis.configurations import Cell, of
+from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import barred
 from study.analysis.noise import SESSIONS, noise_of
@@ -18,11 +18,13 @@ from study.wording import number
 SAME_PCT = 1.0  # a smaller difference is called none
 
 
-def rival(found: Sequence[Cell], decision: Decision, asked: Spec | StudyContext) -> Cell | None:
+def rival(
+    found: Sequence[Configuration], decision: Decision, asked: Spec | StudyContext
+) -> Configuration | None:
     """The winner; where the baseline stays, what came closest to it, held back or not."""
     if decision.winner is not None:
-        return of(decision.winner.allocation, found)
-    today = of(asked.baseline, found)
+        return configuration_of(decision.winner.allocation, found)
+    today = configuration_of(asked.baseline, found)
     known = [c for c in found if c.is_feasible and c is not today]
     return max(known, key=lambda c: (barred(c, asked) is None, c.fitness or 0.0), default=None)
 
@@ -39,14 +41,17 @@ class Compared:
 
 
 def contrast(
-    today: Cell, other: Cell, found: Sequence[Cell], without: Collection[str] = ()
+    today: Configuration,
+    other: Configuration,
+    found: Sequence[Configuration],
+    without: Collection[str] = (),
 ) -> list[Compared]:
     """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
     lines = []
     for name, (title, unit, digits) in FIGURES.items():
         if name in without:
             continue
-        old, new = today.figure(name), other.figure(name)
+        old, new = today.mean(name), other.mean(name)
         texts = []
         for c, value in ((today, old), (other, new)):
             bound = "≥ " if name == SESSIONS and c.is_lower_bound else ""
@@ -69,9 +74,9 @@ def contrast(
     return lines
 
 
-def bounds_tell(today: Cell, other: Cell) -> bool:
+def bounds_tell(today: Configuration, other: Configuration) -> bool:
     """Whether the capacities say which is more: a lower bound can only be more than what is less than it."""
-    old, new = today.figure(SESSIONS), other.figure(SESSIONS)
+    old, new = today.mean(SESSIONS), other.mean(SESSIONS)
     if old is None or new is None:
         return True
     return not ((today.is_lower_bound and new >= old) or (other.is_lower_bound and new <= old))

@@ -10,16 +10,16 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Configuration:
     """A configuration and its launches: those that gave a measurement, and those that failed."""
 
     allocation: Allocation
-    measured: tuple[Row, ...]
-    failed: tuple[Row, ...]
+    measured: tuple[Trial, ...]
+    failed: tuple[Trial, ...]
 
     @property
     def fitness(self) -> float | None:
@@ -48,7 +48,7 @@ class Cell:
         found = [getattr(r.measurement, name) for r in self.measured]
         return [float(v) for v in found if v is not None]
 
-    def figure(self, name: str) -> float | None:
+    def mean(self, name: str) -> float | None:
         """The mean of a figure of `Measurement`; None where no launch measured it."""
         known = self.values(name)
         return fmean(known) if known else None
@@ -62,14 +62,14 @@ class Cell:
         )
 
 
-def cells(rows: Iterable[Row]) -> list[Cell]:
+def configurations(rows: Iterable[Trial]) -> list[Configuration]:
     """Every configuration, in the order of its first launch; told repeats are no launches."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Trial]] = {}
     for r in rows:
         if r.counts and r.repeat_of is None:
             found.setdefault(str(r.allocation), []).append(r)
     return [
-        Cell(
+        Configuration(
             launches[0].allocation,
             tuple(r for r in launches if r.measurement is not None),
             tuple(r for r in launches if r.measurement is None),
@@ -78,18 +78,20 @@ def cells(rows: Iterable[Row]) -> list[Cell]:
     ]
 
 
-def of(allocation: Allocation, found: Iterable[Cell]) -> Cell | None:
+def configuration_of(
+    allocation: Allocation, found: Iterable[Configuration]
+) -> Configuration | None:
     """The cell of a configuration; None where it was never launched."""
     return next((c for c in found if str(c.allocation) == str(allocation)), None)
 
 
-def launches(c: Cell) -> str:
+def launches(c: Configuration) -> str:
     """How often a configuration was measured, with the standard error where there is one."""
     n = len(c.measured)
     return "1 launch" if n == 1 else f"± {c.standard_error or 0.0:.3f}, {n} launches"
 
 
-def merged(group: Sequence[Row]) -> Row:
+def merged(group: Sequence[Trial]) -> Trial:
     """Several measurements of one allocation as one row: every figure the mean of those that have it.
 
     What is no figure is the first one's; a late generator or a word gate that is not passed counts if any has it.

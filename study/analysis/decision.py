@@ -10,11 +10,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.allocation import Allocation
-from study.analysis.configurations import Cell, merged
+from study.analysis.configurations import Configuration, merged
 from study.analysis.eligibility import barred, hindrance, unfit
 from study.spec.model import Spec
 from study.storage.context import StudyContext
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.tournament import Standing, compare
 
 
@@ -30,21 +30,21 @@ class Decision:
     ahead_alone: a contender with a better mean of its own launches than the winner, which its neighbours take back
     """
 
-    winner: Row | None
-    baseline: Row | None
+    winner: Trial | None
+    baseline: Trial | None
     reason: str
     passed_over: Sequence[str] = ()
     standings: Sequence[Standing] = ()
     contenders: int = 0
-    luckiest: Row | None = None
-    ahead_alone: Row | None = None
+    luckiest: Trial | None = None
+    ahead_alone: Trial | None = None
 
     @property
     def is_noise_known(self) -> bool:
         """Whether any allocation was measured more than once: from single measurements nobody can tell their noise."""
         return any(s.n > 1 for s in self.standings)
 
-    def standing(self, row: Row | None) -> Standing | None:
+    def standing(self, row: Trial | None) -> Standing | None:
         """What is known of the allocation of a row."""
         return next(
             (s for s in self.standings if row and s.params == dict(row.allocation.values)), None
@@ -56,7 +56,7 @@ class Decision:
         return next((s.partition("): ")[2] for s in found), None)
 
 
-def decide(rows: Sequence[Row], spec: Spec | StudyContext) -> Decision:
+def decide(rows: Sequence[Trial], spec: Spec | StudyContext) -> Decision:
     """The best allocation by smoothed mean whose gates are passed, if it beats the baseline by more than efficiency."""
     own = [r for r in rows if r.repeat_of is None]
     standings, shown, fit = compared(own, spec)
@@ -98,7 +98,7 @@ def decide(rows: Sequence[Row], spec: Spec | StudyContext) -> Decision:
     return says(None, baseline, sentence, passed_over)
 
 
-def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
+def _luckiest(rows: Sequence[Trial], standings: Sequence[Standing]) -> Trial | None:
     """The best single trial, where its allocation is not the one with the best mean."""
     best = max((r for r in rows if r.is_feasible), key=lambda r: r.fitness or 0.0, default=None)
     return (
@@ -107,13 +107,13 @@ def _luckiest(rows: Sequence[Row], standings: Sequence[Standing]) -> Row | None:
 
 
 def compared(
-    rows: Sequence[Row], spec: Spec | StudyContext
-) -> tuple[list[Standing], list[Row], list[bool]]:
+    rows: Sequence[Trial], spec: Spec | StudyContext
+) -> tuple[list[Standing], list[Trial], list[bool]]:
     """The allocations that were feasible in each of their measurements: how they stand, the best first.
 
     And, in the same order, the mean of each as a row, and whether it may be promoted.
     """
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Trial]] = {}
     for r in rows:
         if r.is_known and r.repeat_of is None:
             groups.setdefault(str(r.allocation), []).append(r)
@@ -143,7 +143,7 @@ def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
     return space
 
 
-def _why(r: Row, baseline: Row) -> str:
+def _why(r: Trial, baseline: Trial) -> str:
     gains = {
         k: (v or 0.0) - (baseline.contributions.get(k) or 0.0) for k, v in r.contributions.items()
     }
@@ -156,7 +156,7 @@ OVER, FAILED = "over a limit", "does not work"
 KINDS = (WINNER, BASELINE, HELD_BACK, FEASIBLE, OVER, FAILED)
 
 
-def kind(cell: Cell, decision: Decision, asked: StudyContext) -> str:
+def kind(cell: Configuration, decision: Decision, asked: StudyContext) -> str:
     """What a configuration is to the answer."""
     if is_winner(cell, decision):
         return WINNER
@@ -169,11 +169,11 @@ def kind(cell: Cell, decision: Decision, asked: StudyContext) -> str:
     return HELD_BACK if obstacle(cell, decision, asked) else FEASIBLE
 
 
-def is_winner(cell: Cell, decision: Decision) -> bool:
+def is_winner(cell: Configuration, decision: Decision) -> bool:
     """Whether the decision is for this configuration."""
     return decision.winner is not None and str(cell.allocation) == str(decision.winner.allocation)
 
 
-def obstacle(cell: Cell, decision: Decision, asked: StudyContext) -> str | None:
+def obstacle(cell: Configuration, decision: Decision, asked: StudyContext) -> str | None:
     """Why a configuration that works may not be chosen; None where nothing stands against it."""
     return decision.against(cell.allocation) or barred(cell, asked)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.servers.memory_budget import speech_key
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 from study.spec.model import Spec
 from study.storage.context import StudyContext
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.wording import CONSTRAINTS, WORD_GATES
 
 
-def barred(c: Cell, asked: Spec | StudyContext) -> str | None:
+def barred(c: Configuration, asked: Spec | StudyContext) -> str | None:
     """Why a configuration may not be promoted whatever its score; None where nothing stands against it."""
     if speech_key(c.allocation) != speech_key(asked.baseline):
         for r in c.measured:
@@ -23,13 +23,13 @@ def barred(c: Cell, asked: Spec | StudyContext) -> str | None:
     return None
 
 
-def over(measured: Sequence[Row]) -> list[str]:
+def over(measured: Sequence[Trial]) -> list[str]:
     """The limits that any of these launches went over, in words."""
     passed = [k for r in measured for k, v in r.constraints.items() if v > 0]
     return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
 
 
-def unfit(r: Row, spec: Spec | StudyContext) -> str | None:
+def unfit(r: Trial, spec: Spec | StudyContext) -> str | None:
     """Why an allocation may not be promoted whatever it scores; None where nothing stands against it."""
     m = r.measurement
     if m is None or m.oom_events:
@@ -50,7 +50,7 @@ def unfit(r: Row, spec: Spec | StudyContext) -> str | None:
     return None
 
 
-def hindrance(r: Row, baseline: Row, spec: Spec | StudyContext) -> str | None:
+def hindrance(r: Trial, baseline: Trial, spec: Spec | StudyContext) -> str | None:
     """Why a leading allocation may not be promoted; None where nothing stands against it."""
     if (why := unfit(r, spec)) is not None:
         return why

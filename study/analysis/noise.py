@@ -10,7 +10,7 @@ from scipy.special import (
     stdtrit,
 )  # scipy.stats takes half a second to import, and every command comes by here
 
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 
 FITNESS, SESSIONS = "fitness", "concurrent_capacity"
 
@@ -47,7 +47,9 @@ LEAST_POOLED = 4  # degrees of freedom: with fewer, what was launched again else
 FEW = 4  # launches: with fewer, their own spread says less of their noise than that of all that was launched again
 
 
-def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> float | None:
+def noise_of(
+    name: str, today: Configuration, other: Configuration, found: Sequence[Configuration]
+) -> float | None:
     """Up to which difference of a figure of `Measurement`, or of the fitness, noise could explain it; None: not known.
 
     found: all that was measured: where one of the two was launched a few times only, the repeats of all that works
@@ -67,7 +69,9 @@ def noise_of(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> floa
     return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
 
 
-def is_noise(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> bool | None:
+def is_noise(
+    name: str, today: Configuration, other: Configuration, found: Sequence[Configuration]
+) -> bool | None:
     """Whether noise alone could explain the difference in a figure, see `noise_of`; None where that is not known."""
     half = noise_of(name, today, other, found)
     return (
@@ -77,7 +81,7 @@ def is_noise(name: str, today: Cell, other: Cell, found: Sequence[Cell]) -> bool
     )
 
 
-def _figures(name: str, c: Cell) -> list[float]:
+def _figures(name: str, c: Configuration) -> list[float]:
     return c.scores if name == FITNESS else c.values(name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 from study.analysis.eligibility import barred
 from study.storage.context import StudyContext
 
@@ -12,22 +12,22 @@ from study.storage.context import StudyContext
 OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
 
 
-def _objectives(c: Cell, headroom_mib: float) -> tuple[float | None, ...]:
+def _objectives(c: Configuration, headroom_mib: float) -> tuple[float | None, ...]:
     """Figures of which less is better; free memory beyond the headroom is worth no more."""
-    sessions, free_mib = c.figure("concurrent_capacity"), c.figure("free_memory_mib")
+    sessions, free_mib = c.mean("concurrent_capacity"), c.mean("free_memory_mib")
     return (
-        c.figure("stt_latency_p95_ms"),
-        c.figure("llm_latency_p95_ms"),
+        c.mean("stt_latency_p95_ms"),
+        c.mean("llm_latency_p95_ms"),
         None if sessions is None else -sessions,
         None if free_mib is None else -min(free_mib, headroom_mib),
     )
 
 
-def _eligible(found: Sequence[Cell], asked: StudyContext) -> list[Cell]:
+def _eligible(found: Sequence[Configuration], asked: StudyContext) -> list[Configuration]:
     return [c for c in found if c.is_feasible and barred(c, asked) is None]
 
 
-def pareto(found: Sequence[Cell], asked: StudyContext) -> list[Cell]:
+def pareto(found: Sequence[Configuration], asked: StudyContext) -> list[Configuration]:
     """Those that may be promoted and that no other one beats in everything: the sensible choices whatever the weights.
 
     A figure that one of them lacks is left out for all, see `compared`.
@@ -36,14 +36,14 @@ def pareto(found: Sequence[Cell], asked: StudyContext) -> list[Cell]:
     values = {id(c): _objectives(c, asked.fitness.headroom_mib) for c in feasible}
     kept = [i for i in range(len(OBJECTIVES)) if all(v[i] is not None for v in values.values())]
 
-    def beats(a: Cell, b: Cell) -> bool:
+    def beats(a: Configuration, b: Configuration) -> bool:
         pairs = [(values[id(a)][i] or 0.0, values[id(b)][i] or 0.0) for i in kept]
         return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
 
     return [c for c in feasible if not any(beats(other, c) for other in feasible)]
 
 
-def compared(found: Sequence[Cell], asked: StudyContext) -> list[str]:
+def compared(found: Sequence[Configuration], asked: StudyContext) -> list[str]:
     """What `pareto` compares: the figures that all of them have."""
     eligible = _eligible(found, asked)
     values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]

@@ -9,7 +9,7 @@ from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitnes
 from study.analysis.decision import Decision, decide
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
 def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
@@ -17,7 +17,7 @@ def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
     return rule if preset is None else replace(rule, preset=preset, weights=None)
 
 
-def reference(rows: Sequence[Row]) -> Reference | None:
+def reference(rows: Sequence[Trial]) -> Reference | None:
     """What the terms of these trials are relative to; None where no launch had finite latencies."""
     own = [r for r in rows if r.measurement is not None and r.repeat_of is None]
     found = [
@@ -28,7 +28,7 @@ def reference(rows: Sequence[Row]) -> Reference | None:
     return next((f for f in found if f is not None), None)
 
 
-def rescored(rows: Sequence[Row], asked: StudyContext, rule: FitnessRule) -> list[Row]:
+def rescored(rows: Sequence[Trial], asked: StudyContext, rule: FitnessRule) -> list[Trial]:
     """The same trials with their fitness under another rule; gates and failures stay as they are."""
     base, weights = reference(rows) or Reference(1.0, 1.0, None), rule.effective_weights
     top = asked.workload.ladder_max_sessions
@@ -47,7 +47,7 @@ def rescored(rows: Sequence[Row], asked: StudyContext, rule: FitnessRule) -> lis
     return found
 
 
-def answers(rows: Sequence[Row], asked: StudyContext) -> Mapping[Preset, Decision]:
+def answers(rows: Sequence[Trial], asked: StudyContext) -> Mapping[Preset, Decision]:
     """What each preset would decide."""
     return {p: decide(rescored(rows, asked, weighed(asked.fitness, p)), asked) for p in PRESETS}
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome
-from study.storage.trials import Begun, Row
+from study.storage.trials import Begun, Trial
 from study.text import visible
 
 
@@ -72,7 +72,7 @@ class Terminal:
         if self._live is not None:
             self._live.refresh()  # so that a short one is seen too
 
-    def trial(self, row: Row) -> None:
+    def trial(self, row: Trial) -> None:
         """A trial has ended."""
         if self.as_json:
             print(json.dumps(row.to_json(f"{self.study}/{row.number}")), flush=True)

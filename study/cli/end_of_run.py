@@ -8,7 +8,7 @@ import optuna
 
 from objectives.devices.device import Occupant
 from objectives.errors import BadInput
-from study.analysis.configurations import cells
+from study.analysis.configurations import configurations
 from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.bench.commands import commands
@@ -45,7 +45,7 @@ def conclude(
     sampler, seed: of this run; where: the folder of promotions; is_new: whether this run measured anything
     """
     found = counted(study)
-    decision, seen = decide(found, spec), cells(found)
+    decision, seen = decide(found, spec), configurations(found)
     terminal.show(measured(found, decision, spec, terminal.console.width))
     terminal.decided(decision)
     if not any(r.is_feasible for r in found):

@@ -19,7 +19,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.compare import contrast, rival
-from study.analysis.configurations import Cell, merged, of
+from study.analysis.configurations import Configuration, configuration_of, merged
 from study.analysis.decision import Decision
 from study.analysis.eligibility import barred, over
 from study.promotion import seal
@@ -27,7 +27,7 @@ from study.report.trial_words import outcome
 from study.spec.model import Spec
 from study.storage.context import StudyContext
 from study.storage.find import DEFAULT
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.storage.url import shown, sqlite_file
 from study.wording import FAILURES, failure_in_words, label, number, short
 
@@ -37,11 +37,11 @@ EVIDENCE = 160  # characters of a log's line
 
 
 def measured(
-    rows: Sequence[Row], decision: Decision, asked: Spec | StudyContext, width: int
+    rows: Sequence[Trial], decision: Decision, asked: Spec | StudyContext, width: int
 ) -> Table:
     """Every configuration once, best first, with what failed and why."""
     own = [r for r in rows if r.repeat_of is None]
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Trial]] = {}
     for r in own:
         groups.setdefault(str(r.allocation), []).append(r)
     several = len(groups) < len(own)
@@ -98,18 +98,20 @@ def measured(
     return drawn
 
 
-def sessions(group: Sequence[Row]) -> str:
+def sessions(group: Sequence[Trial]) -> str:
     """Mean capacity of the launches of one configuration, `≥` where the ladder of any ended before it was known."""
     launched = _cell(group)
-    mean = launched.figure("concurrent_capacity")
+    mean = launched.mean("concurrent_capacity")
     return f"{'≥ ' * launched.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
-def _cell(group: Sequence[Row]) -> Cell:
-    return Cell(group[0].allocation, tuple(r for r in group if r.measurement is not None), ())
+def _cell(group: Sequence[Trial]) -> Configuration:
+    return Configuration(
+        group[0].allocation, tuple(r for r in group if r.measurement is not None), ()
+    )
 
 
-def _outcome(group: Sequence[Row], r: Row, asked: Spec | StudyContext, *, is_wide: bool) -> str:
+def _outcome(group: Sequence[Trial], r: Trial, asked: Spec | StudyContext, *, is_wide: bool) -> str:
     """What became of it; in a narrow table in two words, since `failures` says the rest."""
     if r.is_feasible:
         return "held back" if barred(_cell(group), asked) else ""
@@ -118,7 +120,7 @@ def _outcome(group: Sequence[Row], r: Row, asked: Spec | StudyContext, *, is_wid
     )
 
 
-def _mark(row: Row, decision: Decision) -> str | None:
+def _mark(row: Trial, decision: Decision) -> str | None:
     if decision.winner is not None and row.number == decision.winner.number:
         return "winner"
     if decision.baseline is not None and row.number == decision.baseline.number and row.is_feasible:
@@ -127,13 +129,13 @@ def _mark(row: Row, decision: Decision) -> str | None:
 
 
 def against(
-    found: Sequence[Cell], decision: Decision, asked: Spec | StudyContext, standing: str
+    found: Sequence[Configuration], decision: Decision, asked: Spec | StudyContext, standing: str
 ) -> Table | None:
     """The baseline's figures beside the winner's, or beside what came closest; None where one of them has none.
 
     standing: what the winner is: a replay, a candidate, confirmed
     """
-    today, other = of(asked.baseline, found), rival(found, decision, asked)
+    today, other = configuration_of(asked.baseline, found), rival(found, decision, asked)
     if today is None or other is None or not (today.measured and other.measured):
         return None
     if decision.winner is not None:
@@ -166,7 +168,7 @@ def _gain(old: float | None, new: float | None) -> str:
     return "-" if old is None or new is None else f"{new - old:+.4f}"
 
 
-def failures(found: Sequence[Cell]) -> list[str]:
+def failures(found: Sequence[Configuration]) -> list[str]:
     """What is ruled out, by reason, with one line of a server's log for each; nothing where all of it works."""
     reasons: dict[str, list[str]] = {}
     evidence: dict[str, str] = {}

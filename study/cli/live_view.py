@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.analysis.configurations import Cell, cells, launches, of
+from study.analysis.configurations import Configuration, configuration_of, configurations, launches
 from study.analysis.eligibility import barred
 from study.spec.model import Spec
-from study.storage.trials import Begun, Row
+from study.storage.trials import Begun, Trial
 from study.wording import short
 
 MIB_PER_GIB = 1024
@@ -39,7 +39,7 @@ class Outlook:
     asked: Spec
     trials: int
     timeout_s: float
-    known: Sequence[Row] = ()
+    known: Sequence[Trial] = ()
     occupancy: Callable[[], Occupancy] | None = None
 
 
@@ -52,7 +52,7 @@ class Scene:
         self._begun: Begun | None = None
         self._phase = "asking for the first trial"
         self._rows = list(outlook.known)
-        self._cells = cells(self._rows)
+        self._cells = configurations(self._rows)
         self._seen: Occupancy | None = None
         self._seen_at: float | None = None
         self._is_broken = False
@@ -65,10 +65,10 @@ class Scene:
         """A phase of it begins."""
         self._phase, self._phase_since = said, self._clock()
 
-    def ended(self, row: Row) -> None:
+    def ended(self, row: Trial) -> None:
         """It has ended."""
         self._rows.append(row)
-        self._cells = cells(self._rows)
+        self._cells = configurations(self._rows)
         self.phase("asking for the next trial")
 
     def trial(self) -> str:
@@ -86,7 +86,7 @@ class Scene:
         if not found:
             return "nothing yet that may be promoted"
         best = max(found, key=_fitness)
-        today = of(self.outlook.asked.baseline, self._cells)
+        today = configuration_of(self.outlook.asked.baseline, self._cells)
         beside = (
             f"; today's {_fitness(today):.3f}"
             if today is not None and today.measured and today != best
@@ -152,7 +152,7 @@ class Scene:
         return self._seen
 
 
-def _fitness(c: Cell) -> float:
+def _fitness(c: Configuration) -> float:
     return c.fitness or 0.0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 from study.analysis.decision import (
     BASELINE,
     FAILED,
@@ -23,7 +23,7 @@ from study.analysis.pareto import compared
 from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
 from study.report.svg import COLOURS, PHASE_COLOURS
 from study.storage.context import StudyContext
-from study.storage.trials import Birth, Row
+from study.storage.trials import Birth, Trial
 
 SYMBOLS: Mapping[str, str] = {
     WINNER: "star", BASELINE: "square", HELD_BACK: "diamond", FEASIBLE: "circle", OVER: "x-thin-open", FAILED: "x",
@@ -46,7 +46,7 @@ def _laid(figure: go.Figure, title: str, note: str = "") -> go.Figure:
     return figure
 
 
-def space(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> go.Figure:
+def space(found: Sequence[Configuration], decision: Decision, asked: StudyContext) -> go.Figure:
     """The heat map of the space: mean fitness, launches, standard error, and what ran out of memory."""
     shown = heat(found, decision, asked)
     tiles = [[shown.tiles.get((x, y)) for x in shown.xs] for y in shown.ys]
@@ -75,7 +75,9 @@ def _at(tile: Tile | None, *, worked: bool) -> float | None:
     return tile.cell.fitness if worked else 1.0
 
 
-def tradeoff(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> go.Figure | None:
+def tradeoff(
+    found: Sequence[Configuration], decision: Decision, asked: StudyContext
+) -> go.Figure | None:
     """Latency of both services against capacity, with the Pareto set and the limits."""
     shown = spots(found, decision, asked)
     if not shown:
@@ -132,7 +134,7 @@ def _dots(of: Sequence[Spot], what: str, name: str, lane: float) -> go.Scatter:
     )  # fmt: skip
 
 
-def time_by_phase(rows: Sequence[Row]) -> go.Figure | None:
+def time_by_phase(rows: Sequence[Trial]) -> go.Figure | None:
     """Stacked bars: the seconds of every launched trial."""
     shown = bars(rows)
     if not shown:
@@ -153,7 +155,7 @@ def time_by_phase(rows: Sequence[Row]) -> go.Figure | None:
 
 
 def lineage(
-    born: Sequence[Birth], found: Sequence[Cell], decision: Decision, asked: StudyContext
+    born: Sequence[Birth], found: Sequence[Configuration], decision: Decision, asked: StudyContext
 ) -> go.Figure | None:
     """The tournament's family tree: fitness over generations, with a line from each parent to its child."""
     value = {r.number: (c, r.fitness) for c in found for r in (*c.measured, *c.failed)}
@@ -220,12 +222,12 @@ def lineage(
     )
 
 
-def _height(of: tuple[Cell, float | None], lane: float) -> float:
+def _height(of: tuple[Configuration, float | None], lane: float) -> float:
     cell, score = of
     return lane if score is None or not cell.measured else score
 
 
-def memory_over_time(r: Row | None) -> go.Figure | None:
+def memory_over_time(r: Trial | None) -> go.Figure | None:
     """Device memory in use while one trial was measured."""
     line = memory(r)
     if line is None:

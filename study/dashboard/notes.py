@@ -9,7 +9,7 @@ from objectives.allocation import Allocation
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.configurations import Cell, of
+from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import OVER, Decision, kind, obstacle
 from study.analysis.eligibility import over
 from study.analysis.pareto import compared, pareto
@@ -17,7 +17,7 @@ from study.report.answer import held_back
 from study.report.summary import Case, fresh, sentence, standing
 from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
 from study.storage.context import StudyContext, without_secrets
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.text import one_line
 from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
 
@@ -76,11 +76,13 @@ def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str
     return _joined(lines)
 
 
-def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: StudyContext) -> str:
+def trial_note(
+    r: Trial, found: Sequence[Configuration], decision: Decision, asked: StudyContext
+) -> str:
     """What ran, the servers' commands, the memory arithmetic, what came of it, and the proof of a failure."""
     if r.repeat_of is not None:
         return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
-    cell = of(r.allocation, found)
+    cell = configuration_of(r.allocation, found)
     what = kind(cell, decision, asked) if cell else r.status
     lines = [
         f"# {short(r.allocation)}",
@@ -126,7 +128,7 @@ def trial_note(r: Row, found: Sequence[Cell], decision: Decision, asked: StudyCo
     return _joined(lines)
 
 
-def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: StudyContext) -> str:
+def arithmetic(allocation: Allocation, found: Sequence[Configuration], asked: StudyContext) -> str:
     """The sum before a launch, by the figures of the whole study."""
     known = [
         (c.allocation, r.measurement)
@@ -146,7 +148,7 @@ def arithmetic(allocation: Allocation, found: Sequence[Cell], asked: StudyContex
     return f"`{verdict.fits}`: {verdict.explanation}.{beside}"
 
 
-def _figures(r: Row, m: Measurement) -> str:
+def _figures(r: Trial, m: Measurement) -> str:
     lines = ["| | |", "|---|---|"]
     for name, (title, unit, digits) in FIGURES.items():
         value = sessions(r) if name == "concurrent_capacity" else number(getattr(m, name), digits)
@@ -156,7 +158,7 @@ def _figures(r: Row, m: Measurement) -> str:
     return "\n".join(lines)
 
 
-def _contributions(r: Row) -> str:
+def _contributions(r: Trial) -> str:
     parts = ", ".join(
         f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in r.contributions.items()
     )

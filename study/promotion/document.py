@@ -17,7 +17,7 @@ from objectives.servers.versions import Versions
 from study.analysis.decision import Decision
 from study.promotion import seal
 from study.spec.model import Spec
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 SCHEMA = 1
 COMPARED = (
@@ -121,7 +121,7 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
     return data
 
 
-def _told(decision: Decision, row: Row) -> dict[str, float | int | None] | None:
+def _told(decision: Decision, row: Trial) -> dict[str, float | int | None] | None:
     """Mean, standard error, measurements and probability of being the best; None where nothing was measured twice."""
     s = decision.standing(row)
     if s is None:

@@ -13,7 +13,7 @@ from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
 from study.spec.model import Spec
 from study.storage.comparability import differences, identity_of
-from study.storage.trials import Row, rows
+from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
 
@@ -72,7 +72,7 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
     return entries
 
 
-def _is_launched(r: Row) -> bool:
+def _is_launched(r: Trial) -> bool:
     """Whether servers were launched for this trial, with an end that says something about the allocation."""
     return (
         r.is_known
@@ -81,7 +81,7 @@ def _is_launched(r: Row) -> bool:
     )
 
 
-def _entry(r: Row, device: Mapping[str, str] | None) -> Entry:
+def _entry(r: Trial, device: Mapping[str, str] | None) -> Entry:
     return Entry(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from study.analysis.compare import bounds_tell
-from study.analysis.configurations import Cell, launches
+from study.analysis.configurations import Configuration, launches
 from study.analysis.decision import Decision
 from study.analysis.noise import FITNESS, noise_of
 from study.storage.context import StudyContext
@@ -71,7 +71,9 @@ def standing(decision: Decision, asked: StudyContext) -> str:
     )
 
 
-def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list[str]:
+def doubt(
+    today: Configuration | None, other: Configuration | None, found: Sequence[Configuration]
+) -> list[str]:
     """Whether noise alone could explain the difference, and what else is in it; nothing where there are no two."""
     if not today or not other or today.fitness is None or other.fitness is None:
         return []
@@ -93,7 +95,7 @@ def doubt(today: Cell | None, other: Cell | None, found: Sequence[Cell]) -> list
     return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}.{more}"]
 
 
-def _chosen(found: Sequence[Cell]) -> str:
+def _chosen(found: Sequence[Configuration]) -> str:
     """The best of several equal ones looks better than it is: an interval does not know that it was chosen."""
     works = sum(c.is_feasible for c in found)
     return (
@@ -103,19 +105,19 @@ def _chosen(found: Sequence[Cell]) -> str:
     )
 
 
-def _sessions(today: Cell, other: Cell) -> str:
+def _sessions(today: Configuration, other: Configuration) -> str:
     old, new = (_capacity_term(c) for c in (today, other))
     if old is None or new is None or new == old or bounds_tell(today, other):
         return ""
     return f" {new - old:+.4f} of it comes from voice sessions, where a lower bound leaves open which has more."
 
 
-def _capacity_term(c: Cell) -> float | None:
+def _capacity_term(c: Configuration) -> float | None:
     known = [v for r in c.measured if (v := r.contributions.get("capacity")) is not None]
     return fmean(known) if known else None
 
 
-def _cards(today: Cell, other: Cell) -> str:
+def _cards(today: Configuration, other: Configuration) -> str:
     old, new = (
         {r.measurement.measured_on for r in c.measured if r.measurement} - {None}
         for c in (today, other)
@@ -129,13 +131,13 @@ def _cards(today: Cell, other: Cell) -> str:
 NAMED = 3  # of what is held back for one reason; a promotion names all
 
 
-def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
+def held_back(found: Sequence[Configuration], decision: Decision) -> list[str]:
     """What scored better than the answer and may not be promoted, a sentence for each reason.
 
     Best first by the smoothed mean, which is what decides and is shown; of many the first are named, with what of
     them is not as today.
     """
-    reasons: dict[str, list[tuple[Cell, float]]] = {}
+    reasons: dict[str, list[tuple[Configuration, float]]] = {}
     for s in decision.standings:
         for c in (c for c in found if dict(c.allocation.values) == s.params):
             if why := decision.against(c.allocation):
@@ -148,7 +150,7 @@ def held_back(found: Sequence[Cell], decision: Decision) -> list[str]:
     return said
 
 
-def _audio(which: Sequence[Cell]) -> str:
+def _audio(which: Sequence[Configuration]) -> str:
     """How many minutes of clips more would tell whether their words are as good."""
     wanted = sorted(
         {f"{r.minutes_more_audio:.0f}" for c in which for r in c.measured if r.minutes_more_audio},

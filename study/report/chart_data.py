@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE
-from study.analysis.configurations import Cell, launches
+from study.analysis.configurations import Configuration, launches
 from study.analysis.decision import FAILED, FEASIBLE, Decision, is_winner, kind
 from study.analysis.pareto import pareto
 from study.analysis.study_cost import seconds
 from study.storage.context import StudyContext
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.wording import SHORT, failure_in_words, pair, short
 
 
@@ -20,7 +20,7 @@ from study.wording import SHORT, failure_in_words, pair, short
 class Tile:
     """One place of the heat map: the best configuration there, and its text line by line."""
 
-    cell: Cell
+    cell: Configuration
     kind: str
     lines: tuple[str, ...]
 
@@ -48,12 +48,12 @@ def spelled(name: str, value: Scalar) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def heat(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> Heat:
+def heat(found: Sequence[Configuration], decision: Decision, asked: StudyContext) -> Heat:
     """The space over its first two searched parameters."""
     names = sorted(asked.searched, key=lambda n: (n != SHARE, n != SPEECH))
     x_name = names[0]
     y_name = names[1] if len(names) > 1 else next(n for n in (SPEECH, SHARE) if n != x_name)
-    at: dict[tuple[str, str], list[Cell]] = {}
+    at: dict[tuple[str, str], list[Configuration]] = {}
     for c in found:
         x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))
         at.setdefault((x, y), []).append(c)
@@ -78,7 +78,7 @@ def turned(shown: Heat) -> Heat:
     return Heat(shown.y_name, shown.x_name, shown.ys, shown.xs, tiles, shown.others)
 
 
-def _axis(name: str, found: Sequence[Cell], asked: StudyContext) -> tuple[str, ...]:
+def _axis(name: str, found: Sequence[Configuration], asked: StudyContext) -> tuple[str, ...]:
     values = asked.searched.get(name) or sorted(
         {c.allocation.values[name] for c in found}, key=_order
     )
@@ -89,7 +89,7 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")
 
 
-def _tile(c: Cell, of: int, decision: Decision, asked: StudyContext) -> Tile:
+def _tile(c: Configuration, of: int, decision: Decision, asked: StudyContext) -> Tile:
     what = kind(c, decision, asked)
     lines = (
         [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
@@ -120,15 +120,15 @@ class Spot:
     llm_ms: float
 
 
-def spots(found: Sequence[Cell], decision: Decision, asked: StudyContext) -> list[Spot]:
+def spots(found: Sequence[Configuration], decision: Decision, asked: StudyContext) -> list[Spot]:
     """Every configuration whose latencies are finite."""
     best = pareto(found, asked)
     made = []
     for c in found:
-        stt_ms, llm_ms = c.figure("stt_latency_p95_ms"), c.figure("llm_latency_p95_ms")
+        stt_ms, llm_ms = c.mean("stt_latency_p95_ms"), c.mean("llm_latency_p95_ms")
         if stt_ms is None or llm_ms is None or INFINITE in (stt_ms, llm_ms):
             continue
-        sessions = c.figure("concurrent_capacity")
+        sessions = c.mean("concurrent_capacity")
         what = kind(c, decision, asked)
         made.append(
             Spot(short(c.allocation), what, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms)
@@ -145,7 +145,7 @@ class Bar:
     seconds: Mapping[str, float]
 
 
-def bars(rows: Sequence[Row]) -> list[Bar]:
+def bars(rows: Sequence[Trial]) -> list[Bar]:
     """Every launched trial; from older recordings what their starts and window tell."""
     return [
         Bar(f"{r.number}: {pair(r.allocation)}", short(r.allocation), found)
@@ -163,7 +163,7 @@ class Line:
     total_mib: float
 
 
-def memory(r: Row | None) -> Line | None:
+def memory(r: Trial | None) -> Line | None:
     """Memory over time of a trial; None where it was not recorded."""
     m = r.measurement if r else None
     if r is None or m is None or not m.used_mib_by_s or not m.device_total_mib:

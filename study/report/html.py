@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from study.analysis.compare import contrast
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 from study.analysis.decision import FAILED, KINDS, OVER
 from study.analysis.eligibility import barred, over
 from study.analysis.interference import HEAD, by_share
@@ -190,7 +190,7 @@ def _presets_say(told: Case) -> str:
     )
 
 
-def _failures(c: Cell) -> list[tuple[str, ...]]:
+def _failures(c: Configuration) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for r in c.failed:
         if (d := r.diagnosis) is not None:

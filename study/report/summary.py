@@ -14,7 +14,7 @@ from objectives.figures import FIGURES
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.analysis.compare import SAME_PCT, bounds_tell, contrast, rival
-from study.analysis.configurations import Cell, cells, of
+from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.analysis.noise import FITNESS, SESSIONS, is_noise
@@ -24,7 +24,7 @@ from study.report.answer import answer, doubt
 from study.report.answer import how_sure as standing_of
 from study.report.answer import standing as standing_alone
 from study.storage.context import StudyContext, context_of
-from study.storage.trials import Row, counted
+from study.storage.trials import Trial, counted
 from study.wording import allocation_in_words, short
 
 CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording that was confirmed where it was made
@@ -38,8 +38,8 @@ class Case:
     """
 
     asked: StudyContext
-    rows: Sequence[Row]
-    cells: Sequence[Cell]
+    rows: Sequence[Trial]
+    cells: Sequence[Configuration]
     decision: Decision
     study: str
     sampler: str
@@ -63,12 +63,12 @@ class Case:
         return self.confirmation is not None and self.confirmation.verdict == "rejected"
 
     @property
-    def today(self) -> Cell | None:
+    def today(self) -> Configuration | None:
         """The allocation in use today."""
-        return of(self.asked.baseline, self.cells)
+        return configuration_of(self.asked.baseline, self.cells)
 
     @property
-    def other(self) -> Cell | None:
+    def other(self) -> Configuration | None:
         """The winner; where the baseline stays, what came closest to it, held back or not."""
         return rival(self.cells, self.decision, self.asked)
 
@@ -90,7 +90,9 @@ def case(
     if decision.winner is not None and promotions is not None:
         said = confirmation(study, decision.winner.allocation, promotions)
     is_ended = not asked.is_replay or CONFIRMED_IN in study.user_attrs
-    return Case(asked, found, cells(found), decision, name, sampler, preset, said, is_ended)
+    return Case(
+        asked, found, configurations(found), decision, name, sampler, preset, said, is_ended
+    )
 
 
 def confirmation(
@@ -130,13 +132,13 @@ def sentence(told: Case) -> str:
         return f"Run the replay again, which did not come to its end, before you believe what won so far: {said}"
     parts = []
     for name, what in (("stt_latency_p95_ms", "speech answers"), ("llm_latency_p95_ms", "the LLM")):
-        new, old = other.figure(name), today.figure(name)
+        new, old = other.mean(name), today.mean(name)
         if new and old and math.isfinite(new + old):
             pct = 100 * (new - old) / old
             when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
             is_same = abs(pct) < SAME_PCT or is_noise(name, today, other, told.cells)
             parts.append(f"{what} {'as soon' if is_same else when}")
-    new, old = other.figure(SESSIONS), today.figure(SESSIONS)
+    new, old = other.mean(SESSIONS), today.mean(SESSIONS)
     if new is not None:
         was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
         which = ", within noise" if is_noise(SESSIONS, today, other, told.cells) else ""

@@ -9,7 +9,7 @@ from study.analysis.decision import OVER, WINNER, kind, obstacle
 from study.analysis.eligibility import over
 from study.report.summary import Case
 from study.storage.context import StudyContext
-from study.storage.trials import Row
+from study.storage.trials import Trial
 from study.wording import number, short
 
 
@@ -55,8 +55,8 @@ def table(told: Case) -> str:
             mark += f": {outcome(c.failed[-1])}"
         lines.append(
             f"| {short(c.allocation)} | {number(c.fitness, 4)} | {launches(c) if c.measured else '-'} "
-            f"| {number(c.figure('stt_latency_p95_ms'))} | {number(c.figure('llm_latency_p95_ms'))} "
-            f"| {bound}{number(c.figure('concurrent_capacity'))} | {mark} |"
+            f"| {number(c.mean('stt_latency_p95_ms'))} | {number(c.mean('llm_latency_p95_ms'))} "
+            f"| {bound}{number(c.mean('concurrent_capacity'))} | {mark} |"
         )
     return "\n".join(lines)
 
@@ -81,7 +81,7 @@ def wrapped(command: str) -> str:
     return command.replace(" --", " \\\n  --")
 
 
-def outcome(row: Row) -> str:
+def outcome(row: Trial) -> str:
     """One phrase for what became of a trial."""
     if row.repeat_of is not None:
         return f"repeat of trial {row.repeat_of}"
@@ -95,7 +95,7 @@ def outcome(row: Row) -> str:
     return f"fitness {row.fitness:.4f}" if row.fitness is not None else row.status
 
 
-def sessions(row: Row) -> str:
+def sessions(row: Trial) -> str:
     """Capacity with `>=` where the ladder ended before the answer was known."""
     m = row.measurement
     if m is None or m.concurrent_capacity is None:

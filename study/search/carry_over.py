@@ -13,10 +13,10 @@ from study.search.known_results import Known
 from study.search.score import Score, Yardstick
 from study.search.tell import failed_attributes, scored_attributes
 from study.spec.model import Spec
-from study.storage.trials import Row, rows
+from study.storage.trials import Trial, rows
 
 
-def not_held(study: optuna.Study, spec: Spec) -> list[Row]:
+def not_held(study: optuna.Study, spec: Spec) -> list[Trial]:
     """Measured rows of the study that this one has grown from and that it does not hold yet."""
     source = study.user_attrs.get("grown_from")
     if source is None:
@@ -34,7 +34,7 @@ def not_held(study: optuna.Study, spec: Spec) -> list[Row]:
     return kept
 
 
-def carry_over(known: Known, found: Sequence[Row], yardstick: Yardstick) -> None:
+def carry_over(known: Known, found: Sequence[Trial], yardstick: Yardstick) -> None:
     """Add these rows to the study, each as one ended trial; repeats name the trial that they repeat here."""
     for r in found:
         scored = yardstick.score(r.allocation, r.measurement) if r.measurement is not None else None
@@ -49,7 +49,7 @@ def carry_over(known: Known, found: Sequence[Row], yardstick: Yardstick) -> None
 def carry(
     study: optuna.Study,
     space: Space,
-    r: Row,
+    r: Trial,
     scored: Score | None,
     repeat_of: int | None,
     *,

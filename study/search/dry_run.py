@@ -18,7 +18,7 @@ from study.search.open_study import succession
 from study.search.schedule import guess_s
 from study.service_pause.options import Lending, outage
 from study.spec.model import Spec
-from study.storage.trials import Row, counted, measured_in
+from study.storage.trials import Trial, counted, measured_in
 from study.storage.url import open_storage, sqlite_file
 
 SHOWN = 60
@@ -107,7 +107,7 @@ def foreseen(
     lending: Lending,
 ) -> list[str]:
     """The plan, from what the study already knows, in lines for a person; opens nothing that does not exist."""
-    found: list[Row] = []
+    found: list[Trial] = []
     file = sqlite_file(storage)
     if file is None or file.exists():
         opened = open_storage(storage)

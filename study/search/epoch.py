@@ -28,14 +28,14 @@ from study.search.tell import give_up, note, tell_failure, tell_score
 from study.spec.model import Spec
 from study.storage.artifacts import attach
 from study.storage.metrics_jsonl import MetricsFile
-from study.storage.trials import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Row, counted, row
+from study.storage.trials import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Trial, counted, row
 
 
 @dataclass(slots=True)
 class Progress:
     """Who is told what: a finished trial, a phase, a plain line, a trial that begins."""
 
-    on_trial: Callable[[Row], None] = lambda _: None
+    on_trial: Callable[[Trial], None] = lambda _: None
     on_phase: Callable[[str], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
     on_begin: Callable[[Begun], None] = lambda _: None
@@ -68,7 +68,7 @@ class Epoch:
     _known: Known = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
     _yardstick: Yardstick = field(init=False, repr=False)
-    _last: Row | None = field(default=None, init=False)
+    _last: Trial | None = field(default=None, init=False)
     _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Epoch:
         return [(by_text[str(a)].pop(0), a) for a in allocations]
 
     def _one(
-        self, trial: optuna.Trial, begun: Begun, known: Row | None, left: Sequence[optuna.Trial]
+        self, trial: optuna.Trial, begun: Begun, known: Trial | None, left: Sequence[optuna.Trial]
     ) -> None:
         """One trial, to its end whatever happens; on an interruption the ones behind it are given back."""
         try:
@@ -164,7 +164,7 @@ class Epoch:
                     give_up(self.study, asked, NOT_STARTED)
             raise
 
-    def _repeat(self, trial: optuna.Trial, begun: Begun, known: Row) -> None:
+    def _repeat(self, trial: optuna.Trial, begun: Begun, known: Trial) -> None:
         """A configuration that is known is not launched again: its result is told, and it counts as a repeat."""
         note(trial, repeat_of=known.number)
         if begun.role == REPLICATE:

@@ -11,7 +11,7 @@ import optuna
 from objectives.allocation import Allocation
 from study.search.ask import missing
 from study.spec.model import Spec
-from study.storage.trials import BRIDGE, REPLICATE, Begun, Row, counted
+from study.storage.trials import BRIDGE, REPLICATE, Begun, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
 
 
@@ -27,7 +27,7 @@ class Known:
     available: Callable[[Allocation], float]
     only: Sequence[Allocation] | None = None
 
-    def measured(self, allocation: Allocation) -> list[Row]:
+    def measured(self, allocation: Allocation) -> list[Trial]:
         """What this configuration was measured as, copies left out."""
         return [
             r
@@ -39,7 +39,7 @@ class Known:
         """Whether the configuration cannot be measured any more after the next time."""
         return len(self.measured(allocation)) + 1 >= self.available(allocation)
 
-    def answer(self, begun: Begun) -> Row | None:
+    def answer(self, begun: Begun) -> Trial | None:
         """The trial whose result this one is told; None where it is measured: it is not settled, or wanted anew."""
         if str(begun.allocation) not in self._settled() or self._is_fresh(begun):
             return None

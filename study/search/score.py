@@ -13,7 +13,7 @@ from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
 from objectives.traffic.clips import read_clips
 from study.spec.model import Spec
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Yardstick:
         )
 
 
-def yardstick_of(spec: Spec, found: Sequence[Row]) -> Yardstick:
+def yardstick_of(spec: Spec, found: Sequence[Trial]) -> Yardstick:
     """The yardstick after what has been measured before: an earlier run's reference stays the reference."""
     made = Yardstick(spec, tuple(c.seconds for c in read_clips(spec.workload.clips)))
     for r in sorted(found, key=lambda r: not r.is_reference):

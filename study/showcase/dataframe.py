@@ -18,7 +18,7 @@ from study.report.summary import case
 from study.run import Options, run
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
 def replayed() -> str:
@@ -58,7 +58,7 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
     return pd.DataFrame([_line(r) for r in told.rows if r.repeat_of is None])
 
 
-def _line(r: Row) -> dict[str, Any]:
+def _line(r: Trial) -> dict[str, Any]:
     return {
         "trial": r.number,
         **_named(r.allocation),

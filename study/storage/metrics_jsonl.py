@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 
-from study.storage.trials import Row, counted
+from study.storage.trials import Trial, counted
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class MetricsFile:
     study: optuna.Study
     folder: Path
     _epoch: int = field(default=0, init=False)
-    _rows: list[Row] = field(default_factory=list, init=False)
+    _rows: list[Trial] = field(default_factory=list, init=False)
 
     def catch_up(self) -> None:
         """Write the trials that were told and whose line a killed run could not write any more."""
@@ -32,7 +32,7 @@ class MetricsFile:
         if owed := [r for r in mine if json.dumps(self._test_id(r)) not in written]:
             self.add(*owed)
 
-    def add(self, *ended: Row) -> None:
+    def add(self, *ended: Trial) -> None:
         """Write all trials of this run, these behind the earlier ones: whole or not at all."""
         self._rows += ended
         if not self._epoch:
@@ -45,5 +45,5 @@ class MetricsFile:
         draft.write_text("".join(f"{line}\n" for line in lines))
         draft.replace(folder / "metrics.jsonl")
 
-    def _test_id(self, r: Row) -> str:
+    def _test_id(self, r: Trial) -> str:
         return f"{self.study.study_name}/{r.number}"

@@ -19,7 +19,7 @@ BRIDGE = "bridge"  # the role of a baseline that is measured again on another ca
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Trial:
     """One trial that has ended.
 
     status: complete, pruned, failed, not_started, interrupted; repeat_of: the trial whose result it was told
@@ -81,7 +81,7 @@ class Row:
         }
 
 
-def rows(study: optuna.Study) -> list[Row]:
+def rows(study: optuna.Study) -> list[Trial]:
     """Every trial that was asked whole and has ended, in order of its number."""
     ended = study.get_trials(
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -89,19 +89,19 @@ def rows(study: optuna.Study) -> list[Row]:
     return [row(t) for t in ended if t.user_attrs.get("allocation")]
 
 
-def counted(study: optuna.Study) -> list[Row]:
+def counted(study: optuna.Study) -> list[Trial]:
     """The trials that use budget."""
     return [r for r in rows(study) if r.counts]
 
 
-def row(trial: FrozenTrial) -> Row:
+def row(trial: FrozenTrial) -> Trial:
     """One ended trial."""
     kept = trial.user_attrs
     status = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}.get(
         trial.state, kept.get("why", "failed")
     )
     measurement = Measurement.from_json(kept["measurement"]) if kept.get("measurement") else None
-    return Row(
+    return Trial(
         number=trial.number,
         allocation=Allocation(kept["allocation"]),
         status=str(status),
@@ -152,6 +152,6 @@ def births(study: optuna.Study) -> list[Birth]:
     ]
 
 
-def measured_in(found: list[Row]) -> list[tuple[Allocation, Measurement]]:
+def measured_in(found: list[Trial]) -> list[tuple[Allocation, Measurement]]:
     """What was measured, by allocation."""
     return [(r.allocation, r.measurement) for r in found if r.measurement is not None]

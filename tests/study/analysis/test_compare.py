@@ -10,29 +10,29 @@ import pytest
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from study.analysis.compare import bounds_tell, contrast
-from study.analysis.configurations import Cell
+from study.analysis.configurations import Configuration
 from study.analysis.noise import FITNESS, noise_of
 from study.report.answer import doubt
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
-def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Cell:
+def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
     """A configuration with one launch for each latency."""
     allocation = Allocation(
         {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
     )
     rows = [
-        Row(n, allocation, "complete", fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
+        Trial(n, allocation, "complete", fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
             None, {}, {}, {}, "pass", None, None, False, 90.0, n, None)
         for n, ms in enumerate(latencies)
     ]  # fmt: skip
-    return Cell(allocation, tuple(rows), ())
+    return Configuration(allocation, tuple(rows), ())
 
 
 LOUD = [cell(n, [900.0, 1000.0]) for n in range(2, 9)]
 
 
-def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Cell:
+def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Configuration:
     """A configuration with one launch, so many sessions and a tenth of them as its fitness by capacity."""
     made = cell(number, [1000.0])
     figures = Measurement(
@@ -63,7 +63,7 @@ def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100
         ]
         half = noise_of(name, found[0], found[1], found)
         assert half is not None
-        gap = (found[1].figure(name) or 0.0) - (found[0].figure(name) or 0.0)
+        gap = (found[1].mean(name) or 0.0) - (found[0].mean(name) or 0.0)
         held += abs(gap - 3000.0) <= half
     assert 0.93 * runs <= held <= 0.975 * runs
 

@@ -9,7 +9,7 @@ import pytest
 from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
 
 from objectives.allocation import Allocation
-from study.analysis.configurations import Cell, cells, of
+from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.eligibility import over
 from study.analysis.pareto import pareto
 from study.analysis.reweigh import answers, is_contested, rescored
@@ -53,7 +53,9 @@ def test_one_launch_has_no_standard_error_and_several_have(usual: Case) -> None:
     one = usual.cells[0]
     assert one.standard_error is None
     row = one.measured[0]
-    three = Cell(one.allocation, tuple(replace(row, fitness=f) for f in (0.6, 0.7, 0.8)), ())
+    three = Configuration(
+        one.allocation, tuple(replace(row, fitness=f) for f in (0.6, 0.7, 0.8)), ()
+    )
     assert three.fitness == pytest.approx(0.7)
     assert three.standard_error == pytest.approx(0.1 / 3**0.5)
 
@@ -61,14 +63,14 @@ def test_one_launch_has_no_standard_error_and_several_have(usual: Case) -> None:
 def test_launches_of_one_configuration_are_one_cell_and_told_repeats_are_none(usual: Case) -> None:
     row = usual.cells[0].measured[0]
     again, repeat = replace(row, number=98), replace(row, number=99, repeat_of=row.number)
-    (found,) = cells([row, again, repeat])
+    (found,) = configurations([row, again, repeat])
     assert [r.number for r in found.measured] == [row.number, 98]
 
 
 def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case) -> None:
     failed = next(c for c in usual.cells if c.failed)
     worked = usual.cells[0]
-    assert not Cell(worked.allocation, worked.measured, failed.failed).is_feasible
+    assert not Configuration(worked.allocation, worked.measured, failed.failed).is_feasible
 
 
 def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
@@ -120,7 +122,7 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> 
         if c.measured and short(c.allocation) in ("50 % + base", "55 % + base"):
             row = c.measured[0]
             both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
-    sure = replace(usual, rows=both, cells=cells(both))
+    sure = replace(usual, rows=both, cells=configurations(both))
     assert any("more than noise explains" in s for s in how_sure(sure))
     wide = replace(
         sure,
@@ -133,5 +135,5 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> 
 
 
 def test_a_cell_is_found_by_its_configuration(usual: Case) -> None:
-    assert of(Allocation(BEST), usual.cells) is not None
-    assert of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.cells) is None
+    assert configuration_of(Allocation(BEST), usual.cells) is not None
+    assert configuration_of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.cells) is None

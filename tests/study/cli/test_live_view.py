@@ -17,7 +17,7 @@ from objectives.measurement import Measurement
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
-from study.storage.trials import Begun, Row
+from study.storage.trials import Begun, Trial
 
 HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
@@ -38,8 +38,8 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 def row(
     number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None
-) -> Row:
-    return Row(
+) -> Trial:
+    return Trial(
         number, allocation, "complete", fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
         None, None, False, 90.0, 1, None,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def occupancy(free_mib: float = 4096.0, held: Mapping[str, float] = HELD) -> Occ
     return Occupancy(8192.0, free_mib, dict(held))
 
 
-def scene(spec: Spec, clock: Clock, *known: Row, **changes: object) -> Scene:
+def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
     usual = {"trials": 20, "timeout_s": 3600.0, "known": known, "occupancy": occupancy}
     return Scene(Outlook(spec, **usual | changes), clock)  # type: ignore[arg-type]
 

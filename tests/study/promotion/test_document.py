@@ -23,7 +23,7 @@ from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.storage.trials import Row
+from study.storage.trials import Trial
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ def spec(tmp_path: Path) -> Spec:
     return load(make(tmp_path))
 
 
-def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Row:
+def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Trial:
     """A complete trial, scored against the usual measurement as the baseline."""
     measured, usual = measurement(**figures), measurement()
     same = size == spec.baseline.speech
     reference = reference_of(usual)
     assert reference is not None
     scored = score(spec, measured, reference, usual, same_speech=same, clip_seconds=[4.0] * 24)
-    return Row(
+    return Trial(
         number=number,
         allocation=Allocation({"vllm_memory_util": share, "whisper_model_size": size}),
         status="complete",
@@ -61,7 +61,7 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Row
 FAST: Mapping[str, Any] = {"llm_latency_p95_ms": 1500.0}
 
 
-def decided(spec: Spec, *others: Row) -> tuple[int | None, str, list[str]]:
+def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
     found = decide([row(spec, 0, 0.5, "base"), *others], spec)
     return found.winner.number if found.winner else None, found.reason, list(found.passed_over)
 

@@ -29,7 +29,7 @@ from study.search.stale_trials import free_left_behind
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.comparability import identity_of
-from study.storage.trials import Row, rows
+from study.storage.trials import Trial, rows
 
 ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
 
@@ -81,7 +81,7 @@ def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **optio
     return Epoch(study=study, spec=spec, measure=measure, folder=folder, **usual | options)
 
 
-def own(study: optuna.Study) -> list[Row]:
+def own(study: optuna.Study) -> list[Trial]:
     return [r for r in rows(study) if r.counts]
 
 
@@ -207,7 +207,7 @@ def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there
 def test_an_interruption_just_after_a_result_was_told_keeps_the_result(
     spec, storage, tmp_path
 ) -> None:
-    def stop(_: Row) -> None:
+    def stop(_: Trial) -> None:
         raise KeyboardInterrupt
 
     study = opened(spec, storage)

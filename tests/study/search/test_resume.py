@@ -17,7 +17,7 @@ from made import ROOT, command, run_study, write_spec
 
 from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
-from study.storage.trials import Row, rows
+from study.storage.trials import Trial, rows
 
 SERVER = f"{sys.executable} {ROOT / 'tests/support/fake_server.py'} --port {{port}} --mood well --delay 0.01 --label"
 GONE_S = 10.0
@@ -72,14 +72,14 @@ def left(marks: set[str]) -> list[int]:
     return pids
 
 
-def ended(out: Path) -> list[Row]:
+def ended(out: Path) -> list[Trial]:
     study = optuna.load_study(
         study_name="made-tournament-0", storage=f"sqlite:///{out}/made/study.db"
     )
     return rows(study)
 
 
-def goes_on(spec: Path, out: Path, before: list[Row]) -> None:
+def goes_on(spec: Path, out: Path, before: list[Trial]) -> None:
     """The same command measures what is left, and nothing that was measured before."""
     done = {r.number: r for r in before if r.counts}
     ran = run_study(spec, "--out", out)
