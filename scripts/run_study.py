@@ -16,7 +16,8 @@ from objectives.fitness import PRESETS
 from study.cli.console import Terminal
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
-from study.run import Options, run
+from study.run import run
+from study.run_plan import Options
 from study.search.samplers import NAMES
 from study.service_pause.options import add_lending, lending
 from study.spec.load import load

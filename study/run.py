@@ -1,4 +1,4 @@
-"""One run from spec to promotion: open the study, measure what is left, say what was found."""
+"""One run of a study: load, choose the source, open, search, decide, promote, show, exit code."""
 
 from __future__ import annotations
 
@@ -6,168 +6,218 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
+from optuna.storages import BaseStorage
+
 from objectives.errors import BadInput
-from objectives.fitness import Preset
 from study.analysis.launches import timed
-from study.analysis.reweigh import weighed
 from study.bench.bench import borrowed
+from study.bench.commands import commands
 from study.bench.run_lock import alone
-from study.bench.source import context_for, launches, look, measuring
+from study.bench.source import Source, context_for, launches, look, measuring
 from study.cli.console import Terminal
-from study.cli.end_of_run import conclude
-from study.cli.end_tables import next_commands
+from study.cli.end_of_run import End, ended, show
 from study.cli.live_view import Outlook
+from study.cli.next_steps import next_commands
+from study.confirmation.lookup import confirmation_beside
+from study.promotion.document import Origin
+from study.promotion.promote import promote, promoted
+from study.provenance import git_commit
+from study.report.reasons import passed_over, why
+from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summary
+from study.run_plan import Options, Run, load
 from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
-from study.search.samplers import sampler_of
-from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.storage.comparability import identity_of
-from study.storage.context import keep
+from study.storage.context import context_of, keep
 from study.storage.find import promotions_of
 from study.storage.trials import counted
-from study.storage.url import open_storage, shown, sqlite_url
+from study.storage.url import open_storage, shown
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the command line adds to a spec; None leaves the spec's own.
-
-    restart_per_trial: launch both servers anew for every trial, trials in the order asked: a study of its own
-    """
-
-    sampler: str | None = None
-    n_trials: int | None = None
-    timeout_s: float | None = None
-    seed: int = 0
-    storage: str | None = None
-    study_name: str | None = None
-    out: Path = Path("artifacts")
-    fresh: bool = False
-    dry_run: bool = False
-    preset: Preset | None = None
-    restart_per_trial: bool = False
-    lending: Lending = field(default_factory=Lending)
+NOTHING_FEASIBLE = 4
 
 
 def run(spec: Spec, options: Options, terminal: Terminal) -> int:
     """Run a study's next epoch; the exit code: 0, or 4 where nothing is feasible.
 
-    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study resumable
+    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study
+        resumable
     """
     began = time.monotonic()
-    spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
-    folder = options.out / spec.name
-    sampler_name = options.sampler or spec.sampler
-    name = (
-        options.study_name
-        or f"{spec.name}-{sampler_name}-{options.seed}{'-restart' * options.restart_per_trial}"
-    )
-    _check_names(options, name)
-    if options.restart_per_trial and spec.measure != "live":
-        raise BadInput(
-            "--restart-per-trial: a replay starts no servers; use it with a spec that says `measure: live`"
-        )
-    if options.lending.units and spec.measure != "live":
-        raise BadInput(
-            "--lend-from: a replay needs no GPU; use it with a spec that says `measure: live`"
-        )
-    storage = options.storage or sqlite_url(folder / "study.db")
-    max_trials = options.n_trials or spec.budget.max_trials
-    timeout_s = options.timeout_s or spec.budget.wallclock_sec
-    sampler_of(spec, sampler_name, options.seed)  # refused before anything is written
+    this = load(spec, options, terminal)
     if options.dry_run:
-        ground = look(spec, sampler_name, terminal.line, terminal.heading)
-        for line in foreseen(spec, ground, storage, name, max_trials, timeout_s, options.lending):
+        return foretell(this)
+    recorded = choose_source(this) if this.is_replay else None
+    storage = open_storage(this.storage_url) if options.storage else None
+    with alone(this.folder) as reaped, _logging(this.folder / "runner.log", terminal):
+        for line in reaped:
             terminal.line(line)
-        return 0
-    recorded = (
-        look(spec, sampler_name, terminal.line, terminal.heading)
-        if isinstance(spec.measure, Path)
-        else None
-    )
-    opened = (
-        open_storage(storage) if options.storage else None
-    )  # the default one lies in the folder made below
-    with alone(folder) as reaped, _logging(folder / "runner.log", terminal), ExitStack() as stack:
-        for said in reaped:
-            terminal.line(said)
-        ground = recorded or look(spec, sampler_name, terminal.line, terminal.heading)
-        if ground.bench is not None:
-            lent_at = time.monotonic()
-            made = stack.enter_context(borrowed(spec, ground.bench, options.lending, terminal.line))
-            ground = replace(ground, bench=made)
-            timeout_s = min(timeout_s, options.lending.left_s(lent_at))
-        study = open_study(
-            spec,
-            identity_of(spec, ground.identity, ground.versions, restarts=options.restart_per_trial),
-            storage=opened or open_storage(storage),
-            name=name,
-            sampler_name=sampler_name,
-            seed=options.seed,
-            fresh=options.fresh,
-        )
-        terminal.study = study.study_name
-        terminal.line(f"study {study.study_name}, sampler {sampler_name}, in {shown(storage)}")
-        keep(study, context_for(spec, ground))
-        before = len(counted(study))
-        if ground.bench is not None and bridge(study, spec, ground.identity):
-            terminal.line(
-                "another card of the same product, or another driver: the baseline is measured again as a bridge"
-            )
-        with timed(study, began), measuring(ground, study, folder) as (measure, occupancy):
-            epoch = Epoch(
-                study=study,
-                spec=spec,
-                measure=measure,
-                folder=folder,
-                max_trials=max_trials,
-                timeout_s=timeout_s,
-                seed=options.seed,
-                progress=Progress(terminal.trial, terminal.phase, terminal.line, terminal.begin),
-                is_replay=ground.recording is not None,
-                available=lambda a: len(ground.recording.cell(a)) if ground.recording else math.inf,
-                restarts=options.restart_per_trial,
-                only=launches(spec, ground, sampler_name),
-            )
-            with terminal.running(Outlook(spec, max_trials, timeout_s, counted(study), occupancy)):
-                ending = epoch.run()
-        stack.close()  # the units get their GPU back before anything is written about it
-        terminal.line(f"ended: {ending}")
-        if ground.recording is not None and epoch.seconds_measured:
-            terminal.line(
-                f"measuring this live took {epoch.seconds_measured / 60:.0f} min where it was recorded"
-            )
-        if (
-            ground.bench is not None
-        ):  # a replay is over before this is imported: the dashboard writes its notes
+        source = recorded or choose_source(this)
+        with use(this, source) as (this, source):  # the time that is left, the bench as lent
+            study = open_(this, source, storage or open_storage(this.storage_url))
+            before = len(counted(study))
+            search(this, source, study, began)
+        if not this.is_replay:
+            # a replay is over before this is imported: optuna-dashboard comes with scikit-learn
             from study.dashboard.annotate import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
 
-            annotate(study, promotions_of(storage))
-        is_replay = ground.recording is not None
-        code, promoted = conclude(
-            spec, study, ground, terminal,
-            sampler=sampler_name, seed=options.seed,
-            where=(folder if is_replay else options.out) / "promotions", is_new=len(counted(study)) > before,
-        )  # fmt: skip
-        for said in next_commands(storage, study.study_name, promoted, is_replay=is_replay):
-            terminal.line(said)
-        return code
+            annotate(study, promotions_of(this.storage_url))
+        of, broken = decide(this, source, study)
+        earlier = promoted(study, of.decision) if len(counted(study)) == before else None
+        promotion = earlier or promote_winner(this, source, study, of)
+        occupants = source.bench.occupants if source.bench else ()
+        is_new = promotion is not None and earlier is None
+        end = End(of, promotion, is_new, broken, source.identity.total_mib, occupants)
+        show(end, terminal)
+        steps = next_commands(
+            this.storage_url, study.study_name, promotion, is_replay=this.is_replay
+        )
+        for line in steps:
+            terminal.line(line)
+        return 0 if end.is_feasible else NOTHING_FEASIBLE
 
 
-def _check_names(options: Options, name: str) -> None:
-    """Refuse what no storage or terminal can spell."""
-    for what, text in (("--out", str(options.out)), ("--study-name", name)):
-        if not text.isprintable():
-            raise BadInput(
-                f"{what} {text!r} holds characters that cannot be shown; use plain letters"
-            )
+def foretell(this: Run) -> int:
+    """Say what the run would do; nothing is launched or written."""
+    source = choose_source(this)
+    lines = foreseen(
+        this.spec,
+        source,
+        this.storage_url,
+        this.study_name,
+        this.max_trials,
+        this.timeout_s,
+        this.options.lending,
+    )
+    for line in lines:
+        this.terminal.line(line)
+    return 0
+
+
+def choose_source(this: Run) -> Source:
+    """This machine's bench, or the recording that the spec names."""
+    return look(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
+
+
+@contextmanager
+def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
+    """The device for this run alone while the block lasts; then the units have their GPU back."""
+    if source.bench is None:
+        yield this, source
+        return
+    lending, lent_at = this.options.lending, time.monotonic()
+    with borrowed(this.spec, source.bench, lending, this.terminal.line) as bench:
+        timeout_s = min(this.timeout_s, lending.left_s(lent_at))
+        yield replace(this, timeout_s=timeout_s), replace(source, bench=bench)
+
+
+def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
+    """The study, new or resumed, with its context kept in it."""
+    spec, options, say = this.spec, this.options, this.terminal.line
+    restarts = options.restart_per_trial
+    study = open_study(
+        spec,
+        identity_of(spec, source.identity, source.versions, restarts=restarts),
+        storage=storage,
+        name=this.study_name,
+        sampler_name=this.sampler,
+        seed=options.seed,
+        fresh=options.fresh,
+    )
+    this.terminal.study = study.study_name
+    say(f"study {study.study_name}, sampler {this.sampler}, in {shown(this.storage_url)}")
+    keep(study, context_for(spec, source))
+    if source.bench is not None and bridge(study, spec, source.identity):
+        what = "another card of the same product, or another driver"
+        say(f"{what}: the baseline is measured again as a bridge")
+    return study
+
+
+def search(this: Run, source: Source, study: optuna.Study, began: float) -> None:
+    """Measure until the budget, the time or the space ends; `began`: the run's start, monotonic."""
+    terminal, recording = this.terminal, source.recording
+    with timed(study, began), measuring(source, study, this.folder) as (measure, occupancy):
+        epoch = Epoch(
+            study=study,
+            spec=this.spec,
+            measure=measure,
+            folder=this.folder,
+            max_trials=this.max_trials,
+            timeout_s=this.timeout_s,
+            seed=this.options.seed,
+            progress=Progress(terminal.trial, terminal.phase, terminal.line, terminal.begin),
+            is_replay=this.is_replay,
+            available=lambda a: len(recording.cell(a)) if recording else math.inf,
+            restarts=this.options.restart_per_trial,
+            only=launches(this.spec, source, this.sampler),
+        )
+        outlook = Outlook(
+            context_of(study),
+            this.spec.search_space.size,
+            this.max_trials,
+            this.timeout_s,
+            counted(study),
+            occupancy,
+        )
+        with terminal.running(outlook):
+            ending = epoch.run()
+    terminal.line(f"ended: {ended(ending)}")
+    if this.is_replay and epoch.seconds_measured:
+        minutes = epoch.seconds_measured / 60
+        terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
+
+
+def decide(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
+    """The study's decision, with what fresh launches said of the winner.
+
+    A confirmation that was changed since counts for nothing: why, in a sentence.
+    """
+    of = summary(study, promotions=None)
+    of = replace(of, sampler=this.sampler, is_ended=True)
+    if of.decision.winner is None:
+        return of, None
+    winner = of.decision.winner.allocation
+    try:
+        if source.recording is not None:
+            path = confirmation_beside(source.recording, winner, of.context)
+            study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
+        confirmation = confirmation_for(study, winner, [this.promotions])
+    except BadInput as error:
+        return of, str(error)
+    return replace(of, confirmation=confirmation), None
+
+
+def promote_winner(this: Run, source: Source, study: optuna.Study, of: Summary) -> Path | None:
+    """Write the winner's file; None where nothing won."""
+    if of.decision.winner is None:
+        return None
+    env = source.bench.device.server_env if source.bench else {}
+    origin = Origin(
+        study=study.study_name,
+        sampler=this.sampler,
+        seed=this.options.seed,
+        device=source.identity,
+        versions=source.versions,
+        git_commit=git_commit(Path(__file__).parent),
+        measured_elsewhere=of.context.measured_elsewhere,
+        commands=commands(of.decision.winner.allocation, source.setting, env),
+    )
+    return promote(
+        study,
+        this.spec,
+        of.decision,
+        origin,
+        this.promotions,
+        why=why(of.decision, of.context),
+        passed_over=passed_over(of.decision),
+    )
 
 
 @contextmanager

@@ -1,106 +1,130 @@
-"""Two configurations figure by figure: today's, another one's, the difference and whether it is better. Pure."""
+"""Two configurations figure by figure: today's, another one's, and whether it is better. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from objectives.figures import DIRECTIONS, FIGURES
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
-from study.analysis.eligibility import barred
+from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS, noise_of
-from study.spec.model import Spec
 from study.storage.context import StudyContext
-from study.wording import number
 
 SAME_PCT = 1.0  # a smaller difference is called none
 
 
-def rival(
-    found: Sequence[Configuration], decision: Decision, asked: Spec | StudyContext
-) -> Configuration | None:
-    """The winner; where the baseline stays, what came closest to it, held back or not."""
-    if decision.winner is not None:
-        return configuration_of(decision.winner.allocation, found)
-    today = configuration_of(asked.baseline, found)
-    known = [c for c in found if c.is_feasible and c is not today]
-    return max(known, key=lambda c: (barred(c, asked) is None, c.fitness or 0.0), default=None)
+class Verdict(StrEnum):
+    """What a difference between two configurations says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUAL = "equal"
+    ABOUT_EQUAL = "about_equal"
+    WITHIN_NOISE = "within_noise"
+    NEUTRAL = "neutral"  # it differs, and neither is better
+    BOUND = "bound"  # a lower bound leaves open which has more
+    NOT_MEASURED = "not_measured"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One figure of two configurations, as text; sense: better, worse, or empty."""
+class Difference:
+    """One figure of two configurations, in the figure's own unit.
 
-    title: str
-    old: str
-    new: str
-    change: str
-    sense: str
+    Args:
+        name: of the figure, flat
+        old, new: today's mean and the other's; None where it was not measured
+        verdict: what the difference says
+        is_noise_known: whether enough was launched again to tell noise from a difference
+        old_is_bound, new_is_bound: whether it is only known to be at least that
+    """
+
+    name: str
+    old: float | None
+    new: float | None
+    verdict: Verdict
+    is_noise_known: bool = True
+    old_is_bound: bool = False
+    new_is_bound: bool = False
+
+    @property
+    def pct(self) -> float | None:
+        """The difference in percent of today's; None where that is 0 or not measured."""
+        if not self.old or self.new is None:
+            return None
+        return 100 * (self.new - self.old) / self.old
 
 
-def contrast(
+def rival(
+    configurations: Sequence[Configuration], decision: Decision, context: StudyContext
+) -> Configuration | None:
+    """The winner; where the baseline stays, what came closest to it, eligible or not."""
+    if decision.winner is not None:
+        return configuration_of(decision.winner.allocation, configurations)
+    today = configuration_of(context.baseline, configurations)
+    others = [c for c in configurations if c.is_feasible and c is not today]
+    return max(
+        others, key=lambda c: (ineligibility(c, context) is None, c.fitness or 0.0), default=None
+    )
+
+
+def differences(
     today: Configuration,
     other: Configuration,
-    found: Sequence[Configuration],
+    configurations: Sequence[Configuration],
     without: Collection[str] = (),
-) -> list[Compared]:
-    """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
-    lines = []
-    for name, (title, unit, digits) in FIGURES.items():
-        if name in without:
-            continue
-        old, new = today.mean(name), other.mean(name)
-        texts = []
-        for c, value in ((today, old), (other, new)):
-            bound = "≥ " if name == SESSIONS and c.is_lower_bound else ""
-            texts.append(
-                "not measured"
-                if value is None
-                else f"{bound}{number(value, digits)} {unit}".rstrip()
-            )
-        if (
-            name == SESSIONS
-            and old is not None
-            and new is not None
-            and not bounds_tell(today, other)
-        ):
-            lines.append(Compared(title, texts[0], texts[1], "not known: ≥ is a lower bound", ""))
-            continue
-        noise = noise_of(name, today, other, found)
-        change, sense = _change(name, old, new, "points" if unit == "%" else unit, digits, noise)
-        lines.append(Compared(title, texts[0], texts[1], change, sense))
-    return lines
+) -> list[Difference]:
+    """Every figure that people ask for, of both.
+
+    configurations: all that was launched, whose repeats tell the noise too
+    """
+    return [
+        difference(name, today, other, configurations) for name in FIGURES if name not in without
+    ]
+
+
+def difference(
+    name: str,
+    today: Configuration,
+    other: Configuration,
+    configurations: Sequence[Configuration],
+) -> Difference:
+    """One figure of both."""
+    old, new = today.mean(name), other.mean(name)
+    noise = noise_of(name, today, other, configurations)
+    verdict = _verdict(name, old, new, noise)
+    if name != SESSIONS:
+        return Difference(name, old, new, verdict, noise is not None)
+    bounds = today.is_lower_bound, other.is_lower_bound
+    if not bounds_tell(today, other):
+        verdict = Verdict.BOUND
+    return Difference(name, old, new, verdict, noise is not None, *bounds)
+
+
+def _verdict(name: str, old: float | None, new: float | None, noise: float | None) -> Verdict:
+    if old is None or new is None or not math.isfinite(old + new):
+        return Verdict.NOT_MEASURED
+    if new == old:
+        return Verdict.EQUAL
+    if old and abs(100 * (new - old) / old) < SAME_PCT:
+        return Verdict.ABOUT_EQUAL
+    if DIRECTIONS[name] == "neutral":
+        return Verdict.NEUTRAL
+    if noise is not None and abs(new - old) <= noise:
+        return Verdict.WITHIN_NOISE
+    is_better = (new < old) == (DIRECTIONS[name] == "down")
+    return Verdict.BETTER if is_better else Verdict.WORSE
 
 
 def bounds_tell(today: Configuration, other: Configuration) -> bool:
-    """Whether the capacities say which is more: a lower bound can only be more than what is less than it."""
+    """Whether the capacities say which is more.
+
+    A lower bound can only be more than what is less than it.
+    """
     old, new = today.mean(SESSIONS), other.mean(SESSIONS)
     if old is None or new is None:
         return True
     return not ((today.is_lower_bound and new >= old) or (other.is_lower_bound and new <= old))
-
-
-def _change(
-    name: str, old: float | None, new: float | None, unit: str, digits: int, noise: float | None
-) -> tuple[str, str]:
-    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better".
-
-    noise: a difference up to this may be noise; None where too little was launched again, so that it is not known
-    """
-    if old is None or new is None or not math.isfinite(old + new):
-        return "-", ""
-    if new == old:
-        return "none", ""
-    said = f"{new - old:+,.{digits}f} {unit}".rstrip()
-    pct = 100 * (new - old) / old if old else None
-    if pct is not None and abs(pct) < SAME_PCT:
-        return f"{said}, about equal" if round(new - old, digits) else "about equal", ""
-    said += "" if pct is None else f" ({pct:+.0f} %)"
-    if DIRECTIONS[name] == "neutral":
-        return said, ""
-    if noise is not None and abs(new - old) <= noise:
-        return f"{said}, within noise", ""
-    sense = "better" if (new < old) == (DIRECTIONS[name] == "down") else "worse"
-    return f"{said}, {sense}{', noise unknown' * (noise is None)}", sense

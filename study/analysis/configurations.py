@@ -1,131 +1,148 @@
-"""One cell a configuration: every launch of it, with mean and standard error. Pure."""
+"""All trials of one allocation as one record, with the mean and the interval of any figure. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.measurement import Measurement
-from study.storage.trials import Trial
+from objectives.measurement import plain
+from study.storage.trials import State, Trial
+
+FITNESS = "fitness"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A configuration and its launches: those that gave a measurement, and those that failed."""
+    """An allocation with its launches: those that gave a measurement, and those that failed.
+
+    Args:
+        allocation: what was launched
+        measured: trials with a measurement, in the order of their numbers
+        failed: trials without one; one that another process disturbed says nothing against it
+    """
 
     allocation: Allocation
     measured: tuple[Trial, ...]
     failed: tuple[Trial, ...]
 
     @property
-    def fitness(self) -> float | None:
-        """Mean fitness of the launches that gave a measurement; None where none did."""
-        return fmean(self.scores) if self.measured else None
-
-    @property
-    def standard_error(self) -> float | None:
-        """Standard error of that mean; None below two launches, where nothing is known of the noise."""
-        if len(self.measured) < 2:
-            return None
-        return stdev(self.scores) / math.sqrt(len(self.measured))
-
-    @property
-    def scores(self) -> list[float]:
-        """The fitness of every launch that gave a measurement."""
-        return [r.fitness or 0.0 for r in self.measured]
+    def number(self) -> int:
+        """The number of its first launch."""
+        return min(t.number for t in (self.measured or self.failed))
 
     @property
     def is_feasible(self) -> bool:
-        """Whether every launch worked and met every constraint."""
-        return bool(self.measured) and not self.failed and all(r.is_feasible for r in self.measured)
-
-    def values(self, name: str) -> list[float]:
-        """A figure of `Measurement` in every launch that measured it."""
-        found = [getattr(r.measurement, name) for r in self.measured]
-        return [float(v) for v in found if v is not None]
-
-    def mean(self, name: str) -> float | None:
-        """The mean of a figure of `Measurement`; None where no launch measured it."""
-        known = self.values(name)
-        return fmean(known) if known else None
+        """Whether it was measured, met every constraint each time, and never ran out of memory."""
+        ruled_out = any(t.state is State.PRUNED for t in self.failed)
+        return bool(self.measured) and not ruled_out and all(t.is_feasible for t in self.measured)
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether the capacity of some launch is only known to be at least what is said."""
-        return any(
-            r.measurement is not None and r.measurement.capacity_is_lower_bound
-            for r in self.measured
-        )
+        """Whether the capacity of some launch is only known to be at least what is told."""
+        return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
+
+    def values(self, metric: str) -> list[float]:
+        """A figure of `Measurement`, or the fitness, in every launch that has it."""
+        if metric == FITNESS:
+            return [t.fitness or 0.0 for t in self.measured]
+        values = [getattr(t.measurement, metric) for t in self.measured]
+        return [float(v) for v in values if v is not None]
+
+    def mean(self, metric: str) -> float | None:
+        """The mean over the launches, in the figure's unit; None where no launch has it."""
+        values = self.values(metric)
+        return fmean(values) if values else None
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The 95 % interval of the mean (Student's t); None below two launches, or without an end.
+
+        Source: Montgomery, Design and Analysis of Experiments (2017), section 2.4.
+        """
+        values = self.values(metric)
+        if len(values) < 2 or not all(map(math.isfinite, values)):
+            return None
+        from scipy.special import stdtrit  # noqa: PLC0415  0.3 s that --help need not wait for
+
+        half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+        return fmean(values) - half, fmean(values) + half
+
+    @property
+    def fitness(self) -> float | None:
+        """The mean fitness; None where no launch gave a measurement."""
+        return self.mean(FITNESS)
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean fitness; None below two launches, where nothing is known of the noise."""
+        scores = self.values(FITNESS)
+        return stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else None
+
+    @property
+    def contributions(self) -> dict[str, float | None]:
+        """What each term contributes to the fitness, the mean of the launches that have it."""
+        names = self.measured[0].contributions if self.measured else ()
+        known = {
+            name: [v for t in self.measured if (v := t.contributions.get(name)) is not None]
+            for name in names
+        }
+        return {name: fmean(values) if values else None for name, values in known.items()}
+
+    @property
+    def word_gate(self) -> str | None:
+        """The verdict on its words; of several launches the first that is not a pass."""
+        verdicts = [t.word_gate for t in self.measured]
+        return next((v for v in verdicts if v != "pass"), verdicts[0] if verdicts else None)
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Every figure by its flat name: means of several launches, the first launch's where a mean says nothing."""
+        records = [t.measurement for t in self.measured if t.measurement is not None]
+        if len(records) < 2:
+            return records[0].figures() if records else {}
+        figures = records[0].figures()
+        for name in figures:
+            values = [getattr(m, name) for m in records]
+            known = [v for v in values if isinstance(v, float)]
+            if known and all(v is None or isinstance(v, float) for v in values):
+                figures[name] = fmean(known)
+        capacity = self.mean("concurrent_capacity")
+        return plain(dict(figures)) | {
+            "concurrent_capacity": None if capacity is None else round(capacity),
+            "capacity_is_lower_bound": self.is_lower_bound,
+            "lag_exceeded": any(m.lag_exceeded for m in records),
+            "oom_events": sum(m.oom_events for m in records),
+        }
+
+    def to_json(self, test_id: str) -> dict[str, Any]:
+        """Its first measured launch as a line of metrics.jsonl, with the means of all of them."""
+        figures = {name: value for name, value in self.figures.items() if name != "wall_s"}
+        means = {"fitness": self.fitness, "contributions": self.contributions}
+        gate = {"word_gate": self.word_gate}
+        return self.measured[0].to_json(test_id) | means | gate | figures
 
 
-def configurations(rows: Iterable[Trial]) -> list[Configuration]:
+def configurations(trials: Iterable[Trial]) -> list[Configuration]:
     """Every configuration, in the order of its first launch; told repeats are no launches."""
-    found: dict[str, list[Trial]] = {}
-    for r in rows:
-        if r.counts and r.repeat_of is None:
-            found.setdefault(str(r.allocation), []).append(r)
+    launches: dict[str, list[Trial]] = {}
+    for t in trials:
+        if t.counts and t.repeat_of is None:
+            launches.setdefault(str(t.allocation), []).append(t)
     return [
         Configuration(
-            launches[0].allocation,
-            tuple(r for r in launches if r.measurement is not None),
-            tuple(r for r in launches if r.measurement is None),
+            of[0].allocation,
+            tuple(t for t in of if t.measurement is not None),
+            tuple(t for t in of if t.measurement is None),
         )
-        for launches in found.values()
+        for of in launches.values()
     ]
 
 
 def configuration_of(
-    allocation: Allocation, found: Iterable[Configuration]
+    allocation: Allocation, among: Iterable[Configuration]
 ) -> Configuration | None:
-    """The cell of a configuration; None where it was never launched."""
-    return next((c for c in found if str(c.allocation) == str(allocation)), None)
-
-
-def launches(c: Configuration) -> str:
-    """How often a configuration was measured, with the standard error where there is one."""
-    n = len(c.measured)
-    return "1 launch" if n == 1 else f"± {c.standard_error or 0.0:.3f}, {n} launches"
-
-
-def merged(group: Sequence[Trial]) -> Trial:
-    """Several measurements of one allocation as one row: every figure the mean of those that have it.
-
-    What is no figure is the first one's; a late generator or a word gate that is not passed counts if any has it.
-    """
-    first = min(group, key=lambda r: r.number)
-    found = [r.measurement for r in group if r.measurement is not None]
-    if len(group) == 1 or len(found) < len(group) or first.measurement is None:
-        return first
-    figures: dict[str, Any] = {}
-    for f in fields(Measurement):
-        values = [getattr(m, f.name) for m in found]
-        known = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-        if known and all(v is None or isinstance(v, float) for v in values):
-            figures[f.name] = fmean(known)
-    late, out_of_memory = any(m.lag_exceeded for m in found), sum(m.oom_events for m in found)
-    capacity = _mean([m.concurrent_capacity for m in found])
-    return replace(
-        first,
-        fitness=fmean(r.fitness or 0.0 for r in group),
-        contributions={
-            k: _mean([r.contributions.get(k) for r in group]) for k in first.contributions
-        },
-        word_gate=next((r.word_gate for r in group if r.word_gate != "pass"), first.word_gate),
-        measurement=replace(
-            first.measurement,
-            **figures,
-            lag_exceeded=late,
-            oom_events=out_of_memory,
-            concurrent_capacity=None if capacity is None else round(capacity),
-            capacity_is_lower_bound=any(m.capacity_is_lower_bound for m in found),
-        ),
-    )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return fmean(known) if known else None
+    """The configuration of an allocation; None where it was never launched."""
+    return next((c for c in among if str(c.allocation) == str(allocation)), None)

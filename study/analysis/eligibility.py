@@ -1,63 +1,82 @@
-"""Why a configuration may not be promoted. Pure."""
+"""What is eligible for promotion: the one place that decides why a configuration is not. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 
 from objectives.servers.memory_budget import speech_key
 from study.analysis.configurations import Configuration
-from study.spec.model import Spec
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import CONSTRAINTS, WORD_GATES
+
+LEADING_TERMS = ("stt", "llm", "capacity")  # a lead by the others alone promotes nothing
 
 
-def barred(c: Configuration, asked: Spec | StudyContext) -> str | None:
-    """Why a configuration may not be promoted whatever its score; None where nothing stands against it."""
-    if speech_key(c.allocation) != speech_key(asked.baseline):
-        for r in c.measured:
-            if r.word_gate != "pass":
-                return f"the words it understands: {WORD_GATES.get(r.word_gate, r.word_gate)}"
-    if any(r.measurement and r.measurement.lag_exceeded for r in c.measured):
-        return "our own requests left late while it was measured"
-    return None
+class Reason(StrEnum):
+    """Why a configuration is not eligible."""
+
+    OUT_OF_MEMORY = "out_of_memory"
+    LATE_REQUESTS = "late_requests"
+    WORDS_WORSE = "words_worse"
+    WORDS_UNSURE = "words_unsure"
+    WORDS_NOT_MEASURED = "words_not_measured"
+    NO_LEADING_TERM = "no_leading_term"
 
 
-def over(measured: Sequence[Trial]) -> list[str]:
-    """The limits that any of these launches went over, in words."""
-    passed = [k for r in measured for k, v in r.constraints.items() if v > 0]
-    return [CONSTRAINTS.get(k, k) for k in dict.fromkeys(passed)]
+OF_WORDS = {"cannot_tell": Reason.WORDS_UNSURE, "not_measured": Reason.WORDS_NOT_MEASURED}
 
 
-def unfit(r: Trial, spec: Spec | StudyContext) -> str | None:
-    """Why an allocation may not be promoted whatever it scores; None where nothing stands against it."""
-    m = r.measurement
-    if m is None or m.oom_events:
-        return "it ran out of memory"
-    if m.lag_exceeded:
-        return "our own requests left late while it was measured"
-    if speech_key(r.allocation) != speech_key(spec.baseline) and r.word_gate != "pass":
-        more = (
-            f"; about {r.minutes_more_audio:.0f} more minutes of audio would decide"
-            if r.minutes_more_audio
-            else ""
+@dataclass(frozen=True, slots=True)
+class Ineligibility:
+    """Why a configuration may not be promoted.
+
+    minutes_more_audio: of each launch, how much more speech would decide; empty where none would
+    """
+
+    reason: Reason
+    minutes_more_audio: tuple[float, ...] = ()
+
+
+def ineligibility(
+    configuration: Configuration, context: StudyContext, baseline: Configuration | None = None
+) -> Ineligibility | None:
+    """Why a configuration that works may not be promoted; None where nothing stands against it.
+
+    baseline: to be promoted over it, which also takes a lead by latency or capacity; None leaves
+        that out: then it is whatever it scores
+    """
+    if not configuration.measured:
+        return None
+    records = [t.measurement for t in configuration.measured if t.measurement is not None]
+    if any(m.oom_events for m in records):
+        return Ineligibility(Reason.OUT_OF_MEMORY)
+    if any(m.lag_exceeded for m in records):
+        return Ineligibility(Reason.LATE_REQUESTS)
+    is_other_speech = speech_key(configuration.allocation) != speech_key(context.baseline)
+    if is_other_speech and configuration.word_gate != "pass":
+        minutes = tuple(
+            t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )
-        word = {
-            "cannot_tell": f"the clips are too few to tell whether its words are as good{more}",
-            "not_measured": "its word error rate was not measured",
-        }
-        return word.get(str(r.word_gate), "its word error rate is over the gate")
+        reason = OF_WORDS.get(str(configuration.word_gate), Reason.WORDS_WORSE)
+        return Ineligibility(reason, minutes)
+    if baseline is not None and _lead(configuration, baseline) <= 0:
+        return Ineligibility(Reason.NO_LEADING_TERM)
     return None
 
 
-def hindrance(r: Trial, baseline: Trial, spec: Spec | StudyContext) -> str | None:
-    """Why a leading allocation may not be promoted; None where nothing stands against it."""
-    if (why := unfit(r, spec)) is not None:
-        return why
-    ahead = sum(
-        (r.contributions.get(k) or 0.0) - (baseline.contributions.get(k) or 0.0)
-        for k in ("stt", "llm", "capacity")
-    )
-    if ahead <= 0:
-        return "it leads by efficiency and stability only, not by latency or capacity"
-    return None
+def _lead(configuration: Configuration, baseline: Configuration) -> float:
+    """By how much its latency and capacity terms are ahead of the baseline's."""
+    new, old = configuration.contributions, baseline.contributions
+    return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in LEADING_TERMS)
+
+
+def is_eligible(configuration: Configuration, context: StudyContext) -> bool:
+    """Whether a configuration works and nothing stands against promoting it."""
+    return configuration.is_feasible and ineligibility(configuration, context) is None
+
+
+def broken_limits(trials: Iterable[Trial]) -> list[str]:
+    """The names of the constraints that any of these launches broke, each once."""
+    return list(dict.fromkeys(k for t in trials for k, v in t.constraints.items() if v > 0))

@@ -82,7 +82,7 @@ def is_noise(
 
 
 def _figures(name: str, c: Configuration) -> list[float]:
-    return c.scores if name == FITNESS else c.values(name)
+    return c.values(name)
 
 
 def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:

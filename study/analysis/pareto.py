@@ -1,15 +1,47 @@
-"""NEW MODULE."""
+"""The Pareto set: the sensible choices whatever the weights. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from study.analysis.configurations import Configuration
-from study.analysis.eligibility import barred
+from study.analysis.eligibility import is_eligible
 from study.storage.context import StudyContext
 
 # names for people, in the order of `_objectives`
 OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
+
+
+def pareto(configurations: Sequence[Configuration], context: StudyContext) -> list[Configuration]:
+    """The eligible ones that no other one beats in everything.
+
+    A figure that one of them lacks is left out for all, see `compared`.
+    """
+    eligible = [c for c in configurations if is_eligible(c, context)]
+    values = {id(c): _objectives(c, context.fitness.headroom_mib) for c in eligible}
+    kept = [n for n in range(len(OBJECTIVES)) if all(v[n] is not None for v in values.values())]
+
+    def beats(a: Configuration, b: Configuration) -> bool:
+        pairs = [(values[id(a)][n] or 0.0, values[id(b)][n] or 0.0) for n in kept]
+        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
+
+    return [c for c in eligible if not any(beats(other, c) for other in eligible)]
+
+
+def compared(configurations: Sequence[Configuration], context: StudyContext) -> list[str]:
+    """What `pareto` compares: the figures that all of them have."""
+    eligible = [c for c in configurations if is_eligible(c, context)]
+    values = [_objectives(c, context.fitness.headroom_mib) for c in eligible]
+    names = [
+        name
+        for n, name in enumerate(OBJECTIVES)
+        if values and all(v[n] is not None for v in values)
+    ]
+    bounds = any(c.is_lower_bound for c in eligible)
+    return [
+        f"{name} (some are lower bounds)" if bounds and name == "sessions" else name
+        for name in names
+    ]
 
 
 def _objectives(c: Configuration, headroom_mib: float) -> tuple[float | None, ...]:
@@ -21,39 +53,3 @@ def _objectives(c: Configuration, headroom_mib: float) -> tuple[float | None, ..
         None if sessions is None else -sessions,
         None if free_mib is None else -min(free_mib, headroom_mib),
     )
-
-
-def _eligible(found: Sequence[Configuration], asked: StudyContext) -> list[Configuration]:
-    return [c for c in found if c.is_feasible and barred(c, asked) is None]
-
-
-def pareto(found: Sequence[Configuration], asked: StudyContext) -> list[Configuration]:
-    """Those that may be promoted and that no other one beats in everything: the sensible choices whatever the weights.
-
-    A figure that one of them lacks is left out for all, see `compared`.
-    """
-    feasible = _eligible(found, asked)
-    values = {id(c): _objectives(c, asked.fitness.headroom_mib) for c in feasible}
-    kept = [i for i in range(len(OBJECTIVES)) if all(v[i] is not None for v in values.values())]
-
-    def beats(a: Configuration, b: Configuration) -> bool:
-        pairs = [(values[id(a)][i] or 0.0, values[id(b)][i] or 0.0) for i in kept]
-        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
-
-    return [c for c in feasible if not any(beats(other, c) for other in feasible)]
-
-
-def compared(found: Sequence[Configuration], asked: StudyContext) -> list[str]:
-    """What `pareto` compares: the figures that all of them have."""
-    eligible = _eligible(found, asked)
-    values = [_objectives(c, asked.fitness.headroom_mib) for c in eligible]
-    names = [
-        name
-        for i, name in enumerate(OBJECTIVES)
-        if values and all(v[i] is not None for v in values)
-    ]
-    bounds = any(c.is_lower_bound for c in eligible)
-    return [
-        f"{name} (some are lower bounds)" if bounds and name == "sessions" else name
-        for name in names
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
@@ -72,13 +72,13 @@ class Terminal:
         if self._live is not None:
             self._live.refresh()  # so that a short one is seen too
 
-    def trial(self, row: Trial) -> None:
+    def trial(self, trial: Trial) -> None:
         """A trial has ended."""
         if self.as_json:
-            print(json.dumps(row.to_json(f"{self.study}/{row.number}")), flush=True)
-        self.line(f"trial {row.number}: {row.allocation}: {outcome(row)}")
+            print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
+        self.line(f"trial {trial.number}: {trial.allocation}: {outcome(trial)}")
         if self._scene is not None:
-            self._scene.ended(row)
+            self._scene.ended(trial)
             if self._says_more:
                 self.line(f"  {self._scene.summary()}")
 
@@ -101,20 +101,10 @@ class Terminal:
         finally:
             self._scene = self._live = None
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, decision: Decision, reason: str, held_back: Sequence[str]) -> None:
         """The decision as one JSON object, if asked."""
-        if self.as_json:
-            best = (
-                decision.winner.to_json(f"{self.study}/{decision.winner.number}")
-                if decision.winner
-                else None
-            )
-            print(
-                json.dumps(
-                    {
-                        "winner": best,
-                        "reason": decision.reason,
-                        "held_back": list(decision.passed_over),
-                    }
-                )
-            )
+        if not self.as_json:
+            return
+        best = decision.winner
+        winner = best.to_json(f"{self.study}/{best.number}") if best else None
+        print(json.dumps({"winner": winner, "reason": reason, "held_back": list(held_back)}))

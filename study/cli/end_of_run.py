@@ -1,132 +1,125 @@
-"""The end of a run: the tables, the decision, and the promotion file if something new was measured and it won."""
+"""The end of a run as a person sees it: tables, the answer, how sure it is, and the winner's file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
-
 from objectives.devices.device import Occupant
-from objectives.errors import BadInput
-from study.analysis.configurations import configurations
-from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
-from study.bench.commands import commands
-from study.bench.source import Source
 from study.cli.console import Terminal
-from study.cli.end_tables import advice, against, failures, measured
-from study.confirmation.lookup import Told, confirmation_beside
-from study.promotion.document import Origin, document, write
-from study.provenance import git_commit
-from study.report.answer import doubt, held_back, how_sure
-from study.report.summary import CONFIRMED_IN, Case, confirmation, fresh, sentence
+from study.cli.end_tables import against, failures, measured
+from study.cli.next_steps import advice
+from study.report.answer import doubt, how_sure
+from study.report.reasons import held_back, passed_over, why
+from study.report.summary import Summary, fresh, sentence
 from study.report.trial_words import outcome
-from study.spec.model import Spec
-from study.storage.context import context_of
-from study.storage.trials import counted, measured_in
+from study.search.ending import Ending, Limit
+from study.storage.trials import measured_in
 from study.wording import short
 
-NOTHING_FEASIBLE = 4
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a run came to.
 
-def conclude(
-    spec: Spec,
-    study: optuna.Study,
-    ground: Source,
-    terminal: Terminal,
-    *,
-    sampler: str,
-    seed: int,
-    where: Path,
-    is_new: bool,
-) -> tuple[int, Path | None]:
-    """Say what was found; the exit code (0, or 4 where nothing is feasible) and the winner's promotion, if any.
-
-    sampler, seed: of this run; where: the folder of promotions; is_new: whether this run measured anything
+    Args:
+        summary: the study with its decision
+        promotion: the winner's file; None where there is none
+        is_new: whether this run wrote that file
+        broken: why a confirmation of the winner was not counted; None where none is broken
+        total_mib: of the device
+        occupants: what else was on it
     """
-    found = counted(study)
-    decision, seen = decide(found, spec), configurations(found)
-    terminal.show(measured(found, decision, spec, terminal.console.width))
-    terminal.decided(decision)
-    if not any(r.is_feasible for r in found):
-        own = [r for r in found if r.repeat_of is None]
-        failed = [(r.allocation, r.diagnosis) for r in own if r.diagnosis is not None]
-        occupants: list[Occupant] = list(ground.bench.occupants) if ground.bench else []
-        terminal.heading("Nothing is feasible:")
-        for r in own:
-            if r.diagnosis is None:
-                terminal.line(f"  {r.allocation}: {outcome(r)}")
-        for line in advice(failed, measured_in(found), ground.identity.total_mib, occupants):
-            terminal.line(f"  {line}")
-        return NOTHING_FEASIBLE, None
-    is_replay = ground.recording is not None
-    confirmed = _confirmed(study, decision, where, ground, terminal)
-    standing = "replay: never applicable" if is_replay else "candidate: unconfirmed"
-    standing = confirmed.standing if confirmed else standing
-    if (table := against(seen, decision, spec, standing)) is not None:
+
+    summary: Summary
+    promotion: Path | None
+    is_new: bool
+    broken: str | None
+    total_mib: float
+    occupants: Sequence[Occupant]
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether any trial worked within every limit."""
+        return any(t.is_feasible for t in self.summary.trials)
+
+
+def ended(ending: Ending) -> str:
+    """Why a run ended, in a sentence."""
+    match ending.limit:
+        case Limit.TIME:
+            next_one = f"the next trial takes about {ending.needed_s / 60:.1f} min"
+            within = f"would not end within the {ending.timeout_s:g} s of this run"
+            return f"{next_one} and {within}; run again to go on"
+        case Limit.TRIALS:
+            left = ending.recorded_left
+            more = "" if left is None else f"; {left} recorded launches are left"
+            return f"the budget of {ending.max_trials} trials is used{more}"
+        case Limit.RECORDING:
+            return "every launch that was recorded is replayed"
+    if ending.settled < ending.size:
+        some = f"{ending.settled} of the {ending.size} configurations are measured"
+        return f"{some}, those that failed rule out the others"
+    return f"every one of the {ending.size} configurations is measured"
+
+
+def show(end: End, terminal: Terminal) -> None:
+    """Say what was found, how sure that is, and where the winner's file lies."""
+    summary, decision = end.summary, end.summary.decision
+    context, reason = summary.context, why(decision, summary.context)
+    terminal.show(measured(summary.trials, decision, context, terminal.console.width))
+    terminal.decided(decision, reason, passed_over(decision))
+    if not end.is_feasible:
+        _show_failures(end, terminal)
+        return
+    if end.broken is not None:
+        terminal.heading(end.broken)
+    if (table := against(summary, _standing(summary))) is not None:
         terminal.show(table)
-    for said in failures(seen):
-        terminal.line(said)
-    told = Case(
-        context_of(study), found, seen, decision, study.study_name, sampler, None, confirmed
-    )
-    terminal.heading(sentence(told))
-    if confirmed is not None:
-        terminal.line(fresh(confirmed))
-    for said in (*doubt(told.today, told.other, seen), *how_sure(decision)):
-        terminal.line(said)
-    for said in warnings(measured_in(found), spec.workload, spec.services.llm.args):
-        terminal.heading(said)
-    better = held_back(seen, decision)
+    for line in failures(summary.configurations):
+        terminal.line(line)
+    terminal.heading(sentence(summary))
+    if summary.confirmation is not None:
+        terminal.line(fresh(summary.confirmation))
+    gap = doubt(summary.today, summary.other, summary.configurations)
+    for line in (*gap, *how_sure(decision)):
+        terminal.line(line)
+    for line in warnings(summary.measured, context.workload, context.services.llm.args):
+        terminal.heading(line)
+    better = held_back(decision)
     if decision.winner is None:
-        terminal.heading(
-            "; ".join([decision.reason, *(f"better but held back: {why}" for why in better)])
-        )
-        return 0, None
-    for why in better:
-        terminal.line(f"held back: {why}")
-    if not is_new and study.user_attrs.get("promoted") == decision.winner.number:
-        terminal.heading(
-            f"Best of this study so far: {short(decision.winner.allocation)}; nothing new was measured."
-        )
-        terminal.line(decision.reason)
-        return 0, Path(study.user_attrs.get("promotion", where))
-    env = ground.bench.device.server_env if ground.bench else {}
-    origin = Origin(
-        study=study.study_name,
-        sampler=sampler,
-        seed=seed,
-        device=ground.identity,
-        versions=ground.versions,
-        git_commit=git_commit(Path(__file__).parent),
-        measured_elsewhere=ground.recording.sentence() if ground.recording else None,
-        commands=commands(decision.winner.allocation, ground.setting, env),
-    )
-    path = write(document(decision, spec, origin), where, spec.name)
-    study.set_user_attr("promoted", decision.winner.number)
-    study.set_user_attr("promotion", str(path))
-    what = (
-        "The winner as a file, which never applies, since it was replayed"
-        if is_replay
-        else "Promoted as candidate"
-    )
-    terminal.heading(f"{what}: {path}")
-    terminal.line(decision.reason)
-    return 0, path
+        terminal.heading("; ".join([reason, *(f"better but held back: {line}" for line in better)]))
+        return
+    for line in better:
+        terminal.line(f"held back: {line}")
+    name = short(decision.winner.allocation)
+    written = f"Best of this study so far: {name}; nothing new was measured."
+    if end.is_new:
+        what = "Promoted as candidate"
+        if context.is_replay:
+            what = "The winner as a file, which never applies, since it was replayed"
+        written = f"{what}: {end.promotion}"
+    terminal.heading(written)
+    terminal.line(reason)
 
 
-def _confirmed(
-    study: optuna.Study, decision: Decision, where: Path, ground: Source, terminal: Terminal
-) -> Told | None:
-    """What an earlier confirmation said of this winner; one that was changed since is said, and counts for nothing."""
-    if decision.winner is None:
-        return None
-    winner = decision.winner.allocation
-    try:
-        if ground.recording is not None:
-            path = confirmation_beside(ground.recording, winner, context_of(study))
-            study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
-        return confirmation(study, winner, [where])
-    except BadInput as error:
-        terminal.heading(str(error))
-        return None
+def _standing(summary: Summary) -> str:
+    """What the winner is, in a few words."""
+    if summary.confirmation is not None:
+        return summary.confirmation.standing
+    is_replay = summary.context.is_replay
+    return "replay: never applicable" if is_replay else "candidate: unconfirmed"
+
+
+def _show_failures(end: End, terminal: Terminal) -> None:
+    launched = [t for t in end.summary.trials if t.repeat_of is None]
+    terminal.heading("Nothing is feasible:")
+    for t in launched:
+        if t.diagnosis is None:
+            terminal.line(f"  {t.allocation}: {outcome(t)}")
+    failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
+    known = measured_in(list(end.summary.trials))
+    for line in advice(failed, known, end.total_mib, end.occupants):
+        terminal.line(f"  {line}")

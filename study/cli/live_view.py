@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.analysis.configurations import Configuration, configuration_of, configurations, launches
-from study.analysis.eligibility import barred
-from study.spec.model import Spec
+from study.analysis.configurations import Configuration, configuration_of, configurations
+from study.analysis.eligibility import is_eligible
+from study.report.answer import launches
+from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import short
 
@@ -32,11 +33,17 @@ OTHERS, FREE = ("▚", "o", "magenta"), ("·", ".", "dim")
 class Outlook:
     """What is known before the first trial of a run.
 
-    trials: the most over all runs; timeout_s: of this run; known: rows of earlier runs
-    occupancy: who holds the device's memory now; None in a replay, which holds none
+    Args:
+        context: what the study asks
+        size: configurations in the space; None where a range is continuous
+        trials: the most over all runs
+        timeout_s: of this run
+        known: trials of earlier runs
+        occupancy: who holds the device's memory now; None in a replay, which holds none
     """
 
-    asked: Spec
+    context: StudyContext
+    size: int | None
     trials: int
     timeout_s: float
     known: Sequence[Trial] = ()
@@ -51,8 +58,8 @@ class Scene:
         self._started = self._phase_since = clock()
         self._begun: Begun | None = None
         self._phase = "asking for the first trial"
-        self._rows = list(outlook.known)
-        self._cells = configurations(self._rows)
+        self._trials = list(outlook.known)
+        self._launched = configurations(self._trials)
         self._seen: Occupancy | None = None
         self._seen_at: float | None = None
         self._is_broken = False
@@ -65,10 +72,10 @@ class Scene:
         """A phase of it begins."""
         self._phase, self._phase_since = said, self._clock()
 
-    def ended(self, row: Trial) -> None:
+    def ended(self, trial: Trial) -> None:
         """It has ended."""
-        self._rows.append(row)
-        self._cells = configurations(self._rows)
+        self._trials.append(trial)
+        self._launched = configurations(self._trials)
         self.phase("asking for the next trial")
 
     def trial(self) -> str:
@@ -82,11 +89,11 @@ class Scene:
 
     def best(self) -> str:
         """The highest mean fitness so far of what may be promoted, beside that of the allocation in use today."""
-        found = [c for c in self._cells if c.is_feasible and barred(c, self.outlook.asked) is None]
-        if not found:
+        eligible = [c for c in self._launched if is_eligible(c, self.outlook.context)]
+        if not eligible:
             return "nothing yet that may be promoted"
-        best = max(found, key=_fitness)
-        today = configuration_of(self.outlook.asked.baseline, self._cells)
+        best = max(eligible, key=_fitness)
+        today = configuration_of(self.outlook.context.baseline, self._launched)
         beside = (
             f"; today's {_fitness(today):.3f}"
             if today is not None and today.measured and today != best
@@ -97,11 +104,11 @@ class Scene:
 
     def budget(self) -> str:
         """Trials and time, used and left."""
-        used = sum(r.counts for r in self._rows)
-        total, size = self.outlook.trials, self.outlook.asked.search_space.size
+        used = sum(t.counts for t in self._trials)
+        total, size = self.outlook.trials, self.outlook.size
         spent_s = self._clock() - self._started
         left_s = max(0.0, self.outlook.timeout_s - spent_s)
-        tried = f", {len(self._cells)} of {size} configurations" if size is not None else ""
+        tried = f", {len(self._launched)} of {size} configurations" if size is not None else ""
         return f"{used} of {total} trials{tried}; {clock_time(spent_s)} spent, {clock_time(left_s)} left"
 
     def summary(self) -> str:

@@ -15,7 +15,7 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # ty
 from objectives.errors import BadInput
 from study.dashboard.figures import lineage, memory_over_time, space, time_by_phase, tradeoff
 from study.dashboard.notes import study_note, trial_note
-from study.report.summary import case
+from study.report.summary import summary
 from study.storage.trials import births
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
@@ -31,39 +31,41 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     """
     unread = []
     try:
-        told = case(study, promotions=promotions)
+        of = summary(study, promotions=promotions)
     except BadInput as error:
-        told, unread = case(study, promotions=None), [str(error)]
-    asked, found, decision, each = told.asked, told.rows, told.decision, told.cells
-    best = decision.baseline if told.is_rejected else decision.winner or decision.baseline
+        of, unread = summary(study, promotions=None), [str(error)]
+    launched, decision, context = of.configurations, of.decision, of.context
+    best = decision.baseline if of.is_rejected else decision.winner or decision.baseline
     figures = {
         "space": (
-            space(each, decision, asked) if each else None,
+            space(launched, decision, context) if launched else None,
             "the space: nothing was measured",
         ),
         "tradeoff": (
-            tradeoff(each, decision, asked),
+            tradeoff(launched, decision, context),
             "latency against capacity: no finite latency was measured",
         ),
-        "phases": (time_by_phase(found), "time by phase: no trial tells its time"),
+        "phases": (time_by_phase(of.trials), "time by phase: no trial tells its time"),
         "lineage": (
-            lineage(births(study), each, decision, asked),
+            lineage(births(study), launched, decision, context),
             "lineage: only the tournament has one, once it measured",
         ),
         "memory": (
-            memory_over_time(best),
+            memory_over_time(best.measured[0] if best else None),
             "memory over time: it was not recorded for the answer's trial",
         ),
     }
     _draw(study, {name: figure for name, (figure, _) in figures.items() if figure is not None})
     missing = [f"the plot of {what}" for figure, what in figures.values() if figure is None]
-    _write(study, study_note(told, unread, missing))
+    _write(study, study_note(of, unread, missing))
     quiet = optuna.load_study(
         study_name=study.study_name, storage=study._storage, sampler=RandomSampler()
     )
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
-    for r in found:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing
-        _write(optuna.Trial(quiet, ids[r.number]), trial_note(r, each, decision, asked))
+    for (
+        t
+    ) in of.trials:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing
+        _write(optuna.Trial(quiet, ids[t.number]), trial_note(t, of))
     if best is not None and study.user_attrs.get("answer") != best.number:
         study.set_user_attr("answer", best.number)
 

@@ -7,27 +7,23 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
+from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
-from study.analysis.decision import (
-    BASELINE,
-    FAILED,
-    FEASIBLE,
-    HELD_BACK,
-    KINDS,
-    OVER,
-    WINNER,
-    Decision,
-    kind,
-)
+from study.analysis.decision import Decision
 from study.analysis.pareto import compared
 from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
 from study.report.svg import COLOURS, PHASE_COLOURS
 from study.storage.context import StudyContext
 from study.storage.trials import Birth, Trial
 
-SYMBOLS: Mapping[str, str] = {
-    WINNER: "star", BASELINE: "square", HELD_BACK: "diamond", FEASIBLE: "circle", OVER: "x-thin-open", FAILED: "x",
-}  # fmt: skip
+SYMBOLS: Mapping[Category, str] = {
+    Category.WINNER: "star",
+    Category.BASELINE: "square",
+    Category.INELIGIBLE: "diamond",
+    Category.WORKS: "circle",
+    Category.OVER: "x-thin-open",
+    Category.FAILED: "x",
+}
 HEIGHT = 450  # what the dashboard gives to each
 INK, PAPER = "#222222", "#ffffff"  # the dashboard's dark theme leaves a figure its own colours
 
@@ -87,7 +83,7 @@ def tradeoff(
         1.0, 0.15 * (max(known, default=1.0) - min(known, default=1.0))
     )
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
-    for what in KINDS:
+    for what in Category:
         of = [s for s in shown if s.kind == what]
         for column, name in ((1, "stt_ms"), (2, "llm_ms")) if of else ():
             figure.add_trace(
@@ -96,7 +92,7 @@ def tradeoff(
     limits = ((1, asked.slo.stt_p95_ms), (2, asked.slo.llm_p95_ms)) if asked.slo else ()
     for column, limit_ms in limits:
         figure.add_hline(
-            y=limit_ms, line_dash="dot", line_color=COLOURS[FAILED], row=1, col=column,
+            y=limit_ms, line_dash="dot", line_color=COLOURS[Category.FAILED], row=1, col=column,
             annotation_text=f"limit of a session {limit_ms:,.0f} ms", annotation_position="top left",
         )  # fmt: skip
     spread = sorted(set(known))
@@ -125,7 +121,9 @@ def _dots(of: Sequence[Spot], what: str, name: str, lane: float) -> go.Scatter:
         name=what,
         legendgroup=what,
         marker={
-            "size": 13, "symbol": [SYMBOLS[what] + ("" if s.on_pareto or what == OVER else "-open") for s in of],
+            "size": 13, "symbol": [
+                SYMBOLS[what] + ("" if s.on_pareto or what is Category.OVER else "-open") for s in of
+            ],
             "color": COLOURS[what], "line": {"width": 2, "color": COLOURS[what]},
         },
         text=[f"{s.label}<br>{b}{'not measured' if s.sessions is None else f'{s.sessions:g} sessions'}"
@@ -189,8 +187,8 @@ def lineage(
             name="parent to child",
         )
     )
-    for what in KINDS:
-        of = [b for b in shown if kind(value[b.number][0], decision, asked) == what]
+    for what in Category:
+        of = [b for b in shown if category(value[b.number][0], decision, asked) == what]
         if of:
             figure.add_trace(
                 go.Scatter(
@@ -237,13 +235,13 @@ def memory_over_time(r: Trial | None) -> go.Figure | None:
             y=list(line.used_mib),
             mode="lines",
             fill="tozeroy",
-            line={"color": COLOURS[WINNER]},
+            line={"color": COLOURS[Category.WINNER]},
             name="in use",
         )
     )
     figure.add_hline(
         y=line.total_mib,
-        line_color=COLOURS[FAILED],
+        line_color=COLOURS[Category.FAILED],
         annotation_text=f"total {line.total_mib:,.0f} MiB",
     )
     figure.update_xaxes(title="seconds since the launch")

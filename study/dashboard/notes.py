@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Sequence
 
 from objectives.allocation import Allocation
+from objectives.diagnosis.diagnose import Diagnosis
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.configurations import Configuration, configuration_of
-from study.analysis.decision import OVER, Decision, kind, obstacle
-from study.analysis.eligibility import over
+from study.analysis.category import Category, category, obstacle
+from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared, pareto
-from study.report.answer import held_back
-from study.report.summary import Case, fresh, sentence, standing
+from study.report.reasons import held_back, ineligible, over, why
+from study.report.summary import Summary, fresh, sentence, standing
 from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
 from study.storage.context import StudyContext, without_secrets
 from study.storage.trials import Trial
@@ -38,114 +38,111 @@ HOW_TO_READ = """\
 """
 
 
-def study_note(told: Case, unread: Sequence[str], missing: Sequence[str]) -> str:
-    """The question, the answer, where and with what, every configuration, and how to read the pages.
+def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) -> str:
+    """The question, the answer, where and with what, every configuration, and how to read it.
 
-    unread: confirmations that count for nothing, and why; missing: what could not be drawn, a sentence each
+    Args:
+        unread: confirmations that count for nothing, and why
+        missing: what could not be drawn, a sentence each
     """
-    asked, found, decision = told.asked, told.cells, told.decision
-    d = asked.device
-    versions = ", ".join(
-        f"{k} {v}" for k, v in (*asked.versions.llm.items(), *asked.versions.stt.items())
-    )
+    context, launched, decision = summary.context, summary.configurations, summary.decision
+    device, versions = context.device, context.versions
+    packages = ", ".join(f"{k} {v}" for k, v in (*versions.llm.items(), *versions.stt.items()))
+    driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
+    elsewhere = context.measured_elsewhere
+    objectives = ", ".join(compared(launched, context)) or "nothing"
+    sensible = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
     lines = [
-        f"# How should {d.product} be shared?",
+        f"# How should {device.product} be shared?",
         "How much memory should the LLM server get, and which speech model fits beside it?",
-        f"**Answer: {sentence(told)}** ({standing(told)})",
-        f"{'What won the study' if told.is_rejected else 'Why'}: {decision.reason}.",
-        *([fresh(told.confirmation)] if told.confirmation else []),
-        *(f"**A confirmation was not counted**: {one_line(why)}." for why in unread),
-        *(f"- held back: {which}" for which in held_back(found, decision)),
+        f"**Answer: {sentence(summary)}** ({standing(summary)})",
+        f"{'What won the study' if summary.is_rejected else 'Why'}: {why(decision, context)}.",
+        *([fresh(summary.confirmation)] if summary.confirmation else []),
+        *(f"**A confirmation was not counted**: {one_line(reason)}." for reason in unread),
+        *(f"- held back: {line}" for line in held_back(decision)),
         HOW_TO_READ,
         "## Every configuration",
-        table(told),
-        f"Sensible choices whatever the weights (Pareto set by {', '.join(compared(found, asked)) or 'nothing'}): "
-        + (", ".join(short(c.allocation) for c in pareto(found, asked)) or "none")
-        + ".",
+        table(summary),
+        f"Sensible choices whatever the weights (Pareto set by {objectives}): {sensible}.",
         "## Where and with what",
-        f"- {'**Not measured on this machine**: ' + asked.measured_elsewhere if asked.measured_elsewhere else 'live'}",
-        f"- device: {d.product}, {d.total_mib:,.0f} MiB"
-        + (f", driver {d.driver}, CUDA {d.cuda}" if d.driver else ""),
-        f"- versions: {versions or 'not told by the servers'}",
-        f"- workload: {traffic(asked)}",
-        f"- limits of a session: {limits(asked)}",
-        f"- in use today: {asked.baseline}",
-        f"- sampler: {told.sampler}",
+        f"- {f'**Not measured on this machine**: {elsewhere}' if elsewhere else 'live'}",
+        f"- device: {device.product}, {device.total_mib:,.0f} MiB{driver}",
+        f"- versions: {packages or 'not told by the servers'}",
+        f"- workload: {traffic(context)}",
+        f"- limits of a session: {limits(context)}",
+        f"- in use today: {context.baseline}",
+        f"- sampler: {summary.sampler}",
         *(f"- not here: {what}" for what in missing),
     ]
     return _joined(lines)
 
 
-def trial_note(
-    r: Trial, found: Sequence[Configuration], decision: Decision, asked: StudyContext
-) -> str:
-    """What ran, the servers' commands, the memory arithmetic, what came of it, and the proof of a failure."""
-    if r.repeat_of is not None:
-        return f"Nothing was launched: told the result of trial {r.repeat_of}, which measured {r.allocation}."
-    cell = configuration_of(r.allocation, found)
-    what = kind(cell, decision, asked) if cell else r.status
+def trial_note(trial: Trial, summary: Summary) -> str:
+    """What ran, the servers' commands, the memory arithmetic, what came of it, and its proof."""
+    if trial.repeat_of is not None:
+        first = f"told the result of trial {trial.repeat_of}, which measured {trial.allocation}"
+        return f"Nothing was launched: {first}."
+    context, decision = summary.context, summary.decision
+    configuration = configuration_of(trial.allocation, summary.configurations)
+    what = category(configuration, decision, context) if configuration else trial.state
     lines = [
-        f"# {short(r.allocation)}",
-        f"**{what}**: {outcome(r)}",
-        f"{allocation_in_words(r.allocation)}.",
+        f"# {short(trial.allocation)}",
+        f"**{what}**: {outcome(trial)}",
+        f"{allocation_in_words(trial.allocation)}.",
     ]
-    if cell and (why := obstacle(cell, decision, asked)):
-        lines.append(f"Held back, whatever its score: {why}.")
-    lines += [f"- {OVER}: {why}" for why in over([r] if r.measurement else [])]
-    if r.diagnosis is not None:
-        d = r.diagnosis
-        short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
-        victim = SERVICES.get(d.victim, d.victim or "-")
-        lines += [
-            "## What failed",
-            f"- `{d.failure_class}`: {FAILURES.get(d.failure_class, ('', 'a class this version does not know'))[1]}",
-            f"- {victim}, phase: {d.phase or 'not told'}, short by {short_mib}",
-            f"```\n{textwrap.fill(d.evidence.replace('```', ''), LINE)}\n```",
-        ]
-    if r.measurement is not None:
-        lines += ["## What was measured", _figures(r, r.measurement), _contributions(r)]
-        lines.append(f"Words: {WORD_GATES.get(r.word_gate, r.word_gate)}.")
-    for name, c in asked.commands(r.allocation).items():
-        lines += [
-            f"## The {SERVICES[name]}'s command",
-            f"```\n{wrapped(without_secrets(str(c)))}\n```",
-        ]
-    estimate = arithmetic(r.allocation, found, asked)
-    is_wrong = r.diagnosis is not None and estimate.startswith("`fits`")
-    lines += [
-        "## Memory arithmetic",
-        estimate + is_wrong * " This is an estimate: it failed all the same.",
-    ]
-    took = (
-        f"It took {r.wall_s:,.0f} s where it was measured"
-        if r.wall_s
-        else "How long it took was not measured"
-    )
-    at = (r.measurement.measured_at if r.measurement else None) or (
-        None if asked.is_replay else r.at
-    )
-    lines.append(f"{took}; seed {r.seed}{f'; {at}' if at else ''}.")
-    return _joined(lines)
+    if configuration and (reason := obstacle(configuration, decision, context)):
+        lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
+    lines += [f"- {Category.OVER}: {limit}" for limit in over([trial] if trial.measurement else [])]
+    if trial.diagnosis is not None:
+        lines += _failure(trial.diagnosis)
+    if trial.measurement is not None:
+        figures = _figures(trial, trial.measurement)
+        lines += ["## What was measured", figures, _contributions(trial)]
+        lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
+    for name, c in context.commands(trial.allocation).items():
+        command = wrapped(without_secrets(str(c)))
+        lines += [f"## The {SERVICES[name]}'s command", f"```\n{command}\n```"]
+    verdict = arithmetic(trial.allocation, summary)
+    is_wrong = trial.diagnosis is not None and verdict.fits == "fits"
+    beside = " What else was on the device was not recorded." if context.held_mib is None else ""
+    wrong = " This is an estimate: it failed all the same." if is_wrong else ""
+    estimate = f"`{verdict.fits}`: {verdict.explanation}.{beside}{wrong}"
+    return _joined([*lines, "## Memory arithmetic", estimate, _when(trial, context)])
 
 
-def arithmetic(allocation: Allocation, found: Sequence[Configuration], asked: StudyContext) -> str:
+def _failure(d: Diagnosis) -> list[str]:
+    unknown = ("", "a class this version does not know")
+    short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
+    victim = SERVICES.get(d.victim, d.victim or "-")
+    evidence = textwrap.fill(d.evidence.replace("```", ""), LINE)
+    return [
+        "## What failed",
+        f"- `{d.failure_class}`: {FAILURES.get(d.failure_class, unknown)[1]}",
+        f"- {victim}, phase: {d.phase or 'not told'}, short by {short_mib}",
+        f"```\n{evidence}\n```",
+    ]
+
+
+def _when(trial: Trial, context: StudyContext) -> str:
+    """How long it took, its seed and its moment; a replayed trial's own moment says nothing."""
+    took = "How long it took was not measured"
+    if trial.wall_s:
+        took = f"It took {trial.wall_s:,.0f} s where it was measured"
+    measured_at = trial.measurement.measured_at if trial.measurement else None
+    at = measured_at or (None if context.is_replay else trial.at)
+    return f"{took}; seed {trial.seed}{f'; {at}' if at else ''}."
+
+
+def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdict:
     """The sum before a launch, by the figures of the whole study."""
-    known = [
-        (c.allocation, r.measurement)
-        for c in found
-        for r in c.measured
-        if r.measurement is not None
-    ]
-    held = (asked.held_mib or 0.0) + asked.tenants_mib
-    verdict = memory_budget.check(
+    context = summary.context
+    return memory_budget.check(
         allocation,
-        memory_budget.figures(known),
-        total_mib=asked.device.total_mib,
-        tenants_mib=held,
-        reserve_mib=asked.reserve_mib,
+        memory_budget.figures(summary.measured),
+        total_mib=context.device.total_mib,
+        tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
+        reserve_mib=context.reserve_mib,
     )
-    beside = "" if asked.held_mib is not None else " What else was on the device was not recorded."
-    return f"`{verdict.fits}`: {verdict.explanation}.{beside}"
 
 
 def _figures(r: Trial, m: Measurement) -> str:

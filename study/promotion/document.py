@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.figures import DIRECTIONS, LATENCIES
-from objectives.measurement import INFINITE, Measurement
+from objectives.measurement import INFINITE
 from objectives.servers.versions import Versions
+from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
 from study.spec.model import Spec
-from study.storage.trials import Trial
 
 SCHEMA = 1
 COMPARED = (
@@ -43,14 +43,12 @@ class Origin:
     commands: Mapping[str, Command]
 
 
-def improvement_pct(name: str, winner: Measurement, baseline: Measurement) -> float | None:
-    """By how many percent the winner is better (positive) or worse; None where either was not measured.
+def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:
+    """By how many percent a figure is better (positive) or worse; None where not measured.
 
-    >>> improvement_pct("llm_latency_ms", Measurement(llm_latency_ms=90), Measurement(llm_latency_ms=100))
+    >>> improvement_pct("llm_latency_ms", 90.0, 100.0)
     10.0
     """
-    new: float | None = getattr(winner, name)
-    old: float | None = getattr(baseline, name)
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
@@ -68,19 +66,21 @@ def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:
     return {"llm": " ".join(llm), "stt": ", ".join(stt)}
 
 
-def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
-    """The promotion as plain data; `status: candidate`, since one study's best is not proof."""
+def document(
+    decision: Decision, spec: Spec, origin: Origin, *, why: str, passed_over: Sequence[str]
+) -> dict[str, Any]:
+    """The promotion as plain data; `status: candidate`, since one study's best is not proof.
+
+    why, passed_over: the decision in words
+    raises: ValueError where there is no winner
+    """
     winner, baseline = decision.winner, decision.baseline
-    if (
-        winner is None
-        or baseline is None
-        or winner.measurement is None
-        or baseline.measurement is None
-    ):
+    if winner is None or baseline is None:
         raise ValueError("nothing to promote")
-    new, old = winner.measurement, baseline.measurement
-    is_replay = origin.measured_elsewhere is not None
-    data: dict[str, Any] = {
+    new, old, first = winner.figures, baseline.figures, winner.measured[0]
+    is_replay, device = origin.measured_elsewhere is not None, origin.device
+    best = decision.luckiest
+    return {
         "schema": SCHEMA,
         "status": "replay" if is_replay else "candidate",
         "measured_elsewhere": is_replay,
@@ -89,49 +89,57 @@ def document(decision: Decision, spec: Spec, origin: Origin) -> dict[str, Any]:
         "parameters": dict(winner.allocation.values),
         "set": flags(winner.allocation, spec),
         "baseline": dict(baseline.allocation.values),
-        "why": decision.reason,
+        "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
-        "standing": {"winner": _told(decision, winner), "baseline": _told(decision, baseline)},
-        "best_single_trial": dict(decision.luckiest.allocation.values)
-        if decision.luckiest
-        else None,
-        "improvement_pct": {k: improvement_pct(k, new, old) for k in COMPARED},
-        "metrics": {"winner": new.figures(), "baseline": old.figures()},
+        "standing": {c: _standing(decision, of) for c, of in _both(decision)},
+        "best_single_trial": dict(best.allocation.values) if best else None,
+        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED},
+        "metrics": {c: dict(of.figures) for c, of in _both(decision)},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": spec.gates.llm_quality},
-        "passed_over": list(decision.passed_over),
-        "started_first": new.started_first,
+        "passed_over": list(passed_over),
+        "started_first": new["started_first"],
         "study": origin.study,
         "trial": winner.number,
         "sampler": origin.sampler,
-        "seeds": {"sampler": origin.seed, "trial": winner.seed, "workload": spec.workload.seed},
+        "seeds": {"sampler": origin.seed, "trial": first.seed, "workload": spec.workload.seed},
         "spec": {"file": str(spec.path) if spec.path else None, "sha256": spec.text_sha256},
-        "device": {
-            "product": origin.device.product,
-            "uuid": origin.device.uuid,
-            "total_mib": round(origin.device.total_mib),
-            "driver": origin.device.driver,
-            "cuda": origin.device.cuda,
-        },
+        "device": {**asdict(device), "total_mib": round(device.total_mib)},
         "versions": {"llm": dict(origin.versions.llm), "stt": dict(origin.versions.stt)},
         "git_commit": origin.git_commit,
         "commands": {k: str(c) for k, c in origin.commands.items()},
-        "measured_at": new.measured_at or winner.at,
+        "measured_at": new["measured_at"] or first.at,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return data
 
 
-def _told(decision: Decision, row: Trial) -> dict[str, float | int | None] | None:
-    """Mean, standard error, measurements and probability of being the best; None where nothing was measured twice."""
-    s = decision.standing(row)
+def _both(decision: Decision) -> list[tuple[str, Configuration]]:
+    sides = (("winner", decision.winner), ("baseline", decision.baseline))
+    return [(name, c) for name, c in sides if c is not None]
+
+
+def _pair(
+    name: str, new: Mapping[str, Any], old: Mapping[str, Any]
+) -> tuple[float | None, float | None]:
+    """A figure of both; an infinite latency, which a file spells "inf", as a number."""
+    first, second = (None if f[name] is None else float(f[name]) for f in (new, old))
+    return first, second
+
+
+def _standing(
+    decision: Decision, configuration: Configuration
+) -> dict[str, float | int | None] | None:
+    """Mean, standard error, measurements and probability of being the best.
+
+    None where nothing is known of it; errors and probabilities only where something was measured twice.
+    """
+    s = decision.standing(configuration)
     if s is None:
         return None
     is_known = decision.is_noise_known
+    error = round(s.standard_error, 6) if is_known and s.standard_error is not None else None
     return {
         "mean": round(s.mean, 6),
-        "standard_error": round(s.standard_error, 6)
-        if is_known and s.standard_error is not None
-        else None,
+        "standard_error": error,
         "measurements": s.n,
         "mean_of_measurements": round(s.raw_mean, 6),
         "probability_best": round(s.probability_best, 4) if is_known else None,

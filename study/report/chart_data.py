@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from objectives.allocation import SHARE, SPEECH, Scalar
 from objectives.measurement import INFINITE
-from study.analysis.configurations import Configuration, launches
-from study.analysis.decision import FAILED, FEASIBLE, Decision, is_winner, kind
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision
 from study.analysis.pareto import pareto
 from study.analysis.study_cost import seconds
+from study.report.answer import launches
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import SHORT, failure_in_words, pair, short
@@ -21,7 +23,7 @@ class Tile:
     """One place of the heat map: the best configuration there, and its text line by line."""
 
     cell: Configuration
-    kind: str
+    kind: Category
     lines: tuple[str, ...]
 
 
@@ -59,7 +61,7 @@ def heat(found: Sequence[Configuration], decision: Decision, asked: StudyContext
         at.setdefault((x, y), []).append(c)
     tiles = {
         place: _tile(
-            max(here, key=lambda c: (is_winner(c, decision), c.is_feasible, c.fitness or 0.0)),
+            max(here, key=lambda c: (decision.is_winner(c), c.is_feasible, c.fitness or 0.0)),
             len(here),
             decision,
             asked,
@@ -90,7 +92,7 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
 
 
 def _tile(c: Configuration, of: int, decision: Decision, asked: StudyContext) -> Tile:
-    what = kind(c, decision, asked)
+    what = category(c, decision, asked)
     lines = (
         [f"{c.fitness:.3f}", *reversed(launches(c).split(", "))] if c.fitness is not None else []
     )
@@ -102,7 +104,7 @@ def _tile(c: Configuration, of: int, decision: Decision, asked: StudyContext) ->
             lines[-1] += f" in {len(c.failed)} of {len(c.failed) + len(c.measured)}"
         elif deficit_mib:
             lines.append(f"{deficit_mib:,.0f} MiB short")
-    if what not in (FEASIBLE, FAILED):
+    if what not in (Category.WORKS, Category.FAILED):
         lines.append(what)
     return Tile(c, what, (*lines, *([f"best of {of}"] if of > 1 else [])))
 
@@ -112,7 +114,7 @@ class Spot:
     """One configuration between latency and capacity; `sessions` None where no rung was decided."""
 
     label: str
-    kind: str
+    kind: Category
     on_pareto: bool
     sessions: float | None
     is_lower_bound: bool
@@ -129,7 +131,7 @@ def spots(found: Sequence[Configuration], decision: Decision, asked: StudyContex
         if stt_ms is None or llm_ms is None or INFINITE in (stt_ms, llm_ms):
             continue
         sessions = c.mean("concurrent_capacity")
-        what = kind(c, decision, asked)
+        what = category(c, decision, asked)
         made.append(
             Spot(short(c.allocation), what, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms)
         )

@@ -12,24 +12,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
-from study.analysis.compare import contrast
+from study.analysis.category import Category
 from study.analysis.configurations import Configuration
-from study.analysis.decision import FAILED, KINDS, OVER
-from study.analysis.eligibility import barred, over
+from study.analysis.eligibility import ineligibility
 from study.analysis.interference import HEAD, by_share
 from study.analysis.pareto import compared, pareto
 from study.analysis.reweigh import answers, is_contested
 from study.report import svg
-from study.report.answer import held_back
 from study.report.chart_data import Tile, bars, heat, memory, spots, turned
+from study.report.comparison import comparison
 from study.report.effects_table import influence
-from study.report.summary import Case, how_sure, sentence, standing
+from study.report.reasons import held_back, over
+from study.report.summary import Summary, how_sure, sentence, standing
 from study.report.trial_words import limits, traffic, without_paths, wrapped
 from study.storage.context import without_secrets
 from study.wording import FAILURES, failure_in_words, number, short
 
 
-def write(told: Case, path: Path) -> None:
+def write(told: Summary, path: Path) -> None:
     """The whole file or none of it.
 
     raises: BadInput where it cannot be written
@@ -46,15 +46,15 @@ def write(told: Case, path: Path) -> None:
         ) from error
 
 
-def html(told: Case) -> str:
+def html(told: Summary) -> str:
     """The report as one page that needs nothing else."""
     loader = FileSystemLoader(str(files("study") / "templates"))
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return pages.get_template("report.html").render(r=_content(told))
 
 
-def _content(told: Case) -> dict[str, Any]:
-    asked, decision, found = told.asked, told.decision, told.cells
+def _content(told: Summary) -> dict[str, Any]:
+    asked, decision, found = told.context, told.decision, told.configurations
     shown = heat(found, decision, asked)
     today, other = told.today, told.other
     scores = [t.cell.fitness for t in shown.tiles.values() if t.cell.fitness is not None]
@@ -67,23 +67,23 @@ def _content(told: Case) -> dict[str, Any]:
         "so that both answer fast, many can talk at once, and nothing runs out of memory?",
         "answer": sentence(told),
         "standing": f"{standing(told)[0].upper()}{standing(told)[1:]}.",
-        "colour": svg.COLOURS["winner" if decision.winner else "in use today"],
+        "colour": svg.COLOURS[Category.WINNER if decision.winner else Category.BASELINE],
         "banner": f"The weights are those of the preset {told.preset}, not the study's own."
         if told.preset
         else "",
         "sure": how_sure(told),
         "confirmation": told.confirmation,
-        "held_back": held_back(found, decision),
+        "held_back": held_back(decision),
         "compared_title": "Today's against the winner"
         if decision.winner
         else "Today's against what came closest",
         "other": "winner"
         if decision.winner
         else "held back"
-        if other and barred(other, asked)
+        if other and ineligibility(other, asked)
         else "closest",
         "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": contrast(today, other, found) if today and other else (),
+        "compared": comparison(today, other, found) if today and other else (),
         "commands": [
             (
                 f"{name}, {short(c.allocation)}",
@@ -120,12 +120,12 @@ def _shade(tile: Tile | None, scores: Sequence[float]) -> str:
     )
 
 
-def _pictures(told: Case) -> dict[str, Any]:
+def _pictures(told: Summary) -> dict[str, Any]:
     """SVG pictures, what their signs mean, and what there is none of."""
-    asked, slo = told.asked, told.asked.slo
-    seen, timed = spots(told.cells, told.decision, asked), bars(told.rows)
+    asked, slo = told.context, told.context.slo
+    seen, timed = spots(told.configurations, told.decision, asked), bars(told.trials)
     best = told.decision.winner or told.decision.baseline
-    line = memory(best)
+    line = memory(best.measured[0] if best else None)
     shown: list[dict[str, Any]] = []
     if seen:
         limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
@@ -150,12 +150,17 @@ def _pictures(told: Case) -> dict[str, Any]:
     if line is not None:
         drawn = svg.memory(line)
         shown.append({"title": "Memory in use", "note": line.label, "svg": drawn, "legend": ()})
-    kinds = [k for k in KINDS if k in {s.kind for s in seen}]
+    kinds = [k for k in Category if k in {s.kind for s in seen}]
     box = '<svg viewBox="-11 -11 22 22" aria-hidden="true">{}</svg>'
     return {
         "pictures": shown,
         "marks": [
-            (k, box.format(svg.mark(k, 0, 0, is_filled=k not in (OVER, FAILED), title=k)))
+            (
+                k,
+                box.format(
+                    svg.mark(k, 0, 0, is_filled=k not in (Category.OVER, Category.FAILED), title=k)
+                ),
+            )
             for k in kinds
         ],
         "not_shown": [
@@ -166,9 +171,9 @@ def _pictures(told: Case) -> dict[str, Any]:
     }
 
 
-def _presets(told: Case) -> list[tuple[str, ...]]:
+def _presets(told: Summary) -> list[tuple[str, ...]]:
     found = []
-    for preset, decision in answers(told.rows, told.asked).items():
+    for preset, decision in answers(told.trials, told.context).items():
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
         base = decision.baseline.fitness if decision.baseline else None
@@ -179,11 +184,13 @@ def _presets(told: Case) -> list[tuple[str, ...]]:
     return found
 
 
-def _presets_say(told: Case) -> str:
-    if not is_contested(answers(told.rows, told.asked)):
+def _presets_say(told: Summary) -> str:
+    if not is_contested(answers(told.trials, told.context)):
         return f"All of them choose the same{', which fresh launches rejected' if told.is_rejected else ''}."
-    names = ", ".join(short(c.allocation) for c in pareto(told.cells, told.asked)) or "none"
-    by = ", ".join(compared(told.cells, told.asked))
+    names = (
+        ", ".join(short(c.allocation) for c in pareto(told.configurations, told.context)) or "none"
+    )
+    by = ", ".join(compared(told.configurations, told.context))
     return (
         f"They disagree, so it is for you to say what matters. Sensible whatever the weights (nothing else that may be "
         f"promoted is at least as good in all of {by}): {names}."
@@ -203,16 +210,18 @@ def _failures(c: Configuration) -> list[tuple[str, ...]]:
                     d.evidence,
                 )
             )
-    return found + [(short(c.allocation), f"{OVER}: {why}", "") for why in over(c.measured)]
+    return found + [
+        (short(c.allocation), f"{Category.OVER}: {why}", "") for why in over(c.measured)
+    ]
 
 
-def _provenance(told: Case) -> list[tuple[str, str]]:
-    a = told.asked
+def _provenance(told: Summary) -> list[tuple[str, str]]:
+    a = told.context
     own = [
-        r.at for r in told.rows if not a.is_replay
+        r.at for r in told.trials if not a.is_replay
     ]  # a replayed trial's own moment is that of the replay
     when = sorted(
-        t for t in (*own, *(r.measurement.measured_at for r in told.rows if r.measurement)) if t
+        t for t in (*own, *(r.measurement.measured_at for r in told.trials if r.measurement)) if t
     )
     versions = ", ".join(f"{k} {v}" for k, v in (*a.versions.llm.items(), *a.versions.stt.items()))
     driver = f", driver {a.device.driver}, CUDA {a.device.cuda}" if a.device.driver else ""
@@ -232,7 +241,7 @@ def _provenance(told: Case) -> list[tuple[str, str]]:
          f"{a.gates.free_memory_mib:g} MiB left free"),
         ("weights", ", ".join(f"{k} {v:g}" for k, v in weights.items())),
         ("also on the device", tenants or "nothing of the study's own"),
-        ("search", f"{told.sampler}; {sum(r.repeat_of is None for r in told.rows)} launches"),
+        ("search", f"{told.sampler}; {sum(r.repeat_of is None for r in told.trials)} launches"),
         ("spec", f"{a.spec_file}, SHA-256 {a.spec_sha256}"),
         ("code", f"commit {a.git_commit}" if a.git_commit else "not in a git checkout"),
     ]  # fmt: skip

@@ -1,8 +1,7 @@
-"""The case for the answer of a study: its trials under the weights that are asked for, and what they say in words."""
+"""A study as it is reported: its trials under the weights that are asked for, and what they say."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,198 +12,221 @@ from objectives.allocation import Allocation
 from objectives.figures import FIGURES
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.analysis.compare import SAME_PCT, bounds_tell, contrast, rival
+from study.analysis.compare import Difference, Verdict, difference, differences, rival
 from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.decision import Decision, decide
 from study.analysis.interference import warnings
 from study.analysis.noise import FITNESS, SESSIONS, is_noise
 from study.analysis.reweigh import rescored, weighed
-from study.confirmation.lookup import Told, confirmation_in, confirmation_of
-from study.report.answer import answer, doubt
-from study.report.answer import how_sure as standing_of
-from study.report.answer import standing as standing_alone
+from study.confirmation.lookup import confirmation_in, confirmation_of
+from study.confirmation.verdict_file import Confirmation
+from study.report import answer
+from study.report.comparison import change
+from study.report.reasons import why
 from study.storage.context import StudyContext, context_of
 from study.storage.trials import Trial, counted
 from study.wording import allocation_in_words, short
 
-CONFIRMED_IN = "confirmed_in"  # of a replay: the promotion beside its recording that was confirmed where it was made
+CONFIRMED_IN = "confirmed_in"  # attribute of a replay: the promotion beside its recording
+SPOKEN = {"stt_latency_p95_ms": "speech answers", "llm_latency_p95_ms": "the LLM"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A study as it is reported: its trials under the weights that are asked for, and what follows.
+class Summary:
+    """A study as it is reported, and what follows.
 
-    is_ended: False of a replay that never came to look for what fresh launches showed of its winner
+    Args:
+        preset: whose weights count; None for the study's own
+        confirmation: what fresh launches said of the winner; None where there were none
+        is_ended: False of a replay that never came to look for such launches
     """
 
-    asked: StudyContext
-    rows: Sequence[Trial]
-    cells: Sequence[Configuration]
+    context: StudyContext
+    trials: Sequence[Trial]
+    configurations: Sequence[Configuration]
     decision: Decision
     study: str
     sampler: str
     preset: Preset | None
-    confirmation: Told | None = None
+    confirmation: Confirmation | None = None
     is_ended: bool = True
 
     @property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
         """Every launch that gave a measurement."""
-        return [
-            (c.allocation, r.measurement)
-            for c in self.cells
-            for r in c.measured
-            if r.measurement is not None
-        ]
+        launches = (t for c in self.configurations for t in c.measured)
+        return [(t.allocation, t.measurement) for t in launches if t.measurement is not None]
 
     @property
     def is_rejected(self) -> bool:
-        """Whether fresh launches of the winner spoke against it, so that what is in use today stays."""
+        """Whether fresh launches of the winner spoke against it, so that the baseline stays."""
         return self.confirmation is not None and self.confirmation.verdict == "rejected"
 
     @property
     def today(self) -> Configuration | None:
-        """The allocation in use today."""
-        return configuration_of(self.asked.baseline, self.cells)
+        """The configuration in use today."""
+        return configuration_of(self.context.baseline, self.configurations)
 
     @property
     def other(self) -> Configuration | None:
-        """The winner; where the baseline stays, what came closest to it, held back or not."""
-        return rival(self.cells, self.decision, self.asked)
+        """The winner; where the baseline stays, what came closest to it, eligible or not."""
+        return rival(self.configurations, self.decision, self.context)
 
 
-def case(
+def summary(
     study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] | None = ()
-) -> Case:
-    """The case of a study; with a preset, its measurements are weighed anew.
+) -> Summary:
+    """The summary of a study; with a preset, its measurements are weighed anew.
 
     promotions: folders where a confirmation of its winner may lie; None asks for none
+    raises: BadInput where the study holds no context, or a confirmation was changed
     """
-    asked, found = context_of(study), counted(study)
+    context, trials = context_of(study), counted(study)
     if preset is not None:
-        asked = replace(asked, fitness=weighed(asked.fitness, preset))
-        found = rescored(found, asked, asked.fitness)
-    sampler = f"{study.user_attrs.get('sampler', 'not told')}, seed {study.user_attrs.get('seed', 'not told')}"
-    decision, name = decide(found, asked), study.study_name
-    said = None
+        context = replace(context, fitness=weighed(context.fitness, preset))
+        trials = rescored(trials, context, context.fitness)
+    attributes = study.user_attrs
+    sampler = f"{attributes.get('sampler', 'not told')}, seed {attributes.get('seed', 'not told')}"
+    decision = decide(trials, context)
+    confirmation = None
     if decision.winner is not None and promotions is not None:
-        said = confirmation(study, decision.winner.allocation, promotions)
-    is_ended = not asked.is_replay or CONFIRMED_IN in study.user_attrs
-    return Case(
-        asked, found, configurations(found), decision, name, sampler, preset, said, is_ended
+        confirmation = confirmation_for(study, decision.winner.allocation, promotions)
+    is_ended = not context.is_replay or CONFIRMED_IN in attributes
+    return Summary(
+        context,
+        trials,
+        configurations(trials),
+        decision,
+        study.study_name,
+        sampler,
+        preset,
+        confirmation,
+        is_ended,
     )
 
 
-def confirmation(
+def confirmation_for(
     study: optuna.Study, winner: Allocation, promotions: Sequence[Path]
-) -> Told | None:
-    """What fresh launches said of the winner: those on the recorded device before those of the study's own promotions.
+) -> Confirmation | None:
+    """What fresh launches said of the winner.
 
-    raises: BadInput where a promotion was changed after it was sealed, or the one beside the recording is gone
+    Those on the recorded device come before those of the study's own promotions.
+    raises: BadInput where a promotion was changed after it was sealed, or the one beside the
+        recording is gone
     """
     beside = study.user_attrs.get(CONFIRMED_IN)
-    told = confirmation_in(Path(beside), winner) if beside else None
-    return told or confirmation_of(study.study_name, winner, promotions)
+    recorded = confirmation_in(Path(beside), winner) if beside else None
+    return recorded or confirmation_of(study.study_name, winner, promotions)
 
 
-def standing(told: Case) -> str:
+def standing(s: Summary) -> str:
     """How sure the answer is, in a few words."""
-    return (
-        told.confirmation.standing
-        if told.confirmation
-        else standing_alone(told.decision, told.asked)
-    )
+    return s.confirmation.standing if s.confirmation else answer.standing(s.decision, s.context)
 
 
-def sentence(told: Case) -> str:
-    """The answer in one sentence, and where noise alone could explain its gain, that in a second one."""
-    today, other = told.today, told.other
-    is_confirmed = told.confirmation is not None and told.confirmation.verdict == "confirmed"
-    said = answer(told.decision, told.asked, is_confirmed=is_confirmed)
-    said = said[0].upper() + said[1:]
-    if told.is_rejected and told.other is not None:
-        refused = short(told.other.allocation)
-        stays = allocation_in_words(told.asked.baseline)
-        return f"Stay with {stays}: {refused} won the study, and fresh launches rejected it."
-    if told.decision.winner is None or today is None or other is None:
-        return said
-    if not told.is_ended:
-        return f"Run the replay again, which did not come to its end, before you believe what won so far: {said}"
-    parts = []
-    for name, what in (("stt_latency_p95_ms", "speech answers"), ("llm_latency_p95_ms", "the LLM")):
-        new, old = other.mean(name), today.mean(name)
-        if new and old and math.isfinite(new + old):
-            pct = 100 * (new - old) / old
-            when = f"{abs(pct):.0f} % {'sooner' if pct < 0 else 'later'}"
-            is_same = abs(pct) < SAME_PCT or is_noise(name, today, other, told.cells)
-            parts.append(f"{what} {'as soon' if is_same else when}")
-    new, old = other.mean(SESSIONS), today.mean(SESSIONS)
-    if new is not None:
-        was = "not measured" if old is None else f"{'at least ' * today.is_lower_bound}{old:.0f}"
-        which = ", within noise" if is_noise(SESSIONS, today, other, told.cells) else ""
-        which = which if bounds_tell(today, other) else "; which has more is not known"
-        parts.append(
-            f"{'at least ' * other.is_lower_bound}{new:.0f} voice sessions at once (today: {was}{which})"
+def sentence(s: Summary) -> str:
+    """The answer in one sentence; where noise alone could explain its gain, that in a second."""
+    today, other = s.today, s.other
+    is_confirmed = s.confirmation is not None and s.confirmation.verdict == "confirmed"
+    plain = _capital(answer.answer(s.decision, s.context, is_confirmed=is_confirmed))
+    if s.is_rejected and other is not None:
+        stays, name = allocation_in_words(s.context.baseline), short(other.allocation)
+        return f"Stay with {stays}: {name} won the study, and fresh launches rejected it."
+    if s.decision.winner is None or today is None or other is None:
+        return plain
+    if not s.is_ended:
+        return (
+            "Run the replay again, which did not come to its end, before you believe what won so "
+            f"far: {plain}"
         )
-    told_of = ("stt_latency_p95_ms", "llm_latency_p95_ms", SESSIONS)
-    rest = [x for x in contrast(today, other, told.cells, without=told_of) if x.sense == "worse"]
-    worse = "; ".join(f"{x.title} {x.change.replace(', worse', '')}" for x in rest)
-    worse = f" Worse: {worse}." if rest else ""
+    parts = [
+        text
+        for name in SPOKEN
+        if (text := _sooner(difference(name, today, other, s.configurations)))
+    ]
+    if other.mean(SESSIONS) is not None:
+        parts.append(_sessions(today, other, s.configurations))
+    rest = differences(today, other, s.configurations, without=(*SPOKEN, SESSIONS))
+    worse = "; ".join(
+        f"{FIGURES[d.name][0]} {change(d, is_judged=False)}"
+        for d in rest
+        if d.verdict is Verdict.WORSE
+    )
     unsure = {
         None: " How much of that is noise was not measured.",
         True: " Noise alone could explain the difference in fitness.",
         False: "",
-    }[is_noise(FITNESS, today, other, told.cells)]
-    return f"{said.rstrip('.')}: {', '.join(parts)}.{worse}{'' if told.confirmation else unsure}"
+    }[is_noise(FITNESS, today, other, s.configurations)]
+    ending = f" Worse: {worse}." if worse else ""
+    return f"{plain.rstrip('.')}: {', '.join(parts)}.{ending}{'' if s.confirmation else unsure}"
 
 
-def how_sure(told: Case) -> list[str]:
+def _sooner(d: Difference) -> str:
+    """How much sooner a service answers; empty where either was not measured."""
+    if d.pct is None or d.verdict is Verdict.NOT_MEASURED or not d.new:
+        return ""
+    is_same = d.verdict in (Verdict.EQUAL, Verdict.ABOUT_EQUAL, Verdict.WITHIN_NOISE)
+    when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
+    return f"{SPOKEN[d.name]} {'as soon' if is_same else when}"
+
+
+def _sessions(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
+    d = difference(SESSIONS, today, other, launched)
+    was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.0f}"
+    which = ", within noise" if is_noise(SESSIONS, today, other, launched) else ""
+    which = "; which has more is not known" if d.verdict is Verdict.BOUND else which
+    return f"{'at least ' * d.new_is_bound}{d.new:.0f} voice sessions at once (today: {was}{which})"
+
+
+def how_sure(s: Summary) -> list[str]:
     """What speaks for the answer and against it, a sentence each."""
-    asked, decision, today = told.asked, told.decision, told.today
-    said = []
-    if asked.is_replay:
-        said.append(
-            f"These figures were {asked.measured_elsewhere}. They hold for that machine and say nothing about another: "
-            "measure yours, as the project's README shows."
+    context, decision, today = s.context, s.decision, s.today
+    lines = []
+    if context.is_replay:
+        lines.append(
+            f"These figures were {context.measured_elsewhere}. They hold for that machine and say "
+            "nothing about another: measure yours, as the project's README shows."
         )
-    if told.confirmation is not None:
-        said.append(fresh(told.confirmation))
-    elif decision.winner is not None and not asked.is_replay:
-        said.append(
-            "Not confirmed: the best of one study is a candidate. Fresh runs of both, in turn, would confirm it."
+    if s.confirmation is not None:
+        lines.append(fresh(s.confirmation))
+    elif decision.winner is not None and not context.is_replay:
+        lines.append(
+            "Not confirmed: the best of one study is a candidate. "
+            "Fresh runs of both, in turn, would confirm it."
         )
-    said += doubt(told.today, told.other, told.cells)
-    said += [f"{sentence}." for sentence in standing_of(decision)]
-    works = sum(c.is_feasible for c in told.cells)
-    said.append(
-        f"{len(told.cells)} configurations were tried, {works} of them work within every limit."
-    )
-    said += [
-        f"{s[0].upper()}{s[1:]}."
-        for s in warnings(told.measured, asked.workload, asked.services.llm.args)
-    ]
-    if told.rows and not any(r.contributions.get("capacity") is not None for r in told.rows):
-        said.append(
-            "Voice sessions count for nothing in these scores: they were not measured for today's allocation."
+    lines += answer.doubt(today, s.other, s.configurations)
+    lines += [f"{line}." for line in answer.how_sure(decision)]
+    count, works = len(s.configurations), sum(c.is_feasible for c in s.configurations)
+    lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
+    unpressed = warnings(s.measured, context.workload, context.services.llm.args)
+    lines += [f"{_capital(line)}." for line in unpressed]
+    if s.trials and not any(t.contributions.get("capacity") is not None for t in s.trials):
+        lines.append(
+            "Voice sessions count for nothing in these scores: "
+            "they were not measured for today's allocation."
         )
     if decision.winner is None and today is not None and today.is_feasible:
-        said.append("Nothing that may be promoted scored better than what is in use today.")
+        lines.append("Nothing that may be promoted scored better than what is in use today.")
     elif decision.winner is None:
-        said.append(f"{decision.reason[0].upper()}{decision.reason[1:]}.")
-    return said
+        lines.append(f"{_capital(why(decision, context))}.")
+    return lines
 
 
-def fresh(confirmed: Told) -> str:
+def fresh(confirmation: Confirmation) -> str:
     """What fresh launches of both said, and what speaks against the winner by them."""
-    said = [
-        f"Fresh launches of both, in turn ({confirmed.measured}): {confirmed.summary}. {confirmed.says}."
-    ]
-    said += [n for n in confirmed.notes if n.startswith("Against it")]
-    for metric in dict.fromkeys(x.metric for x in confirmed.lines if x.standing == "worse"):
-        found = [
+    c = confirmation
+    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}."]
+    lines += [f"Against it: {reason}." for reason in c.against]
+    for metric in dict.fromkeys(x.metric for x in c.lines if x.standing == "worse"):
+        gains = [
             f"{x.gain} on {x.workload}"
-            for x in confirmed.lines
+            for x in c.lines
             if (x.metric, x.standing) == (metric, "worse")
         ]
-        said.append(f"Worse, {FIGURES.get(metric, (metric,))[0]} ({metric}): {', '.join(found)}.")
-    return " ".join(said)
+        title = FIGURES[metric][0] if metric in FIGURES else metric
+        lines.append(f"Worse, {title} ({metric}): {', '.join(gains)}.")
+    return " ".join(lines)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

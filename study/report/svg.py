@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from study.analysis.decision import BASELINE, FAILED, FEASIBLE, HELD_BACK, OVER, WINNER
+from study.analysis.category import Category
 from study.analysis.study_cost import PHASES, UNTOLD
 from study.report.chart_data import Bar, Line, Spot
 
 # Okabe and Ito's palette: told apart by people who are colour-blind
-COLOURS: Mapping[str, str] = {
-    WINNER: "#009E73", BASELINE: "#0072B2", HELD_BACK: "#E69F00", FEASIBLE: "#56B4E9", OVER: "#999999",
-    FAILED: "#D55E00",
-}  # fmt: skip
+COLOURS: Mapping[Category, str] = {
+    Category.WINNER: "#009E73",
+    Category.BASELINE: "#0072B2",
+    Category.INELIGIBLE: "#E69F00",
+    Category.WORKS: "#56B4E9",
+    Category.OVER: "#999999",
+    Category.FAILED: "#D55E00",
+}
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(
         (*PHASES, UNTOLD),
@@ -60,16 +64,16 @@ def ticks(most: float, wanted: int = 4, *, whole: bool = False) -> list[float]:
     return found
 
 
-def mark(kind: str, x: float, y: float, *, is_filled: bool, title: str) -> str:
+def mark(kind: Category, x: float, y: float, *, is_filled: bool, title: str) -> str:
     """The sign of a kind of configuration: its shape tells it too, not its colour alone."""
     match kind:
-        case "winner":
+        case Category.WINNER:
             shape = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
-        case "in use today":
+        case Category.BASELINE:
             shape = '<rect x="-6" y="-6" width="12" height="12"/>'
-        case "held back":
+        case Category.INELIGIBLE:
             shape = '<path d="M0-8 8 0 0 8-8 0Z"/>'
-        case "over a limit" | "does not work":
+        case Category.OVER | Category.FAILED:
             shape = '<path d="M-6-6 6 6M-6 6 6-6"/>'
         case _:
             shape = '<circle r="6"/>'
@@ -136,7 +140,7 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
             )
         )
     said = []
-    for s in sorted(spots, key=lambda s: s.kind in (WINNER, BASELINE)):
+    for s in sorted(spots, key=lambda s: s.kind in (Category.WINNER, Category.BASELINE)):
         ms = getattr(s, name)
         x = (
             LEFT + 26

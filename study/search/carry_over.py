@@ -13,7 +13,7 @@ from study.search.known_results import Known
 from study.search.score import Score, Yardstick
 from study.search.tell import failed_attributes, scored_attributes
 from study.spec.model import Spec
-from study.storage.trials import Trial, rows
+from study.storage.trials import State, Trial, rows
 
 
 def not_held(study: optuna.Study, spec: Spec) -> list[Trial]:
@@ -72,7 +72,7 @@ def carry(
         result = {"value": scored.fitness.value, "constraints": dict(scored.constraints)}
     elif r.diagnosis is not None:
         attributes |= failed_attributes(r.diagnosis, r.measured)
-        if r.status == "pruned":
+        if r.state is State.PRUNED:
             result = {"state": TrialState.PRUNED, "value": 0.0, "intermediate_values": {0: 0.0}}
             result["constraints"] = dict(r.constraints)
     study.add_trial(

@@ -18,7 +18,7 @@ from study.search.open_study import succession
 from study.search.schedule import guess_s
 from study.service_pause.options import Lending, outage
 from study.spec.model import Spec
-from study.storage.trials import Trial, counted, measured_in
+from study.storage.trials import State, Trial, counted, measured_in
 from study.storage.url import open_storage, sqlite_file
 
 SHOWN = 60
@@ -121,7 +121,7 @@ def foreseen(
             for e in ground.recording.entries
             if e.measurement is not None
         ]
-    walls = [r.wall_s for r in found if r.status == "complete" and r.wall_s > 0]
+    walls = [r.wall_s for r in found if r.state is State.COMPLETE and r.wall_s > 0]
     held, lent = 0.0, lending.states()
     if ground.bench is not None:
         held = ground.identity.total_mib - ground.bench.device.sample().free_mib

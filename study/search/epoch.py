@@ -20,6 +20,7 @@ from objectives.measurement import Measurement
 from study.bench.commands import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
 from study.search.carry_over import carry_over, not_held
+from study.search.ending import Ending, Limit
 from study.search.known_results import Known
 from study.search.schedule import expected_s
 from study.search.score import Yardstick, yardstick_of
@@ -28,7 +29,7 @@ from study.search.tell import give_up, note, tell_failure, tell_score
 from study.spec.model import Spec
 from study.storage.artifacts import attach
 from study.storage.metrics_jsonl import MetricsFile
-from study.storage.trials import INTERRUPTED, NOT_STARTED, REPLICATE, Begun, Trial, counted, row
+from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 
 @dataclass(slots=True)
@@ -75,11 +76,11 @@ class Epoch:
         self._known = Known(self.study, self.spec, self.available, self.only)
         self._metrics = MetricsFile(self.study, self.folder)
 
-    def run(self) -> str:
-        """Measure until the budget, the time or the space ends; a sentence says which."""
+    def run(self) -> Ending:
+        """Measure until the budget, the time or the space ends; which of them it was."""
         started = time.monotonic()
         self._resume()
-        while (reason := self._finished()) is None:
+        while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
                 begun = with_origin(self.study, trial, allocation)
@@ -88,13 +89,10 @@ class Epoch:
                 over = time.monotonic() - started + needed_s > self.timeout_s
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
-                        give_up(self.study, left, NOT_STARTED)
-                    return (
-                        f"the next trial takes about {needed_s / 60:.1f} min and would not end within "
-                        f"the {self.timeout_s:g} s of this run; run again to go on"
-                    )
+                        give_up(self.study, left, State.NOT_STARTED)
+                    return Ending(limit=Limit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
                 self._one(trial, begun, known, [t for t, _ in batch[position + 1 :]])
-        return reason
+        return ending
 
     def _resume(self) -> None:
         """Go on from what was measured before, here and in the study that this one has grown from."""
@@ -110,14 +108,10 @@ class Epoch:
         if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.spec)
 
-    def _finished(self) -> str | None:
+    def _finished(self) -> Ending | None:
         if len(counted(self.study)) >= self.max_trials:
-            left = (
-                ""
-                if self.only is None
-                else f"; {self._known.unmeasured()} recorded launches are left"
-            )
-            return f"the budget of {self.max_trials} trials is used{left}"
+            left = None if self.only is None else self._known.unmeasured()
+            return Ending(limit=Limit.TRIALS, max_trials=self.max_trials, recorded_left=left)
         return self._known.end_of_space()
 
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
@@ -158,10 +152,12 @@ class Epoch:
                 StorageInternalError
             ):  # interrupted while it wrote: the next run frees what is left
                 give_up(
-                    self.study, trial, NOT_STARTED if isinstance(error, SetupError) else INTERRUPTED
+                    self.study,
+                    trial,
+                    State.NOT_STARTED if isinstance(error, SetupError) else State.INTERRUPTED,
                 )
                 for asked in left:
-                    give_up(self.study, asked, NOT_STARTED)
+                    give_up(self.study, asked, State.NOT_STARTED)
             raise
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, known: Trial) -> None:
@@ -172,7 +168,7 @@ class Epoch:
         if known.measurement is not None:
             self._settle(trial, known.allocation, known.measurement)
         elif known.diagnosis is not None:
-            is_oom = known.status == "pruned"
+            is_oom = known.state is State.PRUNED
             tell_failure(self.study, trial, known.diagnosis, known.measured, is_oom=is_oom)
 
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:

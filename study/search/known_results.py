@@ -10,8 +10,9 @@ import optuna
 
 from objectives.allocation import Allocation
 from study.search.ask import missing
+from study.search.ending import Ending, Limit
 from study.spec.model import Spec
-from study.storage.trials import BRIDGE, REPLICATE, Begun, Trial, counted
+from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
 
 
@@ -46,16 +47,14 @@ class Known:
         found = self.measured(begun.allocation)
         return next((r for r in found if r.is_known), found[0])
 
-    def end_of_space(self) -> str | None:
-        """A sentence, once no configuration is left and none is to be measured again."""
+    def end_of_space(self) -> Ending | None:
+        """The end, once no configuration is left and none is to be measured again."""
         if self.unmeasured() != 0 or self._replicates():
             return None
         if self.only is not None:
-            return "every launch that was recorded is replayed"
-        size, measured = self.spec.search_space.size or 0, len(self._settled())
-        if measured < size:
-            return f"{measured} of the {size} configurations are measured, those that failed rule out the others"
-        return f"every one of the {size} configurations is measured"
+            return Ending(limit=Limit.RECORDING)
+        size, settled = self.spec.search_space.size or 0, len(self._settled())
+        return Ending(limit=Limit.SPACE, size=size, settled=settled)
 
     def unmeasured(self) -> int | None:
         """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
@@ -73,7 +72,7 @@ class Known:
     def _settled(self) -> set[str]:
         """Configurations that need no further launch: measured, out of memory, or failed twice."""
         found = counted(self.study)
-        failures = Counter(str(r.allocation) for r in found if r.status == "failed")
+        failures = Counter(str(r.allocation) for r in found if r.state is State.FAILED)
         return {str(r.allocation) for r in found if r.is_known or failures[str(r.allocation)] >= 2}
 
     def _is_fresh(self, begun: Begun) -> bool:

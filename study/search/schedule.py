@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from statistics import median
 
 from study.spec.model import Spec
-from study.storage.trials import Trial
+from study.storage.trials import State, Trial
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 
 def expected_s(spec: Spec, known: Sequence[Trial]) -> float:
     """Seconds of a trial by those so far; a guess from the workload before the first."""
-    walls = [r.wall_s for r in known if r.status == "complete" and r.repeat_of is None]
+    walls = [r.wall_s for r in known if r.state is State.COMPLETE and r.repeat_of is None]
     return median(walls) if walls else guess_s(spec)
 
 

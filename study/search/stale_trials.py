@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from study.search.ask import queue
 from study.spec.model import Spec
-from study.storage.trials import BASELINE, INTERRUPTED, NOT_STARTED, counted
+from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def free_left_behind(study: optuna.Study, spec: Spec) -> int:
@@ -18,14 +18,14 @@ def free_left_behind(study: optuna.Study, spec: Spec) -> int:
         process = left.user_attrs.get("process")
         if process is not None and _lives(*process):
             continue
-        why = INTERRUPTED if left.user_attrs.get("begun") else NOT_STARTED
+        why = State.INTERRUPTED if left.user_attrs.get("begun") else State.NOT_STARTED
         study._storage.set_trial_user_attr(left._trial_id, "why", why)
         study._storage.set_trial_state_values(left._trial_id, TrialState.FAIL)
         freed += 1
     queued = queue(study)
     known = {str(r.allocation) for r in counted(study)}
     for ended in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if ended.user_attrs.get("why") not in (NOT_STARTED, INTERRUPTED):
+        if ended.user_attrs.get("why") not in NEVER_MEASURED:
             continue
         asked = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
         try:

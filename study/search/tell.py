@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement, plain
 from study.search.score import Score, broken, failure_constraint
+from study.storage.trials import State
 
 
 def note(trial: optuna.Trial, **attributes: object) -> None:
@@ -75,7 +76,7 @@ def failed_attributes(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict
     }
 
 
-def give_up(study: optuna.Study, trial: optuna.Trial, why: str) -> None:
+def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
     """FAIL without a result: it uses no budget, and its configuration comes first next time.
 
     A trial that was told just before it was interrupted keeps its result.

@@ -14,8 +14,9 @@ from objectives.allocation import Allocation
 from objectives.fitness import Weights, fitness, reference_of
 from objectives.measurement import Measurement
 from study.cli.console import Terminal
-from study.report.summary import case
-from study.run import Options, run
+from study.report.summary import summary
+from study.run import run
+from study.run_plan import Options
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
@@ -54,15 +55,15 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
             for n, e in enumerate(found.entries)
         ]
         return pd.DataFrame(lines)
-    told = case(study_in(storage_url(str(source)), study))
-    return pd.DataFrame([_line(r) for r in told.rows if r.repeat_of is None])
+    told = summary(study_in(storage_url(str(source)), study))
+    return pd.DataFrame([_line(r) for r in told.trials if r.repeat_of is None])
 
 
 def _line(r: Trial) -> dict[str, Any]:
     return {
         "trial": r.number,
         **_named(r.allocation),
-        "status": r.status,
+        "status": r.state,
         "fitness": r.fitness,
         "is_feasible": r.is_feasible,
         "word_gate": r.word_gate,

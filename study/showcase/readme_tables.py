@@ -9,17 +9,18 @@ from tempfile import TemporaryDirectory
 
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
-from study.analysis.compare import contrast
-from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
+from study.analysis.category import Category
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
-from study.confirmation.lookup import Told
+from study.confirmation.verdict_file import Confirmation
 from study.report.chart_data import Heat, Tile, heat
+from study.report.comparison import comparison
 from study.report.effects_table import influence
-from study.report.summary import Case, case, how_sure, sentence
+from study.report.summary import Summary, how_sure, sentence, summary
 from study.report.svg import COLOURS, mark, text
 from study.report.trial_words import table
-from study.run import Options, run
+from study.run import run
+from study.run_plan import Options
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import SHORT, short
@@ -30,22 +31,26 @@ BEGIN = "<!-- written by python scripts/show_recording.py -->"
 WIDE_BEGIN = "<!-- written by python scripts/show_recording.py: the wider space -->"
 END = "<!-- end of what it writes -->"
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"
-MARKED = (WINNER, BASELINE, HELD_BACK)  # the others say in words what they are
+MARKED = (
+    Category.WINNER,
+    Category.BASELINE,
+    Category.INELIGIBLE,
+)  # the others say in words what they are
 TILE, LEFT, TOP, MARGIN, LINE = 132, 110, 74, 14, 15
 SHARE_MEANS = ": how much of the device's memory the LLM server may use"
 STYLE = 'font-family="system-ui, sans-serif" font-size="13" fill="#222"'
 
 
-def replayed() -> Case:
+def replayed() -> Summary:
     """The study that ships, replayed into a folder that is gone afterwards."""
     spec, terminal = load(None), Terminal(quiet=True)
     terminal.console.quiet = True
     with TemporaryDirectory(prefix="showcase-") as folder:
         run(spec, Options(out=Path(folder)), terminal)
-        return case(study_in(f"sqlite:///{folder}/{spec.name}/study.db"))
+        return summary(study_in(f"sqlite:///{folder}/{spec.name}/study.db"))
 
 
-def rendered(told: Case, root: Path) -> Mapping[Path, str]:
+def rendered(told: Summary, root: Path) -> Mapping[Path, str]:
     """What the files below `root` should hold.
 
     raises: BadInput where a page lacks the marks
@@ -90,7 +95,7 @@ def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGI
     return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after
 
 
-def _summary(told: Case) -> list[str]:
+def _summary(told: Summary) -> list[str]:
     """The picture, the answer, today's against the winner, and how far to trust it."""
     today, other = told.today, told.other
     lines = [f"![{_alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
@@ -102,13 +107,13 @@ def _summary(told: Case) -> list[str]:
         lines += ["|---|---|---|---|"]
         lines += [
             f"| {c.title} | {c.old} | {c.new} | {c.change} |"
-            for c in contrast(today, other, told.cells)
+            for c in comparison(today, other, told.configurations)
         ]
         lines.append("")
     return [*lines, _where(told), "", *_sure(told)[:3]]
 
 
-def _whole(told: Case) -> list[str]:
+def _whole(told: Summary) -> list[str]:
     """Every configuration, and what speaks for the answer and against it."""
     found = table(told)
     return [
@@ -127,12 +132,14 @@ def _wide() -> list[str]:
     """What each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
     told = influence(cost.launches)
-    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
+    body = [
+        (f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.trials
+    ]
     lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
     return [*lines, "", *(f"- {line}" for line in told.said)]
 
 
-def _pairs(confirmed: Told | None) -> list[str]:
+def _pairs(confirmed: Confirmation | None) -> list[str]:
     """What fresh launches showed of every metric."""
     if confirmed is None:
         return []
@@ -149,26 +156,28 @@ def _pairs(confirmed: Told | None) -> list[str]:
     ]
 
 
-def _sure(told: Case) -> list[str]:
-    where = told.asked.measured_elsewhere  # has a line of its own
+def _sure(told: Summary) -> list[str]:
+    where = told.context.measured_elsewhere  # has a line of its own
     return [f"- {said}" for said in how_sure(told) if where is None or where not in said]
 
 
-def _where(told: Case) -> str:
-    said = told.asked.measured_elsewhere or "measured"
+def _where(told: Summary) -> str:
+    said = told.context.measured_elsewhere or "measured"
     return f"{said[0].upper()}{said[1:]}. The figures hold for that machine and say nothing about another."
 
 
-def _alternative(told: Case) -> str:
-    lost = ", ".join(short(c.allocation) for c in told.cells if not c.is_feasible) or "none"
+def _alternative(told: Summary) -> str:
+    lost = (
+        ", ".join(short(c.allocation) for c in told.configurations if not c.is_feasible) or "none"
+    )
     best = told.decision.winner or told.decision.baseline
     answer = short(best.allocation) if best else "none"
-    return f"The space as measured: best is {answer}, in use today {short(told.asked.baseline)}, ruled out: {lost}"
+    return f"The space as measured: best is {answer}, in use today {short(told.context.baseline)}, ruled out: {lost}"
 
 
-def picture(told: Case) -> str:
+def picture(told: Summary) -> str:
     """The space as one SVG picture that needs nothing else: a tile a configuration, what wins, what fails."""
-    shown = heat(told.cells, told.decision, told.asked)
+    shown = heat(told.configurations, told.decision, told.context)
     tall = 24 + LINE * max((len(t.lines) for t in shown.tiles.values()), default=1)
     width = LEFT + TILE * len(shown.xs) + MARGIN
     height = TOP + tall * len(shown.ys) + 84
@@ -201,7 +210,7 @@ def _tile(
 ) -> list[str]:
     if tile is None:
         return [text(left + TILE / 2, top + tall / 2 + 4, "not tried", "middle", 'fill="#777"')]
-    edge = COLOURS[tile.kind] if tile.kind in (WINNER, BASELINE) else "#fff"
+    edge = COLOURS[tile.kind] if tile.kind in (Category.WINNER, Category.BASELINE) else "#fff"
     box = f'x="{left + 3}" y="{top + 3}" width="{TILE - 6}" height="{tall - 6}" rx="4" stroke-width="3"'
     drawn = [f'<rect {box} fill="{_shade(tile.cell.fitness, scores)}" stroke="{edge}"/>']
     first, *rest = tile.lines
@@ -228,7 +237,7 @@ def _shade(fitness: float | None, scores: Sequence[float]) -> str:
 def _legend(shown: Heat, height: float) -> list[str]:
     drawn, x, y = [], float(MARGIN + 8), height - 52
     seen = {t.kind for t in shown.tiles.values()}
-    for kind in (k for k in KINDS if k in seen and k in MARKED):
+    for kind in (k for k in Category if k in seen and k in MARKED):
         drawn += [mark(kind, x, y, is_filled=True, title=kind), text(x + 14, y + 4, kind)]
         x += 40 + 7.5 * len(kind)
     others = f"; the best over {', '.join(shown.others)}" if shown.others else ""

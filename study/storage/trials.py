@@ -1,9 +1,10 @@
-"""One row a trial: what was asked, what was measured, what it was worth. The only reader of trial attributes."""
+"""One record a trial: what was launched, what was measured, what it was worth. Reads all trial attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import optuna
@@ -13,22 +14,40 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 
-BASELINE, NOT_STARTED, INTERRUPTED = "baseline", "not_started", "interrupted"
+BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
+
+
+class State(StrEnum):
+    """What became of a trial that has ended."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"  # the allocation does not work: it ran out of memory, or would
+    FAILED = "failed"  # something failed that may not be the allocation's doing
+    NOT_STARTED = "not_started"
+    INTERRUPTED = "interrupted"
+
+
+NEVER_MEASURED = (State.NOT_STARTED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One trial that has ended.
 
-    status: complete, pruned, failed, not_started, interrupted; repeat_of: the trial whose result it was told
-    wall_s: what the measurement took where it was made, seconds
+    Args:
+        state: what became of it
+        measured: what had been measured by the time it failed, by flat name
+        constraints: shares without a unit, met when <= 0
+        repeat_of: the trial whose result it was told; None where it was launched
+        wall_s: what the measurement took where it was made, seconds
+        at: when it began, ISO 8601
     """
 
     number: int
     allocation: Allocation
-    status: str
+    state: State
     fitness: float | None
     measurement: Measurement | None
     diagnosis: Diagnosis | None
@@ -46,17 +65,17 @@ class Trial:
     @property
     def counts(self) -> bool:
         """Whether it uses budget: a trial that was never measured does not."""
-        return self.status not in (NOT_STARTED, INTERRUPTED)
+        return self.state not in NEVER_MEASURED
 
     @property
     def is_known(self) -> bool:
         """Whether the configuration needs no further launch."""
-        return self.status in ("complete", "pruned")
+        return self.state in (State.COMPLETE, State.PRUNED)
 
     @property
     def is_feasible(self) -> bool:
         """Complete, with every constraint met."""
-        return self.status == "complete" and all(v <= 0 for v in self.constraints.values())
+        return self.state is State.COMPLETE and all(v <= 0 for v in self.constraints.values())
 
     def to_json(self, test_id: str) -> dict[str, Any]:
         """One line of metrics.jsonl."""
@@ -65,7 +84,7 @@ class Trial:
         return {
             "test_id": test_id,
             "trial": self.number,
-            "status": self.status,
+            "status": self.state,
             "parameters": dict(self.allocation.values),
             "fitness": self.fitness,
             "contributions": dict(self.contributions),
@@ -97,14 +116,11 @@ def counted(study: optuna.Study) -> list[Trial]:
 def row(trial: FrozenTrial) -> Trial:
     """One ended trial."""
     kept = trial.user_attrs
-    status = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}.get(
-        trial.state, kept.get("why", "failed")
-    )
     measurement = Measurement.from_json(kept["measurement"]) if kept.get("measurement") else None
     return Trial(
         number=trial.number,
         allocation=Allocation(kept["allocation"]),
-        status=str(status),
+        state=_state(trial),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=measurement,
         diagnosis=Diagnosis(**kept["failure"]) if kept.get("failure") else None,
@@ -119,6 +135,16 @@ def row(trial: FrozenTrial) -> Trial:
         seed=kept.get("seed"),
         at=kept.get("at"),
     )
+
+
+def _state(trial: FrozenTrial) -> State:
+    match trial.state:
+        case TrialState.COMPLETE:
+            return State.COMPLETE
+        case TrialState.PRUNED:
+            return State.PRUNED
+    why = trial.user_attrs.get("why")
+    return next((state for state in NEVER_MEASURED if state == why), State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import pytest
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
-from study.analysis.compare import bounds_tell, contrast
+from study.analysis.compare import bounds_tell
 from study.analysis.configurations import Configuration
 from study.analysis.noise import FITNESS, noise_of
 from study.report.answer import doubt
-from study.storage.trials import Trial
+from study.report.comparison import comparison
+from study.storage.trials import State, Trial
 
 
 def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
@@ -22,7 +23,7 @@ def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Configura
         {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
     )
     rows = [
-        Trial(n, allocation, "complete", fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
+        Trial(n, allocation, State.COMPLETE, fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
             None, {}, {}, {}, "pass", None, None, False, 90.0, n, None)
         for n, ms in enumerate(latencies)
     ]  # fmt: skip
@@ -72,14 +73,14 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
     today, other = cell(0, [900.0, 1000.0]), cell(1, [500.0])
     (latency,) = [
         x
-        for x in contrast(today, other, [today, other])
+        for x in comparison(today, other, [today, other])
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("better, noise unknown")
     again = [cell(n, [900.0, 1000.0]) for n in range(2, 5)]
     (latency,) = [
         x
-        for x in contrast(today, other, [today, other, *again])
+        for x in comparison(today, other, [today, other, *again])
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("(-47 %), better")
@@ -139,7 +140,7 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert bounds_tell(today, other) is known
     (row,) = [
-        x for x in contrast(today, other, [today, other]) if x.title.startswith("voice sessions")
+        x for x in comparison(today, other, [today, other]) if x.title.startswith("voice sessions")
     ]
     assert (row.change == "not known: ≥ is a lower bound") is not known
 

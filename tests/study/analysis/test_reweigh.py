@@ -10,19 +10,19 @@ from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
 
 from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations
-from study.analysis.eligibility import over
 from study.analysis.pareto import pareto
 from study.analysis.reweigh import answers, is_contested, rescored
-from study.report.summary import Case, case, how_sure, sentence
+from study.report.reasons import over
+from study.report.summary import Summary, how_sure, sentence, summary
 from study.storage.find import study_in
 from study.wording import short
 
 
-def told(folder: Path, cells_: object = cell, *arguments: object) -> Case:
+def told(folder: Path, cells_: object = cell, *arguments: object) -> Summary:
     """The case of a study on made-up cells."""
     ran = run_study(make(folder, cells_, repeats=1), "--out", folder / "out", *arguments)  # type: ignore[arg-type]
     assert ran.returncode in (0, 4), ran.stderr
-    return case(study_in(f"sqlite:///{folder}/out/made/study.db"))
+    return summary(study_in(f"sqlite:///{folder}/out/made/study.db"))
 
 
 def torn(share: float, size: str) -> Outcome:
@@ -36,21 +36,21 @@ def torn(share: float, size: str) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return told(tmp_path_factory.mktemp("usual"))
 
 
 @pytest.fixture(scope="module")
-def contested(tmp_path_factory: pytest.TempPathFactory) -> Case:
+def contested(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return told(tmp_path_factory.mktemp("contested"), torn)
 
 
-def test_rescoring_by_its_own_weights_changes_nothing(usual: Case) -> None:
-    assert rescored(usual.rows, usual.asked, usual.asked.fitness) == list(usual.rows)
+def test_rescoring_by_its_own_weights_changes_nothing(usual: Summary) -> None:
+    assert rescored(usual.trials, usual.context, usual.context.fitness) == list(usual.trials)
 
 
-def test_one_launch_has_no_standard_error_and_several_have(usual: Case) -> None:
-    one = usual.cells[0]
+def test_one_launch_has_no_standard_error_and_several_have(usual: Summary) -> None:
+    one = usual.configurations[0]
     assert one.standard_error is None
     row = one.measured[0]
     three = Configuration(
@@ -60,21 +60,23 @@ def test_one_launch_has_no_standard_error_and_several_have(usual: Case) -> None:
     assert three.standard_error == pytest.approx(0.1 / 3**0.5)
 
 
-def test_launches_of_one_configuration_are_one_cell_and_told_repeats_are_none(usual: Case) -> None:
-    row = usual.cells[0].measured[0]
+def test_launches_of_one_configuration_are_one_cell_and_told_repeats_are_none(
+    usual: Summary,
+) -> None:
+    row = usual.configurations[0].measured[0]
     again, repeat = replace(row, number=98), replace(row, number=99, repeat_of=row.number)
     (found,) = configurations([row, again, repeat])
     assert [r.number for r in found.measured] == [row.number, 98]
 
 
-def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Case) -> None:
-    failed = next(c for c in usual.cells if c.failed)
-    worked = usual.cells[0]
+def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Summary) -> None:
+    failed = next(c for c in usual.configurations if c.failed)
+    worked = usual.configurations[0]
     assert not Configuration(worked.allocation, worked.measured, failed.failed).is_feasible
 
 
-def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
-    row = usual.cells[0].measured[0]
+def test_a_limit_that_any_launch_went_over_is_named_once(usual: Summary) -> None:
+    row = usual.configurations[0].measured[0]
     passed, crossed = (
         replace(row, constraints={"free_memory": -1.0}),
         replace(row, constraints={"free_memory": 1.0}),
@@ -82,58 +84,61 @@ def test_a_limit_that_any_launch_went_over_is_named_once(usual: Case) -> None:
     assert over((passed, crossed, crossed)) == ["less memory stays free than the gate asks"]
 
 
-def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Case) -> None:
-    assert [c.allocation.values for c in pareto(usual.cells, usual.asked)] == [BEST]
+def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Summary) -> None:
+    assert [c.allocation.values for c in pareto(usual.configurations, usual.context)] == [BEST]
 
 
-def test_presets_that_agree_are_not_contested(usual: Case) -> None:
-    assert not is_contested(answers(usual.rows, usual.asked))
+def test_presets_that_agree_are_not_contested(usual: Summary) -> None:
+    assert not is_contested(answers(usual.trials, usual.context))
 
 
-def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Case) -> None:
-    found = answers(contested.rows, contested.asked)
+def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Summary) -> None:
+    found = answers(contested.trials, contested.context)
     assert is_contested(found)
     latency, capacity = found["latency"].winner, found["capacity"].winner
     assert latency and capacity
     assert (latency.allocation.share, capacity.allocation.share) == (0.55, 0.4)
-    sensible = {str(c.allocation) for c in pareto(contested.cells, contested.asked)}
+    sensible = {str(c.allocation) for c in pareto(contested.configurations, contested.context)}
     assert {str(latency.allocation), str(capacity.allocation)} <= sensible
 
 
 def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(
-    contested: Case, tmp_path: Path
+    contested: Summary, tmp_path: Path
 ) -> None:
     other = told(tmp_path, torn, "--preset", "capacity")
-    assert other.asked.fitness.preset == "capacity"
+    assert other.context.fitness.preset == "capacity"
     url = f"sqlite:///{tmp_path}/out/made/study.db"
     assert run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out").returncode == 0
-    first = case(study_in(url, "made-tournament-0"))
-    again = case(study_in(url, "made-tournament-0-2"), "capacity")
-    assert [(r.allocation, r.fitness) for r in again.rows] == [
-        (r.allocation, r.fitness) for r in first.rows
+    first = summary(study_in(url, "made-tournament-0"))
+    again = summary(study_in(url, "made-tournament-0-2"), "capacity")
+    assert [(r.allocation, r.fitness) for r in again.trials] == [
+        (r.allocation, r.fitness) for r in first.trials
     ]
     assert "40 % of the memory" in sentence(again)
 
 
-def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Case) -> None:
+def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Summary) -> None:
     assert any("is noise was not measured" in s for s in how_sure(usual))
     both = []
-    for c in usual.cells:
+    for c in usual.configurations:
         if c.measured and short(c.allocation) in ("50 % + base", "55 % + base"):
             row = c.measured[0]
             both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
-    sure = replace(usual, rows=both, cells=configurations(both))
+    sure = replace(usual, trials=both, configurations=configurations(both))
     assert any("more than noise explains" in s for s in how_sure(sure))
     wide = replace(
         sure,
-        cells=[
+        configurations=[
             replace(c, measured=(c.measured[0], replace(c.measured[1], fitness=0.5)))
-            for c in sure.cells
+            for c in sure.configurations
         ],
     )
     assert any("noise alone could explain it" in s for s in how_sure(wide))
 
 
-def test_a_cell_is_found_by_its_configuration(usual: Case) -> None:
-    assert configuration_of(Allocation(BEST), usual.cells) is not None
-    assert configuration_of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.cells) is None
+def test_a_cell_is_found_by_its_configuration(usual: Summary) -> None:
+    assert configuration_of(Allocation(BEST), usual.configurations) is not None
+    assert (
+        configuration_of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.configurations)
+        is None
+    )

@@ -7,7 +7,7 @@ from made import measurement, oom
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
-from study.cli.end_tables import advice
+from study.cli.next_steps import advice
 
 
 def at(share: float, size: str = "base") -> Allocation:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made import ROOT, SIZES, cell, make, measurement, oom, run_script, run_study, write_spec
 
-from study.cli.end_tables import next_commands
+from study.cli.next_steps import next_commands
 
 
 @pytest.fixture(scope="module")

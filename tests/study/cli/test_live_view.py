@@ -17,7 +17,7 @@ from objectives.measurement import Measurement
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
-from study.storage.trials import Begun, Trial
+from study.storage.trials import Begun, State, Trial
 
 HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
@@ -40,7 +40,7 @@ def row(
     number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None
 ) -> Trial:
     return Trial(
-        number, allocation, "complete", fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
+        number, allocation, State.COMPLETE, fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
         None, None, False, 90.0, 1, None,
     )  # fmt: skip
 
@@ -59,7 +59,13 @@ def occupancy(free_mib: float = 4096.0, held: Mapping[str, float] = HELD) -> Occ
 
 
 def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
-    usual = {"trials": 20, "timeout_s": 3600.0, "known": known, "occupancy": occupancy}
+    usual = {
+        "size": spec.search_space.size,
+        "trials": 20,
+        "timeout_s": 3600.0,
+        "known": known,
+        "occupancy": occupancy,
+    }
     return Scene(Outlook(spec, **usual | changes), clock)  # type: ignore[arg-type]
 
 
@@ -128,13 +134,13 @@ def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> 
 
 def test_before_anything_works_nothing_is_called_the_best(spec: Spec) -> None:
     failed = Diagnosis("oom_budget", "llm", "start", 600.0, "no memory")
-    lost = replace(row(0, HALF, 0.0), status="pruned", measurement=None, diagnosis=failed)
+    lost = replace(row(0, HALF, 0.0), state=State.PRUNED, measurement=None, diagnosis=failed)
     assert scene(spec, Clock(), lost).best() == "nothing yet that may be promoted"
     assert scene(spec, Clock()).trial() == "none yet"
 
 
 def test_a_trial_that_was_never_measured_uses_no_budget(spec: Spec) -> None:
-    given_back = replace(row(0, HALF, 0.0), status="interrupted", measurement=None)
+    given_back = replace(row(0, HALF, 0.0), state=State.INTERRUPTED, measurement=None)
     assert scene(spec, Clock(), given_back).budget().startswith("0 of 20 trials, 0 of 10")
 
 

@@ -21,14 +21,14 @@ from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate
 from study.promotion import seal
 from study.report.html import html
-from study.report.summary import case, sentence
+from study.report.summary import sentence, summary
 from study.storage.context import context_of
 from study.storage.find import promotions_of, study_in
 
 
 def page(folder: Path) -> str:
     url = f"sqlite:///{folder}/out/made/study.db"
-    return html(case(study_in(url), None, promotions_of(url)))
+    return html(summary(study_in(url), None, promotions_of(url)))
 
 
 def dashboard(folder: Path) -> tuple[str, int]:
@@ -241,7 +241,7 @@ def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_beli
     replayed: Path,
 ) -> None:
     study = study_in(f"sqlite:///{replayed.parents[3]}/out/made/study.db")
-    told = case(study)
+    told = summary(study)
     assert sentence(told).startswith("The best candidate is 55 %")
     assert sentence(replace(told, is_ended=False)).startswith("Run the replay again")
 

@@ -13,17 +13,17 @@ from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
-from objectives.measurement import Measurement
 from study.analysis.decision import decide
 from study.bench.commands import commands
 from study.promotion.document import Origin, document, improvement_pct, write
 from study.promotion.seal import verify
 from study.report.answer import how_sure
+from study.report.reasons import passed_over, why
 from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.storage.trials import Trial
+from study.storage.trials import State, Trial
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
     return Trial(
         number=number,
         allocation=Allocation({"vllm_memory_util": share, "whisper_model_size": size}),
-        status="complete",
+        state=State.COMPLETE,
         fitness=scored.fitness.value,
         measurement=measured,
         diagnosis=None,
@@ -58,12 +58,14 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
     )
 
 
+ORIGIN = Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {})
 FAST: Mapping[str, Any] = {"llm_latency_p95_ms": 1500.0}
 
 
 def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
     found = decide([row(spec, 0, 0.5, "base"), *others], spec)
-    return found.winner.number if found.winner else None, found.reason, list(found.passed_over)
+    number = found.winner.number if found.winner else None
+    return number, why(found, spec), passed_over(found)
 
 
 def test_the_better_one_is_promoted_and_says_where_it_gains(spec: Spec) -> None:
@@ -97,10 +99,9 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(
     assert (better.fitness or 0) > (poor.fitness or 0)
     found = decide([poor, better], spec)
     assert found.winner is None
-    assert (
-        "by efficiency and stability only" in found.passed_over[0]
-        and "nothing that may be promoted beat it" in found.reason
-    )
+    assert "by efficiency and stability only" in passed_over(found)[
+        0
+    ] and "nothing that may be promoted beat it" in why(found, spec)
 
 
 def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(
@@ -140,7 +141,8 @@ def test_a_speech_model_whose_words_pass_is_promoted(spec: Spec) -> None:
     many = {"word_errors": words(2, clips=24, spoken=400)}
     base = row(spec, 0, 0.5, "base", **many)
     tiny = replace(row(spec, 1, 0.55, "tiny", **many, **FAST), word_gate="pass")
-    assert decide([base, tiny], spec).winner is tiny
+    winner = decide([base, tiny], spec).winner
+    assert winner is not None and winner.measured == (tiny,)
 
 
 def test_our_own_late_requests_are_never_promoted(spec: Spec) -> None:
@@ -160,8 +162,8 @@ def test_a_bridge_is_no_challenger_of_the_baseline(spec: Spec) -> None:
 def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
     found = decide([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
     assert found.winner is None
-    assert (
-        "the baseline stays" in found.reason and "relative to vllm_memory_util=0.55" in found.reason
+    assert "the baseline stays" in why(found, spec) and "relative to vllm_memory_util=0.55" in why(
+        found, spec
     )
 
 
@@ -170,7 +172,11 @@ def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]
     assert decision.winner is not None
     both = commands(decision.winner.allocation, setting_of(spec), {})
     return document(
-        decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both)
+        decision,
+        spec,
+        Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both),
+        why=why(decision, spec),
+        passed_over=passed_over(decision),
     )
 
 
@@ -222,7 +228,7 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
 def test_an_improvement_is_positive_where_it_is_better(
     name: str, new: Any, old: Any, expected: float | None
 ) -> None:
-    found = improvement_pct(name, Measurement(**{name: new}), Measurement(**{name: old}))
+    found = improvement_pct(name, new, old)
     assert found == expected and str(found) != "-0.0"
 
 
@@ -242,10 +248,8 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     steady = [row(spec, n, 0.45, "base", llm_latency_p95_ms=1500.0 + n) for n in (3, 4, 5)]
     decision = decide([row(spec, 0, 0.5, "base"), lucky, poor, *steady], spec)
     assert decision.winner is not None and decision.winner.allocation.share == 0.45
-    assert (
-        decision.winner.measurement is not None
-        and decision.winner.measurement.llm_latency_p95_ms == 1504.0
-    )
+    assert decision.winner.mean("llm_latency_p95_ms") == 1504.0
+    assert decision.winner.figures["llm_latency_p95_ms"] == 1504.0
     assert decision.luckiest is lucky
     told = how_sure(decision)
     assert "3 measurements" in told[0] and "of being the best of 2 that may be promoted" in told[0]
@@ -282,11 +286,11 @@ def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> N
     late = [row(spec, n, 0.55, "base", lag_exceeded=n == 2, **FAST) for n in (1, 2)]
     decision = decide([row(spec, 0, 0.5, "base"), *late], spec)
     assert decision.winner is None
-    assert "left late" in decision.passed_over[0]
+    assert "left late" in passed_over(decision)[0]
 
 
 def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> None:
-    failed = replace(row(spec, 2, 0.55, "base"), status="pruned", measurement=None, fitness=0.0)
+    failed = replace(row(spec, 2, 0.55, "base"), state=State.PRUNED, measurement=None, fitness=0.0)
     assert (
         decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner
         is None
@@ -297,21 +301,21 @@ def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> 
 def test_a_launch_that_was_disturbed_says_nothing_of_the_allocation_that_was_then_measured(
     spec: Spec, share: float
 ) -> None:
-    disturbed = replace(row(spec, 0, share, "base"), status="failed", measurement=None, fitness=0.0)
+    disturbed = replace(
+        row(spec, 0, share, "base"), state=State.FAILED, measurement=None, fitness=0.0
+    )
     decision = decide(
         [disturbed, row(spec, 1, 0.5, "base"), row(spec, 2, 0.55, "base", **FAST)], spec
     )
     assert decision.winner is not None and decision.winner.number == 2 and not decision.passed_over
-    assert decision.baseline is not None and decision.baseline.measurement is not None
+    assert decision.baseline is not None and decision.baseline.measured
 
 
 def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
     decision = decide(
         [row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec
     )
-    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))[
-        "standing"
-    ]
+    standing = document(decision, spec, ORIGIN, why="", passed_over=())["standing"]
     assert standing["winner"]["measurements"] == 2 and standing["baseline"]["measurements"] == 1
     assert standing["winner"]["mean"] > standing["baseline"]["mean"]
     probabilities = [standing[which]["probability_best"] for which in ("winner", "baseline")]
@@ -331,9 +335,7 @@ def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -
         and "standard error" not in said
         and "probability" not in said
     )
-    standing = document(decision, spec, Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {}))[
-        "standing"
-    ]
+    standing = document(decision, spec, ORIGIN, why="", passed_over=())["standing"]
     assert (standing["winner"]["standard_error"], standing["winner"]["probability_best"]) == (
         None,
         None,

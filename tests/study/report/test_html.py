@@ -11,7 +11,7 @@ from made import Outcome, cell, make, measurement, oom, run_script, run_study, t
 
 from objectives.diagnosis.diagnose import Diagnosis
 from study.report.html import html
-from study.report.summary import case
+from study.report.summary import summary
 from study.report.svg import ticks
 from study.storage.find import study_in
 
@@ -25,7 +25,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def page(folder: Path, cells: object) -> str:
     run_study(make(folder, cells, repeats=1), "--out", folder / "out")  # type: ignore[arg-type]
-    return html(case(study_in(f"sqlite:///{folder}/out/made/study.db")))
+    return html(summary(study_in(f"sqlite:///{folder}/out/made/study.db")))
 
 
 class Tags(HTMLParser):
@@ -67,7 +67,7 @@ def test_a_report_is_one_file_that_asks_the_network_for_nothing(
 
 
 def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
-    text = html(case(study_in(f"sqlite:///{ended}")))
+    text = html(summary(study_in(f"sqlite:///{ended}")))
     assert (
         "The best candidate is 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)"
         in text
@@ -99,7 +99,7 @@ def test_what_was_not_measured_says_so_and_no_zero_is_invented(tmp_path: Path) -
 
 
 def test_every_figure_says_in_words_what_it_shows(ended: Path) -> None:
-    text = html(case(study_in(f"sqlite:///{ended}")))
+    text = html(summary(study_in(f"sqlite:///{ended}")))
     pictures = re.findall(r'role="img"><title>(.*?)</title><desc>(.*?)</desc>', text)
     assert len(pictures) == 4
     assert any("55 % + base (winner): 2,000 ms, 12 sessions" in told for _, told in pictures)

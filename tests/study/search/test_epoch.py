@@ -21,7 +21,9 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Run
 from objectives.measurement import INFINITE, Measurement
+from study.cli.end_of_run import ended
 from study.search.ask import bridge, queue
+from study.search.ending import Ending, Limit
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.search.samplers import frontiers
@@ -118,9 +120,8 @@ def test_out_of_memory_is_told_as_pruned_with_its_share_of_the_total(
     spec, storage, tmp_path
 ) -> None:
     study = opened(spec, storage)
-    assert (
-        epoch(study, spec, Bench(), tmp_path).run()
-        == "every one of the 10 configurations is measured"
+    assert epoch(study, spec, Bench(), tmp_path).run() == Ending(
+        limit=Limit.SPACE, size=10, settled=10
     )
     pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
     assert {(t.value, t.constraints["memory"]) for t in pruned} == {
@@ -191,7 +192,7 @@ def test_an_interruption_gives_back_what_was_asked_and_the_next_run_begins_there
     study, bench = opened(spec, storage), Bench(interrupted)
     with pytest.raises(KeyboardInterrupt):
         epoch(study, spec, bench, tmp_path).run()
-    status = {r.status for r in rows(study)}
+    status = {r.state for r in rows(study)}
     assert (
         status <= {"complete", "pruned", "interrupted", "not_started"}
         and {"interrupted", "not_started"} <= status
@@ -213,7 +214,7 @@ def test_an_interruption_just_after_a_result_was_told_keeps_the_result(
     study = opened(spec, storage)
     with pytest.raises(KeyboardInterrupt):
         epoch(study, spec, Bench(), tmp_path, progress=Progress(on_trial=stop)).run()
-    assert [r.status for r in rows(study)] == ["complete"] + ["not_started"] * 4
+    assert [r.state for r in rows(study)] == ["complete"] + ["not_started"] * 4
     assert study.get_trials(states=(TrialState.RUNNING,)) == []
 
 
@@ -230,7 +231,7 @@ def test_an_interruption_while_a_result_is_told_leaves_no_second_error(
     monkeypatch.setattr(study, "tell", told_then_interrupted)
     with pytest.raises(KeyboardInterrupt):
         epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
-    assert [r.status for r in rows(study)] == ["complete"]
+    assert [r.state for r in rows(study)] == ["complete"]
 
 
 def test_a_wrong_set_up_ends_the_run_and_blames_no_configuration(spec, storage, tmp_path) -> None:
@@ -240,7 +241,7 @@ def test_a_wrong_set_up_ends_the_run_and_blames_no_configuration(spec, storage, 
     study = opened(spec, storage)
     with pytest.raises(SetupError):
         epoch(study, spec, Bench(broken), tmp_path).run()
-    assert {r.status for r in rows(study)} == {"not_started"} and own(study) == []
+    assert {r.state for r in rows(study)} == {"not_started"} and own(study) == []
 
 
 @pytest.mark.parametrize(("begun", "status"), [(True, "interrupted"), (False, "not_started")])
@@ -260,7 +261,7 @@ def test_a_trial_of_a_dead_process_is_freed_and_its_configuration_comes_first(
         trial.set_user_attr(key, value)
     bench, said = Bench(), []
     epoch(study, spec, bench, tmp_path, max_trials=3, progress=Progress(on_line=said.append)).run()
-    assert rows(study)[1].status == status
+    assert rows(study)[1].state == status
     assert bench.launched[0] == str(left)
     assert said == ["1 trial(s) left by a dead process were freed and come first"]
 
@@ -291,9 +292,8 @@ def test_a_half_asked_configuration_that_nobody_queued_is_dropped(spec, storage,
     study = opened(spec, storage)
     epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
     study.ask({"vllm_memory_util": spec.search_space.distributions()["vllm_memory_util"]})
-    assert (
-        epoch(study, spec, Bench(), tmp_path).run()
-        == "every one of the 10 configurations is measured"
+    assert epoch(study, spec, Bench(), tmp_path).run() == Ending(
+        limit=Limit.SPACE, size=10, settled=10
     )
 
 
@@ -303,11 +303,10 @@ def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_pa
             raise Disturbed(ODD, {})
 
     study, bench = opened(spec, storage), Bench(dies)
-    assert (
-        epoch(study, spec, bench, tmp_path, max_trials=60).run()
-        == "every one of the 10 configurations is measured"
+    assert epoch(study, spec, bench, tmp_path, max_trials=60).run() == Ending(
+        limit=Limit.SPACE, size=10, settled=10
     )
-    failed = [r for r in own(study) if r.status == "failed"]
+    failed = [r for r in own(study) if r.state == "failed"]
     assert {bench.launched.count(str(r.allocation)) for r in failed} == {2}
     assert bench.launched.count(BASELINE) == 1
     assert {t.state for t in study.trials if t.params["vllm_memory_util"] == 0.55} == {
@@ -326,7 +325,7 @@ def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched == [BASELINE] * 2
-    assert [(r.status, r.repeat_of) for r in own(study)] == [
+    assert [(r.state, r.repeat_of) for r in own(study)] == [
         ("failed", None),
         ("failed", None),
         ("failed", 0),
@@ -345,7 +344,7 @@ def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_meas
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched == [BASELINE] * 2
-    assert [(r.status, r.repeat_of) for r in own(study)] == [
+    assert [(r.state, r.repeat_of) for r in own(study)] == [
         ("failed", None),
         ("complete", None),
         ("complete", 1),
@@ -357,8 +356,8 @@ def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
         raise Disturbed(ODD, {})
 
     study, bench = opened(spec, storage), Bench(dies)
-    assert (
-        epoch(study, spec, bench, tmp_path, max_trials=4).run() == "the budget of 4 trials is used"
+    assert epoch(study, spec, bench, tmp_path, max_trials=4).run() == Ending(
+        limit=Limit.TRIALS, max_trials=4
     )
     assert len(bench.launched) == 4
 
@@ -377,9 +376,9 @@ def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(
     assert sorted(r.repeat_of for r in found if r.repeat_of is not None) == [0, 1]
     for repeat in (r for r in found if r.repeat_of is not None):
         first = found[repeat.repeat_of]
-        assert (repeat.fitness, repeat.status, repeat.constraints) == (
+        assert (repeat.fitness, repeat.state, repeat.constraints) == (
             first.fitness,
-            first.status,
+            first.state,
             first.constraints,
         )
 
@@ -389,10 +388,10 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
 ) -> None:
     study, bench = opened(spec, storage), Bench()
     for n in (1, 2, 3):
-        said = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
-        assert "run again to go on" in said
+        ending = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
+        assert ending.limit is Limit.TIME and "run again to go on" in ended(ending)
         assert len(bench.launched) == n
-    waiting = [r for r in rows(study) if r.status == "not_started"]
+    waiting = [r for r in rows(study) if r.state == "not_started"]
     assert len(waiting) == 3 * 4 and len(own(study)) == 3
     for _ in range(2):
         assert free_left_behind(study, spec) == 0
@@ -411,7 +410,7 @@ def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> No
 
 def test_a_replay_has_no_clock(spec, storage, tmp_path) -> None:
     run = epoch(opened(spec, storage), spec, Bench(), tmp_path, timeout_s=0.001, is_replay=True)
-    assert run.run() == "every one of the 10 configurations is measured"
+    assert run.run() == Ending(limit=Limit.SPACE, size=10, settled=10)
     assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), (
         "the failures of this test do not say what they took"
     )
@@ -501,9 +500,8 @@ def replicating(tmp_path: Path, storage: Any, **changes: Any) -> tuple[Spec, opt
 def test_what_remains_of_the_budget_measures_the_leaders_again(spec, storage, tmp_path) -> None:
     again, study = replicating(tmp_path, storage)
     bench = Bench()
-    assert (
-        epoch(study, again, bench, tmp_path, max_trials=16).run()
-        == "the budget of 16 trials is used"
+    assert epoch(study, again, bench, tmp_path, max_trials=16).run() == Ending(
+        limit=Limit.TRIALS, max_trials=16
     )
     assert len(bench.launched) == 16 and len(set(bench.launched)) == 10
     last = own(study)[10:]
@@ -530,7 +528,7 @@ def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(
     again, study = replicating(tmp_path, storage)
     bench = Bench()
     ending = epoch(study, again, bench, tmp_path, available=lambda _: 2).run()
-    assert ending == "every one of the 10 configurations is measured"
+    assert ending == Ending(limit=Limit.SPACE, size=10, settled=10)
     counts = Counter(bench.launched)
     assert {n for text, n in counts.items() if "=0.6 " not in text} == {2}
     assert {n for text, n in counts.items() if "=0.6 " in text} == {
@@ -546,12 +544,9 @@ def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(
     )
     bench = Bench(lambda n, a: oom(600.0) if a.share > 0.47 and str(a) != BASELINE else None)
     ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
-    assert len([r for r in own(study) if r.status == "pruned"]) < 5
+    assert len([r for r in own(study) if r.state == "pruned"]) < 5
     measured = len(bench.launched)
-    assert (
-        ending
-        == f"{measured} of the 10 configurations are measured, those that failed rule out the others"
-    )
+    assert ending == Ending(limit=Limit.SPACE, size=10, settled=measured)
 
 
 def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -> None:

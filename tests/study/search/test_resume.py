@@ -89,7 +89,7 @@ def goes_on(spec: Path, out: Path, before: list[Trial]) -> None:
     assert (
         Counter(str(r.allocation) for r in after if r.counts and r.repeat_of is None).total() == 3
     )
-    interrupted = [r for r in after if r.status == "interrupted"]
+    interrupted = [r for r in after if r.state == "interrupted"]
     assert len(interrupted) == 1
     last = [
         json.loads(line)
@@ -110,7 +110,7 @@ def test_a_killed_study_leaves_no_server_and_is_resumed(tmp_path: Path) -> None:
     running.communicate()
     assert left(marks) == []
     before = ended(out)
-    assert [r.status for r in before if r.repeat_of is None] == [
+    assert [r.state for r in before if r.repeat_of is None] == [
         "complete"
     ]  # the one that ran is RUNNING there
     goes_on(spec, out, before)
@@ -128,7 +128,7 @@ def test_a_stopped_study_ends_its_servers_itself_and_says_how_to_go_on(tmp_path:
     )
     assert [pid for mark in marks for pid in marked(mark)] == []
     before = ended(out)
-    found = Counter(r.status for r in before if r.repeat_of is None)
+    found = Counter(r.state for r in before if r.repeat_of is None)
     assert (found["complete"], found["interrupted"], found.total()) == (
         1,
         1,

@@ -9,7 +9,7 @@ import pytest
 from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
-from study.report.summary import Case, case
+from study.report.summary import Summary, summary
 from study.showcase.readme_tables import (
     BEGIN,
     END,
@@ -25,13 +25,13 @@ from study.storage.find import study_in
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def told(folder: Path, spec: Path) -> Case:
+def told(folder: Path, spec: Path) -> Summary:
     assert run_study(spec, "--out", folder / "out").returncode in (0, 4)
-    return case(study_in(f"sqlite:///{folder}/out/made/study.db"))
+    return summary(study_in(f"sqlite:///{folder}/out/made/study.db"))
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     folder = tmp_path_factory.mktemp("showcase")
     return told(folder, make(folder))
 
@@ -51,7 +51,7 @@ def texts(svg: str) -> list[str]:
 
 
 def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_what_fails(
-    usual: Case,
+    usual: Summary,
 ) -> None:
     said = texts(picture(usual))
     assert [x for x in said if x.endswith(" %")] == ["40 %", "45 %", "50 %", "55 %", "60 %"]
@@ -60,14 +60,14 @@ def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_wh
     assert said.count("winner") == 2 and said.count("in use today") == 2, "in the tile and below"
 
 
-def test_the_picture_says_in_words_what_it_shows(usual: Case) -> None:
+def test_the_picture_says_in_words_what_it_shows(usual: Summary) -> None:
     title = ElementTree.fromstring(picture(usual)).find(f"{SVG}title")
     assert title is not None and title.text is not None
     assert "best is 55 % + base, in use today 50 % + base" in title.text
     assert "60 % + tiny" in title.text.partition("ruled out: ")[2]
 
 
-def test_every_text_lies_inside_the_picture(usual: Case) -> None:
+def test_every_text_lies_inside_the_picture(usual: Summary) -> None:
     drawn = ElementTree.fromstring(picture(usual))
     *_, width, height = map(float, drawn.attrib["viewBox"].split())
     for e in drawn.iter(f"{SVG}text"):
@@ -86,7 +86,7 @@ def test_where_nothing_works_the_picture_says_so(tmp_path: Path) -> None:
 
 
 def test_pages_are_written_between_their_marks_and_are_current_then(
-    usual: Case, root: Path
+    usual: Summary, root: Path
 ) -> None:
     pages = rendered(usual, root)
     assert len(stale(pages, root)) == 3
@@ -112,7 +112,7 @@ def test_pages_are_written_between_their_marks_and_are_current_then(
     assert not list(root.rglob("*.draft"))
 
 
-def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Case, root: Path) -> None:
+def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Summary, root: Path) -> None:
     write(rendered(usual, root), root)
     (root / "README.md").write_text(
         (root / "README.md").read_text().replace("2,000 ms", "1,000 ms")
@@ -120,7 +120,7 @@ def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Case, root: P
     assert stale(rendered(usual, root), root) == [Path("README.md")]
 
 
-def test_a_page_without_marks_is_refused_with_the_way_out(usual: Case, root: Path) -> None:
+def test_a_page_without_marks_is_refused_with_the_way_out(usual: Summary, root: Path) -> None:
     (root / "README.md").write_text("nothing")
     with pytest.raises(BadInput, match="put them where the tables belong"):
         rendered(usual, root)

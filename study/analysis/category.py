@@ -1,0 +1,43 @@
+"""What a configuration is to the answer: the winner, in use today, ineligible, out. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision
+from study.analysis.eligibility import Ineligibility, ineligibility
+from study.storage.context import StudyContext
+
+
+class Category(StrEnum):
+    """What a configuration is to the answer, in the order of a legend."""
+
+    WINNER = "winner"
+    BASELINE = "in use today"
+    INELIGIBLE = "held back"
+    WORKS = "works"
+    OVER = "over a limit"
+    FAILED = "does not work"
+
+
+def category(configuration: Configuration, decision: Decision, context: StudyContext) -> Category:
+    """What a configuration is to the answer."""
+    if decision.is_winner(configuration):
+        return Category.WINNER
+    if not configuration.measured:
+        return Category.FAILED
+    if not configuration.is_feasible:
+        return Category.OVER
+    if str(configuration.allocation) == str(context.baseline):
+        return Category.BASELINE
+    if obstacle(configuration, decision, context) is not None:
+        return Category.INELIGIBLE
+    return Category.WORKS
+
+
+def obstacle(
+    configuration: Configuration, decision: Decision, context: StudyContext
+) -> Ineligibility | None:
+    """Why a configuration that works may not be chosen; None where nothing stands against it."""
+    return decision.against(configuration.allocation) or ineligibility(configuration, context)

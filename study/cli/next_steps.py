@@ -1,0 +1,106 @@
+"""What to type next, and where nothing works the nearest change that would. Pure."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.devices.device import Occupant
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.measurement import Measurement
+from objectives.servers import memory_budget
+from study.promotion import seal
+from study.storage.find import DEFAULT
+from study.storage.url import shown, sqlite_file
+
+
+def next_commands(
+    storage: str, study: str, promotion: Path | None, *, is_replay: bool
+) -> list[str]:
+    """What to type next, each with what it does; promotion: the winner's file, if there is one."""
+    file = sqlite_file(storage)
+    place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
+    lines = [
+        (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
+        (["scripts/dashboard.py", *place], "look at every trial in the browser"),
+    ]
+    match (
+        seal.read(promotion).get("status")
+        if promotion is not None and promotion.is_file()
+        else None
+    ):
+        case "candidate" | "inconclusive":
+            what = "is it really better? fresh launches of both, in turn"
+            lines.append((["scripts/confirm.py", str(promotion)], what))
+        case "confirmed":
+            lines.append(
+                (["scripts/promote.py", "plan", str(promotion)], "what applying it would change")
+            )
+    if is_replay:
+        if Path(".servers/vllm").is_dir():
+            words, what = (
+                ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"],
+                "what measuring this machine takes",
+            )
+        else:
+            words, what = (
+                ["scripts/install_cpu_servers.py"],
+                "real servers without a GPU, to measure this machine",
+            )
+        lines.append((words, what))
+    own = [
+        "  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"
+    ]
+    if Path("my_gpu.yaml").exists():
+        own = [
+            "  python scripts/run_study.py my_gpu.yaml --dry-run    # your own GPU: what would be launched"
+        ]
+    return [
+        "Next:",
+        *(f"  python {shlex.join(words)}    # {what}" for words, what in lines),
+        *own * is_replay,
+    ]
+
+
+def advice(
+    failed: Sequence[tuple[Allocation, Diagnosis]],
+    known: Sequence[tuple[Allocation, Measurement]],
+    total_mib: float,
+    occupants: Sequence[Occupant],
+) -> list[str]:
+    """The reason for each configuration, then what would have to change; what was not measured is not guessed."""
+    said = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
+    figures = memory_budget.figures(known)
+    if figures.non_kv_mib is not None and figures.one_request_mib is not None:
+        least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
+        said.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
+    too_small = [
+        (a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")
+    ]
+    if too_small and figures.non_kv_mib is None:
+        shares = sorted({a.share for a, _ in too_small})
+        short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
+        more = f", by at least {min(short) / total_mib:.2f}" if short else ""
+        said.append(
+            f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}"
+        )
+    longest = {a.share: m.kv_tokens for a, m in known if m.kv_tokens}
+    said += [
+        f"at share {s:g} the largest max_model_len is about {n:,}"
+        for s, n in sorted(longest.items())
+    ]
+    short = [d.deficit_mib for _, d in failed if d.deficit_mib and "oom" in d.failure_class]
+    if short:
+        held = sorted((o for o in occupants if o.mib), key=lambda o: -(o.mib or 0))[:3]
+        who = "; ".join(
+            f"{o.command[:50]} holds {o.mib:,.0f} MiB ({o.unit or f'process {o.pid}'})"
+            for o in held
+        )
+        said.append(
+            f"freeing {min(short):,.0f} MiB would let the nearest one start"
+            + (f": {who}" if who else "")
+        )
+    return said

@@ -1,0 +1,44 @@
+"""Writes the winner of a study as a promotion, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+
+from study.analysis.decision import Decision
+from study.promotion.document import Origin, document, write
+from study.spec.model import Spec
+
+PROMOTED, FILE = "promoted", "promotion"  # attributes of a study: the winner's trial, its file
+
+
+def promote(
+    study: optuna.Study,
+    spec: Spec,
+    decision: Decision,
+    origin: Origin,
+    folder: Path,
+    *,
+    why: str,
+    passed_over: Sequence[str],
+) -> Path:
+    """Write the winner's file into `folder`; the file.
+
+    why, passed_over: the decision in words
+    raises: ValueError where there is no winner
+    """
+    data = document(decision, spec, origin, why=why, passed_over=passed_over)
+    path = write(data, folder, spec.name)
+    study.set_user_attr(PROMOTED, data["trial"])
+    study.set_user_attr(FILE, str(path))
+    return path
+
+
+def promoted(study: optuna.Study, decision: Decision) -> Path | None:
+    """The file of this decision's winner; None where it was not written."""
+    winner, attributes = decision.winner, study.user_attrs
+    if winner is None or attributes.get(PROMOTED) != winner.number or FILE not in attributes:
+        return None
+    return Path(attributes[FILE])

@@ -1,0 +1,72 @@
+"""Today's configuration beside another one as rows of text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from objectives.figures import FIGURES
+from study.analysis.compare import Difference, Verdict, differences
+from study.analysis.configurations import Configuration
+from study.wording import number
+
+FIXED = {
+    Verdict.BOUND: "not known: ≥ is a lower bound",
+    Verdict.NOT_MEASURED: "-",
+    Verdict.EQUAL: "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of both as text; sense: better, worse, or empty."""
+
+    title: str
+    old: str
+    new: str
+    change: str
+    sense: str
+
+
+def comparison(
+    today: Configuration,
+    other: Configuration,
+    configurations: Sequence[Configuration],
+    without: Collection[str] = (),
+) -> list[Row]:
+    """Every figure that people ask for, of both, see `differences`."""
+    return [row(d) for d in differences(today, other, configurations, without)]
+
+
+def row(d: Difference) -> Row:
+    """One difference as text."""
+    title, unit, digits = FIGURES[d.name]
+    texts = [
+        "not measured"
+        if value is None
+        else f"{'≥ ' * is_bound}{number(value, digits)} {unit}".rstrip()
+        for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
+    ]
+    sense = d.verdict if d.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
+    return Row(title, texts[0], texts[1], change(d), sense)
+
+
+def change(d: Difference, *, is_judged: bool = True) -> str:
+    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better".
+
+    is_judged: whether to say which of both it is
+    """
+    if (fixed := FIXED.get(d.verdict)) is not None or d.old is None or d.new is None:
+        return fixed or "-"
+    _, unit, digits = FIGURES[d.name]
+    unit = "points" if unit == "%" else unit
+    amount = f"{d.new - d.old:+,.{digits}f} {unit}".rstrip()
+    if d.verdict is Verdict.ABOUT_EQUAL:
+        return f"{amount}, about equal" if round(d.new - d.old, digits) else "about equal"
+    amount += "" if d.pct is None else f" ({d.pct:+.0f} %)"
+    if d.verdict is Verdict.NEUTRAL:
+        return amount
+    if d.verdict is Verdict.WITHIN_NOISE:
+        return f"{amount}, within noise"
+    judged = f", {d.verdict}" if is_judged else ""
+    return f"{amount}{judged}{', noise unknown' * (not d.is_noise_known)}"

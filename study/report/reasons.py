@@ -1,0 +1,106 @@
+"""Typed reasons in plain words: why the answer is what it is, and why something is not eligible. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision, Outcome, PassedOver
+from study.analysis.eligibility import Ineligibility, Reason, broken_limits
+from study.storage.context import StudyContext
+from study.storage.trials import Trial
+from study.wording import CONSTRAINTS, short
+
+NAMED = 3  # of what is ineligible for one reason; a promotion names all
+INELIGIBLE: Mapping[Reason, str] = {
+    Reason.OUT_OF_MEMORY: "it ran out of memory",
+    Reason.LATE_REQUESTS: "our own requests left late while it was measured",
+    Reason.WORDS_WORSE: "its word error rate is over the gate",
+    Reason.WORDS_UNSURE: "the clips are too few to tell whether its words are as good",
+    Reason.WORDS_NOT_MEASURED: "its word error rate was not measured",
+    Reason.NO_LEADING_TERM: "it leads by efficiency and stability only, not by latency or capacity",
+}
+
+
+def ineligible(why: Ineligibility) -> str:
+    """Why a configuration may not be promoted, with how much more speech would decide.
+
+    >>> ineligible(Ineligibility(Reason.WORDS_UNSURE, (7.2, 8.0)))
+    'the clips are too few to tell whether its words are as good; about 7 more minutes of audio would decide'
+    """
+    return INELIGIBLE[why.reason] + _audio(why.minutes_more_audio[:1])
+
+
+def passed_over(decision: Decision) -> list[str]:
+    """What scored better and may not be promoted, a sentence each, as a promotion keeps them."""
+    return [
+        f"{p.configuration.allocation} (fitness {p.standing.mean:.4f}): {ineligible(p.ineligibility)}"
+        for p in decision.passed_over
+    ]
+
+
+def held_back(decision: Decision) -> list[str]:
+    """The same for people, a sentence for each reason.
+
+    Best first by the smoothed mean, which is what decides and is shown; of many the first are
+    named, with what of them is not as today.
+    """
+    by_reason: dict[Reason, list[PassedOver]] = {}
+    for p in decision.passed_over:
+        by_reason.setdefault(p.ineligibility.reason, []).append(p)
+    today = decision.baseline.allocation if decision.baseline else None
+    lines = []
+    for reason, several in by_reason.items():
+        names = [
+            f"{short(p.configuration.allocation, today)} (smoothed {p.standing.mean:.4f})"
+            for p in several[:NAMED]
+        ]
+        names += [f"{len(several) - len(names)} more"] if len(several) > len(names) else []
+        minutes = [m for p in several for m in p.ineligibility.minutes_more_audio]
+        lines.append(f"{'; '.join(names)}: {INELIGIBLE[reason]}{_audio(minutes)}")
+    return lines
+
+
+def _audio(minutes: Sequence[float]) -> str:
+    """How many minutes of clips more would tell whether words are as good."""
+    if not minutes:
+        return ""
+    ends = dict.fromkeys(f"{m:.0f}" for m in (min(minutes), max(minutes)))
+    return f"; about {' to '.join(ends)} more minutes of audio would decide"
+
+
+def why(decision: Decision, context: StudyContext) -> str:
+    """Why the winner wins, or why the baseline stays."""
+    match decision.outcome:
+        case Outcome.WINNER:
+            return _gains(decision.winner, decision.baseline)
+        case Outcome.NOTHING_WORKS:
+            return "no allocation met every constraint: the baseline stays"
+        case Outcome.BASELINE_NOT_MEASURED:
+            ending = "it has no usable measurement of its own, so nothing can be said to beat it"
+            if decision.reference is not None:
+                ending += f"; terms are relative to {decision.reference}"
+            return f"the baseline stays: {ending}"
+        case Outcome.NOTHING_ELSE_MEASURED:
+            rivals = "nothing else was measured"
+        case Outcome.NOTHING_ELIGIBLE_BETTER:
+            rivals = "nothing that may be promoted beat it"
+        case Outcome.NOTHING_BETTER:
+            rivals = "nothing beat it"
+    standing = decision.standing(decision.baseline)
+    score = f", fitness {standing.mean:.4f}" if standing else ""
+    return f"the baseline stays: {rivals} ({context.baseline}{score})"
+
+
+def _gains(winner: Configuration | None, baseline: Configuration | None) -> str:
+    if winner is None or baseline is None:
+        return ""
+    old = baseline.contributions
+    gains = {k: (v or 0.0) - (old.get(k) or 0.0) for k, v in winner.contributions.items()}
+    parts = ", ".join(f"{k} {g:+.4f}" for k, g in sorted(gains.items(), key=lambda kv: -kv[1]))
+    return f"fitness {winner.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"
+
+
+def over(trials: Sequence[Trial]) -> list[str]:
+    """The limits that any of these launches went over, in words."""
+    return [CONSTRAINTS.get(name, name) for name in broken_limits(trials)]

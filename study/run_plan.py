@@ -1,0 +1,98 @@
+"""A run as it is planned: a spec with what the command line adds, refused before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from objectives.errors import BadInput
+from objectives.fitness import Preset
+from study.analysis.reweigh import weighed
+from study.cli.console import Terminal
+from study.search.samplers import sampler_of
+from study.service_pause.options import Lending
+from study.spec.model import Spec
+from study.storage.url import sqlite_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line adds to a spec; None leaves the spec's own.
+
+    Args:
+        n_trials: the most over all runs
+        timeout_s: of this run, seconds
+        out: the folder of artifacts
+        fresh: whether to open a new study beside one of other conditions
+        preset: whose weights count
+        restart_per_trial: whether to launch both servers anew for every trial, trials in the order
+            asked: a study of its own
+        lending: the units that lend their GPU meanwhile
+    """
+
+    sampler: str | None = None
+    n_trials: int | None = None
+    timeout_s: float | None = None
+    seed: int = 0
+    storage: str | None = None
+    study_name: str | None = None
+    out: Path = Path("artifacts")
+    fresh: bool = False
+    dry_run: bool = False
+    preset: Preset | None = None
+    restart_per_trial: bool = False
+    lending: Lending = field(default_factory=Lending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A spec with what the command line added: everything that is settled before anything runs."""
+
+    spec: Spec
+    options: Options
+    folder: Path
+    sampler: str
+    study_name: str
+    storage_url: str
+    max_trials: int
+    timeout_s: float
+    terminal: Terminal
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether figures come from a recording."""
+        return isinstance(self.spec.measure, Path)
+
+    @property
+    def promotions(self) -> Path:
+        """The folder of promotions; those of a replay lie apart, since they never apply."""
+        return (self.folder if self.is_replay else self.options.out) / "promotions"
+
+
+def load(spec: Spec, options: Options, terminal: Terminal) -> Run:
+    """The run that spec and options ask for; whatever is wrong is refused before it is written."""
+    sampler, folder = options.sampler or spec.sampler, options.out / spec.name
+    default = f"{spec.name}-{sampler}-{options.seed}{'-restart' * options.restart_per_trial}"
+    name = options.study_name or default
+    for what, text in (("--out", str(options.out)), ("--study-name", name)):
+        if not text.isprintable():
+            way_out = "holds characters that cannot be shown; use plain letters"
+            raise BadInput(f"{what} {text!r} {way_out}")
+    live = "use it with a spec that says `measure: live`"
+    if options.restart_per_trial and spec.measure != "live":
+        raise BadInput(f"--restart-per-trial: a replay starts no servers; {live}")
+    if options.lending.units and spec.measure != "live":
+        raise BadInput(f"--lend-from: a replay needs no GPU; {live}")
+    spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
+    sampler_of(spec, sampler, options.seed)
+    return Run(
+        spec=spec,
+        options=options,
+        folder=folder,
+        sampler=sampler,
+        study_name=name,
+        storage_url=options.storage or sqlite_url(folder / "study.db"),
+        max_trials=options.n_trials or spec.budget.max_trials,
+        timeout_s=options.timeout_s or spec.budget.wallclock_sec,
+        terminal=terminal,
+    )
