@@ -16,7 +16,7 @@ from objectives.diagnosis.diagnose import outcome
 from objectives.engines.faster_whisper import stt_command
 from objectives.engines.vllm import kv_capacity_bound
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
-from objectives.evaluation import Run
+from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise
 from objectives.load.client import Endpoints
 from objectives.load.replies import interference, summarise
@@ -27,7 +27,7 @@ from objectives.servers.foreign_tenants import yielding
 from objectives.servers.launch import Launcher
 from objectives.servers.lineup import Pair
 from objectives.servers.memory_budget import speech_key
-from objectives.servers.phase_times import Phases
+from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.tenants import holding
 from objectives.setting import Anchor, Setting, anchored
@@ -46,10 +46,12 @@ class Colocation:
         device: Device,
         folder: Path,
         *,
+        on_phase: OnPhase = lambda _: None,
         anchor: Anchor | None = None,
         known: Sequence[tuple[Allocation, Measurement]] = (),
     ) -> None:
         self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
+        self.on_phase = on_phase
         self._starts = Starts(list(known))
         self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
         self._stack = ExitStack()
@@ -89,16 +91,19 @@ class Colocation:
         self.setting = replace(self.setting, workload=exercise.workload)
         self._exercise, self.anchor = exercise, anchor
 
-    def restart_speech(self, allocation: Allocation, run: Run) -> None:
+    def restart_speech(self, job: Job) -> Failure | None:
         """Start the speech server anew beside the LLM server that runs, which no trial does.
 
-        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
+        Why it failed; None where it is ready. raises: SetupError
         """
-        run.on_phase("stopping")
+        self.on_phase(Phase(Step.STOPPING))
         self._pair.stop("stt")
-        self._launcher.start_speech(
-            run, stt_command(allocation, self.setting.services.stt, self.device.server_env), {}
-        )
+        command = stt_command(job.allocation, self.setting.services.stt, self.device.server_env)
+        try:
+            self._launcher.start_speech(job, self.on_phase, command, {})
+        except TrialFailed as failed:
+            return Outcome.of(failed).failure
+        return None
 
     def occupancy(self) -> Occupancy:
         """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
@@ -109,94 +114,94 @@ class Colocation:
             total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib
         )
 
-    def measure(self, allocation: Allocation, run: Run) -> Measurement:
+    def measure(self, job: Job) -> Outcome:
         """One allocation, launched again as often as its failure's class allows.
 
-        raises: OutOfMemory where the allocation does not work; Disturbed after the last retry; SetupError
+        raises: SetupError where the machine cannot run it
         """
-        attempt, phases = 0, Phases(run.on_phase)
-        run = replace(run, on_phase=phases)
-        if run.is_fresh:
-            phases("stopping")
+        phases = PhaseTimes(self.on_phase)
+        try:
+            measurement = self._retried(job, phases)
+        except TrialFailed as failed:
+            failed.measured["phase_s"] = phases.seconds()
+            return Outcome.of(failed)
+        uuid = self.device.identity.uuid
+        return Outcome(replace(measurement, phase_s=phases.seconds(), measured_on=uuid))
+
+    def _retried(self, job: Job, phases: PhaseTimes) -> Measurement:
+        """One measurement, after as many launches as it takes.
+
+        raises: OutOfMemory where the allocation does not work; Disturbed after the last retry
+        """
+        attempt = 0
+        if job.is_fresh:
+            phases(Phase(Step.STOPPING))
             self.restart()
         while True:
             if not all(tenant.alive for tenant in self._tenants):
                 self._stack.close()
                 self._open()  # a tenant that died is there again for the next launch
             try:
-                measured = self._undisturbed(allocation, run)
+                measurement = self._undisturbed(job, phases)
             except TrialFailed as failed:
-                if failed.diagnosis.phase != "precheck":
-                    phases("stopping")
+                diagnosis = failed.diagnosis
+                if diagnosis.phase != "precheck":
+                    phases(Phase(Step.STOPPING))
                     self._pair.stop("llm", "stt")
-                rule = outcome(failed.diagnosis.failure_class)
-                failed.measured["phase_s"] = phases.seconds()
                 if isinstance(failed, OutOfMemory):
                     raise
+                rule = outcome(diagnosis.failure_class)
                 if attempt >= rule.retries:
                     if rule.then == "infeasible":
-                        raise OutOfMemory(failed.diagnosis, failed.measured) from failed
+                        raise OutOfMemory(diagnosis, failed.measured) from failed
                     raise
                 attempt += 1
-                who = (
-                    f": {failed.diagnosis.evidence}"
-                    if failed.diagnosis.failure_class == "foreign_tenant"
-                    else ""
-                )
-                run.on_phase(f"once more after {failed.diagnosis.failure_class}{who}")
+                phases(Phase(Step.RETRYING, diagnosis=diagnosis))
             else:
-                self._starts.known.append((allocation, measured))
-                return replace(
-                    measured, phase_s=phases.seconds(), measured_on=self.device.identity.uuid
-                )
+                self._starts.known.append((job.allocation, measurement))
+                return measurement
 
-    def _undisturbed(self, allocation: Allocation, run: Run) -> Measurement:
+    def _undisturbed(self, job: Job, on_phase: OnPhase) -> Measurement:
         """One launch, given up as soon as another process needs the device's memory."""
         with yielding(self.device, self.setting.reserve_mib) as neighbours:
             try:
-                return self._once(allocation, run)
+                return self._once(job, on_phase)
             except (TrialFailed, SetupError) as failed:
                 if neighbours.seen is None:
                     raise
                 measured = failed.measured if isinstance(failed, TrialFailed) else {}
-                raise Disturbed(
-                    neighbours.seen.diagnosis(self.setting.reserve_mib), measured
-                ) from failed
+                diagnosis = neighbours.seen.diagnosis(self.setting.reserve_mib)
+                raise Disturbed(diagnosis, measured) from failed
 
-    def _once(self, allocation: Allocation, run: Run) -> Measurement:
-        run.on_phase("checking")
-        verdict = self._starts.verdict(allocation, self._pair)
-        if self.setting.precheck and verdict.fits.startswith("predicted"):
+    def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
+        on_phase(Phase(Step.CHECKING))
+        verdict = self._starts.verdict(job.allocation, self._pair)
+        if self.setting.precheck and verdict.is_ruled_out:
             raise prechecked(verdict)
         with watching(self.device) as watch:
-            endpoints, suspects = self._launcher.launch(allocation, run, verdict)
-            measured = self._load(allocation, run, endpoints, suspects, watch)
+            endpoints, suspects = self._launcher.launch(job, on_phase, verdict)
+            measured = self._load(job, on_phase, endpoints, suspects, watch)
         used_mib = used_by_second(watch.samples, self.device.identity.total_mib)
         return Measurement(**measured, used_mib_by_s=used_mib)
 
     def _load(
         self,
-        allocation: Allocation,
-        run: Run,
+        job: Job,
+        on_phase: OnPhase,
         endpoints: Endpoints,
         suspects: Suspects,
         watch: Watch,
     ) -> dict[str, Any]:
         """Each service alone, both under the trace, the ladder: added to what their starts showed."""
-        measured, workload, services = (
-            suspects.measured,
-            self.setting.workload,
-            self.setting.services,
-        )
+        measured, allocation = suspects.measured, job.allocation
+        workload, services = self.setting.workload, self.setting.services
         bound = kv_capacity_bound(measured["kv_tokens"], workload, allocation, services.llm.args)
         measured["kv_capacity_bound"] = bound
         speech, is_random = speech_key(allocation), allocation.speech in services.stt.random_weights
-        alone = self._exercise.alone(
-            endpoints, suspects, run.on_phase, speech, is_scored=not is_random
-        )
-        window = self._exercise.window(endpoints, suspects, run.on_phase)
+        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
+        window = self._exercise.window(endpoints, suspects, on_phase)
         samples = watch.since(window.started_s)
-        window.write(run.folder)
+        window.write(job.folder)
         measured |= summarise(window.replies)
         measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
         measured |= {
@@ -204,13 +209,13 @@ class Colocation:
         }
         total_mib = self.device.identity.total_mib
         measured |= memory(samples, total_mib, held_mib=total_mib - self._pair.free_at_rest_mib)
-        measured |= self._ladder(endpoints, suspects, run, measured)
+        measured |= self._ladder(endpoints, suspects, on_phase, measured)
         measured["word_errors"] = self._exercise.word_errors.get(speech, ())
         measured["stt_wer_pct"] = word_error_rate(measured["word_errors"])
         return measured
 
     def _ladder(
-        self, endpoints: Endpoints, suspects: Suspects, run: Run, measured: dict[str, Any]
+        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, measured: dict[str, Any]
     ) -> dict[str, Any]:
         """The capacity ladder; the first measurement with finite latencies fixes the SLO for the study."""
         is_first = self.anchor is None
@@ -218,7 +223,7 @@ class Colocation:
         if self.anchor is None or self.setting.workload.ladder_s <= 0:
             return {}
         found = self._exercise.ladder(
-            endpoints, suspects, run.on_phase, self.anchor.slo, self.anchor.first_rung
+            endpoints, suspects, on_phase, self.anchor.slo, self.anchor.first_rung
         )
         if is_first and found["concurrent_capacity"]:
             self.anchor = replace(self.anchor, first_rung=found["concurrent_capacity"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from objectives.capacity.estimate import capacity
+from objectives.evaluation import OnPhase, Phase, Step
 from objectives.load.client import Endpoints
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
@@ -17,7 +17,6 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, trace
 
 WARM_UPS = 2
-Told = Callable[[str], None]
 
 
 class Exercise:
@@ -34,7 +33,13 @@ class Exercise:
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
 
     def alone(
-        self, endpoints: Endpoints, suspects: Suspects, tell: Told, speech: str, *, is_scored: bool
+        self,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        on_phase: OnPhase,
+        speech: str,
+        *,
+        is_scored: bool,
     ) -> list[Reply]:
         """Warm up both services, then load each alone; all clips once per speech configuration, for its words.
 
@@ -52,11 +57,11 @@ class Exercise:
         clips = range(len(self.clips)) if scoring else range(min(count, len(self.clips)))
         stt = [Request("stt", 0.0, clip=n) for n in (*([0] * WARM_UPS), *clips)]
         answered: list[Reply] = []
-        for phase, part in (
-            ("warming up", slice(WARM_UPS)),
-            ("each service alone", slice(WARM_UPS, None)),
+        for step, part in (
+            (Step.WARMING_UP, slice(WARM_UPS)),
+            (Step.ALONE, slice(WARM_UPS, None)),
         ):
-            tell(phase)
+            on_phase(Phase(step))
             answered = [
                 reply
                 for requests in (llm[part], stt[part])
@@ -74,14 +79,14 @@ class Exercise:
             )
         return [*said, *heard[:count]]
 
-    def window(self, endpoints: Endpoints, suspects: Suspects, tell: Told) -> Window:
+    def window(self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase) -> Window:
         """The trace on both services at once; once more where our own requests left late.
 
         raises: TrialFailed where a service ended or ran out of memory under it
         """
         window = Window()
-        for phase in ("loading both", "loading both again: our requests left late"):
-            tell(phase)
+        for step in (Step.LOADING, Step.LOADING_AGAIN):
+            on_phase(Phase(step))
             window = drive(
                 endpoints,
                 self.clips,
@@ -98,7 +103,7 @@ class Exercise:
         return window
 
     def ladder(
-        self, endpoints: Endpoints, suspects: Suspects, tell: Told, slo: Slo, first_rung: int
+        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, slo: Slo, first_rung: int
     ) -> dict[str, Any]:
         """Capacity under the SLO, with the whole ladder and what a user feels at its highest passed rung."""
         top = self.workload.ladder_max_sessions
@@ -109,7 +114,7 @@ class Exercise:
             slo,
             start=first_rung,
             broken=suspects.broken,
-            on_rung=lambda n: tell(f"ladder at {n} sessions"),
+            on_rung=lambda n: on_phase(Phase(Step.LADDER, sessions=n)),
         )
         if aborted is not None:
             raise failed_load(suspects, aborted)

@@ -11,9 +11,10 @@ from typing import Any
 
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.devices.device import Identity
-from objectives.diagnosis.diagnose import Diagnosis, outcome
-from objectives.errors import BadInput, OutOfMemory
-from objectives.evaluation import Run
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnose import outcome as rule_of
+from objectives.errors import BadInput, SetupError
+from objectives.evaluation import Job, Outcome
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
 from objectives.servers.blame import raised
@@ -121,21 +122,22 @@ class Recording:
             )
         return found
 
-    def measure(self, allocation: Allocation, run: Run) -> Measurement:
-        """One of the repeats, chosen by the run's seed; fails where the launch failed.
+    def measure(self, job: Job) -> Outcome:
+        """One of the repeats, chosen by the job's seed; a failure where the launch failed.
 
-        raises: OutOfMemory, Disturbed or SetupError as it happened; BadInput outside the recording
+        raises: SetupError where the launch showed one; BadInput outside the recording
         """
-        repeats = self.cell(allocation)
-        chosen = repeats[run.seed % len(repeats)]
-        run.on_phase("replaying")
-        if (measured := self.measured(chosen)) is not None:
-            return measured
+        repeats = self.cell(job.allocation)
+        chosen = repeats[job.seed % len(repeats)]
+        if (measurement := self.measured(chosen)) is not None:
+            return Outcome(measurement, wall_s=chosen.wall_s)
         if chosen.diagnosis is None:
-            raise BadInput(
-                f"{self.path}: an entry of {allocation} has neither a measurement nor a diagnosis"
-            )
-        raise raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
+            what = f"an entry of {job.allocation} has neither a measurement nor a diagnosis"
+            raise BadInput(f"{self.path}: {what}")
+        error = raised(chosen.diagnosis, {**chosen.measured, "wall_s": chosen.wall_s})
+        if isinstance(error, SetupError):
+            raise error
+        return replace(Outcome.of(error), wall_s=chosen.wall_s)
 
     def measured(self, e: Entry) -> Measurement | None:
         """What an entry measured, with how long it took, when, and on which card."""
@@ -161,20 +163,21 @@ class Recording:
         )
 
 
-def entry(
-    allocation: Allocation,
-    repeat: int,
-    run: Run,
-    wall_s: float,
-    result: Measurement | OutOfMemory,
-    card: str | None = None,
-) -> Entry:
+def entry(job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | None = None) -> Entry:
     """The entry of an evaluation that has just ended."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    where = (dict(allocation.values), repeat, run.seed, at, round(wall_s, 2))
-    if isinstance(result, Measurement):
-        return Entry(*where, result, None, {}, card)
-    return Entry(*where, None, result.diagnosis, result.measured, card)
+    failure, measurement = outcome.failure, outcome.measurement
+    return Entry(
+        values=dict(job.allocation.values),
+        repeat=repeat,
+        seed=job.seed,
+        at=at,
+        wall_s=round(wall_s, 2),
+        measurement=measurement,
+        diagnosis=failure.diagnosis if failure else None,
+        measured=failure.measured if failure else {},
+        card=card,
+    )
 
 
 def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
@@ -245,6 +248,6 @@ def _check(e: Entry, first: Entry) -> None:
     if e.measurement is None and e.diagnosis is None:
         raise ValueError("neither a measurement nor a diagnosis")
     if e.diagnosis is not None:
-        outcome(e.diagnosis.failure_class)  # raises for a class that this version does not know
+        rule_of(e.diagnosis.failure_class)  # raises for a class that this version does not know
     if not isinstance(e.card, str | None):
         raise TypeError(f"its card is {e.card!r}")

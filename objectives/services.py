@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Service = Literal["llm", "stt"]
 DeviceKind = Literal["cpu", "cuda"]
 
 

@@ -143,7 +143,10 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
 def search(this: Run, source: Source, study: optuna.Study, began: float) -> None:
     """Measure until the budget, the time or the space ends; `began`: the run's start, monotonic."""
     terminal, recording = this.terminal, source.recording
-    with timed(study, began), measuring(source, study, this.folder) as (measure, occupancy):
+    with (
+        timed(study, began),
+        measuring(source, study, this.folder, terminal.phase) as (measure, occupancy),
+    ):
         epoch = Epoch(
             study=study,
             spec=this.spec,
@@ -152,7 +155,7 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
             max_trials=this.max_trials,
             timeout_s=this.timeout_s,
             seed=this.options.seed,
-            progress=Progress(terminal.trial, terminal.phase, terminal.line, terminal.begin),
+            progress=Progress(terminal.trial, terminal.line, terminal.begin),
             is_replay=this.is_replay,
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,

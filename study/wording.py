@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.evaluation import Phase, Step
 from objectives.measurement import INFINITE
 
 
@@ -91,6 +92,13 @@ SERVICES: Mapping[str | None, str] = {
     "host": "host",
     None: "-",
 }
+SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
+STEPS: Mapping[Step, str] = {
+    Step.WARMING_UP: "warming up",
+    Step.ALONE: "each service alone",
+    Step.LOADING: "loading both",
+    Step.LOADING_AGAIN: "loading both again: our requests left late",
+}
 WORD_GATES: Mapping[str | None, str] = {
     "pass": "as good as the baseline's, within the gate",
     "fail": "worse than the baseline's by more than the gate",
@@ -116,6 +124,24 @@ def failure_in_words(failure_class: str) -> str:
 
 
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
+
+
+def phase_in_words(phase: Phase) -> str:
+    """What a launch is doing, in a few words.
+
+    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.LADDER, sessions=8))
+    ('starting LLM', 'ladder at 8 sessions')
+    """
+    match phase.step:
+        case Step.STARTING:
+            return f"starting {SERVICE_NAMES.get(str(phase.service), phase.service)}"
+        case Step.LADDER:
+            return f"ladder at {phase.sessions} sessions"
+        case Step.RETRYING if phase.diagnosis is not None:
+            d = phase.diagnosis
+            who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""
+            return f"once more after {d.failure_class}{who}"
+    return STEPS.get(phase.step, phase.step)
 
 
 def label(parameter: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import yaml
 
 Phase = Literal["start", "load"]
-Service = Literal["llm", "stt"]
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # free memory wanders less than this between two looks at an undisturbed device
 ASKED_TO_STOP = (0, -2, -15, 130, 143)
@@ -75,7 +74,7 @@ def diagnose(
     *,
     exit_code: int | None = None,
     phase: Phase | None = None,
-    service: Service | None = None,
+    service: str | None = None,
     free_before_mib: float | None = None,
     expected_free_mib: float | None = None,
 ) -> Diagnosis | None:
@@ -142,9 +141,7 @@ def first(rule: Rule, log: Log) -> Match | None:
     return min(filter(counts, found), key=re.Match.start, default=None)
 
 
-def told(
-    match: Match, rule: Rule, log: Log, phase: Phase | None, service: Service | None
-) -> Diagnosis:
+def told(match: Match, rule: Rule, log: Log, phase: Phase | None, service: str | None) -> Diagnosis:
     at, end = match.span()
     when = phase or (log.phase(at) if "load" in rule.phases else "start")
     guess = log.service(at) or ("llm" if rule.under_load else None)  # torch's own words: the LLM's

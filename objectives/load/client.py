@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -15,18 +15,20 @@ from objectives.apis.completions import Stream, StreamError, completion
 from objectives.apis.transcription import FORM, transcription
 from objectives.engines.vllm import usage
 from objectives.load import http_client
-from objectives.load.replies import Reply
+from objectives.load.replies import Fault, Reply, RequestError
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
-FATAL = ("HTTP 5", "error in the stream", "ConnectError", "RemoteProtocolError")
-FAILURES = (
-    http_client.ConnectError,
-    http_client.RemoteProtocolError,
-    TimeoutError,
-    ValueError,
-    KeyError,
-)
+FAULTS: Mapping[type[Exception], Fault] = {
+    StreamError: Fault.STREAM,
+    http_client.ConnectError: Fault.CONNECT,
+    http_client.RemoteProtocolError: Fault.PROTOCOL,
+    TimeoutError: Fault.TIMEOUT,
+    ValueError: Fault.ANSWER,
+    KeyError: Fault.ANSWER,
+}
+FAILURES = tuple(FAULTS)
+EMPTY = RequestError(Fault.EMPTY, "empty answer")
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
@@ -106,9 +108,9 @@ class Connection:
         if error is None:
             try:
                 text = str(json.loads(b"".join(parts))["text"])
-                error = None if text.strip() else "empty answer"
+                error = None if text.strip() else EMPTY
             except (ValueError, KeyError, TypeError) as failure:
-                error = f"{type(failure).__name__}: {failure}"
+                error = RequestError(Fault.ANSWER, f"{type(failure).__name__}: {failure}")
         end_s = time.monotonic()
         return Reply(
             service="stt",
@@ -132,7 +134,7 @@ class Connection:
         )
         end_s = time.monotonic()
         if error is None and (stream.first_s is None or stream.tokens == 0):
-            error = "empty answer"
+            error = EMPTY
         return Reply(
             service="llm",
             scheduled_s=scheduled_s,
@@ -151,7 +153,7 @@ class Connection:
         kind: str,
         feed: Callable[[bytes], None],
         due: asyncio.Future[None] | None,
-    ) -> tuple[float, str | None]:
+    ) -> tuple[float, RequestError | None]:
         """When a request was sent, and why it failed if it did."""
         error = None
         line = self._lines.line(
@@ -164,11 +166,10 @@ class Connection:
             async with asyncio.timeout(self.timeout_s):
                 status = await line.ask("POST", path, feed, content, kind)
             if status != 200:
-                error = f"HTTP {status}: {line.refusal[:300].decode(errors='replace')}"
-        except StreamError as failure:
-            error = str(failure)
+                refusal = line.refusal[:300].decode(errors="replace")
+                error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)
         except FAILURES as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error = _error(failure)
         finally:
             self._lines.give_back(line)
         return sent_s, error
@@ -188,6 +189,9 @@ class Connection:
         return usage(b"".join(parts).decode(errors="replace"))
 
 
-def is_fatal(reply: Reply) -> bool:
-    """A speech server that answers 5xx or hangs up, or an engine that died, ends the window at once."""
-    return reply.error is not None and reply.error.startswith(FATAL)
+def _error(failure: Exception) -> RequestError:
+    """What an exception of a request says of it."""
+    fault = next(fault for kind, fault in FAULTS.items() if isinstance(failure, kind))
+    if fault is Fault.STREAM:
+        return RequestError(fault, str(failure))
+    return RequestError(fault, f"{type(failure).__name__}: {failure}")

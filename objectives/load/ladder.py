@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from objectives.capacity.estimate import Rung, next_rung, verdict
-from objectives.load.client import Connection, Endpoints, is_fatal
-from objectives.load.replies import Reply, quantile
+from objectives.load.client import Connection, Endpoints
+from objectives.load.replies import Reply, Symptom, quantile
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
@@ -33,12 +33,12 @@ def climb(
     slo: Slo,
     *,
     start: int,
-    broken: Callable[[], str | None],
+    broken: Callable[[], Symptom | None],
     on_rung: Callable[[int], None],
-) -> tuple[list[Rung], str | None]:
+) -> tuple[list[Rung], Symptom | None]:
     """The capacity ladder, bounded by `workload.ladder_s`; the second value says why it was aborted, if it was."""
 
-    async def run() -> tuple[list[Rung], str | None]:
+    async def run() -> tuple[list[Rung], Symptom | None]:
         with Connection(endpoints, clips, workload.request_timeout_s) as connection:
             return await _climb(connection, workload, slo, start, broken, on_rung)
 
@@ -50,9 +50,9 @@ async def _climb(
     workload: Workload,
     slo: Slo,
     start: int,
-    broken: Callable[[], str | None],
+    broken: Callable[[], Symptom | None],
     on_rung: Callable[[int], None],
-) -> tuple[list[Rung], str | None]:
+) -> tuple[list[Rung], Symptom | None]:
     rungs: list[Rung] = []
     deadline = time.monotonic() + workload.ladder_s
     while time.monotonic() < deadline:
@@ -84,7 +84,7 @@ class _Sessions:
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {"stt": [], "llm": []})
     waiting: dict[int, tuple[str, float]] = field(default_factory=dict)
     turns_ms: list[float] = field(default_factory=list)
-    complaint: str | None = None
+    symptom: Symptom | None = None
 
     async def hold(self, number: int) -> None:
         """One user: speak, let the LLM answer the grown conversation, pause, again."""
@@ -116,8 +116,8 @@ class _Sessions:
     def _got(self, number: int, reply: Reply) -> Reply:
         del self.waiting[number]
         self.latencies_ms[reply.service].append(reply.latency_ms)
-        if is_fatal(reply):
-            self.complaint = self.complaint or reply.complaint
+        if reply.is_fatal:
+            self.symptom = self.symptom or reply.symptom
         return reply
 
     def verdict(self, service: str) -> bool | None:
@@ -131,8 +131,8 @@ class _Sessions:
 
 
 async def _rung(
-    sessions: _Sessions, deadline: float, broken: Callable[[], str | None]
-) -> tuple[Rung, str | None]:
+    sessions: _Sessions, deadline: float, broken: Callable[[], Symptom | None]
+) -> tuple[Rung, Symptom | None]:
     """Hold the sessions until both services are decided, one breaks, or the time is up."""
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(sessions.count)]
     passed: bool | None = None
@@ -141,7 +141,7 @@ async def _rung(
         await asyncio.sleep(POLL_S)
         usage_pct, _ = await sessions.connection.engine()
         kv_full = kv_full or (usage_pct is not None and usage_pct >= KV_FULL_PCT)
-        aborted = sessions.complaint or broken()
+        aborted = sessions.symptom or broken()
         verdicts = {s: sessions.verdict(s) for s in ("stt", "llm")}
         if aborted is None and False in verdicts.values():
             passed = False

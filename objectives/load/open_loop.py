@@ -6,12 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from objectives.load.client import Connection, Endpoints, is_fatal
+from objectives.load.client import Connection, Endpoints
 from objectives.load.http_client import gates
-from objectives.load.replies import Reply
+from objectives.load.replies import Reply, Symptom
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -29,14 +29,14 @@ class Window:
     replies: list[Reply] = field(default_factory=list)
     kv_peak_pct: float | None = None
     preemptions: int | None = None
-    aborted: str | None = None
+    aborted: Symptom | None = None
     started_s: float = 0.0
     cpu_s: float = 0.0
 
     def write(self, folder: Path) -> None:
         """Every request with its times to `replies.jsonl`, whole or not at all."""
         draft = folder / "replies.draft"
-        draft.write_text("".join(json.dumps(asdict(r)) + "\n" for r in self.replies))
+        draft.write_text("".join(json.dumps(r.to_json()) + "\n" for r in self.replies))
         draft.replace(folder / "replies.jsonl")
 
 
@@ -46,11 +46,11 @@ def drive(
     requests: Sequence[Request],
     *,
     timeout_s: float,
-    broken: Callable[[], str | None],
+    broken: Callable[[], Symptom | None],
 ) -> Window:
     """Replay scheduled requests open loop, both services at once, until the last has answered.
 
-    broken: asked a few times a second; a sentence ends the window (a server has died, a tenant has)
+    broken: asked a few times a second; a symptom ends the window: a server or a tenant has died
     """
 
     async def run() -> Window:
@@ -61,7 +61,7 @@ def drive(
 
 
 async def _drive(
-    connection: Connection, requests: Sequence[Request], broken: Callable[[], str | None]
+    connection: Connection, requests: Sequence[Request], broken: Callable[[], Symptom | None]
 ) -> Window:
     window = Window()
     bodies = [connection.prepared(r) for r in requests]
@@ -72,8 +72,8 @@ async def _drive(
     async def one(request: Request, body: bytes, due: asyncio.Future[None]) -> None:
         reply = await connection.send(request, start_s + request.at_s, body, due)
         window.replies.append(reply)
-        if is_fatal(reply):
-            window.aborted = window.aborted or reply.complaint
+        if reply.is_fatal:
+            window.aborted = window.aborted or reply.symptom
 
     with gates([start_s + r.at_s for r in requests]) as due:
         sent = [
@@ -113,7 +113,7 @@ def one_by_one(
                     replies.append(await connection.transcribe(request.clip, now_s, body))
                 else:
                     replies.append(await connection.complete(body, now_s))
-                if is_fatal(replies[-1]):
+                if replies[-1].is_fatal:
                     break
         return replies
 

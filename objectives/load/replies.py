@@ -4,13 +4,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from objectives.measurement import INFINITE
-from objectives.services import Service
+
+
+class Fault(StrEnum):
+    """How a request failed."""
+
+    STATUS = "status"  # another HTTP status than 200
+    STREAM = "stream"  # the server reported an error inside its stream
+    CONNECT = "connect"  # nobody listens
+    PROTOCOL = "protocol"  # the peer hung up early, or said what is not HTTP
+    TIMEOUT = "timeout"
+    ANSWER = "answer"  # an answer that is not what the API promises
+    EMPTY = "empty"  # an answer without content
+
+
+ENDS_A_WINDOW = (Fault.STREAM, Fault.CONNECT, Fault.PROTOCOL)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestError:
+    """Why a request failed.
+
+    status: the HTTP status, where that is the fault; text: for a person
+    """
+
+    fault: Fault
+    text: str
+    status: int | None = None
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether its server is beyond serving: it answers 5xx, hangs up, or its engine died."""
+        is_broken = self.status is not None and self.status >= 500
+        return is_broken or self.fault in ENDS_A_WINDOW
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What ended a window: a request's error, or a server that has ended.
+
+    service: whose request it was; None where a server ended
+    """
+
+    text: str
+    service: str | None = None
+    error: RequestError | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.service is None else f"{self.service}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +72,7 @@ class Reply:
     tokens: output tokens by the server's own `usage`; audio_s: length of the clip; error: why it failed
     """
 
-    service: Service
+    service: str
     scheduled_s: float
     sent_s: float
     first_s: float | None = None
@@ -30,7 +81,7 @@ class Reply:
     audio_s: float | None = None
     clip: int | None = None
     text: str | None = None
-    error: str | None = None
+    error: RequestError | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -40,13 +91,20 @@ class Reply:
         return (self.end_s - self.scheduled_s) * 1000.0
 
     @property
-    def complaint(self) -> str | None:
-        """Why it failed, with whose answer it was: "speech: HTTP 507: ..."; None where it did not."""
-        return (
-            None
-            if self.error is None
-            else f"{'speech' if self.service == 'stt' else 'LLM'}: {self.error}"
-        )
+    def is_fatal(self) -> bool:
+        """Whether it ends its window at once: its server is beyond serving."""
+        return self.error is not None and self.error.is_fatal
+
+    @property
+    def symptom(self) -> Symptom | None:
+        """Why it failed, with whose answer it was; None where it did not."""
+        if self.error is None:
+            return None
+        return Symptom(self.error.text, self.service, self.error)
+
+    def to_json(self) -> dict[str, Any]:
+        """The reply as plain data, its error in words."""
+        return {**asdict(self), "error": None if self.error is None else self.error.text}
 
     @property
     def ttft_ms(self) -> float:
@@ -122,9 +180,7 @@ def _lag_limit_ms(replies: Sequence[Reply]) -> float:
     return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
 
 
-def interference(
-    together: Sequence[Reply], alone: Sequence[Reply], service: Service
-) -> float | None:
+def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str) -> float | None:
     """Median latency under joint load / median alone, in the same launch; None where either is missing."""
     joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
     single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)

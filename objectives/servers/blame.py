@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Diagnosis, Service, diagnose, outcome
+from objectives.diagnosis.diagnose import Diagnosis, diagnose, outcome
 from objectives.errors import (
     Disturbed,
     OutOfMemory,
@@ -17,7 +17,7 @@ from objectives.errors import (
     StartTimeout,
     TrialFailed,
 )
-from objectives.load.replies import Reply
+from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Verdict
 from objectives.servers.process import Server
 
@@ -34,11 +34,11 @@ class Suspects:
     tenants: Sequence[Server]
     measured: dict[str, Any] = field(default_factory=dict)
 
-    def broken(self) -> str | None:
-        """A sentence when one of them has ended; None while all run."""
+    def broken(self) -> Symptom | None:
+        """The symptom when one of them has ended; None while all run."""
         for server in (self.llm, self.stt, *self.tenants):
             if not server.alive:
-                return f"the {server.name} server ended under load"
+                return Symptom(f"the {server.name} server ended under load")
         return None
 
 
@@ -64,7 +64,7 @@ def prechecked(verdict: Verdict) -> OutOfMemory:
 
 def failed_start(
     error: ServerDied | StartTimeout,
-    service: Service,
+    service: str,
     measured: Mapping[str, object],
     free: tuple[float, float],
 ) -> TrialFailed | SetupError:
@@ -89,7 +89,7 @@ def failed_start(
 
 
 def elsewhere(
-    service: Service, taken_mib: float, measured: Mapping[str, object]
+    service: str, taken_mib: float, measured: Mapping[str, object]
 ) -> TrialFailed | SetupError:
     """A server that answers although memory did not rise on the GPU that it was to use."""
     name = "stt_cpu_fallback" if service == "stt" else "llm_cpu_offload"
@@ -99,7 +99,7 @@ def elsewhere(
     return raised(Diagnosis(name, service, "start", None, evidence), measured)
 
 
-def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
+def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupError:
     """Trouble after readiness: the first server with a reason in its log, or with none but its end."""
     deadline = time.monotonic() + DYING_S
     while suspects.broken() is None and time.monotonic() < deadline:
@@ -111,27 +111,29 @@ def failed_load(suspects: Suspects, symptom: str) -> TrialFailed | SetupError:
             return raised(
                 Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
             )
-    servers: tuple[tuple[Service, Server], ...] = (("stt", suspects.stt), ("llm", suspects.llm))
+    servers: tuple[tuple[str, Server], ...] = (("stt", suspects.stt), ("llm", suspects.llm))
     for service, server in servers:
         found = diagnose(
             server.log_text(), exit_code=server.exit_code, phase="load", service=service
         )
         if found is not None:
             return raised(found, measured)
-    if symptom.startswith("LLM: HTTP 4"):
-        return SetupError(
-            f"the LLM server refuses our requests ({symptom[:300]}); shorten `workload.prompt_tokens`"
-        )
-    service = "stt" if symptom.startswith("speech") else "llm"
-    name = "engine_death" if service == "llm" else "stt_wrong"
-    if symptom.startswith("speech: HTTP 5"):  # with no word on why, the table counts it as memory
-        name = "oom_runtime_stt"
-    return raised(Diagnosis(name, service, "load", None, symptom[:300]), measured)
+    status = symptom.error.status if symptom.error else None
+    is_refused = status is not None and 400 <= status < 500
+    if symptom.service == "llm" and is_refused:
+        why = str(symptom)[:300]
+        way_out = "shorten `workload.prompt_tokens`"
+        return SetupError(f"the LLM server refuses our requests ({why}); {way_out}")
+    service, name = symptom.service or "llm", "engine_death"
+    if service == "stt":
+        # with no word on why a 5xx, the table counts it as memory
+        name = "oom_runtime_stt" if status is not None and status >= 500 else "stt_wrong"
+    return raised(Diagnosis(name, service, "load", None, str(symptom)[:300]), measured)
 
 
 def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
     """A request that failed while its service was alone."""
-    return failed_load(suspects, reply.complaint or "no answer")
+    return failed_load(suspects, reply.symptom or Symptom("no answer"))
 
 
 def check_neighbours(

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from objectives.allocation import Allocation
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import stt_command, stt_ready
 from objectives.engines.vllm import engine_metrics, kv_cache, llm_command, llm_ready, vocabulary_of
 from objectives.errors import TrialFailed
-from objectives.evaluation import Run
+from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.load.client import Endpoints
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -39,26 +38,27 @@ class Launcher:
     clip: Clip
 
     def launch(
-        self, allocation: Allocation, run: Run, verdict: memory_budget.Verdict
+        self, job: Job, on_phase: OnPhase, verdict: memory_budget.Verdict
     ) -> tuple[Endpoints, Suspects]:
         """Both servers, ready; what their starts showed is what the suspects have measured.
 
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from a server's log
         """
         pair, services, device = self.pair, self.services, self.pair.device
+        allocation = job.allocation
         stt = stt_command(allocation, services.stt, device.server_env)
         llm = llm_command(allocation, services.llm, device.server_env)
         total_mib = device.identity.total_mib
         measured: dict[str, Any] = {"device_total_mib": total_mib}
-        measured |= self._make_room(allocation, run, stt, llm, verdict)
-        measured |= self.start_speech(run, stt, measured) | measured
+        measured |= self._make_room(job, on_phase, stt, llm, verdict)
+        measured |= self.start_speech(job, on_phase, stt, measured) | measured
         measured["started_first"] = pair.started_first
-        run.on_phase("starting LLM")
+        on_phase(Phase(Step.STARTING, "llm"))
         ready = partial(llm_ready, service=services.llm)
         entitled_mib = (
             memory_budget.share_mib(allocation, total_mib) + memory_budget.MARGIN * total_mib
         )  # kernels loaded under load
-        measured |= pair.start("llm", llm, ready, run.folder / "llm.log", measured, entitled_mib)
+        measured |= pair.start("llm", llm, ready, job.folder / "llm.log", measured, entitled_mib)
         measured |= self._kv_cache(str(llm), measured)
         endpoints = Endpoints(
             pair.server("llm").url,
@@ -69,20 +69,22 @@ class Launcher:
         )
         return endpoints, Suspects(pair.server("llm"), pair.server("stt"), self.tenants, measured)
 
-    def start_speech(self, run: Run, command: Command, measured: dict[str, Any]) -> dict[str, Any]:
+    def start_speech(
+        self, job: Job, on_phase: OnPhase, command: Command, measured: dict[str, Any]
+    ) -> dict[str, Any]:
         """The speech server, unless this command runs already: its `stt_start_s` and `stt_memory_mib`.
 
         raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
         """
         if not self.pair.runs("stt", command):
-            run.on_phase("starting speech")
+            on_phase(Phase(Step.STARTING, "stt"))
         ready = partial(stt_ready, health_path=self.services.stt.health_path, clip=self.clip)
-        return self.pair.start("stt", command, ready, run.folder / "stt.log", measured)
+        return self.pair.start("stt", command, ready, job.folder / "stt.log", measured)
 
     def _make_room(
         self,
-        allocation: Allocation,
-        run: Run,
+        job: Job,
+        on_phase: OnPhase,
         stt: Command,
         llm: Command,
         verdict: memory_budget.Verdict,
@@ -93,7 +95,7 @@ class Launcher:
         would fit too; a speech model that was never measured is started beside it, for its memory.
         """
         pair = self.pair
-        run.on_phase("stopping")
+        on_phase(Phase(Step.STOPPING))
         if not pair.runs("llm", llm):
             pair.stop("llm")
         if pair.runs("stt", stt):
@@ -105,11 +107,11 @@ class Launcher:
             with suppress(
                 TrialFailed
             ):  # beside the LLM server this says nothing about a speech-first start
-                started = self.start_speech(run, stt, {})
+                started = self.start_speech(job, on_phase, stt, {})
                 speech = Measurement(stt_memory_mib=started["stt_memory_mib"])
-                if self.starts.verdict(allocation, pair, speech).is_sure:
+                if self.starts.verdict(job.allocation, pair, speech).is_sure:
                     return started
-        run.on_phase("stopping")
+        on_phase(Phase(Step.STOPPING))
         pair.stop("llm", "stt")
         return {}
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Service
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
@@ -38,30 +37,30 @@ class Pair:
     def __init__(self, device: Device, reserve_mib: float) -> None:
         self.device, self.reserve_mib = device, reserve_mib
         self.free_at_rest_mib = device.sample().free_mib
-        self._held: dict[Service, _Held] = {}
+        self._held: dict[str, _Held] = {}
 
-    def runs(self, service: Service, command: Command) -> bool:
+    def runs(self, service: str, command: Command) -> bool:
         """Whether this very command is running and alive."""
         held = self._held.get(service)
         return held is not None and held.command == command and held.server.alive
 
-    def server(self, service: Service) -> Server:
+    def server(self, service: str) -> Server:
         """The running server of a service."""
         return self._held[service].server
 
     @property
-    def taken_mib(self) -> dict[Service, float]:
+    def taken_mib(self) -> dict[str, float]:
         """What each server that runs had taken when it was ready, MiB."""
         return {service: held.taken_mib for service, held in list(self._held.items())}
 
     @property
-    def started_first(self) -> Service | None:
+    def started_first(self) -> str | None:
         """Which of the servers that run was started first."""
         return next(iter(self._held), None)
 
     def start(
         self,
-        service: Service,
+        service: str,
         command: Command,
         ready: Ready,
         log: Path,
@@ -101,7 +100,7 @@ class Pair:
         while self._held:
             self._held.popitem()[1].stack.close()
 
-    def stop(self, *services: Service) -> None:
+    def stop(self, *services: str) -> None:
         """Stop servers, then wait up to 20 s until their memory is back; the next start proves it."""
         stopped = [self._held.pop(s) for s in services if s in self._held]
         for held in stopped:

@@ -40,6 +40,11 @@ class Verdict:
     margin_mib: float = 0.0
 
     @property
+    def is_ruled_out(self) -> bool:
+        """Whether it does not fit, so that no launch is needed to know."""
+        return self.fits in ("predicted_oom", "predicted_kv_too_small")
+
+    @property
     def is_sure(self) -> bool:
         """Whether it fits by more than the margin, so that the order in which the servers start cannot matter."""
         return (

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.services import Service
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
@@ -50,7 +48,7 @@ class Workload:
 class Request:
     """One scheduled request: `at_s` seconds after the start of the window."""
 
-    service: Service
+    service: str
     at_s: float
     prompt_tokens: int = 0
     output_tokens: int = 0

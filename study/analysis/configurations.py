@@ -110,7 +110,8 @@ class Configuration:
             if known and all(v is None or isinstance(v, float) for v in values):
                 figures[name] = fmean(known)
         capacity = self.mean("concurrent_capacity")
-        return plain(dict(figures)) | {
+        means: dict[str, Any] = plain(dict(figures))
+        return means | {
             "concurrent_capacity": None if capacity is None else round(capacity),
             "capacity_is_lower_bound": self.is_lower_bound,
             "lag_exceeded": any(m.lag_exceeded for m in records),

@@ -15,9 +15,8 @@ from objectives.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
-from objectives.evaluation import Measure
+from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.load.ladder import Slo
-from objectives.measurement import Measurement
 from objectives.recording import Recording, conditions, read
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
@@ -135,28 +134,34 @@ def _differing(here: Any, there: Any) -> str:
 
 @contextmanager
 def measuring(
-    ground: Source, study: optuna.Study, folder: Path
+    ground: Source, study: optuna.Study, folder: Path, on_phase: OnPhase
 ) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
     """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
 
     And who holds the device's memory, where any is held.
     """
-    if ground.recording is not None:
-        yield ground.recording.measure, None
+    if (recording := ground.recording) is not None:
+
+        def replay(job: Job) -> Outcome:
+            on_phase(Phase(Step.REPLAYING))
+            return recording.measure(job)
+
+        yield replay, None
         return
     if ground.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
     kept = study.user_attrs.get("anchor")
     anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
     known = measured_in(counted(study))
+    device = ground.bench.device
     with Colocation(
-        ground.setting, ground.bench.device, folder, anchor=anchor, known=known
+        ground.setting, device, folder, on_phase=on_phase, anchor=anchor, known=known
     ) as colocation:
 
-        def measure(allocation: Allocation, this: Any) -> Measurement:
-            measured = colocation.measure(allocation, this)
+        def measure(job: Job) -> Outcome:
+            outcome = colocation.measure(job)
             if colocation.anchor is not None:
                 study.set_user_attr("anchor", asdict(colocation.anchor))
-            return measured
+            return outcome
 
         yield measure, colocation.occupancy

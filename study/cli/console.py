@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from objectives.evaluation import Phase
 from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome
 from study.storage.trials import Begun, Trial
 from study.text import visible
+from study.wording import phase_in_words
 
 
 def console_of(*, stderr: bool = False) -> Console:
@@ -64,11 +66,11 @@ class Terminal:
             if self._says_more:
                 self.line(f"trial {self._scene.trial()} begins")
 
-    def phase(self, text: str) -> None:
+    def phase(self, phase: Phase) -> None:
         """What is happening now; only on a terminal."""
-        self.log.info("  %s", text)
+        self.log.info("  %s", phase_in_words(phase))
         if self._scene is not None:
-            self._scene.phase(text)
+            self._scene.phase(phase)
         if self._live is not None:
             self._live.refresh()  # so that a short one is seen too
 

@@ -12,18 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
+from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.eligibility import is_eligible
 from study.report.answer import launches
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
-from study.wording import short
+from study.wording import SERVICE_NAMES, phase_in_words, short
 
 MIB_PER_GIB = 1024
 LABEL = len("best so far")
 LOOK_S = 1.0  # memory is not read more often than this
-SERVERS = {"stt": "speech", "llm": "LLM"}
-STARTS = {"starting speech": "stt", "starting LLM": "llm"}
 # drawn, drawn in ASCII, style: told apart without colours too
 SIGNS = {"tenant": ("▒", "t", "yellow"), "stt": ("▓", "s", "green"), "llm": ("█", "L", "blue")}
 OTHERS, FREE = ("▚", "o", "magenta"), ("·", ".", "dim")
@@ -58,6 +57,7 @@ class Scene:
         self._started = self._phase_since = clock()
         self._begun: Begun | None = None
         self._phase = "asking for the first trial"
+        self._starting: str | None = None
         self._trials = list(outlook.known)
         self._launched = configurations(self._trials)
         self._seen: Occupancy | None = None
@@ -68,15 +68,19 @@ class Scene:
         """A trial begins."""
         self._begun = begun
 
-    def phase(self, said: str) -> None:
+    def phase(self, phase: Phase) -> None:
         """A phase of it begins."""
-        self._phase, self._phase_since = said, self._clock()
+        self._wait(phase_in_words(phase))
+        self._starting = phase.service if phase.step is Step.STARTING else None
+
+    def _wait(self, what: str) -> None:
+        self._phase, self._starting, self._phase_since = what, None, self._clock()
 
     def ended(self, trial: Trial) -> None:
         """It has ended."""
         self._trials.append(trial)
         self._launched = configurations(self._trials)
-        self.phase("asking for the next trial")
+        self._wait("asking for the next trial")
 
     def trial(self) -> str:
         """Which trial this is, and what it tries."""
@@ -134,9 +138,8 @@ class Scene:
             ("phase", phase),
         ]
         if (seen := self._occupancy()) is not None:
-            starting = STARTS.get(self._phase)
             bar, legend = memory_bar(
-                seen, options.max_width - LABEL - 1, starting, is_ascii=options.ascii_only
+                seen, options.max_width - LABEL - 1, self._starting, is_ascii=options.ascii_only
             )
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]
@@ -182,7 +185,7 @@ def memory_bar(
     else:
         others += rest
     parts = [
-        (SERVERS.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
+        (SERVICE_NAMES.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
         for name, mib in held.items()
     ]
     parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []

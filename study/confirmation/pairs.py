@@ -10,8 +10,9 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
-from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.evaluation import Run
+from objectives.errors import SetupError
+from objectives.evaluation import Failure as Disturbance
+from objectives.evaluation import Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.servers.memory_budget import speech_key
@@ -24,6 +25,7 @@ from study.confirmation.journal import Failure, Journal, Launch, Pair, Role, Str
 from study.confirmation.subject import Subject
 from study.search.schedule import guess_s
 from study.spec.traffic import Traffic, stress
+from study.wording import phase_in_words
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 
@@ -44,6 +46,7 @@ class Runner:
     began_s: float = field(default_factory=time.monotonic)
     _exercises: dict[str, Exercise] = field(default_factory=dict)
     _anchors: dict[str, Anchor] = field(default_factory=dict)
+    _under: str = ""  # the traffic of the moment, as a phase is told
 
     def run(self) -> Journal:
         """Measure until the verdict is over or the time is up; what is measured is on disk.
@@ -61,7 +64,8 @@ class Runner:
         setting, disturbed, done = replace(self.made.setting, precheck=False), 0, 0
         if next_step(self.journal, self.of) is not None:
             self.tell(self._outlook())
-        with Colocation(setting, self.made.device, self.folder) as colocation:
+        device, on_phase = self.made.device, self._on_phase
+        with Colocation(setting, device, self.folder, on_phase=on_phase) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(
                 step, is_first=not done
             ):
@@ -127,13 +131,13 @@ class Runner:
 
     def _take(self, step: Next, colocation: Colocation) -> None:
         started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        try:
-            if step.step == "stress":
-                self._stress(colocation, started, at)
-            else:
-                self._pair(step, colocation, started, at)
-        except Disturbed as failure:
-            self._leave_out(step, f"{failure}")
+        if step.step == "stress":
+            self._stress(step, colocation, started, at)
+        else:
+            self._pair(step, colocation, started, at)
+
+    def _on_phase(self, phase: Phase) -> None:
+        self.tell(f"    {self._under}{phase_in_words(phase)}")
 
     def _leave_out(self, step: Next, why: str) -> None:
         self.tell(f"  left out: {why}")
@@ -154,6 +158,9 @@ class Runner:
                 self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
             )
             launch = self._launch(role, allocation, colocation, self.folder / name)
+            if isinstance(launch, Disturbance):
+                self._leave_out(step, f"{launch}")
+                return
             if isinstance(launch, Failure):
                 actual: Role = role if step.step == "ab" else "baseline"
                 self.journal = replace(self.journal, failure=replace(launch, role=actual))
@@ -174,17 +181,18 @@ class Runner:
 
     def _launch(
         self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
-    ) -> Launch | Failure:
+    ) -> Launch | Failure | Disturbance:
         """One fresh launch, measured under each workload in turn, the study's own first."""
         measured: dict[str, Measurement] = {}
         for n, traffic in enumerate(self.of.traffics):
-            try:
-                measured[traffic.name] = self._measured(
-                    traffic, allocation, colocation, folder, is_fresh=n == 0
-                )
-            except OutOfMemory as failure:
+            outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
+            if (failure := outcome.failure) is not None:
+                if not failure.is_ruled_out:
+                    return failure
                 self.tell(f"  {role}: {failure}")
                 return Failure(role, traffic.name, failure.diagnosis)
+            if outcome.measurement is not None:
+                measured[traffic.name] = replace(outcome.measurement, used_mib_by_s=())
         return Launch(role, measured)
 
     def _measured(
@@ -195,17 +203,17 @@ class Runner:
         folder: Path,
         *,
         is_fresh: bool,
-    ) -> Measurement:
+    ) -> Outcome:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
         colocation.under(self._exercises[traffic.name], self._anchors.get(traffic.name))
-        run = Run(0, within, lambda p: self.tell(f"    {traffic.name}: {p}"), is_fresh)
-        found = colocation.measure(allocation, run)
+        self._under = f"{traffic.name}: "
+        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
         if colocation.anchor is not None:
             self._anchors.setdefault(traffic.name, colocation.anchor)
-        return replace(found, used_mib_by_s=())
+        return outcome
 
-    def _stress(self, colocation: Colocation, started: float, at: str) -> None:
+    def _stress(self, step: Next, colocation: Colocation, started: float, at: str) -> None:
         """The longest prompts and every clip at once, and again after speech was restarted beside the LLM server."""
         main = self.of.traffics[0]
         bound = self._kv_bound()
@@ -213,32 +221,35 @@ class Runner:
             "stress of the winner: longest prompts and a burst of speech; then speech is restarted, and again"
         )
         free: list[float | None] = []
-        failed = None
+        self._under, diagnosis = "", None
         for half in ("stress", "restart"):
             traffic = stress(
                 main, self.of.traffics[1:], self.of.clips, bound, seed=8_000_009 + 1000 * len(free)
             )
             folder = self.folder / half
             folder.mkdir(parents=True, exist_ok=True)
-            run = Run(0, folder, lambda p: self.tell(f"    {p}"), is_fresh=half == "stress")
+            job = Job(self.of.winner, 0, folder, is_fresh=half == "stress")
             exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
             exercise.word_errors = self._exercises["main"].word_errors
             colocation.under(exercise, None)
-            try:
-                if half == "restart":
-                    colocation.restart_speech(self.of.winner, run)
-                free.append(colocation.measure(self.of.winner, run).free_memory_mib)
-            except OutOfMemory as failure:
-                self.tell(f"  {failure}")
-                failed = failure.diagnosis
+            failure = colocation.restart_speech(job) if half == "restart" else None
+            outcome = Outcome(failure=failure) if failure else colocation.measure(job)
+            if outcome.failure is not None:
+                if not outcome.failure.is_ruled_out:
+                    self._leave_out(step, f"{outcome.failure}")
+                    return
+                self.tell(f"  {outcome.failure}")
+                diagnosis = outcome.failure.diagnosis
                 break
+            if outcome.measurement is not None:
+                free.append(outcome.measurement.free_memory_mib)
         self.journal = replace(
             self.journal,
             stress=Stress(
                 requests=sum(r.service == "llm" for r in traffic.requests), clips=len(self.of.clips),
                 prompt_tokens=traffic.workload.prompt_tokens[1],
                 free_memory_mib=free[0] if free else None, after_restart_mib=free[1] if len(free) > 1 else None,
-                failure=failed, in_restart=failed is not None and bool(free),
+                failure=diagnosis, in_restart=diagnosis is not None and bool(free),
                 at=at, wall_s=round(time.monotonic() - started, 1),
             ),
         )  # fmt: skip

@@ -111,7 +111,7 @@ def tradeoff(
     return _laid(figure, "Latency against capacity", note)
 
 
-def _dots(of: Sequence[Spot], what: str, name: str, lane: float) -> go.Scatter:
+def _dots(of: Sequence[Spot], what: Category, name: str, lane: float) -> go.Scatter:
     bound = ["at least " if s.is_lower_bound else "" for s in of]
     return go.Scatter(
         x=[lane if s.sessions is None else s.sessions for s in of],

@@ -12,8 +12,8 @@ from statistics import median
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
-from objectives.errors import BadInput, Disturbed, OutOfMemory
-from objectives.evaluation import Run
+from objectives.errors import BadInput
+from objectives.evaluation import Job
 from objectives.load.ladder import Slo
 from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
 from objectives.setting import Anchor
@@ -27,6 +27,7 @@ from study.search.schedule import guess_s
 from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.spec.setting import setting_of
+from study.wording import phase_in_words
 
 
 def record(
@@ -125,7 +126,13 @@ def _launched(
         anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
     folder, card = out.with_suffix(""), made.device.identity.uuid
     todo = remaining(wanted, entries, spec.baseline, card)
-    with Colocation(made.setting, made.device, folder, anchor=anchor) as colocation:
+    with Colocation(
+        made.setting,
+        made.device,
+        folder,
+        on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
+        anchor=anchor,
+    ) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
             expected_s = _expected_s(spec, entries, allocation)
@@ -140,27 +147,17 @@ def _launched(
                 colocation.restart()
             before = (allocation, repeat)
             tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
-            run = Run(
-                repeat,
-                folder / f"{str(allocation).replace(' ', '_')}-{repeat}",
-                lambda p: tell(f"    {p}"),
-            )
-            run.folder.mkdir(parents=True, exist_ok=True)
+            name = f"{str(allocation).replace(' ', '_')}-{repeat}"
+            job = Job(allocation, repeat, folder / name)
+            job.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
-            try:
-                result = colocation.measure(allocation, run)
-            except OutOfMemory as failure:
-                entries.append(
-                    entry(allocation, repeat, run, time.monotonic() - started, failure, card)
-                )
-                tell(f"    {failure}")
-            except Disturbed as failure:
+            outcome = colocation.measure(job)
+            if (failure := outcome.failure) is not None and not failure.is_ruled_out:
                 tell(f"    left out, run again for it: {failure}")
                 continue
-            else:
-                entries.append(
-                    entry(allocation, repeat, run, time.monotonic() - started, result, card)
-                )
+            entries.append(entry(job, repeat, time.monotonic() - started, outcome, card))
+            if failure is not None:
+                tell(f"    {failure}")
             if colocation.anchor is not None and provenance.slo is None:
                 slo = colocation.anchor.slo
                 provenance = _anchored(provenance, slo, colocation.anchor.first_rung)

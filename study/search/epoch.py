@@ -14,8 +14,8 @@ import optuna
 from optuna.exceptions import StorageInternalError
 
 from objectives.allocation import Allocation
-from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.evaluation import Measure, Run
+from objectives.errors import SetupError
+from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
 from study.bench.commands import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
@@ -34,10 +34,9 @@ from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 @dataclass(slots=True)
 class Progress:
-    """Who is told what: a finished trial, a phase, a plain line, a trial that begins."""
+    """Who is told what: a finished trial, a plain line, a trial that begins."""
 
     on_trial: Callable[[Trial], None] = lambda _: None
-    on_phase: Callable[[str], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
     on_begin: Callable[[Begun], None] = lambda _: None
 
@@ -161,48 +160,41 @@ class Epoch:
             raise
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, known: Trial) -> None:
-        """A configuration that is known is not launched again: its result is told, and it counts as a repeat."""
+        """Tell a known configuration's result once more, as a repeat; nothing is launched."""
         note(trial, repeat_of=known.number)
         if begun.role == REPLICATE:
             note(trial, spent=True)  # it was wanted and cannot be had: nobody need ask for it again
         if known.measurement is not None:
             self._settle(trial, known.allocation, known.measurement)
         elif known.diagnosis is not None:
-            is_oom = known.state is State.PRUNED
-            tell_failure(self.study, trial, known.diagnosis, known.measured, is_oom=is_oom)
+            is_ruled_out = known.state is State.PRUNED
+            tell_failure(self.study, trial, Failure(known.diagnosis, is_ruled_out, known.measured))
 
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
+        job = self._job(trial, allocation)
+        if not self.is_replay:
+            job.folder.mkdir(parents=True, exist_ok=True)
+        note(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        note(trial, spent=self._known.is_last(allocation) or None)
+        outcome = self.measure(job)
+        note(trial, wall_s=self._wall_s(outcome.wall_s, started))
+        if outcome.measurement is not None:
+            attach(trial, self.folder, job.folder, outcome.measurement.to_json())
+            self._settle(trial, allocation, outcome.measurement)
+        elif outcome.failure is not None:
+            attach(trial, self.folder, job.folder, outcome.failure.measured)
+            tell_failure(self.study, trial, outcome.failure)
+
+    def _job(self, trial: optuna.Trial, allocation: Allocation) -> Job:
+        """The evaluation of a trial; its seed draws a repeat that a replay has not drawn yet."""
         before = self._known.measured(allocation)
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
-            seed = before[0].seed + len(
-                before
-            )  # so that a replay draws a repeat that it has not drawn
+            seed = before[0].seed + len(before)
         if self.only is not None:
             seed = len(before)  # its launches in the order of the recording, also if that has grown
-        is_fresh = self.restarts or bool(before)
-        run = Run(
-            seed, self.folder / "trials" / str(trial.number), self.progress.on_phase, is_fresh
-        )
-        if not self.is_replay:
-            run.folder.mkdir(parents=True, exist_ok=True)
-        note(trial, seed=seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        note(trial, spent=self._known.is_last(allocation) or None)
-        try:
-            measured = self.measure(allocation, run)
-        except (OutOfMemory, Disturbed) as failure:
-            recorded = failure.measured.get("wall_s")
-            note(
-                trial,
-                wall_s=self._wall_s(recorded if isinstance(recorded, float) else None, started),
-            )
-            is_oom = isinstance(failure, OutOfMemory)
-            attach(trial, self.folder, run.folder, failure.measured)
-            tell_failure(self.study, trial, failure.diagnosis, failure.measured, is_oom=is_oom)
-            return
-        note(trial, wall_s=self._wall_s(measured.wall_s, started))
-        attach(trial, self.folder, run.folder, measured.to_json())
-        self._settle(trial, allocation, measured)
+        folder = self.folder / "trials" / str(trial.number)
+        return Job(allocation, seed, folder, is_fresh=self.restarts or bool(before))
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
         """Tell a measurement's score, and whether it is the reference from now on."""

@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.evaluation import Failure
 from objectives.measurement import Measurement, plain
 from study.search.score import Score, broken, failure_constraint
 from study.storage.trials import State
@@ -32,22 +33,15 @@ def tell_score(
     study.tell(trial, scored.fitness.value)
 
 
-def tell_failure(
-    study: optuna.Study,
-    trial: optuna.Trial,
-    diagnosis: Diagnosis,
-    measured: Mapping[str, Any],
-    *,
-    is_oom: bool,
-) -> None:
-    """PRUNED with a graded constraint and fitness 0.0 where the allocation does not work; else FAIL."""
+def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> None:
+    """PRUNED with a graded constraint and fitness 0.0 where the allocation is ruled out; else FAIL."""
+    diagnosis, measured = failure.diagnosis, failure.measured
     note(trial, **failed_attributes(diagnosis, measured))
-    if not is_oom:
+    if not failure.is_ruled_out:
         study.tell(trial, state=TrialState.FAIL)
         return
-    trial.set_constraint(
-        broken(diagnosis), failure_constraint(diagnosis, measured.get("device_total_mib"))
-    )
+    short = failure_constraint(diagnosis, measured.get("device_total_mib"))
+    trial.set_constraint(broken(diagnosis), short)
     trial.report(0.0, 0)
     study.tell(trial, state=TrialState.PRUNED)
 

@@ -132,9 +132,7 @@ def _wide() -> list[str]:
     """What each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
     told = influence(cost.launches)
-    body = [
-        (f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.trials
-    ]
+    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
     lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
     return [*lines, "", *(f"- {line}" for line in told.said)]
 
