@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from objectives.figures import DIRECTIONS, FIGURES
+from objectives.figures import FIGURES, SHOWN, Direction
 from study.analysis.configurations import Cell, of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import barred
@@ -43,7 +43,8 @@ def contrast(
 ) -> list[Compared]:
     """Every figure that people ask for, of both; found: all that was measured, whose repeats tell the noise too."""
     lines = []
-    for name, (title, unit, digits) in FIGURES.items():
+    for name, f in SHOWN.items():
+        title, unit, digits = f.title, f.unit, f.digits
         if name in without:
             continue
         old, new = today.figure(name), other.figure(name)
@@ -93,9 +94,9 @@ def _change(
     if pct is not None and abs(pct) < SAME_PCT:
         return f"{said}, about equal" if round(new - old, digits) else "about equal", ""
     said += "" if pct is None else f" ({pct:+.0f} %)"
-    if DIRECTIONS[name] == "neutral":
+    if (direction := FIGURES[name].direction) is Direction.NEUTRAL:
         return said, ""
     if noise is not None and abs(new - old) <= noise:
         return f"{said}, within noise", ""
-    sense = "better" if (new < old) == (DIRECTIONS[name] == "down") else "worse"
+    sense = "better" if (new < old) == (direction is Direction.DOWN) else "worse"
     return f"{said}, {sense}{', noise unknown' * (noise is None)}", sense

@@ -16,6 +16,7 @@ from rich.table import Table
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.figures import FIGURES, FITNESS
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.compare import contrast, rival
@@ -32,6 +33,16 @@ from study.storage.url import shown, sqlite_file
 from study.wording import FAILURES, failure_in_words, label, number, short
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
+COLUMNS = tuple(
+    FIGURES[name].narrow_head
+    for name in (
+        "stt_latency_p95_ms",
+        "llm_latency_p95_ms",
+        "concurrent_capacity",
+        "stt_wer_pct",
+        "free_memory_mib",
+    )
+)
 OUTCOME = 9  # columns: "held back", "baseline"
 EVIDENCE = 160  # characters of a log's line
 
@@ -51,8 +62,8 @@ def measured(
     means = "; figures of several measurements are their means" if several else ""
     means += "" if width >= WIDE else f"; {WIDE} columns show sessions, words and free memory too"
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
-    more = ("sessions", "WER %", "free MiB") if width >= WIDE else ()
-    figures = [*(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more]
+    more = COLUMNS[2:] if width >= WIDE else ()
+    figures = [*(("n",) if several else ()), FITNESS.short, *COLUMNS[:2], *more]
     lines: list[list[str]] = []
     found = [(group, merged(group)) for group in groups.values()]
     for group, r in sorted(

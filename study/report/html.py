@@ -25,7 +25,7 @@ from study.report.chart_data import Tile, bars, heat, memory, spots, turned
 from study.report.effects_table import influence
 from study.report.summary import Case, how_sure, sentence, standing
 from study.report.trial_words import limits, traffic, without_paths, wrapped
-from study.storage.context import without_secrets
+from study.text import without_secrets
 from study.wording import FAILURES, failure_in_words, number, short
 
 

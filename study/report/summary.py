@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.figures import FIGURES
+from objectives.figures import SHOWN
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.analysis.compare import SAME_PCT, bounds_tell, contrast, rival
@@ -204,5 +204,6 @@ def fresh(confirmed: Told) -> str:
             for x in confirmed.lines
             if (x.metric, x.standing) == (metric, "worse")
         ]
-        said.append(f"Worse, {FIGURES.get(metric, (metric,))[0]} ({metric}): {', '.join(found)}.")
+        title = SHOWN[metric].title if metric in SHOWN else metric
+        said.append(f"Worse, {title} ({metric}): {', '.join(found)}.")
     return " ".join(said)
