@@ -1,35 +1,123 @@
-"""Every figure of a measurement: its title, unit, digits and which way is better. Pure."""
+"""Every figure that anybody shows or judges: title, unit, digits and which way is better. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
-# name of `Measurement`: title for people, unit, digits
-FIGURES: Mapping[str, tuple[str, str, int]] = {
-    "stt_latency_p95_ms": ("speech: 95 % answered within", "ms", 0),
-    "llm_latency_p95_ms": ("LLM: 95 % answered within", "ms", 0),
-    "llm_ttft_p95_ms": ("LLM: 95 % begin to answer within", "ms", 0),
-    "llm_tpot_ms": ("LLM: each further token, median", "ms", 1),
-    "turn_ttft_p95_ms": ("voice turn at the most sessions passed: 95 % within", "ms", 0),
-    "concurrent_capacity": ("voice sessions at once", "", 0),
-    "stt_wer_pct": ("words wrong", "%", 1),
-    "failure_rate": ("requests that failed, as a share", "", 2),
-    "free_memory_mib": ("memory that stayed free", "MiB", 0),
-    "kv_peak_pct": ("highest use of the LLM's KV cache", "%", 0),
-}
-LATENCIES = (  # by which a winner is compared and judged, in this order
-    "stt_latency_ms",
-    "stt_latency_p95_ms",
-    "llm_latency_ms",
-    "llm_latency_p95_ms",
-    "llm_ttft_ms",
-    "llm_ttft_p95_ms",
-    "llm_tpot_ms",
-    "turn_ttft_ms",
+
+class Direction(StrEnum):
+    """Which way a figure is better."""
+
+    UP = "up"
+    DOWN = "down"
+    NEUTRAL = "neutral"
+
+
+UP, DOWN, NEUTRAL = Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure, as people read it.
+
+    Args:
+        name: what it is, with its unit, without what it belongs to
+        of: the service it belongs to, `turn` for a turn through all services, empty for the whole
+        unit: as it is shown; empty for a count or a share
+        digits: decimals that are shown
+        direction: which way is better
+        title: its line in a table of figures; empty where it is in no such table
+        short: its name in a sentence and, with the unit, at the head of a column
+        narrow: the same where a terminal leaves little room; empty for `short`
+    """
+
+    name: str
+    of: str
+    unit: str
+    digits: int
+    direction: Direction
+    title: str = ""
+    short: str = ""
+    narrow: str = ""
+
+    @property
+    def flat(self) -> str:
+        """Its name as an attribute of `Measurement` and in files.
+
+        >>> FIGURES["stt_wer_pct"].flat
+        'stt_wer_pct'
+        """
+        return f"{self.of}_{self.name}" if self.of else self.name
+
+    @property
+    def head(self) -> str:
+        """The head of its column.
+
+        >>> FIGURES["free_memory_mib"].head, FIGURES["concurrent_capacity"].head
+        ('free MiB', 'sessions')
+        """
+        return f"{self.short} {self.unit}".rstrip()
+
+    @property
+    def narrow_head(self) -> str:
+        """The head of its column in a terminal.
+
+        >>> FIGURES["stt_wer_pct"].head, FIGURES["stt_wer_pct"].narrow_head
+        ('words wrong %', 'WER %')
+        """
+        return f"{self.narrow or self.short} {self.unit}".rstrip()
+
+
+def _by_name(*figures: Figure) -> Mapping[str, Figure]:
+    return {f.flat: f for f in figures}
+
+
+# by flat name, in the order in which people see them
+FIGURES: Mapping[str, Figure] = _by_name(
+    Figure("latency_ms", "stt", "ms", 0, DOWN, short="speech latency"),
+    Figure(
+        "latency_p95_ms",
+        "stt",
+        "ms",
+        0,
+        DOWN,
+        "speech: 95 % answered within",
+        "speech p95",
+        "STT p95",
+    ),
+    Figure("latency_ms", "llm", "ms", 0, DOWN, short="LLM latency"),
+    Figure("latency_p95_ms", "llm", "ms", 0, DOWN, "LLM: 95 % answered within", "LLM p95"),
+    Figure("ttft_ms", "llm", "ms", 0, DOWN, short="LLM first token"),
+    Figure(
+        "ttft_p95_ms",
+        "llm",
+        "ms",
+        0,
+        DOWN,
+        "LLM: 95 % begin to answer within",
+        "LLM first token p95",
+    ),
+    Figure("tpot_ms", "llm", "ms", 1, DOWN, "LLM: each further token, median", "LLM each token"),
+    Figure("ttft_ms", "turn", "ms", 0, DOWN, short="time of a voice turn to its first LLM word"),
+    Figure(
+        "ttft_p95_ms", "turn", "ms", 0, DOWN, "voice turn at the most sessions passed: 95 % within"
+    ),
+    Figure("concurrent_capacity", "", "", 0, UP, "voice sessions at once", "sessions"),
+    Figure("wer_pct", "stt", "%", 1, DOWN, "words wrong", "words wrong", "WER"),
+    Figure("failure_rate", "", "", 2, DOWN, "requests that failed, as a share"),
+    Figure("free_memory_mib", "", "MiB", 0, UP, "memory that stayed free", "free"),
+    Figure("kv_peak_pct", "", "%", 0, NEUTRAL, "highest use of the LLM's KV cache"),
+    Figure("gpu_utilization_pct", "", "%", 0, NEUTRAL),
+    Figure("rtfx", "stt", "x", 1, UP),
+    Figure("kv_capacity_bound", "", "", 0, UP),
+    Figure("oom_events", "", "", 0, DOWN),
 )
-# name of `Measurement`, or fitness: which way is better
-DIRECTIONS: Mapping[str, str] = {
-    **dict.fromkeys((*LATENCIES, "turn_ttft_p95_ms", "stt_wer_pct", "failure_rate"), "down"),
-    **dict.fromkeys(("concurrent_capacity", "free_memory_mib", "fitness"), "up"),
-    **dict.fromkeys(("gpu_utilization_pct", "kv_peak_pct"), "neutral"),
+FITNESS = Figure("fitness", "", "", 4, UP, short="fitness")
+SHOWN: Mapping[str, Figure] = {name: f for name, f in FIGURES.items() if f.title}
+# by which fresh launches are judged; word errors, failures and memory have limits of their own
+JUDGED: Mapping[str, Figure] = {
+    **{name: f for name, f in FIGURES.items() if f.unit == "ms" or name == "concurrent_capacity"},
+    FITNESS.flat: FITNESS,
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Annotated, Literal
 
 from objectives.measurement import Measurement
+from objectives.ranges import Range
 
 Preset = Literal["balanced", "latency", "capacity", "quality"]
 
@@ -14,11 +15,11 @@ Preset = Literal["balanced", "latency", "capacity", "quality"]
 class Weights:
     """Weights of the five terms; they are divided by their sum."""
 
-    stt: float = 0.25
-    llm: float = 0.25
-    capacity: float = 0.20
-    stability: float = 0.20
-    efficiency: float = 0.10
+    stt: Annotated[float, Range(0, 1e6)] = 0.25
+    llm: Annotated[float, Range(0, 1e6)] = 0.25
+    capacity: Annotated[float, Range(0, 1e6)] = 0.20
+    stability: Annotated[float, Range(0, 1e6)] = 0.20
+    efficiency: Annotated[float, Range(0, 1e6)] = 0.10
 
 
 PRESETS: dict[Preset, Weights] = {

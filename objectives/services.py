@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from objectives.ranges import Range
 
 DeviceKind = Literal["cpu", "cuda"]
 
@@ -28,8 +30,8 @@ class LlmService:
     health_path: str = "/health"
     metrics_path: str = "/metrics"
     served_model: str = "model"
-    vocabulary: int | None = None
-    start_timeout_s: float = 600.0
+    vocabulary: Annotated[int | None, Range(1, 1e7)] = None
+    start_timeout_s: Annotated[float, Range(1, 1e7)] = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +47,16 @@ class SttService:
     models: Mapping[str, str] = field(default_factory=dict)
     device: DeviceKind = "cuda"
     compute_type: str = "int8"
-    beam_size: int = 5
+    beam_size: Annotated[int, Range(1, 10_000)] = 5
     language: str = "en"
-    extra_mib: int = 0
+    extra_mib: Annotated[int, Range(0, 1e7)] = 0
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     command: str | None = None
     health_path: str = "/health"
     random_weights: tuple[str, ...] = ()
-    fixed_output_tokens: int = 20
-    start_timeout_s: float = 120.0
+    fixed_output_tokens: Annotated[int, Range(4, 224)] = 20
+    start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

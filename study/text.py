@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
 
 
 def meant(given: str, known: Iterable[str]) -> str:
@@ -26,3 +29,12 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The text with a space for whatever would end its line."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def without_secrets(command: str) -> str:
+    """A command line that may be sent to a colleague.
+
+    >>> without_secrets("serve --api-key hunter2 --port 80"), without_secrets("HF_TOKEN=abc serve")
+    ('serve --api-key *** --port 80', 'HF_TOKEN=*** serve')
+    """
+    return SECRET.sub(r"\1***", command)

@@ -8,11 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from objectives.devices import ballast
 from objectives.devices.device import Device
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
+from objectives.ranges import Range
 from objectives.servers.process import Server, serving
 
 BALLAST = Path(ballast.__file__)
@@ -23,8 +25,8 @@ class Tenant:
     """Another user of the device that holds `mib` MiB, or `share` (0-1) of its total."""
 
     name: str
-    mib: float | None = None
-    share: float | None = None
+    mib: Annotated[float | None, Range(1, 1e7)] = None
+    share: Annotated[float | None, Range(0.001, 0.999)] = None
 
     def held_mib(self, total_mib: float) -> int:
         """How much it holds on a device of this size.

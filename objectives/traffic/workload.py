@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+
+from objectives.ranges import Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +29,22 @@ class Workload:
     request_timeout_s: a request that takes longer has failed
     """
 
-    seed: int = 1
-    window_s: float = 60.0
-    llm_per_s: float = 0.5
-    stt_per_s: float = 0.5
-    llm_burst: int = 1
-    prompt_tokens: tuple[int, int] = (512, 2048)
-    output_tokens: int = 128
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 1
+    window_s: Annotated[float, Range(1, 1e7)] = 60.0
+    llm_per_s: Annotated[float, Range(0, 1000)] = 0.5
+    stt_per_s: Annotated[float, Range(0, 1000)] = 0.5
+    llm_burst: Annotated[int, Range(1, 10_000)] = 1
+    prompt_tokens: Annotated[tuple[int, int], Range(1, 1e7)] = (512, 2048)
+    output_tokens: Annotated[int, Range(1, 1e7)] = 128
     clips: str = "assistant"
-    ladder_s: float = 60.0
-    ladder_max_sessions: int = 64
-    session_pause_s: float = 1.0
-    session_ramp_s: float | None = None
-    session_prompt_tokens: int = 512
-    session_turn_tokens: int = 128
-    alone_requests: int = 5
-    request_timeout_s: float = 120.0
+    ladder_s: Annotated[float, Range(0, 1e5)] = 60.0
+    ladder_max_sessions: Annotated[int, Range(1, 10_000)] = 64
+    session_pause_s: Annotated[float, Range(0, 1e5)] = 1.0
+    session_ramp_s: Annotated[float | None, Range(0, 1e5)] = None
+    session_prompt_tokens: Annotated[int, Range(1, 1e7)] = 512
+    session_turn_tokens: Annotated[int, Range(0, 1e7)] = 128
+    alone_requests: Annotated[int, Range(0, 10_000)] = 5
+    request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import DIRECTIONS, FIGURES
+from objectives.figures import FIGURES, SHOWN, Direction
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
@@ -81,9 +81,7 @@ def differences(
 
     configurations: all that was launched, whose repeats tell the noise too
     """
-    return [
-        difference(name, today, other, configurations) for name in FIGURES if name not in without
-    ]
+    return [difference(name, today, other, configurations) for name in SHOWN if name not in without]
 
 
 def difference(
@@ -111,11 +109,11 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
         return Verdict.EQUAL
     if old and abs(100 * (new - old) / old) < SAME_PCT:
         return Verdict.ABOUT_EQUAL
-    if DIRECTIONS[name] == "neutral":
+    if FIGURES[name].direction is Direction.NEUTRAL:
         return Verdict.NEUTRAL
     if noise is not None and abs(new - old) <= noise:
         return Verdict.WITHIN_NOISE
-    is_better = (new < old) == (DIRECTIONS[name] == "down")
+    is_better = (new < old) == (FIGURES[name].direction is Direction.DOWN)
     return Verdict.BETTER if is_better else Verdict.WORSE
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.figures import FIGURES
 from study.analysis.configurations import Configuration
 from study.analysis.eligibility import is_eligible
 from study.storage.context import StudyContext
 
 # names for people, in the order of `_objectives`
-OBJECTIVES = ("speech p95", "LLM p95", "sessions", "free memory up to the headroom")
+OBJECTIVES = (
+    *(
+        FIGURES[n].short
+        for n in ("stt_latency_p95_ms", "llm_latency_p95_ms", "concurrent_capacity")
+    ),
+    "free memory up to the headroom",
+)
 
 
 def pareto(configurations: Sequence[Configuration], context: StudyContext) -> list[Configuration]:

@@ -25,7 +25,7 @@ from study.provenance import git_commit
 from study.spec.model import RECORDED, Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
-from study.storage.context import StudyContext, new_context
+from study.storage.context import StudyContext, asked_by
 from study.storage.trials import counted, measured_in
 
 
@@ -111,12 +111,11 @@ def context_for(spec: Spec, ground: Source) -> StudyContext:
     """What this run asks, kept with the study for whoever reads it."""
     bench, found = ground.bench, ground.recording
     slo = Slo(**found.provenance.slo) if found and found.provenance.slo else None
-    return new_context(
-        spec,
-        ground.setting,
-        ground.identity,
-        ground.versions,
-        server_env=bench.device.server_env if bench else {},
+    return StudyContext(
+        **asked_by(spec, ground.setting),
+        device=ground.identity,
+        versions=ground.versions,
+        server_env=dict(bench.device.server_env) if bench else {},
         held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib)
         if bench
         else None,

@@ -10,6 +10,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from objectives.figures import FIGURES, FITNESS
 from study.analysis.configurations import Configuration, configurations
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
@@ -22,6 +23,16 @@ from study.storage.trials import Trial
 from study.wording import FAILURES, failure_in_words, label, number, short
 
 WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
+COLUMNS = tuple(
+    FIGURES[name].narrow_head
+    for name in (
+        "stt_latency_p95_ms",
+        "llm_latency_p95_ms",
+        "concurrent_capacity",
+        "stt_wer_pct",
+        "free_memory_mib",
+    )
+)
 OUTCOME = 9  # columns: "held back", "baseline"
 EVIDENCE = 160  # characters of a log's line
 
@@ -34,8 +45,8 @@ def measured(
     several = len(launched) < len(own)
     is_wide = width >= WIDE
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
-    more = ("sessions", "WER %", "free MiB") if is_wide else ()
-    heads = [*searched, *(("n",) if several else ()), "fitness", "STT p95 ms", "LLM p95 ms", *more]
+    figures = COLUMNS if is_wide else COLUMNS[:2]
+    heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
     ranked = sorted(launched, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
     lines = [
         [

@@ -57,7 +57,7 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
         if of.spec.measure == "live"
         else "asked of launches made before"
     )
-    tell(f"{when}: {wording.TITLES[rule.claim]} ({rule.claim}) must be better on main,")
+    tell(f"{when}: {wording.title(rule.claim)} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     found = (

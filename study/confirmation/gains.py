@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from objectives.figures import DIRECTIONS
+from objectives.figures import JUDGED, Direction
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.journal import Pair
 from study.confirmation.protocol import Key
 from study.confirmation.verdict import LOST
 from study.search.score import score
-from study.spec.limits import JUDGED
 from study.spec.model import Spec
 
 
@@ -53,7 +52,7 @@ def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
     old, new = (
         by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner")
     )
-    return log_ratio(old, new, is_up=DIRECTIONS[key.metric] == "up")
+    return log_ratio(old, new, is_up=JUDGED[key.metric].direction is Direction.UP)
 
 
 def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
-from objectives.figures import DIRECTIONS
-from study.spec.limits import JUDGED, LEAST_PCT, MOST_PCT
-from study.spec.model import Claim
+from objectives.figures import JUDGED, Direction
+from study.spec.model import MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6
@@ -105,8 +104,9 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     >>> round(gain_pct("llm_latency_ms", math.log(100 / 90)), 6), round(gain_pct("fitness", math.log(1.1)), 6)
     (10.0, 10.0)
     """
-    ratio = math.exp(-log_ratio if DIRECTIONS[metric] == "down" else log_ratio)
-    return 100 * (1 - ratio if DIRECTIONS[metric] == "down" else ratio - 1)
+    is_down = JUDGED[metric].direction is Direction.DOWN
+    ratio = math.exp(-log_ratio if is_down else log_ratio)
+    return 100 * (1 - ratio if is_down else ratio - 1)
 
 
 def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
@@ -135,8 +135,8 @@ def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
             value = float(number)
         except ValueError:
             value = math.nan
-        if not LEAST_PCT <= value <= MOST_PCT:
-            what = f"{text!r} is no percentage from {LEAST_PCT} to {MOST_PCT:g}"
+        if not MARGIN_PCT.low <= value <= MARGIN_PCT.high:
+            what = f"{text!r} is no percentage from {MARGIN_PCT.low} to {MARGIN_PCT.high:g}"
             raise BadInput(
                 f"--margin: {what}; write 5, or llm_tpot_ms=100; repeat --margin for more"
             )

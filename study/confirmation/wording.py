@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import DIRECTIONS
+from objectives.figures import JUDGED, Direction
 from study.confirmation.protocol import Rule, gain_pct
 from study.confirmation.verdict import Finding, Verdict
 
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000
-TITLES = {
-    "llm_latency_ms": "LLM latency",
-    "stt_latency_ms": "speech latency",
-    "turn_ttft_ms": "time of a voice turn to its first LLM word",
-    "concurrent_capacity": "voice sessions at once",
-    "fitness": "fitness",
-}
+
+
+def title(metric: str) -> str:
+    """What a metric is called in a sentence."""
+    return JUDGED[metric].title or JUDGED[metric].short
 
 
 def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
@@ -24,24 +22,24 @@ def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
 
     resolution_pct: of the capacity ladder, where that is the claim
     """
-    title, f = TITLES[rule.claim], verdict.finding(rule.primary)
+    name, f = title(rule.claim), verdict.finding(rule.primary)
     if f is None or f.found is None:
-        return f"{title}: not measured"
+        return f"{name}: not measured"
     point, better = gain_pct(rule.claim, f.found.mean), _better(rule.claim)
     if f.found.low is None or f.found.high is None:
-        return f"{title}: {signed(point)} in one pair, which says nothing yet"
+        return f"{name}: {signed(point)} in one pair, which says nothing yet"
     low, high = (gain_pct(rule.claim, x) for x in (f.found.low, f.found.high))
     within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {f.found.n} pairs"
     if verdict.status != "confirmed":
-        return f"{title}: {signed(point)}, {within} (positive is better)"
+        return f"{name}: {signed(point)}, {within} (positive is better)"
     is_fine = rule.claim != "concurrent_capacity" or (
         resolution_pct is not None and resolution_pct < CLAIMED_PCT
     )
     if low >= CLAIMED_PCT and is_fine:
-        return f"{title}: at least {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
+        return f"{name}: at least {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
     if point >= CLAIMED_PCT and is_fine:
-        return f"{title}: {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
-    return f"{title}: {better} ({signed(point)}, {within})"
+        return f"{name}: {CLAIMED_PCT:g} % {better} ({signed(point)}, {within})"
+    return f"{name}: {better} ({signed(point)}, {within})"
 
 
 def further(verdict: Verdict, rule: Rule) -> list[str]:
@@ -94,9 +92,9 @@ def _spread(f: Finding) -> str:
 
 
 def _better(metric: str) -> str:
-    return (
-        "shorter" if DIRECTIONS[metric] == "down" else "better" if metric == "fitness" else "more"
-    )
+    if JUDGED[metric].direction is Direction.DOWN:
+        return "shorter"
+    return "better" if metric == "fitness" else "more"
 
 
 def signed(pct: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.figures import FIGURES
+from objectives.figures import SHOWN
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
@@ -16,9 +16,9 @@ from study.analysis.pareto import compared, pareto
 from study.report.reasons import held_back, ineligible, over, why
 from study.report.summary import Summary, fresh, sentence, standing
 from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
-from study.storage.context import StudyContext, without_secrets
+from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.text import one_line
+from study.text import one_line, without_secrets
 from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
@@ -147,9 +147,9 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdic
 
 def _figures(r: Trial, m: Measurement) -> str:
     lines = ["| | |", "|---|---|"]
-    for name, (title, unit, digits) in FIGURES.items():
-        value = sessions(r) if name == "concurrent_capacity" else number(getattr(m, name), digits)
-        lines.append(f"| {title} | {'not measured' if value == '-' else f'{value} {unit}'} |")
+    for name, f in SHOWN.items():
+        value = sessions(r) if name == "concurrent_capacity" else number(getattr(m, name), f.digits)
+        lines.append(f"| {f.title} | {'not measured' if value == '-' else f'{value} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:
         lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")
     return "\n".join(lines)

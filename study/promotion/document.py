@@ -11,7 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.figures import DIRECTIONS, LATENCIES
+from objectives.figures import FIGURES, JUDGED, Direction
 from objectives.measurement import INFINITE
 from objectives.servers.versions import Versions
 from study.analysis.configurations import Configuration
@@ -20,8 +20,8 @@ from study.promotion import seal
 from study.spec.model import Spec
 
 SCHEMA = 1
-COMPARED = (
-    *LATENCIES,
+COMPARED = (  # p95 of a turn may only be compared at equal sessions
+    *(name for name, f in JUDGED.items() if f.unit == "ms" and name != "turn_ttft_p95_ms"),
     "stt_wer_pct",
     "concurrent_capacity",
     "free_memory_mib",
@@ -52,7 +52,9 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
-    return round(-change if DIRECTIONS[name] == "down" else change, 2) + 0.0  # no -0.0
+    return (
+        round(-change if FIGURES[name].direction is Direction.DOWN else change, 2) + 0.0
+    )  # no -0.0
 
 
 def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:

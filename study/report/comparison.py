@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from objectives.figures import FIGURES
+from objectives.figures import SHOWN
 from study.analysis.compare import Difference, Verdict, differences
 from study.analysis.configurations import Configuration
 from study.wording import number
@@ -40,15 +40,15 @@ def comparison(
 
 def row(d: Difference) -> Row:
     """One difference as text."""
-    title, unit, digits = FIGURES[d.name]
+    f = SHOWN[d.name]
     texts = [
         "not measured"
         if value is None
-        else f"{'≥ ' * is_bound}{number(value, digits)} {unit}".rstrip()
+        else f"{'≥ ' * is_bound}{number(value, f.digits)} {f.unit}".rstrip()
         for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
     ]
     sense = d.verdict if d.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
-    return Row(title, texts[0], texts[1], change(d), sense)
+    return Row(f.title, texts[0], texts[1], change(d), sense)
 
 
 def change(d: Difference, *, is_judged: bool = True) -> str:
@@ -58,7 +58,7 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
     """
     if (fixed := FIXED.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
-    _, unit, digits = FIGURES[d.name]
+    digits, unit = SHOWN[d.name].digits, SHOWN[d.name].unit
     unit = "points" if unit == "%" else unit
     amount = f"{d.new - d.old:+,.{digits}f} {unit}".rstrip()
     if d.verdict is Verdict.ABOUT_EQUAL:

@@ -23,15 +23,16 @@ from study.analysis.additive_model import (
 from study.analysis.main_effects import Effect, Effects, differences, main_effects
 from study.wording import label
 
-HEADS: Mapping[
-    str, str
-] = {  # figures of `Measurement` that have effects, as columns; bounds and shares have none
-    "llm_latency_p95_ms": "LLM p95 ms",
-    "llm_ttft_p95_ms": "LLM first token p95 ms",
-    "llm_tpot_ms": "LLM each token ms",
-    "stt_latency_p95_ms": "speech p95 ms",
-    "free_memory_mib": "free MiB",
-    "stt_wer_pct": "words wrong %",
+HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds and shares have none
+    name: FIGURES[name].head
+    for name in (
+        "llm_latency_p95_ms",
+        "llm_ttft_p95_ms",
+        "llm_tpot_ms",
+        "stt_latency_p95_ms",
+        "free_memory_mib",
+        "stt_wer_pct",
+    )
 }
 SURE = 0.05
 NOTE = (
@@ -77,7 +78,7 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
     ]
     shown: dict[str, Effects] = {}
     for metric in metrics:
-        title, unit, digits = FIGURES[metric]
+        title, unit, digits = FIGURES[metric].title, FIGURES[metric].unit, FIGURES[metric].digits
         values = {v for _, m in observed if (v := getattr(m, metric)) is not None}
         if not values:
             said.append(f"{title}: not measured")
@@ -127,12 +128,12 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
     told, said = dict[str, dict[Scalar, tuple[float, ...]]](), list[str]()
     for metric in metrics:
         if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
-            said.append(f"{FIGURES[metric][0]}: the same wherever it was measured")
+            said.append(f"{FIGURES[metric].title}: the same wherever it was measured")
             continue
         try:
             told[metric] = differences(observed, metric, parameter, value)
         except UntoldError as why:
-            said.append(f"{FIGURES[metric][0]}: cannot be told, {why}")
+            said.append(f"{FIGURES[metric].title}: cannot be told, {why}")
     others = sorted({v for of in told.values() for v in of}, key=in_order)
     if not others:
         raise BadInput(f"--versus {wanted}: {'; '.join(said)}")
@@ -156,7 +157,7 @@ def _against(found: tuple[float, ...] | None, metric: str) -> str:
         return "-"
     if is_time(metric):
         return f"x {found[0]:.2f} ({found[1]:.2f} to {found[2]:.2f})"
-    digits = FIGURES[metric][2]
+    digits = FIGURES[metric].digits
     return f"{found[0]:+,.{digits}f} ({found[1]:+,.{digits}f} to {found[2]:+,.{digits}f})"
 
 
@@ -216,7 +217,7 @@ def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
     level = next((x for x in effect.levels if x.value == value), None) if effect else None
     if level is None:
         return "-"
-    digits = FIGURES[metric][2]
+    digits = FIGURES[metric].digits
     spread = (
         f"{100 * level.half_width:.0f} %"
         if metric.endswith("_ms")
@@ -226,5 +227,5 @@ def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
 
 
 def _spread(sd: float, metric: str) -> str:
-    _, unit, digits = FIGURES[metric]
+    unit, digits = FIGURES[metric].unit, FIGURES[metric].digits
     return f"{100 * sd:.1f} %" if metric.endswith("_ms") else f"{sd:,.{digits}f} {unit}".strip()

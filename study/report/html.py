@@ -25,7 +25,7 @@ from study.report.effects_table import influence
 from study.report.reasons import held_back, over
 from study.report.summary import Summary, how_sure, sentence, standing
 from study.report.trial_words import limits, traffic, without_paths, wrapped
-from study.storage.context import without_secrets
+from study.text import without_secrets
 from study.wording import FAILURES, failure_in_words, number, short
 
 

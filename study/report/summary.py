@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.figures import FIGURES
+from objectives.figures import SHOWN
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.analysis.compare import Difference, Verdict, difference, differences, rival
@@ -148,7 +148,7 @@ def sentence(s: Summary) -> str:
         parts.append(_sessions(today, other, s.configurations))
     rest = differences(today, other, s.configurations, without=(*SPOKEN, SESSIONS))
     worse = "; ".join(
-        f"{FIGURES[d.name][0]} {change(d, is_judged=False)}"
+        f"{SHOWN[d.name].title} {change(d, is_judged=False)}"
         for d in rest
         if d.verdict is Verdict.WORSE
     )
@@ -223,7 +223,7 @@ def fresh(confirmation: Confirmation) -> str:
             for x in c.lines
             if (x.metric, x.standing) == (metric, "worse")
         ]
-        title = FIGURES[metric][0] if metric in FIGURES else metric
+        title = SHOWN[metric].title if metric in SHOWN else metric
         lines.append(f"Worse, {title} ({metric}): {', '.join(gains)}.")
     return " ".join(lines)
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_type_hints
 
 from objectives.allocation import Space
+from objectives.figures import JUDGED
 from objectives.fitness import PRESETS
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
-from study.spec.limits import JUDGED, LIMITS, check_metrics
-from study.spec.model import Budget, Claim, FitnessRule, Gates, SamplerName, Selector, Slo, Spec
+from study.spec.foreign_keys import LEGACY, OURS, SHARED, check_metrics
+from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
     read_baseline,
@@ -33,26 +34,8 @@ from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
-PLAIN: Mapping[str, Any] = {
-    "name": str, "enabled": bool, "sampler": SamplerName, "workload": Workload, "slo": Slo,
-    "fitness": FitnessRule, "gates": Gates, "monotone": tuple[str, ...], "tenants": tuple[Tenant, ...],
-    "claim": Claim, "margins": Mapping[str, float], "reserve_mib": float | None,
-    "precheck": Literal["prune", "report"], "budget": Budget, "selector": Selector,
-}  # fmt: skip
-NEW = ("measure", "sampler", "baseline", "bounds", "device", "services", "workload", "slo", "fitness",
-       "gates", "monotone", "tenants", "reserve_mib", "precheck", "workloads", "claim", "margins")  # fmt: skip
-OWN = (
-    "name",
-    "enabled",
-    "template",
-    "search_space",
-    "evaluator",
-    "budget",
-    "metrics",
-    "selector",
-    *NEW,
-)
-LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
+# keys whose value depends on others: `load` reads each by a function of its own, all others by their type
+DEPENDENT = ("search_space", "measure", "baseline", "bounds", "device", "services", "workloads")
 
 
 def load(path: Path | None, experiment: str | None = None) -> Spec:
@@ -61,12 +44,15 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     root, text, data = read(path)
     top, ignored = _chosen(root, experiment)
     keys = top.items()
-    top.only((*OWN, *LEGACY), OWN)
+    top.only((*SHARED, *OURS, *LEGACY), (*SHARED, *OURS))
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
+    if "margins" in keys:
+        keys["margins"].only(JUDGED)
+    hints = get_type_hints(Spec, include_extras=True)
     plain: dict[str, Any] = {
-        k: keys[k].build(kind, LIMITS) for k, kind in PLAIN.items() if k in keys
+        k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
@@ -100,10 +86,19 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         notes.append("enabled: false is noted; a study that is asked for runs all the same")
     return Spec(
         **plain,
-        search_space=space, measure=measure, workloads=workloads, baseline=space.allocation(baseline), bounds=bounds,
-        device=device, services=services, ignored=(*ignored, *check_metrics(top)), notes=tuple(notes),
-        path=path.absolute(), text=text, text_sha256=hashlib.sha256(data).hexdigest(),
-    )  # fmt: skip
+        search_space=space,
+        measure=measure,
+        workloads=workloads,
+        baseline=space.allocation(baseline),
+        bounds=bounds,
+        device=device,
+        services=services,
+        ignored=(*ignored, *check_metrics(top)),
+        notes=tuple(notes),
+        path=path.absolute(),
+        text=text,
+        text_sha256=hashlib.sha256(data).hexdigest(),
+    )
 
 
 def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
@@ -115,7 +110,7 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
                 f"the file holds no experiment {experiment!r}", "leave --experiment out"
             )
         return root, []
-    for name in (k for k in keys if k in NEW):
+    for name in (k for k in keys if k in OURS):
         raise keys[name].wrong(
             "it stands beside `experiments:`", "move it into the experiment that it is for"
         )
@@ -171,8 +166,6 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
         if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")
-    if "margins" in plain:
-        top.at("margins").only(JUDGED)
     tenants: Sequence[Tenant] = plain.get("tenants", ())
     for n, tenant in enumerate(tenants):
         entry = top.at("tenants").elements()[n]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from objectives.allocation import Allocation, Space
 from objectives.fitness import PRESETS, Preset, Weights
+from objectives.ranges import Range
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
@@ -18,9 +19,9 @@ from objectives.traffic.workload import Workload
 class Budget:
     """What a study may use: time of one run, and trials over all runs."""
 
-    wallclock_sec: float = 3600.0
-    max_candidates: int = 10
-    max_generations: int = 4
+    wallclock_sec: Annotated[float, Range(1, 1e7)] = 3600.0
+    max_candidates: Annotated[int, Range(1, 10_000)] = 10
+    max_generations: Annotated[int, Range(1, 10_000)] = 4
     allow_gpu: bool = True
 
     @property
@@ -34,12 +35,12 @@ class Selector:
     """The tournament's settings, see `study.tournament`."""
 
     kind: Literal["rzero"] = "rzero"
-    tournament_size: int = 4
-    survivors: int = 2
-    elitism: int = 1
-    fresh_inject: int = 1
-    population_size: int = 5
-    n_offspring: int = 16
+    tournament_size: Annotated[int, Range(1, 10_000)] = 4
+    survivors: Annotated[int, Range(1, 10_000)] = 2
+    elitism: Annotated[int, Range(0, 10_000)] = 1
+    fresh_inject: Annotated[int, Range(0, 10_000)] = 1
+    population_size: Annotated[int, Range(1, 10_000)] = 5
+    n_offspring: Annotated[int, Range(1, 10_000)] = 16
     exhausted: Literal["replicate", "stop"] = "replicate"
 
 
@@ -47,8 +48,8 @@ class Selector:
 class Gates:
     """What a winner must keep: word error rate within points of the baseline's, and memory left free."""
 
-    wer_points: float = 1.0
-    free_memory_mib: float = 256.0
+    wer_points: Annotated[float, Range(0, 100)] = 1.0
+    free_memory_mib: Annotated[float, Range(0, 1e7)] = 256.0
     llm_quality: Literal["unmeasured"] | None = None
 
 
@@ -56,9 +57,9 @@ class Gates:
 class Slo:
     """Limits of the capacity ladder: in ms, or a multiple of the baseline's own p95."""
 
-    multiple: float = 1.5
-    stt_p95_ms: float | None = None
-    llm_p95_ms: float | None = None
+    multiple: Annotated[float, Range(1, 1000)] = 1.5
+    stt_p95_ms: Annotated[float | None, Range(1, 1e7)] = None
+    llm_p95_ms: Annotated[float | None, Range(1, 1e7)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ class FitnessRule:
     preset: Preset = "balanced"
     weights: Weights | None = None
     normalisation: Literal["relative", "fixed"] = "relative"
-    headroom_mib: float = 1024.0
+    headroom_mib: Annotated[float, Range(0, 1e7)] = 1024.0
 
     @property
     def effective_weights(self) -> Weights:
@@ -76,6 +77,7 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
+MARGIN_PCT = Range(0.1, 1000.0)  # by how much a metric may be called no worse
 Claim = Literal[
     "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
 ]
@@ -97,19 +99,35 @@ SamplerName = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """A validated spec; defaults are those of an absent key.
+class SpecFile:
+    """The file that a spec was read from, and what reading it noted.
+
+    ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
+    """
+
+    path: Path
+    text: str
+    text_sha256: str
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec(SpecFile):
+    """A validated spec: a field a key of the file, with its type, range and default.
 
     measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
     monotone: parameters that take more memory as they grow, lists in their order
     bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
     workloads, claim, margins: for `scripts/confirm.py`: what it also measures under, the metric that must be
         better, and by how many percent others may be worse where that is not its --margin
-    ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
     """
 
     name: str
+    enabled: bool = True
     search_space: Space
+    budget: Budget = field(default_factory=Budget)
+    selector: Selector = field(default_factory=Selector)
     measure: Literal["live"] | Path
     sampler: SamplerName = "tournament"
     baseline: Allocation
@@ -117,21 +135,16 @@ class Spec:
     device: str
     services: Services
     workload: Workload = field(default_factory=Workload)
-    workloads: tuple[HeldOut, ...] = ()
-    claim: Claim | None = None
-    margins: Mapping[str, float] = field(default_factory=dict)
     slo: Slo = field(default_factory=Slo)
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
     monotone: tuple[str, ...] = ()
     tenants: tuple[Tenant, ...] = ()
-    reserve_mib: float | None = None
+    reserve_mib: Annotated[float | None, Range(0, 1e7)] = None
     precheck: Literal["prune", "report"] = "prune"
-    budget: Budget = field(default_factory=Budget)
-    selector: Selector = field(default_factory=Selector)
-    enabled: bool = True
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    path: Path
-    text: str
-    text_sha256: str
+    workloads: tuple[HeldOut, ...] = ()
+    claim: Claim | None = None
+    margins: Annotated[Mapping[str, float], MARGIN_PCT] = field(default_factory=dict)
+
+
+KEYS = tuple(f.name for f in fields(Spec) if f not in fields(SpecFile))

@@ -52,7 +52,7 @@ def read_bounds(top: Entry) -> dict[str, tuple[float, float]]:
     for name, entry in given.items():
         if name not in known:
             raise entry.unknown(sorted(known))
-        low, high = bounds[name] = entry.build(tuple[float, float], {})
+        low, high = bounds[name] = entry.build(tuple[float, float])
         if low > high:
             raise entry.wrong(f"{low:g} is above {high:g}", "write [low, high]")
         if name == SHARE and not 0 < low <= high < 1:
@@ -148,7 +148,7 @@ class _Range:
 
 
 def _range(entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]]) -> Parameter:
-    asked: _Range = entry.build(_Range, {})
+    asked: _Range = entry.build(_Range)
     low, high, step = (entry.at(k).scalar() for k in ("low", "high", "step"))
     if name == SPEECH:
         raise entry.wrong("sizes are no range", "list them: [tiny, base]")

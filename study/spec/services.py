@@ -14,7 +14,6 @@ from typing import Any, Literal
 from objectives.allocation import SHARE, SPEECH, Parameter
 from objectives.engines.command import placeholders
 from objectives.services import LlmService, Services, SttService
-from study.spec.limits import LIMITS
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import Entry
 from study.text import meant
@@ -72,7 +71,7 @@ def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
 
 
 def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
-    llm: LlmService = entry.build(LlmService, LIMITS) if entry.given else DEFAULT_LLM
+    llm: LlmService = entry.build(LlmService) if entry.given else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
     notes = []
@@ -93,7 +92,7 @@ def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
 
 
 def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
-    stt: SttService = entry.build(SttService, LIMITS) if entry.given else SttService()
+    stt: SttService = entry.build(SttService) if entry.given else SttService()
     if not entry.at("device").given:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
     elif stt.device == "cuda" and device == "cpu":
@@ -156,7 +155,7 @@ def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
             "it is neither `live` nor a recording", "write `live` or `{recorded: FILE}`"
         )
     entry = entry.at("recorded")
-    named = entry.build(str, LIMITS)
+    named = entry.build(str)
     shipped = Path(str(files("objectives"))) / "recordings"
     if found := _found(named, (folder, shipped), Path.is_file):
         return found

@@ -35,15 +35,15 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
     for e in entry.elements() if entry.given else []:
         if e.is_mapping:
             e.only(("name", "replay"))
-            file = str(e.at("replay").build(str, {}))
+            file = str(e.at("replay").build(str))
             path = next((p for p in (folder / file, Path(file)) if p.is_file()), None)
             if path is None:
                 raise e.at("replay").wrong(
                     f"there is no file {file!r}", "name a captured trace (JSON lines)"
                 )
-            name = str(e.at("name").build(str, {})) if e.at("name").given else path.stem
+            name = str(e.at("name").build(str)) if e.at("name").given else path.stem
         else:
-            path, name = None, str(e.build(str, {}))
+            path, name = None, str(e.build(str))
             if name not in READY_MADE:
                 raise e.wrong(
                     f"{e.shown} is no workload", f"{meant(name, READY_MADE)}, or {{replay: FILE}}"

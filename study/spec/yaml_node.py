@@ -6,19 +6,20 @@ import collections.abc
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
 from objectives.allocation import Scalar
 from objectives.errors import BadInput
+from objectives.ranges import Range
 from study.text import meant, one_line
 
 TAG = "tag:yaml.org,2002:"
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-Limits = Mapping[str, tuple[float, float]]
+ANY = Range(-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,25 +152,23 @@ class Entry:
             f"{self.shown} is no finite number or plain text", "write a plain value, untagged"
         )
 
-    def build(self, kind: Any, limits: Limits) -> Any:
+    def build(self, kind: Any, within: Range = ANY) -> Any:
         """The value as `kind`: a frozen dataclass, tuple, Mapping, Literal, optional or plain type.
 
-        limits: lowest and highest number allowed, by the name of the key
+        within: the lowest and highest number allowed, where `kind` is not `Annotated` with a range
         """
+        if get_origin(kind) is Annotated:
+            kind, within = get_args(kind)
         arguments = get_args(kind)
         match get_origin(kind):
             case None:
-                return (
-                    self._dataclass(kind, limits)
-                    if is_dataclass(kind)
-                    else self._single(kind, limits)
-                )
+                return self._dataclass(kind) if is_dataclass(kind) else self._single(kind, within)
             case types.UnionType | typing.Union:  # one type from Python 3.14 on
                 if self.is_null:
                     return None
-                return self.build(next(a for a in arguments if a is not types.NoneType), limits)
+                return self.build(next(a for a in arguments if a is not types.NoneType), within)
             case collections.abc.Mapping:
-                return {k: v.build(arguments[1], limits) for k, v in self.items().items()}
+                return {k: v.build(arguments[1], within) for k, v in self.items().items()}
             case origin if origin is Literal:
                 if self.scalar() not in arguments:
                     raise self.wrong(
@@ -181,17 +180,17 @@ class Entry:
             raise self.wrong(
                 f"the list has {len(elements)} values", f"write {len(arguments)} of them"
             )
-        return tuple(e.build(arguments[0], limits) for e in elements)
+        return tuple(e.build(arguments[0], within) for e in elements)
 
-    def _dataclass(self, kind: Any, limits: Limits) -> Any:
-        given, hints = self.items(), get_type_hints(kind)
+    def _dataclass(self, kind: Any) -> Any:
+        given, hints = self.items(), get_type_hints(kind, include_extras=True)
         self.only(hints)
         for f in fields(kind):
             if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
                 raise self.at(f.name).wrong("it is missing", f"add `{f.name}:`")
-        return kind(**{name: value.build(hints[name], limits) for name, value in given.items()})
+        return kind(**{name: value.build(hints[name]) for name, value in given.items()})
 
-    def _single(self, kind: type, limits: Limits) -> Scalar:
+    def _single(self, kind: type, within: Range) -> Scalar:
         value = self.scalar()
         if kind is float and type(value) is int:
             value = float(value)
@@ -200,9 +199,7 @@ class Entry:
                 ", in quotes" if kind is str and value is not None else ""
             )
             raise self.wrong(f"{self.shown} is not {KINDS[kind]}", way_out)
-        low, high = limits.get(self.path[-1], (-math.inf, math.inf))
-        if isinstance(value, int | float) and not low <= value <= high:
-            raise self.wrong(
-                f"{self.shown} is out of range", f"write a number from {low:g} to {high:g}"
-            )
+        if isinstance(value, int | float) and not within.low <= value <= within.high:
+            way_out = f"write a number from {within.low:g} to {within.high:g}"
+            raise self.wrong(f"{self.shown} is out of range", way_out)
         return value

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import optuna
@@ -15,18 +14,17 @@ from objectives.engines.command import Command
 from objectives.engines.faster_whisper import stt_command
 from objectives.engines.vllm import llm_command
 from objectives.errors import BadInput
-from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from objectives.measurement import plain
+from objectives.plain_data import from_plain
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
-from objectives.services import LlmService, Services, SttService
+from objectives.services import Services
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates, Spec
 
 KEY = "question"
-SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,48 +73,43 @@ class StudyContext:
             "stt": stt_command(allocation, self.services.stt, self.server_env),
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data: dict[str, Any] = plain({**asdict(self), "baseline": dict(self.baseline.values)})
+        return data
 
-def new_context(
-    spec: Spec,
-    setting: Setting,
-    device: Identity,
-    versions: Versions,
-    *,
-    server_env: Mapping[str, str],
-    held_mib: float | None,
-    slo: Slo | None,
-    measured_elsewhere: str | None,
-    git_commit: str | None,
-) -> StudyContext:
-    """The question that a spec asks of a device."""
-    return StudyContext(
-        name=spec.name,
-        spec_file=spec.path.name,
-        spec_sha256=spec.text_sha256,
-        searched={
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StudyContext:
+        """The inverse of `to_json`; what this version does not know is left out.
+
+        raises: KeyError or TypeError where something else is missing or different
+        """
+        known = {f.name: data[f.name] for f in fields(cls)}
+        context: StudyContext = from_plain(cls, {**known, "baseline": {"values": data["baseline"]}})
+        return context
+
+
+def asked_by(spec: Spec, setting: Setting) -> dict[str, Any]:
+    """The fields of a context that follow from the spec and its setting."""
+    names = {f.name for f in fields(StudyContext)} - {"device", "slo"}  # a spec says which it wants
+    return {
+        **{
+            f.name: getattr(source, f.name)
+            for source in (spec, setting)
+            for f in fields(source)
+            if f.name in names
+        },
+        "spec_file": spec.path.name,
+        "spec_sha256": spec.text_sha256,
+        "searched": {
             p.name: p.values() if p.size is not None else () for p in spec.search_space.parameters
         },
-        baseline=spec.baseline,
-        fitness=spec.fitness,
-        gates=spec.gates,
-        workload=spec.workload,
-        tenants=spec.tenants,
-        services=setting.services,
-        server_env=dict(server_env),
-        reserve_mib=setting.reserve_mib,
-        held_mib=held_mib,
-        slo=slo,
-        device=device,
-        versions=versions,
-        measured_elsewhere=measured_elsewhere,
-        git_commit=git_commit,
-    )
+    }
 
 
-def keep(study: optuna.Study, asked: StudyContext) -> None:
+def keep(study: optuna.Study, context: StudyContext) -> None:
     """Store it with the study, unless it is there."""
-    data = plain({**asdict(asked), "baseline": dict(asked.baseline.values)})
-    if study.user_attrs.get(KEY) != data:
+    if study.user_attrs.get(KEY) != (data := context.to_json()):
         study.set_user_attr(KEY, data)
 
 
@@ -128,48 +121,10 @@ def context_of(study: optuna.Study) -> StudyContext:
     way_out = "run scripts/run_study.py on it once more: it measures nothing twice and writes what is missing"
     if KEY not in study.user_attrs:
         raise BadInput(f"study {study.study_name} does not say what it asked; {way_out}")
+    data, anchor = study.user_attrs[KEY], study.user_attrs.get("anchor") or {}
     try:
-        return _read(study.user_attrs[KEY], study.user_attrs.get("anchor"))
+        return StudyContext.from_json({**data, "slo": data["slo"] or anchor.get("slo")})
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"study {study.study_name} was written by another version ({error!r}); {way_out}"
         ) from error
-
-
-def _read(data: Mapping[str, Any], anchor: Mapping[str, Any] | None) -> StudyContext:
-    services, rule, workload = data["services"], data["fitness"], data["workload"]
-    slo = data["slo"] or (anchor or {}).get("slo")
-    return StudyContext(
-        **{
-            k: data[k]
-            for k in ("name", "spec_file", "spec_sha256", "server_env", "reserve_mib", "held_mib")
-        },
-        **{k: data[k] for k in ("measured_elsewhere", "git_commit")},
-        searched={k: tuple(v) for k, v in data["searched"].items()},
-        baseline=Allocation(data["baseline"]),
-        fitness=FitnessRule(
-            **{**rule, "weights": Weights(**rule["weights"]) if rule["weights"] else None}
-        ),
-        gates=Gates(**data["gates"]),
-        workload=Workload(**{**workload, "prompt_tokens": tuple(workload["prompt_tokens"])}),
-        tenants=tuple(Tenant(**t) for t in data["tenants"]),
-        services=Services(
-            llm=LlmService(**_tuples(services["llm"])), stt=SttService(**_tuples(services["stt"]))
-        ),
-        slo=Slo(**slo) if slo else None,
-        device=Identity(**data["device"]),
-        versions=Versions(**data["versions"]),
-    )
-
-
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-
-
-def without_secrets(command: str) -> str:
-    """A command line that may be sent to a colleague.
-
-    >>> without_secrets("serve --api-key hunter2 --port 80"), without_secrets("HF_TOKEN=abc serve")
-    ('serve --api-key *** --port 80', 'HF_TOKEN=*** serve')
-    """
-    return SECRET.sub(r"\1***", command)

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from objectives.allocation import DEFAULT_BOUNDS
+from objectives.ranges import Range
 
 Name = Literal["llm", "stt"]
 NAMES: tuple[Name, ...] = ("llm", "stt")
@@ -57,7 +58,7 @@ class Probe:
     url: str | None = None
     model: str = "model"
     argv: tuple[str, ...] = ()
-    timeout_s: float = 60.0
+    timeout_s: Annotated[float, Range(0.1, 600)] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class Stack:
 
     library: str | None = None
     compute_type: str | None = None
-    beam_size: int | None = None
-    peak_mib: float | None = None
+    beam_size: Annotated[int | None, Range(1, 100)] = None
+    peak_mib: Annotated[float | None, Range(0, 10_000_000)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class Deployed:
     metrics_url: str | None = None
     probe: Probe = field(default_factory=Probe)
     restart_always: bool = False
-    start_timeout_s: float = 600.0
-    stop_timeout_s: float = 100.0
+    start_timeout_s: Annotated[float, Range(1, 7200)] = 600.0
+    stop_timeout_s: Annotated[float, Range(1, 3600)] = 100.0
     log: str | None = None
     stack: Stack = field(default_factory=Stack)
 
@@ -106,21 +107,21 @@ class EnvFile:
     path: str
     restart: tuple[str, ...]
     stop: tuple[str, ...] = ()
-    timeout_s: float = 600.0
+    timeout_s: Annotated[float, Range(0.1, 600)] = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """What the soak tolerates against the fresh baseline: p95 up to p95_ratio x the baseline's + p95_slack_ms."""
 
-    baseline_windows: int = 2
-    windows: int = 5
-    window_s: float = 60.0
-    min_requests: int = 20
-    p95_ratio: float = 1.3
-    p95_slack_ms: float = 50.0
-    failure_rate_points: float = 1.0
-    max_failed_windows: int = 1
+    baseline_windows: Annotated[int, Range(1, 100)] = 2
+    windows: Annotated[int, Range(1, 1000)] = 5
+    window_s: Annotated[float, Range(0.1, 86_400)] = 60.0
+    min_requests: Annotated[int, Range(1, 100_000)] = 20
+    p95_ratio: Annotated[float, Range(1, 100)] = 1.3
+    p95_slack_ms: Annotated[float, Range(0, 600_000)] = 50.0
+    failure_rate_points: Annotated[float, Range(0, 100)] = 1.0
+    max_failed_windows: Annotated[int, Range(0, 1000)] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ class Watching:
 
     promotions: str = "artifacts/promotions"
     auto: bool = False
-    hold_days: float = 7.0
-    every_s: float = 300.0
+    hold_days: Annotated[float, Range(0, 3650)] = 7.0
+    every_s: Annotated[float, Range(0.1, 86_400)] = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,9 @@ class Deployment:
     env_file: EnvFile | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watching = field(default_factory=Watching)
-    dead_man_s: float = 3600.0
-    memory_timeout_s: float = 120.0
-    max_age_days: float = 30.0
+    dead_man_s: Annotated[float, Range(1, 604_800)] = 3600.0
+    memory_timeout_s: Annotated[float, Range(0.1, 3600)] = 120.0
+    max_age_days: Annotated[float, Range(0.01, 3650)] = 30.0
     state: str = "/etc/gpu-allocation"
     path: Path = Path("deployment.yaml")
 

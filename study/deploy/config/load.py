@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,26 +13,6 @@ from study.deploy.config.deployment import NAMES, Deployed, Deployment, Probe, S
 from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
-LIMITS: Mapping[str, tuple[float, float]] = {
-    "window_s": (0.1, 86400),
-    "baseline_windows": (1, 100),
-    "windows": (1, 1000),
-    "min_requests": (1, 100_000),
-    "p95_ratio": (1, 100),
-    "p95_slack_ms": (0, 600_000),
-    "failure_rate_points": (0, 100),
-    "max_failed_windows": (0, 1000),
-    "start_timeout_s": (1, 7200),
-    "stop_timeout_s": (1, 3600),
-    "timeout_s": (0.1, 600),
-    "dead_man_s": (1, 604_800),
-    "memory_timeout_s": (0.1, 3600),
-    "max_age_days": (0.01, 3650),
-    "hold_days": (0, 3650),
-    "every_s": (0.1, 86_400),
-    "peak_mib": (0, 10_000_000),
-    "beam_size": (1, 100),
-}
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
@@ -61,7 +40,7 @@ def load(path: Path) -> Deployment:
             f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`"
         )
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
-    found: Deployment = entry.build(Deployment, LIMITS)
+    found: Deployment = entry.build(Deployment)
     for key in ("name", "state"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),

@@ -24,7 +24,7 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import LIFETIME, identity_of
-from study.storage.context import keep, new_context
+from study.storage.context import StudyContext, asked_by, keep
 
 FULL = {
     "starting speech": 5.0,
@@ -150,8 +150,16 @@ def run_live(
         seed=0,
         fresh=False,
     )
-    asked = new_context(spec, setting_of(spec), DEVICE, VERSIONS, server_env={}, held_mib=0, slo=None,
-                     measured_elsewhere=None, git_commit=None)  # fmt: skip
+    asked = StudyContext(
+        **asked_by(spec, setting_of(spec)),
+        device=DEVICE,
+        versions=VERSIONS,
+        server_env={},
+        held_mib=0,
+        slo=None,
+        measured_elsewhere=None,
+        git_commit=None,
+    )
     keep(study, asked)
     epoch = Epoch(study=study, spec=spec, measure=measure, folder=folder, max_trials=n, timeout_s=1e6, seed=0,
                   progress=Progress(), is_replay=False, restarts=restarts)  # fmt: skip

@@ -6,22 +6,33 @@ import re
 import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
+import study
 from objectives.allocation import Parameter
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
+from objectives.ranges import Range
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload
 from study.spec import load as spec_module
-from study.spec.limits import LIMITS
 from study.spec.load import load
-from study.spec.model import Budget, FitnessRule, Gates, Selector, Slo, Spec
+from study.spec.model import (
+    KEYS,
+    Budget,
+    FitnessRule,
+    Gates,
+    Selector,
+    Slo,
+    Spec,
+    SpecFile,
+)
 
-SPECS = Path(spec_module.__file__).parent / "specs"
+STUDY = Path(study.__file__).parent
+SPECS = STUDY / "specs"
 
 LEGACY = """\
 name: spica_gpu_allocation
@@ -190,8 +201,44 @@ def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -
 def test_gpu_yaml_explains_every_key() -> None:
     text = (SPECS / "gpu.yaml").read_text()
     for f in fields(Spec):
-        if f.name not in ("enabled", "ignored", "notes", "path", "text", "text_sha256"):
+        if f.name != "enabled" and f not in fields(SpecFile):
             assert re.search(rf"^{f.name}:", text, re.MULTILINE), f.name
+
+
+def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
+    """The guide's table has the fields of `Spec` as keys, and those of what a key holds below it."""
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| .+ \|(.*)\|$", (STUDY / "guides/spec.md").read_text(), re.M
+    )
+    below = {key: set(re.findall(r"`(\w+)`", text)) for key, text in rows}
+    assert len(below) == len(rows)
+    expected = dict[str, set[str]]()
+    for name, hint in get_type_hints(Spec).items():
+        if name == "services":
+            expected |= {f"services.{k}": keys_of(v) for k, v in get_type_hints(Services).items()}
+        elif name in KEYS:
+            expected[name] = keys_of(hint)
+    assert below == expected | {
+        "search_space": {"vllm_memory_util", "whisper_model_size"},
+        "measure": {"recorded"},
+        "baseline": set(),
+    }
+
+
+def keys_of(hint: Any) -> set[str]:
+    """The keys below one: the fields of its dataclass, or of the elements of its list."""
+    kind = next((k for k in (hint, *get_args(hint)) if is_dataclass(k)), None)
+    return {f.name for f in fields(kind)} if kind else set()
+
+
+def limits_of(kind: type) -> dict[str, Range | None]:
+    """The range of each number of a dataclass."""
+    found = dict[str, Range | None]()
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        plain, within = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
+        if {int, float} & {plain, *get_args(plain)}:
+            found[name] = within
+    return found
 
 
 def test_every_number_has_limits() -> None:
@@ -206,11 +253,11 @@ def test_every_number_has_limits() -> None:
         Workload,
         LlmService,
         SttService,
+        Spec,
     ):
         assert is_dataclass(kind)
-        for name, hint in get_type_hints(kind).items():
-            if {int, float} & {hint, *get_args(hint)}:
-                assert name in LIMITS, f"{kind.__name__}.{name}"
+        for name, limits in limits_of(kind).items():
+            assert limits is not None, f"{kind.__name__}.{name}"
 
 
 def test_defaults_lie_within_their_limits() -> None:
@@ -224,11 +271,13 @@ def test_defaults_lie_within_their_limits() -> None:
         Workload(),
         LlmService(),
     ):
+        limits = limits_of(type(made))
         for f in fields(made):
             value = getattr(made, f.name)
             for number in value if isinstance(value, tuple) else [value]:
                 if isinstance(number, int | float) and not isinstance(number, bool):
-                    assert LIMITS[f.name][0] <= number <= LIMITS[f.name][1], f.name
+                    within = limits[f.name]
+                    assert within and within.low <= number <= within.high, f.name
 
 
 @pytest.mark.parametrize(

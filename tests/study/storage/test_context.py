@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,29 +11,55 @@ import optuna
 import pytest
 from made import DEVICE, VERSIONS, make
 
+from objectives import recording
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.context import KEY, StudyContext, context_of, keep, new_context, without_secrets
+from study.storage.context import KEY, StudyContext, asked_by, context_of, keep
+from study.text import without_secrets
+
+RECORDINGS = Path(recording.__file__).parent / "recordings"
 
 
 @pytest.fixture
 def asked(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
     spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
-    setting = setting_of(spec)
-    return new_context(
-        spec, setting, DEVICE, VERSIONS, server_env={"A": "1"}, held_mib=300, slo=Slo(1200.0, 3700.0),
-        measured_elsewhere=None, git_commit="abc",
-    )  # fmt: skip
+    return StudyContext(
+        **asked_by(spec, setting_of(spec)),
+        device=DEVICE,
+        versions=VERSIONS,
+        server_env={"A": "1"},
+        held_mib=300,
+        slo=Slo(1200.0, 3700.0),
+        measured_elsewhere=None,
+        git_commit="abc",
+    )
 
 
 def test_a_question_is_read_back_as_it_was_kept(asked: StudyContext) -> None:
     study = optuna.create_study()
     keep(study, asked)
     assert context_of(study) == asked
+
+
+def test_a_context_is_plain_data_and_back(asked: StudyContext) -> None:
+    assert StudyContext.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+
+
+def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
+    """Nothing that they hold is lost or changed; a key that came later has its default."""
+    shutil.copy(RECORDINGS / "h100_studies.db", tmp_path)
+    storage = f"sqlite:///{tmp_path}/h100_studies.db"
+    names = optuna.get_all_study_names(storage)
+    assert len(names) == 2
+    for name in names:
+        study = optuna.load_study(study_name=name, storage=storage)
+        kept = study.user_attrs[KEY]
+        kept["workload"]["session_ramp_s"] = None
+        assert context_of(study).to_json() == kept
 
 
 def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: StudyContext) -> None:

@@ -1,0 +1,39 @@
+"""From what JSON holds back to frozen dataclasses, by their types."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+
+def from_plain(kind: Any, data: Any) -> Any:
+    """The value of this type that `dataclasses.asdict` and JSON made plain data of.
+
+    kind: a dataclass of dataclasses, tuples, mappings by text, optional and plain values
+    raises: KeyError for a field that the dataclass has not, TypeError for one that is missing or of another kind
+
+    >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
+    ((1, 2), None)
+    """
+    arguments = [a for a in get_args(kind) if a is not types.NoneType]
+    match get_origin(kind):
+        case None if is_dataclass(kind) and isinstance(kind, type):
+            hints = get_type_hints(kind)
+            values = {k: from_plain(hints[k], v) for k, v in _mapping(data).items()}
+            return kind(**values)
+        case typing.Union | types.UnionType if data is not None and len(arguments) == 1:
+            return from_plain(arguments[0], data)
+        case origin if origin is tuple:
+            return tuple(from_plain(arguments[0], v) for v in data)
+        case origin if origin is Mapping:
+            return {k: from_plain(arguments[1], v) for k, v in _mapping(data).items()}
+    return data
+
+
+def _mapping(data: Any) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{str(data)[:40]!r} is no mapping")
+    return data
