@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 
 KEY = "sha256"
 MAX_BYTES = 256 * 1024
@@ -63,9 +64,7 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def put(data: Mapping[str, Any], path: Path) -> None:
     """Seal the data and write it, whole or not at all, over whatever is there."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(seal(data), sort_keys=False, allow_unicode=True), "utf-8")
-    draft.replace(path)
+    write_atomic(path, yaml.safe_dump(seal(data), sort_keys=False, allow_unicode=True))
 
 
 def read(path: Path) -> dict[str, Any]:

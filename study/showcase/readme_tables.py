@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.analysis.compare import contrast
 from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
 from study.analysis.launches import WIDE, read
@@ -71,9 +72,7 @@ def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
 def write(pages: Mapping[Path, str], root: Path) -> None:
     """Each of them whole."""
     for path, content in pages.items():
-        draft = (root / path).with_suffix(".draft")
-        draft.write_text(content, "utf-8")
-        draft.replace(root / path)
+        write_atomic(root / path, content)
 
 
 def _page(path: Path) -> str:
