@@ -12,12 +12,12 @@ from objectives.errors import BadInput
 from objectives.files.atomic import write_atomic
 from study.deploy.config.deployment import Deployed, Deployment, Name
 from study.deploy.config.values import Assignment, Values, assigned
+from study.deploy.errors import StepFailed
 from study.deploy.state.versions import CURRENT
 from study.deploy.targets import wait_ready
 from study.deploy.targets.drop_in import Start, drop_in, env_values, own_configuration
 from study.deploy.targets.target import Life
 from study.systemd import units
-from study.systemd.systemctl import StepFailed
 from study.systemd.unit_file import exec_start, values_of
 from study.systemd.units import COMMITTED, TRIAL
 
