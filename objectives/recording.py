@@ -15,6 +15,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.diagnose import outcome as rule_of
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Outcome
+from objectives.files.atomic import write_atomic
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
 from objectives.servers.blame import raised
@@ -188,10 +189,8 @@ def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
         line["measurement"] = e.measurement.to_json() if e.measurement else None
         line["measured"] = plain(dict(e.measured))
         lines.append(line)
-    draft = path.with_suffix(".draft")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines), "utf-8")
-    draft.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
 
 
 def read(path: Path) -> Recording:

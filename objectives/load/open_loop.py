@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from objectives.files.atomic import write_atomic
 from objectives.load.client import Connection, Endpoints
 from objectives.load.http_client import gates
 from objectives.load.replies import Reply, Symptom
@@ -35,9 +36,8 @@ class Window:
 
     def write(self, folder: Path) -> None:
         """Every request with its times to `replies.jsonl`, whole or not at all."""
-        draft = folder / "replies.draft"
-        draft.write_text("".join(json.dumps(r.to_json()) + "\n" for r in self.replies))
-        draft.replace(folder / "replies.jsonl")
+        lines = (json.dumps(r.to_json()) + "\n" for r in self.replies)
+        write_atomic(folder / "replies.jsonl", "".join(lines))
 
 
 def drive(

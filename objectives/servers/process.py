@@ -17,6 +17,7 @@ from pathlib import Path
 
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
+from objectives.files.atomic import write_atomic
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MARK = "ALLOCATION_STUDY_SERVER"
@@ -103,11 +104,8 @@ def serving(
     finally:
         os.close(reading)
     try:
-        draft = record.with_suffix(".draft")
-        draft.write_text(
-            json.dumps({"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)})
-        )
-        draft.replace(record)
+        launch = {"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)}
+        write_atomic(record, json.dumps(launch))
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
         while not ready(url):

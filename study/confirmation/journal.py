@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from objectives.load.ladder import Slo
 from objectives.measurement import Measurement, plain
 from objectives.setting import Anchor
@@ -129,9 +130,7 @@ def write(journal: Journal, folder: Path) -> None:
         "earlier": journal.earlier,
     }
     lines = [first, *(_pair(p) for p in journal.pairs)]
-    draft = folder / f"{FILE}.draft"
-    draft.write_text("".join(json.dumps(plain(line)) + "\n" for line in lines), "utf-8")
-    draft.replace(folder / FILE)
+    write_atomic(folder / FILE, "".join(json.dumps(plain(line)) + "\n" for line in lines))
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

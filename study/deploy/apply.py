@@ -13,7 +13,7 @@ from study.deploy.admission import Admitted, opened
 from study.deploy.change import begin, first_version, put_in_force, step
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
-from study.deploy.errors import RolledBack
+from study.deploy.errors import RolledBack, StepFailed
 from study.deploy.health.gates import Gate, failures, gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Guard, Observed, baseline, soak
@@ -22,7 +22,6 @@ from study.deploy.reconcile import Say, needs_root, recover, restart, settled, t
 from study.deploy.state import pending
 from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.target import Target
-from study.systemd.systemctl import StepFailed
 
 
 def apply(

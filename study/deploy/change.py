@@ -12,12 +12,12 @@ import psutil
 from objectives.errors import BadInput
 from study.deploy.config.deployment import NAMES, Deployment
 from study.deploy.config.values import Assignment
+from study.deploy.errors import StepFailed
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.pending import Pending
 from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.env_file import EnvTarget
 from study.deploy.targets.target import Target
-from study.systemd.systemctl import StepFailed
 
 
 def first_version(deployment: Deployment, target: Target) -> Version:

@@ -1,8 +1,14 @@
-"""How a change of production ends when it does not end well: rolled back, or production is down."""
+"""How a change of production ends when it does not end well: undone, rolled back, or production is down."""
 
 from __future__ import annotations
 
 from objectives.errors import StudyError
+
+
+class StepFailed(StudyError):
+    """A step of a change did not hold; the change is undone. Where nothing had begun yet, the set-up is at fault."""
+
+    exit_code = 3
 
 
 class RolledBack(StudyError):

@@ -18,7 +18,7 @@ from objectives.errors import BadInput, SetupError, StudyError
 from study.deploy.admission import opened
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
-from study.deploy.errors import ProductionDown
+from study.deploy.errors import ProductionDown, StepFailed
 from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.gates import failures, gates, wait_ready
 from study.deploy.state import dead_man_timer, pending
@@ -26,7 +26,6 @@ from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.env_file import EnvTarget
 from study.deploy.targets.systemd_units import Units
 from study.deploy.targets.target import Target
-from study.systemd.systemctl import StepFailed
 
 Say = Callable[[str], None]
 

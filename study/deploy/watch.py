@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
+from objectives.files.atomic import write_atomic
 from study.deploy.admission import Admitted, admit, opened
 from study.deploy.apply import apply
 from study.deploy.config.deployment import NAMES, Deployment
@@ -23,7 +24,7 @@ from study.deploy.health.server_versions import running_versions
 from study.deploy.plan import changed, check_times
 from study.deploy.reconcile import needs_root, recover, target_of
 from study.deploy.state import pending
-from study.deploy.state.versions import Chain, Version, write_whole
+from study.deploy.state.versions import Chain, Version
 from study.deploy.targets.systemd_units import ETC
 from study.promotion.seal import moment, verify
 from study.systemd import systemctl, units
@@ -261,7 +262,7 @@ def installed(deployment: Deployment) -> str:
             f"{deployment.path}: a service of root's needs a file of root's; run `sudo chown root {deployment.path}`"
         )
     systemctl.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
-    write_whole(ETC / UNIT, unit_text(deployment))
+    write_atomic(ETC / UNIT, unit_text(deployment), mode=0o644, durable=True)
     units.reload()
     systemctl.run("systemctl", "enable", UNIT)
     systemctl.run("systemctl", "restart", UNIT)

@@ -10,6 +10,7 @@ import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
+from objectives.files.atomic import drafted
 from study.deploy.config.load import load as load_deployment
 from study.init_spec.gpu_processes import Others
 from study.init_spec.llm_unit import SHARE_FLAG, Llm
@@ -126,14 +127,12 @@ def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
     text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(
         data, sort_keys=False, width=110
     )
-    draft = path.with_name(f".{path.name}.draft")
+    load = load_deployment if "dead_man_s" in data or "start_order" in data else load_spec
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text)
-        draft.chmod(0o644)
-        (load_deployment if "dead_man_s" in data or "start_order" in data else load_spec)(draft)
-        draft.replace(path)
+        with drafted(path) as draft:
+            draft.write_text(text, "utf-8")
+            draft.chmod(0o644)
+            load(draft)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -12,30 +12,16 @@ from typing import Any
 import yaml
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
+from study.bounded_yaml import BadYaml, Flaw, compose, construct, read_bytes
 
 KEY = "sha256"
-MAX_BYTES = 256 * 1024
-MAX_DEPTH = 40
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases, which a promotion never needs, and with an end to its nesting."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        self.depth += 1
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "it has an alias (*name)", self.get_mark()
-            )
-        if self.depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(
-                None, None, "it is nested too deeply", self.get_mark()
-            )
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
+AS_WRITTEN = "take the file as it was written"
+WAY_OUT = {
+    Flaw.NO_FILE: "name a promotion: `ls artifacts/promotions artifacts/*/promotions` shows them",
+    Flaw.UNREADABLE: "name a promotion that can be read",
+    Flaw.TOO_LARGE: "a promotion is a short YAML file",
+}
 
 
 def digest(data: Mapping[str, Any]) -> str:
@@ -63,9 +49,7 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def put(data: Mapping[str, Any], path: Path) -> None:
     """Seal the data and write it, whole or not at all, over whatever is there."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(seal(data), sort_keys=False, allow_unicode=True), "utf-8")
-    draft.replace(path)
+    write_atomic(path, yaml.safe_dump(seal(data), sort_keys=False, allow_unicode=True))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -74,46 +58,16 @@ def read(path: Path) -> dict[str, Any]:
     raises: BadInput for whatever is not that
     """
     try:
-        if path.is_symlink() or not path.is_file():
-            what = (
-                "it is not a plain file"
-                if path.is_symlink() or path.exists()
-                else "there is no such file"
-            )
-            raise BadInput(
-                f"{path}: {what}; name a promotion: `ls artifacts/promotions artifacts/*/promotions` shows them"
-            )
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; name a promotion that can be read") from error
-    if len(text) > MAX_BYTES:
-        raise BadInput(
-            f"{path}: it is larger than {MAX_BYTES // 1024} KiB; a promotion is a short YAML file"
-        )
-    try:
-        data = yaml.load(text.decode("utf-8"), Loader=_Loader)  # noqa: S506  a safe loader, narrowed
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = f":{mark.line + 1}" if mark else ""
-        raise BadInput(
-            f"{path}{at}: not a promotion: {error.problem or error.context}; take the file as it was written"
-        ) from error
-    except (
-        yaml.YAMLError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        ValueError,
-    ) as error:
-        raise BadInput(
-            f"{path}: not plain YAML in UTF-8; take the file as it was written"
-        ) from error
+        data = construct(compose(read_bytes(path, links=False), aliases=False))
+    except BadYaml as error:
+        at, what = str(path), error.what
+        if error.flaw is Flaw.SYNTAX:
+            at, what = f"{path}:{error.line}", f"not a promotion: {what}"
+        elif error.flaw not in WAY_OUT:
+            what = "not plain YAML in UTF-8"
+        raise BadInput(f"{at}: {what}; {WAY_OUT.get(error.flaw, AS_WRITTEN)}") from error
     if not isinstance(data, dict) or not all(isinstance(k, str) for k in data):
-        raise BadInput(
-            f"{path}: not a promotion: it is no mapping of names; take the file as it was written"
-        )
+        raise BadInput(f"{path}: not a promotion: it is no mapping of names; {AS_WRITTEN}")
     return data
 
 

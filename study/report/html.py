@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from objectives.fitness import PRESETS
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
@@ -36,10 +37,8 @@ def write(told: Summary, path: Path) -> None:
     """
     if not path.name or (path.exists() and not path.is_file()):
         raise BadInput(f"{path} is no file; name one with -o")
-    draft = path.with_name(f"{path.name}.draft")
     try:
-        draft.write_text(html(told), "utf-8")
-        draft.replace(path)
+        write_atomic(path, html(told))
     except OSError as error:
         raise BadInput(
             f"{path} cannot be written ({error.strerror}); name another with -o"

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from objectives.files.atomic import write_atomic
 from study.sampler_benchmark.ask_time import AskTime
 from study.sampler_benchmark.statistics import Estimate, curve
 from study.sampler_benchmark.trial_run import Run
@@ -43,9 +44,8 @@ class Chart:
 
     def save(self, path: Path) -> Path:
         """The whole PNG file, or none of it."""
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(self._repr_png_())
-        return draft.replace(path)
+        write_atomic(path, self._repr_png_())
+        return path
 
 
 def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.provenance import git_commit
 from study.sampler_benchmark.trial_run import Named, Run
 
@@ -52,7 +53,7 @@ class Journal:
         if not self.path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             started = datetime.now(UTC).isoformat(timespec="seconds")
-            whole(self.path, json.dumps({**here, "started": started}) + "\n")
+            write_atomic(self.path, json.dumps({**here, "started": started}) + "\n")
         try:
             head, *lines = self.path.read_text("utf-8").splitlines()
             there = json.loads(head)
@@ -67,7 +68,7 @@ class Journal:
                 f"{self.path} was made with another {', another '.join(differing)}; name another --out"
             )
         if lines and not lines[-1].endswith("}"):
-            whole(self.path, "\n".join([head, *lines[:-1]]) + "\n")
+            write_atomic(self.path, "\n".join([head, *lines[:-1]]) + "\n")
 
     def add(self, runs: Sequence[Run]) -> None:
         """Keep finished runs."""
@@ -80,10 +81,3 @@ def _run(data: Mapping[str, Any]) -> Run:
     path = tuple((int(at), float(regret)) for at, regret in data["path"])
     named = {int(at): Named(**who) for at, who in data["named"].items()}
     return Run(**{**data, "path": path, "named": named})
-
-
-def whole(path: Path, text: str) -> None:
-    """Write the whole file, or none of it."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(text, "utf-8")
-    draft.replace(path)

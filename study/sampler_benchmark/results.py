@@ -25,10 +25,11 @@ from rich.progress import (
 )
 from rich.table import Table as RichTable
 
+from objectives.files.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
 from study.sampler_benchmark.benchmark import Contest, budget_of, hold, how_told
-from study.sampler_benchmark.journal import Journal, provenance, whole
+from study.sampler_benchmark.journal import Journal, provenance
 from study.sampler_benchmark.statistics import Estimate, estimates, ratios
 from study.sampler_benchmark.trial_run import Run
 
@@ -115,11 +116,11 @@ def write(results: Results, started: str) -> None:
     """Tables as CSV and Markdown, figures as PNG."""
     head = _provenance(results, started)
     shown = [*results.estimates, *results.ratios]
-    whole(results.folder / "results.csv", _csv(head, Estimate, shown))
+    write_atomic(results.folder / "results.csv", _csv(head, Estimate, shown))
     if results.asks:
-        whole(results.folder / "asks.csv", _csv(head, AskTime, results.asks))
+        write_atomic(results.folder / "asks.csv", _csv(head, AskTime, results.asks))
     said = [f"- {line}" for line in head]
-    whole(
+    write_atomic(
         results.folder / "results.md",
         "\n\n".join(["\n".join(said), *(t.markdown() for t in results.tables)]) + "\n",
     )

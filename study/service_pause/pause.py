@@ -14,7 +14,8 @@ from pathlib import Path
 from objectives.errors import BadInput, SetupError
 from study.service_pause import restore
 from study.service_pause.restore_timer import PREFIX, Promise
-from study.systemd.manager import STOP_S, UNIT, Manager, State, found, run, state
+from study.systemd.manager import STOP_S, UNIT, Manager, State, found, state
+from study.systemd.systemctl import LEND, run
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
 MARGIN_S = GRACE_S + 10.0  # before the end of the outage: grace, then what its supervisors take
@@ -178,7 +179,7 @@ def _guard(promise: Promise, end_s: float) -> None:
         "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",  # to systemd a clean end, and no `systemctl stop`
         f"--description=Give units back when process {os.getpid()} has ended", "--",
         sys.executable, "-I", script, str(promise.path), str(os.getpid()), str(since), promise.token,
-        str(end_s), str(GRACE_S), *promise.manager.flags,
+        str(end_s), str(GRACE_S), *promise.manager.flags, way_out=LEND,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import SetupError
+from objectives.files.atomic import sync_folder, write_atomic
 from study.systemd.manager import Manager, State
 
 PREFIX = "gpu-allocation-lent-"
@@ -78,17 +78,9 @@ class Promise:
         """
         try:
             self.link.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(".draft")
-            with draft.open("w") as file:
-                file.write(self.text())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
+            write_atomic(self.path, self.text(), durable=True)
             self.link.symlink_to(self.path)
-            for folder in (self.path.parent, self.link.parent):
-                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-                os.fsync(descriptor)
-                os.close(descriptor)
+            sync_folder(self.link.parent)
         except OSError as error:
             with suppress(OSError):  # a file system that is read-only refuses this too
                 self.path.unlink(missing_ok=True)

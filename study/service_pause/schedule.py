@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
@@ -88,8 +89,7 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("service", "timer"):
         text = (files("study") / "systemd" / f"{NAME}.{kind}").read_text("utf-8")
-        path, draft = out / f"{NAME}.{kind}", out / f".{NAME}.{kind}.draft"
-        draft.write_text(re.sub("@([A-Z_]+)@", lambda m: values[m[1]], text))
-        draft.replace(path)
+        path = out / f"{NAME}.{kind}"
+        write_atomic(path, re.sub("@([A-Z_]+)@", lambda m: values[m[1]], text))
         written.append(path)
     return written

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from objectives.allocation import SHARE
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
@@ -76,9 +77,7 @@ def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
 def write(pages: Mapping[Path, str], root: Path) -> None:
     """Each of them whole."""
     for path, content in pages.items():
-        draft = (root / path).with_suffix(".draft")
-        draft.write_text(content, "utf-8")
-        draft.replace(root / path)
+        write_atomic(root / path, content)
 
 
 def _page(path: Path) -> str:

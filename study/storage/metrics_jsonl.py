@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 
+from objectives.files.atomic import write_atomic
 from study.storage.trials import Trial, counted
 
 
@@ -40,10 +41,8 @@ class MetricsFile:
             self._epoch = max((int(n) for n in names if n.isdecimal()), default=0) + 1
         folder = self.folder / f"epoch_{self._epoch}"
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / "metrics.draft"
         lines = [json.dumps(r.to_json(self._test_id(r))) for r in self._rows]
-        draft.write_text("".join(f"{line}\n" for line in lines))
-        draft.replace(folder / "metrics.jsonl")
+        write_atomic(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines))
 
     def _test_id(self, r: Trial) -> str:
         return f"{self.study.study_name}/{r.number}"

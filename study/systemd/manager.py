@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.systemd.systemctl import ABSENT
+from study.systemd.systemctl import LEND, run
 
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
@@ -64,7 +63,7 @@ class Manager:
 
         raises: SetupError where it is missing, fails or takes too long, or no systemd runs
         """
-        return run("systemctl", *self.flags, *words, timeout_s=timeout_s)
+        return run("systemctl", *self.flags, *words, timeout_s=timeout_s, way_out=LEND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +86,6 @@ class State:
     def is_on(self) -> bool:
         """Whether it runs, or is about to."""
         return self.active in ON
-
-
-def run(*argv: str, timeout_s: float = 60.0) -> str:
-    """A command's output.
-
-    raises: SetupError where it is missing, fails or takes too long
-    """
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace"
-        )
-    except FileNotFoundError as error:
-        raise SetupError(
-            f"{argv[0]} is not on this machine; units can be lent only where systemd runs"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise SetupError(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
-    if done.returncode and any(words in done.stderr for words in ABSENT):
-        raise SetupError(
-            "no systemd runs on this machine; units can be read and lent only where one does"
-        )
-    if done.returncode:
-        said = (
-            done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
-        ).splitlines()[-1]
-        raise SetupError(f"`{' '.join(argv)}` failed: {said}")
-    return done.stdout
 
 
 def state(manager: Manager, unit: str) -> State:

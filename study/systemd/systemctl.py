@@ -1,44 +1,49 @@
-"""Runs systemctl, and what it says when it fails."""
+"""Runs the commands of systemd, and names what keeps one from its work."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 
-from objectives.errors import SetupError, StudyError
+from objectives.errors import SetupError
 
-
-class StepFailed(StudyError):
-    """A step of a change did not hold; the change is undone. Where nothing had begun yet, the set-up is at fault."""
-
-    exit_code = 3
+# what systemctl writes where no systemd runs
+ABSENT = ("Failed to connect to bus", "has not been booted with systemd")
 
 
-ABSENT = (
-    "Failed to connect to bus",
-    "has not been booted with systemd",
-)  # what systemctl says where none runs
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """What to do on a machine that lacks the command, or where no systemd runs."""
+
+    no_command: str
+    no_systemd: str
 
 
-def run(*argv: str, timeout_s: float = 60.0, check: bool = True) -> str:
-    """A command's output.
+DEPLOY = WayOut("use `env_file:` where there is no systemd", "use `env_file:` where there is none")
+LEND = WayOut(
+    "units can be lent only where systemd runs",
+    "units can be read and lent only where one does",
+)
 
-    raises: SetupError where it is missing or no systemd runs, StepFailed where it fails or takes too long
+
+def run(*argv: str, timeout_s: float = 60.0, check: bool = True, way_out: WayOut = DEPLOY) -> str:
+    """Run a command and return its output.
+
+    raises: SetupError where it is missing, fails or takes too long, or where no systemd runs
     """
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace"
         )
     except FileNotFoundError as error:
-        raise SetupError(
-            f"{argv[0]} is not on this machine; use `env_file:` where there is no systemd"
-        ) from error
+        raise SetupError(f"{argv[0]} is not on this machine; {way_out.no_command}") from error
     except subprocess.TimeoutExpired as error:
-        raise StepFailed(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
+        raise SetupError(f"`{' '.join(argv)}` took longer than {timeout_s:g} s") from error
     if check and done.returncode:
         if any(words in done.stderr for words in ABSENT):
-            raise SetupError("no systemd runs on this machine; use `env_file:` where there is none")
-        said = (
+            raise SetupError(f"no systemd runs on this machine; {way_out.no_systemd}")
+        lines = (
             done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
-        ).splitlines()[-1]
-        raise StepFailed(f"`{' '.join(argv)}` failed: {said}")
+        ).splitlines()
+        raise SetupError(f"`{' '.join(argv)}` failed: {lines[-1]}")
     return done.stdout

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from study.systemd.systemctl import StepFailed, run
+from objectives.errors import SetupError
+from study.systemd.systemctl import run
 from study.systemd.unit_file import settings
 
 PROPERTIES = (
@@ -132,7 +133,7 @@ def reload() -> None:
 def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
     """Stop units in this order and wait; those that would not were killed, and are named.
 
-    raises: StepFailed where one lives on even then
+    raises: SetupError where one lives on even then
     """
     killed = []
     for name, timeout_s in zip(names, timeouts_s, strict=True):
@@ -141,7 +142,7 @@ def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
             run("systemctl", "kill", "--signal=SIGKILL", "--kill-who=all", name, check=False)
             killed.append(name)
             if not _ended(name, KILL_S):
-                raise StepFailed(f"{name} does not stop, even by SIGKILL")
+                raise SetupError(f"{name} does not stop, even by SIGKILL")
     return killed
 
 

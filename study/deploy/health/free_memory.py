@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from objectives.devices.device import Device
-from study.systemd.systemctl import StepFailed
+from study.deploy.errors import StepFailed
 
 STEADY_MIB = 64.0
 LOOK_S = 0.5

@@ -10,9 +10,9 @@ from typing import Literal
 from objectives.diagnosis.diagnose import diagnose
 from study.deploy.config.deployment import NAMES, Deployment, Name
 from study.deploy.config.values import Assignment, is_same
+from study.deploy.errors import StepFailed
 from study.deploy.health.probe import ask, kv_tokens, page
 from study.deploy.targets.target import Target
-from study.systemd.systemctl import StepFailed
 
 KV_TOLERANCE = 0.02
 POLL_S = 0.2

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from objectives.load.replies import quantile
 from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
+from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
 from study.deploy.health.probe import Answer, Traffic, ask, page, traffic
 from study.deploy.targets.target import Life, Target
-from study.systemd.systemctl import StepFailed
 
 LOOK_S = 1.0
 UNHEALTHY_LOOKS = 3

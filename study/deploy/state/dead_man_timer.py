@@ -26,7 +26,7 @@ def unit_name(deployment: Deployment) -> str:
 def arm(deployment: Deployment, seconds: float) -> str:
     """Start the timer; its name. It works from a copy of the deployment file, which may change meanwhile.
 
-    raises: StepFailed or SetupError where it cannot be armed
+    raises: SetupError where it cannot be armed
     """
     copy = deployment.folder / COPY
     copy.unlink(missing_ok=True)

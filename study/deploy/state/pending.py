@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
-from study.deploy.state.versions import author, write_whole
+from objectives.files.atomic import write_atomic
+from study.deploy.state.versions import author
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -85,7 +86,8 @@ def put_aside(folder: Path) -> bool:
 
 def write(folder: Path, pending: Pending) -> None:
     """Record it, whole."""
-    write_whole(path_of(folder), json.dumps(asdict(pending), indent=1) + "\n")
+    text = json.dumps(asdict(pending), indent=1) + "\n"
+    write_atomic(path_of(folder), text, mode=0o644, durable=True)
 
 
 def boot_id() -> str:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
+from objectives.files.atomic import drafted, write_atomic
 from study.deploy.config.values import Values
 
 RECORD = "version.json"
@@ -154,7 +154,7 @@ class Chain:
     ) -> Version:
         """Write a version whole, without putting it in force; its number, author, date and hashes are filled in.
 
-        like: whose owner and mode its files get, see `write_whole`
+        like: whose owner and mode its files get; None: everybody may read them
         """
         before = self.current()
         number = max(self._numbers(), default=-1) + 1
@@ -167,27 +167,18 @@ class Chain:
             files={name: _digest(text) for name, text in files.items()},
         )
         version = replace(version, sha256=version.digest())
-        folder = self.path(number)
-        draft = folder.with_suffix(".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        try:
+        record = json.dumps(asdict(version), indent=1) + "\n"
+        with drafted(self.path(number), durable=True) as draft:
+            draft.mkdir(parents=True)
             for name, text in files.items():
-                write_whole(draft / name, text, like)
-            write_whole(draft / RECORD, json.dumps(asdict(version), indent=1) + "\n")
-            draft.rename(folder)
-        except OSError:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+                write_atomic(draft / name, text, mode=0o644, like=like, durable=True)
+            write_atomic(draft / RECORD, record, mode=0o644, durable=True)
         return version
 
     def put_in_force(self, number: int) -> None:
         """The commit: one rename, so that no moment lies between the old version and the new."""
-        draft = self.folder / f".{CURRENT}"
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(Path("versions") / f"{number:04d}")
-        draft.replace(self.link)
-        _sync(self.folder)
+        with drafted(self.link, durable=True) as draft:
+            draft.symlink_to(Path("versions") / f"{number:04d}")
 
     def discard(self, number: int) -> None:
         """Remove a version that never came into force."""
@@ -211,33 +202,3 @@ WAY_OUT = "compare it with your backup; production goes on as it is, and a new v
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_whole(path: Path, text: str, like: os.stat_result | None = None) -> None:
-    """A file, whole or not at all, on the disk when this returns.
-
-    like: the file whose owner and mode it gets; None: everybody may read it
-    """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        with draft.open("w", encoding="utf-8") as file:
-            if like is not None:
-                os.fchown(file.fileno(), like.st_uid, like.st_gid)
-            os.fchmod(file.fileno(), 0o644 if like is None else stat.S_IMODE(like.st_mode))
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

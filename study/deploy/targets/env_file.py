@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.deploy.config.deployment import Deployment, EnvFile, Name
 from study.deploy.config.values import Assignment, Values, assigned
-from study.deploy.state.versions import Chain, write_whole
+from study.deploy.state.versions import Chain
 from study.deploy.targets.drop_in import env_text, env_values
 from study.deploy.targets.target import Life
 from study.systemd.systemctl import run
@@ -87,7 +88,7 @@ class EnvTarget:
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Write the env file, for whoever may read it now; the version in force keeps its own copy."""
-        write_whole(self.path, files[FILE], self.like())
+        write_atomic(self.path, files[FILE], like=self.like(), durable=True)
 
     def prepare(self) -> None:
         """Nothing: the file is in place already."""
@@ -99,7 +100,7 @@ class EnvTarget:
         if current is not None and self._text() != (
             text := (chain.path(current.number) / FILE).read_text("utf-8")
         ):
-            write_whole(self.path, text, self.like())
+            write_atomic(self.path, text, like=self.like(), durable=True)
 
     def has_trial(self) -> bool:
         """Whether the env file is not that of the version in force."""

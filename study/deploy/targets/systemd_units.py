@@ -9,14 +9,15 @@ from shutil import which
 import psutil
 
 from objectives.errors import BadInput
+from objectives.files.atomic import write_atomic
 from study.deploy.config.deployment import Deployed, Deployment, Name
 from study.deploy.config.values import Assignment, Values, assigned
-from study.deploy.state.versions import CURRENT, write_whole
+from study.deploy.errors import StepFailed
+from study.deploy.state.versions import CURRENT
 from study.deploy.targets import wait_ready
 from study.deploy.targets.drop_in import Start, drop_in, env_values, own_configuration
 from study.deploy.targets.target import Life
 from study.systemd import units
-from study.systemd.systemctl import StepFailed
 from study.systemd.unit_file import exec_start, values_of
 from study.systemd.units import COMMITTED, TRIAL
 
@@ -154,7 +155,7 @@ class Units:
         for unit in self.names.values():
             folder = RUN / f"{unit}.d"
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / TRIAL, files[f"{unit}.conf"])
+            write_atomic(folder / TRIAL, files[f"{unit}.conf"], mode=0o644, durable=True)
         units.reload()
         for unit in self.names.values():
             found = units.unit(unit)

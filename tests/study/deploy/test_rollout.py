@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from study.deploy.config.deployment import (
     Thresholds,
 )
 from study.deploy.config.values import assignments, text_of
+from study.deploy.errors import StepFailed
 from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.soak import Figures, judge
 from study.deploy.plan import check_times
@@ -36,8 +37,7 @@ from study.deploy.state.versions import Chain, Version
 from study.deploy.status import history
 from study.deploy.targets.env_file import EnvTarget
 from study.promotion.seal import put
-from study.systemd import manager, systemctl
-from study.systemd.systemctl import StepFailed
+from study.systemd.systemctl import DEPLOY, LEND, WayOut, run
 from study.systemd.unit_file import exec_start, values_of, with_flag
 
 SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
@@ -426,7 +426,10 @@ def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("run", [systemctl.run, manager.run])
-def test_where_no_systemd_runs_that_is_said_and_not_what_failed(run: Callable[..., str]) -> None:
-    with pytest.raises(SetupError, match=r"^no systemd runs on this machine"):
-        run("sh", "-c", "echo 'Failed to connect to bus: Host is down' >&2; exit 1")
+@pytest.mark.parametrize("way_out", [DEPLOY, LEND])
+def test_where_no_systemd_runs_that_is_said_and_not_what_failed(way_out: WayOut) -> None:
+    script = "echo 'Failed to connect to bus: Host is down' >&2; exit 1"
+    with pytest.raises(
+        SetupError, match=rf"^no systemd runs on this machine; {way_out.no_systemd}"
+    ):
+        run("sh", "-c", script, way_out=way_out)

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from objectives.errors import BadInput
-from study.promotion.seal import MAX_BYTES, put, seal, verify
+from study.bounded_yaml import MAX_BYTES
+from study.promotion.seal import put, seal, verify
 
 DATA: dict[str, Any] = {
     "status": "candidate",

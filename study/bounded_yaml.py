@@ -1,0 +1,152 @@
+"""Reads YAML within bounds: how large a file is, how deep it nests, and what its aliases unfold to."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from pathlib import Path
+
+import yaml
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 40
+MAX_VALUES = 20_000
+
+
+class Flaw(Enum):
+    """What keeps a file from being read."""
+
+    NO_FILE = auto()
+    UNREADABLE = auto()
+    TOO_LARGE = auto()
+    NOT_UTF8 = auto()
+    CHARACTER = auto()  # one that YAML does not allow
+    ESCAPE = auto()  # one beyond Unicode, in quoted text
+    SYNTAX = (
+        auto()
+    )  # nesting that is too deep and an alias that may not be are errors of syntax too
+    UNFOLDS = auto()  # its aliases, to too many values
+    VALUE = auto()  # a value is not of the type that its tag states
+
+
+class BadYaml(Exception):
+    """A file cannot be read: `what` says why, without its name and a way out."""
+
+    def __init__(self, flaw: Flaw, what: str, line: int = 1) -> None:
+        super().__init__(what)
+        self.flaw, self.what, self.line = flaw, what, line
+
+
+class _Dumped(yaml.SafeLoader):
+    """Reads what PyYAML has written: it has no aliases, and its nesting has an end."""
+
+    aliases = False
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if not self.aliases and self.check_event(yaml.AliasEvent):
+            what = "it has an alias (*name)"
+            raise yaml.composer.ComposerError(None, None, what, self.get_mark())
+        if self.depth > MAX_DEPTH:
+            what = "it is nested too deeply"
+            raise yaml.composer.ComposerError(None, None, what, self.get_mark())
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Handwritten(_Dumped):
+    """Reads what people write: it may have aliases, and `1e-3` is a number, as in YAML 1.2."""
+
+    aliases = True
+
+
+_Handwritten.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_bytes(path: Path, *, links: bool) -> bytes:
+    """Read a plain file of at most 256 KiB.
+
+    Args:
+        links: Whether the file may be a symbolic link.
+
+    raises: BadYaml
+    """
+    try:
+        is_link = path.is_symlink() and not links
+        if is_link or not path.is_file():
+            if is_link or path.exists():
+                raise BadYaml(Flaw.NO_FILE, "it is not a plain file")
+            raise BadYaml(Flaw.NO_FILE, "there is no such file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadYaml(Flaw.UNREADABLE, str(error.strerror)) from error
+    if len(data) > MAX_BYTES:
+        raise BadYaml(Flaw.TOO_LARGE, f"it is larger than {MAX_BYTES // 1024} KiB")
+    return data
+
+
+def compose(data: bytes, *, aliases: bool) -> yaml.Node | None:
+    """Parse the only document of a file, without making objects of it; None where it is empty.
+
+    Args:
+        aliases: Whether it is written by hand, with aliases; else it is as PyYAML writes it.
+
+    raises: BadYaml
+    """
+    text = ""
+    try:
+        text = data.decode("utf-8-sig")
+        node = yaml.compose(text, Loader=_Handwritten if aliases else _Dumped)
+        if node is not None and _size(node, {}, ()) > MAX_VALUES:
+            raise BadYaml(Flaw.UNFOLDS, f"its aliases unfold to more than {MAX_VALUES:,} values")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadYaml(Flaw.NOT_UTF8, "it is not UTF-8 text", line) from error
+    except (ValueError, OverflowError) as error:
+        raise BadYaml(Flaw.ESCAPE, str(error)) from error
+    except yaml.MarkedYAMLError as error:
+        raise _syntax(error) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = "it holds a character that YAML does not allow"
+        raise BadYaml(Flaw.CHARACTER, what, line) from error
+    return node
+
+
+def construct(node: yaml.Node | None) -> object:
+    """Make plain Python values of a document.
+
+    raises: BadYaml
+    """
+    if node is None:
+        return None
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax(error) from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
+        raise BadYaml(Flaw.VALUE, "a value is not of its type") from error
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> BadYaml:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    return BadYaml(Flaw.SYNTAX, str(error.problem or error.context), line)
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """How many values a node unfolds to, its aliases written out."""
+    if id(node) in above:
+        raise yaml.composer.ComposerError(None, None, "an alias contains itself", node.start_mark)
+    if id(node) not in known:
+        below = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [part for item in below for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in parts)
+    return known[id(node)]
