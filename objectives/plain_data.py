@@ -18,12 +18,10 @@ def from_plain(kind: Any, data: Any) -> Any:
     >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
     ((1, 2), None)
     """
+    if is_dataclass(kind):
+        return _dataclass(kind, _mapping(data))
     arguments = [a for a in get_args(kind) if a is not types.NoneType]
     match get_origin(kind):
-        case None if is_dataclass(kind) and isinstance(kind, type):
-            hints = get_type_hints(kind)
-            values = {k: from_plain(hints[k], v) for k, v in _mapping(data).items()}
-            return kind(**values)
         case typing.Union | types.UnionType if data is not None and len(arguments) == 1:
             return from_plain(arguments[0], data)
         case origin if origin is tuple:
@@ -31,6 +29,11 @@ def from_plain(kind: Any, data: Any) -> Any:
         case origin if origin is Mapping:
             return {k: from_plain(arguments[1], v) for k, v in _mapping(data).items()}
     return data
+
+
+def _dataclass(kind: Any, data: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    return kind(**{name: from_plain(hints[name], value) for name, value in data.items()})
 
 
 def _mapping(data: Any) -> Mapping[str, Any]:
