@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objectives.allocation import SHARE
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from study.analysis.compare import contrast
 from study.analysis.decision import BASELINE, HELD_BACK, KINDS, WINNER
 from study.analysis.launches import WIDE, read
@@ -48,7 +48,7 @@ def replayed() -> Case:
 def rendered(told: Case, root: Path) -> Mapping[Path, str]:
     """What the files below `root` should hold.
 
-    raises: BadInput where a page lacks the marks
+    raises: BadInput where a page lacks the marks; SetupError where statsmodels, which its tables need, is missing
     """
     return {
         PICTURE: picture(told),
@@ -127,6 +127,8 @@ def _wide() -> list[str]:
     """What each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
     told = influence(cost.launches)
+    if told.lacks:
+        raise SetupError(told.lacks)
     body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
     lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
     return [*lines, "", *(f"- {line}" for line in told.said)]
