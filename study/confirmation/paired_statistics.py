@@ -13,7 +13,6 @@ from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit  # Student's t
 
 POWER = 0.8  # with which `pairs_needed` would decide
 MOST_PAIRS = 1000
@@ -44,12 +43,14 @@ class Estimate:
 
 
 def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean, interval and both tests of the log-ratios of some pairs.
+    """Estimate what the log-ratios of some pairs say: mean, interval, and both tests.
 
     >>> found = estimate([0.08, 0.10, 0.12])
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3), found.sign_flip_p
     (0.1, 0.05, 0.15, 0.25)
     """
+    from scipy.special import stdtr  # noqa: PLC0415  `--help` of every command would wait for it
+
     values, n = np.asarray(gains, dtype=np.float64), len(gains)
     mean = float(values.mean())
     if n < 2:
@@ -63,6 +64,8 @@ def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
 @cache
 def quantile(confidence: float, n: int) -> float:
     """Student's t for a two-sided interval of n pairs."""
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     return float(stdtrit(n - 1, (1 + confidence) / 2))
 
 
@@ -103,6 +106,8 @@ def pairs_needed(found: Estimate, above: float, confidence: float) -> int | None
 @cache
 def _reach(confidence: float) -> NDArray[np.float64]:
     """By the number of pairs: how many standard deviations a mean must lie above a bound."""
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     n = np.arange(2, MOST_PAIRS + 1)
     reach = (stdtrit(n - 1, (1 + confidence) / 2) + stdtrit(n - 1, POWER)) / np.sqrt(n)
     return np.concatenate([[np.inf, np.inf], reach])
