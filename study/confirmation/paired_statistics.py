@@ -137,7 +137,7 @@ def chance(found: Estimate, total: int, confidence: float) -> float:
 
 @lru_cache(64)
 def _draws(n: int, more: int) -> tuple[NDArray[np.float64], ...]:
-    """Seeded chi-square and normal draws for `chance`, which is asked with the same numbers of pairs again and again."""
+    """Seeded chi-square and normal draws for `chance`, which often has the same numbers of pairs."""
     rng = np.random.default_rng(0)
     spread, error, error_later = rng.chisquare(n - 1, DRAWS), *rng.normal(size=(2, DRAWS))
     return spread, error, error_later, rng.chisquare(more - 1, DRAWS) if more > 1 else 0 * spread
