@@ -7,15 +7,18 @@
 Of the configurations that gave a measurement; those that failed are counted beside each value. Where several cards
 measured, the card is one more parameter. A space of two parameters is seldom large enough; what is missing is said.
 
-Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
+Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels is missing.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from rich.markup import escape
 from rich.table import Table
 
 import study.cli.startup  # noqa: F401
+from objectives.errors import SetupError
 from study.analysis.launches import WIDE, read
 from study.cli.console import console_of, visible
 from study.cli.exit_codes import exiting
@@ -34,16 +37,14 @@ def main() -> None:
     options.add_argument(
         "--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one"
     )
-    given = options.parse_args()
-    console = console_of()
+    given, console = options.parse_args(), console_of()
     with exiting():
         for cost in [cost for source in given.sources for cost in read(source)]:
             metrics = tuple(dict.fromkeys(given.metric or HEADS))
-            told = (
-                versus(cost.launches, metrics, given.versus)
-                if given.versus
-                else influence(cost.launches, metrics)
-            )
+            shown = partial(versus, wanted=given.versus) if given.versus else influence
+            told = shown(cost.launches, metrics)
+            if told.lacks:
+                raise SetupError(told.lacks)
             table = Table(title=f"{escape(cost.name)}: what each value gives", title_justify="left")
             for n, title in enumerate(told.head):
                 table.add_column(title, no_wrap=not n)

@@ -1,4 +1,4 @@
-"""Which parameter matters, and how much: main effects on a figure, from what was measured of a space. Pure.
+"""Which parameter matters, and how much: main effects on a figure, from what was measured of a space.
 
 Analysis of variance of the additive model (`study.analysis.additive_model`) as in Montgomery, Design and Analysis of
 Experiments (2017), chapters 3 to 5. What the model leaves out, interactions and the noise of a launch, is its residual,
@@ -8,14 +8,10 @@ from which the intervals come.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-
-import numpy as np
-from scipy.special import fdtrc
+from dataclasses import dataclass
 
 from objectives.allocation import Scalar
-from objectives.measurement import INFINITE
-from study.analysis.additive_model import Observed, UntoldError, contrasts, fitted, is_time, model
+from study.analysis.additive_model import Observed, UntoldError, contrasts, is_time, model
 from study.analysis.noise import holm, pooled
 
 
@@ -59,31 +55,28 @@ class Effects:
 def main_effects(observed: Observed, metric: str) -> Effects:
     """What each parameter does to a figure of `Measurement`. One that was the same everywhere has no effects: p is 1.
 
-    raises: UntoldError where too little was measured for it, or two parameters always changed together
+    raises: UntoldError where too little was measured for it, or two parameters always changed together; SetupError
+        where statsmodels is not installed
 
     >>> from objectives.measurement import Measurement
     >>> def launch(share, size, ms):
     ...     return ({"vllm_memory_util": share, "whisper_model_size": size}, Measurement(llm_tpot_ms=ms))
     >>> grid = [(s, w) for s in (0.4, 0.5, 0.6, 0.7) for w in ("tiny.en", "base", "small")]
-    >>> told = main_effects([launch(s, w, 10 * (2 if s > 0.5 else 1) + (n % 2)) for n, (s, w) in enumerate(grid)], "llm_tpot_ms")
-    >>> [(e.parameter, e.p_value < 0.05, [round(v.mean) for v in e.levels]) for e in told.of]
+    >>> effects = main_effects([launch(s, w, 10 * (2 if s > 0.5 else 1) + (n % 2)) for n, (s, w) in enumerate(grid)], "llm_tpot_ms")
+    >>> [(e.parameter, e.p_value < 0.05, [round(v.mean) for v in e.levels]) for e in effects.of]
     [('vllm_memory_util', True, [10, 11, 20, 21]), ('whisper_model_size', False, [15, 15, 15])]
     """  # noqa: E501  one statement a line
-    m, effects = model(observed, metric), []
-    for name, columns in m.columns.items():
-        count = columns.stop - columns.start
-        gained = fitted(np.delete(m.design, columns, axis=1), m.response)[1] - m.left
-        ratio = gained / count / (m.left / m.spare) if m.left else INFINITE if gained else 0.0
-        levels = []
-        for row, value in zip(contrasts(count + 1), m.axes[name], strict=True):
-            mean, half = m.estimate(name, row, 1.0)
-            told = (math.exp(mean), math.expm1(half)) if is_time(metric) else (mean, half)
-            levels.append(Level(value, *told))
-        effects.append(Effect(name, tuple(levels), float(fdtrc(count, m.spare, ratio))))
-    corrected = holm([e.p_value for e in effects])
-    of = tuple(replace(e, p_value=p) for e, p in zip(effects, corrected, strict=True))
-    noise = math.sqrt(pooled(m.again)[0]) if m.again else None
-    return Effects(metric, of, math.sqrt(m.left / m.spare), noise, len(m.again))
+    fit = model(observed, metric)
+    corrected = holm([fit.p_value(parameter) for parameter in fit.axes])
+    effects = []
+    for (parameter, values), p_value in zip(fit.axes.items(), corrected, strict=True):
+        means = fit.estimates(parameter, contrasts(len(values)), of_mean=1.0)
+        if is_time(metric):
+            means = [(math.exp(mean), math.expm1(half)) for mean, half in means]
+        levels = tuple(Level(value, *mean) for value, mean in zip(values, means, strict=True))
+        effects.append(Effect(parameter, levels, p_value))
+    noise = math.sqrt(pooled(fit.repeats)[0]) if fit.repeats else None
+    return Effects(metric, tuple(effects), fit.residual, noise, len(fit.repeats))
 
 
 def differences(
@@ -100,14 +93,15 @@ def differences(
     >>> {k: [round(x, 2) for x in v] for k, v in differences(grid, "llm_tpot_ms", "a", 2).items()}
     {1: [0.5, 0.5, 0.5], 4: [2.0, 1.99, 2.01]}
     """
-    m = model(observed, metric)
-    values = m.axes.get(parameter, [])
+    fit = model(observed, metric)
+    values = fit.axes.get(parameter, [])
     if value not in values:
         raise UntoldError(f"{parameter} {value} was not measured beside another value of it")
-    rows, told = contrasts(len(values)), {}
-    for n, other in enumerate(values):
-        if other != value:
-            middle, half = m.estimate(parameter, rows[n] - rows[values.index(value)], 0.0)
-            ends = (middle, middle - half, middle + half)
-            told[other] = tuple(map(math.exp, ends)) if is_time(metric) else ends
-    return told
+    rows = contrasts(len(values))
+    gaps = fit.estimates(parameter, rows - rows[values.index(value)], of_mean=0.0)
+    ends = {
+        other: (middle, middle - half, middle + half)
+        for other, (middle, half) in zip(values, gaps, strict=True)
+        if other != value
+    }
+    return {k: tuple(map(math.exp, v)) for k, v in ends.items()} if is_time(metric) else dict(ends)

@@ -1,14 +1,14 @@
-"""The noise of one launch, pooled over everything that was launched more than once. Pure."""
+"""The noise of one launch, pooled over everything that was launched more than once. Pure.
+
+Welch's interval is by hand, since `scipy.stats.ttest_ind` gives the same one after half a second of importing, at the
+end of every command, and warns where all agree; Student's t is `scipy.special`'s.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from statistics import fmean, variance
-
-from scipy.special import (
-    stdtrit,
-)  # scipy.stats takes half a second to import, and every command comes by here
 
 from study.analysis.configurations import Configuration
 
@@ -31,7 +31,7 @@ def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction: p values that may each be held against 5 %.
+    """Holm's correction: p values that may each be held against 5 %. By hand: statsmodels is an extra, scipy has none.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -97,7 +97,7 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     if sum(squares) == 0:
         return None
     spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
-    return float(stdtrit(sum(squares) ** 2 / spread, 0.975)) * math.sqrt(sum(squares))
+    return _quantile(sum(squares) ** 2 / spread) * math.sqrt(sum(squares))
 
 
 def pooled_half_width(
@@ -119,4 +119,11 @@ def pooled_half_width(
     if freedom < LEAST_POOLED or spread == 0:
         return None
     one = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
-    return float(stdtrit(freedom, 0.975)) * math.sqrt(spread * one)
+    return _quantile(freedom) * math.sqrt(spread * one)
+
+
+def _quantile(freedom: float) -> float:
+    """Student's t for a two-sided 95 % interval."""
+    from scipy.special import stdtrit  # noqa: PLC0415  `--help` of every command would wait for it
+
+    return float(stdtrit(freedom, 0.975))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
@@ -11,19 +11,11 @@ from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.pareto import compared
-from study.report.chart_data import Spot, Tile, bars, heat, memory, spots
-from study.report.svg import COLOURS, PHASE_COLOURS
+from study.report.chart_data import Spot, Tile, bars, heat, limit_text, memory, spots, total_text
+from study.report.svg import COLOURS, LOST, MARKS, PHASE_COLOURS
 from study.storage.context import StudyContext
 from study.storage.trials import Birth, Trial
 
-SYMBOLS: Mapping[Category, str] = {
-    Category.WINNER: "star",
-    Category.BASELINE: "square",
-    Category.INELIGIBLE: "diamond",
-    Category.WORKS: "circle",
-    Category.OVER: "x-thin-open",
-    Category.FAILED: "x",
-}
 HEIGHT = 450  # what the dashboard gives to each
 INK, PAPER = "#222222", "#ffffff"  # the dashboard's dark theme leaves a figure its own colours
 
@@ -56,7 +48,7 @@ def space(found: Sequence[Configuration], decision: Decision, asked: StudyContex
     scale = [[0, "#f7fbff"], [1, "#6baed6"]]
     figure = go.Figure([
         go.Heatmap(z=measured, colorscale=scale, showscale=False, **axes),
-        go.Heatmap(z=failed, colorscale=[[0, "#f5c4ab"], [1, "#f5c4ab"]], showscale=False, **axes),
+        go.Heatmap(z=failed, colorscale=[[0, LOST], [1, LOST]], showscale=False, **axes),
     ])  # fmt: skip
     best = f"<br>best over {', '.join(shown.others)}" if shown.others else ""
     note = f"mean fitness ± standard error (none after one launch); empty: not tried{best}"
@@ -93,7 +85,7 @@ def tradeoff(
     for column, limit_ms in limits:
         figure.add_hline(
             y=limit_ms, line_dash="dot", line_color=COLOURS[Category.FAILED], row=1, col=column,
-            annotation_text=f"limit of a session {limit_ms:,.0f} ms", annotation_position="top left",
+            annotation_text=limit_text(limit_ms), annotation_position="top left",
         )  # fmt: skip
     spread = sorted(set(known))
     ticks = spread[:: max(1, len(spread) // 4)] + (
@@ -112,7 +104,7 @@ def tradeoff(
 
 
 def _dots(of: Sequence[Spot], what: Category, name: str, lane: float) -> go.Scatter:
-    bound = ["at least " if s.is_lower_bound else "" for s in of]
+    symbol, colour = MARKS[what].symbol, MARKS[what].colour
     return go.Scatter(
         x=[lane if s.sessions is None else s.sessions for s in of],
         y=[getattr(s, name) for s in of],
@@ -121,13 +113,10 @@ def _dots(of: Sequence[Spot], what: Category, name: str, lane: float) -> go.Scat
         name=what,
         legendgroup=what,
         marker={
-            "size": 13, "symbol": [
-                SYMBOLS[what] + ("" if s.on_pareto or what is Category.OVER else "-open") for s in of
-            ],
-            "color": COLOURS[what], "line": {"width": 2, "color": COLOURS[what]},
+            "size": 13, "symbol": [symbol + ("" if s.on_pareto or what is Category.OVER else "-open") for s in of],
+            "color": colour, "line": {"width": 2, "color": colour},
         },
-        text=[f"{s.label}<br>{b}{'not measured' if s.sessions is None else f'{s.sessions:g} sessions'}"
-              for s, b in zip(of, bound, strict=True)],
+        text=[f"{s.label}<br>{s.capacity}" for s in of],
         hovertemplate="%{text}<br>%{y:,.0f} ms<extra></extra>",
     )  # fmt: skip
 
@@ -194,7 +183,7 @@ def lineage(
                 go.Scatter(
                     x=[where[b.number][0] for b in of], y=[where[b.number][1] for b in of], mode="markers+text",
                     name=what, text=[str(b.number) for b in of], textposition="top center",
-                    marker={"size": 13, "symbol": SYMBOLS[what], "color": COLOURS[what]},
+                    marker={"size": 13, "symbol": MARKS[what].symbol, "color": COLOURS[what]},
                     customdata=[[b.role, str(value[b.number][0].allocation)] for b in of],
                     hovertemplate="trial %{text}, %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
                 )
@@ -242,7 +231,7 @@ def memory_over_time(r: Trial | None) -> go.Figure | None:
     figure.add_hline(
         y=line.total_mib,
         line_color=COLOURS[Category.FAILED],
-        annotation_text=f"total {line.total_mib:,.0f} MiB",
+        annotation_text=total_text(line),
     )
     figure.update_xaxes(title="seconds since the launch")
     figure.update_yaxes(title="MiB", rangemode="tozero", tickformat=",.0f")

@@ -121,6 +121,18 @@ class Spot:
     stt_ms: float
     llm_ms: float
 
+    @property
+    def capacity(self) -> str:
+        """The sessions in words."""
+        if self.sessions is None:
+            return "not measured"
+        return f"{'at least ' * self.is_lower_bound}{self.sessions:g} sessions"
+
+
+def limit_text(limit_ms: float) -> str:
+    """The name of the line at the limit of a latency."""
+    return f"limit of a session {limit_ms:,.0f} ms"
+
 
 def spots(found: Sequence[Configuration], decision: Decision, asked: StudyContext) -> list[Spot]:
     """Every configuration whose latencies are finite."""
@@ -142,6 +154,7 @@ def spots(found: Sequence[Configuration], decision: Decision, asked: StudyContex
 class Bar:
     """Where the time of one trial went, seconds by phase; the label leaves out what `configuration` says."""
 
+    trial: int
     label: str
     configuration: str
     seconds: Mapping[str, float]
@@ -150,19 +163,24 @@ class Bar:
 def bars(rows: Sequence[Trial]) -> list[Bar]:
     """Every launched trial; from older recordings what their starts and window tell."""
     return [
-        Bar(f"{r.number}: {pair(r.allocation)}", short(r.allocation), found)
+        Bar(r.number, f"{r.number}: {pair(r.allocation)}", short(r.allocation), by_phase)
         for r in rows
-        if r.repeat_of is None and (found := seconds(r.measurement, r.measured, r.wall_s))
+        if r.repeat_of is None and (by_phase := seconds(r.measurement, r.measured, r.wall_s))
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Device memory in use, second by second, during one trial; `levels` are what others hold, by name."""
+    """Device memory in use, second by second, during one trial."""
 
     label: str
     used_mib: tuple[int, ...]
     total_mib: float
+
+
+def total_text(line: Line) -> str:
+    """The name of the line at all the memory that the device has."""
+    return f"total {line.total_mib:,.0f} MiB"
 
 
 def memory(r: Trial | None) -> Line | None:

@@ -1,4 +1,4 @@
-"""Main effects as people read them: a line a value, a column a figure, and what cannot be told. Pure."""
+"""Main effects as people read them: a line a value, a column a figure, and what cannot be told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
 from study.analysis.additive_model import (
@@ -58,11 +58,15 @@ class Tried(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Influence:
-    """A table, its first column the parameters and their values indented, and the sentences that belong to it."""
+    """A table, its first column the parameters and their values indented, and the sentences that belong to it.
+
+    lacks: what must be installed before there is a table; empty where nothing is missing
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     said: tuple[str, ...]
+    lacks: str = ""
 
 
 def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) -> Influence:
@@ -93,6 +97,8 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
         except UntoldError as why:
             said.append(f"{title}: cannot be told, {why}{without}")
             continue
+        except SetupError as missing:
+            return Influence(("",), (), (), lacks=str(missing))
         left, noise = _spread(told.residual, metric), "not known, none was launched twice"
         if told.noise is not None:
             noise = (
@@ -109,7 +115,7 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
     """Each other value of a parameter against one, as a factor of times, with 95 % intervals.
 
     wanted: the parameter as a spec names it, or the card, and the value: "vllm_memory_util=0.525"
-    raises: BadInput where that value was not measured beside others
+    raises: BadInput where that value was not measured beside others; SetupError where statsmodels is not installed
     """
     observed, _ = _observed(launches)
     known = dict.fromkeys(name for given, _ in observed for name in given)

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from study.analysis.category import Category
 from study.analysis.study_cost import PHASES, UNTOLD
-from study.report.chart_data import Bar, Line, Spot
+from study.report.chart_data import Bar, Line, Spot, Tile, limit_text, total_text
 
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a kind of configuration looks, in every picture: its shape tells it too, not its colour alone.
+
+    shape: as SVG around 0, 0; symbol: plotly's name of the same shape
+    """
+
+    colour: str
+    shape: str
+    symbol: str
+
+
+CROSS = '<path d="M-6-6 6 6M-6 6 6-6"/>'
+STAR = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
 # Okabe and Ito's palette: told apart by people who are colour-blind
-COLOURS: Mapping[Category, str] = {
-    Category.WINNER: "#009E73",
-    Category.BASELINE: "#0072B2",
-    Category.INELIGIBLE: "#E69F00",
-    Category.WORKS: "#56B4E9",
-    Category.OVER: "#999999",
-    Category.FAILED: "#D55E00",
+MARKS: Mapping[Category, Mark] = {
+    Category.WINNER: Mark("#009E73", STAR, "star"),
+    Category.BASELINE: Mark("#0072B2", '<rect x="-6" y="-6" width="12" height="12"/>', "square"),
+    Category.INELIGIBLE: Mark("#E69F00", '<path d="M0-8 8 0 0 8-8 0Z"/>', "diamond"),
+    Category.WORKS: Mark("#56B4E9", '<circle r="6"/>', "circle"),
+    Category.OVER: Mark("#999999", CROSS, "x-thin-open"),
+    Category.FAILED: Mark("#D55E00", CROSS, "x"),
 }
+COLOURS: Mapping[Category, str] = {kind: mark.colour for kind, mark in MARKS.items()}
+PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(
         (*PHASES, UNTOLD),
@@ -65,24 +83,25 @@ def ticks(most: float, wanted: int = 4, *, whole: bool = False) -> list[float]:
 
 
 def mark(kind: Category, x: float, y: float, *, is_filled: bool, title: str) -> str:
-    """The sign of a kind of configuration: its shape tells it too, not its colour alone."""
-    match kind:
-        case Category.WINNER:
-            shape = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
-        case Category.BASELINE:
-            shape = '<rect x="-6" y="-6" width="12" height="12"/>'
-        case Category.INELIGIBLE:
-            shape = '<path d="M0-8 8 0 0 8-8 0Z"/>'
-        case Category.OVER | Category.FAILED:
-            shape = '<path d="M-6-6 6 6M-6 6 6-6"/>'
-        case _:
-            shape = '<circle r="6"/>'
-    colour = COLOURS[kind]
-    fill = colour if is_filled else "#fff"
+    """The sign of a kind of configuration."""
+    look = MARKS[kind]
+    fill = look.colour if is_filled else "#fff"
     return (
-        f'<g transform="translate({x:.1f} {y:.1f})" fill="{fill}" stroke="{colour}" stroke-width="2">'
-        f"<title>{escape(title)}</title>{shape}</g>"
+        f'<g transform="translate({x:.1f} {y:.1f})" fill="{fill}" stroke="{look.colour}" stroke-width="2">'
+        f"<title>{escape(title)}</title>{look.shape}</g>"
     )
+
+
+def shade(tile: Tile | None, scores: Sequence[float]) -> str:
+    """The colour of a tile of the space, deeper the better among these fitnesses."""
+    if tile is None:
+        return "#fff"
+    if tile.cell.fitness is None:
+        return LOST
+    low, high = min(scores), max(scores)
+    part = (tile.cell.fitness - low) / (high - low) if high > low else 1.0
+    mixed = (round(a + (b - a) * part) for a, b in zip(PALE, DEEP, strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
 def _frame(height: float, tops: Sequence[float], unit: str) -> list[str]:
@@ -98,6 +117,14 @@ def _frame(height: float, tops: Sequence[float], unit: str) -> list[str]:
     return body
 
 
+def _limit(y: float, name: str, *, above: float) -> list[str]:
+    """A line across a chart, with its name so far above it."""
+    return [
+        rule(LEFT, y, WIDTH - RIGHT, y, "limit"),
+        text(WIDTH - RIGHT, y - above, name, "end", 'class="limit-text"'),
+    ]
+
+
 def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
     """95 % latency of one service over voice sessions; where none was measured, in a lane of its own at the left."""
     height, name = 290.0, "stt_ms" if service == "speech" else "llm_ms"
@@ -109,15 +136,9 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
     begin = LEFT + (64 if is_laned else 14)
     steps = ticks(max(known, default=1.0), whole=True)
     body = _frame(height, tops, "ms")
+    scale = (WIDTH - RIGHT - 12 - begin) / steps[-1]
     for step in steps if known else ():
-        body.append(
-            text(
-                begin + (WIDTH - RIGHT - 12 - begin) * step / steps[-1],
-                floor + 16,
-                f"{step:g}",
-                "middle",
-            )
-        )
+        body.append(text(begin + scale * step, floor + 16, f"{step:g}", "middle"))
     body.append(
         text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"')
     )
@@ -129,29 +150,12 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
         body.append(rule(begin - 10, TOP, begin - 10, floor, "grid"))
     if limit_ms is not None:
         y = floor - room * limit_ms / tops[-1]
-        body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
-        body.append(
-            text(
-                WIDTH - RIGHT,
-                y - 5,
-                f"limit of a session {limit_ms:,.0f} ms",
-                "end",
-                'class="limit-text"',
-            )
-        )
+        body += _limit(y, limit_text(limit_ms), above=5)
     said = []
     for s in sorted(spots, key=lambda s: s.kind in (Category.WINNER, Category.BASELINE)):
         ms = getattr(s, name)
-        x = (
-            LEFT + 26
-            if s.sessions is None
-            else begin + (WIDTH - RIGHT - 12 - begin) * s.sessions / steps[-1]
-        )
-        at = (
-            "sessions not measured"
-            if s.sessions is None
-            else f"{'at least ' * s.is_lower_bound}{s.sessions:g} sessions"
-        )
+        x = LEFT + 26 if s.sessions is None else begin + scale * s.sessions
+        at = "sessions not measured" if s.sessions is None else s.capacity
         said.append(f"{s.label} ({s.kind}): {ms:,.0f} ms, {at}")
         y = floor - room * ms / tops[-1]
         body.append(mark(s.kind, x, y, is_filled=s.on_pareto, title=said[-1]))
@@ -185,7 +189,7 @@ def phases(bars: Sequence[Bar]) -> str:
             )
             x += width
         said.append(
-            f"{b.label.partition(':')[0]}: {b.configuration}: "
+            f"{b.trial}: {b.configuration}: "
             + ", ".join(f"{p} {s:.0f} s" for p, s in b.seconds.items())
         )
     body.append(text((left + WIDTH) / 2, height - 2, "seconds", "middle", 'class="axis"'))
@@ -206,10 +210,7 @@ def memory(line: Line) -> str:
     body.append(
         f'<polygon points="{LEFT},{floor} {" ".join(points)} {LEFT + wide},{floor}" class="area"/>'
     )
-    body += [rule(LEFT, y, WIDTH - RIGHT, y, "limit")]
-    body.append(
-        text(WIDTH - RIGHT, y + 14, f"total {line.total_mib:,.0f} MiB", "end", 'class="limit-text"')
-    )
+    body += _limit(y, total_text(line), above=-14)
     for second in (s for s in ticks(seconds) if s <= seconds):
         body.append(text(LEFT + wide * second / seconds, floor + 16, f"{second:g}", "middle"))
     body.append(

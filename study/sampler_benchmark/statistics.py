@@ -16,7 +16,6 @@ samplers of one problem, batch size and figure. What is not significant at 5 % i
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float |
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, None, None
-    arm = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    arm = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * stats.sem(values))
     return mean, max(0.0, mean - arm), mean + arm
 
 
@@ -99,11 +98,9 @@ def share_interval(values: Sequence[float]) -> tuple[float, float, float]:
     >>> [round(x, 3) for x in share_interval([1.0] * 10)]
     [1.0, 0.722, 1.0]
     """
-    n, share = len(values), float(np.mean(values))
-    z2 = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) ** 2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    arm = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return share, max(0.0, centre - arm), min(1.0, centre + arm)
+    counted = stats.binomtest(round(sum(values)), len(values))
+    low, high = counted.proportion_ci(CONFIDENCE, method="wilson")
+    return float(np.mean(values)), float(low), float(high)
 
 
 def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
@@ -185,11 +182,17 @@ def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]
                 pairs = np.array([(trials[reference][at], trials[rival][at]) for at in common])
                 if len({problem for problem, _ in common}) < len(problems):
                     continue
-                means = pairs[rng.integers(len(pairs), size=(RESAMPLES, len(pairs)))].mean(axis=1)
-                low, high = np.quantile(
-                    means[:, 0] / means[:, 1], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-                )
-                value = float(pairs[:, 0].mean() / pairs[:, 1].mean())
+                value = low = high = float(_ratio(*pairs.T))
+                if len(pairs) > 1:
+                    low, high = stats.bootstrap(
+                        pairs.T,
+                        _ratio,
+                        n_resamples=RESAMPLES,
+                        paired=True,
+                        confidence_level=CONFIDENCE,
+                        method="percentile",
+                        rng=rng,
+                    ).confidence_interval
                 found.append(
                     Estimate(
                         group,
@@ -203,6 +206,10 @@ def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]
                     )
                 )
     return sorted(found, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
+
+
+def _ratio(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.asarray(ours.mean(axis=axis) / theirs.mean(axis=axis))
 
 
 def curve(runs: Iterable[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

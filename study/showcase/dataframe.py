@@ -1,8 +1,11 @@
-"""A study or a recording as a pandas data frame, one row a launch, for the notebooks."""
+"""A study or a recording as a pandas data frame, one row a launch, for the notebooks.
+
+Not `Study.trials_dataframe`: it knows no recordings, lists copies of a launch too, puts a prefix before every
+parameter, and leaves a measurement as one column of nested data, so that all its columns would be made anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -43,26 +46,26 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
     raises: BadInput where there is nothing to read
     """
     if str(source).endswith(".jsonl"):
-        found = recording.read(Path(source))
-        first = next((n for n, e in enumerate(found.entries) if e.measurement is not None), None)
+        entries = recording.read(Path(source)).entries
+        first = next((n for n, e in enumerate(entries) if e.measurement is not None), None)
         lines = [
-            {**_named(Allocation(e.values)), "repeat": e.repeat, "at": e.at, "wall_s": e.wall_s}
+            {**Allocation(e.values).values, "repeat": e.repeat, "at": e.at, "wall_s": e.wall_s}
             | {
                 "is_reference": n == first,
                 "failure_class": e.diagnosis.failure_class if e.diagnosis else None,
             }
             | _figures(e.measurement)
-            for n, e in enumerate(found.entries)
+            for n, e in enumerate(entries)
         ]
         return pd.DataFrame(lines)
-    told = summary(study_in(storage_url(str(source)), study))
-    return pd.DataFrame([_line(r) for r in told.trials if r.repeat_of is None])
+    rows = summary(study_in(storage_url(str(source)), study)).trials
+    return pd.DataFrame([_line(r) for r in rows if r.repeat_of is None])
 
 
 def _line(r: Trial) -> dict[str, Any]:
     return {
         "trial": r.number,
-        **_named(r.allocation),
+        **r.allocation.values,
         "status": r.state,
         "fitness": r.fitness,
         "is_feasible": r.is_feasible,
@@ -74,10 +77,6 @@ def _line(r: Trial) -> dict[str, Any]:
     }
 
 
-def _named(allocation: Allocation) -> Mapping[str, Any]:
-    return dict(allocation.values)
-
-
 def _figures(measured: Measurement | None) -> dict[str, Any]:
     """The single numbers of a measurement; seconds by phase as one column each."""
     if measured is None:
@@ -87,21 +86,21 @@ def _figures(measured: Measurement | None) -> dict[str, Any]:
 
 
 def reweighed(
-    found: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64
+    frame: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64
 ) -> pd.Series:
     """The fitness of every row under other weights, relative to the row that `is_reference`; failures score 0.
 
     Nothing is measured again, so ask "what if" as often as you like.
     """
-    names = [n for n in Measurement.__dataclass_fields__ if n in found.columns]
+    names = [n for n in Measurement.__dataclass_fields__ if n in frame.columns]
     made = [
         Measurement(
             **{n: value for n, value in zip(names, row, strict=True) if not _is_missing(value)}
         )
-        for row in found[names].itertuples(index=False)
+        for row in frame[names].itertuples(index=False)
     ]
     reference = next(
-        (reference_of(m) for m, first in zip(made, found["is_reference"], strict=True) if first),
+        (reference_of(m) for m, first in zip(made, frame["is_reference"], strict=True) if first),
         None,
     )
     if reference is None:
@@ -112,7 +111,7 @@ def reweighed(
         else 0.0
         for m in made
     ]
-    return pd.Series(scores, index=found.index, name="fitness")
+    return pd.Series(scores, index=frame.index, name="fitness")
 
 
 def _is_missing(value: Any) -> bool:

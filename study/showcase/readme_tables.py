@@ -1,45 +1,32 @@
-"""The study that ships as pages show it: one picture and tables, written between two marks, so that none grows old."""
+"""The study that ships as pages show it: a picture and tables, written between two marks, so that none grows old."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from objectives.allocation import SHARE
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from objectives.files.atomic import write_atomic
-from study.analysis.category import Category
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
-from study.report.chart_data import Heat, Tile, heat
 from study.report.comparison import comparison
 from study.report.effects_table import influence
+from study.report.space_picture import alternative, picture
 from study.report.summary import Summary, how_sure, sentence, summary
-from study.report.svg import COLOURS, mark, text
 from study.report.trial_words import table
 from study.run import run
 from study.run_plan import Options
 from study.spec.load import load
 from study.storage.find import study_in
-from study.wording import SHORT, short
+from study.wording import short
 
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")
 BEGIN = "<!-- written by python scripts/show_recording.py -->"
 WIDE_BEGIN = "<!-- written by python scripts/show_recording.py: the wider space -->"
 END = "<!-- end of what it writes -->"
-PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"
-MARKED = (
-    Category.WINNER,
-    Category.BASELINE,
-    Category.INELIGIBLE,
-)  # the others say in words what they are
-TILE, LEFT, TOP, MARGIN, LINE = 132, 110, 74, 14, 15
-SHARE_MEANS = ": how much of the device's memory the LLM server may use"
-STYLE = 'font-family="system-ui, sans-serif" font-size="13" fill="#222"'
 
 
 def replayed() -> Summary:
@@ -54,7 +41,7 @@ def replayed() -> Summary:
 def rendered(told: Summary, root: Path) -> Mapping[Path, str]:
     """What the files below `root` should hold.
 
-    raises: BadInput where a page lacks the marks
+    raises: BadInput where a page lacks the marks; SetupError where statsmodels, which its tables need, is missing
     """
     return {
         PICTURE: picture(told),
@@ -97,7 +84,7 @@ def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGI
 def _summary(told: Summary) -> list[str]:
     """The picture, the answer, today's against the winner, and how far to trust it."""
     today, other = told.today, told.other
-    lines = [f"![{_alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
+    lines = [f"![{alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
     if today is not None and other is not None:
         name = "winner" if told.decision.winner else "closest"
         lines += [
@@ -131,6 +118,8 @@ def _wide() -> list[str]:
     """What each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
     told = influence(cost.launches)
+    if told.lacks:
+        raise SetupError(told.lacks)
     body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
     lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
     return [*lines, "", *(f"- {line}" for line in told.said)]
@@ -161,82 +150,3 @@ def _sure(told: Summary) -> list[str]:
 def _where(told: Summary) -> str:
     said = told.context.measured_elsewhere or "measured"
     return f"{said[0].upper()}{said[1:]}. The figures hold for that machine and say nothing about another."
-
-
-def _alternative(told: Summary) -> str:
-    lost = (
-        ", ".join(short(c.allocation) for c in told.configurations if not c.is_feasible) or "none"
-    )
-    best = told.decision.winner or told.decision.baseline
-    answer = short(best.allocation) if best else "none"
-    return f"The space as measured: best is {answer}, in use today {short(told.context.baseline)}, ruled out: {lost}"
-
-
-def picture(told: Summary) -> str:
-    """The space as one SVG picture that needs nothing else: a tile a configuration, what wins, what fails."""
-    shown = heat(told.configurations, told.decision, told.context)
-    tall = 24 + LINE * max((len(t.lines) for t in shown.tiles.values()), default=1)
-    width = LEFT + TILE * len(shown.xs) + MARGIN
-    height = TOP + tall * len(shown.ys) + 84
-    body = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" {STYLE}>',
-        f"<title>{escape(_alternative(told))}</title>",
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        text(
-            MARGIN,
-            24,
-            "How should one device be shared? The space, as measured",
-            extra='font-size="16"',
-        ),
-        text(LEFT, 46, f"{shown.x_name}{SHARE_MEANS if shown.x_name == SHORT[SHARE] else ''}"),
-        text(MARGIN, TOP - 6, shown.y_name),
-    ]
-    scores = [t.cell.fitness for t in shown.tiles.values() if t.cell.fitness is not None]
-    for n, x in enumerate(shown.xs):
-        body.append(text(LEFT + TILE * (n + 0.5), TOP - 6, x, "middle"))
-    for row, y in enumerate(shown.ys):
-        top = TOP + tall * row
-        body.append(text(LEFT - 8, top + tall / 2 + 4, y, "end"))
-        for n, x in enumerate(shown.xs):
-            body += _tile(shown.tiles.get((x, y)), LEFT + TILE * n, top, tall, scores)
-    return "\n".join([*body, *_legend(shown, height), "</svg>", ""])
-
-
-def _tile(
-    tile: Tile | None, left: float, top: float, tall: float, scores: Sequence[float]
-) -> list[str]:
-    if tile is None:
-        return [text(left + TILE / 2, top + tall / 2 + 4, "not tried", "middle", 'fill="#777"')]
-    edge = COLOURS[tile.kind] if tile.kind in (Category.WINNER, Category.BASELINE) else "#fff"
-    box = f'x="{left + 3}" y="{top + 3}" width="{TILE - 6}" height="{tall - 6}" rx="4" stroke-width="3"'
-    drawn = [f'<rect {box} fill="{_shade(tile.cell.fitness, scores)}" stroke="{edge}"/>']
-    first, *rest = tile.lines
-    drawn.append(text(left + TILE / 2, top + 24, first, "middle", 'font-weight="bold"'))
-    drawn += [
-        text(left + TILE / 2, top + 24 + LINE * (n + 1), line, "middle")
-        for n, line in enumerate(rest)
-    ]
-    if tile.kind in MARKED:
-        drawn.append(mark(tile.kind, left + 17, top + 17, is_filled=True, title=tile.kind))
-    return drawn
-
-
-def _shade(fitness: float | None, scores: Sequence[float]) -> str:
-    if fitness is None:
-        return LOST
-    low, high = min(scores), max(scores)
-    part = (fitness - low) / (high - low) if high > low else 1.0
-    return "#" + "".join(
-        f"{round(a + (b - a) * part):02x}" for a, b in zip(PALE, DEEP, strict=True)
-    )
-
-
-def _legend(shown: Heat, height: float) -> list[str]:
-    drawn, x, y = [], float(MARGIN + 8), height - 52
-    seen = {t.kind for t in shown.tiles.values()}
-    for kind in (k for k in Category if k in seen and k in MARKED):
-        drawn += [mark(kind, x, y, is_filled=True, title=kind), text(x + 14, y + 4, kind)]
-        x += 40 + 7.5 * len(kind)
-    others = f"; the best over {', '.join(shown.others)}" if shown.others else ""
-    note = f"number: fitness, 1 is best, mean of the launches ± standard error{others}"
-    return [*drawn, text(MARGIN, height - 20, note)]

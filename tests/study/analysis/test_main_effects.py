@@ -16,7 +16,7 @@ from scipy import stats
 from objectives import recording
 from objectives.allocation import Allocation, Parameter, Space
 from objectives.measurement import INFINITE, Measurement
-from study.analysis.additive_model import UntoldError
+from study.analysis.additive_model import NEEDS_STATSMODELS, UntoldError
 from study.analysis.launches import WIDE
 from study.analysis.main_effects import differences, main_effects
 from study.analysis.noise import holm
@@ -251,6 +251,17 @@ def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -
     assert 0.92 <= held / 400 <= 0.98
     with pytest.raises(UntoldError, match="was not measured beside another"):
         differences(seen, "llm_tpot_ms", "share", 0.7)
+
+
+def test_without_statsmodels_the_script_ends_with_the_command_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    ran = run_script("main_effects.py", cwd=Path(__file__).parents[3])
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == f"error: {NEEDS_STATSMODELS}\n"
+    assert "pip install 'gpu-allocation-study[effects]'" in NEEDS_STATSMODELS
 
 
 def test_a_recording_of_another_workload_is_refused_in_a_sentence(tmp_path: Path) -> None:

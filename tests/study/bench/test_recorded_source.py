@@ -14,6 +14,9 @@ from made import SCRIPT, cell, make, run_script, run_study, write_spec
 
 from objectives import recording
 from objectives.allocation import Allocation
+from study.report.html import html
+from study.report.summary import case
+from study.storage.find import study_in
 from study.storage.trials import counted
 
 PART = ((0.40, "tiny"), (0.45, "base"), (0.60, "tiny"))
@@ -200,7 +203,9 @@ def test_a_live_study_has_no_recording_to_follow(tmp_path: Path) -> None:
     )
 
 
-def test_the_wide_recording_that_ships_is_replayed_whole(tmp_path: Path) -> None:
+def test_the_wide_recording_that_ships_is_replayed_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = run_study(
         "study/specs/h100_wide_recorded.yaml",
         "--out",
@@ -221,6 +226,12 @@ def test_the_wide_recording_that_ships_is_replayed_whole(tmp_path: Path) -> None
         for source in (storage, shipped.path)
     ]
     assert effects[0] == effects[1], "the study tells what its recording tells, cards and all"
+    for name in [name for name in sys.modules if name.startswith("statsmodels.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    lean = html(case(study_in(f"sqlite:///{storage}")))
+    assert '<p class="soft">The table of effects needs statsmodels: pip install ' in lean
+    assert "LLM first token p95 ms" not in lean
 
 
 def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pytest
 from made import SIZES, make, oom, run_study, write_spec
 
 from objectives.errors import BadInput
+from study.report.space_picture import picture
 from study.report.summary import Summary, summary
 from study.showcase.readme_tables import (
     BEGIN,
     END,
     PICTURE,
     WIDE_BEGIN,
-    picture,
     rendered,
     stale,
     write,
