@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
 from objectives.figures import DIRECTIONS
+from study.spec.choices import Claim
 from study.spec.limits import JUDGED, LEAST_PCT, MOST_PCT
-from study.spec.model import Claim
 from study.text import meant
 
 LEAST_PAIRS = 6

@@ -17,8 +17,9 @@ from objectives.allocation import Space
 from objectives.fitness import PRESETS
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
+from study.spec.choices import Claim, SamplerName
 from study.spec.limits import JUDGED, LIMITS, check_metrics
-from study.spec.model import Budget, Claim, FitnessRule, Gates, SamplerName, Selector, Slo, Spec
+from study.spec.model import Budget, FitnessRule, Gates, Selector, Slo, Spec
 from study.spec.search_space import (
     check_monotone,
     read_baseline,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from objectives.allocation import Allocation, Space
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
+from study.spec.choices import Claim, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,24 +77,12 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
-Claim = Literal[
-    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
-]
-CLAIMS: tuple[Claim, ...] = get_args(Claim)
-
-
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """One entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
 
     name: str
     replay: Path | None = None
-
-
-RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
-SamplerName = Literal[
-    "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

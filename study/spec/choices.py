@@ -1,0 +1,16 @@
+"""The names that a spec and the command line may choose from. This module imports nothing, so that --help is quick."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+SamplerName = Literal[
+    "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
+]
+SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
+RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
+
+Claim = Literal[
+    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
+]
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
