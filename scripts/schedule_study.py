@@ -1,46 +1,7 @@
-"""Write a unit and a timer that run a study under systemd's quotas; nothing is installed.
+"""Write a unit and a timer that run a study under systemd's quotas."""
 
-    python scripts/schedule_study.py my_gpu.yaml --on-calendar 'Sun 03:00' --lend-from judge.service --max-outage 2h
-    sudo install -m 644 systemd/gpu-allocation-study.service systemd/gpu-allocation-study.timer /etc/systemd/system/
-    sudo systemctl daemon-reload
-    sudo systemctl enable --now gpu-allocation-study.timer
-
-A study that runs away is ended from outside: RuntimeMaxSec above the spec's budget, CPUQuota and MemoryMax not below
-what the deployed units have, since the servers under test run inside it. Each run goes on where the last one stopped.
-Exit: 0 written, 2 bad input, 3 set-up.
-"""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-import study.cli.startup  # noqa: F401
-from study.cli.exit_codes import exiting
-from study.cli.parser import parser
-from study.service_pause.options import add_lending, lending
-from study.service_pause.schedule import schedule
-from study.spec.load import load
-
-
-def main() -> None:
-    """Arguments -> spec -> one call."""
-    options = parser(__doc__)
-    options.add_argument("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
-    options.add_argument(
-        "--on-calendar", default="Sun 03:00", metavar="TIME", help="default 'Sun 03:00'"
-    )
-    options.add_argument(
-        "--out", type=Path, default=Path("systemd"), metavar="DIR", help="default: systemd"
-    )
-    add_lending(options)
-    given = options.parse_args()
-    with exiting():
-        script = Path(__file__).absolute().with_name("run_study.py")
-        for path in schedule(
-            load(given.spec), lending(given), given.on_calendar, given.out, script
-        ):
-            print(path)
-
+import study.cli.startup  # noqa: F401  first: Ctrl-C while the rest is imported leaves no traceback
+from study.commands.schedule_study import main
 
 if __name__ == "__main__":
     main()

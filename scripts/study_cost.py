@@ -1,51 +1,7 @@
-"""Where a study's time went, what keeping servers saved, and whether sharing hurt: from what is stored.
+"""Show where a study's time went, what keeping servers saved, and whether sharing hurt."""
 
-    python scripts/study_cost.py                                       the study that ships
-    python scripts/study_cost.py artifacts/cpu_allocation              every study in a folder's study.db
-    python scripts/study_cost.py objectives/recordings/cpu.jsonl       a recording
-
-Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio restart per trial :
-servers kept : shortest possible is measured; without one it is estimated from the study's own starts, and says so.
-The shortest possible starts each distinct LLM command once and adds the windows and ladders.
-
-Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
-"""
-
-from __future__ import annotations
-
-from rich.table import Table
-
-import study.cli.startup  # noqa: F401
-from study.analysis.interference import HEAD, by_share, warnings
-from study.analysis.launches import read
-from study.analysis.study_cost import ratios, told
-from study.cli.console import console_of
-from study.cli.exit_codes import exiting
-from study.cli.parser import parser
-from study.storage.find import DEFAULT
-
-
-def main() -> None:
-    """Arguments -> costs -> lines and a table each."""
-    options = parser(__doc__)
-    options.add_argument("sources", nargs="*", default=[str(DEFAULT)], metavar="SOURCE",
-                         help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)")  # fmt: skip
-    given = options.parse_args()
-    console = console_of()
-    with exiting():
-        costs = [cost for source in given.sources for cost in read(source)]
-        for cost in costs:
-            for line in told(cost):
-                console.print(line, markup=False, soft_wrap=True)
-            table = Table(*HEAD, title="Does sharing hurt?", title_justify="left")
-            for shared in by_share(cost.known):
-                table.add_row(*shared.texts())
-            console.print(table)
-            for line in (*warnings(cost.known, cost.workload, cost.llm_args), ""):
-                console.print(line, markup=False, soft_wrap=True)
-        for line in ratios(costs):
-            console.print(line, markup=False, soft_wrap=True)
-
+import study.cli.startup  # noqa: F401  first: Ctrl-C while the rest is imported leaves no traceback
+from study.commands.study_cost import main
 
 if __name__ == "__main__":
     main()

@@ -15,6 +15,7 @@ NEEDED = (
     "objectives/speech/assistant/manifest.jsonl",
     "objectives/speech/assistant/*.flac",
     "*/licenses/LICENSE",
+    "*/entry_points.txt",
 )
 
 

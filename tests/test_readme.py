@@ -24,6 +24,7 @@ PAGES = {
     p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)
 }
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
+COMMANDS = sorted((REPOSITORY / "study/commands").glob("[!_]*.py"))  # with the help of the others
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
 PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
 
@@ -54,7 +55,7 @@ def blocks(text: str) -> list[str]:
     lines = [
         block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)
     ]
-    return [line.strip() for block in lines for line in block]
+    return [part.strip() for block in lines for line in block for part in line.split(" && ")]
 
 
 def inline(text: str) -> list[str]:
@@ -77,7 +78,7 @@ def bare(command: str) -> str:
 
 IN_PAGES = sorted({bare(c) for text in PAGES.values() for c in (*blocks(text), *inline(text))})
 IN_HELP = sorted({
-    bare(line) for path in SCRIPTS for line in blocks(path.read_text().split('"""')[1]) if "python" in line
+    bare(line) for p in (*SCRIPTS, *COMMANDS) for line in blocks(p.read_text().split('"""')[1]) if "python" in line
 })  # fmt: skip
 OF_SCRIPTS = sorted({c for c in (*IN_PAGES, *IN_HELP) if c.startswith("python scripts/")})
 
@@ -175,7 +176,9 @@ def test_a_command_of_the_pages_runs(command, place):
             for extra in filter(None, what.partition("[")[2].rstrip("]").split(",")):
                 assert f"\n{extra} = [" in project
         case ["python", "-m", "pytest", *_]:
-            assert command in (REPOSITORY / ".ci/run").read_text()
+            assert f" {command} |" in (REPOSITORY / ".ci/run").read_text(), (
+                "just this, nothing added"
+            )
         case ["pre-commit", *rest]:
             assert rest in (["install"], ["run", "--all-files"])
         case ["optuna-dashboard", *_]:

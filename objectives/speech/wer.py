@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import jiwer
-import numpy as np
-from numpy.typing import NDArray
-from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
+if TYPE_CHECKING:  # half a second of imports, for which no --help waits
+    import numpy as np
+    from numpy.typing import NDArray
+    from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
 Verdict = Literal["pass", "fail", "cannot_tell", "not_measured"]
 RARE_WORDS = 3.7  # none seen: up to this many may have been due, at 97.5 % (the "rule of three" for one side)
@@ -56,6 +56,8 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tup
 
 
 def aligned(hypothesis: str, reference: str) -> WordErrors:
+    import jiwer  # noqa: PLC0415  see above
+
     words = normaliser()(reference)
     if not words:
         raise ValueError(f"the reference {reference!r} holds no word; leave the clip out")
@@ -94,6 +96,8 @@ def gate(
         return Gate("not_measured")
     if same_configuration or candidate is baseline:
         return Gate("pass", 0.0, 0.0, 0.0)
+    import numpy as np  # noqa: PLC0415  see above
+
     pairs = np.array(
         [(*astuple(new), *astuple(old)) for new, old in zip(candidate, baseline, strict=True)]
     )
@@ -119,9 +123,12 @@ def gate(
 def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:
     """Difference of two corpus rates in points, from (errors, words, errors, words) in the last axis."""
     rates = sums[..., ::2] / sums[..., 1::2]
-    return np.asarray(100 * (rates[..., 0] - rates[..., 1]), dtype=np.float64)
+    difference: NDArray[np.float64] = 100 * (rates[..., 0] - rates[..., 1])
+    return difference
 
 
 @cache
 def normaliser() -> EnglishTextNormalizer:
+    from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415  see above
+
     return EnglishTextNormalizer()

@@ -22,7 +22,8 @@ from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
 from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
-from study.spec.model import RECORDED, Spec
+from study.spec.choices import RECORDED
+from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
 from study.storage.context import StudyContext, asked_by

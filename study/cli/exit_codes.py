@@ -1,4 +1,4 @@
-"""NEW MODULE."""
+"""The exit codes of a command: how an error or an interruption ends it, in one sentence."""
 
 from __future__ import annotations
 

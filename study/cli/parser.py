@@ -1,22 +1,44 @@
-"""The options of a script: its docstring is its help, and a wrong option is one line like every other error."""
+"""The options of a command: its docstring is its help, and a wrong option is one line like every other error."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from objectives.errors import BadInput
 
+PROGRAM = "gpu-allocation"
+VERBS: Mapping[str, str] = {  # of the program, each with the script that it stands for
+    "run": "run_study",
+    "record": "record",
+    "confirm": "confirm",
+    "promote": "promote",
+    "report": "report",
+    "dashboard": "dashboard",
+    "init": "init_spec",
+    "schedule": "schedule_study",
+    "cost": "study_cost",
+    "effects": "main_effects",
+}
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(
-            BadInput.exit_code,
-            f"error: {message}; python scripts/{self.prog} --help explains the options\n",
-        )
+        command = self.prog if self.prog.startswith(PROGRAM) else f"python scripts/{self.prog}"
+        self.exit(BadInput.exit_code, f"error: {message}; {command} --help explains the options\n")
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with this help, which shows examples in place of the usual list of all options in brackets."""
+def parser(doc: str) -> argparse.ArgumentParser:
+    """A parser with this help, which shows examples in place of the usual list of all options in brackets.
+
+    doc: its examples name scripts; under the program's name they name its verbs
+    """
+    name = Path(sys.argv[0]).name
+    if name.startswith(PROGRAM):
+        for verb, script in VERBS.items():
+            doc = doc.replace(f"python scripts/{script}.py", f"{PROGRAM} {verb}")
     shape = argparse.RawDescriptionHelpFormatter
-    return _Parser(usage=argparse.SUPPRESS, description=doc, formatter_class=shape)
+    return _Parser(prog=name, usage=argparse.SUPPRESS, description=doc, formatter_class=shape)

@@ -18,8 +18,9 @@ from study.bench.commands import commands
 from study.confirmation.protocol import Rule, read_margins
 from study.promotion.seal import verify
 from study.search.score import scoring_signature
+from study.spec.choices import Claim
 from study.spec.load import load
-from study.spec.model import Claim, HeldOut, Spec
+from study.spec.model import HeldOut, Spec
 from study.spec.traffic import Traffic, longest_request, traffic
 from study.text import one_line
 

@@ -14,16 +14,6 @@ from study.deploy.rollback import rollback
 from study.deploy.status import history, status
 from study.deploy.watch import installed, unit_text, watch
 
-VERBS = {
-    "plan": "show the exact difference and what would be restarted; changes nothing",
-    "apply": "try a confirmed promotion, watch it, then commit it or undo it",
-    "status": "what production runs, and whether it answers",
-    "commit": "keep what `apply --hold` left on trial",
-    "rollback": "end a trial, or bring the version before, or another, back",
-    "history": "every version: number, date, author, hash, values, origin; and what was undone",
-    "watch": "see new confirmed promotions and drift, as one JSON object a line",
-}
-
 
 def run(
     deployment: Deployment,

@@ -21,18 +21,11 @@ from study.analysis.additive_model import (
     is_time,
 )
 from study.analysis.main_effects import Effect, Effects, differences, main_effects
+from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
 HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds and shares have none
-    name: FIGURES[name].head
-    for name in (
-        "llm_latency_p95_ms",
-        "llm_ttft_p95_ms",
-        "llm_tpot_ms",
-        "stt_latency_p95_ms",
-        "free_memory_mib",
-        "stt_wer_pct",
-    )
+    name: FIGURES[name].head for name in EFFECT_FIGURES
 }
 SURE = 0.05
 NOTE = (

@@ -16,11 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput, SetupError
-from study.spec.model import RECORDED, Spec
+from study.spec.choices import RECORDED, SAMPLERS
+from study.spec.model import Spec
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
-NAMES = ("tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce")
+NAMES = tuple(name for name in SAMPLERS if name != RECORDED)
 
 
 def sampler(  # noqa: PLR0911  one return for each name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from objectives.allocation import Allocation, Space
 from objectives.fitness import PRESETS, Preset, Weights
@@ -13,6 +13,7 @@ from objectives.ranges import Range
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
+from study.spec.choices import Claim, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +79,6 @@ class FitnessRule:
 
 
 MARGIN_PCT = Range(0.1, 1000.0)  # by how much a metric may be called no worse
-Claim = Literal[
-    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
-]
-CLAIMS: tuple[Claim, ...] = get_args(Claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +87,6 @@ class HeldOut:
 
     name: str
     replay: Path | None = None
-
-
-RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
-SamplerName = Literal[
-    "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

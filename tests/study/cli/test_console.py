@@ -25,6 +25,7 @@ from study.cli.console import Terminal
 from study.cli.exit_codes import exiting
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+PROGRAM = ROOT / "study/commands/__main__.py"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -186,7 +187,7 @@ def test_the_help_of_every_script_shows_an_example_and_its_exit_codes(script: Pa
     assert "Exit: 0" in ran.stdout
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("script", [*SCRIPTS, PROGRAM], ids=lambda p: p.stem)
 def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
     """The signal comes as soon as `study.cli.startup` is there; a module imported later is the proof."""
     stop = "import os, signal, sys; import study.cli.startup; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"

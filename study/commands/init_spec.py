@@ -1,0 +1,51 @@
+"""Write a study spec and a deployment file from the two units that run today.
+
+    python scripts/init_spec.py --unit judge.service --unit whisper.service
+    python scripts/init_spec.py --unit judge.service --unit assistant.service --size WHISPER_MODEL=base
+    python scripts/init_spec.py --unit judge.service --unit whisper.service --observe 24h
+
+One of them runs vLLM, the other holds Whisper. Interpreter, model, flags and today's share are read from the running
+process and from systemd; nothing is changed. --observe looks every 10 s at what other processes hold on the device, and
+leaves them what they grew by as the reserve. As root it sees more: other users' processes and ports.
+Exit: 0 written, 2 bad input, 3 set-up, 130 stopped.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from study.cli.parser import parser
+
+
+def main() -> None:
+    """Arguments -> what is asked -> one call."""
+    options = parser(__doc__)
+    add = options.add_argument
+    add("--unit", action="append", required=True, metavar="UNIT", help="twice: the LLM's, speech's")
+    add(
+        "--size", metavar="NAME=SIZE", help="the variable of an application that has Whisper inside"
+    )
+    add("--observe", metavar="TIME", help="how long to watch the neighbours, such as 24h")
+    add("--device", metavar="DEVICE", help="cuda, an index, a UUID or cpu; default: the LLM unit's")
+    add("--name", default="my_gpu", metavar="NAME", help="of the study (default my_gpu)")
+    add("--out", type=Path, metavar="FILE", help="default: NAME.yaml")
+    add("--deployment", type=Path, default=Path("deployment.yaml"), metavar="FILE")
+    arguments = options.parse_args()
+
+    from study.cli.exit_codes import exiting
+    from study.init_spec.init_spec import Asked, start
+    from study.service_pause.options import seconds
+
+    with exiting():
+        observe = arguments.observe
+        request = Asked(
+            units=tuple(arguments.unit),
+            spec=arguments.out or Path(f"{arguments.name}.yaml"),
+            deployment=arguments.deployment,
+            name=arguments.name,
+            device=arguments.device,
+            size=arguments.size,
+            observe_s=seconds(observe, "--observe") if observe else None,
+        )
+        start(request, partial(print, flush=True))

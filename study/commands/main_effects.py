@@ -1,0 +1,64 @@
+"""Which parameter matters, and how much, over a space: from what is stored.
+
+    python scripts/main_effects.py                                   the wide recording that ships
+    python scripts/main_effects.py artifacts/NAME --metric llm_latency_p95_ms
+    python scripts/main_effects.py --versus vllm_memory_util=0.525   its other shares against this one, with intervals
+
+Of the configurations that gave a measurement; those that failed are counted beside each value. Where several cards
+measured, the card is one more parameter. A space of two parameters is seldom large enough; what is missing is said.
+
+Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels is missing.
+"""
+
+from __future__ import annotations
+
+from study.cli.parser import parser
+from study.spec.choices import EFFECT_FIGURES
+
+
+def main() -> None:
+    """Arguments -> main effects -> a table and lines each."""
+    options = parser(__doc__)
+    add = options.add_argument
+    add(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)",
+    )
+    add("--metric", action="append", choices=EFFECT_FIGURES, help="a figure, as often as wanted")
+    add(
+        "--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one"
+    )
+    arguments = options.parse_args()
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from objectives.errors import SetupError
+    from study.analysis.launches import WIDE, read
+    from study.cli.console import console_of
+    from study.cli.exit_codes import exiting
+    from study.report.effects_table import influence, versus
+    from study.text import visible
+
+    console = console_of()
+    with exiting():
+        sources = arguments.sources or [str(WIDE)]
+        for cost in [cost for source in sources for cost in read(source)]:
+            metrics = tuple(dict.fromkeys(arguments.metric or EFFECT_FIGURES))
+            effects = (
+                versus(cost.launches, metrics, arguments.versus)
+                if arguments.versus
+                else influence(cost.launches, metrics)
+            )
+            if effects.lacks:
+                raise SetupError(effects.lacks)
+            table = Table(title=f"{escape(cost.name)}: what each value gives", title_justify="left")
+            for n, title in enumerate(effects.head):
+                table.add_column(title, no_wrap=not n)
+            for row in effects.rows:
+                table.add_row(*(escape(visible(text)) for text in row))
+            console.print(table if effects.rows else f"{escape(cost.name)}: nothing can be told")
+            for line in (*effects.said, ""):
+                console.print(visible(line), markup=False, soft_wrap=True)

@@ -1,0 +1,53 @@
+"""Write what a study found into one HTML file to send to a colleague: no network, prints, reads on a phone.
+
+    python scripts/report.py                                     the study that ships, into report.html
+    python scripts/report.py artifacts/cpu_allocation/study.db -o cpu.html
+    python scripts/report.py --preset capacity                   how the answer changes where sessions matter most
+
+Nothing is measured again. Exit: 0 written, 2 where there is no such study or file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from objectives.fitness import PRESETS
+from study.cli.parser import parser
+
+
+def main() -> None:
+    """Arguments -> a study that is there -> one file."""
+    options = parser(__doc__)
+    add = options.add_argument
+    add(
+        "storage",
+        nargs="?",
+        metavar="STORAGE",
+        help="a study.db or a URL; default: the study that ships",
+    )
+    add(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="default report.html",
+    )
+    add("--study", metavar="NAME", help="default: the newest of the storage")
+    add(
+        "--preset",
+        choices=PRESETS,
+        help="weigh the measurements anew; default: the study's weights",
+    )
+    arguments = options.parse_args()
+
+    from study.cli.exit_codes import exiting
+    from study.report.html import write
+    from study.report.summary import summary
+    from study.storage.find import promotions_of, storage_url, study_in
+
+    with exiting():
+        url = storage_url(arguments.storage)
+        told = summary(study_in(url, arguments.study), arguments.preset, promotions_of(url))
+        write(told, arguments.out)
+        print(f"{arguments.out}: study {told.study}, {len(told.configurations)} configurations")

@@ -1,0 +1,25 @@
+"""The names that a spec and the command line may choose from. This module imports nothing, so that --help is quick."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+SamplerName = Literal[
+    "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
+]
+SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
+RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
+
+Claim = Literal[
+    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
+]
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
+
+EFFECT_FIGURES = (  # figures that have main effects; bounds and shares have none
+    "llm_latency_p95_ms",
+    "llm_ttft_p95_ms",
+    "llm_tpot_ms",
+    "stt_latency_p95_ms",
+    "free_memory_mib",
+    "stt_wer_pct",
+)
