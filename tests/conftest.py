@@ -6,22 +6,20 @@ And what several tests stand on: a fake server process, a device that is only nu
 import os
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
+from fakes import FAKE
+from live_factories import Shelf
 
-from objectives.devices.device import Identity, Occupant, Sample
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers.process import serving
 
-FAKE = Path(__file__).with_name("support") / "fake_server.py"
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
@@ -69,23 +67,6 @@ def missing_gpu() -> str | None:
     except SetupError as error:
         return str(error)
     return None
-
-
-class Shelf:
-    """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
-
-    identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
-    server_env = MappingProxyType({"SHELF": "0"})
-    free_mib = 8_000.0
-
-    def sample(self):
-        return Sample(time.monotonic(), self.free_mib)
-
-    def occupants(self):
-        return [Occupant(1, "desktop", 300.0, None), Occupant(2, "a game", 4000.0, "game.service")]
-
-    def held_mib(self, pid):
-        return 100.0
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
+from commands import run_study
+from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, write_spec
 
 from study.search.dry_run import plan
 from study.spec.load import load

@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from made import ROOT, SIZES, cell, make, measurement, oom, run_script, run_study, write_spec
+from commands import ROOT, run_script, run_study
+from factories import SIZES, cell, make, measurement, oom, write_spec
 
 from study.cli.end_tables import next_commands
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from made import run_study
+from commands import run_study
 from optuna_dashboard import get_note
-from test_confirmation_recorded import studied
+from studies import studied
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

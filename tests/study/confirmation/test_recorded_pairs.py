@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import cell, make, run_script, run_study
+from commands import run_script
+from factories import cell, oom
+from studies import studied
 
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
@@ -21,32 +23,6 @@ from study.promotion.seal import verify
 HEAD = Head(
     promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1
 )
-
-
-def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
-    """The promotion of a recorded study, whose launches differ a little."""
-    spec = make(folder, repeats=repeats + extra_baselines)
-    file = folder / "made.jsonl"
-    found = read(file)
-    entries = []
-    for e in found.entries:
-        if e.repeat > repeats and (
-            e.values["vllm_memory_util"],
-            e.values["whisper_model_size"],
-        ) != (0.5, "base"):
-            continue
-        m = e.measurement
-        if m is not None and m.llm_latency_p95_ms and m.llm_latency_ms:
-            better = 1.25 - 0.5 * float(e.values["vllm_memory_util"]) + e.repeat % 3 / 100
-            m = replace(
-                m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0
-            )
-        entries.append(
-            replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")
-        )
-    write(file, found.provenance, entries)
-    assert run_study(spec, "--out", folder / "out").returncode == 0
-    return next((folder / "out/made/promotions").glob("*.yaml"))
 
 
 def journal_of(of: Subject, pairs: int = 100) -> Journal:
@@ -130,8 +106,6 @@ def test_a_recording_where_the_winner_failed_once_rejects_it(tmp_path: Path, siz
     of = subject(studied(tmp_path, 3))
     assert isinstance(of.spec.measure, Path)
     found = read(of.spec.measure)
-    from made import oom
-
     entries = [
         replace(e, measurement=None, diagnosis=oom())
         if e.repeat == 2 and dict(e.values) == dict(of.winner.values)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made import make, run_study, timed
+from commands import run_study
+from factories import make, timed
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import optuna
 import pytest
-from made import BEST, SCRIPT, Outcome, make, run_script, run_study, timed
+from commands import SCRIPT, run_script, run_study
+from factories import BEST, Outcome, make, timed
 
 from objectives.diagnosis.diagnose import Diagnosis
 from study.storage.context import KEY

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made import Outcome, cell, make, measurement, oom, run_script, run_study, timed
+from commands import run_script, run_study
+from factories import Outcome, cell, make, measurement, oom, timed
 
 from objectives.diagnosis.diagnose import Diagnosis
 from study.report.html import html

@@ -6,7 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from made import SIZES, make, oom, run_study, write_spec
+from commands import run_study
+from factories import SIZES, make, oom, write_spec
 
 from objectives.errors import BadInput
 from study.report.summary import Case, case

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made import DEVICE, VERSIONS, make
+from factories import DEVICE, VERSIONS, make
 
 from objectives.errors import BadInput
 from objectives.fitness import Weights
