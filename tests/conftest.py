@@ -23,6 +23,16 @@ from objectives.servers.process import serving
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
+def pytest_configure():
+    """Temporary folders in memory, where there is much: a study commits to its file hundreds of times."""
+    memory = Path("/dev/shm")
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
+        return
+    volume = os.statvfs(memory)
+    if volume.f_bavail * volume.f_frsize >= 4 * 2**30 and not volume.f_flag & os.ST_NOEXEC:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
+
+
 def pytest_collection_modifyitems(items):
     """Live tests last: among parallel workers each waits until the others are done."""
     items.sort(key=lambda item: item.get_closest_marker("live") is not None)
@@ -69,10 +79,12 @@ def missing_gpu() -> str | None:
     return None
 
 
-@pytest.fixture(autouse=True)
-def locks(tmp_path_factory, monkeypatch):
-    """Locks of devices in a folder of the test's own: a test must not wait for a study that runs on this machine."""
-    monkeypatch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory):
+    """Locks of devices in a folder of this worker's own: a test must not wait for a study that runs on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
 
 
 @pytest.fixture
