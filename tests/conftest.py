@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fakes import FAKE
 from live_factories import Shelf
+from studies import Shared
 
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
@@ -24,7 +25,8 @@ SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
 def pytest_configure():
-    """Temporary folders in memory, where there is much: a study commits to its file hundreds of times."""
+    """One thread a worker; temporary folders in memory, since a study commits hundreds of times."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
         return
@@ -85,6 +87,15 @@ def locks(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Finished studies to read, of this session and all its workers; `copied` ones may be changed."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "studies"
+    root.mkdir(exist_ok=True)
+    return Shared(root)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from commands import run_study
 from factories import SIZES, make, oom, write_spec
+from studies import Shared
 
 from objectives.errors import BadInput
 from study.report.summary import Case, case
@@ -32,9 +33,8 @@ def told(folder: Path, spec: Path) -> Case:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp("showcase")
-    return told(folder, make(folder))
+def usual(shared: Shared) -> Case:
+    return case(study_in(f"sqlite:///{shared.finished()}/out/made/study.db"))
 
 
 @pytest.fixture
