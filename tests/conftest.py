@@ -6,23 +6,33 @@ And what several tests stand on: a fake server process, a device that is only nu
 import os
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
+from fakes import FAKE
+from live_factories import Shelf
+from studies import Shared
 
-from objectives.devices.device import Identity, Occupant, Sample
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers.process import serving
 
-FAKE = Path(__file__).with_name("support") / "fake_server.py"
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
+
+
+def pytest_configure():
+    """One thread a worker; temporary folders in memory, since a study commits hundreds of times."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
+    memory = Path("/dev/shm")
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
+        return
+    volume = os.statvfs(memory)
+    if volume.f_bavail * volume.f_frsize >= 4 * 2**30 and not volume.f_flag & os.ST_NOEXEC:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
 
 
 def pytest_collection_modifyitems(items):
@@ -71,27 +81,21 @@ def missing_gpu() -> str | None:
     return None
 
 
-class Shelf:
-    """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
-
-    identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
-    server_env = MappingProxyType({"SHELF": "0"})
-    free_mib = 8_000.0
-
-    def sample(self):
-        return Sample(time.monotonic(), self.free_mib)
-
-    def occupants(self):
-        return [Occupant(1, "desktop", 300.0, None), Occupant(2, "a game", 4000.0, "game.service")]
-
-    def held_mib(self, pid):
-        return 100.0
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory):
+    """Locks of devices in a folder of this worker's own: a test must not wait for a study that runs on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
 
 
-@pytest.fixture(autouse=True)
-def locks(tmp_path_factory, monkeypatch):
-    """Locks of devices in a folder of the test's own: a test must not wait for a study that runs on this machine."""
-    monkeypatch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Finished studies to read, of this session and all its workers; `copied` ones may be changed."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "studies"
+    root.mkdir(exist_ok=True)
+    return Shared(root)
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from made import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, run_study, write_spec
+from commands import run_study
+from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, write_spec
+from studies import Shared, copied
 
 from study.search.dry_run import plan
 from study.spec.load import load
@@ -23,18 +25,16 @@ ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def finished(shared: Shared) -> tuple[Path, str]:
     """A folder with a spec and a study that has ended, and what the command said."""
-    folder = tmp_path_factory.mktemp("finished")
-    ran = run_study(make(folder), "--out", folder / "out")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return folder, ran.stdout
+    folder = shared.finished()
+    return folder, (folder / "said.txt").read_text()
 
 
 @pytest.fixture
 def place(finished: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path]:
     """Spec and --out of a copy of the finished study."""
-    shutil.copytree(finished[0], tmp_path / "copy")
+    copied(finished[0], tmp_path / "copy")
     return tmp_path / "copy" / "spec.yaml", tmp_path / "copy" / "out"
 
 

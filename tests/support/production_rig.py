@@ -96,7 +96,7 @@ class Machine(Rig):
     def units(self, **more: str) -> None:
         """Write both units as a user would have them; `more` goes into the LLM's [Service]."""
         python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
-        server = f"{python} {REPOSITORY / 'tests/support/stand_in.py'}"
+        server = f"{python} {REPOSITORY / 'tests/support/fakes.py'}"
         extra = "\n".join(f"{k}={v}" for k, v in more.items())
         common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
         self.write(

@@ -22,6 +22,18 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY.parent / "shared/systemd-rig/rig.sh"
 UNITS = "/etc/systemd/system"
+SPEC = """
+name: lend
+device: cpu
+search_space: {{vllm_memory_util: [0.3, 0.35], whisper_model_size: [tiny]}}
+baseline: {{vllm_memory_util: 0.3, whisper_model_size: tiny}}
+services:
+  llm: {{command: "{server} --label {{vllm_memory_util}}", model: m, start_timeout_s: 20, vocabulary: 2048}}
+  stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
+workload: {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ladder_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
+gates: {{free_memory_mib: 0, wer_points: 100}}
+reserve_mib: 20000
+"""
 
 
 def missing() -> str | None:

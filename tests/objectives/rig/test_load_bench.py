@@ -6,7 +6,7 @@ import sys
 import urllib.request
 
 import pytest
-from made import run_script
+from commands import run_script
 
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive

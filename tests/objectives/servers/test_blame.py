@@ -1,10 +1,9 @@
 """Failures of real (fake) servers through a whole trial: class, victim, phase, and what becomes of the trial."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from live_factories import LOW, Phases, services, setting
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
@@ -18,64 +17,11 @@ from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
 from objectives.servers.memory_budget import Verdict
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, Services, SttService
-from objectives.setting import Setting
 from objectives.traffic.clips import read_clips
-from objectives.traffic.workload import Workload
 
-FAKE = f"{sys.executable} {Path(__file__).parents[2] / 'support/fake_server.py'} --port {{port}}"
-LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
 HIGH = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 TINY = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "tiny"})
 AFTER = 4  # readiness, two warm-ups and one request alone; the mood shows under joint load
-
-
-def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
-    return Services(
-        llm=LlmService(
-            command=f"{FAKE} --label {{vllm_memory_util}} --mood {llm}",
-            vocabulary=2048,
-            start_timeout_s=start_timeout_s,
-        ),
-        stt=SttService(
-            command=f"{FAKE} --label {{whisper_model_size}} --mood {stt}",
-            random_weights=() if is_scored else ("base", "tiny"),
-            start_timeout_s=start_timeout_s,
-        ),
-    )
-
-
-def setting(
-    llm="well",
-    stt="well",
-    *,
-    start_timeout_s=30.0,
-    is_scored=False,
-    tenants=(),
-    slo=None,
-    **workload,
-):
-    plan = {
-        "window_s": 0.5,
-        "llm_per_s": 16,
-        "stt_per_s": 16,
-        "prompt_tokens": (8, 16),
-        "output_tokens": 4,
-    }
-    plan |= {"ladder_s": 0, "alone_requests": 1, "request_timeout_s": 20} | workload
-    both = services(llm, stt, start_timeout_s=start_timeout_s, is_scored=is_scored)
-    return Setting(services=both, workload=Workload(**plan), tenants=tenants, slo=slo)
-
-
-class Phases(list):
-    """What a run was told, with the folder of its logs."""
-
-    def run(self, folder):
-        return Run(seed=0, folder=folder, on_phase=self.append)
-
-    @property
-    def launches(self):
-        return self.count("loading both"), sum("once more" in p for p in self)
 
 
 @pytest.fixture(autouse=True)

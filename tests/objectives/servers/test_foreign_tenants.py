@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from test_failure import LOW, Phases, setting
+from live_factories import LOW, Phases, setting
 
 from objectives.colocation import Colocation
 from objectives.devices.device import Occupant

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import Outcome, cell, make, measurement, run_script, run_study
+from commands import run_script, run_study
+from factories import Outcome, cell, make, measurement
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from made import run_script
+from commands import run_script
 from scipy import stats
 
 from objectives import recording

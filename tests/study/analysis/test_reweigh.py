@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import BEST, Outcome, cell, make, measurement, oom, run_study, words
+from commands import run_study
+from factories import BEST, Outcome, cell, make, measurement, oom, words
 
 from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations

@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 import pytest
-from made import DEVICE, VERSIONS, cell, make, measurement, run_script, run_study, timed
+from commands import run_script, run_study
+from factories import DEVICE, VERSIONS, cell, make, measurement, timed
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

@@ -10,7 +10,8 @@ from typing import Any
 
 import optuna
 import pytest
-from made import SCRIPT, cell, make, run_script, run_study, write_spec
+from commands import SCRIPT, run_script, run_study
+from factories import cell, make, write_spec
 
 from objectives import recording
 from objectives.allocation import Allocation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made import measurement, oom
+from factories import measurement, oom
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant

@@ -17,8 +17,9 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 
 import pytest
-from made import BEST, ROOT, command, make, run_script, run_study, write_spec
-from test_resume import live
+from commands import ROOT, command, run_script, run_study
+from factories import BEST, make, write_spec
+from live_factories import live
 
 from objectives.errors import BadInput
 from study.cli.console import Terminal

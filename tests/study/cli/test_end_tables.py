@@ -7,17 +7,16 @@ import shlex
 from pathlib import Path
 
 import pytest
-from made import ROOT, SIZES, cell, make, measurement, oom, run_script, run_study, write_spec
+from commands import ROOT, run_script, run_study
+from factories import SIZES, cell, make, measurement, oom, write_spec
+from studies import Shared, copied, promotion_in
 
 from study.cli.next_steps import next_commands
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("ending")
-    ran = run_study(make(folder), "--out", folder / "out")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return ran.stdout
+def said(shared: Shared) -> str:
+    return (shared.finished() / "said.txt").read_text()
 
 
 def line(said: str, begin: str) -> list[str]:
@@ -158,11 +157,10 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
 
 
 def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(
-    tmp_path: Path,
+    shared: Shared, tmp_path: Path
 ) -> None:
-    spec = make(tmp_path)
-    run_study(spec, "--out", tmp_path / "out")
-    (file,) = (tmp_path / "out/made/promotions").glob("*.yaml")
+    spec = copied(shared.finished(), tmp_path) / "spec.yaml"
+    file = promotion_in(tmp_path)
     ran = run_script("confirm.py", file, "--out", tmp_path / "out", cwd=tmp_path)
     assert ran.returncode == 5, ran.stderr
     ran = run_study(spec, "--out", tmp_path / "out")

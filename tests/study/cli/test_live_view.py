@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from made import make, measurement
+from factories import make, measurement
 from rich.console import Console
 
 from objectives.allocation import Allocation

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from made import measurement
-from made_confirmation import FAKES, promotion, shelf
+from factories import measurement
+from live_factories import FAKES, promotion, shelf
 
 from objectives import measurement as measuring
 from objectives.allocation import Allocation

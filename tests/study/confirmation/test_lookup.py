@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from made import run_study
+from commands import run_study
 from optuna_dashboard import get_note
-from test_confirmation_recorded import studied
+from studies import Shared, copied, promotion_in
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
@@ -39,19 +39,28 @@ def dashboard(folder: Path) -> tuple[str, int]:
     return get_note(study_in(url)), study_in(url).user_attrs["answer"]
 
 
-def confirmed(folder: Path, repeats: int = 2) -> Path:
-    path = studied(folder, repeats)
-    confirm(subject(path, claim="llm_latency_ms"), Options(out=folder), lambda _: None)
-    return path
+@pytest.fixture
+def confirmed(shared: Shared, tmp_path: Path) -> Path:
+    """A promotion that its own recording has confirmed as far as it can; its study lies in `tmp_path`."""
+    return promotion_in(copied(replay_confirmed(shared), tmp_path))
 
 
-def test_without_a_confirmation_the_report_speaks_of_none(tmp_path: Path) -> None:
-    studied(tmp_path, 2)
-    assert "Fresh launches of both, in turn" not in page(tmp_path)
+def replay_confirmed(shared: Shared) -> Path:
+    def build(folder: Path) -> None:
+        copied(shared.studied(2), folder)
+        path = promotion_in(folder)
+        confirm(subject(path, claim="llm_latency_ms"), Options(out=folder), lambda _: None)
+
+    return shared.folder("confirmed", build)
 
 
-def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_path: Path) -> None:
-    confirmed(tmp_path)
+def test_without_a_confirmation_the_report_speaks_of_none(shared: Shared) -> None:
+    assert "Fresh launches of both, in turn" not in page(shared.studied(2))
+
+
+def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(
+    confirmed: Path, tmp_path: Path
+) -> None:
     text = page(tmp_path)
     assert "Fresh launches of both, in turn: inconclusive" in text
     assert (
@@ -68,17 +77,16 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(tmp_p
 
 
 def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to_run(
-    tmp_path: Path,
+    confirmed: Path, tmp_path: Path
 ) -> None:
-    path = confirmed(tmp_path)
     note, winner = dashboard(tmp_path)
     assert "**Answer: The best candidate is 55 %" in note and "(inconclusive after 2 pairs" in note
-    data = yaml.safe_load(path.read_text())
+    data = yaml.safe_load(confirmed.read_text())
     data["confirmation"] |= {"verdict": "confirmed"}
-    seal.put(data, path)
+    seal.put(data, confirmed)
     assert "**Answer: Run with 55 %" in dashboard(tmp_path)[0] and "Run with 55 %" in page(tmp_path)
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it ran out of memory"]}
-    seal.put(data, path)
+    seal.put(data, confirmed)
     text = page(tmp_path)
     assert (
         "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
@@ -94,9 +102,10 @@ def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to
     assert best == 0 != winner  # the baseline is measured first
 
 
-def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
-    path = confirmed(tmp_path)
-    path.write_text(path.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
+def test_a_confirmation_that_was_edited_is_refused(confirmed: Path, tmp_path: Path) -> None:
+    confirmed.write_text(
+        confirmed.read_text().replace("verdict: inconclusive", "verdict: confirmed")
+    )
     with pytest.raises(BadInput, match="changed after it was sealed"):
         page(tmp_path)
     note, _ = dashboard(tmp_path)
@@ -106,11 +115,10 @@ def test_a_confirmation_that_was_edited_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_confirmation_of_something_else_is_not_this_ones(tmp_path: Path) -> None:
-    path = confirmed(tmp_path)
-    data = yaml.safe_load(path.read_text())
-    seal.put(data | {"study": "another"}, path)
-    path.with_name("notes.yaml").write_text("- a list\n")
+def test_a_confirmation_of_something_else_is_not_this_ones(confirmed: Path, tmp_path: Path) -> None:
+    data = yaml.safe_load(confirmed.read_text())
+    seal.put(data | {"study": "another"}, confirmed)
+    confirmed.with_name("notes.yaml").write_text("- a list\n")
     assert "Fresh launches of both, in turn" not in page(tmp_path)
 
 
@@ -125,9 +133,11 @@ def beside(path: Path, **changes: object) -> Path:
     return folder / "rejected.yaml"
 
 
-def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path) -> None:
+def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(
+    confirmed: Path, tmp_path: Path
+) -> None:
     """Whose promotion lies beside the recording: the replay's end and its report both say it."""
-    rejected = beside(confirmed(tmp_path))
+    rejected = beside(confirmed)
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     stays = "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
     for text in (" ".join(again.stdout.split()), page(tmp_path), dashboard(tmp_path)[0]):
@@ -167,9 +177,9 @@ def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(tmp_path: Path)
     ],
 )
 def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner(
-    replayed: Path, changes: dict[str, object], is_told: bool
+    confirmed: Path, changes: dict[str, object], is_told: bool
 ) -> None:
-    path = beside(replayed, **changes)
+    path = beside(confirmed, **changes)
     asked = context_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
     winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
     assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (
@@ -178,9 +188,9 @@ def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner
 
 
 def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_pass(
-    replayed: Path,
+    confirmed: Path,
 ) -> None:
-    rejected = beside(replayed)
+    rejected = beside(confirmed)
     newer = yaml.safe_load(rejected.read_text())
     newer["confirmation"] |= {"verdict": "confirmed", "written_at": "2030-01-01T10:00:00"}
     edited = rejected.with_name("edited.yaml")
@@ -224,11 +234,11 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
     ],
 )  # fmt: skip
 def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(
-    replayed: Path, changes: dict[str, Any]
+    confirmed: Path, changes: dict[str, Any]
 ) -> None:
-    data = yaml.safe_load(replayed.read_text())
+    data = yaml.safe_load(confirmed.read_text())
     data["confirmation"] |= changes
-    path = replayed.parents[3] / "nonsense.yaml"
+    path = confirmed.parents[3] / "nonsense.yaml"
     seal.put(data, path)
     try:
         with pytest.raises(BadInput, match="not as this version writes it"):
@@ -238,39 +248,31 @@ def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(
 
 
 def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(
-    replayed: Path,
+    confirmed: Path,
 ) -> None:
-    study = study_in(f"sqlite:///{replayed.parents[3]}/out/made/study.db")
+    study = study_in(f"sqlite:///{confirmed.parents[3]}/out/made/study.db")
     told = summary(study)
     assert sentence(told).startswith("The best candidate is 55 %")
     assert sentence(replace(told, is_ended=False)).startswith("Run the replay again")
 
 
-@pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The promotion of a replay, which its own recording has confirmed."""
-    return confirmed(tmp_path_factory.mktemp("replayed"))
-
-
 def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(
-    tmp_path: Path,
+    confirmed: Path, tmp_path: Path
 ) -> None:
-    path = confirmed(tmp_path)
     seal.put(
-        yaml.safe_load(path.read_text()) | {"confirmation": {"verdict": "rejected"}},
+        yaml.safe_load(confirmed.read_text()) | {"confirmation": {"verdict": "rejected"}},
         tmp_path / "other.yaml",
     )
-    path.unlink()
+    confirmed.unlink()
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
     assert again.returncode == 0 and "The best candidate is 55 %" in again.stdout
     assert "its confirmation is not as this version writes it" in " ".join(again.stdout.split())
 
 
 def test_a_confirmation_beside_the_recording_that_was_edited_counts_for_nothing_and_is_said(
-    tmp_path: Path,
+    confirmed: Path, tmp_path: Path
 ) -> None:
-    path = confirmed(tmp_path)
-    path.rename(tmp_path / "edited.yaml").write_text(
+    confirmed.rename(tmp_path / "edited.yaml").write_text(
         (tmp_path / "edited.yaml")
         .read_text()
         .replace("verdict: inconclusive", "verdict: confirmed")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made import cell, make, run_script, run_study
+from commands import run_script
+from factories import cell, oom
+from studies import Shared, copied, promotion_in
 
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
@@ -18,35 +21,20 @@ from study.confirmation.recorded_pairs import from_recording
 from study.confirmation.subject import Subject, subject
 from study.promotion.seal import verify
 
+Studied = Callable[..., Path]
 HEAD = Head(
     promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1
 )
 
 
-def studied(folder: Path, repeats: int, *, extra_baselines: int = 0) -> Path:
-    """The promotion of a recorded study, whose launches differ a little."""
-    spec = make(folder, repeats=repeats + extra_baselines)
-    file = folder / "made.jsonl"
-    found = read(file)
-    entries = []
-    for e in found.entries:
-        if e.repeat > repeats and (
-            e.values["vllm_memory_util"],
-            e.values["whisper_model_size"],
-        ) != (0.5, "base"):
-            continue
-        m = e.measurement
-        if m is not None and m.llm_latency_p95_ms and m.llm_latency_ms:
-            better = 1.25 - 0.5 * float(e.values["vllm_memory_util"]) + e.repeat % 3 / 100
-            m = replace(
-                m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0
-            )
-        entries.append(
-            replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")
-        )
-    write(file, found.provenance, entries)
-    assert run_study(spec, "--out", folder / "out").returncode == 0
-    return next((folder / "out/made/promotions").glob("*.yaml"))
+@pytest.fixture
+def studied(shared: Shared, tmp_path: Path) -> Studied:
+    """The promotion of a recorded study, whose launches differ a little: `studied(repeats, extra_baselines)`."""
+
+    def make(*how: int) -> Path:
+        return promotion_in(copied(shared.studied(*how), tmp_path))
+
+    return make
 
 
 def journal_of(of: Subject, pairs: int = 100) -> Journal:
@@ -54,13 +42,15 @@ def journal_of(of: Subject, pairs: int = 100) -> Journal:
     return from_recording(of, read(of.spec.measure), HEAD, pairs)
 
 
-def test_a_recording_has_no_held_out_workload(tmp_path: Path) -> None:
+def test_a_recording_has_no_held_out_workload(studied: Studied, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a recording holds the study's own workload alone"):
-        subject(studied(tmp_path, 2), workloads=["long_context"])
+        subject(studied(2), workloads=["long_context"])
 
 
-def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(tmp_path: Path) -> None:
-    path = studied(tmp_path, 2)
+def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(
+    studied: Studied, tmp_path: Path
+) -> None:
+    path = studied(2)
     ran = run_script("confirm.py", path, "--claim", "llm_latency_ms", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (5, "")
     assert "inconclusive after 2 pairs" in ran.stdout and "never applicable" in ran.stdout
@@ -71,8 +61,10 @@ def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(tmp_path
     assert told["order"] == "as recorded, not interleaved"
 
 
-def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(tmp_path: Path) -> None:
-    path = studied(tmp_path, 7)
+def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(
+    studied: Studied, tmp_path: Path
+) -> None:
+    path = studied(7)
     said: list[str] = []
     code = confirm(subject(path, claim="llm_latency_ms"), Options(out=tmp_path), said.append)
     data = verify(path)
@@ -83,9 +75,10 @@ def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(tmp_p
 
 
 def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_with_itself(
+    studied: Studied,
     tmp_path: Path,
 ) -> None:
-    of = subject(studied(tmp_path, 3, extra_baselines=4))
+    of = subject(studied(3, 4))
     found = journal_of(of)
     assert (len(found.of("ab")), len(found.of("aa"))) == (3, 2)
     launches = [id(launch.measured["main"]) for p in found.pairs for launch in p.launches]
@@ -95,8 +88,10 @@ def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_
     )
 
 
-def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(tmp_path: Path) -> None:
-    of = subject(studied(tmp_path, 3))
+def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(
+    studied: Studied, tmp_path: Path
+) -> None:
+    of = subject(studied(3))
     assert isinstance(of.spec.measure, Path)
     found = read(of.spec.measure)
     kept = tuple(
@@ -111,8 +106,10 @@ def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(tmp_path:
     )
 
 
-def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(tmp_path: Path) -> None:
-    path = studied(tmp_path, 2)
+def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(
+    studied: Studied, tmp_path: Path
+) -> None:
+    path = studied(2)
     assert subject(path).rule.claim == "fitness"
     confirm(subject(path), Options(out=tmp_path), lambda _: None)
     figures = verify(path)["confirmation"]["figures"]["main"]["fitness"]
@@ -126,12 +123,12 @@ def test_noise_is_that_of_one_launch_and_resolution_that_of_the_coarsest_step() 
 
 
 @pytest.mark.parametrize("size", ["base"])
-def test_a_recording_where_the_winner_failed_once_rejects_it(tmp_path: Path, size: str) -> None:
-    of = subject(studied(tmp_path, 3))
+def test_a_recording_where_the_winner_failed_once_rejects_it(
+    studied: Studied, tmp_path: Path, size: str
+) -> None:
+    of = subject(studied(3))
     assert isinstance(of.spec.measure, Path)
     found = read(of.spec.measure)
-    from made import oom
-
     entries = [
         replace(e, measurement=None, diagnosis=oom())
         if e.repeat == 2 and dict(e.values) == dict(of.winner.values)

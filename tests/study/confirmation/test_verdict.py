@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from made_confirmation import pair
+from factories import pair
 
 from objectives.errors import BadInput
 from objectives.speech.wer import Gate

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made import make, run_study, timed
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
+from studies import Shared, copied
 
 from objectives.diagnosis.diagnose import patterns
 from study.dashboard.annotate import PLOTS, annotate
@@ -19,11 +19,9 @@ from study.wording import FAILURES
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the study.db of a finished study lies."""
-    here = tmp_path_factory.mktemp("annotated")
-    ran = run_study(make(here, timed, repeats=1), "--out", here / "out")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    here = copied(shared.pictured(), tmp_path_factory.mktemp("annotated"))
     annotate(opened(here / "out" / "made"))
     return here / "out" / "made"
 

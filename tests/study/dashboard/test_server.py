@@ -18,7 +18,9 @@ from typing import Any
 
 import optuna
 import pytest
-from made import BEST, SCRIPT, Outcome, make, run_script, run_study, timed
+from commands import SCRIPT, run_script, run_study
+from factories import BEST, Outcome, make, timed
+from studies import Shared, copied
 
 from objectives.diagnosis.diagnose import Diagnosis
 from study.storage.context import KEY
@@ -38,10 +40,13 @@ def wordy(share: float, size: str) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("looked-at")
-    assert run_study(make(folder, wordy, repeats=1), "--out", folder / "out").returncode == 0
-    return folder / "out" / "made" / "study.db"
+def database(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def build(folder: Path) -> None:
+        ran = run_study(make(folder, wordy, repeats=1), "--out", folder / "out")
+        assert ran.returncode == 0
+
+    copy = copied(shared.folder("wordy", build), tmp_path_factory.mktemp("looked-at"))
+    return copy / "out" / "made" / "study.db"
 
 
 @pytest.fixture(scope="module")

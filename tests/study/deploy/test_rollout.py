@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import run_script
+from commands import run_script
 
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput, SetupError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
+from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of

@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made import Outcome, cell, make, measurement, oom, run_script, run_study, timed
+from commands import run_script, run_study
+from factories import Outcome, cell, make, measurement, oom
+from studies import Shared
 
 from objectives.diagnosis.diagnose import Diagnosis
 from study.report.html import html
@@ -17,10 +19,8 @@ from study.storage.find import study_in
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ended")
-    assert run_study(make(folder, timed, repeats=1), "--out", folder / "out").returncode == 0
-    return folder / "out" / "made" / "study.db"
+def ended(shared: Shared) -> Path:
+    return shared.pictured() / "out" / "made" / "study.db"
 
 
 def page(folder: Path, cells: object) -> str:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from made_runs import needs
+from commands import needs
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import suites

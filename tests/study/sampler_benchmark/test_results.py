@@ -9,7 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made_runs import needs, run_of
+from commands import needs
+from factories import run_of
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
 from study.sampler_benchmark.benchmark import entered

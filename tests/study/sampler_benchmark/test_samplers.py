@@ -2,7 +2,7 @@
 
 import optuna
 import pytest
-from made_runs import needs
+from commands import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_runs import run_of
+from factories import run_of
 
 from study.analysis.noise import holm
 from study.sampler_benchmark.problems import Outcome, Problem

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from made import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
+from factories import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation

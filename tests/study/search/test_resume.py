@@ -6,43 +6,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import optuna
 import pytest
-from made import ROOT, command, run_study, write_spec
+from commands import command, run_study
+from live_factories import live
 
 from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
 from study.storage.trials import Trial, rows
 
-SERVER = f"{sys.executable} {ROOT / 'tests/support/fake_server.py'} --port {{port}} --mood well --delay 0.01 --label"
 GONE_S = 10.0
-
-
-def live(folder: Path) -> Path:
-    """A live spec of three small shares and a large reserve, so that it runs on any machine."""
-    return write_spec(
-        folder,
-        measure="live",
-        search_space={"vllm_memory_util": [0.01, 0.02, 0.03], "whisper_model_size": ["base"]},
-        bounds={"vllm_memory_util": [0.01, 0.03]},
-        baseline={"vllm_memory_util": 0.01, "whisper_model_size": "base"},
-        services={
-            "llm": {"command": f"{SERVER} {{vllm_memory_util}}"},
-            "stt": {"command": f"{SERVER} {{whisper_model_size}}"},
-        },
-        workload={
-            "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 2,
-            "ladder_s": 0, "alone_requests": 1,
-        },
-        selector={"population_size": 3, "exhausted": "stop"},
-        reserve_mib=1e6,
-        precheck="report",
-    )  # fmt: skip
 
 
 def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import make, measurement, words, write_spec
+from factories import make, measurement, words, write_spec
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Reference

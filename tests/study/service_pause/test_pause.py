@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from systemd_rig import REPOSITORY, UNITS, rig, wait_until
+from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
 JUDGE, WHISPER, OFF = "judge.service", "whisper.service", "old.service"
 UNIT = """
@@ -32,7 +32,7 @@ except StudyError as error:
 print("ended", flush=True)
 """
 SHOW_ETC = "ExecStop=/bin/ls -R /etc/systemd/system\nStandardOutput=file:/var/log/seen"
-EXITING = f"from study.cli.console import exiting\nwith exiting():\n    exec({BORROW!r})\n"
+EXITING = f"from study.cli.exit_codes import exiting\nwith exiting():\n    exec({BORROW!r})\n"
 
 
 @pytest.fixture(scope="module")
@@ -343,24 +343,12 @@ def test_no_unit_asks_nothing_of_systemd():
         pass
 
 
-SPEC = """
-name: lend
-device: cpu
-search_space: {{vllm_memory_util: [0.3, 0.35], whisper_model_size: [tiny]}}
-baseline: {{vllm_memory_util: 0.3, whisper_model_size: tiny}}
-services:
-  llm: {{command: "{server} --label {{vllm_memory_util}}", model: m, start_timeout_s: 20, vocabulary: 2048}}
-  stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
-workload: {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ladder_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
-gates: {{free_memory_mib: 0, wer_points: 100}}
-reserve_mib: 20000
-"""
 SCRIPT = str(REPOSITORY / "scripts/run_study.py")
 
 
 @pytest.fixture
 def spec(machine):
-    server = f"{sys.executable} {REPOSITORY / 'tests/support/fake_server.py'} --port {{port}}"
+    server = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
     machine.write("/root/spec.yaml", SPEC.format(server=server))
     return "/root/spec.yaml"
 
@@ -382,12 +370,12 @@ def test_a_study_borrows_measures_and_gives_back(machine, spec):
 
 def test_a_killed_study_leaves_no_server_and_the_units_run(machine, spec):
     process = machine.begin(SCRIPT, spec, "--out", "/root/out2", "--lend-from", JUDGE)
-    wait_until(lambda: machine.run("pgrep", "-f", "fake_server", check=False))
+    wait_until(lambda: machine.run("pgrep", "-f", "fakes.py", check=False))
     assert machine.show(JUDGE, "ActiveState") == "inactive"
     machine.run("pkill", "-9", "-f", "run_study.py")  # in its own process namespace
     process.communicate(timeout=60)
     wait_until(lambda: states(machine) == BEFORE)
-    assert machine.run("pgrep", "-f", "fake_server", check=False) == ""
+    assert machine.run("pgrep", "-f", "fakes.py", check=False) == ""
     wait_until(lambda: nothing_left(machine))
 
 

@@ -3,8 +3,7 @@
 import sys
 
 import pytest
-from systemd_rig import REPOSITORY, UNITS, rig, wait_until
-from test_lending import SPEC
+from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
 MAKE = str(REPOSITORY / "scripts/schedule_study.py")
 STUDY = "gpu-allocation-study.service"
@@ -13,7 +12,7 @@ STUDY = "gpu-allocation-study.service"
 @pytest.fixture(scope="module")
 def machine():
     with rig() as booted:
-        server = f"{sys.executable} {REPOSITORY / 'tests/support/fake_server.py'} --port {{port}}"
+        server = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
         endless = SPEC.replace(
             "window_s: 2,", "window_s: 300,"
         )  # it must not be over before its time is
@@ -68,16 +67,16 @@ def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machi
     machine.write(f"{UNITS}/{STUDY}.d/short.conf", short)
     machine.systemctl("daemon-reload")
     machine.systemctl("start", STUDY)
-    wait_until(lambda: machine.run("pgrep", "-f", "fake_server", check=False))
+    wait_until(lambda: machine.run("pgrep", "-f", "fakes.py", check=False))
     assert machine.show("judge.service", "ActiveState") == "inactive"
     assert machine.show(STUDY, "ControlGroup") in machine.run(
         "cat", f"/proc/{server(machine)}/cgroup"
     )
     wait_until(lambda: machine.show(STUDY, "ActiveState") in ("inactive", "failed"), 120)
     assert machine.show(STUDY, "Result") == "timeout"
-    assert machine.run("pgrep", "-f", "fake_server", check=False) == ""
+    assert machine.run("pgrep", "-f", "fakes.py", check=False) == ""
     wait_until(lambda: machine.show("judge.service", "ActiveState") == "active")
 
 
 def server(machine):
-    return machine.run("pgrep", "-f", "fake_server").split()[0]
+    return machine.run("pgrep", "-f", "fakes.py").split()[0]

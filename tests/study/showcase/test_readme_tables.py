@@ -6,7 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from made import SIZES, make, oom, run_study, write_spec
+from commands import run_study
+from factories import SIZES, make, oom, write_spec
+from studies import Shared
 
 from objectives.errors import BadInput
 from study.report.space_picture import picture
@@ -31,9 +33,8 @@ def told(folder: Path, spec: Path) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    folder = tmp_path_factory.mktemp("showcase")
-    return told(folder, make(folder))
+def usual(shared: Shared) -> Summary:
+    return summary(study_in(f"sqlite:///{shared.finished()}/out/made/study.db"))
 
 
 @pytest.fixture

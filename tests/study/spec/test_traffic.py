@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made import SPEC
+from factories import SPEC
 
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips

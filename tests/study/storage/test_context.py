@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made import DEVICE, VERSIONS, make
+from factories import DEVICE, VERSIONS, make
 
 from objectives import recording
 from objectives.errors import BadInput

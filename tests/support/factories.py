@@ -1,13 +1,10 @@
-"""Studies made up for tests: a spec, a recording of 5 shares x 2 sizes with two walls, and the command that runs them.
+"""Data made up for tests: a spec, a recording of 5 shares x 2 sizes with two walls, launches and runs of numbers.
 
 The best allocation is 0.55 beside `tiny`, whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +18,11 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
 from objectives.speech.wer import WordErrors
+from study.confirmation.journal import Launch, Pair
+from study.sampler_benchmark.trial_run import Run
 from study.spec.load import load
 from study.spec.setting import setting_of
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "scripts" / "run_study.py"
 SHARES, SIZES = (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny", "base")
 TOTAL_MIB = 12_000.0
 DEVICE = Identity("Made-up card", "GPU-made-up", TOTAL_MIB, "580.1", "13.0")
@@ -138,29 +135,6 @@ def write_spec(folder: Path, name: str = "spec.yaml", **changes: Any) -> Path:
     return path
 
 
-def command(*arguments: object) -> list[str]:
-    """The real command line, with every warning that Python would show."""
-    return [sys.executable, str(SCRIPT), *map(str, arguments)]
-
-
-def run_study(
-    *arguments: object, cwd: Path | None = None, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    """The real command, to its end."""
-    return run_script("run_study.py", *arguments, cwd=cwd, **options)
-
-
-def run_script(
-    name: str, *arguments: object, cwd: Path | None = None, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    """A command of scripts/, to its end."""
-    env = {**os.environ, "PYTHONWARNINGS": "default"}
-    line = [sys.executable, str(SCRIPT.with_name(name)), *map(str, arguments)]
-    return subprocess.run(
-        line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, env=env, **options
-    )
-
-
 def timed(share: float, size: str) -> Outcome:
     """`cell` with all that the pictures show: seconds by phase, memory by second, more sessions beside `tiny`."""
     made = cell(share, size)
@@ -176,3 +150,41 @@ def timed(share: float, size: str) -> Outcome:
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
     return replace(made, phase_s=seconds, used_mib_by_s=used_mib)
+
+
+def pair(
+    number: int,
+    baseline: dict[str, Any],
+    winner: dict[str, Any],
+    *,
+    stage: str = "ab",
+    workloads: tuple[str, ...] = ("main",),
+) -> Pair:
+    """A pair whose launches have these figures under every workload."""
+    launches = [
+        Launch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
+        for role, figures in (("baseline", baseline), ("winner", winner))
+    ]
+    order = launches if number % 2 else launches[::-1]
+    return Pair(
+        stage=stage, number=number, launches=(order[0], order[1]), at=f"2026-11-20T10:{number:02}:00",  # type: ignore[arg-type]
+        wall_s=100.0, card="shelf-0",
+    )  # fmt: skip
+
+
+def run_of(
+    problem: str = "smooth",
+    sampler: str = "tournament",
+    seed: int = 0,
+    *,
+    found: int | None = 5,
+    budget: int = 40,
+    **changes: Any,
+) -> Run:
+    """A run whose path ends at the target, or misses it."""
+    path = ((0, 2.0), (1, 1.0), *(((found, 0.0),) if found else ()))
+    usual: dict[str, Any] = {
+        "problem": problem, "sampler": sampler, "batch": 1, "seed": seed, "budget": budget, "fresh": 15, "path": path,
+        "found": found, "repeats": 0, "oom": None, "oom_repeats": None, "named": {}, "wall_s": 0.1,
+    }  # fmt: skip
+    return Run(**usual | changes)

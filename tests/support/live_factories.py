@@ -1,0 +1,156 @@
+"""What tests run on fake servers: specs, settings and promotions, and a device that is only numbers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+from factories import write_spec
+from fakes import FAKE
+
+from objectives.allocation import Allocation
+from objectives.devices.device import Identity, Occupant, Sample
+from objectives.evaluation import Run
+from objectives.servers.versions import Versions
+from objectives.services import LlmService, Services, SttService
+from objectives.setting import Setting
+from objectives.traffic.workload import Workload
+from study.bench.bench import Bench
+from study.promotion import seal
+from study.spec.load import load
+from study.spec.setting import setting_of
+
+SERVER = f"{sys.executable} {FAKE} --port {{port}}"
+LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
+FAKES: dict[str, Any] = {
+    "name": "fakes",
+    "device": "cpu",
+    "search_space": {"vllm_memory_util": [0.06, 0.1], "whisper_model_size": ["base"]},
+    "bounds": {"vllm_memory_util": [0.05, 0.7]},
+    "baseline": {"vllm_memory_util": 0.1, "whisper_model_size": "base"},
+    "services": {
+        "llm": {"command": f"{SERVER} --delay {{vllm_memory_util}} --mood slow", "vocabulary": 2048},
+        "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.1 --mood slow"},
+    },
+    "workload": {
+        "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 4, "ladder_s": 0,
+        "alone_requests": 0, "request_timeout_s": 20,
+    },
+    "reserve_mib": 100,
+}  # fmt: skip
+
+
+class Shelf:
+    """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
+
+    identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
+    server_env = MappingProxyType({"SHELF": "0"})
+    free_mib = 8_000.0
+
+    def sample(self):
+        return Sample(time.monotonic(), self.free_mib)
+
+    def occupants(self):
+        return [Occupant(1, "desktop", 300.0, None), Occupant(2, "a game", 4000.0, "game.service")]
+
+    def held_mib(self, pid):
+        return 100.0
+
+
+def live(folder: Path) -> Path:
+    """A live spec of three small shares and a large reserve, so that it runs on any machine."""
+    server = f"{SERVER} --mood well --delay 0.01 --label"
+    return write_spec(
+        folder,
+        measure="live",
+        search_space={"vllm_memory_util": [0.01, 0.02, 0.03], "whisper_model_size": ["base"]},
+        bounds={"vllm_memory_util": [0.01, 0.03]},
+        baseline={"vllm_memory_util": 0.01, "whisper_model_size": "base"},
+        services={
+            "llm": {"command": f"{server} {{vllm_memory_util}}"},
+            "stt": {"command": f"{server} {{whisper_model_size}}"},
+        },
+        workload={
+            "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 2,
+            "ladder_s": 0, "alone_requests": 1,
+        },
+        selector={"population_size": 3, "exhausted": "stop"},
+        reserve_mib=1e6,
+        precheck="report",
+    )  # fmt: skip
+
+
+def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) -> Path:
+    """A sealed candidate of the fake servers, its spec beside it; `changes` are of the spec, `more` of the file."""
+    spec = folder / "fakes.yaml"
+    spec.write_text(yaml.safe_dump(FAKES | (changes or {}), sort_keys=False))
+    data = {
+        "schema": 1,
+        "status": "candidate",
+        "name": "fakes",
+        "parameters": {"vllm_memory_util": 0.06, "whisper_model_size": "base"},
+        "baseline": {"vllm_memory_util": 0.1, "whisper_model_size": "base"},
+        "spec": {"file": str(spec), "sha256": "0"},
+        "device": {"product": Shelf.identity.product, "uuid": "shelf-0", "total_mib": 10_000},
+        "versions": {"llm": {}, "stt": {}},
+    }
+    path = folder / "fakes_1.yaml"
+    seal.put(data | more, path)
+    return path
+
+
+def shelf(spec_file: Path) -> Bench:
+    """The fake servers on a device of numbers."""
+    return Bench(Shelf(), setting_of(load(spec_file)), Versions({}, {}), ())
+
+
+def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
+    return Services(
+        llm=LlmService(
+            command=f"{SERVER} --label {{vllm_memory_util}} --mood {llm}",
+            vocabulary=2048,
+            start_timeout_s=start_timeout_s,
+        ),
+        stt=SttService(
+            command=f"{SERVER} --label {{whisper_model_size}} --mood {stt}",
+            random_weights=() if is_scored else ("base", "tiny"),
+            start_timeout_s=start_timeout_s,
+        ),
+    )
+
+
+def setting(
+    llm="well",
+    stt="well",
+    *,
+    start_timeout_s=30.0,
+    is_scored=False,
+    tenants=(),
+    slo=None,
+    **workload,
+):
+    plan = {
+        "window_s": 0.5,
+        "llm_per_s": 16,
+        "stt_per_s": 16,
+        "prompt_tokens": (8, 16),
+        "output_tokens": 4,
+    }
+    plan |= {"ladder_s": 0, "alone_requests": 1, "request_timeout_s": 20} | workload
+    both = services(llm, stt, start_timeout_s=start_timeout_s, is_scored=is_scored)
+    return Setting(services=both, workload=Workload(**plan), tenants=tenants, slo=slo)
+
+
+class Phases(list):
+    """What a run was told, with the folder of its logs."""
+
+    def run(self, folder):
+        return Run(seed=0, folder=folder, on_phase=self.append)
+
+    @property
+    def launches(self):
+        return self.count("loading both"), sum("once more" in p for p in self)
