@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Literal
 
 from objectives.measurement import Measurement
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 
 Preset = Literal["balanced", "latency", "capacity", "quality"]
 

@@ -15,9 +15,9 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.diagnose import outcome as rule_of
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Outcome
-from objectives.files.atomic import write_atomic
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import Measurement, plain
+from objectives.plain_data.atomic import write_atomic
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 from objectives.services import Services

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 
 DeviceKind = Literal["cpu", "cuda"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from objectives.files.atomic import write_atomic
 from objectives.load.client import Connection, Endpoints
 from objectives.load.http_client import gates
 from objectives.load.replies import Reply, Symptom
+from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 

@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from objectives.errors import SetupError
-from objectives.files.atomic import write_atomic
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
 from objectives.load.replies import quantile
+from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload, trace
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ctranslate2.specs import LayerSpec, WhisperSpec  # type: ignore[import-untyped]
 
-from objectives.files.atomic import drafted
+from objectives.plain_data.atomic import drafted
 from objectives.rig.tiny_llm import write_json
 
 POSITIONS_AUDIO, POSITIONS_TEXT, MELS = 1500, 448, 80

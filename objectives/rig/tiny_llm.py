@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from objectives.errors import BadInput
-from objectives.files.atomic import drafted
+from objectives.plain_data.atomic import drafted
 
 MARKERS = ("<s>", "</s>", "<pad>")
 CHAT_TEMPLATE = (

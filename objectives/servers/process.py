@@ -17,7 +17,7 @@ from pathlib import Path
 
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MARK = "ALLOCATION_STUDY_SERVER"

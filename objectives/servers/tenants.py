@@ -14,7 +14,7 @@ from objectives.devices import ballast
 from objectives.devices.device import Device
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 from objectives.servers.process import Server, serving
 
 BALLAST = Path(ballast.__file__)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

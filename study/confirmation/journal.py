@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
 from objectives.load.ladder import Slo
 from objectives.measurement import Measurement, plain
+from objectives.plain_data.atomic import write_atomic
 from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, StudyError
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.deploy.admission import Admitted, admit, opened
 from study.deploy.apply import apply
 from study.deploy.config.deployment import NAMES, Deployment

@@ -10,7 +10,7 @@ import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
-from objectives.files.atomic import drafted
+from objectives.plain_data.atomic import drafted
 from study.deploy.config.load import load as load_deployment
 from study.init_spec.gpu_processes import Others
 from study.init_spec.llm_unit import SHARE_FLAG, Llm

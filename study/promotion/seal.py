@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.bounded_yaml import BadYaml, Flaw, compose, construct, read_bytes
 
 KEY = "sha256"

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
 from objectives.fitness import PRESETS
+from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.eligibility import ineligibility

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark.ask_time import AskTime
 from study.sampler_benchmark.statistics import Estimate, curve
 from study.sampler_benchmark.trial_run import Run

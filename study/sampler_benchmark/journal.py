@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.provenance import git_commit
 from study.sampler_benchmark.trial_run import Named, Run
 

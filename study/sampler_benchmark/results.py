@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.table import Table as RichTable
 
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
 from study.sampler_benchmark.benchmark import Contest, budget_of, hold, how_told

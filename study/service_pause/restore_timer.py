@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import SetupError
-from objectives.files.atomic import sync_folder, write_atomic
+from objectives.plain_data.atomic import sync_folder, write_atomic
 from study.systemd.manager import Manager, State
 
 PREFIX = "gpu-allocation-lent-"

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation

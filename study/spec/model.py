@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from objectives.allocation import Allocation, Space
 from objectives.fitness import PRESETS, Preset, Weights
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload

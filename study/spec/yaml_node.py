@@ -14,7 +14,7 @@ import yaml
 
 from objectives.allocation import Scalar
 from objectives.errors import BadInput
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 from study.text import meant, one_line
 
 TAG = "tag:yaml.org,2002:"

@@ -16,7 +16,7 @@ from objectives.engines.vllm import llm_command
 from objectives.errors import BadInput
 from objectives.load.ladder import Slo
 from objectives.measurement import plain
-from objectives.plain_data import from_plain
+from objectives.plain_data.by_type import from_plain
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import Services

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.storage.trials import Trial, counted
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from objectives.allocation import DEFAULT_BOUNDS
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 
 Name = Literal["llm", "stt"]
 NAMES: tuple[Name, ...] = ("llm", "stt")

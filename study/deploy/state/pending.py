@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.deploy.state.versions import author
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")

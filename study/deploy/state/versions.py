@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from objectives.files.atomic import drafted, write_atomic
+from objectives.plain_data.atomic import drafted, write_atomic
 from study.deploy.config.values import Values
 
 RECORD = "version.json"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment, EnvFile, Name
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.state.versions import Chain

@@ -9,7 +9,7 @@ from shutil import which
 import psutil
 
 from objectives.errors import BadInput
-from objectives.files.atomic import write_atomic
+from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployed, Deployment, Name
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.errors import StepFailed

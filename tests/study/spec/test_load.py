@@ -14,7 +14,7 @@ import study
 from objectives.allocation import Parameter
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
-from objectives.ranges import Range
+from objectives.plain_data.ranges import Range
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload

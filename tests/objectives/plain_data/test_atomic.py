@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.files.atomic import drafted, write_atomic
+from objectives.plain_data.atomic import drafted, write_atomic
 
 
 def names(folder: Path) -> list[str]:
