@@ -186,6 +186,10 @@ def total_text(line: Line) -> str:
 def memory(r: Trial | None) -> Line | None:
     """Memory over time of a trial; None where it was not recorded."""
     m = r.measurement if r else None
-    if r is None or m is None or not m.used_mib_by_s or not m.device_total_mib:
+    if r is None or m is None or not m.device.used_mib_by_s or not m.device.device_total_mib:
         return None
-    return Line(f"trial {r.number}: {short(r.allocation)}", m.used_mib_by_s, m.device_total_mib)
+    return Line(
+        f"trial {r.number}: {short(r.allocation)}",
+        m.device.used_mib_by_s,
+        m.device.device_total_mib,
+    )
