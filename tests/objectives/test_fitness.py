@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 
 import pytest
+from factories import only
 
 from objectives.fitness import (
     PRESETS,
@@ -13,9 +14,9 @@ from objectives.fitness import (
     fixed_fitness,
     reference_of,
 )
-from objectives.measurement import INFINITE, Measurement
+from objectives.measurement import INFINITE
 
-BASE = Measurement(
+BASE = only(
     stt_latency_p95_ms=800,
     llm_latency_p95_ms=2000,
     concurrent_capacity=8,
@@ -110,14 +111,12 @@ def test_a_baseline_without_finite_latencies_gives_no_reference(missing):
 
 
 def test_the_older_fixed_caps_are_kept():
-    old = Measurement(
+    old = only(
         stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4
     )
     assert fixed_fitness(old, Weights()).value == pytest.approx(0.309, abs=5e-4)
-    best = Measurement(
-        stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70
-    )
+    best = only(stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70)
     assert fixed_fitness(best, Weights()).value == 1
     assert (
-        fixed_fitness(Measurement(stt_latency_ms=INFINITE), Weights()).value == 0.2
+        fixed_fitness(only(stt_latency_ms=INFINITE), Weights()).value == 0.2
     )  # its stability is always 1

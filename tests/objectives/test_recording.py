@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from factories import only
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, Disturbed, OutOfMemory
 from objectives.evaluation import Run
-from objectives.measurement import INFINITE, Measurement
+from objectives.measurement import INFINITE
 from objectives.recording import Provenance, conditions, entry, read, write
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
@@ -22,7 +23,7 @@ from objectives.traffic.workload import Workload
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
 HIGH = Allocation({"vllm_memory_util": 0.6, "whisper_model_size": "base"})
 GOOD = tuple(
-    Measurement(
+    only(
         stt_latency_ms=float(n),
         ladder=({"sessions": 2, "passed": True},),
         word_errors=(WordErrors(n, 6),),
@@ -76,7 +77,7 @@ def test_it_comes_back_as_it_was_written_and_as_one_file(recording):
 
 
 def test_an_infinite_latency_comes_back(recording, tmp_path):
-    endless = Measurement(llm_latency_p95_ms=INFINITE)
+    endless = only(llm_latency_p95_ms=INFINITE)
     write(tmp_path / "a.jsonl", recording.provenance, [entry(LOW, 1, run(1), 1.0, endless)])
     assert read(tmp_path / "a.jsonl").entries[0].measurement == endless
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies import Shared
 
 from objectives.fitness import Weights
-from study.showcase.dataframe import replayed, reweighed, shipped_recording, table
+from study.showcase.dataframe import reweighed, shipped_recording, table
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "study" / "notebooks"
 EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
@@ -65,8 +66,8 @@ def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
     }
 
 
-def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:
-    launches = table(replayed())
+def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores(shared: Shared) -> None:
+    launches = table(shared.shipped() / "artifacts/h100_recorded/study.db")
     assert len(launches) >= 8
     assert reweighed(launches, Weights()).tolist() == pytest.approx(launches["fitness"].tolist())
     failed = launches[launches["status"] == "pruned"]
