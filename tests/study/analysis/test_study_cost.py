@@ -14,7 +14,7 @@ from factories import DEVICE, VERSIONS, cell, make, measurement, timed
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.evaluation import Run
+from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis import launches
@@ -123,19 +123,21 @@ class Live:
         self.asked: list[tuple[str, bool]] = []
         self.ends_after = ends_after
 
-    def __call__(self, allocation: Allocation, run: Run) -> Measurement:
+    def __call__(self, job: Job) -> Outcome:
+        allocation = job.allocation
         if len(self.asked) == self.ends_after:
             raise KeyboardInterrupt
         kept = (
             bool(self.asked)
             and self.asked[-1][0].split()[0] == str(allocation).split()[0]
-            and not run.is_fresh
+            and not job.is_fresh
         )
-        self.asked.append((str(allocation), run.is_fresh))
+        self.asked.append((str(allocation), job.is_fresh))
         found = cell(min(allocation.share, 0.55), allocation.speech)
         assert isinstance(found, Measurement)
         start_s = 0.0 if kept else 40.0
-        return replace(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=KEPT if kept else FULL)
+        phase_s = KEPT if kept else FULL
+        return Outcome(replace(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=phase_s))
 
 
 def run_live(
