@@ -93,6 +93,7 @@ SERVICES: Mapping[str | None, str] = {
     None: "-",
 }
 SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
+PHASES: Mapping[str, str] = {"starting stt": "starting speech", "starting llm": "starting LLM"}
 STEPS: Mapping[Step, str] = {
     Step.WARMING_UP: "warming up",
     Step.ALONE: "each service alone",

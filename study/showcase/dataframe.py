@@ -23,6 +23,7 @@ from study.run_plan import Options
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
+from study.wording import PHASES
 
 
 def replayed() -> str:
@@ -82,7 +83,7 @@ def _figures(measured: Measurement | None) -> dict[str, Any]:
     if measured is None:
         return {}
     flat = {k: measured.figure(k) for k in measured.flat() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{phase} s": seconds for phase, seconds in measured.phase_s.items()}
+    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in measured.phase_s.items()}
 
 
 def reweighed(

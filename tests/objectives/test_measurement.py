@@ -13,8 +13,8 @@ from objectives.load.replies import (
     quantile,
     summarise,
 )
-from objectives.measurement import INFINITE, Measurement, word_error_rate
-from objectives.speech.wer import WordErrors
+from objectives.measurement import INFINITE, Measurement
+from objectives.speech.wer import WordErrors, wer_pct
 
 BAD = RequestError(Fault.STATUS, "HTTP 507", 507)
 
@@ -86,8 +86,8 @@ def test_figures_of_a_window():
         "failure_rate": 0,
         "generator_lag_p99_ms": 0,
         "lag_exceeded": False,
-        "offered_llm": 2,
-        "offered_stt": 2,
+        "llm_offered": 2,
+        "stt_offered": 2,
     }
 
 
@@ -101,11 +101,8 @@ def test_failed_requests_are_offered_ones():
 
 def test_a_service_without_requests_was_not_measured():
     found = summarise([llm()])
-    assert (found["stt_latency_ms"], found["stt_latency_p95_ms"], found["offered_stt"]) == (
-        None,
-        None,
-        0,
-    )
+    assert not [name for name in found if name.startswith("stt_")]
+    assert only(**found).services.keys() == {"llm"}
     assert summarise([])["failure_rate"] is None
 
 
@@ -138,9 +135,8 @@ def test_interference_is_joint_over_alone():
     assert interference([stt()], [], "stt") is None
 
 
-def test_a_word_error_rate_needs_words():
-    assert word_error_rate(()) is None
-    assert word_error_rate([WordErrors(1, 6), WordErrors(0, 4)]) == 10
+def test_a_word_error_rate_is_of_the_whole_corpus():
+    assert wer_pct([WordErrors(1, 6), WordErrors(0, 4)]) == 10
 
 
 def test_a_symptom_says_whose_answer_it_was():

@@ -152,8 +152,8 @@ def timed(share: float, size: str) -> Outcome:
     if isinstance(made, Diagnosis):
         return made
     seconds = {
-        "starting speech": 6.0,
-        "starting LLM": 42.0,
+        "starting stt": 6.0,
+        "starting llm": 42.0,
         "alone": 8.0,
         "window": 20.0,
         "ladder": 10.0,

@@ -59,22 +59,48 @@ def test_a_well_pair_is_measured(device, tmp_path):
     }
     with Colocation(setting(slo=Slo(60_000, 60_000), **more), device, tmp_path) as colocation:
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
-    assert (m.offered_llm, m.offered_stt, m.failure_rate) == (8, 8, 0)
-    assert 0 < m.llm_ttft_ms <= m.llm_latency_ms <= m.llm_latency_p95_ms < INFINITE
-    assert 0 < m.stt_latency_ms <= m.stt_latency_p95_ms < INFINITE
-    assert (m.kv_tokens, m.kv_cache_mib, m.max_model_len) == (1600, 256, 1024)
+    assert (m.figure("llm_offered"), m.figure("stt_offered"), m.failure_rate) == (8, 8, 0)
+    assert (
+        0
+        < m.figure("llm_ttft_ms")
+        <= m.figure("llm_latency_ms")
+        <= m.figure("llm_latency_p95_ms")
+        < INFINITE
+    )
+    assert 0 < m.figure("stt_latency_ms") <= m.figure("stt_latency_p95_ms") < INFINITE
+    assert (
+        m.figure("llm_kv_tokens"),
+        m.figure("llm_kv_cache_mib"),
+        m.figure("llm_max_model_len"),
+    ) == (1600, 256, 1024)
     assert m.kv_capacity_bound == 80
-    assert m.preemptions == 8
-    assert (m.gpu_utilization_pct, m.free_memory_mib, m.own_memory_pct) == (20, 8000, 0)
-    assert (m.llm_memory_mib, m.stt_memory_mib, m.device_total_mib) == (100, 100, 10_000)
+    assert m.figure("llm_preemptions") == 8
+    assert (
+        m.figure("gpu_utilization_pct"),
+        m.figure("free_memory_mib"),
+        m.figure("own_memory_pct"),
+    ) == (20, 8000, 0)
+    assert (
+        m.figure("llm_memory_mib"),
+        m.figure("stt_memory_mib"),
+        m.figure("device_total_mib"),
+    ) == (100, 100, 10_000)
     assert m.started_first == "stt"
-    assert min(m.llm_start_s, m.stt_start_s, m.interference_llm, m.interference_stt) > 0
+    assert (
+        min(
+            m.figure("llm_start_s"),
+            m.figure("stt_start_s"),
+            m.figure("llm_interference"),
+            m.figure("stt_interference"),
+        )
+        > 0
+    )
     assert (m.concurrent_capacity, m.capacity_bound_by, m.ladder[0]["passed"]) == (
         1,
         "generator",
         True,
     )
-    assert m.stt_wer_pct is None  # random weights have no words
+    assert m.figure("stt_wer_pct") is None  # random weights have no words
     assert len((tmp_path / "0/replies.jsonl").read_text().splitlines()) == 16
 
 
@@ -85,8 +111,8 @@ def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
         second = colocation.measure(Job(LOW, 1, tmp_path / "0")).measurement
     assert first.word_errors[0].errors == 0  # the fake says the words of the first clip, always
     assert len(first.word_errors) == len(read_clips("assistant"))
-    assert first.stt_wer_pct > 50
-    assert second.stt_wer_pct == 0  # from what is remembered: not scored again
+    assert first.figure("stt_wer_pct") > 50
+    assert second.figure("stt_wer_pct") == 0  # from what is remembered: not scored again
 
 
 def test_no_memory_for_the_share_at_the_start(failed):
@@ -190,11 +216,19 @@ def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
             colocation.measure(Job(allocation, 0, tmp_path / str(n))).measurement
             for n, allocation in enumerate([TINY, TINY, LOW, TINY])
         )
-    assert min(first.llm_start_s, first.stt_start_s) > 0
-    assert (same.llm_start_s, same.stt_start_s) == (0, 0)
+    assert min(first.figure("llm_start_s"), first.figure("stt_start_s")) > 0
+    assert (same.figure("llm_start_s"), same.figure("stt_start_s")) == (0, 0)
     # `base` was never measured: it was started beside the LLM server, and then the figures were sure
-    assert (other.llm_start_s, other.stt_start_s > 0, other.started_first) == (0, True, "llm")
-    assert (kept.llm_start_s, kept.stt_start_s > 0, kept.started_first) == (0, True, "llm")
+    assert (other.figure("llm_start_s"), other.figure("stt_start_s") > 0, other.started_first) == (
+        0,
+        True,
+        "llm",
+    )
+    assert (kept.figure("llm_start_s"), kept.figure("stt_start_s") > 0, kept.started_first) == (
+        0,
+        True,
+        "llm",
+    )
 
 
 def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_kept(
@@ -208,7 +242,7 @@ def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_
             colocation.measure(Job(a, 0, tmp_path / str(n))).measurement
             for n, a in enumerate([TINY, LOW, TINY])
         ]
-    assert [(m.llm_start_s > 0, m.started_first) for m in found] == [(True, "stt")] * 3
+    assert [(m.figure("llm_start_s") > 0, m.started_first) for m in found] == [(True, "stt")] * 3
     assert "stopping" in found[1].phase_s
     assert found[1].phase_s["starting llm"] > 0
 
@@ -218,9 +252,9 @@ def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert list(m.phase_s) == ["stopping", "starting stt", "starting llm", "alone", "window"]
     assert m.phase_s["window"] > 1
-    assert m.phase_s["starting llm"] == pytest.approx(m.llm_start_s, abs=0.5)
-    assert len(m.used_mib_by_s) > 2
-    assert set(m.used_mib_by_s) == {2000}
+    assert m.phase_s["starting llm"] == pytest.approx(m.figure("llm_start_s"), abs=0.5)
+    assert len(m.figure("used_mib_by_s")) > 2
+    assert set(m.figure("used_mib_by_s")) == {2000}
 
 
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):
@@ -229,7 +263,11 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
         speech = colocation._pair.server("stt").pid
         other = colocation.measure(Job(HIGH, 1, tmp_path / "1")).measurement
         assert colocation._pair.server("stt").pid == speech
-    assert (other.llm_start_s > 0, other.stt_start_s, other.started_first) == (True, 0, "stt")
+    assert (other.figure("llm_start_s") > 0, other.figure("stt_start_s"), other.started_first) == (
+        True,
+        0,
+        "stt",
+    )
 
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):

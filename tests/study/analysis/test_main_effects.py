@@ -63,7 +63,7 @@ def launches(known, card=None):
 def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
     known = launched(np.random.default_rng(1), share=0.02)
     told = main_effects(known, "llm_latency_ms")
-    logs = np.array([math.log(m.llm_latency_ms) for _, m in known])
+    logs = np.array([math.log(m.figure("llm_latency_ms")) for _, m in known])
     left, freedom = float(np.sum((logs - logs.mean()) ** 2)), len(logs) - 1
     between = []
     for effect in told.of:
@@ -150,9 +150,13 @@ def test_a_table_counts_configurations_and_those_that_failed():
 
 def test_another_card_is_told_apart_from_what_the_parameters_do():
     generator = np.random.default_rng(6)
-    first = [(a, only(llm_tpot_ms=m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)]
+    first = [
+        (a, only(llm_tpot_ms=m.figure("llm_latency_ms")))
+        for a, m in launched(generator, noise=0.03)
+    ]
     second = [
-        (a, only(llm_tpot_ms=2 * m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)
+        (a, only(llm_tpot_ms=2 * m.figure("llm_latency_ms")))
+        for a, m in launched(generator, noise=0.03)
     ]
     # the second card measured the high share alone, and one more: without a block the share would be blamed
     high = [x for x in second if x[0]["vllm_memory_util"] > 0.5] + second[:1]

@@ -66,10 +66,14 @@ def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
         study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
     told = sorted(
-        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+        r.measurement.figure("llm_tpot_ms") or 0.0
+        for r in counted(study)
+        if r.measurement is not None
     )
     assert told == sorted(
-        e.measurement.llm_tpot_ms or 0.0 for e in found.entries if e.measurement is not None
+        e.measurement.figure("llm_tpot_ms") or 0.0
+        for e in found.entries
+        if e.measurement is not None
     )
 
 
@@ -136,10 +140,14 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
         study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
     told = sorted(
-        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+        r.measurement.figure("llm_tpot_ms") or 0.0
+        for r in counted(study)
+        if r.measurement is not None
     )
     assert told == sorted(
-        e.measurement.llm_tpot_ms or 0.0 for e in whole.entries if e.measurement is not None
+        e.measurement.figure("llm_tpot_ms") or 0.0
+        for e in whole.entries
+        if e.measurement is not None
     )
 
 

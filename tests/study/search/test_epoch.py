@@ -476,7 +476,7 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
         again._yardstick.reference is not None
-        and again._yardstick.reference.llm_latency_p95_ms == 5000.0
+        and again._yardstick.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 
