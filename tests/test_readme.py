@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from objectives.diagnosis.diagnose import patterns
+from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from study.showcase.readme_tables import rendered, replayed, stale

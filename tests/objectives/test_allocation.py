@@ -4,7 +4,9 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from objectives.allocation import Allocation, Parameter, Space, suggest
+from objectives.allocation import Allocation
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space, suggest
 
 SHARES = Parameter("vllm_memory_util", (0.40, 0.45, 0.50, 0.55, 0.60))
 SIZES = Parameter("whisper_model_size", ("tiny", "base", "small"))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from objectives.diagnosis.__main__ import main
-from objectives.diagnosis.diagnose import Outcome, diagnose, outcome, patterns
+from objectives.diagnosis.diagnose import Outcome, diagnose, outcome
+from objectives.diagnosis.patterns import patterns
 
 LOGS = Path(__file__).parents[2] / "logs"
 READY = "INFO:     Application startup complete.\n"
