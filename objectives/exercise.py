@@ -8,9 +8,10 @@ from typing import Any
 from objectives.capacity.estimate import capacity
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.load.client import Endpoints
+from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
-from objectives.load.replies import Reply, summarise
+from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, score
 from objectives.traffic.clips import Clip

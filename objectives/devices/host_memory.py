@@ -24,7 +24,8 @@ class HostMemory:
     def __init__(self) -> None:
         """Touch the memory first: a virtual machine may only then be given what it was promised.
 
-        Without this the total grows while a study runs, and the same share is another size in every trial.
+        Without this the total grows while a study runs, and the same share is another size in
+        every trial.
         """
         if psutil.virtual_memory().total / MIB > _total_mib() * 1.02:
             touch = int(

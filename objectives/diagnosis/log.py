@@ -1,4 +1,4 @@
-"""This module reads a server's log: whose it is, and in which phase the server was at each place."""
+"""A parsed log tells whose it is, and in which phase its server was at each place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Log:
     Args:
         text: The log without colours.
         quiet: The same with its meaningless lines blanked, so that positions agree.
-        phases: The positions where a phase begins (`start`, `ready`, `load` or `stopped`), in order.
+        phases: The positions where `start`, `ready`, `load` or `stopped` begins, in order.
         services: The positions that tell whose log it is (`llm` or `stt`), in order.
     """
 

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from objectives.errors import SetupError
 from objectives.load.client import Endpoints
+from objectives.load.figures_of_replies import quantile
 from objectives.load.open_loop import drive
-from objectives.load.replies import quantile
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload, trace

@@ -47,7 +47,8 @@ class Parameter:
     def is_even(self) -> bool:
         """Return whether the list rises in even steps: an axis whose order every sampler sees.
 
-        >>> Parameter("vllm_memory_util", (0.40, 0.45, 0.50)).is_even, Parameter("n", (1, 2, 4)).is_even
+        >>> share, count = Parameter("share", (0.40, 0.45, 0.50)), Parameter("n", (1, 2, 4))
+        >>> share.is_even, count.is_even
         (True, False)
         """
         if not self.is_ordinal or len(self.choices) < 2:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from objectives.load.replies import Reply, interference, quantile, summarise
+from objectives.load.figures_of_replies import interference, quantile, summarise
+from objectives.load.replies import Reply
 from objectives.measurement import INFINITE, Measurement, word_error_rate
 from objectives.speech.wer import WordErrors
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
-from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError, gates
+from objectives.load.gates import gates
+from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError
 from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})

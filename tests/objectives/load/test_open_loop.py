@@ -6,9 +6,10 @@ import pytest
 
 from objectives.capacity.estimate import capacity
 from objectives.load.client import Endpoints, is_fatal
+from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
-from objectives.load.replies import Reply, summarise
+from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload
