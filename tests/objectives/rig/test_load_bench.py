@@ -10,7 +10,8 @@ from commands import run_script
 
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
-from objectives.rig.load_bench import Sent, compare, save, table
+from objectives.rig.generators import Sent
+from objectives.rig.load_bench import compare, save, table
 from objectives.traffic.workload import Request
 
 
