@@ -1,4 +1,4 @@
-"""Parameters, the space they span, and one allocation in it: values in, Optuna's values out, and back."""
+"""Allocations survive the way through Optuna's parameters, and a space knows its values."""
 
 import optuna
 import pytest

@@ -1,4 +1,4 @@
-"""The load generator against a fake server: when requests leave, what counts as failed, what ends a window."""
+"""The load generator sends on time to a fake server, and tells failures that end a window."""
 
 import itertools
 
@@ -67,7 +67,7 @@ def test_both_services_answer_token_ids_and_words(fake, vocabulary):
 
 
 def test_requests_leave_on_schedule_and_waiting_counts(fake):
-    """One at a time takes 0.4 s each: the second one leaves before the first has answered, and waits for it."""
+    """Each answer takes 0.4 s: the second request leaves before the first answer, and waits."""
     window = load(ends(fake("serial", "--delay", 0.4)), at(STT, 0.0, 0.1))
     first, second = sorted(window.replies, key=lambda r: r.scheduled_s)
     assert second.scheduled_s - first.scheduled_s == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""The stub server and the comparison of generators: our answers are whole there, and its table tells medians."""
+"""Our generator's answers are whole on the stub server, and the bench's table has medians."""
 
 import json
 import subprocess
