@@ -19,7 +19,7 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise
 from objectives.load.client import Endpoints
-from objectives.load.replies import interference, services_in, summarise
+from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.measurement import Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts

@@ -1,4 +1,4 @@
-"""The load generator against a fake server: when requests leave, what counts as failed, what ends a window."""
+"""The load generator sends on time to a fake server, and tells failures that end a window."""
 
 import itertools
 
@@ -6,9 +6,10 @@ import pytest
 
 from objectives.capacity.estimate import capacity
 from objectives.load.client import Endpoints
+from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
-from objectives.load.replies import Fault, Reply, RequestError, Symptom, summarise
+from objectives.load.replies import Fault, Reply, RequestError, Symptom
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload
@@ -67,7 +68,7 @@ def test_both_services_answer_token_ids_and_words(fake, vocabulary):
 
 
 def test_requests_leave_on_schedule_and_waiting_counts(fake):
-    """One at a time takes 0.4 s each: the second one leaves before the first has answered, and waits for it."""
+    """Each answer takes 0.4 s: the second request leaves before the first answer, and waits."""
     window = load(ends(fake("serial", "--delay", 0.4)), at(STT, 0.0, 0.1))
     first, second = sorted(window.replies, key=lambda r: r.scheduled_s)
     assert second.scheduled_s - first.scheduled_s == pytest.approx(0.1)
