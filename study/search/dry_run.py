@@ -108,7 +108,7 @@ def plan(
 
 def foreseen(
     spec: Spec,
-    ground: Source,
+    source: Source,
     storage: str,
     name: str,
     max_trials: int,
@@ -126,28 +126,28 @@ def foreseen(
         if names := succession(opened, name):
             trials = counted(optuna.load_study(study_name=names[-1], storage=opened))
     measurements, recorded = measured_in(trials), None
-    if ground.recording is not None:
-        recorded = [str(a) for a in held_in(ground.recording, spec)]
+    if source.recording is not None:
+        recorded = [str(a) for a in held_in(source.recording, spec)]
         measurements = [
             (Allocation(e.values), e.measurement)
-            for e in ground.recording.entries
+            for e in source.recording.entries
             if e.measurement is not None
         ]
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
     held, lent = 0.0, lending.states()
-    if ground.bench is not None:
-        held = ground.identity.total_mib - ground.bench.device.sample().free_mib
+    if source.bench is not None:
+        held = source.identity.total_mib - source.bench.device.sample().free_mib
         held -= sum(
-            o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent}
+            o.mib or 0.0 for o in source.bench.occupants if o.unit in {s.unit for s in lent}
         )
     each_s = sum(walls) / len(walls) if walls else None
     done = {str(r.allocation): r.is_feasible for r in trials if r.is_known}
     left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
     lines = plan(
         spec,
-        ground.setting,
-        env=ground.bench.device.server_env if ground.bench else {},
-        total_mib=ground.identity.total_mib,
+        source.setting,
+        env=source.bench.device.server_env if source.bench else {},
+        total_mib=source.identity.total_mib,
         held_mib=held,
         measurements=measurements,
         done=done,

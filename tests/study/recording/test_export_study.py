@@ -1,4 +1,7 @@
-"""Launches of live studies and of other cards count towards one recording, once, under the same conditions only."""
+"""Checks that launches of live studies and of other cards count towards one recording.
+
+They count once, and under the same conditions only.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
 from study.bench.commands import llm_key
 from study.recording.export_study import gather
-from study.recording.record import record, remaining, rounds
+from study.recording.record import record
+from study.recording.rounds import remaining, rounds
 from study.spec.load import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
