@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from objectives.allocation import SPEECH, Allocation
 from objectives.engines.command import Command
-from objectives.engines.faster_whisper import stt_command
-from objectives.engines.vllm import llm_command
+from objectives.engines.engine import engines_of
 from objectives.setting import Setting
 
 
@@ -36,7 +35,4 @@ def commands(
     allocation: Allocation, setting: Setting, env: Mapping[str, str]
 ) -> dict[str, Command]:
     """Return both servers' command lines, by service."""
-    return {
-        "llm": llm_command(allocation, setting.services.llm, env),
-        "stt": stt_command(allocation, setting.services.stt, env),
-    }
+    return {e.name: e.command(allocation, env) for e in engines_of(setting.services)}

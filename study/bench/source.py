@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,9 @@ def held_in(recording: Recording, spec: Spec) -> list[Allocation]:
 def context_for(spec: Spec, source: Source) -> StudyContext:
     """Return what this run asks, kept with the study for whoever reads it."""
     bench, recording = source.bench, source.recording
-    slo = Slo(**recording.provenance.slo) if recording and recording.provenance.slo else None
+    slo = (
+        Slo.from_json(recording.provenance.slo) if recording and recording.provenance.slo else None
+    )
     held_mib = None
     if bench is not None:
         held_mib = round(source.identity.total_mib - bench.device.sample().free_mib)
@@ -164,7 +166,7 @@ def measuring(
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
     stored = study.user_attrs.get("anchor")
-    anchor = Anchor(Slo(**stored["slo"]), stored["first_rung"]) if stored else None
+    anchor = Anchor.from_json(stored) if stored else None
     measurements = measured_in(counted(study))
     device = source.bench.device
     with Colocation(
@@ -174,7 +176,7 @@ def measuring(
         def measure(job: Job) -> Outcome:
             outcome = colocation.measure(job)
             if colocation.anchor is not None:
-                study.set_user_attr("anchor", asdict(colocation.anchor))
+                study.set_user_attr("anchor", colocation.anchor.to_json())
             return outcome
 
         yield measure, colocation.occupancy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def _launched(
         write(out, provenance, entries)
     anchor = None
     if provenance.slo and provenance.first_rung:
-        anchor = Anchor(Slo(**provenance.slo), provenance.first_rung)
+        anchor = Anchor(Slo.from_json(provenance.slo), provenance.first_rung)
     folder, card = out.with_suffix(""), machine.device.identity.uuid
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
@@ -184,4 +184,4 @@ def _provenance(machine: Bench, spec: Spec) -> Provenance:
 
 
 def _anchored(provenance: Provenance, slo: Slo, first_rung: int) -> Provenance:
-    return replace(provenance, slo=asdict(slo), first_rung=first_rung)
+    return replace(provenance, slo=slo.to_json(), first_rung=first_rung)

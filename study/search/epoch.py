@@ -190,8 +190,10 @@ class Epoch:
         outcome = self.measure(job)
         note(trial, wall_s=self._wall_s(outcome.wall_s, started))
         if outcome.measurement is not None:
-            attach(trial, self.folder, job.folder, outcome.measurement.to_json())
-            self._settle(trial, allocation, outcome.measurement)
+            measured = outcome.measurement
+            figures = {**measured.flat(), "ladder": measured.ladder}
+            attach(trial, self.folder, job.folder, figures, measured.device.used_mib_by_s)
+            self._settle(trial, allocation, measured)
         elif outcome.failure is not None:
             attach(trial, self.folder, job.folder, outcome.failure.measured)
             tell_failure(self.study, trial, outcome.failure)

@@ -11,7 +11,8 @@ from study.spec.model import Spec
 
 def setting_of(spec: Spec) -> Setting:
     """Return what is the same for all trials of a spec."""
-    is_absolute = spec.slo.stt_p95_ms is not None and spec.slo.llm_p95_ms is not None
+    limits_ms = {"stt": spec.slo.stt_p95_ms, "llm": spec.slo.llm_p95_ms}
+    absolute_ms = {service: ms for service, ms in limits_ms.items() if ms is not None}
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     usual_mib = 1024.0 if has_display else 512.0
     return Setting(
@@ -20,6 +21,6 @@ def setting_of(spec: Spec) -> Setting:
         tenants=spec.tenants,
         reserve_mib=usual_mib if spec.reserve_mib is None else spec.reserve_mib,
         slo_multiple=spec.slo.multiple,
-        slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if is_absolute else None,
+        slo=Slo(absolute_ms) if len(absolute_ms) == len(limits_ms) else None,
         precheck=spec.precheck == "prune",
     )
