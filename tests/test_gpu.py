@@ -270,8 +270,9 @@ def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, contex
         suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, ())
         with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
             failed, symptom = load(suspects, [Request("stt", 0.1 * n, clip=n) for n in range(8)])
-        say(f"{free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
-        assert symptom.startswith("speech: HTTP 507")
+        say(f"{free_mib:,.0f} MiB free: {str(symptom)[:200]} -> {failed.diagnosis}")
+        assert symptom.error.status == 507
+        assert str(symptom).startswith("stt: HTTP 507")
         assert isinstance(failed, OutOfMemory)
         assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == (
             "oom_runtime_stt",
@@ -326,10 +327,9 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
             deadline = time.monotonic() + 10
             while suspects.servers["llm"].alive and time.monotonic() < deadline:
                 time.sleep(0.25)
-        say(f"{started}; {free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
-        say(
-            f"the LLM server's exit status: {suspects.servers['llm'].exit_code}; speech runs: {suspects.servers['stt'].alive}"
-        )
+        say(f"{started}; {free_mib:,.0f} MiB free: {str(symptom)[:200]} -> {failed.diagnosis}")
+        llm, stt = suspects.servers["llm"], suspects.servers["stt"]
+        say(f"the LLM server's exit status: {llm.exit_code}; speech runs: {stt.alive}")
         assert isinstance(failed, OutOfMemory)
         assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == (
             "oom_runtime_llm",

@@ -124,10 +124,11 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
         if found is not None:
             return raised(found, measured)
     status = symptom.error.status if symptom.error else None
-    names, why = names_of(symptom.service), str(symptom)[:300]
+    names = names_of(symptom.service)
+    why = (symptom.text if symptom.service is None else f"{names.title}: {symptom.text}")[:300]
     is_refused = status is not None and 400 <= status < 500
     if is_refused and names.way_out is not None:
-        return SetupError(f"the LLM server refuses our requests ({why}); {names.way_out}")
+        return SetupError(f"the {names.title} server refuses our requests ({why}); {names.way_out}")
     name = names.crashed if status is not None and status >= 500 else names.broken
     service = symptom.service or [*suspects.servers][-1]
     return raised(Diagnosis(name, service, "load", None, why), measured)

@@ -159,7 +159,7 @@ def test_speech_out_of_memory(failed, after):
 def test_a_speech_server_that_answers_500_without_a_word_counts_as_memory(failed):
     failure, _ = failed("well", f"stt-500 --after {AFTER}", is_ruled_out=True)
     assert facts(failure) == ("oom_runtime_stt", "stt", "load", None)
-    assert failure.diagnosis.evidence.startswith("stt: HTTP 500")
+    assert failure.diagnosis.evidence.startswith("speech: HTTP 500")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from commands import run_script
+from commands import process, run_script
 from factories import only
 from scipy import stats
 
@@ -255,7 +255,7 @@ def test_without_statsmodels_the_script_ends_with_the_command_that_brings_it(
 ) -> None:
     (tmp_path / "statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
-    ran = run_script("main_effects.py", cwd=Path(__file__).parents[3])
+    ran = process("main_effects.py", cwd=Path(__file__).parents[3])
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr == f"error: {NEEDS_STATSMODELS}\n"
     assert "pip install 'gpu-allocation-study[effects]'" in NEEDS_STATSMODELS

@@ -235,8 +235,9 @@ def test_the_wide_recording_that_ships_is_replayed_whole(
     assert effects[0] == effects[1], "the study tells what its recording tells, cards and all"
     for name in [name for name in sys.modules if name.partition(".")[0] == "statsmodels"]:
         monkeypatch.delitem(sys.modules, name)
-    (tmp_path / "statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
-    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lean").mkdir()
+    (tmp_path / "lean/statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    monkeypatch.syspath_prepend(tmp_path / "lean")
     lean = html(summary(study_in(f"sqlite:///{storage}")))
     assert '<p class="soft">The table of effects needs statsmodels: pip install ' in lean
     assert "LLM first token p95 ms" not in lean
@@ -249,3 +250,5 @@ def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> No
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert ran.returncode == 0
     assert trials(tmp_path).count("vllm_memory_util=0.6 whisper_model_size=base") == 3
+    said = (tmp_path / "out/made/runner.log").read_text()
+    assert said.count("  replaying\n") == len(trials(tmp_path)), "a replay says so"

@@ -16,6 +16,7 @@ from rich.console import Console
 from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.evaluation import Phase, Step
 from objectives.measurement import Measurement
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
@@ -90,7 +91,7 @@ def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
     clock = Clock()
     shown = scene(spec, clock, row(0, HALF, 0.6))
     shown.begin(Begun(3, MORE, 2, "child"))
-    shown.phase("starting LLM")
+    shown.phase(Phase(Step.STARTING, "llm"))
     clock.now += 42.4
     trial, phase, bar, legend, best, budget = drawn(shown)
     assert trial.split(None, 1)[1].rstrip() == "3, generation 2, child: 55 % + base"
@@ -109,7 +110,7 @@ def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
 
 def test_memory_that_no_server_of_ours_is_known_to_hold_is_other(spec: Spec) -> None:
     shown = scene(spec, Clock())
-    shown.phase("loading both")
+    shown.phase(Phase(Step.LOADING))
     assert "▚ other 1.5" in "\n".join(drawn(shown))
 
 
@@ -119,7 +120,7 @@ def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
     shown.begin(
         Begun(3, Allocation({**MORE.values, "vllm.max_num_batched_tokens": 16_384}), 2, "replicate")
     )
-    shown.phase("loading both again: our requests left late")
+    shown.phase(Phase(Step.LOADING_AGAIN))
     lines = drawn(shown, width)
     assert max(map(len, lines)) <= width
     assert {line.split()[0] for line in lines} >= {"trial", "phase", "memory,", "best", "budget"}
@@ -128,7 +129,7 @@ def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
 def test_what_others_held_before_is_not_taken_for_a_server_that_starts(spec: Spec) -> None:
     seen = Occupancy(8192.0, 4096.0, dict(HELD), others_mib=1024.0)
     shown = scene(spec, Clock(), occupancy=lambda: seen)
-    shown.phase("starting LLM")
+    shown.phase(Phase(Step.STARTING, "llm"))
     assert "█ LLM 0.5 ▚ other 1.0 · free 4.0" in "\n".join(drawn(shown))
 
 
@@ -192,7 +193,7 @@ def test_a_device_that_cannot_be_read_ends_no_run_and_is_asked_no_more(
         raise RuntimeError("the driver went away")
 
     shown = scene(spec, Clock(), occupancy=look)
-    shown.phase("stopping")
+    shown.phase(Phase(Step.STOPPING))
     for _ in range(3):
         assert [line.rstrip() for line in drawn(shown)] == ["stopping 0 s"]
     assert (len(asked), len(caplog.records)) == (1, 1)

@@ -14,7 +14,7 @@ from live_factories import FAKES, promotion, shelf
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput, SetupError
-from objectives.load import replies
+from objectives.load import figures_of_replies
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
@@ -30,7 +30,7 @@ def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
     # a busy machine is none of these tests' business
-    monkeypatch.setattr(replies, "_lag_limit_ms", lambda _: 1e6)
+    monkeypatch.setattr(figures_of_replies, "_lag_limit_ms", lambda _: 1e6)
     monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
 
 
