@@ -29,7 +29,7 @@ from study.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A promotion that may be applied, with what its figures say.
+    """An admitted promotion may be applied; it carries what its gates need.
 
     Args:
         path: the promotion's file.

@@ -1,4 +1,4 @@
-"""How a promotion's measurements compare with this machine and with what its units run."""
+"""A promotion's measurements are compared here with this machine and with what its units run."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def target_of(deployment: Deployment) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The end of a change: the version that production runs, proven by gates, and a sentence."""
+    """A change has settled when gates prove which version runs; a sentence sums that up."""
 
     version: Version
     summary: str

@@ -13,7 +13,7 @@ LOOK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The memory that processes of others held over some looks.
+    """Processes of others held this much memory over some looks.
 
     Args:
         least_mib: the least, MiB.

@@ -20,7 +20,7 @@ from study.init_spec.write_spec import deployment_of, spec_of, write
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command line.
+    """These options come from the command line.
 
     Args:
         units: the two units.

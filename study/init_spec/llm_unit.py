@@ -22,7 +22,7 @@ KEPT_ENV = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Llm:
-    """The LLM server of today.
+    """The LLM server of today runs like this.
 
     Args:
         running: its unit.

@@ -20,7 +20,7 @@ PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One unit as it runs now.
+    """A unit runs like this now.
 
     Args:
         unit: its name.

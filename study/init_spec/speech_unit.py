@@ -25,7 +25,7 @@ ORDER = ("tiny", "base", "small", "medium", "large-v3")
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """The speech unit of today.
+    """The speech unit of today runs like this.
 
     Args:
         running: its unit.

@@ -19,7 +19,7 @@ LEAST_OUTAGE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """The units that lend their GPU, and for how long.
+    """These units lend their GPU, and for so long.
 
     Args:
         units: their names, as the user wrote them.

@@ -17,7 +17,7 @@ PREFIX = "gpu-allocation-lent-"
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The promise to give the units of one manager back.
+    """A promise gives the units of one manager back.
 
     Args:
         manager: the manager of these units.

@@ -31,7 +31,7 @@ CALENDAR = re.compile(r"[A-Za-z0-9 *,:./~-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """The quotas of the study and its servers together.
+    """The quotas hold for the study and its servers together.
 
     Args:
         runtime_max_s: the longest run, s.

@@ -22,7 +22,7 @@ STOP_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """A manager: that of the machine (`system`), or of the user who runs this process."""
+    """A manager is that of the machine (`system`), or of the user who runs this process."""
 
     is_user: bool
 
@@ -70,7 +70,7 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A unit at one moment, as its manager knows it.
+    """A state is what a manager knows of a unit at one moment.
 
     Args:
         manager: the manager that has it.

@@ -13,7 +13,7 @@ ABSENT = ("Failed to connect to bus", "has not been booted with systemd")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """The way out for a user whose machine lacks the command, or runs no systemd.
+    """A way out tells a user what to do without the command, or without systemd.
 
     Args:
         no_command: what to do where the command is missing.

@@ -29,7 +29,7 @@ OURS = (COMMITTED, TRIAL)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit at one moment.
+    """A unit is described as it was at one moment.
 
     Args:
         name: its name.

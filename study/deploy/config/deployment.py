@@ -61,7 +61,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One real request: a completion, a transcription, a command that exits 0, or none.
+    """A probe is one real request: a completion, a transcription, a command that exits 0, or none.
 
     Args:
         kind: which of these.
@@ -80,7 +80,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The speech stack of the unit itself, compared with the measured one.
+    """The speech stack of the unit itself is compared with the measured one.
 
     Args:
         library: such as `faster-whisper`.
@@ -97,7 +97,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One service in production.
+    """A service in production has a unit, settings, pages and a probe.
 
     Args:
         set: the flag or variable of each parameter.
@@ -130,7 +130,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The two services of a deployment."""
+    """A deployment has these two services."""
 
     llm: Deployed
     stt: Deployed
@@ -197,7 +197,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The whole deployment file.
+    """A deployment is the whole file.
 
     Args:
         name: names the folder of its versions.

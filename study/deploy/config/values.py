@@ -16,7 +16,7 @@ Values = Mapping[str, Mapping[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One parameter of one service, and the text that its flag or variable gets.
+    """An assignment gives the flag or variable of one parameter its text.
 
     Args:
         service: the service's name.

@@ -22,7 +22,7 @@ FATAL = ("oom", "host_oom", "kv_too_small", "stt_cpu_fallback", "llm_cpu_offload
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate with its verdict; where it did not run, the detail says why."""
+    """A gate has a verdict; where it did not run, the detail says why."""
 
     name: str
     verdict: Literal["pass", "fail", "not run"]

@@ -22,7 +22,7 @@ BUCKET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of one probe: its time in ms, or why it failed."""
+    """An answer says what came of one probe: its time in ms, or why it failed."""
 
     latency_ms: float | None
     error: str | None = None
@@ -98,7 +98,7 @@ def kv_tokens(service: Deployed) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Counters of a service's own traffic.
+    """The counters of a service's own traffic say how fast requests were answered.
 
     Args:
         buckets: an upper bound of the latency in s, and how many requests were answered within it.

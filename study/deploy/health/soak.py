@@ -19,7 +19,7 @@ UNHEALTHY_LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Figures of one service over some windows; None: not measured.
+    """These figures describe one service over some windows; None: not measured.
 
     Args:
         probes: how many probes we sent.

@@ -21,7 +21,7 @@ COPY = "deployment-of-change.yaml"
 
 @dataclass(frozen=True, slots=True)
 class DeadMan:
-    """An armed timer: a unit of systemd's, or a waiting process where no systemd runs.
+    """An armed timer is a unit of systemd's, or a waiting process where no systemd runs.
 
     Args:
         unit: the timer unit's name without its suffix.

@@ -25,7 +25,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A change from one version to another, by a process that may have died since.
+    """A pending change leads from one version to another; its process may have died since.
 
     Args:
         kind: `apply` or `rollback`.

@@ -19,7 +19,7 @@ def digest_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of production.
+    """A version of production has values, files and the digests that chain it.
 
     Args:
         number: its place in the chain, from 0.

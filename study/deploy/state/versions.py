@@ -24,7 +24,7 @@ WAY_OUT = (
 
 
 class Chain:
-    """The chain of versions under one folder."""
+    """The chain holds the versions under one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

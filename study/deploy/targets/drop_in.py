@@ -11,7 +11,7 @@ from study.systemd.unit_file import with_flag
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The place of a unit in the start order.
+    """A unit has this place in the start order.
 
     Args:
         after: units that are started first.

@@ -20,7 +20,7 @@ FILE = "env"
 
 
 class EnvTarget:
-    """Both services behind one env file, which is written whole by one rename.
+    """This target holds both services behind one env file, written whole by one rename.
 
     The version in force keeps its own copy.
 

@@ -26,7 +26,7 @@ WAIT_S = 120.0
 
 
 class Units:
-    """Both services as units of the machine's systemd.
+    """This target holds both services as units of the machine's systemd.
 
     Args:
         deployment: the deployment, which names the units and what maps to which flag or variable.

@@ -13,7 +13,7 @@ from study.deploy.config.values import Assignment, Values
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One run of a service: when any field changes, it has restarted or died.
+    """A life is one run of a service: when any field changes, it has restarted or died.
 
     Args:
         active: whether it runs.
@@ -29,7 +29,7 @@ class Life:
 
 
 class Target(Protocol):
-    """Both services of a deployment, as systemd units or behind an env file."""
+    """A target holds both services of a deployment, as units or behind an env file."""
 
     kind: str
 

@@ -1,4 +1,4 @@
-"""What the watch reports, and what it remembers between two looks."""
+"""The watch reports events, and remembers between two looks what it has reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RETUNE = "propose a re-tune: python scripts/run_study.py SPEC, then scripts/conf
 
 @dataclass(slots=True)
 class Memory:
-    """What the watch remembers: events reported already, and how often in a row each was slow.
+    """The watch remembers the events that it has reported, and how often each service was slow.
 
     Args:
         events: the reported events as JSON, so that each is reported once.
