@@ -35,12 +35,12 @@ def main() -> None:
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
-    from study.init_spec.init_spec import Asked, start
+    from study.init_spec.init_spec import Options, start
     from study.service_pause.options import seconds
 
     with exiting():
         observe = arguments.observe
-        request = Asked(
+        request = Options(
             units=tuple(arguments.unit),
             spec=arguments.out or Path(f"{arguments.name}.yaml"),
             deployment=arguments.deployment,

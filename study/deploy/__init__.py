@@ -1,1 +1,1 @@
-"""From a confirmed promotion to production and back: plan, apply, watch, roll back."""
+"""This room takes a confirmed promotion to production and back: plan, apply, watch, roll back."""

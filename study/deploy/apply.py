@@ -1,4 +1,4 @@
-"""Apply: a promotion is tried in production, watched, and committed by itself or by a person; else it is undone."""
+"""A promotion is tried in production, watched, and committed; where it fails, it is undone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from contextlib import nullcontext
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from study.bench.device_lock import sole_use
-from study.deploy.admission import Admitted, opened
-from study.deploy.change import begin, first_version, put_in_force, step
+from study.deploy.admission import Admitted, device_of
+from study.deploy.change import (
+    Say,
+    begin,
+    first_version,
+    print_line,
+    put_in_force,
+    restart,
+    step,
+)
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
 from study.deploy.errors import RolledBack, StepFailed
@@ -18,21 +26,23 @@ from study.deploy.health.gates import Gate, failures, gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Guard, Observed, baseline, soak
 from study.deploy.plan import next_values
-from study.deploy.reconcile import Say, needs_root, recover, restart, settled, target_of, told
+from study.deploy.reconcile import needs_root, recover, settled, target_of
 from study.deploy.state import pending
-from study.deploy.state.versions import Chain, Version
+from study.deploy.state.version import Version
+from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
 
 
 def apply(
-    deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = told
+    deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = print_line
 ) -> None:
-    """Try a promotion in production, and commit it when it has proven itself; hold: leave the commit to a person.
+    """Try a promotion in production, and commit it when it has proven itself.
 
+    hold: leave the commit to a person
     raises: BadInput, SetupError where nothing was changed; RolledBack; ProductionDown
     """
     needs_root(deployment)
-    target, device, chain = target_of(deployment), opened(deployment), Chain(deployment.folder)
+    target, device, chain = target_of(deployment), device_of(deployment), Chain(deployment.folder)
     target.check()
     with (
         sole_use(device.identity.uuid) if device else nullcontext(),
@@ -43,9 +53,9 @@ def apply(
         current = chain.current()
         if current is not None and current.promotion_sha256 == admitted.sha256:
             say(f"version {current.number} already is this promotion")
-            say(settled(deployment, "applied twice", say).told)
+            say(settled(deployment, "applied twice", say).summary)
             return
-        for line in (*target.warnings(), *admitted.said):
+        for line in (*target.warnings(), *admitted.notes):
             say(f"note: {line}")
         say("record: what runs now, and a fresh baseline")
         before = baseline(deployment)
@@ -53,7 +63,8 @@ def apply(
             say(f"baseline {name}: {figures}")
             if figures.failed == figures.probes and figures.probes:
                 raise BadInput(
-                    f"{name} does not answer its probe now; repair it first: its figures are the baseline"
+                    f"{name} does not answer its probe now; repair it first: "
+                    "its figures are the baseline"
                 )
         values = next_values(current, admitted)
         files = target.files(values)
@@ -72,7 +83,8 @@ def apply(
             if hold:
                 begun = step(deployment, "on trial", held=True)
                 say(
-                    f"version {new.number} is on trial until {_clock(begun.until_s)}; `promote.py commit` keeps it"
+                    f"version {new.number} is on trial until {_clock(begun.until_s)}; "
+                    "`promote.py commit` keeps it"
                 )
                 return
             say("step: commit")
@@ -83,18 +95,19 @@ def apply(
             ended = settled(deployment, why, say)
             if ended.version.number != new.number:
                 raise RolledBack(
-                    f"rolled back to version {ended.version.number}: {why}; {ended.told}"
+                    f"rolled back to version {ended.version.number}: {why}; {ended.summary}"
                 ) from error
-            say(ended.told)
+            say(ended.summary)
             return
         ended = settled(deployment, "the soak passed", say, is_sure=True)
         if ended.version.number != new.number:
             raise RolledBack(
-                f"rolled back to version {ended.version.number} right after the commit; {ended.told}"
+                f"rolled back to version {ended.version.number} right after the commit; "
+                f"{ended.summary}"
             )
         figures_ms = {f"{name}_p95_ms": f.p95_ms for name, f in last.items()}
         pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
-        say(f"committed: {ended.told}")
+        say(f"committed: {ended.summary}")
 
 
 def _try(
@@ -107,7 +120,7 @@ def _try(
     before: Observed,
     say: Say,
 ) -> Observed:
-    """Every step up to the end of the soak; the soak's last figures."""
+    """Take every step up to the end of the soak, and return the soak's last figures."""
 
     def now(what: str) -> None:
         say(f"step: {step(deployment, what).step}")
@@ -122,10 +135,10 @@ def _try(
     begun = pending.read(deployment.folder)
     target.start_others(begun.dependents if begun else ())
     now("gates on the running processes")
-    found = gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
-    for gate in found:
+    results = gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
+    for gate in results:
         say(f"  {gate}")
-    _hold(found)
+    _require(results)
     now(f"soak: {deployment.thresholds.windows} windows of {deployment.thresholds.window_s:g} s")
     return soak(deployment, guard, before, say)
 
@@ -138,11 +151,7 @@ def _version(
     values: Values,
 ) -> Version:
     ours = {s.unit for _, s in deployment.ordered()}
-    others = (
-        ()
-        if device is None
-        else tuple(sorted({o.unit or o.command[:80] for o in device.occupants()} - ours))
-    )
+    occupants = device.occupants() if device else []
     return Version(
         number=-1,
         values=values,
@@ -153,21 +162,21 @@ def _version(
         device=device.identity.uuid if device else None,
         driver=device.identity.driver if device else None,
         versions=running_versions(deployment),
-        neighbours=tuple(str(o) for o in others),
+        neighbours=tuple(sorted({o.unit or o.command[:80] for o in occupants} - ours)),
     )
 
 
-def _hold(found: Sequence[Gate]) -> None:
-    if said := failures(found):
-        raise StepFailed(said)
+def _require(results: Sequence[Gate]) -> None:
+    if problems := failures(results):
+        raise StepFailed(problems)
 
 
 def _clock(at_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at_s))
 
 
-def commit(deployment: Deployment, say: Say = told) -> None:
-    """Keep what `apply --hold` left on trial.
+def commit(deployment: Deployment, say: Say = print_line) -> None:
+    """Commit what `apply --hold` left on trial.
 
     raises: BadInput where nothing is on trial; RolledBack where it has failed since
     """
@@ -185,15 +194,15 @@ def commit(deployment: Deployment, say: Say = told) -> None:
             raise BadInput(nothing)
         new = chain.read(begun.target)
         try:
-            _hold(gates(target, deployment, assigned(new.values, deployment)))
+            _require(gates(target, deployment, assigned(new.values, deployment)))
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:
             ended = settled(deployment, str(error), say)
             if ended.version.number != new.number:
                 raise RolledBack(
-                    f"rolled back to version {ended.version.number}: {error}; {ended.told}"
+                    f"rolled back to version {ended.version.number}: {error}; {ended.summary}"
                 ) from error
-            say(ended.told)
+            say(ended.summary)
             return
-        say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).told}")
+        say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).summary}")

@@ -1,42 +1,59 @@
-"""The beginning and the steps of a change: version 0, the record, the armed timer, the commit."""
+"""A change records itself, arms the timer, restarts both services, and ends with a commit."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import psutil
 
+from objectives.devices.device import Device
 from objectives.errors import BadInput
 from study.deploy.config.deployment import NAMES, Deployment
 from study.deploy.config.values import Assignment
 from study.deploy.errors import StepFailed
+from study.deploy.health.free_memory import wait_for_memory
+from study.deploy.health.gates import wait_until_ready
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.pending import Pending
-from study.deploy.state.versions import Chain, Version
+from study.deploy.state.version import Version
+from study.deploy.state.versions import Chain
 from study.deploy.targets.env_file import EnvTarget
 from study.deploy.targets.target import Target
 
+Say = Callable[[str], None]
+
+
+def print_line(text: str) -> None:
+    """Print a line at once; a terminal that has gone must not end a change in its middle."""
+    with suppress(OSError, ValueError):
+        print(text, flush=True)
+
 
 def first_version(deployment: Deployment, target: Target) -> Version:
-    """Version 0: the units' own configuration with the values that run now."""
+    """Put version 0 in force: the units' own configuration with the values that run now.
+
+    raises: BadInput where a value of today cannot be seen
+    """
     chain = Chain(deployment.folder)
     values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
     for name in NAMES:
         for parameter, setting in deployment.service(name).set.items():
-            found = target.running(Assignment(name, parameter, setting, None))
+            texts = target.running(Assignment(name, parameter, setting, None))
             if isinstance(target, EnvTarget):
-                found = [target.values().get(str(setting.variable))]
-            if found is None or len(set(found)) != 1:
-                seen = (
-                    "cannot be seen" if found is None else f"differs between its processes: {found}"
+                texts = [target.values().get(str(setting.variable))]
+            if texts is None or len(set(texts)) != 1:
+                problem = (
+                    "cannot be seen" if texts is None else f"differs between its processes: {texts}"
                 )
                 raise BadInput(
-                    f"{name}: what {setting.shown} is now {seen}; is {deployment.service(name).unit} running?"
+                    f"{name}: what {setting.label} is now {problem}; "
+                    f"is {deployment.service(name).unit} running?"
                 )
-            values[name][parameter] = found[0]
+            values[name][parameter] = texts[0]
     version = chain.draft(
         Version(0, values, target.hashes(), {}), target.own_files(), target.like()
     )
@@ -63,13 +80,18 @@ def begin(deployment: Deployment, target: Target, kind: str, source: Version, ne
         armed = replace(begun, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
         pending.write(deployment.folder, armed)
     except BaseException:
-        dead_man_timer.disarm(dead_man_timer.unit_name(deployment))
+        dead_man_timer.disarm(dead_man_timer.unit_of(deployment))
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         Chain(deployment.folder).discard(new.number)
         raise
 
 
 def step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
+    """Record the step that begins now, and return the record.
+
+    held: the change is on trial until somebody commits it
+    raises: StepFailed where the record is gone
+    """
     begun = pending.read(deployment.folder)
     if begun is None:
         raise StepFailed("the record of this change is gone: somebody else ended it")
@@ -83,10 +105,41 @@ def step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
 
 
 def put_in_force(deployment: Deployment, target: Target, version: Version) -> None:
-    """The commit; what it needs beside the one rename is made first.
+    """Commit a version; what that needs beside the one rename is made first.
 
     raises: OSError where the disk refuses, and the old version stays in force
     """
     step(deployment, "commit")
     target.prepare()
     Chain(deployment.folder).put_in_force(version.number)
+
+
+def restart(
+    deployment: Deployment,
+    target: Target,
+    device: Device | None,
+    needed_mib: float | None,
+    say: Say,
+    step: Say = print_line,
+) -> None:
+    """Stop both services, wait for the memory, and start both in the tuned order.
+
+    Each is ready before the next starts.
+
+    needed_mib: memory of the next LLM and speech server, MiB; None: unknown
+    step: gets each step's name
+    raises: StepFailed
+    """
+    step(f"stop {' and '.join(reversed([s.unit or n for n, s in deployment.ordered()]))}")
+    killed = target.stop()
+    if killed:
+        say(f"{' and '.join(killed)} would not stop, and was killed")
+    step("wait until memory is back")
+    if device is None:
+        say("not waited for memory: the deployment says `device: none`")
+    else:
+        say(f"{wait_for_memory(device, needed_mib, deployment.memory_timeout_s):,.0f} MiB are free")
+    for name, service in deployment.ordered():
+        step(f"start {service.unit or name}")
+        target.start(name)
+        wait_until_ready(target, deployment, name)

@@ -1,18 +1,19 @@
-"""The verbs of scripts/promote.py, each one call."""
+"""Each verb of scripts/promote.py is one call."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
 
-from study.deploy.admission import admit, opened
+from study.deploy.admission import admit, device_of
 from study.deploy.apply import apply, commit
 from study.deploy.config.deployment import Deployment
 from study.deploy.plan import check_times, plan
 from study.deploy.reconcile import target_of
 from study.deploy.rollback import rollback
 from study.deploy.status import history, status
-from study.deploy.watch import installed, unit_text, watch
+from study.deploy.watch.unit import install_unit, unit_text
+from study.deploy.watch.watch import watch
 
 
 def run(
@@ -27,20 +28,19 @@ def run(
     print_unit: bool = False,
     install: bool = False,
 ) -> None:
-    """One verb; raises what `exiting` turns into an exit code."""
+    """Run one verb, and raise what `exiting` turns into an exit code."""
     match verb:
         case "plan":
-            admitted = admit(promotion, deployment, opened(deployment), i_know=i_know)
+            admitted = admit(promotion, deployment, device_of(deployment), i_know=i_know)
             for line in plan(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
-            signal.signal(
-                signal.SIGHUP, signal.getsignal(signal.SIGTERM)
-            )  # a lost connection is an interruption
+            # a lost connection is an interruption
+            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
             check_times(deployment)
             apply(
                 deployment,
-                admit(promotion, deployment, opened(deployment), i_know=i_know),
+                admit(promotion, deployment, device_of(deployment), i_know=i_know),
                 hold=hold,
             )
         case "commit":
@@ -54,7 +54,7 @@ def run(
             for line in history(deployment):
                 print(line)
         case _ if install:
-            print(installed(deployment))
+            print(install_unit(deployment))
         case _ if print_unit:
             print(unit_text(deployment), end="")
         case _:

@@ -1,6 +1,6 @@
-"""What the dead-man timer runs: ends the change that was not committed in time, and rolls it back.
+"""The dead-man timer runs this: it ends a change that was not committed in time, and undoes it.
 
-systemd starts it as `python -m study.deploy.dead_man STATE_FOLDER DEPLOYMENT`; nobody else needs to.
+systemd starts it as `python -m study.deploy.dead_man STATE_FOLDER DEPLOYMENT`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from study.deploy.state import pending
 
 
 def main() -> int:
-    """End the process of the change where it still runs, then roll back; 0 where production answers again."""
+    """End the process of the change where it still runs, then roll back.
+
+    Return 0 where production answers again, else the error's exit code.
+    """
     words = sys.argv[1:]
     if words[0] == "--after":
         time.sleep(float(words[1]))
@@ -27,10 +30,8 @@ def main() -> int:
         is_over = begun is None
     except StudyError as error:
         print(f"error: {error}", flush=True)
-        begun, is_over = (
-            None,
-            False,
-        )  # it may be on trial: production is made to agree with the version in force
+        # it may be on trial: production is made to agree with the version in force
+        begun, is_over = None, False
     if is_over:
         print("nothing is on trial: nothing to do")
         return 0
@@ -38,7 +39,7 @@ def main() -> int:
         with pending.locked(folder, take_over=begun, wait_s=30):
             pending.put_aside(folder)
             print("the dead-man timer fired: the change was not committed in time", flush=True)
-            print(settled(deployment, why="the dead-man timer fired").told, flush=True)
+            print(settled(deployment, why="the dead-man timer fired").summary, flush=True)
     except StudyError as error:
         print(f"error: {error}", flush=True)
         return error.exit_code

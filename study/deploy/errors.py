@@ -1,4 +1,4 @@
-"""How a change of production ends when it does not end well: undone, rolled back, or production is down."""
+"""A change of production that fails is undone or rolled back, or production is down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from objectives.errors import StudyError
 
 
 class StepFailed(StudyError):
-    """A step of a change did not hold; the change is undone. Where nothing had begun yet, the set-up is at fault."""
+    """A step of a change did not hold, and the change is undone.
+
+    Where nothing had begun yet, the set-up is at fault: exit 3.
+    """
 
     exit_code = 3
 

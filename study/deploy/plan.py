@@ -1,4 +1,4 @@
-"""What an apply would do: the exact difference, what would be restarted, what to know. Changes nothing."""
+"""The plan says what an apply would change, restart and watch; it changes nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from objectives.errors import BadInput
 from study.deploy.admission import Admitted
 from study.deploy.config.deployment import NAMES, Deployment
 from study.deploy.config.values import Values, by_service
-from study.deploy.state.versions import Chain, Version
+from study.deploy.state.version import Version
+from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
 
 
 def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
-    """The lines of the plan.
+    """Yield the lines of the plan.
 
     raises: BadInput where this could not be applied
     """
@@ -27,13 +28,13 @@ def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator
         yield "it is in force already: apply would only look whether production answers"
         return
     for a in admitted.assigned:
-        seen = target.running(a)
+        values = target.running(a)
         now = (
             "cannot be seen"
-            if seen is None
-            else ", ".join(sorted({"(not set)" if v is None else v for v in seen}))
+            if values is None
+            else ", ".join(sorted({"(not set)" if v is None else v for v in values}))
         )
-        yield f"  {a.service}: {a.setting.shown} {now} -> {a.text}"
+        yield f"  {a.service}: {a.setting.label} {now} -> {a.text}"
     files = target.files(next_values(current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"
@@ -44,15 +45,18 @@ def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator
     yield f"would be stopped: {', '.join(reversed(units))}"
     yield f"would be started, each ready before the next: {', '.join(units)}"
     yield from (
-        f"note: {line}" for line in (*changed(target, current), *target.warnings(), *admitted.said)
+        f"note: {line}" for line in (*changed(target, current), *target.warnings(), *admitted.notes)
     )
     limits = deployment.thresholds
     watched_s = limits.windows * limits.window_s
-    yield f"then watched for {watched_s:g} s; rolled back by a timer after {deployment.dead_man_s:g} s whatever happens"
+    yield (
+        f"then watched for {watched_s:g} s; "
+        f"rolled back by a timer after {deployment.dead_man_s:g} s whatever happens"
+    )
 
 
 def changed(target: Target, current: Version | None) -> list[str]:
-    """Which units changed since the version in force was made from them."""
+    """Return a sentence for each unit that changed since the version in force was made from it."""
     if current is None:
         return []
     now = target.hashes()
@@ -69,19 +73,22 @@ def changed(target: Target, current: Version | None) -> list[str]:
 
 
 def check_times(deployment: Deployment) -> None:
-    """raises: BadInput where the dead-man timer would fire in a change that goes well"""
+    """Check that the dead-man timer leaves a change that goes well enough time.
+
+    raises: BadInput
+    """
     limits = deployment.thresholds
     needed = limits.windows * limits.window_s + deployment.memory_timeout_s
     needed += sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
     if deployment.dead_man_s < needed:
         raise BadInput(
-            f"{deployment.path}: dead_man_s is {deployment.dead_man_s:g}, but stopping, starting and watching may take "
-            f"{needed:g} s; write `dead_man_s: {needed:.0f}` or more"
+            f"{deployment.path}: dead_man_s is {deployment.dead_man_s:g}, but stopping, starting "
+            f"and watching may take {needed:g} s; write `dead_man_s: {needed:.0f}` or more"
         )
 
 
 def next_values(current: Version | None, admitted: Admitted) -> Values:
-    """What the promotion sets, over what earlier promotions set and this one leaves alone."""
+    """Return what the promotion sets, over what earlier ones set and this one leaves alone."""
     new = by_service(admitted.assigned)
-    kept: Values = {} if current is None or current.is_own else current.values
-    return {name: {**kept.get(name, {}), **new[name]} for name in NAMES}
+    earlier: Values = {} if current is None or current.is_own else current.values
+    return {name: {**earlier.get(name, {}), **new[name]} for name in NAMES}

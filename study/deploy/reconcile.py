@@ -1,7 +1,8 @@
-"""How every change ends: production is made to agree with the version in force, by whoever comes to it.
+"""Every change ends here: production is made to agree with the version in force.
 
-The link `current` says which version is in force, and is changed by one rename. `settled` is called at the end of an
-apply, after a failed step, by the next command after a kill, and by the dead-man timer.
+The link `current` says which version is in force, and is changed by one rename. `settled` is called
+at the end of an apply, after a failed step, by the next command after a kill, and by the dead-man
+timer.
 """
 
 from __future__ import annotations
@@ -9,35 +10,27 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
-from study.deploy.admission import opened
+from study.deploy.admission import device_of
+from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
 from study.deploy.errors import ProductionDown, StepFailed
-from study.deploy.health.free_memory import wait_for_memory
-from study.deploy.health.gates import failures, gates, wait_ready
+from study.deploy.health.gates import failures, gates
 from study.deploy.state import dead_man_timer, pending
-from study.deploy.state.versions import Chain, Version
+from study.deploy.state.version import Version
+from study.deploy.state.versions import Chain
 from study.deploy.targets.env_file import EnvTarget
 from study.deploy.targets.systemd_units import Units
 from study.deploy.targets.target import Target
 
-Say = Callable[[str], None]
-
-
-def told(text: str) -> None:
-    """Print a line at once; a terminal that has gone must not end a change in its middle."""
-    with suppress(OSError, ValueError):
-        print(text, flush=True)
-
 
 def target_of(deployment: Deployment) -> Target:
-    """The target that the deployment names."""
+    """Return the target that the deployment names."""
     return (
         Units(deployment)
         if deployment.env_file is None
@@ -47,20 +40,31 @@ def target_of(deployment: Deployment) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a change ended: the version that production runs, proven by its gates, and one sentence."""
+    """A change has settled when gates prove which version runs; a sentence sums that up."""
 
     version: Version
-    told: str
+    summary: str
 
 
-def settled(deployment: Deployment, why: str, say: Say = told, *, is_sure: bool = False) -> Settled:
-    """Make production agree with the version in force, or else with the one before the change; then forget the change.
+def settled(
+    deployment: Deployment,
+    why: str,
+    say: Say = print_line,
+    *,
+    is_sure: bool = False,
+    died_in: str | None = None,
+) -> Settled:
+    """Make production agree with the version in force, or else with the one before the change.
 
-    why: what led here, for the record; is_sure: what runs is the version in force, as its soak has just shown
-    raises: ProductionDown where neither answers
+    The change is forgotten then.
+
+    why: what led here, for the record
+    is_sure: what runs is the version in force, as its soak has just shown
+    died_in: the step in which the process of the change ended, for the record
+    raises: ProductionDown where neither version answers
     """
     with undisturbed():
-        return _settled(deployment, why, say, is_sure=is_sure)
+        return _settled(deployment, why, say, is_sure=is_sure, died_in=died_in)
 
 
 @contextmanager
@@ -76,21 +80,19 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Settled:
-    chain, target, begun = (
-        Chain(deployment.folder),
-        target_of(deployment),
-        pending.read(deployment.folder),
-    )
+def _settled(
+    deployment: Deployment, why: str, say: Say, *, is_sure: bool, died_in: str | None
+) -> Settled:
+    chain, target = Chain(deployment.folder), target_of(deployment)
+    begun = pending.read(deployment.folder)
     current = chain.current()
     if current is None:
-        return Settled(_unknown(), "nothing was ever applied")
+        return Settled(Version(-1, {}, {}, {}), "nothing was ever applied")
     versions = [current]
     if begun is not None and begun.source != current.number:
         versions.append(chain.read(begun.source))
-    versions.append(
-        versions[-1]
-    )  # the last one is tried twice before anybody is told that production is down
+    # the last one is tried twice before anybody hears that production is down
+    versions.append(versions[-1])
     failed: list[str] = []
     for version in versions:
         try:
@@ -117,6 +119,7 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
             "version": version.number,
             "promotion_sha256": begun.promotion_sha256,
             "failed": failed,
+            **({} if died_in is None else {"died_in": died_in}),
         }
         pending.note(deployment.folder, ended, more)
         chain.discard(begun.target)
@@ -126,32 +129,28 @@ def _settled(deployment: Deployment, why: str, say: Say, *, is_sure: bool) -> Se
     )
 
 
-def _unknown() -> Version:
-    return Version(-1, {}, {}, {})
-
-
 def _agree(
     deployment: Deployment, target: Target, version: Version, say: Say, *, trusts: bool
 ) -> bool:
-    """Whether a restart was needed for production to run this version.
+    """Make production run this version, and return whether a restart was needed.
 
-    trusts: that the processes carry its values, where they cannot be seen; after a broken change they may carry others
-
-    raises: StepFailed where it does not even then
+    trusts: the processes carry its values, where they cannot be seen; after a broken change they
+        may carry others
+    raises: StepFailed where it does not run even then
     """
-    wanted = _wanted(deployment, target, version)
-    seen = bool(wanted) and all(target.running(a) is not None for a in wanted)
-    if (seen or trusts) and not failures(gates(target, deployment, wanted)):
+    assignments = _assignments(deployment, target, version)
+    is_visible = bool(assignments) and all(target.running(a) is not None for a in assignments)
+    if (is_visible or trusts) and not failures(gates(target, deployment, assignments)):
         return False
     say(f"restarting both services on version {version.number}")
-    restart(deployment, target, opened(deployment), None, say)
-    if said := failures(gates(target, deployment, wanted)):
-        raise StepFailed(said)
+    restart(deployment, target, device_of(deployment), None, say)
+    if problems := failures(gates(target, deployment, assignments)):
+        raise StepFailed(problems)
     return True
 
 
-def _wanted(deployment: Deployment, target: Target, version: Version) -> Sequence[Assignment]:
-    """What its processes must carry; unknown for the units' own configuration once the units have changed."""
+def _assignments(deployment: Deployment, target: Target, version: Version) -> Sequence[Assignment]:
+    """Return what its processes must carry; unknown for version 0 once the units changed."""
     if version.is_own and target.hashes() != dict(version.units):
         return ()
     return assigned(version.values, deployment)
@@ -161,42 +160,19 @@ def _down(deployment: Deployment, failed: Sequence[str]) -> str:
     names = [s.unit or name for name, s in deployment.ordered()]
     looks = " && ".join(f"systemctl status --no-pager {n}" for n in names if n.endswith(".service"))
     return (
-        f"production is down: {'; '.join(failed)}. Do this: 1. look at `{looks or 'your services'}` and their logs; "
+        f"production is down: {'; '.join(failed)}. Do this: "
+        f"1. look at `{looks or 'your services'}` and their logs; "
         "2. see who holds the device's memory (nvidia-smi) and end what is not yours to keep; "
-        f"3. `sudo python scripts/promote.py rollback --deployment {deployment.path}`, which starts the last known "
-        "good version again and says whether it answers"
+        f"3. `sudo python scripts/promote.py rollback --deployment {deployment.path}`, "
+        "which starts the last known good version again and says whether it answers"
     )
 
 
-def restart(
-    deployment: Deployment,
-    target: Target,
-    device: Device | None,
-    needed_mib: float | None,
-    say: Say,
-    step: Say = told,
-) -> None:
-    """Stop both, wait for the memory, start both in the tuned order, each ready before the next.
-
-    raises: StepFailed
-    """
-    step(f"stop {' and '.join(reversed([s.unit or n for n, s in deployment.ordered()]))}")
-    killed = target.stop()
-    if killed:
-        say(f"{' and '.join(killed)} would not stop, and was killed")
-    step("wait until memory is back")
-    if device is None:
-        say("not waited for memory: the deployment says `device: none`")
-    else:
-        say(f"{wait_for_memory(device, needed_mib, deployment.memory_timeout_s):,.0f} MiB are free")
-    for name, service in deployment.ordered():
-        step(f"start {service.unit or name}")
-        target.start(name)
-        wait_ready(target, deployment, name)
-
-
 def needs_root(deployment: Deployment) -> None:
-    """raises: SetupError where units are to be changed by anyone but root"""
+    """Check that whoever changes system units is root.
+
+    raises: SetupError
+    """
     if deployment.env_file is None and os.geteuid() != 0:
         raise SetupError(
             "changing system units needs root; run it with sudo (plan, status and history do not)"
@@ -204,7 +180,7 @@ def needs_root(deployment: Deployment) -> None:
     os.umask(0o022)  # the units' users must be able to read what a drop-in names
 
 
-def recover(deployment: Deployment, say: Say = told) -> None:
+def recover(deployment: Deployment, say: Say = print_line) -> None:
     """End what an earlier process began and did not end.
 
     raises: BadInput where a change is on trial and waits for `commit`
@@ -214,7 +190,9 @@ def recover(deployment: Deployment, say: Say = told) -> None:
         return
     if begun.held and begun.boot == pending.boot_id() and time.time() < begun.until_s:
         raise BadInput(
-            f"version {begun.target} is on trial; run `promote.py commit` or `promote.py rollback` first"
+            f"version {begun.target} is on trial; "
+            "run `promote.py commit` or `promote.py rollback` first"
         )
     say(f"an earlier {begun.kind} did not end (step: {begun.step}); ending it first")
-    say(settled(deployment, f"its process ended in step: {begun.step}", say).told)
+    why = f"its process ended in step: {begun.step}"
+    say(settled(deployment, why, say, died_in=begun.step).summary)

@@ -1,4 +1,4 @@
-"""Roll back: end a change that is under way or on trial, or bring an older version back."""
+"""A rollback ends a change that is under way or on trial, or brings an older version back."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
-from study.deploy.change import begin, put_in_force
+from study.deploy.change import Say, begin, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
-from study.deploy.reconcile import Say, needs_root, settled, target_of, told
+from study.deploy.reconcile import needs_root, settled, target_of
 from study.deploy.state import dead_man_timer, pending
-from study.deploy.state.versions import Chain, Version
+from study.deploy.state.version import Version
+from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
 
 
-def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> None:
-    """End a change that is under way or on trial; else go back to the version before, or to one by its number.
+def rollback(deployment: Deployment, to: int | None = None, say: Say = print_line) -> None:
+    """End a change that is under way or on trial; else go back to an older version.
 
-    raises: BadInput; RolledBack where that version does not answer and production stays; ProductionDown
+    to: its number; None: the version before
+    raises: BadInput; RolledBack where that version does not answer and production stays;
+        ProductionDown
     """
     needs_root(deployment)
     try:
         begun, is_broken = pending.read(deployment.folder), False
-    except BadInput as error:
+    except pending.UnreadableRecord as error:
         begun, is_broken = None, True
-        say(str(error).partition(";")[0])
+        say(error.finding)
     if begun is not None and begun.is_alive:
         say(f"ending the {begun.kind} of process {begun.pid}")
         with suppress(ProcessLookupError):
@@ -39,37 +42,30 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
     )
     target, chain = target_of(deployment), Chain(deployment.folder)
     if begun is None and not is_broken:
-        _known(chain)
+        _history(chain)
     with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
         is_broken = is_broken and pending.put_aside(deployment.folder)
         if begun is not None or is_broken:
-            say(f"rolled back: {settled(deployment, 'rolled back by hand', say).told}")
+            say(f"rolled back: {settled(deployment, 'rolled back by hand', say).summary}")
             if is_broken:
-                dead_man_timer.disarm(dead_man_timer.unit_name(deployment))
+                dead_man_timer.disarm(dead_man_timer.unit_of(deployment))
             if to is None:
                 return
-        history = _known(chain)
+        history = _history(chain)
         current = history[0]
-        before = (
-            next((v for v in history if v.number == to), None)
-            if to is not None
-            else _before(history)
-        )
+        before = _before(history) if to is None else _numbered(history, to)
         if to is not None and before is None:
             chain.read(to)
             raise BadInput(
                 f"version {to} never came into force; choose one of {[v.number for v in history]}"
             )
         if before is None or before.number == current.number:
+            origin = f", which restores version {current.restores}"
             say(
                 f"nothing to roll back: version {current.number} is in force"
-                + (
-                    f", which restores version {current.restores}"
-                    if current.restores is not None
-                    else ""
-                )
+                + (origin if current.restores is not None else "")
             )
-            say(settled(deployment, "rolled back twice", say).told)
+            say(settled(deployment, "rolled back twice", say).summary)
             return
         new = _restore(deployment, target, current, before)
         try:
@@ -81,11 +77,13 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = told) -> 
             ) from error
         ended = settled(deployment, f"rolled back to version {before.number}", say)
         if ended.version.number != new.number:
-            raise RolledBack(f"version {before.number} does not work here any more; {ended.told}")
-        say(f"rolled back: {ended.told}, with the values of version {before.number}")
+            raise RolledBack(
+                f"version {before.number} does not work here any more; {ended.summary}"
+            )
+        say(f"rolled back: {ended.summary}, with the values of version {before.number}")
 
 
-def _known(chain: Chain) -> Sequence[Version]:
+def _history(chain: Chain) -> Sequence[Version]:
     if not (history := chain.history()):
         raise BadInput(
             f"nothing was ever applied under {chain.folder}: there is nothing to roll back"
@@ -93,13 +91,17 @@ def _known(chain: Chain) -> Sequence[Version]:
     return history
 
 
+def _numbered(history: Sequence[Version], number: int) -> Version | None:
+    return next((v for v in history if v.number == number), None)
+
+
 def _before(history: Sequence[Version]) -> Version | None:
-    """The version before the one in force; None where that one is a rollback already, or the first."""
+    """Return the version before the one in force; None where that is a rollback or the first."""
     return history[1] if len(history) > 1 and history[0].restores is None else None
 
 
 def _restore(deployment: Deployment, target: Target, current: Version, before: Version) -> Version:
-    """A new version with an older one's values, made from the units as they are now."""
+    """Draft a version with an older one's values, made from the units as they are now."""
     try:
         files = target.files(before.values)
         if before.is_own:
@@ -111,9 +113,8 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
             )
         restored = before.number if before.restores is None else before.restores
         is_known = not before.is_own or target.hashes() == dict(before.units)
-        values = (
-            before.values if is_known else {}
-        )  # the units' own values have changed with the units
+        # the units' own values have changed with the units
+        values = before.values if is_known else {}
         new = replace(before, values=values, restores=restored, units=target.hashes())
         new = Chain(deployment.folder).draft(new, files, target.like())
         begin(deployment, target, "rollback", current, new)

@@ -1,1 +1,1 @@
-"""From the units that run today to a study spec and a deployment file, so that a user starts from their own system."""
+"""This room writes a study spec and a deployment file from the units that run today."""

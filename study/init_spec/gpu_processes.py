@@ -1,4 +1,4 @@
-"""Watches what the other tenants of a device hold, for the reserve that a study leaves them."""
+"""The memory of a device's other tenants is watched here, for the reserve that they need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ LOOK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What processes of other units held, MiB: least, peak, the largest process at the peak; looks: how many."""
+    """Processes of others held this much memory over some looks.
+
+    Args:
+        least_mib: the least, MiB.
+        peak_mib: the most, MiB.
+        largest: the unit or command that held most of that.
+        looks: how many looks there were.
+    """
 
     least_mib: float
     peak_mib: float
@@ -22,14 +29,17 @@ class Others:
 
     @property
     def reserve_mib(self) -> int:
-        """Room for their growth: a study counts what they hold when it starts, which may be the least."""
+        """Return the room for their growth, MiB.
+
+        A study counts what they hold when it starts, which may be the least.
+        """
         return round(self.peak_mib - self.least_mib)
 
 
 def observe(
     device: Device, own: Callable[[], Collection[int]], for_s: float, tell: Callable[[str], None]
 ) -> Others | None:
-    """Look every 10 s; None where the device does not tell what a process holds.
+    """Look every 10 s at what others hold; None where the device does not tell.
 
     own: the processes of the units themselves, which come and go
     """

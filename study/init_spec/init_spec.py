@@ -1,4 +1,4 @@
-"""Look at two units, watch their neighbours if asked, and write the two files."""
+"""The two units that run today become two files: a spec and a deployment."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from study.init_spec.write_spec import deployment_of, spec_of, write
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks.
+class Options:
+    """These options come from the command line.
 
-    device: None takes that of the LLM unit; size: `VARIABLE=VALUE` of an application that has Whisper inside
+    Args:
+        units: the two units.
+        spec: the spec to write.
+        deployment: the deployment file to write.
+        name: the study's name.
+        device: the device; None: that of the LLM unit.
+        size: `VARIABLE=VALUE` of an application that has Whisper inside.
+        observe_s: how long to watch the neighbours, s; None: not at all.
     """
 
     units: tuple[str, ...]
@@ -34,20 +41,20 @@ class Asked:
     observe_s: float | None = None
 
 
-def start(asked: Asked, tell: Callable[[str], None]) -> None:
-    """Write the spec and the deployment file from the units that run today; changes nothing else.
+def start(options: Options, tell: Callable[[str], None]) -> None:
+    """Write the spec and the deployment file from the units that run today; change nothing else.
 
     raises: BadInput, SetupError
     """
-    for path in (asked.spec, asked.deployment):
+    for path in (options.spec, options.deployment):
         if path.exists():
             raise BadInput(
                 f"{path} exists; move it away, or name others with --out and --deployment"
             )
-    llm, stt = services([running(u) for u in asked.units], asked.size)
-    name = asked.device or _device(llm)
+    llm, stt = services([running(u) for u in options.units], options.size)
+    name = options.device or _device(llm)
     device = _opened(name, tell)
-    others = _others(asked, device, tell)
+    others = _others(options, device, tell)
     held = _held(device, stt.running)
     notes = [*llm.notes, *stt.notes]
     if not stt.running.ports:
@@ -56,50 +63,56 @@ def start(asked: Asked, tell: Callable[[str], None]) -> None:
         )
     if others is not None:
         notes.append(
-            f"others held {others.least_mib:,.0f} to {others.peak_mib:,.0f} MiB in {others.looks} looks "
-            f"({others.largest}); reserve_mib is what they may grow by"
+            f"others held {others.least_mib:,.0f} to {others.peak_mib:,.0f} MiB "
+            f"in {others.looks} looks ({others.largest}); reserve_mib is what they may grow by"
         )
-    elif asked.observe_s is not None:
+    elif options.observe_s is not None:
         notes.append("what other processes hold could not be seen here: set reserve_mib yourself")
-    made = f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from {llm.running.unit} and "
+    origin = (
+        f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC "
+        f"from {llm.running.unit} and {stt.running.unit}, as they ran."
+    )
     head = [
-        f"{made}{stt.running.unit}, as they ran.",
+        origin,
         "Every key is explained in study/specs/gpu.yaml.",
         *notes,
     ]
-    write(asked.spec, head, spec_of(asked.name, name, llm, stt, others))
+    write(options.spec, head, spec_of(options.name, name, llm, stt, others))
     head = [
-        f"{made}{stt.running.unit}, as they ran.",
+        origin,
         "Every key: study/deploy/config/deployment.py.",
         *notes,
     ]
-    write(asked.deployment, head, deployment_of(asked.name, name, llm, stt, held))
+    write(options.deployment, head, deployment_of(options.name, name, llm, stt, held))
     for note in notes:
         tell(f"note: {note}")
     tell(
-        f"today: {llm.share:g} of the memory for {llm.model}, speech {stt.size}; wrote {asked.spec}, {asked.deployment}"
+        f"today: {llm.share:g} of the memory for {llm.model}, speech {stt.size}; "
+        f"wrote {options.spec}, {options.deployment}"
     )
-    lend = " ".join(f"--lend-from {u}" for u in asked.units)
-    tell(f"next: sudo .venv/bin/python scripts/run_study.py {asked.spec} {lend} --dry-run")
+    lend = " ".join(f"--lend-from {u}" for u in options.units)
+    tell(f"next: sudo .venv/bin/python scripts/run_study.py {options.spec} {lend} --dry-run")
 
 
 def services(units: Sequence[Running], size: str | None) -> tuple[Llm, Speech]:
-    """Which of the two is which.
+    """Tell which of two units runs vLLM and which holds Whisper, and read both.
 
+    size: as in `Options`
     raises: BadInput
     """
-    llms = [u for u in units if serves_llm(u)]
-    others = [u for u in units if not serves_llm(u)]
+    llms = [u for u in units if serves_llm(u.argv)]
+    others = [u for u in units if not serves_llm(u.argv)]
     if len(llms) != 1 or len(others) != 1:
-        found = ", ".join(u.unit for u in llms) or "none"
+        names = ", ".join(u.unit for u in llms) or "none"
         raise BadInput(
-            f"one --unit must run vLLM and one hold Whisper; running vLLM: {found}. See study/specs/gpu.yaml"
+            f"one --unit must run vLLM and one hold Whisper; running vLLM: {names}. "
+            "See study/specs/gpu.yaml"
         )
     return read_llm(llms[0]), read_stt(others[0], size)
 
 
 def _device(llm: Llm) -> str:
-    """The device that the unit is confined to, or the first."""
+    """Return the device that the unit is confined to, or the first."""
     visible = llm.running.env.get("CUDA_VISIBLE_DEVICES", "")
     return visible if re.fullmatch(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", visible) else "cuda"
 
@@ -112,18 +125,18 @@ def _opened(name: str, tell: Callable[[str], None]) -> Device | None:
         return None
 
 
-def _others(asked: Asked, device: Device | None, tell: Callable[[str], None]) -> Others | None:
-    if asked.observe_s is None or device is None:
+def _others(options: Options, device: Device | None, tell: Callable[[str], None]) -> Others | None:
+    if options.observe_s is None or device is None:
         return None
 
     def own() -> set[int]:
-        return {pid for u in asked.units for pid in running(u).pids}
+        return {pid for u in options.units for pid in running(u).pids}
 
-    return observe(device, own, asked.observe_s, tell)
+    return observe(device, own, options.observe_s, tell)
 
 
 def _held(device: Device | None, unit: Running) -> float | None:
-    """What the speech unit holds on the device now, MiB."""
+    """Return what the speech unit holds on the device now, MiB."""
     occupants: list[Occupant] = device.occupants() if device else []
     held = [o.mib for o in occupants if o.pid in unit.pids and o.mib is not None]
     return round(sum(held)) if held else None

@@ -1,4 +1,4 @@
-"""What the command line of a running vLLM says: model, share, and the flags that a study keeps."""
+"""The command line of a running vLLM names its model, share and the flags that a study keeps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from study.init_spec.running_units import Running
 
 SHARE_FLAG = "--gpu-memory-utilization"
 VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
-OWN = (
-    SHARE_FLAG,
-    "--model",
-    "--served-model-name",
-    "--host",
-    "--port",
-    "--uds",
-)  # the study sets them itself
+# the study sets these itself
+OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
 SECRET = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
 KEPT_ENV = re.compile(
     r"VLLM_(?!API_KEY)[A-Z0-9_]+|HF_HOME|HF_HUB_CACHE|LD_LIBRARY_PATH|PYTORCH_[A-Z_]+"
@@ -28,7 +22,19 @@ KEPT_ENV = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Llm:
-    """The LLM server of today; share: 0-1; port: where it listens; names: what it answers to."""
+    """The LLM server of today runs like this.
+
+    Args:
+        running: its unit.
+        python: the interpreter that has vLLM.
+        model: its model.
+        share: its share of the device memory, 0 to 1.
+        args: the flags that the study keeps, with their values.
+        env: the variables that the study keeps.
+        port: where it listens.
+        served_model: the model's name in requests.
+        notes: what a person should know, a sentence each.
+    """
 
     running: Running
     python: str
@@ -48,32 +54,33 @@ def read_llm(unit: Running) -> Llm:
     """
     if unit.python is None:
         raise BadInput(
-            f"{unit.unit}: {unit.argv[0]} is no interpreter; write the spec from study/specs/gpu.yaml"
+            f"{unit.unit}: {unit.argv[0]} is no interpreter; "
+            "write the spec from study/specs/gpu.yaml"
         )
     start = next(
         i for i, word in enumerate(unit.argv) if word == "serve" or word.startswith("vllm.")
     )
     flags, free = split_flags(unit.argv[start + 1 :])
-    given = {name: values[0] if values else "" for name, values in flags}
-    model = given.get("--model") or (free[0] if free else None)
+    arguments = {name: values[0] if values else "" for name, values in flags}
+    model = arguments.get("--model") or (free[0] if free else None)
     if not model:
         raise BadInput(
             f"{unit.unit}: its command names no model; write the spec from study/specs/gpu.yaml"
         )
     notes = []
     share = VLLM_SHARE
-    if SHARE_FLAG in given:
-        share = (
-            float(given[SHARE_FLAG])
-            if re.fullmatch(r"[0-9.]{1,8}", given[SHARE_FLAG])
-            else math.nan
-        )
+    if SHARE_FLAG in arguments:
+        text = arguments[SHARE_FLAG]
+        share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
     else:
         notes.append(
-            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; check your version's"
+            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; "
+            "check your version's"
         )
     if not 0 < share < 1:
-        raise BadInput(f"{unit.unit}: {SHARE_FLAG} {given[SHARE_FLAG]} is no share between 0 and 1")
+        raise BadInput(
+            f"{unit.unit}: {SHARE_FLAG} {arguments[SHARE_FLAG]} is no share between 0 and 1"
+        )
     dropped = sorted({name for name, _ in flags if name in SECRET})
     if dropped:
         notes.append(f"left out of the spec, a study needs none: {', '.join(dropped)}")
@@ -82,8 +89,8 @@ def read_llm(unit: Running) -> Llm:
         if name not in (*OWN, *SECRET):
             args += [name, *map(unit.path, values)]
     port = 8000 if 8000 in unit.ports or not unit.ports else unit.ports[0]
-    if given.get("--port", "").isdigit():
-        port = int(given["--port"])
+    if arguments.get("--port", "").isdigit():
+        port = int(arguments["--port"])
     return Llm(
         running=unit,
         python=unit.python,
@@ -92,13 +99,13 @@ def read_llm(unit: Running) -> Llm:
         args=tuple(args),
         env={k: v for k, v in unit.env.items() if KEPT_ENV.fullmatch(k)},
         port=port,
-        served_model=given.get("--served-model-name") or model,
+        served_model=arguments.get("--served-model-name") or model,
         notes=tuple(notes),
     )
 
 
 def split_flags(words: Sequence[str]) -> tuple[list[tuple[str, tuple[str, ...]]], list[str]]:
-    """Flags with their values, in order, and the words before the first flag.
+    """Split words into flags with their values, in order, and the words before the first flag.
 
     >>> split_flags(("m", "--a-b", "1", "2", "--c_d=3", "--e"))
     ([('--a-b', ('1', '2')), ('--c-d', ('3',)), ('--e', ())], ['m'])

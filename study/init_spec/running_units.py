@@ -1,10 +1,10 @@
-"""What a unit runs today: the command line, environment and processes that systemd and the kernel tell of."""
+"""A unit that runs today has a command line, an environment, processes and ports, read here."""
 
 from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,24 +12,25 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput, SetupError
-from study.systemd.manager import found
+from study.systemd.manager import find_unit
+from study.systemd.systemctl import parse_show
 
-ASKED = (
-    "MainPID",
-    "Environment",
-    "EnvironmentFiles",
-    "WorkingDirectory",
-    "Restart",
-    "FragmentPath",
-)
+PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One unit as it runs now.
+    """A unit runs like this now.
 
-    argv: of the process that serves; env: of systemd's `Environment=` and `EnvironmentFile=` alone, so that nothing
-    else of the process is written down; ports: on which it listens
+    Args:
+        unit: its name.
+        argv: the words of the process that serves.
+        env: systemd's `Environment=` and `EnvironmentFile=` alone, so that nothing else of the
+            process is written down.
+        folder: its working directory.
+        restart: its Restart=.
+        pids: its processes.
+        ports: TCP ports on which it listens.
     """
 
     unit: str
@@ -41,33 +42,33 @@ class Running:
     ports: tuple[int, ...]
 
     def path(self, word: str) -> str:
-        """A file or folder as the unit sees it, made absolute; any other word as it is."""
+        """Make a file or folder as the unit sees it absolute; return any other word as it is."""
         place = self.folder / word
         return str(place) if not word.startswith("/") and "/" in word and place.exists() else word
 
     @property
     def python(self) -> str | None:
-        """Its interpreter, where it has one."""
+        """Return its interpreter; None where it has none."""
         first = Path(self.argv[0])
-        return (
-            str(first)
-            if first.name.startswith(("python", "pypy")) and first.is_absolute()
-            else None
-        )
+        is_python = first.name.startswith(("python", "pypy")) and first.is_absolute()
+        return str(first) if is_python else None
 
 
 def running(unit: str) -> Running:
-    """Look at a unit that runs.
+    """Read a unit that runs.
 
     raises: BadInput where it does not run or is unknown; SetupError where no systemd does
     """
-    state = found(unit)
-    shown = state.manager.systemctl("show", *(f"--property={p}" for p in ASKED), "--", state.unit)
-    told = dict(line.partition("=")[::2] for line in shown.splitlines())
-    pid = int(told.get("MainPID") or 0)
+    state = find_unit(unit)
+    output = state.manager.systemctl(
+        "show", *(f"--property={p}" for p in PROPERTIES), "--", state.unit
+    )
+    properties = parse_show(output)
+    pid = int(properties.get("MainPID") or 0)
     if not pid:
         raise BadInput(
-            f"--unit {unit}: it does not run; `systemctl start {state.unit}`, for its command is read from it"
+            f"--unit {unit}: it does not run; "
+            f"`systemctl start {state.unit}`, for its command is read from it"
         )
     try:
         processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -76,37 +77,35 @@ def running(unit: str) -> Running:
         raise SetupError(
             f"{state.unit}: its process {pid} cannot be looked at ({error}); run this again"
         ) from error
-    argv = next((c for c in commands if _serves_llm(c)), commands[0])
+    argv = next((c for c in commands if serves_llm(c)), commands[0])
     if not argv:
         raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")
     return Running(
         unit=state.unit,
         argv=tuple(argv),
-        env=_environment(told.get("Environment", ""), told.get("EnvironmentFiles", "")),
-        folder=Path(told.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/"),
-        restart=told.get("Restart", "no"),
+        env=_environment(properties.get("Environment", ""), properties.get("EnvironmentFiles", "")),
+        folder=Path(
+            properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/"
+        ),
+        restart=properties.get("Restart", "no"),
         pids=tuple(p.pid for p in processes),
         ports=tuple(sorted({port for p in processes for port in _ports(p)})),
     )
 
 
-def serves_llm(found_unit: Running) -> bool:
-    """Whether it is vLLM."""
-    return _serves_llm(found_unit.argv)
-
-
-def _serves_llm(argv: tuple[str, ...] | list[str]) -> bool:
+def serves_llm(argv: Sequence[str]) -> bool:
+    """Tell whether a command runs vLLM's server."""
     module = any(a == "-m" and b.startswith("vllm.") for a, b in pairwise(argv))
     command = any(Path(a).name == "vllm" and b == "serve" for a, b in pairwise(argv))
     return module or command
 
 
-def _environment(shown: str, files: str) -> dict[str, str]:
-    """`Environment=`, then the files in their order, as systemd lays them over each other."""
+def _environment(text: str, files: str) -> dict[str, str]:
+    """Read `Environment=`, then the files in their order, as systemd lays them over each other."""
     try:
-        pairs = shlex.split(shown)
+        pairs = shlex.split(text)
     except ValueError:
-        pairs = shown.split()
+        pairs = text.split()
     for word in files.split():
         if word.startswith("/"):
             try:
@@ -132,7 +131,10 @@ def _ports(process: psutil.Process) -> list[int]:
 
 
 def answers(port: int, method: str, path: str) -> int | None:
-    """The HTTP status of a request without a body on this machine; None where nothing answers within 2 s."""
+    """Return the HTTP status of a request without a body on this machine.
+
+    None: nothing answers within 2 s
+    """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
             s.sendall(
@@ -141,8 +143,5 @@ def answers(port: int, method: str, path: str) -> int | None:
             words = s.recv(256).split()
     except OSError:
         return None
-    return (
-        int(words[1])
-        if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
-        else None
-    )
+    is_http = len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
+    return int(words[1]) if is_http else None

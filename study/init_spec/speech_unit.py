@@ -1,4 +1,4 @@
-"""What a running speech unit says of its Whisper: size, arithmetic, beam; from its flags or its `Environment=`."""
+"""A running speech unit names its Whisper's size, arithmetic and beam by flags or variables."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ from study.init_spec.running_units import Running
 from study.spec.services import WHISPER_HUB
 
 COMPUTE_TYPES = (
-    "int8",
-    "int8_float16",
-    "int8_float32",
-    "int8_bfloat16",
-    "int16",
-    "float16",
-    "bfloat16",
-    "float32",
+    *("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16"),
+    *("float16", "bfloat16", "float32"),
 )
-ORDER = (
-    "tiny",
-    "base",
-    "small",
-    "medium",
-    "large-v3",
-)  # what is searched beside today's, where it is on the machine
+# what is searched beside today's, where it is on the machine
+ORDER = ("tiny", "base", "small", "medium", "large-v3")
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """The speech unit of today.
+    """The speech unit of today runs like this.
 
-    flag, variable: where its size stands, one of the two; size: as the study names it
-    choices: what the unit would be given, by size; models: what the study loads, by size
+    Args:
+        running: its unit.
+        python: the interpreter that can run the study's speech server; None: the study's own.
+        flag: the flag that names its size.
+        variable: the variable that does instead.
+        size: its size as the study names it.
+        choices: what the unit would get, by size.
+        models: what the study loads, by size.
+        device: `cpu` or `cuda`; None: it does not say.
+        compute_type: its arithmetic, such as `int8`; None: it does not say.
+        beam_size: beams of its decoder; None: it does not say.
+        notes: what a person should know, a sentence each.
     """
 
     running: Running
@@ -61,21 +60,22 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
     size: `VARIABLE=VALUE` where neither names one, since the application has it inside
     raises: BadInput where no size is found
     """
-    said = list(_said(unit))
-    named = [s for s in said if _size(unit, s[2])]
+    settings = list(_settings(unit))
+    sizes = [s for s in settings if _size(unit, s[2])]
     if size is not None:
         variable, _, value = size.partition("=")
-        named = (
+        sizes = (
             [("", variable, value)]
             if re.fullmatch(r"[A-Za-z_]\w{0,80}", variable, re.ASCII)
             else []
         )
-    if not named or not (today := _size(unit, named[0][2])):
+    if not sizes or not (today := _size(unit, sizes[0][2])):
         raise BadInput(
-            f"{unit.unit}: neither its command nor its Environment= names a Whisper size; let the application read one "
-            "from a variable and say which, with today's size: --size WHISPER_MODEL=base"
+            f"{unit.unit}: neither its command nor its Environment= names a Whisper size; "
+            "let the application read one from a variable and say which, with today's size: "
+            "--size WHISPER_MODEL=base"
         )
-    flag, variable, value = named[0]
+    flag, variable, value = sizes[0]
     choices, models = _others(unit, today, value)
     notes = (
         []
@@ -91,18 +91,18 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         choices=choices,
         models=models,
         device=next(
-            ("cuda" if v == "cuda" else "cpu" for *_, v in said if v in ("cuda", "cpu")), None
+            ("cuda" if v == "cuda" else "cpu" for *_, v in settings if v in ("cuda", "cpu")), None
         ),
-        compute_type=next((v for *_, v in said if v in COMPUTE_TYPES), None),
+        compute_type=next((v for *_, v in settings if v in COMPUTE_TYPES), None),
         beam_size=next(
-            (int(v) for f, n, v in said if "beam" in (f or n).lower() and v.isdigit()), None
+            (int(v) for f, n, v in settings if "beam" in (f or n).lower() and v.isdigit()), None
         ),
         notes=tuple(notes),
     )
 
 
-def _said(unit: Running) -> Iterator[tuple[str, str, str]]:
-    """Every flag and every variable with its value: flag, variable, value."""
+def _settings(unit: Running) -> Iterator[tuple[str, str, str]]:
+    """Yield every flag and every variable with its value: flag, variable, value."""
     flags, _ = split_flags(unit.argv[1:])
     for name, values in flags:
         yield name, "", values[0] if values else ""
@@ -111,7 +111,7 @@ def _said(unit: Running) -> Iterator[tuple[str, str, str]]:
 
 
 def _size(unit: Running, value: str) -> str | None:
-    """The size that a value names: a faster-whisper name, a hub id, or a folder with such a model."""
+    """Return the size that a value names: a faster-whisper name, a hub id, or a model's folder."""
     if value in WHISPER_HUB:
         return value
     by_hub = {hub: size for size, hub in WHISPER_HUB.items()}
@@ -122,7 +122,10 @@ def _size(unit: Running, value: str) -> str | None:
 
 
 def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Today's size and those beside it that this machine has, smallest first; what the unit and the study are given."""
+    """Return today's size and those beside it that this machine has, smallest first.
+
+    The first mapping says what the unit would get by size, the second what the study loads.
+    """
     folder = Path(unit.path(value))
     if (folder / "model.bin").is_file():
         beside = {f.name: str(f) for f in folder.parent.iterdir() if (f / "model.bin").is_file()}
@@ -130,12 +133,12 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
             sorted(beside.items(), key=lambda kv: (Path(kv[1]) / "model.bin").stat().st_size)
         )
         return by_bytes, by_bytes
-    names = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
-    kept = [n for n in names if n == size or _is_here(n)]
-    if size not in kept:
-        kept.append(size)
+    candidates = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
+    names = [n for n in candidates if n == size or _is_here(n)]
+    if size not in names:
+        names.append(size)
     is_hub = value in WHISPER_HUB.values()
-    return {n: WHISPER_HUB[n] if is_hub else n for n in kept}, {n: WHISPER_HUB[n] for n in kept}
+    return {n: WHISPER_HUB[n] if is_hub else n for n in names}, {n: WHISPER_HUB[n] for n in names}
 
 
 def _is_here(size: str) -> bool:
@@ -147,7 +150,7 @@ def _is_here(size: str) -> bool:
 
 
 def _with_faster_whisper(python: str | None) -> str | None:
-    """The interpreter if it can run the study's speech server; None leaves the study's own."""
+    """Return the interpreter if it can run the study's speech server; None: the study's own."""
     try:
         return python if python and "faster-whisper" in installed(python, STT_PACKAGES) else None
     except SetupError:

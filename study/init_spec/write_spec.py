@@ -1,4 +1,4 @@
-"""Writes the spec and the deployment file of two units, checked by what will read them before they appear."""
+"""The spec and the deployment file are checked by their readers before they get their names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP = 0.05
 
 
 def shares(baseline: float) -> list[float]:
-    """Today's share and two steps to each side, as far as the bounds allow.
+    """Return today's share and two steps to each side, as far as the bounds allow.
 
     >>> shares(0.5), shares(0.9)
     ([0.4, 0.45, 0.5, 0.55, 0.6], [0.6, 0.65, 0.7, 0.9])
@@ -34,7 +34,7 @@ def shares(baseline: float) -> list[float]:
 
 
 def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None) -> dict[str, Any]:
-    """The study's spec, as YAML's own types."""
+    """Return the study's spec, as YAML's own types."""
     low, high = DEFAULT_BOUNDS[SHARE]
     searched = shares(llm.share)
     speech: dict[str, Any] = {
@@ -72,7 +72,12 @@ def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None
 def deployment_of(
     name: str, device: str, llm: Llm, stt: Speech, peak_mib: float | None
 ) -> dict[str, Any]:
-    """The deployment file; what a unit does not offer is `none` there, and the gate says that it did not run."""
+    """Return the deployment, as YAML's own types.
+
+    What a unit does not offer is `none` there, and the gate says that it did not run.
+
+    peak_mib: memory that the speech unit holds, MiB; None: not known
+    """
     low, high = DEFAULT_BOUNDS[SHARE]
     at = f"http://127.0.0.1:{llm.port}"
     size: dict[str, Any] = {"flag": stt.flag} if stt.flag else {"variable": stt.variable}
@@ -117,7 +122,7 @@ def deployment_of(
 
 
 def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
-    """The file, whole and valid: read back by the study or the rollout before it gets its name.
+    """Write a file whole, after the study or the rollout has read its draft.
 
     raises: BadInput where it exists already, or would be refused, with the reason
     """

@@ -1,4 +1,4 @@
-"""What the command line says about lending, the same for every script that measures live."""
+"""The options about lending are the same for every script that measures live."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.errors import BadInput
-from study.service_pause.pause import asked_to_end_s, closure
-from study.systemd.manager import State, found
+from study.service_pause.lent_units import closure
+from study.service_pause.pause import must_end_after_s
+from study.systemd.manager import State, find_unit
 
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 LEAST_OUTAGE_S = 60.0
@@ -18,52 +19,68 @@ LEAST_OUTAGE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """The units that lend their GPU, and the longest that they may be without it, seconds; None: no limit."""
+    """These units lend their GPU, and for so long.
+
+    Args:
+        units: their names, as the user wrote them.
+        max_outage_s: the longest that they may be without it, s; None: no limit.
+    """
 
     units: tuple[str, ...] = ()
     max_outage_s: float | None = None
 
     def left_s(self, began: float) -> float:
-        """Seconds until a measurement must have ended, of an outage that began then (monotonic clock)."""
+        """Return the seconds until a measurement must have ended.
+
+        began: when the outage began, seconds of the monotonic clock
+        """
         if self.max_outage_s is None:
             return float("inf")
-        return max(1.0, began + asked_to_end_s(self.max_outage_s) - time.monotonic())
+        return max(1.0, began + must_end_after_s(self.max_outage_s) - time.monotonic())
 
     def states(self) -> list[State]:
-        """All that would be lent, as it is now.
+        """Return all that would be lent, as it is now.
 
         raises: BadInput, SetupError
         """
-        return closure([found(name) for name in self.units])
+        return closure([find_unit(name) for name in self.units])
 
 
 def add_lending(parser: argparse.ArgumentParser) -> None:
-    """The options that `lending` reads."""
-    about = "sudo .venv/bin/python scripts/... --lend-from judge.service --max-outage 45m (study/guides/lending.md)"
+    """Add the options that `lending` reads."""
+    about = (
+        "sudo .venv/bin/python scripts/... --lend-from judge.service --max-outage 45m "
+        "(study/guides/lending.md)"
+    )
     group = parser.add_argument_group("the GPU is in use by units of systemd", about)
-    units_help = "stop this unit meanwhile, bring it back whatever happens; may be repeated; user:UNIT for your own"
+    units_help = (
+        "stop this unit meanwhile, bring it back whatever happens; "
+        "may be repeated; user:UNIT for your own"
+    )
     group.add_argument("--lend-from", action="append", default=[], metavar="UNIT", help=units_help)
     outage_help = "such as 45m: by then the units start again, even in the middle of a trial"
     group.add_argument("--max-outage", metavar="TIME", help=outage_help)
 
 
-def lending(given: argparse.Namespace) -> Lending:
-    """What was given.
+def lending(arguments: argparse.Namespace) -> Lending:
+    """Read the options about lending.
 
     raises: BadInput
     """
-    outage_s = None if given.max_outage is None else seconds(given.max_outage, "--max-outage")
-    if outage_s is not None and not given.lend_from:
+    outage_s = (
+        None if arguments.max_outage is None else seconds(arguments.max_outage, "--max-outage")
+    )
+    if outage_s is not None and not arguments.lend_from:
         raise BadInput("--max-outage says how long units are lent; add --lend-from UNIT")
     if outage_s is not None and outage_s < LEAST_OUTAGE_S:
         raise BadInput(
-            f"--max-outage {given.max_outage} is too short for a start; write at least 1m"
+            f"--max-outage {arguments.max_outage} is too short for a start; write at least 1m"
         )
-    return Lending(tuple(given.lend_from), outage_s)
+    return Lending(tuple(arguments.lend_from), outage_s)
 
 
 def seconds(text: str, what: str) -> float:
-    """A time such as 90s, 45m, 1.5h or 1d, in seconds.
+    """Read a time such as 90s, 45m, 1.5h or 1d, in seconds.
 
     >>> seconds("45m", "--max-outage"), seconds("90", "--max-outage")
     (2700.0, 90.0)
@@ -77,15 +94,19 @@ def seconds(text: str, what: str) -> float:
 
 
 def outage(states: Sequence[State], expected_s: float, max_outage_s: float | None) -> list[str]:
-    """What the units would go through, for a person; expected_s: of the measurement."""
+    """Return lines that say what the units would go through.
+
+    expected_s: how long the measurement takes, s
+    """
     at_most_s = expected_s if max_outage_s is None else min(expected_s, max_outage_s)
     limit = "" if max_outage_s is None else f", at most {max_outage_s / 60:.0f} min"
-    said = [
-        f"outage: about {at_most_s / 60:.0f} min{limit}, and what the units take to start; nothing is stopped now:"
+    lines = [
+        f"outage: about {at_most_s / 60:.0f} min{limit}, and what the units take to start; "
+        "nothing is stopped now:"
     ]
     for s in states:
         as_it_is = f"{s.active}, {s.enabled or 'not installed'}"
-        said.append(
+        lines.append(
             f"  {s.unit} ({s.manager.name}; {as_it_is}): " + ("stopped" if s.is_on else "stays off")
         )
-    return said
+    return lines

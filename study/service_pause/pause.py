@@ -1,4 +1,4 @@
-"""Borrow the GPU of units: record how they are, promise to give them back, mask and stop them, give them back."""
+"""A study borrows the GPU of units here: it records, masks and stops them, and gives them back."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
-from objectives.errors import BadInput, SetupError
+from objectives.errors import SetupError
 from study.service_pause import restore
+from study.service_pause.lent_units import closure, missing
 from study.service_pause.restore_timer import PREFIX, Promise
-from study.systemd.manager import STOP_S, UNIT, Manager, State, found, state
+from study.systemd.manager import STOP_S, Manager, find_unit, state
 from study.systemd.systemctl import LEND, run
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
 MARGIN_S = GRACE_S + 10.0  # before the end of the outage: grace, then what its supervisors take
 GUARD = "gpu-allocation-guard-"
-BACK_S = 30.0
 Tell = Callable[[str], None]
 
 
-def asked_to_end_s(max_outage_s: float) -> float:
-    """Seconds of an outage after which the study is asked to end, so that the units start in time.
+def must_end_after_s(max_outage_s: float) -> float:
+    """Return after how many seconds of an outage the study must end, so that units start in time.
 
-    >>> asked_to_end_s(2700), asked_to_end_s(20)
+    >>> must_end_after_s(2700), must_end_after_s(20)
     (2675.0, 10.0)
     """
     return max(max_outage_s - MARGIN_S, max_outage_s / 2)
@@ -35,26 +35,29 @@ def asked_to_end_s(max_outage_s: float) -> float:
 
 @contextmanager
 def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None) -> Iterator[None]:
-    """Have these units stopped, and nobody start them, for as long as the block lasts; then all is as it was before.
+    """Keep these units stopped for as long as the block lasts; then all is as it was before.
 
-    Holds also where this process is killed (a unit of systemd's waits for its end) and after a reboot (an enabled
-    oneshot). No unit, no effect. What would stop with a unit, and what would start it, is lent with it.
+    That holds also where this process is killed (a unit of systemd's waits for its end) and after a
+    reboot (an enabled oneshot). Without a unit, nothing happens. What would stop with a unit, and
+    what would start it, is lent with it.
 
-    max_outage_s: by then the units start again, whatever runs; the process gets SIGTERM a little before
-    raises: BadInput for units that cannot be lent; SetupError where they do not stop; nothing is stopped then
+    max_outage_s: by then the units start again, whatever runs; the process gets SIGTERM a little
+        before
+    raises: BadInput for units that cannot be lent; SetupError where they do not stop; nothing is
+        stopped then
     """
     if not units:
         yield
         return
     _settle_earlier(tell)
-    states = closure([found(name) for name in units])
+    states = closure([find_unit(name) for name in units])
     ordered = sorted(states, key=lambda s: (s.manager.is_user, s.since_us, s.unit))
     token = uuid.uuid4().hex[:12]
     promises = [
         Promise(m, token, list(part)) for m, part in groupby(ordered, key=lambda s: s.manager)
     ]
     began = time.monotonic()
-    end_s = began + asked_to_end_s(max_outage_s) if max_outage_s else float("inf")
+    end_s = began + must_end_after_s(max_outage_s) if max_outage_s else float("inf")
     try:
         for promise in promises:
             promise.make()
@@ -64,7 +67,8 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
             take(promise)
         what = [s.unit if s.is_on else f"{s.unit} (was off)" for s in ordered]
         tell(
-            f"lent to this study: {', '.join(what)}; they come back at its end, if it is killed, and after a reboot"
+            f"lent to this study: {', '.join(what)}; "
+            "they come back at its end, if it is killed, and after a reboot"
         )
         yield
     finally:
@@ -83,45 +87,8 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
             raise SetupError(
                 f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`"
             )
-        tell(
-            f"given back after {(time.monotonic() - began) / 60:.1f} min: {', '.join(s.unit for s in ordered)}"
-        )
-
-
-def closure(named: Sequence[State]) -> list[State]:
-    """These units, what would start them while they are stopped, and what stops with them and runs.
-
-    raises: BadInput where one could not be given back
-    """
-    states: dict[tuple[Manager, str], State] = {}
-    waiting = list(named)
-    while waiting:
-        s = waiting.pop()
-        if (s.manager, s.unit) in states:
-            continue
-        _refuse(s)
-        states[s.manager, s.unit] = s
-        for unit in (*s.triggers, *s.stopped_with):
-            other = state(s.manager, unit)
-            if other.is_on and not UNIT.fullmatch(unit):
-                raise BadInput(
-                    f"to stop {s.unit} would stop {unit} too; remove that dependency, or leave it out"
-                )
-            if other.is_on and other.load == "loaded":
-                waiting.append(other)
-    return list(states.values())
-
-
-def _refuse(s: State) -> None:
-    if s.load != "loaded":
-        raise BadInput(
-            f"--lend-from {s.unit}: it is {s.load}; leave it out, or see `systemctl list-units '{PREFIX}*' --all` "
-            "for a study that has it"
-        )
-    if s.enabled == "transient":
-        raise BadInput(
-            f"--lend-from {s.unit}: it was made by systemd-run and is gone once stopped; stop it yourself"
-        )
+        minutes = (time.monotonic() - began) / 60
+        tell(f"given back after {minutes:.1f} min: {', '.join(s.unit for s in ordered)}")
 
 
 def take(promise: Promise) -> None:
@@ -151,36 +118,28 @@ def take(promise: Promise) -> None:
             )
 
 
-def missing(states: Sequence[State]) -> list[str]:
-    """A sentence for each unit that is not as it was; one that was on may take a moment to be on again."""
-    deadline = time.monotonic() + BACK_S
-    while True:
-        said = []
-        for before in states:
-            now = state(before.manager, before.unit)
-            if now.is_on != before.is_on or now.load != before.load:
-                said.append(
-                    f"{before.unit} is {now.load} and {now.active}, it was {before.load} and {before.active}"
-                )
-            elif now.enabled != before.enabled:
-                said.append(f"{before.unit} is {now.enabled}, it was {before.enabled}")
-        if not said or time.monotonic() > deadline:
-            return said
-        time.sleep(0.25)
-
-
 def _guard(promise: Promise, end_s: float) -> None:
-    """A unit of systemd's that waits for the end of this process, in a control group of its own."""
+    """Start a unit of systemd's, in its own control group, that waits for our process to end."""
     script = str(Path(restore.__file__).absolute())
     since = restore.started(os.getpid())
     run(
-        "systemd-run", *promise.manager.flags, f"--unit={GUARD}{promise.token}", "--collect", "--quiet",
-        "--service-type=exec", "--property=Restart=on-failure", "--property=RestartSec=2",
-        "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",  # to systemd a clean end, and no `systemctl stop`
-        f"--description=Give units back when process {os.getpid()} has ended", "--",
-        sys.executable, "-I", script, str(promise.path), str(os.getpid()), str(since), promise.token,
-        str(end_s), str(GRACE_S), *promise.manager.flags, way_out=LEND,
-    )  # fmt: skip
+        "systemd-run",
+        *promise.manager.flags,
+        f"--unit={GUARD}{promise.token}",
+        "--collect",
+        "--quiet",
+        "--service-type=exec",
+        "--property=Restart=on-failure",
+        "--property=RestartSec=2",
+        # to systemd these are a clean end, and no `systemctl stop`
+        "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",
+        f"--description=Give units back when process {os.getpid()} has ended",
+        "--",
+        *(sys.executable, "-I", script, str(promise.path)),
+        *(str(os.getpid()), str(since), promise.token, str(end_s), str(GRACE_S)),
+        *promise.manager.flags,
+        way_out=LEND,
+    )
 
 
 def _settle_earlier(tell: Tell) -> None:

@@ -1,9 +1,10 @@
-"""Gives lent units back, and waits outside the study to do so.
+"""This script gives lent units back, and waits outside the study to do so.
 
     restore.py PROMISE PID STARTED TOKEN END_S GRACE_S [--user]
 
-Run as a plain file by a transient unit of systemd's; standard library only. It waits until the study's process has
-ended, or ends it when its time is over; then it ends what the study left running, and gives the units back.
+A transient unit of systemd's runs it as a plain file; it needs the standard library only. It waits
+until the study's process has ended, or ends it when its time is over; then it ends what the study
+left running, and gives the units back.
 """
 
 from __future__ import annotations
@@ -16,44 +17,50 @@ import sys
 import time
 from pathlib import Path
 
-BORROWER = "ALLOCATION_STUDY_LENT"  # in the environment of everything that the study starts while it borrows
+# in the environment of everything that the study starts while it borrows
+BORROWER = "ALLOCATION_STUDY_LENT"
 SERVERS_END_S = 10.0  # their supervisors need less, once the study is gone
 
 
 def read(promise: Path) -> dict[str, list[str]]:
-    """The promise's own section: `On` and `Off` (units, in the order in which they came up), `Mask` (links), `Want`."""
-    told: dict[str, list[str]] = {}
+    """Read the promise's own section.
+
+    Its keys are `On` and `Off` (units, in the order in which they came up), `Mask` and `Want`
+    (links).
+    """
+    entries: dict[str, list[str]] = {}
     ours = False
     for line in promise.read_text().splitlines():
         if line.startswith("["):
             ours = line == "[X-Lent]"
         elif ours and "=" in line:
             key, _, value = line.partition("=")
-            told.setdefault(key, []).append(value)
-    return told
+            entries.setdefault(key, []).append(value)
+    return entries
 
 
 def give_back(promise: Path, systemctl: list[str]) -> list[str]:
-    """Lift the masks, start what ran and nothing else, remove the promise; a sentence for each unit that did not start.
+    """Lift the masks, start what ran and nothing else, and remove the promise.
 
-    Does nothing where the promise has been kept already. A start with its requirements would also start units that
-    were off: those that were on are on still, or in the promise themselves.
+    Return a sentence for each unit that did not start. Where the promise has been kept already,
+    nothing happens. A start with its requirements would also start units that were off: those that
+    were on are on still, or in the promise themselves.
     """
     try:
-        told = read(promise)
+        entries = read(promise)
     except FileNotFoundError:
         return []
-    for link in told.get("Mask", []):
+    for link in entries.get("Mask", []):
         if Path(link).is_symlink():
             Path(link).unlink(missing_ok=True)
     problems = [*_run(*systemctl, "daemon-reload")]
-    for unit in told.get("On", []):
+    for unit in entries.get("On", []):
         _run(*systemctl, "reset-failed", "--", unit)
         problems += _run(
             *systemctl, "start", "--no-block", "--job-mode=ignore-requirements", "--", unit
         )
     if not problems:
-        for link in told.get("Want", []):
+        for link in entries.get("Want", []):
             Path(link).unlink(missing_ok=True)
         promise.unlink(missing_ok=True)
         _run(*systemctl, "daemon-reload")
@@ -62,15 +69,13 @@ def give_back(promise: Path, systemctl: list[str]) -> list[str]:
 
 def _run(*argv: str) -> list[str]:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    return (
-        []
-        if done.returncode == 0
-        else [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]
-    )
+    if done.returncode == 0:
+        return []
+    return [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]
 
 
 def started(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks; None where it has ended."""
+    """Return when a process started, in the kernel's ticks; None where it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
@@ -79,7 +84,11 @@ def started(pid: int) -> str | None:
 
 
 def wait(pid: int, since: str, end_s: float, grace_s: float) -> None:
-    """Until the process has ended; at `end_s` of the monotonic clock it is asked to, and `grace_s` later made to."""
+    """Wait until the process has ended.
+
+    end_s: seconds of the monotonic clock at which it gets SIGTERM
+    grace_s: how much later it gets SIGKILL, s
+    """
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -109,7 +118,7 @@ def _ended(process: int, until_s: float) -> bool:
 
 
 def end_left_behind(token: str) -> None:
-    """What carries the token and does not end with the study is killed: the units must find their memory free."""
+    """Kill what carries the token and does not end with the study, to free the units' memory."""
     needle = f"{BORROWER}={token}".encode()
     deadline = time.monotonic() + SERVERS_END_S
     while pids := _carrying(needle):
@@ -125,21 +134,21 @@ def end_left_behind(token: str) -> None:
 
 
 def _carrying(needle: bytes) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 if needle in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
+                    pids.append(int(entry.name))
             except OSError:
                 continue  # ended, or another user's
-    return found
+    return pids
 
 
 def main(
     promise: Path, pid: int, since: str, token: str, end_s: float, grace_s: float, flags: list[str]
 ) -> int:
-    """Wait, tidy up, give back; 0 once every unit has been asked to start."""
+    """Wait, tidy up and give back; return 0 once every unit has begun to start."""
     wait(pid, since, end_s, grace_s)
     end_left_behind(token)
     problems = give_back(promise, ["systemctl", *flags])

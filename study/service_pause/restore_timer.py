@@ -1,4 +1,4 @@
-"""The promise: an enabled oneshot that gives the units back at the next boot, and the record of how they were."""
+"""A promise is an enabled oneshot that gives the units back at the next boot, and records them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ PREFIX = "gpu-allocation-lent-"
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The promise to one manager. token: names it, and marks the environment of what the study starts."""
+    """A promise gives the units of one manager back.
+
+    Args:
+        manager: the manager of these units.
+        token: names the promise, and marks the environment of what the study starts.
+        states: how the units were, in the order in which they came up.
+    """
 
     manager: Manager
     token: str
@@ -25,42 +31,47 @@ class Promise:
 
     @property
     def unit(self) -> str:
-        """Its own unit."""
+        """Return the name of its own unit."""
         return f"{PREFIX}{self.token}.service"
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Return its file."""
         return self.manager.lasting / self.unit
 
     @property
     def link(self) -> Path:
-        """What enables it."""
+        """Return the link that enables it."""
         return self.manager.wants / self.unit
 
     def masks(self) -> list[Path]:
-        """The link that masks each unit."""
+        """Return the link that masks each unit."""
         return [self.manager.masks / s.unit for s in self.states]
 
     def text(self) -> str:
-        """The unit file: after a reboot the masks are gone, so the units that ran are started, with what they need."""
+        """Return the unit file.
+
+        After a reboot the masks are gone, so it starts the units that ran, with what they need.
+        """
         systemctl = " ".join(
             [shutil.which("systemctl") or "/usr/bin/systemctl", *self.manager.flags]
         )
+        by_hand = f"{' '.join(['systemctl', *self.manager.flags])} start {self.unit}"
+        remove = f"{shutil.which('rm') or '/bin/rm'} -f"
+        names = ", ".join(s.unit for s in self.states)
         on = [s.unit for s in self.states if s.is_on]
         lines = [
-            "# A study has borrowed the GPU of these units. This brings them back after a reboot; whoever brings",
-            f"# them back first removes it. By hand: {' '.join(['systemctl', *self.manager.flags])} start {self.unit}",
+            "# A study has borrowed the GPU of these units. "
+            "This brings them back after a reboot; whoever brings",
+            f"# them back first removes it. By hand: {by_hand}",
             "[Unit]",
-            f"Description=Give {', '.join(s.unit for s in self.states)} back after a study".replace(
-                "%", "%%"
-            ),
+            f"Description=Give {names.replace('%', '%%')} back after a study",
             "[Service]",
             "Type=oneshot",
-            f"ExecStart=-{shutil.which('rm') or '/bin/rm'} -f {' '.join(map(word, map(str, self.masks())))}",
+            f"ExecStart=-{remove} {' '.join(map(word, map(str, self.masks())))}",
             f"ExecStart=-{systemctl} daemon-reload",
             *(f"ExecStart=-{systemctl} start --no-block -- {word(unit)}" for unit in on),
-            f"ExecStart={shutil.which('rm') or '/bin/rm'} -f {word(str(self.link))} {word(str(self.path))}",
+            f"ExecStart={remove} {word(str(self.link))} {word(str(self.path))}",
             f"ExecStart=-{systemctl} --no-block daemon-reload",
             "[Install]",
             f"WantedBy={self.manager.wants.name.removesuffix('.wants')}",
@@ -92,7 +103,7 @@ class Promise:
 
 
 def word(text: str) -> str:
-    r"""A word of an ExecStart= line.
+    r"""Quote a word of an ExecStart= line.
 
     >>> print(word("my\\x2dunit%.service"))
     "my\\x2dunit%%.service"

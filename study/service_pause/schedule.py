@@ -1,7 +1,8 @@
-"""The unit and the timer that run a study under systemd's quotas, filled in from its spec and the deployed units."""
+"""A study runs under systemd's quotas by a unit and a timer, filled in from its spec."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -18,19 +19,25 @@ from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
 from study.systemd.manager import State
+from study.systemd.systemctl import parse_show
+from study.systemd.units import span_s
 
 NAME = "gpu-allocation-study"
 MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
 HOST_SHARE = 0.9  # of the host's memory, where the deployed units have no limit
 STUDY_MIB = 4096  # what the study itself may take beside the servers
 CALENDAR = re.compile(r"[A-Za-z0-9 *,:./~-]{1,100}")
-SPAN = re.compile(r"([\d.]+)(us|ms|s|min|h|d)")
-SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """What the study and its servers may use together. cpu_pct: 100 a core."""
+    """The quotas hold for the study and its servers together.
+
+    Args:
+        runtime_max_s: the longest run, s.
+        cpu_pct: CPU time in percent, 100 a core.
+        memory_max_mib: memory of the host, MiB.
+    """
 
     runtime_max_s: int
     cpu_pct: int
@@ -38,19 +45,20 @@ class Quotas:
 
 
 def quotas(spec: Spec, lending: Lending, states: Sequence[State]) -> Quotas:
-    """Above the budget and the outage in time; in CPU and memory not below the deployed units together."""
+    """Return quotas above the budget and the outage, and not below the deployed units together."""
     run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
     cpus, memories = [], []
     for s in states:
-        shown = s.manager.systemctl(
+        output = s.manager.systemctl(
             "show", "--property=CPUQuotaPerSecUSec", "--property=MemoryMax", "--", s.unit
         )
-        told = dict(line.partition("=")[::2] for line in shown.splitlines())
-        cpus.append(
-            sum(float(n) * SPAN_S[u] for n, u in SPAN.findall(told.get("CPUQuotaPerSecUSec", "")))
-        )
+        properties = parse_show(output)
+        cpus_worth = span_s(properties.get("CPUQuotaPerSecUSec", ""))
+        cpus.append(cpus_worth if math.isfinite(cpus_worth) else 0.0)
         memories.append(
-            int(told["MemoryMax"]) / 2**20 if told.get("MemoryMax", "").isdigit() else 0.0
+            int(properties["MemoryMax"]) / 2**20
+            if properties.get("MemoryMax", "").isdigit()
+            else 0.0
         )
     host_mib = psutil.virtual_memory().total / 2**20
     return Quotas(
@@ -70,7 +78,7 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
         raise BadInput(
             f"--on-calendar {calendar!r} is no time of systemd's; write such as 'Sun 03:00'"
         )
-    found = quotas(spec, lending, lending.states())
+    limits = quotas(spec, lending, lending.states())
     argv = [sys.executable, str(script), str(spec.path), "--quiet"]
     for unit in lending.units:
         argv += ["--lend-from", unit]
@@ -80,9 +88,9 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
         "SPEC_NAME": spec.name,
         "FOLDER": str(script.parents[1]).replace("%", "%%"),
         "COMMAND": " ".join(map(word, argv)),
-        "RUNTIME_MAX_S": str(found.runtime_max_s),
-        "CPU_QUOTA_PCT": str(found.cpu_pct),
-        "MEMORY_MAX_MIB": str(found.memory_max_mib),
+        "RUNTIME_MAX_S": str(limits.runtime_max_s),
+        "CPU_QUOTA_PCT": str(limits.cpu_pct),
+        "MEMORY_MAX_MIB": str(limits.memory_max_mib),
         "CALENDAR": calendar,
     }
     written = []

@@ -1,1 +1,1 @@
-"""Where systemd is asked: units, their files, and what they run."""
+"""This room talks to systemd about units, their files and what they run."""

@@ -1,4 +1,4 @@
-"""One systemd manager, of the machine or of a user, through its own commands: what a unit is, and where files lie."""
+"""A systemd manager, of the machine or of a user, tells what a unit is and where its files lie."""
 
 from __future__ import annotations
 
@@ -8,58 +8,60 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.systemd.systemctl import LEND, run
+from study.systemd.systemctl import LEND, parse_show, run
 
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
-ASKED = f"Id LoadState ActiveState UnitFileState ActiveEnterTimestampMonotonic TriggeredBy {STOPPED_WITH}"
+PROPERTIES = (
+    "Id LoadState ActiveState UnitFileState ActiveEnterTimestampMonotonic TriggeredBy "
+    f"{STOPPED_WITH}"
+)
 ON = ("active", "activating", "reloading")
 STOP_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """The manager of the machine (`system`), or that of the user who runs this process."""
+    """A manager is that of the machine (`system`), or of the user who runs this process."""
 
     is_user: bool
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """Return its name as a person reads it."""
         return "user" if self.is_user else "system"
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What its commands need."""
+        """Return the flags that its commands need."""
         return ("--user",) if self.is_user else ()
 
     @property
     def lasting(self) -> Path:
-        """Where units lie that survive a reboot."""
+        """Return where units lie that survive a reboot."""
         if not self.is_user:
             return Path("/etc/systemd/system")
         return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
 
     @property
     def masks(self) -> Path:
-        """Where a link to /dev/null masks a unit until the reboot.
+        """Return where a link to /dev/null masks a unit until the reboot.
 
-        `systemctl mask --runtime` writes to a folder that ranks below /etc: it does nothing to a unit that lies there.
+        `systemctl mask --runtime` writes to a folder that ranks below /etc: it does nothing to a
+        unit that lies there.
         """
         if not self.is_user:
             return Path("/run/systemd/system.control")
-        return (
-            Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-            / "systemd/user.control"
-        )
+        folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+        return Path(folder) / "systemd/user.control"
 
     @property
     def wants(self) -> Path:
-        """Where a link makes a unit start with the machine, or with the user's first login."""
+        """Return where a link makes a unit start with the machine, or at the user's first login."""
         return self.lasting / f"{'default' if self.is_user else 'multi-user'}.target.wants"
 
     def systemctl(self, *words: str, timeout_s: float = 60.0) -> str:
-        """What `systemctl` answers.
+        """Run `systemctl` and return its output.
 
         raises: SetupError where it is missing, fails or takes too long, or no systemd runs
         """
@@ -68,9 +70,17 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A unit at one moment.
+    """A state is what a manager knows of a unit at one moment.
 
-    since_us: when it came up, microseconds of the monotonic clock; enabled: empty where systemd does not say
+    Args:
+        manager: the manager that has it.
+        unit: its name.
+        load: systemd's LoadState, such as `loaded`, `masked` or `not-found`.
+        active: systemd's ActiveState, such as `active`.
+        enabled: systemd's UnitFileState; empty where systemd does not say.
+        since_us: when it came up, microseconds of the monotonic clock.
+        triggers: units that would start it.
+        stopped_with: units that a stop of it stops too.
     """
 
     manager: Manager
@@ -84,28 +94,30 @@ class State:
 
     @property
     def is_on(self) -> bool:
-        """Whether it runs, or is about to."""
+        """Tell whether it runs, or is about to."""
         return self.active in ON
 
 
 def state(manager: Manager, unit: str) -> State:
-    """A unit as its manager knows it now."""
-    shown = manager.systemctl("show", *(f"--property={p}" for p in ASKED.split()), "--", unit)
-    told = dict(line.partition("=")[::2] for line in shown.splitlines())
+    """Return a unit as its manager knows it now."""
+    output = manager.systemctl("show", *(f"--property={p}" for p in PROPERTIES.split()), "--", unit)
+    properties = parse_show(output)
     return State(
         manager=manager,
-        unit=told.get("Id", unit),
-        load=told.get("LoadState", "not-found"),
-        active=told.get("ActiveState", "inactive"),
-        enabled=told.get("UnitFileState", ""),
-        since_us=int(told.get("ActiveEnterTimestampMonotonic") or 0),
-        triggers=tuple(told.get("TriggeredBy", "").split()),
-        stopped_with=tuple(u for key in STOPPED_WITH.split() for u in told.get(key, "").split()),
+        unit=properties.get("Id", unit),
+        load=properties.get("LoadState", "not-found"),
+        active=properties.get("ActiveState", "inactive"),
+        enabled=properties.get("UnitFileState", ""),
+        since_us=int(properties.get("ActiveEnterTimestampMonotonic") or 0),
+        triggers=tuple(properties.get("TriggeredBy", "").split()),
+        stopped_with=tuple(
+            u for key in STOPPED_WITH.split() for u in properties.get(key, "").split()
+        ),
     )
 
 
-def found(name: str) -> State:
-    """The unit of a name as the user gives it: `judge.service`, or `user:judge.service`, `system:judge.service`.
+def find_unit(name: str) -> State:
+    """Find a unit by the name that a user writes: `judge.service`, or `user:judge.service`.
 
     raises: BadInput where no manager knows it, or both do; SetupError where no systemd runs
     """
@@ -128,15 +140,17 @@ def found(name: str) -> State:
             states.append(state(manager, unit))
         except SetupError as error:
             problem = error  # no user manager for root, or none at all
-    known = [s for s in states if s.load != "not-found"]
+    matches = [s for s in states if s.load != "not-found"]
     if not states and problem is not None:
         raise problem
-    if not known:
+    if not matches:
         raise BadInput(
-            f"--lend-from {name}: there is no such unit; `systemctl list-units` shows those that run"
+            f"--lend-from {name}: there is no such unit; "
+            "`systemctl list-units` shows those that run"
         )
-    if len(known) == 2:
+    if len(matches) == 2:
         raise BadInput(
-            f"--lend-from {name}: the system and the user both have it; write system:{unit} or user:{unit}"
+            f"--lend-from {name}: the system and the user both have it; "
+            f"write system:{unit} or user:{unit}"
         )
-    return known[0]
+    return matches[0]

@@ -1,4 +1,4 @@
-"""Runs the commands of systemd, and names what keeps one from its work."""
+"""The commands of systemd are run here; an error names what keeps one from its work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ ABSENT = ("Failed to connect to bus", "has not been booted with systemd")
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """What to do on a machine that lacks the command, or where no systemd runs."""
+    """A way out tells a user what to do without the command, or without systemd.
+
+    Args:
+        no_command: what to do where the command is missing.
+        no_systemd: what to do where no systemd runs.
+    """
 
     no_command: str
     no_systemd: str
@@ -47,3 +52,12 @@ def run(*argv: str, timeout_s: float = 60.0, check: bool = True, way_out: WayOut
         ).splitlines()
         raise SetupError(f"`{' '.join(argv)}` failed: {lines[-1]}")
     return done.stdout
+
+
+def parse_show(output: str) -> dict[str, str]:
+    """Read the properties from what `systemctl show` writes.
+
+    >>> parse_show("Id=a.service\\nAfter=b=c\\n")
+    {'Id': 'a.service', 'After': 'b=c'}
+    """
+    return dict(line.partition("=")[::2] for line in output.splitlines())

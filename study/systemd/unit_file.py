@@ -1,4 +1,4 @@
-"""A unit's own text: its ExecStart as it is written, and the same with another value of a flag. Pure."""
+"""A unit's own text gives its ExecStart as written, and the same with another value of a flag."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 
 
 def settings(texts: Iterable[str], section: str, key: str) -> list[str]:
-    """Every value of a key over a unit's files in their order; an empty one forgets those before it.
+    """Return every value of a key over a unit's files; an empty one forgets those before it.
 
     >>> settings(["[Service]\\nExecStart=/bin/a \\\\\\n  --x 1\\n"], "Service", "ExecStart")
     ['/bin/a    --x 1']
     """
-    found: list[str] = []
+    values: list[str] = []
     for text in texts:
         here = ""
         for line in _lines(text):
@@ -28,53 +28,57 @@ def settings(texts: Iterable[str], section: str, key: str) -> list[str]:
                 here = line.strip("[]")
             elif here == section and line.partition("=")[0].strip() == key:
                 value = line.partition("=")[2].strip()
-                found = [*found, value] if value else []
-    return found
+                values = [*values, value] if value else []
+    return values
 
 
 def _lines(text: str) -> Iterable[str]:
-    """Lines with their continuations joined; comments are left out, also between continued lines."""
-    kept = ""
+    """Yield lines with their continuations joined, and without comments, even between them."""
+    joined = ""
     for raw in text.splitlines():
         line = raw.rstrip()
-        if line.lstrip().startswith(("#", ";")) or (not line and not kept):
+        if line.lstrip().startswith(("#", ";")) or (not line and not joined):
             continue
         if line.endswith("\\"):
-            kept += line[:-1] + " "
+            joined += line[:-1] + " "
             continue
-        yield (kept + line).strip()
-        kept = ""
-    if kept:
-        yield kept.strip()
+        yield (joined + line).strip()
+        joined = ""
+    if joined:
+        yield joined.strip()
 
 
 def exec_start(texts: Iterable[str], unit: str) -> str:
-    """The one command of a service, as its files write it.
+    """Return the one command of a service, as its files write it.
 
     raises: BadInput where there is none, more than one, or a shell runs it
     """
-    found = settings(texts, "Service", "ExecStart")
-    if len(found) != 1:
+    commands = settings(texts, "Service", "ExecStart")
+    if len(commands) != 1:
         raise BadInput(
-            f"{unit}: it has {len(found)} ExecStart= lines; only a unit with one can get a flag by a drop-in"
+            f"{unit}: it has {len(commands)} ExecStart= lines; "
+            "only a unit with one can get a flag by a drop-in"
         )
-    words = [m[0] for m in WORD.finditer(found[0])]
+    words = [m[0] for m in WORD.finditer(commands[0])]
     names = [PurePath(PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
     program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
     if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
         way_out = "let it read a variable and map `variable:`, or run the server without the shell"
         raise BadInput(
-            f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; {way_out}"
+            f"{unit}: its ExecStart is a shell ({program} -c), in which no flag can be set; "
+            f"{way_out}"
         )
     if ";" in words:
         raise BadInput(
             f"{unit}: its ExecStart holds several commands; put each into a line of its own"
         )
-    return found[0]
+    return commands[0]
 
 
 def with_flag(command: str, flag: str, value: str) -> str:
-    """The command with this value of a flag, in place where it has it, else at its end; the rest stays as written.
+    """Return the command with this value of a flag, in its place or at the end.
+
+    The rest stays as written.
 
     >>> with_flag("/opt/py -m x --share 0.5 --name '%i a'", "--share", "0.6")
     "/opt/py -m x --share 0.6 --name '%i a'"
@@ -84,12 +88,12 @@ def with_flag(command: str, flag: str, value: str) -> str:
     'vllm serve --max-num-seqs 8'
     """
     words = list(WORD.finditer(command))
-    found = False
+    is_set = False
     for place in range(len(words) - 1, 0, -1):  # from the end, so that earlier positions stay true
         name, is_joined, _ = _unquoted(words[place][0]).partition("=")
         if not _is(name, flag):
             continue
-        found, new = True, value
+        is_set, new = True, value
         if is_joined:
             (start, end), new = words[place].span(), f"{name}={value}"
         elif place + 1 < len(words):
@@ -97,25 +101,25 @@ def with_flag(command: str, flag: str, value: str) -> str:
         else:
             command, start, end = command + " ", len(command) + 1, len(command) + 1
         command = command[:start] + new + command[end:]
-    return command if found else f"{command.rstrip()} {flag} {value}"
+    return command if is_set else f"{command.rstrip()} {flag} {value}"
 
 
 def values_of(argv: Iterable[str], flag: str) -> list[str]:
-    """Every value that a process's command line gives a flag.
+    """Return every value that a process's command line gives a flag.
 
     >>> values_of(["x", "--share", "0.5", "--share=0.6"], "--share")
     ['0.5', '0.6']
     """
     words = list(argv)
-    found = []
+    values = []
     for place, word in enumerate(words):
         name, is_joined, value = word.partition("=")
         if _is(name, flag):
             if is_joined:
-                found.append(value)
+                values.append(value)
             elif place + 1 < len(words):
-                found.append(words[place + 1])
-    return found
+                values.append(words[place + 1])
+    return values
 
 
 def _unquoted(word: str) -> str:

@@ -1,4 +1,4 @@
-"""systemd through its own commands, always as a list of words: the state of a unit, stop, start, logs, timers."""
+"""The units of the machine: their state, stop, start and logs, through systemd's own commands."""
 
 from __future__ import annotations
 
@@ -12,20 +12,40 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import SetupError
-from study.systemd.systemctl import run
+from study.systemd.systemctl import parse_show, run
 from study.systemd.unit_file import settings
 
 PROPERTIES = (
-    "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths Restart "
-    "TimeoutStartUSec EnvironmentFiles UnitFileState RequiredBy BoundBy ConsistsOf"
+    "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths "
+    "Restart TimeoutStartUSec EnvironmentFiles UnitFileState RequiredBy BoundBy ConsistsOf"
 )
 SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 KILL_S = 10.0
+COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
+# another name than the committed one: a file in /etc would hide one of the same name in /run
+TRIAL = "zzz-gpu-allocation-2-trial.conf"
+OURS = (COMMITTED, TRIAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit at one moment; its sha256 is of its own files, without our drop-ins."""
+    """A unit is described as it was at one moment.
+
+    Args:
+        name: its name.
+        load: systemd's LoadState.
+        active: systemd's ActiveState.
+        main_pid: its main process; 0: none.
+        restarts: how often systemd restarted it by itself.
+        invocation: systemd's id of this run.
+        result: how its last run ended.
+        files: its own files in systemd's order, without our drop-ins.
+        drop_ins: all drop-ins, ours too.
+        restart: its Restart=.
+        start_timeout_s: the longest that its start may take, s.
+        env_files: its EnvironmentFile= paths.
+        dependents: units that stop when it stops.
+    """
 
     name: str
     load: str
@@ -42,62 +62,63 @@ class Unit:
     dependents: tuple[str, ...]
 
     def texts(self) -> list[str]:
-        """Its own files' text, in the order in which systemd reads them."""
+        """Read its own files, in the order in which systemd does."""
         return [file.read_text("utf-8", errors="replace") for file in self.files]
 
     @property
     def sha256(self) -> str:
-        """Of its own files."""
+        """Return the SHA-256 of its own files, without our drop-ins."""
         return hashlib.sha256("\0".join(self.texts()).encode()).hexdigest()
 
 
 def unit(name: str) -> Unit:
-    """A unit as systemd knows it now."""
-    shown = run("systemctl", "show", name, *(f"--property={p}" for p in PROPERTIES.split()))
-    told = dict(line.partition("=")[::2] for line in shown.splitlines())
-    drop_ins = tuple(Path(p) for p in told.get("DropInPaths", "").split())
-    own = [Path(told["FragmentPath"])] if told.get("FragmentPath") else []
+    """Return a unit as systemd knows it now."""
+    output = run("systemctl", "show", name, *(f"--property={p}" for p in PROPERTIES.split()))
+    properties = parse_show(output)
+    drop_ins = tuple(Path(p) for p in properties.get("DropInPaths", "").split())
+    dependents = {
+        u
+        for key in ("RequiredBy", "BoundBy", "ConsistsOf")
+        for u in properties.get(key, "").split()
+    }
+    own = [Path(properties["FragmentPath"])] if properties.get("FragmentPath") else []
     return Unit(
         name=name,
-        load=told.get("LoadState", "not-found"),
-        active=told.get("ActiveState", "inactive"),
-        main_pid=int(told.get("MainPID") or 0),
-        restarts=int(told.get("NRestarts") or 0),
-        invocation=told.get("InvocationID", ""),
-        result=told.get("Result", ""),
+        load=properties.get("LoadState", "not-found"),
+        active=properties.get("ActiveState", "inactive"),
+        main_pid=int(properties.get("MainPID") or 0),
+        restarts=int(properties.get("NRestarts") or 0),
+        invocation=properties.get("InvocationID", ""),
+        result=properties.get("Result", ""),
         files=tuple(own + [p for p in drop_ins if p.name not in OURS]),
         drop_ins=drop_ins,
-        restart=told.get("Restart", "no"),
-        start_timeout_s=span_s(told.get("TimeoutStartUSec", "infinity")),
+        restart=properties.get("Restart", "no"),
+        start_timeout_s=span_s(properties.get("TimeoutStartUSec", "infinity")),
         env_files=tuple(
-            Path(p) for p in re.findall(r"(/\S+) \(ignore_errors", told.get("EnvironmentFiles", ""))
+            Path(p)
+            for p in re.findall(r"(/\S+) \(ignore_errors", properties.get("EnvironmentFiles", ""))
         ),
-        dependents=tuple(
-            sorted(
-                {
-                    u
-                    for key in ("RequiredBy", "BoundBy", "ConsistsOf")
-                    for u in told.get(key, "").split()
-                }
-            )
-        ),
+        dependents=tuple(sorted(dependents)),
     )
 
 
 def ordered_after(name: str, *, but: str) -> set[str]:
-    """The units that start before this one, also by way of others; but: drop-in that does not count, of this unit."""
-    found: set[str] = set()
+    """Return the units that start before this one, also by way of others.
+
+    but: the drop-in of this unit that does not count
+    """
+    names: set[str] = set()
     waiting = [name]
     while waiting:
-        asked = ("--property=After", "--", *waiting)
-        told = [
+        words = ("--property=After", "--", *waiting)
+        lines = [
             line
-            for line in run("systemctl", "show", *asked).splitlines()
+            for line in run("systemctl", "show", *words).splitlines()
             if line.startswith("After=")
         ]
         before = {
             u
-            for line in told
+            for line in lines
             for u in line.removeprefix("After=").split()
             if u.endswith(".service")
         }
@@ -109,13 +130,13 @@ def ordered_after(name: str, *, but: str) -> set[str]:
                 for line in settings([p.read_text()], "Unit", "After")
                 for u in line.split()
             }
-        waiting = sorted(before - found)
-        found |= before
-    return found
+        waiting = sorted(before - names)
+        names |= before
+    return names
 
 
 def span_s(text: str) -> float:
-    """systemd's time span in seconds.
+    """Return a time span of systemd's in seconds.
 
     >>> span_s("1min 30s"), span_s("infinity")
     (90.0, inf)
@@ -131,7 +152,7 @@ def reload() -> None:
 
 
 def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
-    """Stop units in this order and wait; those that would not were killed, and are named.
+    """Stop units in this order, wait, and return those that had to be killed.
 
     raises: SetupError where one lives on even then
     """
@@ -156,36 +177,26 @@ def _ended(name: str, timeout_s: float) -> bool:
 
 
 def start(name: str) -> None:
-    """Forget earlier failures, then start without waiting; what comes of it, `unit` tells."""
+    """Forget earlier failures, then start a unit without waiting for it."""
     run("systemctl", "reset-failed", name, check=False)
     run("systemctl", "start", "--no-block", name)
 
 
-def journal(found: Unit, since_s: float | None = None) -> str:
-    """What this run of a unit has logged, at most its last 5,000 lines; since_s: from this time of the clock on."""
+def journal(state: Unit, since_s: float | None = None) -> str:
+    """Return what this run of a unit has logged, at most its last 5,000 lines.
+
+    since_s: Unix time in s from which on; None: all of it
+    """
     span = () if since_s is None else (f"--since=@{since_s:.3f}",)
-    own = f"_SYSTEMD_INVOCATION_ID={found.invocation}"
-    return run(
-        "journalctl",
-        "--no-pager",
-        "--output=cat",
-        "--lines=5000",
-        "--quiet",
-        *span,
-        own,
-        check=False,
-    )
+    own = f"_SYSTEMD_INVOCATION_ID={state.invocation}"
+    flags = ("--no-pager", "--output=cat", "--lines=5000", "--quiet")
+    return run("journalctl", *flags, *span, own, check=False)
 
 
 def processes(main_pid: int) -> list[psutil.Process]:
-    """A unit's main process and all below it."""
+    """Return a unit's main process and all below it."""
     try:
         main = psutil.Process(main_pid)
         return [main, *main.children(recursive=True)]
     except psutil.Error:
         return []
-
-
-COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
-TRIAL = "zzz-gpu-allocation-2-trial.conf"  # another name: a file in /etc would hide one of the same name in /run
-OURS = (COMMITTED, TRIAL)

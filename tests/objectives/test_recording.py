@@ -162,7 +162,7 @@ def last_line_cut(lines):
         (lambda lines: [], 1),
         (lambda lines: ["a diary"], 1),
         (lambda lines: ["[1]", *lines[1:]], 1),
-        (lambda lines: [lines[0].replace('"format": 1', '"format": 99'), *lines[1:]], 1),
+        (lambda lines: [lines[0].replace('"format": 2', '"format": 99'), *lines[1:]], 1),
         (lambda lines: [lines[0], '{"trial": 1}'], 2),
         (lambda lines: [lines[0], "7", *lines[1:]], 2),
         (lambda lines: ["5", *lines[1:]], 1),

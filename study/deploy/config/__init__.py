@@ -1,1 +1,1 @@
-"""What a deployment file says, and the values that services run with."""
+"""This room reads the deployment file, and makes the values that services run with."""

@@ -1,11 +1,11 @@
-"""The deployment file: which units run in production, what maps to which flag or variable, and what they must keep.
+"""The deployment file says which units run in production, and which parameter sets which flag.
 
-A complete example with every section is example.yaml beside this file; `scripts/init_spec.py` writes one from the units
-that run.
+A complete example with every section is study/deploy/example.yaml; `scripts/init_spec.py` writes
+one from the units that run.
 
-An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or `{kind: none}`, and no
-health_url. Who has no systemd units writes `env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and
-`variable:` in every `set`.
+An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or
+`{kind: none}`, and no health_url. Who has no systemd units writes
+`env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and `variable:` in every `set`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ NAMES: tuple[Name, ...] = ("llm", "stt")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a parameter becomes: the value of a flag or a variable, a bounded number or one of the listed choices."""
+    """A parameter becomes the value of a flag or a variable: a bounded number, or a listed choice.
+
+    Args:
+        flag: the flag of the unit's command, `--name`; one of `flag` and `variable`.
+        variable: the environment variable.
+        low: the lowest number allowed.
+        high: the highest number allowed.
+        whole: whether the number must be whole.
+        choices: the text of each choice, by the promotion's value.
+    """
 
     flag: str | None = None
     variable: str | None = None
@@ -34,7 +43,7 @@ class Setting:
     choices: Mapping[str, str] = field(default_factory=dict)
 
     def bounds(self, name: str) -> tuple[float | None, float | None]:
-        """Lowest and highest number, narrowed by what this project allows anywhere.
+        """Return the lowest and highest number, narrowed by what this project allows anywhere.
 
         >>> Setting(flag="-u", low=0.1, high=0.6).bounds("vllm_memory_util")
         (0.3, 0.6)
@@ -45,14 +54,22 @@ class Setting:
         return low, high
 
     @property
-    def shown(self) -> str:
-        """The flag or variable, as a person reads it."""
+    def label(self) -> str:
+        """Return the flag or variable as a person reads it."""
         return self.flag or f"{self.variable}="
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One real request: a completion, a transcription, a command that exits 0, or none."""
+    """A probe is one real request: a completion, a transcription, a command that exits 0, or none.
+
+    Args:
+        kind: which of these.
+        url: where a completion or a transcription is asked for.
+        model: the model's name in that request.
+        argv: the words of the command.
+        timeout_s: the longest that an answer may take, s.
+    """
 
     kind: Literal["completion", "transcription", "command", "none"] = "none"
     url: str | None = None
@@ -63,7 +80,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The speech stack of the unit itself, compared with the measured one; peak_mib: its memory at its highest, MiB."""
+    """The speech stack of the unit itself is compared with the measured one.
+
+    Args:
+        library: such as `faster-whisper`.
+        compute_type: such as `int8`.
+        beam_size: beams of the decoder.
+        peak_mib: the unit's memory at its highest, MiB.
+    """
 
     library: str | None = None
     compute_type: str | None = None
@@ -73,9 +97,21 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One service in production.
+    """A service in production has a unit, settings, pages and a probe.
 
-    python, version_url: either tells the server's version; log: a file that it writes, where that is not the journal
+    Args:
+        set: the flag or variable of each parameter.
+        unit: its systemd unit; None: behind an env file.
+        python: the interpreter that has its server, which tells the server's version.
+        version_url: the page that tells it instead.
+        health_url: the page that says 200 when it is ready.
+        metrics_url: the page with its Prometheus counters.
+        probe: the real request that it must answer.
+        restart_always: whether the drop-in sets Restart=always.
+        start_timeout_s: the longest that a start may take, s.
+        stop_timeout_s: the longest that a stop may take before it is killed, s.
+        log: the file that it writes, where that is not the journal.
+        stack: its speech stack, for comparison.
     """
 
     set: Mapping[str, Setting]
@@ -94,7 +130,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Both services."""
+    """A deployment has these two services."""
 
     llm: Deployed
     stt: Deployed
@@ -102,7 +138,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """For services that are no units: a file of NAME=value lines, and the command that makes them take effect."""
+    """Services that are no units read a file of NAME=value lines, and restart by a command.
+
+    Args:
+        path: the file, absolute.
+        restart: the words of the command that makes the lines take effect.
+        stop: the words of the command that stops both services; empty: none.
+        timeout_s: the longest that either command may take, s.
+    """
 
     path: str
     restart: tuple[str, ...]
@@ -112,7 +155,18 @@ class EnvFile:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What the soak tolerates against the fresh baseline: p95 up to p95_ratio x the baseline's + p95_slack_ms."""
+    """The soak tolerates a p95 up to p95_ratio x the fresh baseline's + p95_slack_ms.
+
+    Args:
+        baseline_windows: windows of the baseline.
+        windows: windows of the soak.
+        window_s: length of a window, s.
+        min_requests: probes in a window, and the least traffic of a service's own that is judged.
+        p95_ratio: factor on the baseline's p95.
+        p95_slack_ms: allowance beside that, ms.
+        failure_rate_points: how many points more of the probes may fail, percent.
+        max_failed_windows: how many windows may fail.
+    """
 
     baseline_windows: Annotated[int, Range(1, 100)] = 2
     windows: Annotated[int, Range(1, 1000)] = 5
@@ -126,7 +180,14 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """The watch: the folder of promotions, and whether it may apply a confirmed one by itself after hold_days."""
+    """The watch looks at a folder of promotions, and may apply a confirmed one by itself.
+
+    Args:
+        promotions: the folder, from the deployment file's own where it is relative.
+        auto: whether it may apply.
+        hold_days: days after the confirmation before it may.
+        every_s: time between two looks, s.
+    """
 
     promotions: str = "artifacts/promotions"
     auto: bool = False
@@ -136,7 +197,22 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The whole file; `path` is where it was read from."""
+    """A deployment is the whole file.
+
+    Args:
+        name: names the folder of its versions.
+        services: the LLM server and the speech server.
+        device: as in a spec; `none`: no memory is looked at.
+        start_order: what starts first is ready before the next starts.
+        env_file: for services that are no units.
+        thresholds: what the soak tolerates.
+        watch: what the watch may do.
+        dead_man_s: seconds after which a timer rolls an uncommitted change back.
+        memory_timeout_s: the longest wait for the memory of stopped servers, s.
+        max_age_days: the age at which a promotion must be confirmed anew, days.
+        state: the folder under which versions are kept.
+        path: where the file was read from.
+    """
 
     name: str
     services: Services
@@ -152,14 +228,14 @@ class Deployment:
     path: Path = Path("deployment.yaml")
 
     def service(self, name: Name) -> Deployed:
-        """A service by name."""
+        """Return a service by name."""
         return self.services.llm if name == "llm" else self.services.stt
 
     def ordered(self) -> Iterator[tuple[Name, Deployed]]:
-        """Both services in the order in which they start."""
+        """Return both services in the order in which they start."""
         return ((name, self.service(name)) for name in self.start_order)
 
     @property
     def folder(self) -> Path:
-        """Where its versions are kept."""
+        """Return where its versions are kept."""
         return Path(self.state) / self.name

@@ -1,4 +1,4 @@
-"""Reads a deployment file: everything in it that may reach a unit or a command is plain, bounded text."""
+"""A deployment file is read here; what may reach a unit or a command is plain, bounded text."""
 
 from __future__ import annotations
 
@@ -26,52 +26,56 @@ def load(path: Path) -> Deployment:
     raises: BadInput naming file, line and key
     """
     if not path.exists():
-        way_out = "scripts/init_spec.py writes one from your units, or copy study/deploy/example.yaml and edit it"
+        way_out = (
+            "scripts/init_spec.py writes one from your units, "
+            "or copy study/deploy/example.yaml and edit it"
+        )
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
     entry, _, _ = read(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(
-            f"{path}: others than its owner may write it, and it names commands; run `chmod go-w {path}`"
+            f"{path}: others than its owner may write it, and it names commands; "
+            f"run `chmod go-w {path}`"
         )
-    owner, known = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
-    if os.geteuid() == 0 and owner not in known:
+    owner, owners = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
+    if os.geteuid() == 0 and owner not in owners:
         raise BadInput(
-            f"{path}: root does not run commands of user {owner}'s file; run `sudo chown root {path}`"
+            f"{path}: root does not run commands of user {owner}'s file; "
+            f"run `sudo chown root {path}`"
         )
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
-    found: Deployment = entry.build(Deployment)
+    deployment: Deployment = entry.build(Deployment)
     for key in ("name", "state"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
             "state": (r"/[\w./-]{1,200}", "/etc/x"),
         }[key]
-        if not re.fullmatch(pattern, getattr(found, key), re.ASCII):
+        if not re.fullmatch(pattern, getattr(deployment, key), re.ASCII):
             raise entry.at(key).wrong(
                 f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
             )
-    if sorted(found.start_order) != ["llm", "stt"]:
+    if sorted(deployment.start_order) != ["llm", "stt"]:
         raise entry.at("start_order").wrong(
             "it must name both services once", "write [stt, llm] or [llm, stt]"
         )
-    units = [s.unit for _, s in found.ordered() if s.unit]
-    if found.env_file is None and len(set(units)) != 2:
+    units = [s.unit for _, s in deployment.ordered() if s.unit]
+    if deployment.env_file is None and len(set(units)) != 2:
         raise entry.at("services").wrong(
             "each service needs a unit of its own", "add `unit: NAME.service` to both"
         )
-    if found.env_file is not None and (
-        units or not found.env_file.restart or not found.env_file.path.startswith("/")
+    if deployment.env_file is not None and (
+        units or not deployment.env_file.restart or not deployment.env_file.path.startswith("/")
     ):
         where = entry.at("env_file")
         raise where.wrong(
             "needs an absolute path, a restart command and services without `unit:`",
             "see the head of study/deploy/config/deployment.py",
         )
+    is_unit = deployment.env_file is None
     for name in NAMES:
-        _check_service(
-            entry.at("services", name), found.service(name), is_unit=found.env_file is None
-        )
-    return replace(found, path=path.resolve())
+        _check_service(entry.at("services", name), deployment.service(name), is_unit=is_unit)
+    return replace(deployment, path=path.resolve())
 
 
 def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:

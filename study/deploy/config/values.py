@@ -1,4 +1,4 @@
-"""From a promotion's parameters to typed, bounded text: the only way a value reaches a unit. Pure."""
+"""A promotion's parameters become typed, bounded text here: the only way a value reaches a unit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from objectives.errors import BadInput
 from study.deploy.config.deployment import NAMES, Deployment, Name, Setting
 from study.text import meant, one_line
 
-Values = Mapping[
-    str, Mapping[str, str | None]
-]  # by service and parameter; None: the unit does not set it
+# by service and parameter; None: the unit does not set it
+Values = Mapping[str, Mapping[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One parameter of one service with the exact text that its flag or variable gets; None: it is not set."""
+    """An assignment gives the flag or variable of one parameter its text.
+
+    Args:
+        service: the service's name.
+        parameter: the promotion's parameter.
+        setting: the flag or variable that it becomes.
+        text: the exact text; None: it is not set.
+    """
 
     service: Name
     parameter: str
@@ -26,71 +32,69 @@ class Assignment:
 
     def __str__(self) -> str:
         value = "(not set)" if self.text is None else self.text
-        return f"{self.setting.shown}{' ' if self.setting.flag else ''}{value}"
+        return f"{self.setting.label}{' ' if self.setting.flag else ''}{value}"
 
 
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
-    """What a promotion's parameters become, each checked against its type and bounds.
+    """Turn a promotion's parameters into text, each checked against its type and bounds.
 
     raises: BadInput for a parameter that nothing maps, of the wrong type or out of bounds
     """
     mapped = {p: name for name in NAMES for p in deployment.service(name).set}
-    found = []
+    items = []
     for parameter, value in parameters.items():
         if parameter not in mapped:
-            shown = one_line(repr(parameter))[:80]
+            name = one_line(repr(parameter))[:80]
             raise BadInput(
-                f"the promotion sets {shown}, which {deployment.path} does not map; {meant(parameter, mapped)}"
+                f"the promotion sets {name}, which {deployment.path} does not map; "
+                + meant(parameter, mapped)
             )
         setting = deployment.service(mapped[parameter]).set[parameter]
-        found.append(
+        items.append(
             Assignment(mapped[parameter], parameter, setting, text_of(parameter, value, setting))
         )
-    if not found:
+    if not items:
         raise BadInput("the promotion sets no parameter; write a new one with scripts/run_study.py")
-    return tuple(found)
+    return tuple(items)
 
 
 def text_of(parameter: str, value: object, setting: Setting) -> str:
-    """The text of one value.
+    """Return the text of one value.
 
     raises: BadInput where it is of another type, out of bounds or none of the choices
 
     >>> text_of("vllm_memory_util", 0.55, Setting(flag="-u", low=0.3, high=0.7))
     '0.55'
     """
-    shown = one_line(repr(value))[:80]
+    text = one_line(repr(value))[:80]
     if setting.choices:
         if not isinstance(value, str) or value not in setting.choices:
-            way_out = (
-                f"choose {', '.join(setting.choices)}, or add it to `choices:` in the deployment"
-            )
-            raise BadInput(f"{parameter}: {shown} is not one of the choices; {way_out}")
+            names = ", ".join(setting.choices)
+            way_out = f"choose {names}, or add it to `choices:` in the deployment"
+            raise BadInput(f"{parameter}: {text} is not one of the choices; {way_out}")
         return setting.choices[value]
     low, high = setting.bounds(parameter)
-    kinds: tuple[type, ...] = (int,) if setting.whole else (int, float)
-    if type(value) not in kinds:
+    types: tuple[type, ...] = (int,) if setting.whole else (int, float)
+    if type(value) not in types:
         raise BadInput(
-            f"{parameter}: {shown} is no {'whole ' if setting.whole else ''}number; measure it anew"
+            f"{parameter}: {text} is no {'whole ' if setting.whole else ''}number; measure it anew"
         )
     number: int | float = value  # type: ignore[assignment]
     if low is None or high is None or not low <= number <= high:  # NaN is in no bounds
-        raise BadInput(
-            f"{parameter}: {shown} is out of bounds; it must be from {low:g} to {high:g}"
-        )
+        raise BadInput(f"{parameter}: {text} is out of bounds; it must be from {low:g} to {high:g}")
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def by_service(found: tuple[Assignment, ...]) -> dict[str, dict[str, str | None]]:
-    """The same as plain values, for a version's record."""
+def by_service(items: tuple[Assignment, ...]) -> dict[str, dict[str, str | None]]:
+    """Return assignments as plain values, for a version's record."""
     values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
-    for a in found:
+    for a in items:
         values[a.service][a.parameter] = a.text
     return values
 
 
 def assigned(values: Values, deployment: Deployment) -> tuple[Assignment, ...]:
-    """The inverse of `by_service`, for the parameters that the deployment still maps."""
+    """Invert `by_service`, for the parameters that the deployment still maps."""
     return tuple(
         Assignment(name, parameter, deployment.service(name).set[parameter], text)
         for name in NAMES
@@ -99,15 +103,17 @@ def assigned(values: Values, deployment: Deployment) -> tuple[Assignment, ...]:
     )
 
 
-def is_same(found: str | None, wanted: str | None) -> bool:
-    """Whether two texts mean the same value.
+def is_same(text: str | None, other: str | None) -> bool:
+    """Tell whether two texts mean the same value.
 
-    >>> is_same("0.50", "0.5"), is_same("base", "base.en"), is_same(None, "1"), is_same("nan", "nan")
-    (True, False, False, True)
+    >>> is_same("0.50", "0.5"), is_same("base", "base.en"), is_same(None, "1")
+    (True, False, False)
+    >>> is_same("nan", "nan")
+    True
     """
-    if found == wanted:
+    if text == other:
         return True
     try:
-        return found is not None and wanted is not None and float(found) == float(wanted)
+        return text is not None and other is not None and float(text) == float(other)
     except ValueError:
         return False

@@ -1,1 +1,1 @@
-"""Whether production is well: probes, gates, the soak, and what runs."""
+"""This room tells whether production is well: probes, gates, the soak, and what runs."""

@@ -1,4 +1,4 @@
-"""Waiting until the device has back what stopped servers held."""
+"""A start waits here until the device has back what stopped servers held."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ LOOK_S = 0.5
 
 
 def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) -> float:
-    """Until free memory has stopped rising and is what the next server needs; how much is free then, MiB.
+    """Wait until free memory has stopped rising and suffices, and return how much is free, MiB.
 
-    A connection drops before its server has finished dying, and a start meanwhile finds less than it should.
+    A connection drops before its server has finished dying, and a start meanwhile has less memory
+    than it should.
+
+    needed_mib: what the next server needs, MiB; None: unknown
     raises: StepFailed naming who holds the memory
     """
     until, before = time.monotonic() + timeout_s, device.sample().free_mib
@@ -25,13 +28,13 @@ def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) 
             return free
         if time.monotonic() > until:
             holders = sorted(device.occupants(), key=lambda o: -(o.mib or 0.0))[:3]
-            told = (
+            names = (
                 ", ".join(f"{o.unit or o.command[:60]} (pid {o.pid})" for o in holders)
                 or "nobody that can be seen"
             )
             raise StepFailed(
                 f"memory did not come back within {timeout_s:g} s: {free:,.0f} MiB are free"
                 + (f" of {needed_mib:,.0f} needed" if needed_mib else "")
-                + f"; held by {told}"
+                + f"; held by {names}"
             )
         before = free

@@ -1,4 +1,4 @@
-"""What must hold of the running services before anything is committed, and before anything is called rolled back."""
+"""Gates must hold of the running services before a change is committed or called rolled back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FATAL = ("oom", "host_oom", "kv_too_small", "stt_cpu_fallback", "llm_cpu_offload
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate and what it said; `not run` names why."""
+    """A gate has a verdict; where it did not run, the detail says why."""
 
     name: str
     verdict: Literal["pass", "fail", "not run"]
@@ -32,34 +32,33 @@ class Gate:
         return f"{self.verdict:<7}  {self.name}: {self.detail}"
 
 
-def wait_ready(target: Target, deployment: Deployment, name: Name) -> None:
-    """Until a service is active, healthy and answers its probe.
+def wait_until_ready(target: Target, deployment: Deployment, name: Name) -> None:
+    """Wait until a service is active, healthy and answers its probe.
 
     raises: StepFailed where it dies, or its time is over
     """
     service = deployment.service(name)
-    until, said = time.monotonic() + service.start_timeout_s, "it was not active"
+    until, problem = time.monotonic() + service.start_timeout_s, "it was not active"
     first = target.life(name).restarts
     good = 0
     while good < STABLE_LOOKS:
         life = target.life(name)
         if life.restarts > first or life.result not in ("", "success"):
-            why = (
-                out_of_memory(target, name)
-                or f"result {life.result}, {life.restarts - first} restarts"
-            )
+            result = f"result {life.result}, {life.restarts - first} restarts"
+            why = out_of_memory(target, name) or result
             raise StepFailed(f"{service.unit or name} died while it started: {why}")
         if not life.active:
             good = 0
         elif service.health_url and page(service.health_url) is None:
-            good, said = 0, f"{service.health_url} does not say 200"
+            good, problem = 0, f"{service.health_url} does not say 200"
         elif (answer := ask(service.probe)) is not None and answer.error:
-            good, said = 0, f"its {service.probe.kind} failed: {answer.error}"
+            good, problem = 0, f"its {service.probe.kind} failed: {answer.error}"
         else:
             good += 1
         if good < STABLE_LOOKS and time.monotonic() > until:
             raise StepFailed(
-                f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: {said}"
+                f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: "
+                f"{problem}"
             )
         time.sleep(POLL_S)
 
@@ -67,75 +66,72 @@ def wait_ready(target: Target, deployment: Deployment, name: Name) -> None:
 def gates(
     target: Target,
     deployment: Deployment,
-    wanted: Sequence[Assignment],
+    assignments: Sequence[Assignment],
     kv_expected: int | None = None,
 ) -> list[Gate]:
-    """Every gate of both services, on what runs now."""
-    found = []
-    for a in wanted:
+    """Try every gate of both services on what runs now.
+
+    assignments: values that the processes must carry
+    kv_expected: tokens in the KV cache of the trial's LLM server; None: not measured
+    """
+    results = []
+    for a in assignments:
         values = target.running(a)
         title = f"{a.service} runs with {a}"
         if values is None:
-            found.append(Gate(title, "not run", "the running processes cannot be seen"))
+            results.append(Gate(title, "not run", "the running processes cannot be seen"))
         elif all(is_same(v, a.text) for v in values):
-            found.append(Gate(title, "pass", "so say its processes"))
+            results.append(Gate(title, "pass", "so say its processes"))
         else:
-            seen = ", ".join(sorted({"(not set)" if v is None else v for v in values}))
-            found.append(Gate(title, "fail", f"its processes say {seen}"))
+            texts = ", ".join(sorted({"(not set)" if v is None else v for v in values}))
+            results.append(Gate(title, "fail", f"its processes say {texts}"))
     for name in NAMES:
-        found += _alive(target, deployment, name)
+        results += _alive(target, deployment, name)
     tokens = kv_tokens(deployment.services.llm)
     if kv_expected is None or tokens is None:
         whose = "the trial" if kv_expected is None else "the running server"
-        found.append(Gate("KV tokens", "not run", f"{whose} does not tell them"))
+        results.append(Gate("KV tokens", "not run", f"{whose} does not tell them"))
     else:
         off = abs(tokens - kv_expected) / kv_expected
         verdict: Literal["pass", "fail"] = "pass" if off <= KV_TOLERANCE else "fail"
-        found.append(
-            Gate(
-                "KV tokens",
-                verdict,
-                f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)",
-            )
-        )
-    return found
+        detail = f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)"
+        results.append(Gate("KV tokens", verdict, detail))
+    return results
 
 
 def _alive(target: Target, deployment: Deployment, name: Name) -> list[Gate]:
     service = deployment.service(name)
-    found = []
+    results = []
     if not target.life(name).active:
-        found.append(Gate(f"{name} is active", "fail", f"{service.unit} is not"))
+        results.append(Gate(f"{name} is active", "fail", f"{service.unit} is not"))
     if service.health_url is None:
-        found.append(Gate(f"{name} health", "not run", "it has no health page"))
+        results.append(Gate(f"{name} health", "not run", "it has no health page"))
     elif page(service.health_url) is None:
-        found.append(Gate(f"{name} health", "fail", f"{service.health_url} does not say 200"))
+        results.append(Gate(f"{name} health", "fail", f"{service.health_url} does not say 200"))
     else:
-        found.append(Gate(f"{name} health", "pass", service.health_url))
+        results.append(Gate(f"{name} health", "pass", service.health_url))
     answer = ask(service.probe)
     if answer is None:
-        found.append(Gate(f"{name} probe", "not run", "its probe is `none`"))
+        results.append(Gate(f"{name} probe", "not run", "its probe is `none`"))
     elif answer.error:
-        found.append(Gate(f"{name} probe", "fail", answer.error))
+        results.append(Gate(f"{name} probe", "fail", answer.error))
     else:
-        found.append(
-            Gate(
-                f"{name} probe",
-                "pass",
-                f"a real {service.probe.kind} in {answer.latency_ms:.0f} ms",
-            )
-        )
-    return found
+        detail = f"a real {service.probe.kind} in {answer.latency_ms:.0f} ms"
+        results.append(Gate(f"{name} probe", "pass", detail))
+    return results
 
 
-def failures(found: Sequence[Gate]) -> str:
-    """What failed, in one line; empty where all held."""
-    return "; ".join(f"{g.name}: {g.detail}" for g in found if g.verdict == "fail")
+def failures(results: Sequence[Gate]) -> str:
+    """Return what failed, in one line; empty where all held."""
+    return "; ".join(f"{g.name}: {g.detail}" for g in results if g.verdict == "fail")
 
 
 def out_of_memory(target: Target, name: Name, since_s: float | None = None) -> str | None:
-    """The line with which a service's log tells that memory ran out, or that it fell back to the CPU."""
-    found = diagnose(target.log(name, since_s), service=name)
-    if found is not None and found.failure_class.startswith(FATAL):
-        return f"{found.failure_class}: {found.evidence}"
+    """Return the log line that says that memory ran out, or that a service fell back to the CPU.
+
+    since_s: Unix time in s from which on the log is read; None: all of it
+    """
+    diagnosis = diagnose(target.log(name, since_s), service=name)
+    if diagnosis is not None and diagnosis.failure_class.startswith(FATAL):
+        return f"{diagnosis.failure_class}: {diagnosis.evidence}"
     return None

@@ -1,4 +1,4 @@
-"""One real request to a service, and what its pages tell: health, KV cache, version, latencies of its own traffic."""
+"""A probe is one real request to a service; its pages tell health, KV cache and latencies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUCKET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one probe: its time in ms, or why it failed."""
+    """An answer says what came of one probe: its time in ms, or why it failed."""
 
     latency_ms: float | None
     error: str | None = None
@@ -81,7 +81,7 @@ def _clip() -> Clip:
 
 
 def page(url: str | None, timeout_s: float = 5.0) -> str | None:
-    """A page's text; None where it does not answer with 200, or there is none."""
+    """Get a page's text; None where it does not answer with 200, or there is none."""
     if url is None:
         return None
     try:
@@ -92,18 +92,22 @@ def page(url: str | None, timeout_s: float = 5.0) -> str | None:
 
 
 def kv_tokens(service: Deployed) -> int | None:
-    """Tokens in the running server's KV cache; None where it does not tell."""
+    """Return the tokens in the running server's KV cache; None where it does not tell."""
     return kv_cache(page(service.metrics_url) or "", "").tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Counters of a service's own traffic: requests answered within each bound, s."""
+    """The counters of a service's own traffic say how fast requests were answered.
+
+    Args:
+        buckets: an upper bound of the latency in s, and how many requests were answered within it.
+    """
 
     buckets: tuple[tuple[float, float], ...]
 
     def since(self, before: Traffic) -> Traffic:
-        """What was added; nothing where the counters began anew or have other bounds."""
+        """Return what was added; nothing where the counters began anew or have other bounds."""
         old = dict(before.buckets)
         if [b for b, _ in self.buckets] != [b for b, _ in before.buckets]:
             return Traffic(())
@@ -112,12 +116,12 @@ class Traffic:
 
     @property
     def requests(self) -> int:
-        """How many."""
+        """Return how many requests were answered."""
         return int(self.buckets[-1][1]) if self.buckets else 0
 
     @property
     def p95_ms(self) -> float | None:
-        """Their 95th percentile within its bucket, as Prometheus reckons it; None without requests.
+        """Return their 95th percentile in ms as Prometheus reckons it; None without requests.
 
         >>> Traffic(((1.0, 90.0), (2.0, 100.0), (float("inf"), 100.0))).p95_ms
         1500.0
@@ -132,7 +136,7 @@ class Traffic:
 
 
 def traffic(service: Deployed) -> Traffic | None:
-    """The counters now, summed over what the page lists apart; None where the service has no such page."""
+    """Read the counters now, summed over what the page lists apart; None without such a page."""
     text = page(service.metrics_url)
     if text is None:
         return None

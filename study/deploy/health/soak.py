@@ -1,4 +1,4 @@
-"""Windows of watching after a change, judged against a fresh baseline: what fails at once, what may fail how often."""
+"""A soak watches services for some windows after a change, and judges them against a baseline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ UNHEALTHY_LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One service over some windows: our probes, and its own traffic where it tells; None: not measured."""
+    """These figures describe one service over some windows; None: not measured.
+
+    Args:
+        probes: how many probes we sent.
+        failed: how many of them failed.
+        p95_ms: 95th percentile of the probes that were answered, ms.
+        requests: how many requests of its own traffic it answered, where it tells.
+        traffic_p95_ms: their 95th percentile, ms.
+    """
 
     probes: int = 0
     failed: int = 0
@@ -29,20 +37,20 @@ class Figures:
 
     def __str__(self) -> str:
         p95 = "not measured" if self.p95_ms is None else f"{self.p95_ms:,.0f} ms"
-        told = f"{self.probes} probes, {self.failed} failed, p95 {p95}"
+        text = f"{self.probes} probes, {self.failed} failed, p95 {p95}"
         if self.requests and self.traffic_p95_ms is not None:
-            told += f"; own traffic {self.requests} requests, p95 {self.traffic_p95_ms:,.0f} ms"
-        return told
+            text += f"; own traffic {self.requests} requests, p95 {self.traffic_p95_ms:,.0f} ms"
+        return text
 
 
 Observed = Mapping[Name, Figures]
 
 
 def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str], list[str]]:
-    """What one window complains of, and what it could not tell. Pure.
+    """Return the complaints of one window, and what it could not tell.
 
-    Like is compared with like: probes with probes, a service's own traffic with its own traffic. Too little of either
-    tells nothing, and is no failure.
+    Like is compared with like: probes with probes, a service's own traffic with its own traffic.
+    Too little of either tells nothing, and is no failure.
     """
     complaints, unknown = [], []
     for name in now:
@@ -61,7 +69,8 @@ def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str
             limit = limits.p95_ratio * old.traffic_p95_ms + limits.p95_slack_ms
             if new.traffic_p95_ms > limit:
                 complaints.append(
-                    f"{name}: p95 of its own traffic {new.traffic_p95_ms:,.0f} ms, at most {limit:,.0f} is allowed"
+                    f"{name}: p95 of its own traffic {new.traffic_p95_ms:,.0f} ms, "
+                    f"at most {limit:,.0f} is allowed"
                 )
         else:
             unknown.append(f"{name}: too little traffic of its own")
@@ -71,8 +80,9 @@ def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str
 def observe(
     deployment: Deployment, window_s: float, probes: int, look: Callable[[], None] = lambda: None
 ) -> Observed:
-    """One window: probes spread evenly over it, and what the services' own counters added meanwhile.
+    """Observe one window: probes spread evenly over it, and what the services' counters added.
 
+    window_s: its length, s
     look: called about every second; may raise to end the window
     """
     services = {name: deployment.service(name) for name in NAMES}
@@ -109,14 +119,14 @@ def _figures(answers: Sequence[Answer], before: Traffic | None, after: Traffic |
 
 
 def baseline(deployment: Deployment) -> Observed:
-    """A fresh baseline: as many probes as all its windows hold, over their whole time."""
+    """Measure a fresh baseline: as many probes as all its windows hold, over their whole time."""
     limits = deployment.thresholds
     n = limits.baseline_windows
     return observe(deployment, n * limits.window_s, n * limits.min_requests)
 
 
 class Guard:
-    """What ends a soak at once: another run of a service, a restart, memory run out, a health page that is silent."""
+    """A guard ends a soak at once: after a restart, for lack of memory, or a silent health page."""
 
     def __init__(self, target: Target, deployment: Deployment) -> None:
         self.target, self.deployment = target, deployment
@@ -125,7 +135,10 @@ class Guard:
         self.silent: dict[Name, int] = dict.fromkeys(NAMES, 0)
 
     def look(self) -> None:
-        """raises: StepFailed with what happened"""
+        """Look once at both services.
+
+        raises: StepFailed with what happened
+        """
         for name in NAMES:
             service, now = self.deployment.service(name), self.target.life(name)
             if memory := out_of_memory(self.target, name, self.since_s):
@@ -144,7 +157,7 @@ class Guard:
 def soak(
     deployment: Deployment, guard: Guard, before: Observed, say: Callable[[str], None]
 ) -> Observed:
-    """Watch the windows of the deployment; the last one's figures.
+    """Watch the windows of the deployment, and return the last one's figures.
 
     raises: StepFailed at once for what is critical, or when more windows fail than may
     """
@@ -163,6 +176,7 @@ def soak(
             say(f"  not told by this soak: {'; '.join(unknown)}")
         if failed > limits.max_failed_windows:
             raise StepFailed(
-                f"{failed} soak windows failed, {limits.max_failed_windows} may: {'; '.join(complaints)}"
+                f"{failed} soak windows failed, {limits.max_failed_windows} may: "
+                + "; ".join(complaints)
             )
     return last

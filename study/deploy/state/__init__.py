@@ -1,1 +1,1 @@
-"""What a change leaves on disk: versions, the change under way, and the timer that undoes it."""
+"""This room keeps what a change leaves on disk: versions, its record, and its dead-man timer."""

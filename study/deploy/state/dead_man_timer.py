@@ -1,12 +1,13 @@
-"""The timer that outlives us: rolls a change back unless it is disarmed in time, whatever became of our process.
+"""The dead-man timer outlives us: it rolls a change back unless it is disarmed in time.
 
-It starts `study.deploy.dead_man`.
+It starts `study.deploy.dead_man`, whatever became of our process.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from study.deploy.config.deployment import Deployment
@@ -18,48 +19,66 @@ ENTRY = "study.deploy.dead_man"
 COPY = "deployment-of-change.yaml"
 
 
-def unit_name(deployment: Deployment) -> str:
-    """The timer's name, without its suffix."""
-    return f"gpu-allocation-{deployment.name}-dead-man"
+@dataclass(frozen=True, slots=True)
+class DeadMan:
+    """An armed timer is a unit of systemd's, or a waiting process where no systemd runs.
+
+    Args:
+        unit: the timer unit's name without its suffix.
+        pid: the number of the process that waits.
+    """
+
+    unit: str | None = None
+    pid: int | None = None
 
 
-def arm(deployment: Deployment, seconds: float) -> str:
-    """Start the timer; its name. It works from a copy of the deployment file, which may change meanwhile.
+def unit_of(deployment: Deployment) -> DeadMan:
+    """Return the timer that systemd would run for a change of this deployment."""
+    return DeadMan(unit=f"gpu-allocation-{deployment.name}-dead-man")
+
+
+def arm(deployment: Deployment, seconds: float) -> DeadMan:
+    """Start the timer, with a copy of the deployment file, which may change meanwhile.
 
     raises: SetupError where it cannot be armed
     """
     copy = deployment.folder / COPY
     copy.unlink(missing_ok=True)
-    copy.touch(
-        mode=0o600
-    )  # whatever the umask: what others could write, the timer would refuse to read
+    # whatever the umask: what others could write, the timer would refuse to read
+    copy.touch(mode=0o600)
     copy.write_bytes(deployment.path.read_bytes())
-    name = unit_name(deployment)
-    command = [sys.executable, "-m", ENTRY, str(deployment.folder), str(copy)]
-    if (
-        not BOOTED.is_dir()
-    ):  # no systemd: a process of its own session, which at least survives ours
-        waiting = [sys.executable, "-m", ENTRY, "--after", f"{seconds:g}", *command[3:]]
+    arguments = [str(deployment.folder), str(copy)]
+    if not BOOTED.is_dir():  # a process of its own session at least survives ours
+        waiting = [sys.executable, "-m", ENTRY, "--after", f"{seconds:g}", *arguments]
         child = subprocess.Popen(
             waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL
         )
-        return f"pid {child.pid}"
-    disarm(name)
+        return DeadMan(pid=child.pid)
+    timer = unit_of(deployment)
+    disarm(timer)
     systemctl.run(
-        "systemd-run", f"--unit={name}", f"--on-active={seconds:.1f}s", "--timer-property=AccuracySec=100ms",
-        "--property=Restart=on-abnormal", "--property=RestartSec=1",  # killed in the middle, it begins again
-        "--collect", "--quiet", f"--working-directory={ROOT}", f"--description=rolls {deployment.name} back",
-        "--", *command,
-    )  # fmt: skip
-    return name
+        "systemd-run",
+        f"--unit={timer.unit}",
+        f"--on-active={seconds:.1f}s",
+        "--timer-property=AccuracySec=100ms",
+        "--property=Restart=on-abnormal",  # killed in the middle, it begins again
+        "--property=RestartSec=1",
+        "--collect",
+        "--quiet",
+        f"--working-directory={ROOT}",
+        f"--description=rolls {deployment.name} back",
+        "--",
+        *(sys.executable, "-m", ENTRY, *arguments),
+    )
+    return timer
 
 
-def disarm(name: str | None) -> None:
+def disarm(timer: DeadMan | None) -> None:
     """Stop the timer; fine when it is not there."""
-    if name is None:
+    if timer is None:
         return
-    if name.startswith("pid "):
-        systemctl.run("kill", name.removeprefix("pid "), check=False)
+    if timer.pid is not None:
+        systemctl.run("kill", str(timer.pid), check=False)
         return
-    systemctl.run("systemctl", "stop", f"{name}.timer", check=False)
-    systemctl.run("systemctl", "reset-failed", f"{name}.service", check=False)
+    systemctl.run("systemctl", "stop", f"{timer.unit}.timer", check=False)
+    systemctl.run("systemctl", "reset-failed", f"{timer.unit}.service", check=False)

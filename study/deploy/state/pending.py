@@ -1,4 +1,4 @@
-"""A change that has begun: its record on disk, the lock that keeps others out, and what became of earlier ones."""
+"""A change that has begun has a record on disk and a lock; a log keeps how earlier ones ended."""
 
 from __future__ import annotations
 
@@ -16,24 +16,37 @@ import psutil
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
-from study.deploy.state.versions import author
+from objectives.plain_data.by_type import from_plain
+from study.deploy.state.dead_man_timer import DeadMan
+from study.deploy.state.version import author
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A change from one version to another, by a process (pid and start time, s) that may have died since.
+    """A pending change leads from one version to another; its process may have died since.
 
-    dependents: units that stop with ours and must run again after
-    held: on trial until somebody commits it, or the dead-man timer ends it; until_s: when that timer fires, Unix time
+    Args:
+        kind: `apply` or `rollback`.
+        source: the number of the version in force before.
+        target: the number of the version that is tried.
+        promotion_sha256: the seal of the promotion, where there is one.
+        dead_man: the armed timer; None: not armed yet.
+        until_s: when that timer fires, Unix time in s.
+        pid: the process that makes the change.
+        pid_since_s: when that process started, Unix time in s.
+        boot: the boot of the machine in which the change began.
+        dependents: units that stop with ours and must run again after.
+        step: what is being done now.
+        held: whether it is on trial until somebody commits it, or the timer ends it.
     """
 
-    kind: str  # apply or rollback
+    kind: str
     source: int
     target: int
     promotion_sha256: str | None
-    dead_man: str | None
+    dead_man: DeadMan | None
     until_s: float
     pid: int
     pid_since_s: float
@@ -44,12 +57,25 @@ class Pending:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that began it still runs."""
+        """Tell whether the process that began it still runs."""
         return not self.held and process_is(self.pid, self.pid_since_s)
 
 
+class UnreadableRecord(BadInput):
+    """The record of a change cannot be read.
+
+    Args:
+        path: the record's file.
+        reason: what keeps it from being read.
+    """
+
+    def __init__(self, path: Path, reason: object) -> None:
+        self.finding = f"{path}: it cannot be read ({reason})"
+        super().__init__(f"{self.finding}; run `scripts/promote.py rollback`")
+
+
 def process_is(pid: int, since_s: float) -> bool:
-    """Whether a process runs and is the same that started then."""
+    """Tell whether a process runs and is the same that started then (Unix time, s)."""
     try:
         return abs(psutil.Process(pid).create_time() - since_s) < 1.0
     except psutil.Error:
@@ -57,41 +83,45 @@ def process_is(pid: int, since_s: float) -> bool:
 
 
 def path_of(folder: Path) -> Path:
-    """Where the record of a change lies."""
+    """Return where the record of a change lies."""
     return folder / "pending.json"
 
 
 def read(folder: Path) -> Pending | None:
-    """The change that has begun and not ended; None where there is none."""
+    """Read the change that has begun and not ended; None where there is none.
+
+    raises: UnreadableRecord
+    """
     try:
-        data = json.loads(path_of(folder).read_text("utf-8"))
-        return Pending(**{**data, "dependents": tuple(data["dependents"])})
+        pending: Pending = from_plain(Pending, json.loads(path_of(folder).read_text("utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(
-            f"{path_of(folder)}: it cannot be read ({error}); run `scripts/promote.py rollback`"
-        ) from error
+        raise UnreadableRecord(path_of(folder), error) from error
+    return pending
 
 
 def put_aside(folder: Path) -> bool:
-    """Move a record that cannot be read aside; whether there was one. Only with the lock held."""
+    """Move a record that cannot be read aside, with the lock held; tell whether there was one."""
     try:
         read(folder)
-    except BadInput:
+    except UnreadableRecord:
         path_of(folder).replace(path_of(folder).with_suffix(".unreadable"))
         return True
     return False
 
 
 def write(folder: Path, pending: Pending) -> None:
-    """Record it, whole."""
+    """Write the record of a change, whole."""
     text = json.dumps(asdict(pending), indent=1) + "\n"
     write_atomic(path_of(folder), text, mode=0o644, durable=True)
 
 
 def boot_id() -> str:
-    """This boot of the machine: the kernel's own, and when process 1 began, which a container's reboot changes too."""
+    """Return a name of this boot: the kernel's own, and when process 1 began.
+
+    A container's reboot changes only the second.
+    """
     began = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
     return f"{BOOT.read_text().strip()}/{began}"
 
@@ -100,7 +130,7 @@ def boot_id() -> str:
 def locked(
     folder: Path, *, take_over: Pending | None = None, wait_s: float = 0.0
 ) -> Iterator[None]:
-    """Hold the only lock; it ends with this process, however that ends.
+    """Hold the only lock; it is released when this process ends, however that is.
 
     take_over: end the process of this change first, for the dead-man timer
     raises: BadInput where another process holds it
@@ -119,7 +149,8 @@ def locked(
             except BlockingIOError as error:
                 if time.monotonic() > until:
                     raise BadInput(
-                        f"another promote.py is at work on {folder}; wait for it, or see `scripts/promote.py status`"
+                        f"another promote.py is at work on {folder}; "
+                        "wait for it, or see `scripts/promote.py status`"
                     ) from error
                 time.sleep(0.1)
         yield
@@ -128,7 +159,7 @@ def locked(
 
 
 def note(folder: Path, event: str, more: Mapping[str, object]) -> None:
-    """One line into events.jsonl; what does not fit on a full disk is left out, never a reason to fail."""
+    """Append a line to events.jsonl; on a full disk it is left out, never a reason to fail."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "event": event,
@@ -140,10 +171,10 @@ def note(folder: Path, event: str, more: Mapping[str, object]) -> None:
 
 
 def events(folder: Path) -> list[dict[str, object]]:
-    """What `note` has kept; lines that a full disk cut short are left out."""
-    found = []
+    """Read what `note` has written, without lines that a full disk cut short."""
+    records = []
     with suppress(FileNotFoundError):
         for line in (folder / "events.jsonl").read_text("utf-8", errors="replace").splitlines():
             with suppress(ValueError):
-                found.append(dict(json.loads(line)))
-    return found
+                records.append(dict(json.loads(line)))
+    return records

@@ -1,1 +1,1 @@
-"""Where values are written: systemd units, or an env file."""
+"""This room writes values to where services read them: systemd units, or an env file."""

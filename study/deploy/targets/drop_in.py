@@ -1,4 +1,4 @@
-"""What a version writes: a drop-in per unit, or the lines of an env file. Pure."""
+"""A version is a drop-in for each unit, or the lines of an env file; their text is made here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from study.systemd.unit_file import with_flag
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a unit takes its place in the start order.
+    """A unit has this place in the start order.
 
-    after: units that are started first; wait: the command that ends when they are ready, None without a health page
+    Args:
+        after: units that are started first.
+        wait: the command that ends when they are ready; None without a health page.
     """
 
     after: Sequence[str] = ()
@@ -28,7 +30,7 @@ def drop_in(
     *,
     restart_always: bool,
 ) -> str:
-    """The drop-in of one unit: its place in the start order, its variables, its command with our flags.
+    """Return the drop-in of one unit: its place in the order, its variables, its command.
 
     command: the unit's own ExecStart as written; None where no flag is set
     unit_sha256: of the unit's own files, so that a later change of theirs is noticed
@@ -58,12 +60,15 @@ def drop_in(
 
 
 def own_configuration(unit_sha256: str) -> str:
-    """The drop-in of version 0, which changes nothing."""
-    return f"# by gpu-allocation-study: the unit's own configuration\n# the unit has sha256 {unit_sha256}\n"
+    """Return the drop-in of version 0, which changes nothing."""
+    return (
+        "# by gpu-allocation-study: the unit's own configuration\n"
+        f"# the unit has sha256 {unit_sha256}\n"
+    )
 
 
 def env_text(text: str, values: Mapping[str, str]) -> str:
-    """An env file's text with these variables; its other lines stay.
+    """Return an env file's text with these variables; its other lines stay.
 
     >>> env_text("# ours\\nSHARE=0.5\\nKEY=x\\n", {"SHARE": "0.6", "SIZE": "base"})
     '# ours\\nSHARE=0.6\\nKEY=x\\nSIZE=base\\n'
@@ -81,7 +86,7 @@ def env_text(text: str, values: Mapping[str, str]) -> str:
 
 
 def env_values(text: str) -> dict[str, str]:
-    """The variables of an env file."""
+    """Read the variables of an env file's text."""
     pairs = (
         line.partition("=")
         for line in text.splitlines()

@@ -1,4 +1,4 @@
-"""An env file and a restart command as the target, for services that are no systemd units."""
+"""Services that are no systemd units are changed through an env file and a restart command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ FILE = "env"
 
 
 class EnvTarget:
-    """Both services behind one env file: written whole by one rename, with the version in force kept beside it."""
+    """This target holds both services behind one env file, written whole by one rename.
+
+    The version in force keeps its own copy.
+
+    Args:
+        deployment: the deployment, which says what maps to which variable.
+        env_file: the file and its commands.
+    """
 
     kind = "env file"
 
@@ -30,43 +37,49 @@ class EnvTarget:
         self._started = False
 
     def check(self) -> None:
-        """raises: BadInput where the env file is not there"""
+        """Check that the env file is there.
+
+        raises: BadInput
+        """
         if self.path.is_symlink() or not self.path.is_file():
             raise BadInput(
                 f"{self.path}: there is no such plain file; write the variables of today into it"
             )
 
     def warnings(self) -> list[str]:
-        """What this target cannot do."""
-        said = [
-            "which values the running processes carry cannot be seen behind a restart command: that gate does not run"
+        """Return what this target cannot do."""
+        lines = [
+            "which values the running processes carry cannot be seen behind a restart command: "
+            "that gate does not run"
         ]
         if not self.env_file.stop:
-            said.append(
-                "without `env_file.stop:` nothing waits until the old processes have given their memory back"
+            lines.append(
+                "without `env_file.stop:` nothing waits until the old processes have given "
+                "their memory back"
             )
-        said.append(
-            "a reboot during a trial keeps the tried values until `promote.py rollback`, or the watch, has run"
+        lines.append(
+            "a reboot during a trial keeps the tried values until `promote.py rollback`, "
+            "or the watch, has run"
         )
-        return said
+        return lines
 
     def dependents(self) -> list[str]:
-        """Unknown here."""
+        """Return nothing: it is unknown here what stops along."""
         return []
 
     def start_others(self, names: Sequence[str]) -> None:
-        """Nothing stops along."""
+        """Do nothing: nothing is known to stop along."""
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of the env file's other lines."""
+        """Return the SHA-256 of the env file's other lines."""
         ours = {str(a.variable) for _, s in self.deployment.ordered() for a in s.set.values()}
-        kept = [
+        others = [
             line for line in self._text().splitlines() if line.partition("=")[0].strip() not in ours
         ]
-        return {str(self.path): hashlib.sha256("\n".join(kept).encode()).hexdigest()}
+        return {str(self.path): hashlib.sha256("\n".join(others).encode()).hexdigest()}
 
     def files(self, values: Values) -> dict[str, str]:
-        """The env file with these values."""
+        """Return the env file with these values."""
         new = {
             str(a.setting.variable): a.text
             for a in assigned(values, self.deployment)
@@ -75,77 +88,66 @@ class EnvTarget:
         return {FILE: env_text(self._text(), new)}
 
     def own_files(self) -> dict[str, str]:
-        """The env file as it was found."""
+        """Return the env file as it is without us."""
         return {FILE: self._text()}
 
     def like(self) -> os.stat_result:
-        """The env file, which may hold keys."""
+        """Return the owner and mode of the env file, which may hold keys."""
         return self.path.stat()
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
-        """The env file now."""
+        """Return the env file now."""
         return {FILE: self._text()}
 
     def try_on(self, files: Mapping[str, str]) -> None:
-        """Write the env file, for whoever may read it now; the version in force keeps its own copy."""
+        """Write the env file, for whoever may read it now."""
         write_atomic(self.path, files[FILE], like=self.like(), durable=True)
 
     def prepare(self) -> None:
-        """Nothing: the file is in place already."""
+        """Do nothing: the file is in place already."""
 
     def take_off(self) -> None:
-        """The env file of the version in force."""
+        """Write the env file of the version in force, where it is not that already."""
         chain = Chain(self.deployment.folder)
         current = chain.current()
-        if current is not None and self._text() != (
-            text := (chain.path(current.number) / FILE).read_text("utf-8")
-        ):
+        if current is None:
+            return
+        text = (chain.path(current.number) / FILE).read_text("utf-8")
+        if self._text() != text:
             write_atomic(self.path, text, like=self.like(), durable=True)
 
-    def has_trial(self) -> bool:
-        """Whether the env file is not that of the version in force."""
-        chain = Chain(self.deployment.folder)
-        current = chain.current()
-        return current is not None and self._text() != (
-            chain.path(current.number) / FILE
-        ).read_text("utf-8")
-
     def stop(self) -> list[str]:
-        """By the stop command, where there is one."""
+        """Run the stop command, where there is one."""
         self._started = False
         if self.env_file.stop:
             run(*self.env_file.stop, timeout_s=self.env_file.timeout_s)
         return []
 
     def start(self, name: Name) -> None:  # noqa: ARG002
-        """Both at once, by the restart command."""
+        """Start both at once, by the restart command."""
         if not self._started:
             self._started = True
             run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
 
     def life(self, name: Name) -> Life:  # noqa: ARG002
-        """Unknown here: the probes tell."""
+        """Return a life that never changes: the probes tell whether a service lives."""
         return Life(True, "", 0)
 
     def running(self, a: Assignment) -> list[str | None] | None:  # noqa: ARG002
-        """Cannot be seen."""
+        """Return None: the processes cannot be seen."""
         return None
 
     def log(self, name: Name, since_s: float | None) -> str:
-        """The last part of the file that the deployment names; empty without one."""
-        log = self.deployment.service(name).log
-        if (
-            log is None
-            or not Path(log).is_file()
-            or (since_s is not None and Path(log).stat().st_mtime < since_s)
-        ):
+        """Return the last part of the file that the deployment names; empty without one."""
+        log = Path(self.deployment.service(name).log or "/")
+        if not log.is_file() or (since_s is not None and log.stat().st_mtime < since_s):
             return ""
-        with Path(log).open("rb") as file:
-            file.seek(max(0, Path(log).stat().st_size - 2**20))
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 2**20))
             return file.read().decode("utf-8", errors="replace")
 
     def values(self) -> dict[str, str]:
-        """The variables now."""
+        """Return the variables now."""
         return env_values(self._text())
 
     def _text(self) -> str:

@@ -1,4 +1,4 @@
-"""What a change works on: the state of both services, the files that try a version, their stop and start."""
+"""A change works on a target: what both services run, files that try a version, stop and start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from study.deploy.config.values import Assignment, Values
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One run of a service: when any of these changes, it has restarted or died."""
+    """A life is one run of a service: when any field changes, it has restarted or died.
+
+    Args:
+        active: whether it runs.
+        invocation: systemd's id of this run.
+        restarts: how often systemd restarted it by itself.
+        result: how its last run ended; `success` or empty where nothing is wrong.
+    """
 
     active: bool
     invocation: str
@@ -22,60 +29,60 @@ class Life:
 
 
 class Target(Protocol):
-    """systemd units, or an env file with a restart command."""
+    """A target holds both services of a deployment, as units or behind an env file."""
 
     kind: str
 
     def check(self) -> None:
-        """raises: BadInput or SetupError where this target cannot be changed at all."""
+        """Check that this target can be changed at all.
+
+        raises: BadInput, SetupError
+        """
 
     def warnings(self) -> list[str]:
-        """What a person should know before a change."""
+        """Return what a person should know before a change."""
 
     def dependents(self) -> list[str]:
-        """What stops when ours stop, and runs now."""
+        """Return the units that stop when ours stop, and run now."""
 
     def start_others(self, names: Sequence[str]) -> None:
         """Start what had stopped together with ours."""
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 by unit or file of what the user wrote."""
+        """Return the SHA-256 of what the user wrote, by unit or file."""
 
     def files(self, values: Values) -> dict[str, str]:
-        """What a version with these values consists of: text by file name."""
+        """Return the files of a version with these values: text by name."""
 
     def own_files(self) -> dict[str, str]:
-        """The same for version 0: what is there without us."""
+        """Return the files of version 0: what is there without us."""
 
     def like(self) -> os.stat_result | None:
-        """Whose owner and mode a version's files get; None: everybody may read them, as units."""
+        """Return whose owner and mode a version's files get; None: everybody may read them."""
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:
-        """The text in force now, under the same names, for a diff."""
+        """Return the text in force now, under the same names, for a diff."""
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Make a version the one that the next start takes, in a way that can be taken off."""
 
     def prepare(self) -> None:
-        """Everything that committing needs beside the one rename."""
+        """Prepare everything that committing needs beside the one rename."""
 
     def take_off(self) -> None:
-        """Have the next start take the version in force, whatever was tried; fine when nothing was."""
-
-    def has_trial(self) -> bool:
-        """Whether anything is being tried."""
+        """Have the next start take the version in force; fine when nothing was tried."""
 
     def stop(self) -> list[str]:
-        """Stop both, last started first; the names of those that had to be killed."""
+        """Stop both, last started first, and return the names of those that had to be killed."""
 
     def start(self, name: Name) -> None:
-        """Begin to start one."""
+        """Begin to start one service."""
 
     def life(self, name: Name) -> Life:
-        """This run of a service."""
+        """Return this run of a service."""
 
     def running(self, a: Assignment) -> list[str | None] | None:
-        """The value that the running processes carry, each time they carry one; None: cannot be seen."""
+        """Return each value that the running processes carry; None: they cannot be seen."""
 
     def log(self, name: Name, since_s: float | None) -> str:
-        """What this run has logged, from this time of the clock on."""
+        """Return what this run has logged since a Unix time in s; None: since its start."""

@@ -1,6 +1,7 @@
-"""Wait until what starts first is ready: `ready.py URL SECONDS UNIT`, run by the second unit before its own start.
+"""Wait until what starts first is ready: `ready.py URL SECONDS UNIT`.
 
-Standard library only, so that any unit's user can run it. Where UNIT is off, nobody waits for it.
+The second unit runs it before its own start. It needs the standard library only, so that any unit's
+user can run it. Where UNIT is off, nobody waits for it.
 """
 
 import subprocess
@@ -13,7 +14,7 @@ GRACE_S = 2.0  # both may be started by one command, a moment apart
 
 
 def main() -> int:
-    """0 when URL says 200; 1 when UNIT is off or the time is over."""
+    """Return 0 when URL says 200; 1 when UNIT is off or the time is over."""
     url, unit, began = sys.argv[1], sys.argv[3], time.monotonic()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < began + float(sys.argv[2]):
@@ -23,12 +24,10 @@ def main() -> int:
                     return 0
         except (urllib.error.URLError, OSError):
             pass
-        asking = ["systemctl", "is-active", unit]
-        state = subprocess.run(asking, capture_output=True, text=True, check=False)
-        if (
-            state.stdout.strip() not in ("active", "activating", "reloading")
-            and time.monotonic() > began + GRACE_S
-        ):
+        command = ["systemctl", "is-active", unit]
+        state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        is_on = state in ("active", "activating", "reloading")
+        if not is_on and time.monotonic() > began + GRACE_S:
             print(f"{unit} is off: not waited for", file=sys.stderr)
             return 1
         time.sleep(0.2)

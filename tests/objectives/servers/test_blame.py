@@ -129,7 +129,7 @@ def test_out_of_memory_under_load_although_the_server_exits_0(failed):
     failure, phases = failed(f"oom-under-load --after {AFTER}", is_ruled_out=True)
     assert facts(failure) == ("oom_runtime_llm", "llm", "load", 137.38)
     assert "torch.OutOfMemoryError" in failure.diagnosis.evidence
-    assert failure.measured["kv_tokens"] == 1600
+    assert failure.measured["llm_kv_tokens"] == 1600
     assert phases.launches == (1, 0)
 
 

@@ -1,4 +1,4 @@
-"""The deployment file: its example is complete and true, and nothing but plain, bounded text gets through it."""
+"""The deployment file has a complete example, and lets nothing but plain, bounded text through."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def loaded(folder: Path, text: str) -> Deployment:
 
 
 def test_the_example_is_read(tmp_path: Path) -> None:
-    found = loaded(tmp_path, EXAMPLE)
-    assert (found.services.llm.unit, found.services.stt.unit) == (
+    deployment = loaded(tmp_path, EXAMPLE)
+    assert (deployment.services.llm.unit, deployment.services.stt.unit) == (
         "judge.service",
         "whisper.service",
     )
-    assert found.services.stt.set["whisper_model_size"].choices == {
+    assert deployment.services.stt.set["whisper_model_size"].choices == {
         "tiny.en": "tiny.en",
         "base": "/models/base",
     }
-    assert found.services.stt.stack.peak_mib == 900 and found.folder == Path(
+    assert deployment.services.stt.stack.peak_mib == 900 and deployment.folder == Path(
         "/etc/gpu-allocation/voice"
     )
 
@@ -50,7 +50,7 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("name: voice", "name: ../voice", "cannot name a folder"),
         ("name: voice", "name: vöice", "cannot name a folder"),
@@ -79,10 +79,10 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_plain_and_bounded_is_refused_by_name(
-    tmp_path: Path, old: str, new: str, said: str
+    tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     assert old in EXAMPLE
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         loaded(tmp_path, EXAMPLE.replace(old, new, 1))
 
 

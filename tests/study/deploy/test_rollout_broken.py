@@ -1,4 +1,4 @@
-"""What tried to break a rollout on a real systemd: an umask, a damaged record, an order that a boot cannot keep."""
+"""A rollout on a real systemd survives an umask, a damaged record and an order no boot can keep."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 @pytest.fixture(scope="module")
 def booted() -> Iterator[Machine]:
-    with production() as found:
-        found.wait(10, lambda: found.running() == OLD)
-        yield found
+    with production() as rigged:
+        rigged.wait(10, lambda: rigged.running() == OLD)
+        yield rigged
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def machine(booted: Machine) -> Iterator[Machine]:
 
 
 def fire(machine: Machine) -> None:
-    """What the timer does when its time has come."""
+    """Do what the timer does when its time has come."""
     machine.systemctl("start", DEAD_MAN, check=False)
     machine.wait(
         20,
@@ -61,10 +61,10 @@ def damaged(machine: Machine) -> None:
 
 def test_a_rollback_ends_a_trial_whose_record_was_damaged(machine: Machine) -> None:
     damaged(machine)
-    code, said = machine.promote("status")
-    assert code == 2 and "run `scripts/promote.py rollback`" in said, said
-    code, said = machine.promote("rollback")
-    assert code == 0 and "rolled back: production runs version 0" in said, said
+    code, output = machine.promote("status")
+    assert code == 2 and "run `scripts/promote.py rollback`" in output, output
+    code, output = machine.promote("rollback")
+    assert code == 0 and "rolled back: production runs version 0" in output, output
     assert machine.running() == OLD
     assert "dead-man" not in machine.systemctl("list-timers", "--all")
     assert machine.promote("status")[0] == 0
@@ -78,7 +78,7 @@ def test_the_timer_ends_a_trial_whose_record_was_damaged(machine: Machine) -> No
 
 
 def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> None:
-    """systemd ends a cycle of After= at boot by leaving one of the units out, and says so only in its log."""
+    """A boot ends a cycle of After= by leaving one unit out, and says so only in its log."""
     order = f"/etc/systemd/system/{STT}.d/order.conf"
     middle = "/etc/systemd/system/middle.service"
     machine.write(middle, f"[Unit]\nAfter={LLM}\n[Service]\nExecStart=/bin/true\n")
@@ -86,13 +86,15 @@ def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> Non
         machine.write(order, f"[Unit]\nAfter={first}\n")
         machine.systemctl("daemon-reload")
         for verb in ("plan", "apply"):
-            code, said = machine.promote(verb, "/etc/promotions/p.yaml")
+            code, output = machine.promote(verb, "/etc/promotions/p.yaml")
             assert (
-                code == 2 and f"{STT}: it is ordered After={LLM}" in said and "[llm, stt]" in said
-            ), said
+                code == 2
+                and f"{STT}: it is ordered After={LLM}" in output
+                and "[llm, stt]" in output
+            ), output
     machine.deployment(start_order="[llm, stt]")
-    code, said = machine.promote("apply", "/etc/promotions/p.yaml")
-    assert code == 0 and "committed" in said, said
+    code, output = machine.promote("apply", "/etc/promotions/p.yaml")
+    assert code == 0 and "committed" in output, output
     machine.systemctl("stop", LLM, STT)
     machine.systemctl("start", LLM, STT)  # one transaction, as at boot
     machine.wait(20, lambda: machine.running() == NEW)

@@ -1,4 +1,4 @@
-"""Apply, watch and roll back on a real systemd: whatever fails, production ends on the old version or on the new."""
+"""Whatever fails on a real systemd, production ends on the old version or on the new."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    with production() as found:
-        found.wait(10, lambda: found.running() == OLD)
-        yield found
+    with production() as rigged:
+        rigged.wait(10, lambda: rigged.running() == OLD)
+        yield rigged
 
 
 def in_force(machine: Machine) -> int:
@@ -26,7 +26,7 @@ def in_force(machine: Machine) -> int:
 
 
 def is_settled(machine: Machine, values: tuple[str, str]) -> None:
-    """Nothing is left of a change, and production runs exactly these values."""
+    """Check that nothing is left of a change, and production runs exactly these values."""
     assert machine.running() == values
     assert TRIAL not in machine.drop_ins()
     assert not (machine.root / "etc/gpu-allocation/voice/pending.json").exists()
@@ -37,38 +37,40 @@ def is_settled(machine: Machine, values: tuple[str, str]) -> None:
 
 def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -> None:
     promotion, before = machine.promotion(), machine.read(f"{UNITS}/{LLM}")
-    code, said = machine.promote("plan", promotion)
-    assert code == 0 and '+Environment="WHISPER_MODEL=tiny"' in said and "0.5 -> 0.55" in said, said
+    code, output = machine.promote("plan", promotion)
     assert (
-        "Restart=no: vLLM exits with 0" in said
-        and "would be stopped: judge.service, whisper.service" in said
+        code == 0 and '+Environment="WHISPER_MODEL=tiny"' in output and "0.5 -> 0.55" in output
+    ), output
+    assert (
+        "Restart=no: vLLM exits with 0" in output
+        and "would be stopped: judge.service, whisper.service" in output
     )
     assert machine.drop_ins() == [] and not (machine.root / "etc/gpu-allocation").exists()
 
-    code, said = machine.promote("apply", promotion)
-    assert code == 0 and "committed: production runs version 1" in said, said
+    code, output = machine.promote("apply", promotion)
+    assert code == 0 and "committed: production runs version 1" in output, output
     is_settled(machine, NEW)
     assert machine.read(f"{UNITS}/{LLM}") == before
     assert machine.promote("status")[0] == 0
 
-    code, said = machine.promote("apply", promotion)
-    assert code == 0 and "version 1 already is this promotion" in said, said
+    code, output = machine.promote("apply", promotion)
+    assert code == 0 and "version 1 already is this promotion" in output, output
     is_settled(machine, NEW)
 
-    code, said = machine.promote("rollback")
-    assert code == 0 and "rolled back: production runs version 2" in said, said
+    code, output = machine.promote("rollback")
+    assert code == 0 and "rolled back: production runs version 2" in output, output
     is_settled(machine, OLD)
-    code, said = machine.promote("rollback")
-    assert code == 0 and "nothing to roll back: version 2 is in force" in said, said
+    code, output = machine.promote("rollback")
+    assert code == 0 and "nothing to roll back: version 2 is in force" in output, output
     is_settled(machine, OLD)
 
-    code, said = machine.promote("rollback", "--to", "1")
-    assert code == 0, said
+    code, output = machine.promote("rollback", "--to", "1")
+    assert code == 0, output
     is_settled(machine, NEW)
-    code, said = machine.promote("history")
-    assert [line.split()[0] for line in said.splitlines() if "(" in line] == ["*", "2", "1", "0"]
-    code, said = machine.promote("rollback", "--to", "9")
-    assert code == 2 and "no version 9" in said, said
+    code, output = machine.promote("history")
+    assert [line.split()[0] for line in output.splitlines() if "(" in line] == ["*", "2", "1", "0"]
+    code, output = machine.promote("rollback", "--to", "9")
+    assert code == 2 and "no version 9" in output, output
     is_settled(machine, NEW)
 
 
@@ -82,13 +84,13 @@ def test_a_trial_that_misbehaves_is_rolled_back(machine: Machine) -> None:
         ("0.55 small-cache", "50.0 % off"),
     ):
         machine.moods(mood)
-        code, said = machine.promote("apply", machine.promotion())
+        code, output = machine.promote("apply", machine.promotion())
         assert (
             code == 5
-            and why in said
-            and "rolled back to version 0" in said
-            and "its probes pass" in said
-        ), said
+            and why in output
+            and "rolled back to version 0" in output
+            and "its probes pass" in output
+        ), output
         is_settled(machine, OLD)
         assert in_force(machine) == 0
 
@@ -97,8 +99,8 @@ def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
     machine: Machine,
 ) -> None:
     machine.moods("0.55 stuck", "tiny slow")
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "judge.service would not stop, and was killed" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 5 and "judge.service would not stop, and was killed" in output, output
     is_settled(machine, OLD)
 
     machine.moods("0.5 stuck")
@@ -106,16 +108,16 @@ def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
     machine.wait(
         5, lambda: "stuck" in machine.read("/etc/moods") and machine.promote("status")[0] == 0
     )
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 0 and "judge.service would not stop, and was killed" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "judge.service would not stop, and was killed" in output, output
     is_settled(machine, NEW)
 
 
 def test_a_killed_apply_is_ended_by_one_command(machine: Machine) -> None:
     for step in ("write", "stop", "start whisper", "start judge", "gates", "soak", "commit"):
         machine.kill_when(f"step: {step}", apply=[machine.promotion()])
-        code, said = machine.promote("rollback")
-        assert code == 0, said
+        code, output = machine.promote("rollback")
+        assert code == 0, output
         values = OLD if in_force(machine) == 0 else NEW
         assert values == OLD or step == "commit"
         is_settled(machine, values)
@@ -125,32 +127,33 @@ def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machin
     machine.deployment(dead_man_s="16")
     machine.kill_when("soak window 1", apply=[machine.promotion()])
     assert machine.running() == NEW
-    said = machine.promote("status")[1]
-    assert "died in step: soak" in said and "the timer rolls it back in" in said, said
+    output = machine.promote("status")[1]
+    assert "died in step: soak" in output and "the timer rolls it back in" in output, output
     machine.wait(40, lambda: not (machine.root / "etc/gpu-allocation/voice/pending.json").exists())
     is_settled(machine, OLD)
     assert "the dead-man timer fired" in machine.promote("history")[1]
     machine.kill_when("step: start judge", apply=[machine.promotion()])
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 0 and "an earlier apply did not end (step: start judge.service)" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "an earlier apply did not end (step: start judge.service)" in output, (
+        output
+    )
     is_settled(machine, NEW)
 
 
 def test_a_held_trial_is_committed_by_hand_or_undone_by_the_timer(machine: Machine) -> None:
-    code, said = machine.promote("apply", machine.promotion(), "--hold")
-    assert code == 0 and "version 1 is on trial until" in said, said
+    code, output = machine.promote("apply", machine.promotion(), "--hold")
+    assert code == 0 and "version 1 is on trial until" in output, output
     assert machine.running() == NEW and TRIAL in machine.drop_ins() and in_force(machine) == 0
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 2 and "version 1 is on trial" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 2 and "version 1 is on trial" in output, output
     assert machine.promote("commit")[0] == 0
     is_settled(machine, NEW)
     assert machine.promote("commit")[0] == 2
 
-    code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}), "--hold")
-    assert code == 0 and machine.running() == ("0.6", "tiny"), said
-    machine.systemctl(
-        "start", "gpu-allocation-voice-dead-man.service"
-    )  # as its timer does, a minute later
+    code, output = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}), "--hold")
+    assert code == 0 and machine.running() == ("0.6", "tiny"), output
+    # as its timer does, a minute later
+    machine.systemctl("start", "gpu-allocation-voice-dead-man.service")
     machine.wait(30, lambda: not (machine.root / "etc/gpu-allocation/voice/pending.json").exists())
     is_settled(machine, NEW)
 
@@ -166,10 +169,10 @@ def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
     for line in first.stdout:
         if "soak window 1" in line:
             break
-    code, said = machine.promote("apply", machine.promotion("q", share=0.6))
-    assert code == 2 and "another promote.py is at work" in said, said
-    code, said = machine.promote("rollback")
-    assert code == 0 and "production runs version 0" in said, said
+    code, output = machine.promote("apply", machine.promotion("q", share=0.6))
+    assert code == 2 and "another promote.py is at work" in output, output
+    code, output = machine.promote("rollback")
+    assert code == 0 and "production runs version 0" in output, output
     assert "rolled back to version 0" in first.communicate(timeout=30)[0] and first.returncode == 5
     is_settled(machine, OLD)
 
@@ -180,8 +183,8 @@ def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_orde
     assert machine.promote("apply", machine.promotion(), "--hold")[0] == 0
     machine.boot_again()
     machine.wait(10, lambda: machine.running() == OLD)
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 0 and "an earlier apply did not end (step: on trial)" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "an earlier apply did not end (step: on trial)" in output, output
     is_settled(machine, NEW)
 
     speech = machine.read(f"{UNITS}/{STT}").replace(" stt ", " stt --start-s 1.5 ")
@@ -195,14 +198,14 @@ def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_orde
 
 
 def comes_after_the_other(machine: Machine) -> None:
-    """The LLM server's process began only when speech, which takes 1.5 s to listen, was ready."""
+    """Check that the LLM server began only when speech, which takes 1.5 s, was ready."""
     began = {}
     for unit in (LLM, STT):
         machine.wait(10, lambda u=unit: machine.systemctl("is-active", u, check=False) == "active")
-        told = machine.systemctl(
+        stamp = machine.systemctl(
             "show", unit, "--property=ExecMainStartTimestampMonotonic", "--value"
         )
-        began[unit] = int(told) / 1e6
+        began[unit] = int(stamp) / 1e6
     assert began[LLM] > began[STT] + 1.5
 
 
@@ -210,26 +213,26 @@ def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
     machine.run("mkdir", "-p", "/etc/gpu-allocation")
     machine.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/etc/gpu-allocation")
     machine.run("sh", "-c", "head -c 15000 /dev/zero > /etc/gpu-allocation/junk; true")
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 3 and "nothing was changed" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 3 and "nothing was changed" in output, output
     assert machine.running() == OLD and machine.drop_ins() == []
     machine.run("umount", "/etc/gpu-allocation")
 
     folder = f"/run/systemd/system/{LLM}.d"
     machine.run("mkdir", "-p", folder)
     machine.run("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", folder)
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "No space left on device" in said and "rolled back to version 0" in said, (
-        said
-    )
+    code, output = machine.promote("apply", machine.promotion())
+    assert (
+        code == 5 and "No space left on device" in output and "rolled back to version 0" in output
+    ), output
     is_settled(machine, OLD)
     machine.run("umount", folder)
 
     folder = f"/etc/systemd/system/{LLM}.d"
     machine.run("mkdir", "-p", folder)
     machine.run("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", folder)
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "step: commit" in said and "No space left" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 5 and "step: commit" in output and "No space left" in output, output
     is_settled(machine, OLD)
     machine.run("umount", folder)
 
@@ -250,46 +253,46 @@ def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machi
         PROMOTE, "apply", machine.promotion(), "--deployment", "/etc/deployment.yaml"
     )
     assert process.stdout is not None
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if "step: start judge" in line:
             machine.moods("0.55 wrong", "0.5 never-ready")
     process.communicate(timeout=60)
     assert process.returncode == 6
-    assert "production is down" in said and "Do this:" in said and "rolled back to" not in said, (
-        said
-    )
+    assert (
+        "production is down" in output and "Do this:" in output and "rolled back to" not in output
+    ), output
     assert machine.promote("status")[0] == 6
     machine.moods("0.55 wrong")
-    code, said = machine.promote("rollback")
-    assert code == 0, said
+    code, output = machine.promote("rollback")
+    assert code == 0, output
     is_settled(machine, OLD)
 
 
 def test_a_version_that_no_longer_works_leaves_production_where_it_was(machine: Machine) -> None:
     assert machine.promote("apply", machine.promotion())[0] == 0
     machine.moods("0.5 never-ready")
-    code, said = machine.promote("rollback")
-    assert code == 5 and "version 0 does not work here any more" in said, said
+    code, output = machine.promote("rollback")
+    assert code == 5 and "version 0 does not work here any more" in output, output
     is_settled(machine, NEW)
     assert in_force(machine) == 1
 
 
 def test_a_unit_that_is_not_there_masked_or_off_is_refused(machine: Machine) -> None:
     machine.systemctl("stop", LLM)
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 2 and "judge.service: it is inactive" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 2 and "judge.service: it is inactive" in output, output
     machine.systemctl("stop", STT)
     machine.run("ln", "-sf", "/dev/null", f"{UNITS}/{STT}")
     machine.systemctl("daemon-reload")
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 2 and "whisper.service: its state is 'masked'" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 2 and "whisper.service: its state is 'masked'" in output, output
     machine.write(
         "/etc/deployment.yaml", machine.read("/etc/deployment.yaml").replace(STT, "wisper.service")
     )
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 2 and "wisper.service: there is no such unit" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 2 and "wisper.service: there is no such unit" in output, output
     assert not (machine.root / "etc/gpu-allocation/voice/versions").exists()
 
 
@@ -303,15 +306,15 @@ def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_fro
     unit = machine.read(f"{UNITS}/{LLM}").replace("  --gpu", "  --start-s 0.1 --gpu")
     machine.write(f"{UNITS}/{LLM}", unit)
     machine.systemctl("daemon-reload")
-    code, said = machine.promote("status")
+    code, output = machine.promote("status")
     assert (
         code == 0
         and "judge.service changed since version 1 was made from it, which hides that change"
-        in said
-    ), said
-    assert "Restart=" not in said
-    code, said = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}))
-    assert code == 0, said
+        in output
+    ), output
+    assert "Restart=" not in output
+    code, output = machine.promote("apply", machine.promotion("q", share=0.6, metrics={}))
+    assert code == 0, output
     is_settled(machine, ("0.6", "tiny"))
     assert "--start-s 0.1" in machine.run(
         "cat", f"/etc/systemd/system/{LLM}.d/zzz-gpu-allocation-1-committed.conf"
@@ -329,11 +332,14 @@ HOSTILE = [
 
 def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
     for n, value in enumerate(HOSTILE):
-        code, said = machine.promote("apply", machine.promotion(f"h{n}", share=value))
-        assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, (value, said)
+        code, output = machine.promote("apply", machine.promotion(f"h{n}", share=value))
+        assert code == 2 and output.startswith("error: ") and output.count("\n") == 1, (
+            value,
+            output,
+        )
     for n, value in enumerate(("../../etc/shadow", "tiny\nUser=root")):
-        code, said = machine.promote("apply", machine.promotion(f"s{n}", size=value))
-        assert code == 2 and said.startswith("error: "), (value, said)
+        code, output = machine.promote("apply", machine.promotion(f"s{n}", size=value))
+        assert code == 2 and output.startswith("error: "), (value, output)
     bomb = "a: &a [x,x]\nb: &b [*a,*a]\nparameters: {vllm_memory_util: *b}\n"
     machine.write("/etc/promotions/bomb.yaml", bomb)
     assert machine.promote("apply", "/etc/promotions/bomb.yaml")[0] == 2
@@ -344,7 +350,7 @@ def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
 
 
 def of_the_guide() -> list[str]:
-    """The commands of the guide, in their order."""
+    """Return the commands of the guide, in their order."""
     text = (REPOSITORY / "study/guides/deployment.md").read_text()
     return [
         line.strip()
@@ -366,9 +372,8 @@ def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine)
     for command in commands:
         words = command.removeprefix("sudo ").replace("python ", f"{sys.executable} -B ", 1)
         machine.run("env", f"PYTHONPATH={REPOSITORY}", "sh", "-c", f"cd {folder} && {words}")
-        if command.startswith(
-            "cp "
-        ):  # and what the guide says of it: edit units, addresses and bounds
+        # and what the guide says of it: edit units, addresses and bounds
+        if command.startswith("cp "):
             machine.run("cp", "/etc/deployment.yaml", f"{folder}/deployment.yaml")
         if " apply " in command:
             assert machine.running() == NEW
@@ -390,32 +395,32 @@ def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
     machine.systemctl("daemon-reload")
     machine.systemctl("start", "front.service")
     machine.moods("0.55 wrong")
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "front.service stops together with them" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 5 and "front.service stops together with them" in output, output
     machine.wait(
         5, lambda: machine.systemctl("is-active", "front.service", check=False) == "active"
     )
 
 
-def lines(said: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in said.splitlines()]
+def lines(output: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machine) -> None:
     promotion = machine.promotion()
     machine.promotion("older", share=0.6, written_at="2020-01-01T00:00:00+00:00")
     machine.deployment(watch="{promotions: promotions, auto: false, every_s: 0.5}", dead_man_s="60")
-    code, said = machine.promote("watch", "--once")
-    events = {str(e["event"]): e for e in lines(said)}
-    assert code == 0 and events["review_due"]["promotion"] == "p.yaml", said
+    code, output = machine.promote("watch", "--once")
+    events = {str(e["event"]): e for e in lines(output)}
+    assert code == 0 and events["review_due"]["promotion"] == "p.yaml", output
     assert (
         "days old" in str(events["refused"]["why"])
         and events["refused"]["promotion"] == "older.yaml"
     )
 
     machine.deployment(watch="{promotions: promotions, auto: true, every_s: 0.5}", dead_man_s="60")
-    code, said = machine.promote("watch", "--once")
-    assert "holding" in said and machine.running() == OLD, said
+    code, output = machine.promote("watch", "--once")
+    assert "holding" in output and machine.running() == OLD, output
 
     machine.deployment(
         watch="{promotions: promotions, auto: true, hold_days: 0, every_s: 0.5}", dead_man_s="60"
@@ -430,8 +435,8 @@ def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machi
 
     machine.moods("0.6 wrong")
     machine.promotion("worse", share=0.6, metrics={})
-    said = machine.promote("watch", "--once")[1]
-    assert '"rolled_back"' in said and machine.running() == NEW, said
+    output = machine.promote("watch", "--once")[1]
+    assert '"rolled_back"' in output and machine.running() == NEW, output
     assert '"applying"' not in machine.promote("watch", "--once")[1]
     machine.systemctl("stop", LLM)
     assert "not_as_applied" in machine.promote("watch", "--once")[1]
@@ -458,19 +463,19 @@ def test_an_env_file_with_a_restart_command_goes_the_same_way(machine: Machine) 
     )
 
     machine.moods("0.55 wrong")
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 5 and "rolled back to version 0" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 5 and "rolled back to version 0" in output, output
     assert (
         machine.running() == OLD and machine.read("/etc/voice.env").splitlines()[1] == "SHARE=0.5"
     )
 
     machine.moods("")
     machine.kill_when("step: soak", apply=[machine.promotion()])
-    code, said = machine.promote("rollback")
-    assert code == 0 and machine.running() == OLD, said
+    code, output = machine.promote("rollback")
+    assert code == 0 and machine.running() == OLD, output
 
-    code, said = machine.promote("apply", machine.promotion())
-    assert code == 0 and "that gate does not run" in said, said
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "that gate does not run" in output, output
     assert machine.running() == NEW
     assert machine.read("/etc/voice.env") == "# ours\nSHARE=0.55\nWHISPER_MODEL=tiny\nKEY=kept\n"
     assert machine.promote("rollback")[0] == 0

@@ -1,4 +1,4 @@
-"""A spec and a deployment file from two units that run, on a real systemd, and the study takes the spec."""
+"""Two units that run on a real systemd become a spec, which the study takes, and a deployment."""
 
 import sys
 
@@ -20,8 +20,9 @@ JUDGE = """
 [Service]
 WorkingDirectory=/opt
 Environment=PYTHONPATH=/opt/site "HF_HOME=/opt/a b" VLLM_API_KEY=hidden SECRET_THING=hidden
-ExecStart={python} -m vllm.entrypoints.openai.api_server --model models/llm --gpu_memory_utilization=0.45 \\
-    --max-model-len 2048 --port 8123 --served-model-name judge other --api-key hidden --enforce-eager
+ExecStart={python} -m vllm.entrypoints.openai.api_server --model models/llm \\
+    --gpu_memory_utilization=0.45 --max-model-len 2048 --port 8123 \\
+    --served-model-name judge other --api-key hidden --enforce-eager
 Restart=on-failure
 """
 ASSISTANT = """
@@ -59,14 +60,16 @@ def machine():
 
 def init(machine, *words):
     process = machine.begin(INIT, *words)
-    said, _ = process.communicate(timeout=60)
-    return process.returncode, said
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
 
 
 def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(machine):
     files = ("--device", "cpu", "--out", "/root/my.yaml", "--deployment", "/root/deployment.yaml")
-    code, said = init(machine, "--unit", "judge.service", "--unit", "assistant.service", *files)
-    assert code == 0 and "today: 0.45 of the memory for /opt/models/llm, speech base" in said, said
+    code, output = init(machine, "--unit", "judge.service", "--unit", "assistant.service", *files)
+    assert code == 0 and "today: 0.45 of the memory for /opt/models/llm, speech base" in output, (
+        output
+    )
     text = machine.read("/root/my.yaml")
     spec = yaml.safe_load(text)
     assert "hidden" not in text + machine.read("/root/deployment.yaml")
@@ -80,15 +83,15 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
     assert llm["args"] == ["--max-model-len", "2048", "--enforce-eager"]
     assert llm["env"] == {"HF_HOME": "/opt/a b"}
     assert (stt["compute_type"], stt["beam_size"]) == ("int8_float16", 3)
-    found = yaml.safe_load(machine.read("/root/deployment.yaml"))["services"]
-    assert found["llm"]["probe"] == {
+    deployed = yaml.safe_load(machine.read("/root/deployment.yaml"))["services"]
+    assert deployed["llm"]["probe"] == {
         "kind": "completion",
         "url": "http://127.0.0.1:8123/v1/completions",
         "model": "judge",
     }
-    assert found["llm"]["restart_always"] is True
-    assert found["stt"]["probe"] == {"kind": "none"} and "health_url" not in found["stt"]
-    assert found["stt"]["set"] == {
+    assert deployed["llm"]["restart_always"] is True
+    assert deployed["stt"]["probe"] == {"kind": "none"} and "health_url" not in deployed["stt"]
+    assert deployed["stt"]["set"] == {
         "whisper_model_size": {
             "variable": "WHISPER_MODEL",
             "choices": {s: f"/opt/models/whisper/{s}" for s in ("tiny", "base")},
@@ -97,10 +100,8 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
     study = machine.begin(
         str(REPOSITORY / "scripts/run_study.py"), "/root/my.yaml", "--dry-run", site="/opt/site"
     )
-    planned, _ = study.communicate(timeout=60)
-    assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in planned, (
-        planned
-    )
+    plan, _ = study.communicate(timeout=60)
+    assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in plan, plan
 
 
 @pytest.mark.parametrize(
@@ -113,16 +114,18 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
 )
 def test_what_cannot_be_read_is_one_line_and_writes_nothing(machine, units, why):
     words = [w for u in units[:2] for w in ("--unit", u)]
-    code, said = init(machine, *words, *units[2:], "--device", "cpu", "--out", "/root/no.yaml")
+    code, output = init(machine, *words, *units[2:], "--device", "cpu", "--out", "/root/no.yaml")
     assert (
-        code == 2 and why in said.replace("one --unit must", "one must") and "Traceback" not in said
-    ), said
+        code == 2
+        and why in output.replace("one --unit must", "one must")
+        and "Traceback" not in output
+    ), output
     assert not (machine.root / "root/no.yaml").exists()
 
 
 def test_an_existing_file_is_never_overwritten(machine):
     machine.write("/root/there.yaml", "mine")
-    code, said = init(
+    code, output = init(
         machine,
         "--unit",
         "judge.service",
@@ -131,7 +134,7 @@ def test_an_existing_file_is_never_overwritten(machine):
         "--out",
         "/root/there.yaml",
     )
-    assert code == 2 and "exists" in said and machine.read("/root/there.yaml") == "mine"
+    assert code == 2 and "exists" in output and machine.read("/root/there.yaml") == "mine"
 
 
 def unit(*argv, env=None, folder="/"):
@@ -141,7 +144,7 @@ def unit(*argv, env=None, folder="/"):
 
 
 def test_vllm_serve_names_its_model_first():
-    found = read_llm(
+    llm = read_llm(
         unit(
             "/opt/bin/python3",
             "/opt/bin/vllm",
@@ -151,16 +154,15 @@ def test_vllm_serve_names_its_model_first():
             "0.6",
         )
     )
-    assert (found.model, found.share, found.args, found.port, found.served_model) == (
-        "org/model", 0.6, (), 8000, "org/model",
-    )  # fmt: skip
+    expected = ("org/model", 0.6, (), 8000, "org/model")
+    assert (llm.model, llm.share, llm.args, llm.port, llm.served_model) == expected
 
 
 def test_a_unit_without_a_share_has_vllms_own_and_says_so():
-    found = read_llm(
+    llm = read_llm(
         unit("/opt/bin/python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "a/b")
     )
-    assert found.share == 0.9 and "sets no --gpu-memory-utilization" in found.notes[0]
+    assert llm.share == 0.9 and "sets no --gpu-memory-utilization" in llm.notes[0]
 
 
 @pytest.mark.parametrize("share", ["0", "1.5", "much", "1e-1000", ""])
@@ -186,23 +188,23 @@ def test_a_share_that_is_none_is_refused(share):
     ],
 )
 def test_the_size_is_found_where_the_unit_names_it(argv, env, size, flag, variable):
-    found = read_stt(unit("/usr/bin/app", *argv, env=env))
-    assert (found.size, found.flag, found.variable) == (size, flag, variable)
-    assert found.models[size].startswith("Systran/")
+    speech = read_stt(unit("/usr/bin/app", *argv, env=env))
+    assert (speech.size, speech.flag, speech.variable) == (size, flag, variable)
+    assert speech.models[size].startswith("Systran/")
 
 
 def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
     with pytest.raises(BadInput, match="--size WHISPER_MODEL=base"):
         read_stt(unit("/usr/bin/app"))
-    found = read_stt(unit("/usr/bin/app"), "APP_WHISPER=tiny")
-    assert (found.size, found.variable) == (
+    speech = read_stt(unit("/usr/bin/app"), "APP_WHISPER=tiny")
+    assert (speech.size, speech.variable) == (
         "tiny",
         "APP_WHISPER",
-    ) and "nothing here can check" in found.notes[0]
+    ) and "nothing here can check" in speech.notes[0]
 
 
 class Card:
-    """Another tenant's memory, look by look."""
+    """A device on which another tenant's memory differs look by look."""
 
     identity = Identity("Card", "GPU-0", 1000.0, None, None)
 
@@ -216,15 +218,15 @@ class Card:
 
 def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
     monkeypatch.setattr(observing, "LOOK_S", 0.001)
-    said = []
-    found = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, said.append)
-    assert (found.least_mib, found.peak_mib, found.reserve_mib, found.largest) == (
+    lines = []
+    others = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, lines.append)
+    assert (others.least_mib, others.peak_mib, others.reserve_mib, others.largest) == (
         100.0,
         350.0,
         250,
         "game.service",
     )
-    assert len(said) == 2
+    assert len(lines) == 2
 
 
 def test_memory_that_cannot_be_told_is_no_reserve():

@@ -1,4 +1,4 @@
-"""Units lend their GPU and get it back, on a real systemd: at the end, on Ctrl-C, after SIGKILL, after a boot."""
+"""Units on a real systemd get their GPU back: at the end, on Ctrl-C, after SIGKILL or a boot."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ def booted():
 
 @pytest.fixture
 def machine(booted):
-    """Judge runs and is enabled; Whisper runs and was only started by hand; one is enabled, and off."""
+    """Judge runs and is enabled, Whisper was started by hand, and one is enabled and off."""
     for unit in (JUDGE, WHISPER, OFF):
         booted.write(f"{UNITS}/{unit}", UNIT.format(extra=""))
     booted.systemctl("daemon-reload")
@@ -58,14 +58,14 @@ def machine(booted):
 def borrow(
     machine, *more, units=f"{JUDGE},{WHISPER},{OFF}", outage_s=0.0, for_s=60.0, script=BORROW, **env
 ):
-    """A process inside that borrows, and its number inside."""
+    """Start a process inside that borrows; return it and its number inside."""
     process = machine.begin("-c", script, units, str(outage_s), str(for_s), *more, **env)
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if line.startswith("borrowed by"):
             return process, line.split()[-1]
-    raise AssertionError(said)
+    raise AssertionError(output)
 
 
 def states(machine):
@@ -88,8 +88,10 @@ def nothing_left(machine):
 
 def test_all_is_as_before_at_the_end(machine):
     process, _ = borrow(machine, for_s=0.5)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "given back after" in said and said.endswith("ended\n"), said
+    output, _ = process.communicate(timeout=60)
+    assert (
+        process.returncode == 0 and "given back after" in output and output.endswith("ended\n")
+    ), output
     assert states(machine) == BEFORE
     wait_until(lambda: nothing_left(machine))
 
@@ -108,14 +110,12 @@ def test_while_lent_nothing_starts_a_unit_and_each_was_stopped_as_it_asks_to_be(
 def test_the_promise_is_enabled_before_anything_stops(machine):
     machine.write(
         f"{UNITS}/{JUDGE}",
-        UNIT.format(
-            extra="ExecStop=/bin/ls -R /etc/systemd/system\nStandardOutput=file:/var/log/seen"
-        ),
+        UNIT.format(extra=SHOW_ETC),
     )
     machine.systemctl("daemon-reload")
     process, pid = borrow(machine)
-    seen = machine.read("/var/log/seen")
-    assert "gpu-allocation-lent-" in seen.partition("multi-user.target.wants:")[2]
+    listing = machine.read("/var/log/seen")
+    assert "gpu-allocation-lent-" in listing.partition("multi-user.target.wants:")[2]
     machine.run("kill", "-INT", pid)
     process.communicate(timeout=60)
 
@@ -179,8 +179,8 @@ def test_after_a_boot_what_ran_runs_and_the_promise_is_gone(machine):
 def test_two_cannot_borrow_the_same_unit(machine):
     process, pid = borrow(machine, units=JUDGE)
     other = machine.begin("-c", BORROW, f"{WHISPER},{JUDGE}", "0", "1")
-    said, _ = other.communicate(timeout=60)
-    assert other.returncode == 2 and "judge.service: it is masked" in said, said
+    output, _ = other.communicate(timeout=60)
+    assert other.returncode == 2 and "judge.service: it is masked" in output, output
     assert machine.show(WHISPER, "ActiveState") == "active"
     machine.run("kill", "-INT", pid)
     process.communicate(timeout=60)
@@ -216,8 +216,8 @@ def test_giving_back_does_not_start_what_a_unit_wants_and_was_off(machine):
     machine.systemctl("daemon-reload")
     machine.systemctl("stop", OFF)
     process, _ = borrow(machine, units=JUDGE, for_s=0.2)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert states(machine) == BEFORE
 
 
@@ -225,8 +225,8 @@ def test_a_unit_that_would_not_stop_ends_with_all_given_back(machine):
     machine.write(f"{UNITS}/{JUDGE}", "[Unit]\nRefuseManualStop=yes\n" + UNIT.format(extra=""))
     machine.systemctl("daemon-reload")
     process = machine.begin("-c", BORROW, f"{JUDGE},{WHISPER}", "0", "1")
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 3 and "judge.service" in said, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3 and "judge.service" in output, output
     assert states(machine) == BEFORE
     wait_until(lambda: nothing_left(machine))
 
@@ -245,8 +245,8 @@ def test_what_cannot_be_given_back_is_refused_and_nothing_stops(machine, name, w
     if name == "once.service":
         machine.run("systemd-run", "--unit=once.service", "/bin/sleep", "1000")
     process = machine.begin("-c", BORROW, f"{WHISPER},{name}", "0", "1")
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 2 and why in said, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2 and why in output, output
     assert states(machine) == BEFORE
     assert nothing_left(machine)
 
@@ -257,11 +257,13 @@ def test_where_the_promise_cannot_be_written_nothing_stops_and_the_reason_is_sai
     wants.write_text("a file where a folder should be")
     try:
         process = machine.begin("-c", BORROW, f"{JUDGE},{WHISPER}", "0", "1")
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     finally:
         wants.unlink()
         wants.with_name("kept").rename(wants)
-    assert process.returncode == 3 and "needs root: run the same command with sudo" in said, said
+    assert process.returncode == 3 and "needs root: run the same command with sudo" in output, (
+        output
+    )
     assert states(machine) == BEFORE
     assert nothing_left(machine)
 
@@ -273,8 +275,10 @@ def test_a_borrowed_unit_of_a_vanished_guard_comes_back_with_the_next_study(mach
     process.communicate(timeout=60)
     assert machine.show(WHISPER, "ActiveState") == "inactive"
     other = machine.begin("-c", BORROW, JUDGE, "0", "0.1")
-    said, _ = other.communicate(timeout=60)
-    assert other.returncode == 0 and "gave back what an earlier study had borrowed" in said, said
+    output, _ = other.communicate(timeout=60)
+    assert other.returncode == 0 and "gave back what an earlier study had borrowed" in output, (
+        output
+    )
     assert states(machine) == BEFORE
     assert nothing_left(machine)
 
@@ -357,12 +361,14 @@ def test_a_study_borrows_measures_and_gives_back(machine, spec):
     process = machine.begin(
         SCRIPT, spec, "--n-trials", "1", "--out", "/root/out", "--lend-from", JUDGE
     )
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode in (0, 4) and "given back after" in said and "trial 0" in said, said
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode in (0, 4) and "given back after" in output and "trial 0" in output, (
+        output
+    )
     assert (
-        said.index("lent to this study: judge.service")
-        < said.index("trial 0")
-        < said.index("given back after")
+        output.index("lent to this study: judge.service")
+        < output.index("trial 0")
+        < output.index("given back after")
     )
     assert states(machine) == BEFORE
     wait_until(lambda: nothing_left(machine))
@@ -382,9 +388,9 @@ def test_a_killed_study_leaves_no_server_and_the_units_run(machine, spec):
 def test_a_dry_run_says_how_long_and_stops_nothing(machine, spec):
     lend = ("--lend-from", JUDGE, "--lend-from", OFF, "--max-outage", "2m")
     process = machine.begin(SCRIPT, spec, "--out", "/root/out3", "--dry-run", *lend)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "outage: about 2 min, at most 2 min" in said, said
-    assert "judge.service (system; active, enabled): stopped" in said
-    assert "old.service (system; inactive, enabled): stays off" in said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "outage: about 2 min, at most 2 min" in output, output
+    assert "judge.service (system; active, enabled): stopped" in output
+    assert "old.service (system; inactive, enabled): stays off" in output
     assert states(machine) == BEFORE
     assert nothing_left(machine)

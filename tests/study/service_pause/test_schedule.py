@@ -1,4 +1,4 @@
-"""The study as a unit of systemd's, on a real one: verified, started, under its quotas, and ended from outside."""
+"""A study runs as a unit on a real systemd: verified, under quotas, and ended from outside."""
 
 import sys
 
@@ -13,9 +13,8 @@ STUDY = "gpu-allocation-study.service"
 def machine():
     with rig() as booted:
         server = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
-        endless = SPEC.replace(
-            "window_s: 2,", "window_s: 300,"
-        )  # it must not be over before its time is
+        # it must not be over before its time is
+        endless = SPEC.replace("window_s: 2,", "window_s: 300,")
         booted.write(
             "/root/my spec%.yaml", endless.format(server=server) + "budget: {wallclock_sec: 1000}\n"
         )
@@ -27,8 +26,8 @@ def machine():
         process = booted.begin(
             MAKE, "/root/my spec%.yaml", "--on-calendar", "Mon..Fri 03:00", *words
         )
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0 and said.split() == [
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and output.split() == [
             f"{UNITS}/{STUDY}",
             f"{UNITS}/gpu-allocation-study.timer",
         ]
@@ -49,9 +48,8 @@ def test_systemd_accepts_both_files(machine):
 
 
 def test_quotas_are_above_the_budget_and_not_below_the_deployed_units(machine):
-    assert (
-        machine.show(STUDY, "RuntimeMaxUSec") == "45min"
-    )  # 30 min of outage, which is more than the budget, + 15
+    # 30 min of outage, which is more than the budget, + 15
+    assert machine.show(STUDY, "RuntimeMaxUSec") == "45min"
     assert machine.show(STUDY, "CPUQuotaPerSecUSec") == machine.show(
         "judge.service", "CPUQuotaPerSecUSec"
     )
@@ -63,7 +61,8 @@ def test_quotas_are_above_the_budget_and_not_below_the_deployed_units(machine):
 
 
 def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machine):
-    short = f"[Service]\nRuntimeMaxSec=40\nWorkingDirectory=/root\nEnvironment=PYTHONPATH={REPOSITORY}\n"
+    short = "[Service]\nRuntimeMaxSec=40\nWorkingDirectory=/root\n"
+    short += f"Environment=PYTHONPATH={REPOSITORY}\n"
     machine.write(f"{UNITS}/{STUDY}.d/short.conf", short)
     machine.systemctl("daemon-reload")
     machine.systemctl("start", STUDY)

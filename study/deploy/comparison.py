@@ -1,0 +1,134 @@
+"""A promotion's measurements are compared here with this machine and with what its units run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from objectives.devices.device import Device
+from objectives.errors import BadInput
+from study.confirmation.protocol import DEFAULT_PCT
+from study.deploy.config.deployment import Deployment
+from study.text import one_line
+
+
+def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[str]:
+    """Return a sentence where the device could not be compared.
+
+    raises: BadInput where the promotion was measured on another card or driver
+    """
+    measured = mapping(data, "device")
+    if device is None:
+        return ["device and driver were not compared: the deployment says `device: none`"]
+    here = device.identity
+    for what, then, now in (
+        ("device", measured.get("uuid"), here.uuid),
+        ("driver", measured.get("driver"), here.driver),
+    ):
+        if then != now:
+            measured_on = one_line(str(then))[:60]
+            raise BadInput(
+                f"{path}: measured on {what} {measured_on}, here is {now}; measure it here"
+            )
+    return []
+
+
+def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Path) -> None:
+    """Check that a confirmed promotion was confirmed on this card and driver.
+
+    raises: BadInput where the confirmation itself says otherwise, or was of another card or driver
+    """
+    confirmation = mapping(data, "confirmation")
+    if confirmation.get("verdict") != "confirmed":
+        raise BadInput(
+            f"{path}: its status is confirmed and its confirmation is not; "
+            "run scripts/confirm.py again"
+        )
+    if device is None:
+        return
+    for what, key, now in (
+        ("device", "cards", device.identity.uuid),
+        ("driver", "drivers", device.identity.driver),
+    ):
+        then = confirmation.get(key)
+        if isinstance(then, list) and then and now not in then:
+            names = one_line(", ".join(map(str, then)))[:80]
+            raise BadInput(f"{path}: confirmed on {what} {names}, here is {now}; confirm it here")
+
+
+def compare_stack(
+    data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None
+) -> list[str]:
+    """Return a sentence for each difference of the unit's own speech stack from the measured one.
+
+    raises: BadInput where the unit needs more memory than the winner leaves
+    """
+    own, notes = deployment.services.stt.stack, []
+    words = str(mapping(data, "commands").get("stt", "")).split()
+    measured = {
+        "library": next(
+            (p for p in mapping(mapping(data, "versions"), "stt") if p == "faster-whisper"), None
+        ),
+        "compute_type": _after(words, "--compute-type"),
+        "beam_size": _after(words, "--beam-size"),
+    }
+    for key, then in measured.items():
+        now = getattr(own, key)
+        if now is None or then is None:
+            silent = "unit" if now is None else "trial"
+            notes.append(f"the speech stack's {key} was not compared: {silent} does not tell it")
+        elif str(now) != str(then):
+            notes.append(
+                f"the speech stack differs: {key} is {now} in production, "
+                f"{one_line(str(then))[:40]} was measured"
+            )
+    if own.peak_mib is None or stt_mib is None or free_mib is None:
+        return [
+            *notes,
+            "the speech unit's peak memory was not compared with what the winner leaves",
+        ]
+    if own.peak_mib > stt_mib + free_mib:
+        raise BadInput(
+            f"services.stt.stack.peak_mib: the unit needs {own.peak_mib:,.0f} MiB, "
+            f"the winner leaves {stt_mib + free_mib:,.0f}; "
+            "measure with `services.stt.extra_mib` set to the difference"
+        )
+    return notes
+
+
+def wide_margins(data: Mapping[str, Any]) -> list[str]:
+    """Return how much worse its confirmation let metrics be, where that is more than usual."""
+    c = mapping(data, "confirmation")
+    margins = {"every metric": c.get("margin_pct"), **mapping(c, "margins_pct")}
+    wide = {k: v for k in margins if (v := number(margins, k)) is not None and v > DEFAULT_PCT}
+    if not wide:
+        return []
+    may = ", ".join(f"{one_line(k)} may be {v:g} % worse" for k, v in wide.items())
+    return [f"it was confirmed although {may}"]
+
+
+def least_free_mib(data: Mapping[str, Any]) -> float | None:
+    """Return the least free memory of the study's window and the confirmation's stress, MiB.
+
+    None: it was not measured
+    """
+    stress = number(mapping(mapping(data, "confirmation"), "stress"), "least_free_memory_mib")
+    window = number(mapping(mapping(data, "metrics"), "winner"), "free_memory_mib")
+    return min((v for v in (stress, window) if v is not None), default=None)
+
+
+def _after(words: list[str], flag: str) -> str | None:
+    return words[words.index(flag) + 1] if flag in words[:-1] else None
+
+
+def mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the mapping under a key; empty where there is none."""
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def number(data: Mapping[str, Any], key: str) -> float | None:
+    """Return the number under a key; None where there is none, or it is not finite."""
+    value: Any = data.get(key)
+    return float(value) if type(value) in (int, float) and abs(value) < 1e15 else None  # nor NaN

@@ -1,0 +1,84 @@
+"""A version records what production runs, who applied it and from which promotion."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from study.deploy.config.values import Values
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of production has values, files and the digests that chain it.
+
+    Args:
+        number: its place in the chain, from 0.
+        values: text by service and parameter.
+        units: SHA-256 of each unit's own files.
+        files: SHA-256 of the version's files by name.
+        parent: SHA-256 of the version before.
+        author: the user who applied it.
+        at: when it was written, ISO 8601.
+        promotion: file name of the promotion; None: the user's own configuration.
+        promotion_sha256: the promotion's seal.
+        restores: the number of the version whose values it brings back.
+        device: UUID of the device when it was applied, for the watch.
+        driver: version of the driver then.
+        versions: versions of the servers' packages then.
+        neighbours: units or commands of others on the device then.
+        sha256: digest of all other fields.
+    """
+
+    number: int
+    values: Values
+    units: Mapping[str, str]
+    files: Mapping[str, str]
+    parent: str | None = None
+    author: str = ""
+    at: str = ""
+    promotion: str | None = None
+    promotion_sha256: str | None = None
+    restores: int | None = None
+    device: str | None = None
+    driver: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    neighbours: tuple[str, ...] = ()
+    sha256: str = ""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all but itself, as canonical JSON."""
+        data = {k: v for k, v in asdict(self).items() if k != "sha256"}
+        return digest_of(json.dumps(data, sort_keys=True, separators=(",", ":")))
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is the user's own configuration, as it was before us."""
+        return self.promotion is None
+
+    def __str__(self) -> str:
+        """Return the line that a history shows."""
+        source = (
+            f"restores version {self.restores}"
+            if self.restores is not None
+            else self.promotion or "as found"
+        )
+        values = ", ".join(
+            f"{k}={'-' if v is None else v}" for s in self.values.values() for k, v in s.items()
+        )
+        head = f"{self.number:>4}  {self.at[:19]}  {self.author}  {self.sha256[:12]}"
+        return f"{head}  {values}  ({source})"
+
+
+def author() -> str:
+    """Return who asks for a change: the user behind sudo, or the user of this process."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -1,0 +1,77 @@
+"""Units are checked here before a change: there, running, and able to get what is mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from objectives.errors import BadInput
+from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.state.versions import CURRENT
+from study.deploy.targets.drop_in import env_values
+from study.systemd import units
+from study.systemd.unit_file import exec_start
+from study.systemd.units import COMMITTED
+
+ETC = Path("/etc/systemd/system")
+
+
+def committed(deployment: Deployment, unit: str) -> Path:
+    """Return what a unit's committed drop-in links to: its file of the version in force."""
+    return deployment.folder / CURRENT / f"{unit}.conf"
+
+
+def check_units(deployment: Deployment, names: Mapping[Name, str]) -> None:
+    """Check the units of a deployment and the order in which they start.
+
+    names: the unit of each service, in the start order
+    raises: BadInput for a unit that is not there, is masked or off, or cannot get what is mapped
+    """
+    for name, service in deployment.ordered():
+        _check_unit(deployment, service, units.unit(names[name]))
+    first, second = names.values()
+    if second in units.ordered_after(first, but=COMMITTED):
+        other_order = "[llm, stt]" if deployment.start_order[0] == "stt" else "[stt, llm]"
+        raise BadInput(
+            f"{first}: it is ordered After={second}, and start_order has it first: at boot systemd "
+            "would leave one of them out; take that After= (or Before=) away, "
+            f"or write `start_order: {other_order}`"
+        )
+
+
+def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> None:
+    if unit.load == "not-found":
+        raise BadInput(
+            f"{unit.name}: there is no such unit; `systemctl list-units --type=service` lists yours"
+        )
+    if unit.load != "loaded" or not unit.files:
+        raise BadInput(
+            f"{unit.name}: its state is {unit.load!r}; "
+            f"make `systemctl status {unit.name}` clean first"
+        )
+    if unit.active != "active":
+        raise BadInput(
+            f"{unit.name}: it is {unit.active}, not running; start it first: "
+            "its figures are the baseline"
+        )
+    if any(s.flag for s in service.set.values()):
+        exec_start(unit.texts(), unit.name)
+    for file in unit.env_files:
+        _check_env_file(file, service)
+    link = ETC / f"{unit.name}.d" / COMMITTED
+    if link.is_symlink() and link.readlink() != committed(deployment, unit.name):
+        raise BadInput(
+            f"{link}: another deployment holds this unit; "
+            "roll that one back to version 0 and remove it"
+        )
+
+
+def _check_env_file(file: Path, service: Deployed) -> None:
+    variables = env_values(file.read_text("utf-8", errors="replace")) if file.is_file() else {}
+    for setting in service.set.values():
+        if setting.variable in variables:
+            raise BadInput(
+                f"{file}: it sets {setting.variable}, and systemd prefers an EnvironmentFile to a "
+                "drop-in; move that line into the unit as "
+                f"Environment={setting.variable}=..."
+            )

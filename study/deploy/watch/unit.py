@@ -1,0 +1,53 @@
+"""The watch runs as a systemd unit of its own, written and installed here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from objectives.errors import BadInput
+from objectives.plain_data.atomic import write_atomic
+from study.deploy.config.deployment import Deployment
+from study.deploy.reconcile import needs_root
+from study.deploy.targets.unit_checks import ETC
+from study.systemd import systemctl, units
+
+UNIT = "gpu-allocation-watch.service"
+
+
+def unit_text(deployment: Deployment) -> str:
+    """Return a complete unit for the watch, with this interpreter and these paths.
+
+    It needs root only for `auto: true`.
+    """
+    root = Path(__file__).resolve().parents[3]
+    owner = "" if deployment.watch.auto else "DynamicUser=yes\nProtectHome=read-only\n"
+    command = f"{sys.executable} {root / 'scripts/promote.py'} watch --deployment {deployment.path}"
+    return (
+        "# by scripts/promote.py watch --print-unit\n"
+        f"[Unit]\nDescription=Watch of the GPU allocation {deployment.name}\n"
+        f"After={' '.join(str(s.unit) for _, s in deployment.ordered() if s.unit)}\n\n"
+        f"[Service]\nExecStart={command}\n"
+        f"WorkingDirectory={root}\nEnvironment=PYTHONPATH={root}\n"
+        f"Restart=always\nRestartSec=60\n{owner}"
+        "Nice=10\nCPUQuota=25%\nMemoryMax=1G\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
+
+
+def install_unit(deployment: Deployment) -> str:
+    """Put the unit into /etc, enable and start it, and return a sentence that says so.
+
+    raises: SetupError without root or systemd
+    """
+    needs_root(deployment)
+    if deployment.path.stat().st_uid != 0:
+        raise BadInput(
+            f"{deployment.path}: a service of root's needs a file of root's; "
+            f"run `sudo chown root {deployment.path}`"
+        )
+    systemctl.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
+    write_atomic(ETC / UNIT, unit_text(deployment), mode=0o644, durable=True)
+    units.reload()
+    systemctl.run("systemctl", "enable", UNIT)
+    systemctl.run("systemctl", "restart", UNIT)
+    return f"{ETC / UNIT} runs; read it with `journalctl -u {UNIT} -o cat`"

@@ -1,0 +1,227 @@
+"""A promotion reaches production only sealed and confirmed, and its values as bounded text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import run_script
+
+from objectives.devices.device import Identity, Occupant, Sample
+from objectives.errors import BadInput
+from study.deploy.admission import Admitted, admit
+from study.deploy.config.deployment import Deployed, Deployment, Services, Setting, Stack
+from study.deploy.config.values import assignments, text_of
+from study.deploy.plan import check_times
+from study.promotion.seal import put
+
+SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
+SIZE = Setting(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
+SEATS = Setting(flag="--max-num-seqs", low=1, high=256, whole=True)
+DEPLOYMENT = Deployment(
+    name="voice",
+    services=Services(
+        llm=Deployed(
+            set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
+        ),
+        stt=Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
+    ),
+)
+NOW = datetime.now(UTC)
+PROMOTION: Mapping[str, Any] = {
+    "status": "confirmed",
+    "measured_elsewhere": False,
+    "parameters": {"vllm_memory_util": 0.55, "whisper_model_size": "base"},
+    "metrics": {"winner": {"kv_tokens": 1000, "free_memory_mib": 500.0, "stt_memory_mib": 600.0}},
+    "device": {"uuid": "GPU-1", "driver": "580.1"},
+    "versions": {"llm": {}, "stt": {"faster-whisper": "1.2.1"}},
+    "commands": {"stt": "python t.py --compute-type int8 --beam-size 5"},
+    "confirmation": {"verdict": "confirmed", "cards": ["GPU-1"], "drivers": ["580.1"]},
+    "written_at": NOW.isoformat(),
+}
+
+
+class Card:
+    """A device with an identity of the test's choice, which a game shares."""
+
+    server_env: Mapping[str, str] = {}
+
+    identity = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
+
+    def sample(self) -> Sample:
+        return Sample(0.0, 9000.0)
+
+    def occupants(self) -> list[Occupant]:
+        return [Occupant(7, "a game", 3000.0, None)]
+
+    def held_mib(self, pid: int) -> float | None:
+        return None
+
+
+def admitted(folder: Path, *, i_know: bool = False, **changed: Any) -> Admitted:
+    file = folder / "p.yaml"
+    put({**PROMOTION, **changed}, file)
+    return admit(file, DEPLOYMENT, Card(), i_know=i_know)
+
+
+def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
+    promotion = admitted(tmp_path)
+    assert [a.text for a in promotion.assigned] == ["0.55", "/models/base"]
+    assert (promotion.kv_tokens, promotion.share, promotion.stt_mib) == (1000, 0.55, 600.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"status": "candidate"}, r"not confirmed \(status: candidate\).*confirm.py.*--i-know"),
+        ({"status": "replay"}, "replayed from measurements of elsewhere"),
+        ({"confirmation": None}, "its status is confirmed and its confirmation is not"),
+        (
+            {"confirmation": {"verdict": "rejected"}},
+            "its status is confirmed and its confirmation is not",
+        ),
+        (
+            {"confirmation": {"verdict": "confirmed", "cards": ["GPU-2"]}},
+            "confirmed on device GPU-2, here is GPU-1",
+        ),
+        (
+            {"confirmation": {"verdict": "confirmed", "drivers": ["570.0"]}},
+            "confirmed on driver 570.0, here is 580.1",
+        ),
+        ({"measured_elsewhere": True}, "replayed from measurements of elsewhere"),
+        ({"status": "rejected"}, "ended rejected"),
+        ({"status": "inconclusive"}, "ended inconclusive"),
+        ({"status": ["confirmed"]}, "not confirmed"),
+        ({"written_at": (NOW - timedelta(days=31)).isoformat()}, "31 days old, max_age_days is 30"),
+        ({"written_at": (NOW + timedelta(days=3)).isoformat()}, "in the future"),
+        ({"written_at": "yesterday"}, "does not say when"),
+        (
+            {"device": {"uuid": "GPU-2", "driver": "580.1"}},
+            "measured on device GPU-2, here is GPU-1",
+        ),
+        (
+            {"device": {"uuid": "GPU-1", "driver": "570.0"}},
+            "measured on driver 570.0, here is 580.1",
+        ),
+        ({"device": None}, "measured on device None"),
+        ({"parameters": {"vllm_memory_util": 0.75}}, "out of bounds; it must be from 0.3 to 0.7"),
+        ({"parameters": {"vllm_memory_util": float("nan")}}, "out of bounds"),
+        ({"parameters": {"vllm_memory_util": 10**400}}, "out of bounds"),
+        ({"parameters": {"vllm_memory_util": True}}, "is no number"),
+        ({"parameters": {"vllm_memory_util": "0.5"}}, "is no number"),
+        ({"parameters": {"vllm.max_num_seqs": 8.0}}, "is no whole number"),
+        ({"parameters": {"vllm.max_model_len": 8}}, "does not map; choose"),
+        ({"parameters": {"whisper_model_size": "/models/base"}}, "not one of the choices"),
+        ({"parameters": {"whisper_model_size": "base\nUser=root"}}, "not one of the choices"),
+        ({"parameters": {}}, "sets no parameter"),
+        ({"parameters": "vllm_memory_util=0.5"}, "has no parameters"),
+    ],
+)
+def test_what_may_not_be_applied_is_refused_in_one_sentence(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message) as refused:
+        admitted(tmp_path, **changed)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", ["rejected", "inconclusive", "replay", "nonsense"])
+def test_i_know_admits_a_candidate_and_nothing_else(tmp_path: Path, status: str) -> None:
+    assert admitted(tmp_path, i_know=True, status="candidate").status == "candidate"
+    with pytest.raises(BadInput):
+        admitted(tmp_path, i_know=True, status=status)
+    with pytest.raises(BadInput, match="out of bounds"):
+        admitted(tmp_path, i_know=True, status="candidate", parameters={"vllm_memory_util": 0.9})
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("rejected", "ended rejected; nothing overrides that"), ("replay", "it was replayed from")],
+)
+def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_no_device(
+    tmp_path: Path, verb: str, status: str, message: str
+) -> None:
+    put({**PROMOTION, "status": status}, tmp_path / "p.yaml")
+    ran = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
+    assert (ran.returncode, message in ran.stderr) == (2, True), ran.stderr
+
+
+def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
+    usual = admitted(tmp_path)
+    assert not [s for s in usual.notes if "worse" in s]
+    confirmation = {
+        **PROMOTION["confirmation"],
+        "margin_pct": 5.0,
+        "margins_pct": {"llm_tpot_ms": 100.0},
+    }
+    promotion = admitted(tmp_path, confirmation=confirmation)
+    assert "it was confirmed although llm_tpot_ms may be 100 % worse" in promotion.notes
+
+
+def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:
+    admitted(tmp_path)
+    file = tmp_path / "p.yaml"
+    file.write_text(file.read_text().replace("0.55", "0.60"))
+    with pytest.raises(BadInput, match="changed after it was sealed"):
+        admit(file, DEPLOYMENT, Card(), i_know=True)
+
+
+def with_stack(stack: Stack) -> Deployment:
+    stt = replace(DEPLOYMENT.services.stt, stack=stack)
+    return replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+
+
+def test_a_speech_unit_that_needs_more_than_the_winner_leaves_is_refused(tmp_path: Path) -> None:
+    admitted(tmp_path)
+    admit(tmp_path / "p.yaml", with_stack(Stack(peak_mib=1100)), Card())
+    with pytest.raises(BadInput, match=r"needs 1,101 MiB, the winner leaves 1,100"):
+        admit(tmp_path / "p.yaml", with_stack(Stack(peak_mib=1101)), Card())
+
+
+def test_another_speech_stack_is_told(tmp_path: Path) -> None:
+    admitted(tmp_path)
+    notes = admit(
+        tmp_path / "p.yaml", with_stack(Stack("whisper.cpp", "float16", 5, 100)), Card()
+    ).notes
+    assert (
+        "the speech stack differs: library is whisper.cpp in production, "
+        "faster-whisper was measured" in notes
+    )
+    assert (
+        "the speech stack differs: compute_type is float16 in production, int8 was measured"
+        in notes
+    )
+    assert not any("beam_size" in line for line in notes)
+
+
+def test_another_server_version_is_refused(tmp_path: Path) -> None:
+    stt = replace(DEPLOYMENT.services.stt, python=__import__("sys").executable)
+    deployment = replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+    admitted(tmp_path, versions={"llm": {}, "stt": {"faster-whisper": "0.1"}})
+    with pytest.raises(
+        BadInput, match=r"measured with faster-whisper 0.1, .* runs here; confirm it anew"
+    ):
+        admit(tmp_path / "p.yaml", deployment, Card())
+
+
+def test_the_dead_man_must_not_fire_in_a_change_that_goes_well() -> None:
+    with pytest.raises(BadInput, match=r"write `dead_man_s: 1820` or more"):
+        check_times(replace(DEPLOYMENT, dead_man_s=600))
+
+
+def test_numbers_become_the_text_that_the_trial_used() -> None:
+    assigned = assignments({"vllm_memory_util": 0.1 + 0.3, "vllm.max_num_seqs": 8}, DEPLOYMENT)
+    assert [(a.setting.flag, a.text) for a in assigned] == [
+        ("--gpu-memory-utilization", "0.4"),
+        ("--max-num-seqs", "8"),
+    ]
+
+
+def test_a_large_number_keeps_all_its_digits() -> None:
+    setting = Setting(flag="--max-num-batched-tokens", low=1, high=1e7)
+    assert text_of("vllm.max_num_batched_tokens", 1_048_577, setting) == "1048577"

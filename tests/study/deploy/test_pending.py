@@ -1,0 +1,38 @@
+"""The record of a change keeps its timer by type, and the log says which change was judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.deploy.state import pending
+from study.deploy.state.dead_man_timer import DeadMan
+from study.deploy.watch.promotions import is_verdict
+
+CHANGE = pending.Pending("apply", 0, 1, "abc", None, 9.0, 7, 1.0, "boot", ("a.service",))
+
+
+@pytest.mark.parametrize("timer", [None, DeadMan(unit="a-dead-man"), DeadMan(pid=42)])
+def test_a_record_is_read_as_it_was_written(tmp_path: Path, timer: DeadMan | None) -> None:
+    change = replace(CHANGE, dead_man=timer)
+    pending.write(tmp_path, change)
+    assert pending.read(tmp_path) == change
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"kind": "apply"}', '{"colour": 1}'])
+def test_a_damaged_record_says_what_is_wrong_and_the_way_out(tmp_path: Path, text: str) -> None:
+    file = pending.path_of(tmp_path)
+    file.write_text(text)
+    with pytest.raises(pending.UnreadableRecord) as error:
+        pending.read(tmp_path)
+    assert error.value.finding.startswith(f"{file}: it cannot be read (")
+    assert str(error.value) == f"{error.value.finding}; run `scripts/promote.py rollback`"
+    assert pending.put_aside(tmp_path) and not file.exists()
+
+
+def test_a_change_whose_process_ended_was_not_judged(tmp_path: Path) -> None:
+    pending.note(tmp_path, "rolled_back", {"why": "p95"})
+    pending.note(tmp_path, "rolled_back", {"why": "it died", "died_in": "soak"})
+    assert [is_verdict(event) for event in pending.events(tmp_path)] == [True, False]
