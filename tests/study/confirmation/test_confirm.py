@@ -20,7 +20,7 @@ from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT, Options, confirm
 from study.confirmation.evidence import Next
-from study.confirmation.pairs import Runner
+from study.confirmation.pairs.runner import Runner
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 
