@@ -42,8 +42,9 @@ class Anchor:
 
 def anchored(setting: Setting, measured: Mapping[str, Any]) -> Anchor | None:
     """The anchor that a first measurement fixes; None where one of the services has no finite latency."""
-    p95 = (measured["stt_latency_p95_ms"], measured["llm_latency_p95_ms"])
-    if None in p95 or INFINITE in p95:
+    names = ("stt_latency_p95_ms", "llm_latency_p95_ms")
+    p95 = [float(measured[name]) for name in names if measured.get(name) is not None]
+    if len(p95) < len(names) or INFINITE in p95:
         return None
     slo = setting.slo or Slo(*(x * setting.slo_multiple for x in p95))
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))

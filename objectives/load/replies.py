@@ -126,13 +126,35 @@ def quantile(values: Iterable[float], q: float) -> float | None:
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
+def services_in(replies: Sequence[Reply]) -> list[str]:
+    """Return the services that were asked, by name."""
+    return sorted({r.service for r in replies})
+
+
 def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
-    """The figures of measurement.md section 2 that follow from the replies of one window alone."""
-    llm = [r for r in replies if r.service == "llm"]
-    stt = [r for r in replies if r.service == "stt"]
+    """Return the figures that follow from the replies of one window alone, by flat name.
+
+    A service whose answers are streamed token by token has times of tokens, one that hears has a real-time factor.
+    """
+    by_service = {s: [r for r in replies if r.service == s] for s in services_in(replies)}
+    figures = {
+        f"{service}_{name}": value
+        for service, own in by_service.items()
+        for name, value in _figures(own).items()
+    }
+    failed = sum(r.error is not None for r in replies)
+    return figures | {
+        "failure_rate": failed / len(replies) if replies else None,
+        "generator_lag_p99_ms": _lag_p99_ms(replies),
+        "lag_exceeded": any(_is_late(own) for own in by_service.values()),
+    }
+
+
+def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
+    """Return the figures of one service."""
     tpot = [
         (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
-        for r in llm
+        for r in replies
         if r.error is None
         and r.end_s is not None
         and r.first_s is not None
@@ -140,24 +162,24 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
         and r.tokens > 1
     ]
     spoken = [
-        (r.audio_s, r.end_s - r.sent_s) for r in stt if r.error is None and r.end_s and r.audio_s
+        (r.audio_s, r.end_s - r.sent_s)
+        for r in replies
+        if r.error is None and r.end_s and r.audio_s
     ]
-    failed = sum(r.error is not None for r in replies)
-    return {
-        "stt_latency_ms": quantile([r.latency_ms for r in stt], 0.5),
-        "stt_latency_p95_ms": quantile([r.latency_ms for r in stt], 0.95),
-        "stt_rtfx": sum(a for a, _ in spoken) / sum(s for _, s in spoken) if spoken else None,
-        "llm_latency_ms": quantile([r.latency_ms for r in llm], 0.5),
-        "llm_latency_p95_ms": quantile([r.latency_ms for r in llm], 0.95),
-        "llm_ttft_ms": quantile([r.ttft_ms for r in llm], 0.5),
-        "llm_ttft_p95_ms": quantile([r.ttft_ms for r in llm], 0.95),
-        "llm_tpot_ms": float(np.median(tpot)) if tpot else None,
-        "failure_rate": failed / len(replies) if replies else None,
-        "generator_lag_p99_ms": _lag_p99_ms(replies),
-        "lag_exceeded": any(_is_late(s) for s in (llm, stt)),
-        "offered_llm": len(llm),
-        "offered_stt": len(stt),
+    figures: dict[str, Any] = {
+        "latency_ms": quantile([r.latency_ms for r in replies], 0.5),
+        "latency_p95_ms": quantile([r.latency_ms for r in replies], 0.95),
+        "offered": len(replies),
     }
+    if any(r.audio_s for r in replies):
+        figures["rtfx"] = sum(a for a, _ in spoken) / sum(s for _, s in spoken) if spoken else None
+    else:
+        figures |= {
+            "ttft_ms": quantile([r.ttft_ms for r in replies], 0.5),
+            "ttft_p95_ms": quantile([r.ttft_ms for r in replies], 0.95),
+            "tpot_ms": float(np.median(tpot)) if tpot else None,
+        }
+    return figures
 
 
 def _lag_p99_ms(replies: Sequence[Reply]) -> float | None:

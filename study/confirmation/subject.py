@@ -194,12 +194,12 @@ def _held_out(
     if unknown := [n for n in names or () if n not in by_name]:
         what = f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(by_name)}"
         raise BadInput(one_line(what))
-    if names:
-        held_out = [by_name[n] for n in dict.fromkeys(names)]
-    else:
-        held_out = [*(spec.workloads or DEFAULT_HELD_OUT)]
+    held_out = [by_name[n] for n in dict.fromkeys(names or ())]
     longest = longest_request(spec.services.llm.args)
-    traffics = [traffic(h, spec.workload, clips, longest) for h in held_out]
+    traffics = [
+        traffic(h, spec.workload, clips, longest)
+        for h in held_out or spec.workloads or DEFAULT_HELD_OUT
+    ]
     return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in traffics]
 
 

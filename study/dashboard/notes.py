@@ -148,7 +148,7 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdic
 def _figures(r: Trial, m: Measurement) -> str:
     lines = ["| | |", "|---|---|"]
     for name, f in SHOWN.items():
-        value = sessions(r) if name == "concurrent_capacity" else number(getattr(m, name), f.digits)
+        value = sessions(r) if name == "concurrent_capacity" else number(m.figure(name), f.digits)
         lines.append(f"| {f.title} | {'not measured' if value == '-' else f'{value} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:
         lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")

@@ -15,7 +15,7 @@ from study.analysis.study_cost import seconds
 from study.report.answer import launches
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import SHORT, failure_in_words, pair, short
+from study.wording import PHASES, SHORT, failure_in_words, pair, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,12 @@ class Bar:
 def bars(rows: Sequence[Trial]) -> list[Bar]:
     """Every launched trial; from older recordings what their starts and window tell."""
     return [
-        Bar(r.number, f"{r.number}: {pair(r.allocation)}", short(r.allocation), by_phase)
+        Bar(
+            r.number,
+            f"{r.number}: {pair(r.allocation)}",
+            short(r.allocation),
+            {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
+        )
         for r in rows
         if r.repeat_of is None and (by_phase := seconds(r.measurement, r.measured, r.wall_s))
     ]
@@ -186,6 +191,10 @@ def total_text(line: Line) -> str:
 def memory(r: Trial | None) -> Line | None:
     """Memory over time of a trial; None where it was not recorded."""
     m = r.measurement if r else None
-    if r is None or m is None or not m.used_mib_by_s or not m.device_total_mib:
+    if r is None or m is None or not m.device.used_mib_by_s or not m.device.device_total_mib:
         return None
-    return Line(f"trial {r.number}: {short(r.allocation)}", m.used_mib_by_s, m.device_total_mib)
+    return Line(
+        f"trial {r.number}: {short(r.allocation)}",
+        m.device.used_mib_by_s,
+        m.device.device_total_mib,
+    )

@@ -76,14 +76,14 @@ def influence(launches: Sequence[Tried], metrics: Sequence[str] = tuple(HEADS)) 
     shown: dict[str, Effects] = {}
     for metric in metrics:
         title, unit, digits = FIGURES[metric].title, FIGURES[metric].unit, FIGURES[metric].digits
-        values = {v for _, m in observed if (v := getattr(m, metric)) is not None}
+        values = {v for _, m in observed if (v := m.figure(metric)) is not None}
         if not values:
             said.append(f"{title}: not measured")
             continue
         if len(values) == 1:
             said.append(f"{title}: {values.pop():,.{digits}f} {unit} wherever it was measured")
             continue
-        lost = sum(math.isinf(getattr(m, metric) or 0.0) for _, m in observed)
+        lost = sum(math.isinf(m.figure(metric) or 0.0) for _, m in observed)
         without = f"; {lost} launches without an end to it are left out" if lost else ""
         try:
             shown[metric] = told = main_effects(observed, metric)
@@ -126,7 +126,7 @@ def versus(launches: Sequence[Tried], metrics: Sequence[str], wanted: str) -> In
         )
     told, said = dict[str, dict[Scalar, tuple[float, ...]]](), list[str]()
     for metric in metrics:
-        if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
+        if len({m.figure(metric) for _, m in observed} - {None}) < 2:
             said.append(f"{FIGURES[metric].title}: the same wherever it was measured")
             continue
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,7 @@ from study.analysis.interference import HEAD, by_share
 from study.analysis.pareto import compared, pareto
 from study.analysis.reweigh import answers, is_contested
 from study.report import svg
-from study.report.chart_data import Tile, bars, heat, memory, spots, turned
+from study.report.chart_data import bars, heat, memory, spots, turned
 from study.report.comparison import comparison
 from study.report.effects_table import influence
 from study.report.reasons import held_back, over
@@ -94,7 +94,7 @@ def _content(told: Summary) -> dict[str, Any]:
         ],
         "heat": shown if len(shown.xs) <= len(shown.ys) else turned(shown),
         "compares": ", ".join(compared(found, asked)),
-        "shade": lambda tile: _shade(tile, scores),
+        "shade": lambda tile: svg.shade(tile, scores),
         **_pictures(told),
         "influence": influence([row for c in found for row in (*c.measured, *c.failed)]),
         "sharing_head": HEAD,
@@ -104,19 +104,6 @@ def _content(told: Summary) -> dict[str, Any]:
         "failures": [row for c in found for row in _failures(c)],
         "provenance": _provenance(told),
     }
-
-
-def _shade(tile: Tile | None, scores: Sequence[float]) -> str:
-    if tile is None:
-        return "#fff"
-    if tile.cell.fitness is None:
-        return "#f5c4ab"
-    low, high = min(scores), max(scores)
-    part = (tile.cell.fitness - low) / (high - low) if high > low else 1.0
-    pale, deep = (247, 251, 255), (140, 190, 225)
-    return "#" + "".join(
-        f"{round(a + (b - a) * part):02x}" for a, b in zip(pale, deep, strict=True)
-    )
 
 
 def _pictures(told: Summary) -> dict[str, Any]:

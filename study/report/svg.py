@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from study import wording
 from study.analysis.category import Category
 from study.analysis.study_cost import PHASES, UNTOLD
 from study.report.chart_data import Bar, Line, Spot, Tile, limit_text, total_text
@@ -38,7 +39,7 @@ COLOURS: Mapping[Category, str] = {kind: mark.colour for kind, mark in MARKS.ite
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(
-        (*PHASES, UNTOLD),
+        (wording.PHASES.get(phase, phase) for phase in (*PHASES, UNTOLD)),
         ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
         strict=True,
     )

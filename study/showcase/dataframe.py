@@ -23,6 +23,7 @@ from study.run_plan import Options
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
+from study.wording import PHASES
 
 
 def replayed() -> str:
@@ -81,8 +82,8 @@ def _figures(measured: Measurement | None) -> dict[str, Any]:
     """The single numbers of a measurement; seconds by phase as one column each."""
     if measured is None:
         return {}
-    flat = {k: getattr(measured, k) for k in measured.figures() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{phase} s": seconds for phase, seconds in measured.phase_s.items()}
+    flat = {k: measured.figure(k) for k in measured.flat() if k not in ("phase_s", "wall_s")}
+    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in measured.phase_s.items()}
 
 
 def reweighed(
@@ -92,12 +93,10 @@ def reweighed(
 
     Nothing is measured again, so ask "what if" as often as you like.
     """
-    names = [n for n in Measurement.__dataclass_fields__ if n in frame.columns]
+    rows = frame.to_dict("records")
     made = [
-        Measurement(
-            **{n: value for n, value in zip(names, row, strict=True) if not _is_missing(value)}
-        )
-        for row in frame[names].itertuples(index=False)
+        Measurement.from_flat({str(k): v for k, v in row.items() if not _is_missing(v)})
+        for row in rows
     ]
     reference = next(
         (reference_of(m) for m, first in zip(made, frame["is_reference"], strict=True) if first),
@@ -107,7 +106,7 @@ def reweighed(
         raise ValueError("no row is the reference, or it has no finite latencies")
     scores = [
         fitness(m, reference, weights, headroom_mib=headroom_mib, top_rung=top_rung).value
-        if m.stt_latency_p95_ms is not None
+        if any(s.latency_p95_ms is not None for s in m.services.values())
         else 0.0
         for m in made
     ]

@@ -55,7 +55,7 @@ def _launches(entries: Sequence[Entry]) -> list[Entry]:
     own = [
         e
         for e in entries
-        if e.measurement and (e.measurement.llm_start_s, e.measurement.stt_start_s) != (0.0, 0.0)
+        if e.measurement and any(s.start_s != 0.0 for s in e.measurement.services.values())
     ]
     return sorted(own, key=lambda e: e.at)
 
@@ -65,13 +65,13 @@ def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: 
         (baseline.at, _launch("baseline", baseline)),
         (winner.at, _launch("winner", winner)),
     ]
-    first, second = sorted(launches, key=lambda launch: launch[0])
+    (at, first), (_, second) = sorted(launches, key=lambda launch: launch[0])
     device = recording.provenance.device
     return Pair(
         stage=stage,
         number=number,
         launches=(first, second),
-        at=begin.at,
+        at=at,
         wall_s=baseline.wall_s + winner.wall_s,
         card=baseline.card or device.uuid,
         driver=device.driver,

@@ -200,7 +200,7 @@ class Runner:
                 self.tell(f"  {role}: {failure}")
                 return FailedLaunch(role, traffic.name, failure.diagnosis)
             if outcome.measurement is not None:
-                measured[traffic.name] = replace(outcome.measurement, used_mib_by_s=())
+                measured[traffic.name] = outcome.measurement.without_samples()
         return Launch(role, measured)
 
     def _measured(

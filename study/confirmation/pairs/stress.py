@@ -59,7 +59,7 @@ def measure_stress(
             diagnosis = outcome.failure.diagnosis
             break
         if outcome.measurement is not None:
-            free_mib.append(outcome.measurement.free_memory_mib)
+            free_mib.append(outcome.measurement.device.free_memory_mib)
     return Stress(
         requests=sum(r.service == "llm" for r in traffic.requests),
         clips=len(of.clips),

@@ -32,7 +32,7 @@ class Scale:
     def value(self, key: Key, measured: Measurement) -> float | None:
         """Return one metric of one launch; None where it was not measured."""
         if key.metric != "fitness":
-            value: float | None = getattr(measured, key.metric)
+            value: float | None = measured.figure(key.metric)
             return value
         reference = reference_of(self.first[key.workload])
         if reference is None:

@@ -12,15 +12,16 @@ import yaml
 from factories import measurement
 from live_factories import FAKES, promotion, shelf
 
-from objectives import measurement as measuring
 from objectives.allocation import Allocation
 from objectives.errors import BadInput, SetupError
+from objectives.load import replies
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT, Options, confirm
-from study.confirmation.evidence import Next
+from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.runner import Runner
+from study.confirmation.records import Launch, Role, Stress
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 
@@ -29,9 +30,8 @@ from study.promotion.seal import verify
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(
-        measuring, "_lag_limit_ms", lambda _: 1e6
-    )  # a busy machine is none of these tests' business
+    # a busy machine is none of these tests' business
+    monkeypatch.setattr(replies, "_lag_limit_ms", lambda _: 1e6)
     monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
 
 
@@ -40,17 +40,15 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
     launched: list[str] = []
 
-    def launch(
-        runner: Runner, role: journal.Role, allocation: Allocation, *_: object
-    ) -> journal.Launch:
+    def launch(runner: Runner, role: Role, allocation: Allocation, *_: object) -> Launch:
         launched.append(role)
         share = allocation.share + len(launched) % 3 / 1000
-        return journal.Launch(
+        return Launch(
             role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads}
         )
 
     def stress(runner: Runner, *_: object) -> None:
-        s = journal.Stress(
+        s = Stress(
             requests=9, clips=24, prompt_tokens=16, free_memory_mib=900.0, after_restart_mib=800.0, failure=None,
             in_restart=False, at="2026-11-20T10:00:00", wall_s=20.0,
         )  # fmt: skip
@@ -92,13 +90,13 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     for p in found.pairs:
         for launch in p.launches:
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
-            assert min(main.llm_start_s or 0, main.stt_start_s or 0) > 0
-            assert (held_out.llm_start_s, held_out.stt_start_s) == (0, 0)
+            assert min(main.figure("llm_start_s") or 0, main.figure("stt_start_s") or 0) > 0
+            assert (held_out.figure("llm_start_s"), held_out.figure("stt_start_s")) == (0, 0)
             assert (
-                main.offered_llm,
-                main.offered_stt,
-                held_out.offered_llm,
-                held_out.offered_stt,
+                main.figure("llm_offered"),
+                main.figure("stt_offered"),
+                held_out.figure("llm_offered"),
+                held_out.figure("stt_offered"),
             ) == (6, 6, 6, 6)
     going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
     assert set(going_on._words()) == {"base"}  # which are not transcribed again
@@ -153,12 +151,10 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
 def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drifting(runner: Runner, role: journal.Role, *_: object) -> journal.Launch:
+    def drifting(runner: Runner, role: Role, *_: object) -> Launch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return journal.Launch(
-            role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads}
-        )
+        return Launch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
 
     monkeypatch.setattr(Runner, "_launch", drifting)
     path = promotion(tmp_path)
@@ -302,8 +298,8 @@ def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(runner: Runner, *arguments: Any) -> journal.Launch:
-        return journal.Launch(
+    def late(runner: Runner, *arguments: Any) -> Launch:
+        return Launch(
             arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads}
         )
 

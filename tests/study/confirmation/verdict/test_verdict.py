@@ -11,9 +11,11 @@ from factories import pair
 from objectives.errors import BadInput
 from objectives.speech.wer import Gate
 from study.confirmation import wording
-from study.confirmation.gains import failed_more
 from study.confirmation.protocol import Key, Margins, Rule, read_margins
-from study.confirmation.verdict import LOST, Evidence, Verdict, judge
+from study.confirmation.verdict.evidence import Evidence
+from study.confirmation.verdict.findings import LOST
+from study.confirmation.verdict.gains import failed_more
+from study.confirmation.verdict.judge import Verdict, judge
 from study.spec.model import Claim
 
 RULE = Rule("llm_latency_ms")

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
-from study.confirmation.paired_statistics import chance, estimate, pairs_needed, sign_flip_p
 from study.confirmation.protocol import Key, Rule, confidence
-from study.confirmation.verdict import Evidence, Verdict, judge
+from study.confirmation.verdict import findings, paired_statistics, reasons
+from study.confirmation.verdict import judge as judging
+from study.confirmation.verdict.evidence import Evidence
+from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.paired_statistics import (
+    chance,
+    estimate,
+    pairs_needed,
+    sign_flip_p,
+)
 from study.spec.model import Claim
 
 SAME = Gate("pass", 0.0, 0.0, 0.0)
@@ -31,6 +40,18 @@ NOISES: dict[str, Noise] = {
     ),
     "two kinds of day": lambda rng, n: rng.normal(size=n) * rng.choice((0.3, 1.38), size=n),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _remembered() -> Iterator[None]:
+    """What is pure is worked out once for the same figures: a simulation asks again at each look."""
+    flips, interval, win = (lru_cache(20_000)(f) for f in (sign_flip_p, estimate, chance))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paired_statistics, "sign_flip_p", lambda gains: flips(tuple(gains)))
+        for module in (findings, reasons):
+            patch.setattr(module, "estimate", lambda gains, level: interval(tuple(gains), level))
+        patch.setattr(judging, "chance", win)
+        yield
 
 
 def played(
@@ -55,10 +76,10 @@ def played(
         known = Evidence(
             gains={k: tuple(map(float, v[:target])) for k, v in gains.items()}, words=SAME
         )
-        verdict = judge(known, RULE, targets[: i + 1])
-        if verdict.status != "inconclusive":
+        answer = judge(known, RULE, targets[: i + 1])
+        if answer.status != "inconclusive":
             break
-    return verdict
+    return answer
 
 
 def shares(runs: int, **how: object) -> dict[str, float]:
@@ -166,8 +187,8 @@ def test_the_interval_of_the_verdict_covers_also_where_the_rule_chose_when_to_st
     rng, runs, covered = np.random.default_rng(1), 1500, 0
     for _ in range(runs):
         found = played(rng, gain=0.08, launch_noise=0.05, targets=(6, 12)).finding(RULE.primary)
-        assert found is not None and found.found is not None
-        low, high = found.found.low, found.found.high
+        assert found is not None and found.estimate is not None
+        low, high = found.estimate.low, found.estimate.high
         covered += low is not None and high is not None and low <= 0.08 <= high
     assert covered / runs >= 1 - above(0.075, runs)  # 5 % at the first look and 2.5 % at the second
 
