@@ -1,10 +1,10 @@
-"""What is the same for all trials of a study: its setting, and the anchor that its first measurement fixes."""
+"""The setting of a study is the same for all its trials; its first measurement fixes the anchor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
@@ -17,10 +17,16 @@ FIRST_RUNG = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Everything that is the same for all trials of a study.
+    """A setting holds everything that is the same for all trials of a study.
 
-    slo_multiple: the SLO as a multiple of the first measurement's p95, unless `slo` gives it in ms
-    precheck: whether the arithmetic may spare a launch
+    Args:
+        services: The servers under test.
+        workload: The traffic that they get.
+        tenants: The programs that hold memory beside them.
+        reserve_mib: The memory that must stay free, MiB.
+        slo_multiple: The SLO as a multiple of the first measurement's p95.
+        slo: The SLO in ms, in place of that multiple.
+        precheck: Whether arithmetic may rule an allocation out without a launch.
     """
 
     services: Services
@@ -34,17 +40,34 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the baseline fixes for the whole study: the SLO in ms and the rung where ladders start."""
+    """The anchor fixes, for a whole study, the SLO in ms and the rung where ladders start."""
 
     slo: Slo
     first_rung: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"slo": self.slo.to_json(), "first_rung": self.first_rung}
 
-def anchored(setting: Setting, measured: Mapping[str, Any]) -> Anchor | None:
-    """The anchor that a first measurement fixes; None where one of the services has no finite latency."""
-    names = ("stt_latency_p95_ms", "llm_latency_p95_ms")
-    p95 = [float(measured[name]) for name in names if measured.get(name) is not None]
-    if len(p95) < len(names) or INFINITE in p95:
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the inverse of `to_json`."""
+        return cls(Slo.from_json(data["slo"]), data["first_rung"])
+
+
+def anchored(
+    setting: Setting, measured: Mapping[str, Any], services: Sequence[str]
+) -> Anchor | None:
+    """Return the anchor of a first measurement; None where a service has no finite latency.
+
+    Args:
+        setting: The rule for the SLO.
+        measured: The figures by flat name.
+        services: The services that the SLO limits.
+    """
+    p95_ms = {s: measured.get(f"{s}_latency_p95_ms") for s in services}
+    finite = {s: ms for s, ms in p95_ms.items() if ms is not None and ms != INFINITE}
+    if len(finite) < len(services):
         return None
-    slo = setting.slo or Slo(*(x * setting.slo_multiple for x in p95))
+    slo = setting.slo or Slo({s: ms * setting.slo_multiple for s, ms in finite.items()})
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))

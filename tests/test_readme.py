@@ -14,7 +14,7 @@ import yaml
 from commands import main_of, run_script
 from studies import copied
 
-from objectives.diagnosis.diagnose import patterns
+from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from study.showcase.readme_tables import rendered, replayed, stale

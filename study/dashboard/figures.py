@@ -81,7 +81,7 @@ def tradeoff(
             figure.add_trace(
                 _dots(of, what, name, lane).update(showlegend=column == 1), row=1, col=column
             )
-    limits = ((1, asked.slo.stt_p95_ms), (2, asked.slo.llm_p95_ms)) if asked.slo else ()
+    limits = ((1, asked.slo.p95_ms["stt"]), (2, asked.slo.p95_ms["llm"])) if asked.slo else ()
     for column, limit_ms in limits:
         figure.add_hline(
             y=limit_ms, line_dash="dot", line_color=COLOURS[Category.FAILED], row=1, col=column,

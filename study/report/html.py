@@ -114,7 +114,7 @@ def _pictures(told: Summary) -> dict[str, Any]:
     line = memory(best.measured[0] if best else None)
     shown: list[dict[str, Any]] = []
     if seen:
-        limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
+        limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
             drawn = svg.tradeoff(seen, service, ms)
             shown.append(

@@ -5,14 +5,8 @@ import json
 import pytest
 from factories import only
 
-from objectives.load.replies import (
-    Fault,
-    Reply,
-    RequestError,
-    interference,
-    quantile,
-    summarise,
-)
+from objectives.load.figures_of_replies import interference, quantile, summarise
+from objectives.load.replies import Fault, Reply, RequestError
 from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import WordErrors, wer_pct
 

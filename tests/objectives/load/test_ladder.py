@@ -1,4 +1,4 @@
-"""The sessions of a rung begin over a ramp, so that no queue of first clips is taken for a limit."""
+"""The sessions of a rung begin over a ramp, so that no queue of first clips is a limit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from objectives.traffic.workload import Workload
 
 
 async def asked_at_once(workload: Workload, count: int) -> list[int]:
-    """Which sessions have asked before any answer came."""
+    """Return the sessions that have sent a request before any answer came."""
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
     connection = SimpleNamespace(
-        endpoints=SimpleNamespace(vocabulary=1000), clips=range(24), transcribe=never
+        endpoints={"stt": None, "llm": None},
+        clips=range(24),
+        prepared=lambda _: b"",
+        exchange=never,
     )
-    sessions = _Sessions(connection, workload, Slo(1000.0, 1000.0), count)
+    sessions = _Sessions(connection, workload, Slo({"stt": 1000.0, "llm": 1000.0}), count)
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(count)]
     await asyncio.sleep(0.1)
     for task in tasks:

@@ -15,8 +15,10 @@ from factories import only
 from scipy import stats
 
 from objectives import recording
-from objectives.allocation import Allocation, Parameter, Space
+from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
 from study.analysis.additive_model import NEEDS_STATSMODELS, UntoldError
 from study.analysis.launches import WIDE
 from study.analysis.main_effects import differences, main_effects

