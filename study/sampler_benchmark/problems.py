@@ -129,10 +129,8 @@ def place(axis: BaseDistribution, value: Any) -> float:
 def value_at(axis: BaseDistribution, position: int) -> Any:
     """Return the value at a place of a countable axis.
 
-    >>> 0.3 + 3 * 0.05
-    0.44999999999999996
-    >>> value_at(FloatDistribution(0.30, 0.50, step=0.05), 3)
-    0.45
+    >>> value_at(FloatDistribution(0.3, 0.7, step=0.05), 6)  # 0.3 + 6 * 0.05 is 0.6000000000000001
+    0.6
     """
     match axis:
         case CategoricalDistribution(choices=choices):

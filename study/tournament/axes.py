@@ -76,8 +76,8 @@ def _axis(distribution: BaseDistribution) -> IntDistribution | FloatDistribution
 def value_at(distribution: BaseDistribution, position: int) -> Any:
     """Return the value at a place, counted from 0.
 
-    >>> value_at(FloatDistribution(0.3, 0.7, step=0.05), 3)  # 0.3 + 3 * 0.05 is 0.44999999999999996
-    0.45
+    >>> value_at(FloatDistribution(0.3, 0.7, step=0.05), 6)  # 0.3 + 6 * 0.05 is 0.6000000000000001
+    0.6
     """
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[position]

@@ -1,4 +1,4 @@
-"""The live pairs, on fake servers: fresh launches in ABBA order, one for all workloads, and going on after a cut."""
+"""These tests confirm live on fake servers: launches in ABBA order, and going on after a cut."""
 
 from __future__ import annotations
 
@@ -49,9 +49,16 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def stress(runner: Runner, *_: object) -> None:
         s = Stress(
-            requests=9, clips=24, prompt_tokens=16, free_memory_mib=900.0, after_restart_mib=800.0, failure=None,
-            in_restart=False, at="2026-11-20T10:00:00", wall_s=20.0,
-        )  # fmt: skip
+            requests=9,
+            clips=24,
+            prompt_tokens=16,
+            free_memory_mib=900.0,
+            after_restart_mib=800.0,
+            failure=None,
+            in_restart=False,
+            at="2026-11-20T10:00:00",
+            wall_s=20.0,
+        )
         runner.journal = replace(runner.journal, stress=s)
 
     monkeypatch.setattr(Runner, "_launch", launch)
@@ -104,9 +111,12 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
     assert told["stress"] == {
-        "llm_requests_at_once": 81, "prompt_tokens": 16, "clips_at_once": 24, "least_free_memory_mib": 8000,
+        "llm_requests_at_once": 81,
+        "prompt_tokens": 16,
+        "clips_at_once": 24,
+        "least_free_memory_mib": 8000,
         "failure": None,
-    }  # fmt: skip
+    }
     assert told["restart_order"]["speech_restarted_beside_the_llm_server"] == "works"
 
 
@@ -141,8 +151,9 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["standing"] == "better"
     found = journal.read(folder_of(path))
     assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
-        ["baseline", "winner"], ["winner", "baseline"],
-    ] * 3  # fmt: skip
+        ["baseline", "winner"],
+        ["winner", "baseline"],
+    ] * 3
     before = (folder_of(path) / journal.FILE).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
     assert (folder_of(path) / journal.FILE).read_text() == before

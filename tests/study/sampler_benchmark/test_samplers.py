@@ -1,4 +1,4 @@
-"""Who takes part in a comparison, and how each is telling what does not fit."""
+"""These tests show which samplers compete, and how each is told of what does not fit."""
 
 import optuna
 import pytest
@@ -28,7 +28,7 @@ def require(name):
 
 
 def trials_of(name, made, n, *, batch=1):
-    """The trials of a race, as the sampler saw them."""
+    """Return the trials of a race, as the sampler saw them."""
     kept = []
     create = optuna.create_study
 

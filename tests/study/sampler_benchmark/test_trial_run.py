@@ -1,4 +1,4 @@
-"""What runs say: misses that count, intervals over seeds, ties that are called ties."""
+"""These tests check what runs say: misses count, intervals are over seeds, ties are ties."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pairs from a recording: each launch once, never more than inconclusive under six, and never applicable."""
+"""These tests pair a recording's launches: each once, inconclusive under six, never applicable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEAD = Head(
 
 @pytest.fixture
 def studied(shared: Shared, tmp_path: Path) -> Studied:
-    """The promotion of a recorded study, whose launches differ a little: `studied(repeats, extra_baselines)`."""
+    """Provide `studied(repeats, extra_baselines)`: a promotion whose launches differ a little."""
 
     def make(*how: int) -> Path:
         return promotion_in(copied(shared.studied(*how), tmp_path))
