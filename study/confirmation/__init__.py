@@ -1,1 +1,1 @@
-"""Is a study's winner really better? Baseline and winner launched afresh in turn, and what may be said of it."""
+"""This room confirms a study's winner: it launches baseline and winner in turn and judges them."""

@@ -1,4 +1,4 @@
-"""One confirmation from promotion to verdict: measure what is left of it, live or from its recording, and write it."""
+"""`confirm` takes a promotion to its verdict: it measures what is left, judges and writes it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
-from study.confirmation import gains, journal, wording
-from study.confirmation.pairs import Runner
+from study.confirmation import wording
+from study.confirmation.journal import FILE, open_journal, write
+from study.confirmation.pairs.recorded import from_recording
+from study.confirmation.pairs.runner import Runner
 from study.confirmation.publish import publish
-from study.confirmation.recorded_pairs import from_recording
+from study.confirmation.records import Head, Journal
 from study.confirmation.subject import Subject
-from study.confirmation.verdict import Verdict
+from study.confirmation.verdict import gains
+from study.confirmation.verdict.judge import Verdict
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
@@ -33,9 +36,12 @@ EXIT = {"confirmed": 0, "rejected": REJECTED, "inconclusive": INCONCLUSIVE}
 class Options:
     """What the command line adds.
 
-    pairs: baseline and winner in turn; timeout_s: nothing is begun that would not end within it
-    fresh: put the pairs that are there aside and begin anew, which the confirmation tells
-    lending: the units that lend their GPU meanwhile
+    Args:
+        pairs: How many pairs of baseline and winner to measure.
+        timeout_s: Nothing is begun that would not end within it, s; None for no limit.
+        out: The folder of all studies' files.
+        fresh: Put the pairs that are there aside and begin anew, which the confirmation says.
+        lending: The units that lend their GPU meanwhile.
     """
 
     pairs: int = 6
@@ -46,9 +52,13 @@ class Options:
 
 
 def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
-    """Measure, judge, write; the exit code: 0 confirmed, 4 rejected, 5 inconclusive.
+    """Measure, judge and write; return the exit code: 0 confirmed, 4 rejected, 5 inconclusive.
 
-    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and every whole pair on disk
+    A KeyboardInterrupt leaves every server stopped and every whole pair on disk.
+
+    Raises:
+        BadInput: The promotion was found elsewhere, or the journal was begun for something else.
+        SetupError: Pairs are disturbed again and again, or this machine lacks what they need.
     """
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     names, rule = ", ".join(t.name for t in of.traffics), of.rule
@@ -60,61 +70,54 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
     tell(f"{when}: {wording.title(rule.claim)} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
-    found = (
-        _recorded(of, options, tell)
-        if isinstance(of.spec.measure, Path)
-        else _live(of, options, folder, tell)
-    )
-    verdict = publish(
-        of, found, str(folder / journal.FILE) if of.spec.measure == "live" else str(of.spec.measure)
-    )
-    for line in _told(of, found, verdict):
+    if isinstance(of.spec.measure, Path):
+        pairs, file = _recorded(of, options, tell), of.spec.measure
+    else:
+        pairs, file = _live(of, options, folder, tell), folder / FILE
+    verdict = publish(of, pairs, str(file))
+    for line in _summary(of, pairs, verdict):
         tell(line)
     return EXIT[verdict.status]
 
 
-def _live(
-    of: Subject, options: Options, folder: Path, tell: Callable[[str], None]
-) -> journal.Journal:
+def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], None]) -> Journal:
     began_s = time.monotonic()
     with alone(folder) as reaped:
-        for said in reaped:
-            tell(said)
-        made = bench(of.spec)
-        device = made.device.identity
-        _refuse_another(of, device, made.versions)
+        for line in reaped:
+            tell(line)
+        own = bench(of.spec)
+        device = own.device.identity
+        _refuse_another(of, device, own.versions)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
-        with borrowed(of.spec, made, options.lending, tell) as made:
+        with borrowed(of.spec, own, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
-                began_s, timeout_s = (
-                    lent_at,
-                    min(timeout_s or math.inf, options.lending.left_s(lent_at)),
-                )
-            servers = of.servers(made.setting, made.device.server_env, asdict(made.versions))
+                began_s = lent_at
+                timeout_s = min(timeout_s or math.inf, options.lending.left_s(lent_at))
+            servers = of.servers(lent.setting, lent.device.server_env, asdict(lent.versions))
             head = _head(of, servers, device)
-            begun = journal.opened(
+            journal = open_journal(
                 folder, head, options.pairs, fresh=options.fresh, before=of.confirmations
             )
-            journal.write(begun, folder)  # the claim is on disk before the first launch
-            if begun.pairs:
-                tell(
-                    f"going on after {len(begun.of('aa'))} A/A and {len(begun.of('ab'))} pairs, in {folder}"
-                )
-            return Runner(of, made, folder, begun, tell, timeout_s, began_s).run()
+            write(journal, folder)  # the claim is on disk before the first launch
+            if journal.pairs:
+                aa, ab = len(journal.of("aa")), len(journal.of("ab"))
+                tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
+            return Runner(of, lent, folder, journal, tell, timeout_s, began_s).run()
 
 
-def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> journal.Journal:
+def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> Journal:
     recording = read(Path(of.spec.measure))
     tell(
-        f"from a recording, {recording.sentence()}: it says nothing of this machine and never applies"
+        f"from a recording, {recording.sentence()}: "
+        "it says nothing of this machine and never applies"
     )
     p = recording.provenance
     head = _head(of, of.servers(setting_of(of.spec), {}, asdict(p.versions)), p.device)
     return from_recording(of, recording, head, options.pairs)
 
 
-def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> journal.Head:
-    return journal.Head(
+def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> Head:
+    return Head(
         promotion=of.digest,
         claim=of.rule.claim,
         margin_pct=of.rule.margins.pct,
@@ -128,24 +131,29 @@ def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> journal.
 
 
 def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
-    """Another product, or other servers than the study's, are another question."""
+    """Refuse another device than the study's, or other servers: they are another question.
+
+    Raises:
+        BadInput: One of them differs.
+    """
     then: Mapping[str, Any] = of.data.get("device") or {}
     total = then.get("total_mib")
     if not device.is_like(then.get("product"), total):
         raise BadInput(
-            f"{of.path} was found on {then.get('product')} with {total} MiB, this is {device.product} "
-            f"with {device.total_mib:.0f} MiB; run the study here first"
+            f"{of.path} was found on {then.get('product')} with {total} MiB, "
+            f"this is {device.product} with {device.total_mib:.0f} MiB; run the study here first"
         )
     if of.data.get("versions") != asdict(versions):
         raise BadInput(
-            f"{of.path} was found with other versions of the servers; run the study again with these"
+            f"{of.path} was found with other versions of the servers; "
+            "run the study again with these"
         )
 
 
-def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
-    """The answer in lines for a person."""
+def _summary(of: Subject, journal: Journal, verdict: Verdict) -> list[str]:
+    """Return the answer in lines for a person."""
     is_capacity = of.rule.claim == "concurrent_capacity"
-    resolution = gains.resolution_pct(found.of("ab"), of.rule.main) if is_capacity else None
+    resolution = gains.resolution_pct(journal.of("ab"), of.rule.main) if is_capacity else None
     lines, unmeasured = [], []
     if verdict.pairs:
         lines = [
@@ -155,7 +163,7 @@ def _told(of: Subject, found: journal.Journal, verdict: Verdict) -> list[str]:
         unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
     if unmeasured:
         lines.append(f"not measured, so not judged: {', '.join(unmeasured)}")
-    if (s := found.stress) is not None and s.free_memory_mib is not None:
+    if (s := journal.stress) is not None and s.free_memory_mib is not None:
         lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
     lines += [
         f"open: {reason}" if verdict.status == "inconclusive" else reason

@@ -1,4 +1,7 @@
-"""Finds what a confirmation said of a winner: among the promotions of its study, or beside a recording."""
+"""This module finds what a confirmation said of a winner.
+
+It looks among the promotions of its study, or beside a recording.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ MOST_MIB = 1e9
 
 
 def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> Confirmation | None:
-    """The newest confirmation of this winner among the promotions of these folders; None where there is none.
+    """Return the newest confirmation of this winner among the promotions of these folders, if any.
 
-    raises: BadInput where a promotion with one was changed after it was sealed
+    Raises:
+        BadInput: A promotion with one was changed after it was sealed.
     """
-    path = _chosen(
+    path = _newest(
         (p, data) for p, data in _confirmations(folders, winner) if data.get("study") == study
     )
     return _read(path) if path else None
@@ -33,40 +37,41 @@ def confirmation_of(study: str, winner: Allocation, folders: Sequence[Path]) -> 
 def confirmation_beside(
     recording: Recording, winner: Allocation, context: StudyContext
 ) -> Path | None:
-    """The promotion beside a recording that says what fresh launches showed of this winner, on such a device.
+    """Return the promotion beside a recording that a confirmation of this winner was written to.
 
-    Against the same baseline, with the commands and the versions of the servers that were recorded.
+    It was confirmed on a device like the recorded one, against the same baseline, with the commands
+    and the versions of the servers that were recorded. None where there is none.
     """
     device, versions = recording.provenance.device, asdict(recording.provenance.versions)
     commands = _bare({name: str(command) for name, command in context.commands(winner).items()})
 
     def is_same(data: Mapping[str, Any]) -> bool:
-        found = data.get("device")
-        if not isinstance(found, dict) or not isinstance(
-            total_mib := found.get("total_mib"), int | float
-        ):
+        other = data.get("device")
+        total_mib = other.get("total_mib") if isinstance(other, dict) else None
+        if not isinstance(other, dict) or not isinstance(total_mib, int | float):
             return False
         is_of_it = (
             data.get("baseline") == dict(context.baseline.values)
             and data.get("versions") == versions
         )
-        is_here = 0 < total_mib < MOST_MIB and device.is_like(found.get("product"), total_mib)
+        is_here = 0 < total_mib < MOST_MIB and device.is_like(other.get("product"), total_mib)
         return is_of_it and is_here and _bare(data.get("commands")) == commands
 
-    return _chosen(
+    return _newest(
         (path, data)
         for path, data in _confirmations([recording.path.parent], winner)
         if is_same(data)
     )
 
 
-def _chosen(found: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None:
-    """The newest that is whole; but beside one that is not, only a rejection stands, and else that one is the answer.
+def _newest(promotions: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None:
+    """Return the newest that is whole.
 
-    So an edited file neither takes back a rejection nor lets an older confirmation pass for the newest.
+    Beside one that is not, only a rejection stands, and else that one is the answer. So an edited
+    file neither takes back a rejection nor lets an older confirmation pass for the newest.
     """
     broken = None
-    for path, _ in sorted(found, key=_written, reverse=True):
+    for path, _ in sorted(promotions, key=_written, reverse=True):
         try:
             verdict = _read(path).verdict
         except BadInput:
@@ -78,7 +83,7 @@ def _chosen(found: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None:
 
 
 def _bare(commands: object) -> dict[str, list[str]] | None:
-    """The words of each command without interpreter and folders; None of what is no commands.
+    """Return the words of each command without interpreter and folders; None of other data.
 
     >>> _bare({"llm": "/venv/bin/python -m serve --model /models/llm-19b"})
     {'llm': ['-m', 'serve', '--model', 'llm-19b']}
@@ -92,13 +97,15 @@ def _bare(commands: object) -> dict[str, list[str]] | None:
 
 
 def confirmation_in(path: Path, winner: Allocation) -> Confirmation | None:
-    """What a promotion says of this winner; None where it is of another.
+    """Return what a promotion says of this winner; None where it is of another.
 
-    raises: BadInput where it was changed after it was sealed, or is gone
+    Raises:
+        BadInput: It was changed after it was sealed, or is gone.
     """
     if not path.is_file():
         raise BadInput(
-            f"{path}, which says what fresh launches showed of this winner, is gone; run the replay again"
+            f"{path}, which says what fresh launches showed of this winner, is gone; "
+            "run the replay again"
         )
     return _read(path) if _judged(path, winner) else None
 
@@ -106,14 +113,14 @@ def confirmation_in(path: Path, winner: Allocation) -> Confirmation | None:
 def _confirmations(
     folders: Sequence[Path], winner: Allocation
 ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """The promotions of this winner that a confirmation has judged; their seals are not looked at."""
+    """Yield the promotions of this winner that a confirmation has judged, seals unchecked."""
     for path in (p for folder in folders for p in sorted(folder.glob("*.yaml"))):
         if (data := _judged(path, winner)) is not None:
             yield path, data
 
 
 def _judged(path: Path, winner: Allocation) -> Mapping[str, Any] | None:
-    """A promotion of this winner that a confirmation has judged; None for somebody else's file."""
+    """Read a promotion of this winner that a confirmation has judged; None for any other file."""
     try:
         data = seal.read(path)
     except BadInput:
@@ -135,6 +142,7 @@ def _read(path: Path) -> Confirmation:
         ) from error
 
 
-def _written(found: tuple[Path, Mapping[str, Any]]) -> datetime:
-    """When a confirmation was written; one that does not say it is older than all."""
-    return moment(found[1]["confirmation"].get("written_at")) or datetime.min.replace(tzinfo=UTC)
+def _written(promotion: tuple[Path, Mapping[str, Any]]) -> datetime:
+    """Return when a confirmation was written; one that does not say it is older than all."""
+    _, data = promotion
+    return moment(data["confirmation"].get("written_at")) or datetime.min.replace(tzinfo=UTC)

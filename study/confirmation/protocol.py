@@ -1,4 +1,4 @@
-"""The rule that is fixed before the first pair: the claim, the margins, and when one may look for a win. Pure."""
+"""The protocol is fixed before the first pair: claim, margins, and when to look for a win; pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """The margin of every metric in percent of the baseline, as a worsening.
+    """By how much each metric may be worse, percent of the baseline.
 
-    by_metric: of those that have their own, e.g. 100 for a time per token that may double
+    Args:
+        pct: The margin of every metric that has none of its own.
+        by_metric: The metrics that have their own, e.g. 100 for a time per token that may double.
 
     >>> m = Margins(5.0, {"llm_tpot_ms": 100.0})
     >>> m.of("llm_tpot_ms"), m.of("llm_ttft_ms"), str(m)
@@ -42,11 +44,11 @@ class Margins:
     by_metric: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, metric: str) -> float:
-        """The margin of one metric, percent."""
+        """Return the margin of one metric, percent."""
         return self.by_metric.get(metric, self.pct)
 
     def floor(self, metric: str) -> float:
-        """The log-ratio below which a metric is worse by more than its margin.
+        """Return the log-ratio below which a metric is worse by more than its margin.
 
         >>> round(Margins(100.0).floor("llm_latency_ms"), 4)
         -0.6931
@@ -63,8 +65,11 @@ class Margins:
 class Rule:
     """What is claimed, and by how much everything else may be worse.
 
-    main: the study's own workload, on which the claim is made; margins: a metric counts as no worse within its own
-    aa_pairs: of the baseline against itself, before all others
+    Args:
+        claim: The metric that must be better.
+        main: The study's own workload, on which the claim is made.
+        margins: A metric counts as no worse within its own margin.
+        aa_pairs: Pairs of the baseline against itself, before all others.
     """
 
     claim: Claim
@@ -74,12 +79,14 @@ class Rule:
 
     @property
     def primary(self) -> Key:
-        """The one metric that must be better."""
+        """Return the one metric that must be better, under the study's own workload."""
         return Key(self.main, self.claim)
 
 
 def looks(targets: Sequence[int]) -> tuple[int, ...]:
-    """After how many pairs a win is looked for: at six, then at each number of pairs that was asked for.
+    """Return after how many pairs a win is looked for.
+
+    That is at six, then at each number of pairs that was asked for.
 
     >>> looks([6]), looks([10]), looks([6, 16])
     ((6,), (6, 10), (6, 16))
@@ -88,10 +95,11 @@ def looks(targets: Sequence[int]) -> tuple[int, ...]:
 
 
 def confidence(look: int) -> float:
-    """Of the interval at a look, counted from 1: each may err half as often as the one before it.
+    """Return the confidence of the interval at a look, counted from 1.
 
-    A win needs the whole interval on one side, so that a useless winner wins with 2.5 % at the first look, 1.25 % at
-    the second ...: never more than 5 % in all, however often somebody asks for more pairs.
+    Each look may err half as often as the one before it. A win needs the whole interval on one
+    side, so that a useless winner wins with 2.5 % at the first look, 1.25 % at the second ...:
+    never more than 5 % in all, however often somebody asks for more pairs.
 
     >>> confidence(1), confidence(2)
     (0.95, 0.975)
@@ -100,28 +108,34 @@ def confidence(look: int) -> float:
 
 
 def gain_pct(metric: str, log_ratio: float) -> float:
-    """How much better in percent of the baseline; negative is worse.
+    """Return how much better a log-ratio is, in percent of the baseline; negative is worse.
 
-    >>> round(gain_pct("llm_latency_ms", math.log(100 / 90)), 6), round(gain_pct("fitness", math.log(1.1)), 6)
-    (10.0, 10.0)
+    >>> round(gain_pct("llm_latency_ms", math.log(100 / 90)), 6)
+    10.0
+    >>> round(gain_pct("fitness", math.log(1.1)), 6)
+    10.0
     """
     is_down = JUDGED[metric].direction is Direction.DOWN
     ratio = math.exp(-log_ratio if is_down else log_ratio)
     return 100 * (1 - ratio if is_down else ratio - 1)
 
 
-def read_margins(given: Iterable[str], known: Mapping[str, float]) -> Margins:
-    """What the command line says, over what the spec says.
+def read_margins(arguments: Iterable[str], of_spec: Mapping[str, float]) -> Margins:
+    """Return the margins of the command line over those of the spec.
 
-    given: numbers and METRIC=PCT, each at most once, e.g. ["5", "llm_tpot_ms=100"]
-    raises: BadInput where one is neither
+    Args:
+        arguments: Numbers and METRIC=PCT, each at most once, e.g. ["5", "llm_tpot_ms=100"].
+        of_spec: The margins by metric that the spec has, percent.
+
+    Raises:
+        BadInput: An argument is neither, or comes twice.
 
     >>> str(read_margins(["10", "llm_tpot_ms=100"], {"llm_ttft_ms": 20.0}))
     '10 %, llm_tpot_ms 100 %, llm_ttft_ms 20 %'
     """
-    pct, by_metric = DEFAULT_PCT, dict(known)
+    pct, by_metric = DEFAULT_PCT, dict(of_spec)
     named: set[str] = set()
-    for text in given:
+    for text in arguments:
         metric, is_own, number = (part.strip() for part in text.rpartition("="))
         if is_own and metric not in JUDGED:
             raise BadInput(

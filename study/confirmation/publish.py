@@ -1,4 +1,4 @@
-"""The confirmation as it stands in the promotion: status, every figure and interval, and what it was measured with."""
+"""This module writes a confirmation into its promotion: status, figures, and how it was done."""
 
 from __future__ import annotations
 
@@ -7,70 +7,70 @@ from datetime import UTC, datetime
 from typing import Any
 
 from objectives.measurement import INFINITE
-from study.confirmation import gains, wording
-from study.confirmation.evidence import evidence, next_step, noise, verdict, words
-from study.confirmation.journal import Journal
+from study.confirmation import wording
+from study.confirmation.pairs.next_step import next_step
 from study.confirmation.protocol import Key, confidence, gain_pct, looks
+from study.confirmation.records import Journal
 from study.confirmation.subject import Subject
-from study.confirmation.verdict import Finding, Verdict
+from study.confirmation.verdict import gains
+from study.confirmation.verdict.assess import evidence, noise, verdict, words
+from study.confirmation.verdict.findings import Finding
+from study.confirmation.verdict.judge import Verdict
 from study.promotion import seal
 
 
 def publish(of: Subject, journal: Journal, file: str) -> Verdict:
-    """Write the promotion anew, sealed, with what its pairs say.
+    """Write the promotion anew, sealed, with what its pairs say; return the verdict.
 
     A replay keeps its status, since it never applies; what is not finished is still a candidate.
-    file: the journal's name, for whoever wants every launch
+    `file` names the journal, for whoever wants every launch.
     """
-    found = verdict(journal, of)
+    result = verdict(journal, of)
     is_live = of.spec.measure == "live"
     is_finished = next_step(journal, of) is None
     data = {
         **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.KEY)},
-        "status": "replay" if not is_live else found.status if is_finished else "candidate",
-        "confirmation": block(of, journal, found, file),
+        "status": "replay" if not is_live else result.status if is_finished else "candidate",
+        "confirmation": block(of, journal, result, file),
     }
     if is_live and not is_finished:
         data["note"] = (
-            f"its confirmation is not finished: {found.pairs} of {max(journal.targets)} pairs"
+            f"its confirmation is not finished: {result.pairs} of {max(journal.targets)} pairs"
         )
     elif is_live:
-        data["note"] = (
-            f"{wording.outcome(found)}: {'; '.join(found.reasons) or wording.claim(found, of.rule, None)}"
-        )
+        why = "; ".join(result.reasons) or wording.claim(result, of.rule, None)
+        data["note"] = f"{wording.outcome(result)}: {why}"
     seal.put(data, of.path)
-    return found
+    return result
 
 
-def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str, Any]:
-    """Everything under `confirmation:`."""
+def block(of: Subject, journal: Journal, result: Verdict, file: str) -> dict[str, Any]:
+    """Return everything under `confirmation:`, as plain data."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
     resolution = (
         gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
     )
-    planned = looks(journal.targets)
+    planned, failed_more = looks(journal.targets), evidence(journal, of).failed_more
     return {
-        "verdict": found.status,
-        "says": wording.claim(found, rule, resolution),
-        "also": wording.further(found, rule),
-        "reasons": list(found.reasons),
-        "pairs": found.pairs,
-        "pairs_more": found.pairs_more if found.status == "inconclusive" else None,
+        "verdict": result.status,
+        "says": wording.claim(result, rule, resolution),
+        "also": wording.further(result, rule),
+        "reasons": list(result.reasons),
+        "pairs": result.pairs,
+        "pairs_more": result.pairs_more if result.status == "inconclusive" else None,
         "claim": rule.claim,
         "margin_pct": rule.margins.pct,
         "margins_pct": dict(rule.margins.by_metric),
-        "confidence": confidence(found.look),
-        "wins_looked_for_after_pairs": [n for n in planned if n <= found.pairs],
+        "confidence": confidence(result.look),
+        "wins_looked_for_after_pairs": [n for n in planned if n <= result.pairs],
         "pairs_asked": list(journal.targets),
         "begun_anew": journal.earlier,
         "order": "ABBA" if of.spec.measure == "live" else "as recorded, not interleaved",
         "capacity_resolution_pct": _round(resolution),
         "workloads": [t.name for t in of.traffics],
-        "figures": _figures(of, journal, found),
+        "figures": _figures(of, journal, result),
         "word_errors": _words(of, journal),
-        "failed_more_points": {
-            k: _round(None if v is None else 100 * v) for k, v in evidence(journal, of).failed_more.items()
-        },
+        "failed_more_points": {k: _round(_pct(v)) for k, v in failed_more.items()},
         "aa": _aa(of, journal),
         "stress": _stress(journal),
         "restart_order": _restart(journal),
@@ -82,32 +82,33 @@ def block(of: Subject, journal: Journal, found: Verdict, file: str) -> dict[str,
         "spec_sha256": of.spec.text_sha256,
         "launches": file,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+    }
 
 
-def _figures(of: Subject, journal: Journal, found: Verdict) -> dict[str, dict[str, Any]]:
-    """By workload and metric; gains in percent of the baseline, positive is better."""
-    by, pairs = gains.scale(of.spec, journal.pairs), journal.of("ab")[: found.pairs]
+def _figures(of: Subject, journal: Journal, result: Verdict) -> dict[str, dict[str, Any]]:
+    """Return the figures by workload and metric.
+
+    Gains are in percent of the baseline, positive is better.
+    """
+    by, pairs = gains.scale(of.spec, journal.pairs), journal.of("ab")[: result.pairs]
     spread = noise(journal, of)
-    told: dict[str, dict[str, Any]] = {}
-    for f in found.findings:
-        told.setdefault(f.key.workload, {})[f.key.metric] = {
+    figures: dict[str, dict[str, Any]] = {}
+    for f in result.findings:
+        baseline, winner = gains.middle(by, f.key, pairs)
+        figures.setdefault(f.key.workload, {})[f.key.metric] = {
             "standing": f.standing,
             **_estimate(f),
             "launch_noise_pct": _round(_pct(spread.get(f.key))),
-            **dict(
-                zip(
-                    ("baseline", "winner"), map(_round, gains.middle(by, f.key, pairs)), strict=True
-                )
-            ),
+            "baseline": _round(baseline),
+            "winner": _round(winner),
         }
-    return told
+    return figures
 
 
 def _estimate(f: Finding) -> dict[str, Any]:
-    if f.found is None:
+    if f.estimate is None:
         return {"pairs": 0}
-    e = f.found
+    e = f.estimate
     return {
         "pairs": e.n,
         "gain_pct": _round(gain_pct(f.key.metric, e.mean)),
@@ -133,7 +134,7 @@ def _words(of: Subject, journal: Journal) -> Mapping[str, Any]:
 
 
 def _aa(of: Subject, journal: Journal) -> dict[str, Any]:
-    """The baseline against itself, primary metric."""
+    """Return the gains of the baseline against itself, primary metric."""
     key: Key = of.rule.primary
     values = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), [key.workload])[key]
     return {"pairs": len(journal.of("aa")), "log_ratios": [_round(g, 5) for g in values]}
@@ -165,10 +166,10 @@ def _restart(journal: Journal) -> dict[str, Any] | None:
     }
 
 
-def _pct(log_ratio: float | None) -> float | None:
-    return None if log_ratio is None else 100 * log_ratio
+def _pct(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _round(value: float | None, digits: int = 2) -> float | None:
-    """Plain data for a file; what is not finite was not measured."""
+    """Round a figure for a file; what is not finite was not measured."""
     return None if value is None or abs(value) == INFINITE else round(value, digits) + 0.0

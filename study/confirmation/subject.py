@@ -1,4 +1,4 @@
-"""What is to be confirmed: a promotion as it was sealed, its spec as it is now, and what is fixed before a launch."""
+"""`Subject` is what a confirmation judges: a sealed promotion, its spec as it is now, the rule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the ca
 class Subject:
     """A promotion and the spec that it came from.
 
-    data: the promotion's content; traffics: the study's own workload first, then the held-out ones
+    Args:
+        path: The promotion's file.
+        data: Its content.
+        spec: The spec as it is now.
+        baseline: Today's allocation.
+        winner: The allocation that is promoted.
+        rule: What is claimed, and the margins.
+        traffics: The study's own workload first, then the held-out ones.
+        clips: The clips for speech recognition.
     """
 
     path: Path
@@ -49,25 +57,22 @@ class Subject:
 
     @property
     def digest(self) -> str:
-        """What is promoted, whatever a confirmation has said of it since."""
-        kept = {
-            k: self.data.get(k)
-            for k in ("name", "parameters", "baseline", "study", "trial", "written_at")
-        }
-        return _sha256(kept)
+        """Return the SHA-256 of what is promoted, whatever a confirmation has said of it since."""
+        names = ("name", "parameters", "baseline", "study", "trial", "written_at")
+        return _sha256({name: self.data.get(name) for name in names})
 
     @property
     def confirmations(self) -> int:
-        """How many confirmations of it were begun before, as far as the promotion tells."""
-        told = self.data.get("confirmation")
-        if not isinstance(told, dict):
+        """Count the confirmations of it that were begun before, as far as the promotion tells."""
+        confirmation = self.data.get("confirmation")
+        if not isinstance(confirmation, dict):
             return 0
-        begun = told.get("begun_anew")
+        begun = confirmation.get("begun_anew")
         return 1 + (begun if isinstance(begun, int) else 0)
 
     @property
     def workloads(self) -> dict[str, str]:
-        """A digest of each workload's traffic, by name."""
+        """Return the SHA-256 of each workload's traffic, by name."""
         return {
             t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]])
             for t in self.traffics
@@ -76,15 +81,18 @@ class Subject:
     def servers(
         self, setting: Setting, env: Mapping[str, str], versions: Mapping[str, Any]
     ) -> dict[str, str]:
-        """What must stay the same for every launch, by a name for people: commands, and by what they are judged."""
-        found = {
+        """Return what must stay the same for every launch, by a name for people.
+
+        That is the servers' versions and commands, and by what the launches are scored.
+        """
+        fixed = {
             "version of the servers": _sha256(versions),
             FITNESS: _sha256(scoring_signature(self.spec)),
         }
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
             for service, command in commands(allocation, setting, env).items():
-                found[f"{service} command of the {role}"] = str(command)
-        return found
+                fixed[f"{service} command of the {role}"] = str(command)
+        return fixed
 
 
 def subject(
@@ -100,8 +108,18 @@ def subject(
 ) -> Subject:
     """Read a promotion and its spec; options replace what the spec says.
 
-    margins: percent for all metrics, or METRIC=percent for one
-    raises: BadInput where the promotion was changed, is no promotion of this project, or its spec is another
+    Args:
+        path: The promotion's file.
+        spec_file: The spec, where it is not the file that the promotion names.
+        experiment: The experiment of that file.
+        claim: The metric that must be better.
+        margins: Percent for all metrics, or METRIC=percent for one.
+        aa_pairs: Pairs of the baseline against itself.
+        workloads: The names of the held-out workloads.
+        ladder_s: The length of the capacity ladder, s.
+
+    Raises:
+        BadInput: The promotion was changed or is none of this project, or its spec is another.
     """
     data = verify(path)
     if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
@@ -109,20 +127,20 @@ def subject(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )
     file = spec_file or Path(str(data["spec"].get("file")))
-    if not os.path.isfile(file):  # noqa: PTH113  of a name that no file can have, Path.is_file raises
+    # Path.is_file raises where no file can have this name
+    if not os.path.isfile(file):  # noqa: PTH113
         raise BadInput(
             one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
         )
     spec = load(file, experiment)
     if ladder_s is not None:
         spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
-    baseline, winner = (
-        _allocation(path, data, "baseline", spec),
-        _allocation(path, data, "parameters", spec),
-    )
+    baseline = _allocation(path, data, "baseline", spec)
+    winner = _allocation(path, data, "parameters", spec)
     if dict(baseline.values) != dict(spec.baseline.values):
         raise BadInput(
-            f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; name the right --spec"
+            f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
+            "name the right --spec"
         )
     if data.get("name") != spec.name:
         raise BadInput(
@@ -133,10 +151,8 @@ def subject(
         raise BadInput(
             f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric"
         )
-    is_live, ladder = (
-        spec.measure == "live",
-        spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0,
-    )
+    is_live = spec.measure == "live"
+    ladder = spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
     if workloads and not is_live:
         raise BadInput(
             "--workloads: a recording holds the study's own workload alone; leave it out"
@@ -159,39 +175,32 @@ def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Al
     values = data.get(key)
     try:
         if not isinstance(values, dict):
-            raise TypeError(f"{key} is no mapping")  # noqa: TRY301  one sentence for all
-        found = spec.search_space.allocation(values)
-        spec.search_space.encode(found)
-        if set(values) != set(found.values):
-            raise ValueError(f"{key} names {sorted(set(values) ^ set(found.values))}")  # noqa: TRY301
+            raise TypeError(f"{key} is no mapping")  # noqa: TRY301  one message for all
+        allocation = spec.search_space.allocation(values)
+        spec.search_space.encode(allocation)
+        if differing := sorted(set(values) ^ set(allocation.values)):
+            raise ValueError(f"{key} names {differing}")  # noqa: TRY301
     except (ArithmeticError, ValueError, TypeError, KeyError) as error:
         what = f"its {key} do not lie in the search space of {spec.path.name} ({error})"
         raise BadInput(one_line(f"{path}: {what}; name the right --spec")) from error
-    return found
+    return allocation
 
 
 def _held_out(
-    spec: Spec, named: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float
+    spec: Spec, names: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float
 ) -> list[Traffic]:
-    known = {
-        h.name: h
-        for h in (
-            *DEFAULT_HELD_OUT,
-            HeldOut("multi_user"),
-            HeldOut("long_context"),
-            *spec.workloads,
-        )
-    }
-    if unknown := [n for n in named or () if n not in known]:
-        raise BadInput(
-            one_line(f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(known)}")
-        )
-    chosen = (
-        [known[n] for n in dict.fromkeys(named)] if named else spec.workloads or DEFAULT_HELD_OUT
-    )
+    presets = (*DEFAULT_HELD_OUT, HeldOut("multi_user"), HeldOut("long_context"))
+    by_name = {h.name: h for h in (*presets, *spec.workloads)}
+    if unknown := [n for n in names or () if n not in by_name]:
+        what = f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(by_name)}"
+        raise BadInput(one_line(what))
+    held_out = [by_name[n] for n in dict.fromkeys(names or ())]
     longest = longest_request(spec.services.llm.args)
-    found = [traffic(h, spec.workload, clips, longest) for h in chosen]
-    return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in found]
+    traffics = [
+        traffic(h, spec.workload, clips, longest)
+        for h in held_out or spec.workloads or DEFAULT_HELD_OUT
+    ]
+    return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in traffics]
 
 
 def _sha256(data: object) -> str:

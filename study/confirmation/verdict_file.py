@@ -1,4 +1,4 @@
-"""What the confirmation in a promotion says, read for a report. Pure."""
+"""This module reads the confirmation of a promotion for a report; pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ STANDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric under one workload, as text; sense: better, worse or empty."""
+    """One metric under one workload, as text.
+
+    Args:
+        workload: The name of the workload.
+        metric: The name of the metric.
+        gain: The gain with its sign, e.g. "+12.3 %".
+        interval: The interval of the gain.
+        standing: How the winner compares with the baseline.
+        sense: "better", "worse" or empty.
+    """
 
     workload: str
     metric: str
@@ -38,13 +47,15 @@ class Confirmation:
     """A confirmation for a report.
 
     Args:
-        file: the promotion's name
-        verdict: confirmed, rejected or inconclusive
-        says: the claim in a sentence
-        reasons: what kept it from being confirmed
-        checks: what was not checked, and how it was done, a sentence each
-        is_replay: whether it was judged by a recording's launches
-        measured: when its own launches were, and on how many devices
+        file: The promotion's name.
+        verdict: "confirmed", "rejected" or "inconclusive".
+        summary: The verdict with the number of pairs.
+        says: The claim in a sentence.
+        reasons: What kept it from being confirmed.
+        checks: What was not checked, and how it was done, a sentence each.
+        lines: The metrics that were measured.
+        is_replay: Whether it was judged by a recording's launches.
+        measured: When its own launches were, and on how many devices.
     """
 
     file: str
@@ -59,32 +70,35 @@ class Confirmation:
 
     @property
     def against(self) -> tuple[str, ...]:
-        """What speaks against the winner; nothing where more pairs would tell."""
+        """Return what speaks against the winner; nothing where more pairs would tell."""
         return () if self.verdict == "inconclusive" else self.reasons
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What speaks against it or is open, and what was not checked, a sentence each."""
+        """Return what speaks against it or is open, and what was not checked, a sentence each."""
         begin = "Open" if self.verdict == "inconclusive" else "Against it"
         return (*(f"{begin}: {reason}." for reason in self.reasons), *self.checks)
 
     @property
     def standing(self) -> str:
-        """How sure the answer is, in a few words."""
-        return f"{self.summary}{', from a recording: not valid for this machine' if self.is_replay else ''}"
+        """Return how sure the answer is, in a few words."""
+        origin = ", from a recording: not valid for this machine" if self.is_replay else ""
+        return f"{self.summary}{origin}"
 
 
 def _measured(c: Mapping[str, Any]) -> str:
-    """E.g. 2026-11-25 to 2026-11-27, 2 devices."""
+    """Say when and on how many devices, e.g. 2026-11-25 to 2026-11-27, 2 devices."""
     days = [str(c[key])[:10] for key in ("first_pair_at", "last_pair_at") if c.get(key)]
     when, devices = " to ".join(dict.fromkeys(days)), len(c["cards"])
     return one_line(f"{when}, {devices} device{'s' * (devices != 1)}")
 
 
 def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
-    """The confirmation of a sealed promotion.
+    """Read the confirmation of a sealed promotion.
 
-    raises: KeyError, TypeError, ValueError, AttributeError, OverflowError where it is none as this version writes it
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: It is none as this version
+            writes it.
     """
     c = data["confirmation"]
     pairs, more, verdict = int(c["pairs"]), c["pairs_more"] and int(c["pairs_more"]), c["verdict"]
@@ -132,7 +146,7 @@ def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
 
 
 def _checks(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
-    """What was not measured, and how it was done."""
+    """Say what was not measured, and how it was done."""
     lines = []
     missing = [
         f"{m} ({w})"
@@ -151,12 +165,13 @@ def _checks(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
         )
     elif stress["least_free_memory_mib"] is not None:
         lines.append(
-            f"Stress: {stress['llm_requests_at_once']} prompts of {stress['prompt_tokens']:,} tokens and "
-            f"{stress['clips_at_once']} clips at once left {stress['least_free_memory_mib']:,.0f} MiB free."
+            f"Stress: {stress['llm_requests_at_once']} prompts of "
+            f"{stress['prompt_tokens']:,} tokens and {stress['clips_at_once']} clips at once left "
+            f"{stress['least_free_memory_mib']:,.0f} MiB free."
         )
-    aa = c["aa"]["pairs"]
+    aa, fixed = c["aa"]["pairs"], "chosen when the launches were known" if is_replay else FIXED
     lines.append(
-        f"The claim, {c['claim']}, was {'chosen when the launches were known' if is_replay else FIXED}, "
+        f"The claim, {c['claim']}, was {fixed}, "
         "and by how much everything else may be worse: "
         f"{Margins(c['margin_pct'], c.get('margins_pct', {}))}. Order: {c['order']}; "
         f"{aa or 'no'} pairs of today's allocation against itself; "

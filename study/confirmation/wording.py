@@ -1,4 +1,7 @@
-"""A verdict in words: the claim, only as strong as measurement.md section 6 allows, and every metric in a line."""
+"""This module puts a verdict into words: the claim, the outcome, and a line for every metric.
+
+A claim is only as strong as the interval: "at least 10 %" where the whole interval is above it.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,32 @@ from collections.abc import Sequence
 
 from objectives.figures import JUDGED, Direction
 from study.confirmation.protocol import Rule, gain_pct
-from study.confirmation.verdict import Finding, Verdict
+from study.confirmation.verdict.findings import Finding
+from study.confirmation.verdict.judge import Verdict
 
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000
 
 
 def title(metric: str) -> str:
-    """What a metric is called in a sentence."""
+    """Return what a metric is called in a sentence."""
     return JUDGED[metric].title or JUDGED[metric].short
 
 
 def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
-    """What may be claimed of the primary metric, in one sentence; of a single pair, its figure only.
+    """Say in one sentence what may be claimed of the primary metric; of one pair, its figure only.
 
-    resolution_pct: of the capacity ladder, where that is the claim
+    `resolution_pct` is the coarsest step of the capacity ladder, where capacity is the claim.
     """
     name, f = title(rule.claim), verdict.finding(rule.primary)
-    if f is None or f.found is None:
+    if f is None or f.estimate is None:
         return f"{name}: not measured"
-    point, better = gain_pct(rule.claim, f.found.mean), _better(rule.claim)
-    if f.found.low is None or f.found.high is None:
+    gain, better = f.estimate, _better(rule.claim)
+    point = gain_pct(rule.claim, gain.mean)
+    if gain.low is None or gain.high is None:
         return f"{name}: {signed(point)} in one pair, which says nothing yet"
-    low, high = (gain_pct(rule.claim, x) for x in (f.found.low, f.found.high))
-    within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {f.found.n} pairs"
+    low, high = (gain_pct(rule.claim, x) for x in (gain.low, gain.high))
+    within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {gain.n} pairs"
     if verdict.status != "confirmed":
         return f"{name}: {signed(point)}, {within} (positive is better)"
     is_fine = rule.claim != "concurrent_capacity" or (
@@ -43,23 +48,22 @@ def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
 
 
 def further(verdict: Verdict, rule: Rule) -> list[str]:
-    """What else is better, corrected for the number of metrics; only where the claim itself is confirmed."""
+    """List what else is better, corrected for the number of metrics, if the claim is confirmed."""
     if verdict.status != "confirmed":
         return []
     return [_line(f) for f in verdict.findings if f.standing == "better" and f.key != rule.primary]
 
 
 def _line(f: Finding) -> str:
-    if f.found is None or f.found.low is None or f.found.high is None:
+    gain = f.estimate
+    if gain is None or gain.low is None or gain.high is None:
         return str(f.key)
-    low, point, high = (
-        gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high)
-    )
+    low, point, high = (gain_pct(f.key.metric, x) for x in (gain.low, gain.mean, gain.high))
     return f"{f.key}: {signed(point)} ({signed(low)} to {signed(high)})"
 
 
 def outcome(verdict: Verdict) -> str:
-    """The status in a few words."""
+    """Say the status in a few words."""
     pairs = f"{verdict.pairs} pair{'' if verdict.pairs == 1 else 's'}"
     match verdict.status:
         case "confirmed":
@@ -72,22 +76,19 @@ def outcome(verdict: Verdict) -> str:
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
-    """Every metric that was measured, a line each."""
-    lines = []
-    for f in findings:
-        if f.found is not None:
-            lines.append(
-                f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}"
-            )
-    return lines
+    """Return a line for every metric that was measured."""
+    return [
+        f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}"
+        for f in findings
+        if f.estimate is not None
+    ]
 
 
 def _spread(f: Finding) -> str:
-    if f.found is None or f.found.low is None or f.found.high is None:
-        return "one pair" if f.found else "-"
-    low, point, high = (
-        gain_pct(f.key.metric, x) for x in (f.found.low, f.found.mean, f.found.high)
-    )
+    gain = f.estimate
+    if gain is None or gain.low is None or gain.high is None:
+        return "one pair" if gain else "-"
+    low, point, high = (gain_pct(f.key.metric, x) for x in (gain.low, gain.mean, gain.high))
     return f"{signed(point):>9}  ({signed(low)} to {signed(high)})"
 
 
@@ -98,7 +99,7 @@ def _better(metric: str) -> str:
 
 
 def signed(pct: float) -> str:
-    """A gain in percent with its sign; what is beyond a thousand is noise, and said to be so large only.
+    """Return a gain in percent with its sign; one beyond a thousand is noise and gets a bound only.
 
     >>> signed(12.34), signed(-0.02), signed(-4321.0)
     ('+12.3 %', '+0.0 %', 'below -1,000 %')

@@ -1,1 +1,1 @@
-"""The promotion file, and its seal."""
+"""This room writes the promotion file, and seals and verifies it."""

@@ -1,4 +1,7 @@
-"""The promotion file: the best allocation with all its figures, written only where it beats the baseline."""
+"""This module makes the promotion file: the best allocation with all its figures.
+
+There is one only where a winner beats the baseline.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,18 @@ COMPARED = (  # p95 of a turn may only be compared at equal sessions
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a promotion's figures come from."""
+    """Where a promotion's figures come from.
+
+    Args:
+        study: The study's name.
+        sampler: Its sampler's name.
+        seed: The sampler's seed.
+        device: The device that was measured.
+        versions: The versions of the servers.
+        git_commit: The commit of this project, where it is known.
+        measured_elsewhere: Of a replay, what says that it is not valid here; else None.
+        commands: The servers' commands by service.
+    """
 
     study: str
     sampler: str
@@ -44,7 +58,7 @@ class Origin:
 
 
 def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:
-    """By how many percent a figure is better (positive) or worse; None where not measured.
+    """Return by how many percent a figure is better (positive) or worse; None if not measured.
 
     >>> improvement_pct("llm_latency_ms", 90.0, 100.0)
     10.0
@@ -52,13 +66,12 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
-    return (
-        round(-change if FIGURES[name].direction is Direction.DOWN else change, 2) + 0.0
-    )  # no -0.0
+    gain = -change if FIGURES[name].direction is Direction.DOWN else change
+    return round(gain, 2) + 0.0  # no -0.0
 
 
 def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:
-    """The exact settings to deploy, by service."""
+    """Return the exact settings to deploy, by service."""
     llm = [f"--gpu-memory-utilization {allocation.share:g}"]
     llm += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
     stt = [f"model size {allocation.speech}"]
@@ -71,10 +84,19 @@ def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:
 def document(
     decision: Decision, spec: Spec, origin: Origin, *, why: str, passed_over: Sequence[str]
 ) -> dict[str, Any]:
-    """The promotion as plain data; `status: candidate`, since one study's best is not proof.
+    """Return the promotion as plain data; its status is "candidate" or "replay".
 
-    why, passed_over: the decision in words
-    raises: ValueError where there is no winner
+    A candidate is unconfirmed, since one study's best is not proof.
+
+    Args:
+        decision: Winner and baseline.
+        spec: The study's spec.
+        origin: Where the figures come from.
+        why: Why this one won, in words.
+        passed_over: Why better ones did not, a sentence each.
+
+    Raises:
+        ValueError: There is no winner.
     """
     winner, baseline = decision.winner, decision.baseline
     if winner is None or baseline is None:
@@ -122,7 +144,7 @@ def _both(decision: Decision) -> list[tuple[str, Configuration]]:
 def _pair(
     name: str, new: Mapping[str, Any], old: Mapping[str, Any]
 ) -> tuple[float | None, float | None]:
-    """A figure of both; an infinite latency, which a file spells "inf", as a number."""
+    """Return a figure of both as numbers; a file spells an infinite latency "inf"."""
     first, second = (None if f[name] is None else float(f[name]) for f in (new, old))
     return first, second
 
@@ -130,9 +152,10 @@ def _pair(
 def _standing(
     decision: Decision, configuration: Configuration
 ) -> dict[str, float | int | None] | None:
-    """Mean, standard error, measurements and probability of being the best.
+    """Return mean, standard error, measurements and probability of being the best.
 
-    None where nothing is known of it; errors and probabilities only where something was measured twice.
+    None where nothing is known of it; errors and probabilities are there only where something was
+    measured twice.
     """
     s = decision.standing(configuration)
     if s is None:
@@ -149,7 +172,7 @@ def _standing(
 
 
 def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:
-    """The file, sealed, whole or not at all; named by the moment, never over an older one."""
+    """Write the sealed file whole, named by the moment and never over an older one; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     path = folder / f"{name}_{now:%Y%m%d_%H%M%S}.yaml"

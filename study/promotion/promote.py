@@ -1,4 +1,4 @@
-"""Writes the winner of a study as a promotion, once."""
+"""This module writes the winner of a study as a promotion, and finds the one that was written."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ def promote(
     why: str,
     passed_over: Sequence[str],
 ) -> Path:
-    """Write the winner's file into `folder`; the file.
+    """Write the winner's file into `folder`, note it in the study, and return it.
 
-    why, passed_over: the decision in words
-    raises: ValueError where there is no winner
+    `why` and `passed_over` are the decision in words.
+
+    Raises:
+        ValueError: There is no winner.
     """
     data = document(decision, spec, origin, why=why, passed_over=passed_over)
     path = write(data, folder, spec.name)
@@ -37,7 +39,7 @@ def promote(
 
 
 def promoted(study: optuna.Study, decision: Decision) -> Path | None:
-    """The file of this decision's winner; None where it was not written."""
+    """Return the file of this decision's winner; None where it was not written."""
     winner, attributes = decision.winner, study.user_attrs
     if winner is None or attributes.get(PROMOTED) != winner.number or FILE not in attributes:
         return None

@@ -1,4 +1,7 @@
-"""The seal of a promotion: a SHA-256 over its content, so that what is applied is what was measured."""
+"""This module seals a promotion by a SHA-256 over its content.
+
+So what is applied is what was measured.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,10 @@ WAY_OUT = {
 
 
 def digest(data: Mapping[str, Any]) -> str:
-    """The SHA-256 of everything but the seal, as canonical JSON.
+    """Return the SHA-256 of everything but the seal, as canonical JSON.
 
-    raises: TypeError where a value is none that JSON knows
+    Raises:
+        TypeError: A value is none that JSON knows.
 
     >>> digest({"b": 1, "a": [1.5], "sha256": "old"}) == digest({"a": (1.5,), "b": 1})
     True
@@ -39,7 +43,7 @@ def digest(data: Mapping[str, Any]) -> str:
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with its `sha256` as the last key; an older seal is replaced.
+    """Return the data with its `sha256` as the last key; an older seal is replaced.
 
     >>> list(seal({"sha256": "old", "status": "candidate"}))
     ['status', 'sha256']
@@ -53,9 +57,10 @@ def put(data: Mapping[str, Any], path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A YAML mapping of at most 256 KiB without aliases.
+    """Read a YAML mapping of at most 256 KiB without aliases.
 
-    raises: BadInput for whatever is not that
+    Raises:
+        BadInput: The file is none.
     """
     try:
         data = construct(compose(read_bytes(path, links=False), aliases=False))
@@ -72,33 +77,37 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """The promotion, if its seal holds.
+    """Read a promotion whose seal holds.
 
-    raises: BadInput where it cannot be read, has no seal, or was changed after it was sealed
+    Raises:
+        BadInput: It cannot be read, has no seal, or was changed after it was sealed.
     """
     data = read(path)
-    way_out = "take the file as the study or confirm.py wrote it, or confirm it anew with scripts/confirm.py"
+    way_out = (
+        "take the file as the study or confirm.py wrote it, "
+        "or confirm it anew with scripts/confirm.py"
+    )
     stated = data.get(KEY)
     if stated is None:
         raise BadInput(
             f"{path}: it has no sha256, so nobody can tell whether it was changed; {way_out}"
         )
     try:
-        found = digest(data)
+        actual = digest(data)
     except (TypeError, ValueError) as error:
         raise BadInput(
             f"{path}: it holds a value that no promotion has ({error}); {way_out}"
         ) from error
-    if stated != found:
+    if stated != actual:
         raise BadInput(
             f"{path}: changed after it was sealed: it states sha256 {str(stated)[:12]}, "
-            f"its content has {found[:12]} (status, parameters or figures were edited); {way_out}"
+            f"its content has {actual[:12]} (status, parameters or figures were edited); {way_out}"
         )
     return data
 
 
 def moment(stated: object) -> datetime | None:
-    """An ISO 8601 time, in UTC where it names no zone; None where it is none.
+    """Read an ISO 8601 time, in UTC where it names no zone; None where it is none.
 
     >>> str(moment("2026-11-20T10:00:00")), moment("yesterday")
     ('2026-11-20 10:00:00+00:00', None)

@@ -1,1 +1,1 @@
-"""Samplers against each other: problems whose best is known, runs, statistics, tables and figures."""
+"""This room compares samplers: problems with a known best, runs, statistics, tables, figures."""

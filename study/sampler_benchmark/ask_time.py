@@ -1,4 +1,7 @@
-"""How long a sampler takes to propose the next trial when a study already holds many, in each kind of storage."""
+"""This module times how long a sampler takes to propose the next trial of a large study.
+
+It does so in each kind of storage.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from study.sampler_benchmark.problems import Problem, levels, value_at
 from study.sampler_benchmark.samplers import rival
-from study.sampler_benchmark.synthetic import MIXED, made
+from study.sampler_benchmark.synthetic import MIXED, synthetic
 
 STORAGES = ("memory", "sqlite", "journal")
 SIZES = (100, 1_000, 10_000)
@@ -29,9 +32,19 @@ PATIENCE_MS = 3_000.0  # a sampler whose median is longer is not asked in a larg
 
 @dataclass(frozen=True, slots=True)
 class AskTime:
-    """The median of some asks in a study that holds `trials` complete ones; `ms` is None where it was not measured.
+    """The time of an ask in a study that holds many trials.
 
-    low_ms, high_ms: the fastest and the slowest of them; the first ask, which reads the storage, is not among them
+    The first ask, which reads the storage, does not count.
+
+    Args:
+        sampler: The name of the sampler.
+        storage: "memory", "sqlite" or "journal".
+        trials: How many complete trials the study holds.
+        n: How many asks were timed.
+        ms: Their median, ms; None where it was not measured.
+        low_ms: The fastest of them, ms.
+        high_ms: The slowest of them, ms.
+        why_not: Why it was not measured, where it was not.
     """
 
     sampler: str
@@ -51,26 +64,30 @@ def ask_times(
     sizes: Sequence[int] = SIZES,
     storages: Sequence[str] = STORAGES,
 ) -> Iterator[AskTime]:
-    """Every sampler on the mixed space, in every storage and size; needs a folder for files, which it leaves empty."""
+    """Time every sampler on the mixed space, in every storage and size.
+
+    The folder is for the storages' files, and left empty.
+    """
     for storage in storages:
         slow: dict[str, AskTime] = {}
         for size in sorted(sizes):
             with _filled(storage, size, folder) as fresh:
                 for name in samplers:
                     if name in slow:
-                        why = f"the median at {slow[name].trials:,} trials was {slow[name].ms:,.0f} ms"
-                        found = AskTime(name, storage, size, 0, None, None, None, why)
+                        at = slow[name]
+                        why = f"the median at {at.trials:,} trials was {at.ms:,.0f} ms"
+                        ask = AskTime(name, storage, size, 0, None, None, None, why)
                     else:
-                        found = _time(name, storage, size, fresh())
-                    if found.ms is not None and found.ms > PATIENCE_MS:
-                        slow[name] = found
-                    yield found
+                        ask = _time(name, storage, size, fresh())
+                    if ask.ms is not None and ask.ms > PATIENCE_MS:
+                        slow[name] = ask
+                    yield ask
 
 
 def _time(name: str, storage: str, size: int, held: BaseStorage) -> AskTime:
     sampler = rival(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
     study = optuna.load_study(study_name="asked", storage=held, sampler=sampler)
-    problem = made("mixed", 0)
+    problem = synthetic("mixed", 0)
     spans_ms = []
     for _ in range(REPEATS + 1):
         began = time.perf_counter()
@@ -85,8 +102,11 @@ def _time(name: str, storage: str, size: int, held: BaseStorage) -> AskTime:
 
 @contextmanager
 def _filled(kind: str, size: int, folder: Path) -> Iterator[Callable[[], BaseStorage]]:
-    """A maker of storages that hold the same complete trials; a file is filled once and then copied."""
-    trials = history(made("mixed", 0), size)
+    """Provide a maker of storages that hold the same complete trials.
+
+    A file is filled once and then copied.
+    """
+    trials = history(synthetic("mixed", 0), size)
     if kind == "memory":
 
         def fresh() -> BaseStorage:
@@ -140,7 +160,7 @@ def _fill(storage: BaseStorage, trials: Sequence[FrozenTrial]) -> BaseStorage:
 
 
 def history(problem: Problem, n: int) -> list[FrozenTrial]:
-    """Complete random trials of a problem, as they would stand in a study."""
+    """Return n complete random trials of a problem, as they would stand in a study."""
     rng = np.random.default_rng(0)
     trials = []
     for _ in range(n):

@@ -1,4 +1,7 @@
-"""Figures of a comparison, in the colours of Okabe and Ito, which colour-blind people tell apart; dashes differ too."""
+"""This module draws the figures of a comparison.
+
+Their colours are those of Okabe and Ito, which colour-blind people tell apart; dashes differ too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from matplotlib.figure import Figure
 
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark.ask_time import AskTime
-from study.sampler_benchmark.statistics import Estimate, curve
+from study.sampler_benchmark.statistics import FigureEstimate, curve
 from study.sampler_benchmark.trial_run import Run
 
 STYLES: dict[str, tuple[str, Any]] = {  # colour and dashes of the samplers that are drawn as lines
@@ -32,24 +35,24 @@ DPI = 150
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A finished figure: Jupyter shows it, `save` writes it."""
+    """A finished figure, which Jupyter shows and `save` writes."""
 
     figure: Figure
 
     def _repr_png_(self) -> bytes:
-        """What Jupyter shows."""
-        held = io.BytesIO()
-        self.figure.savefig(held, format="png", dpi=DPI, bbox_inches="tight")
-        return held.getvalue()
+        """Return the PNG that Jupyter shows."""
+        png = io.BytesIO()
+        self.figure.savefig(png, format="png", dpi=DPI, bbox_inches="tight")
+        return png.getvalue()
 
     def save(self, path: Path) -> Path:
-        """The whole PNG file, or none of it."""
+        """Write the PNG file, whole or not at all."""
         write_atomic(path, self._repr_png_())
         return path
 
 
 def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
-    """Mean regret of the best configuration so far, a panel for each problem; bands: 95 % t intervals."""
+    """Draw mean regret of the best so far, a panel for each problem; bands: 95 % t intervals."""
     chosen = [r for r in runs if r.batch == batch and r.sampler in STYLES]
     problems = list(dict.fromkeys(r.problem for r in chosen))
     figure, panels = _panels(len(problems), 3.6, 3.0, "trials told")
@@ -75,11 +78,16 @@ def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
     return Chart(figure)
 
 
-def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
-    """Mean trials to the target with 95 % intervals, a panel for each problem; misses count as budget + 1."""
-    chosen = [e for e in found if e.batch == batch and e.figure == "trials_to_target"]
+def trials_to_target(estimates: Sequence[FigureEstimate], batch: int) -> Chart:
+    """Draw mean trials to the target with 95 % intervals, a panel for each problem.
+
+    Misses count as budget + 1.
+    """
+    chosen = [e for e in estimates if e.batch == batch and e.figure == "trials_to_target"]
     missed = {
-        (e.problem, e.sampler): e.value for e in found if e.batch == batch and e.figure == "missed"
+        (e.problem, e.sampler): e.value
+        for e in estimates
+        if e.batch == batch and e.figure == "missed"
     }
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max(sum(e.problem == p for e in chosen) for p in problems)
@@ -93,28 +101,32 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Chart:
             )
             if share := missed[problem, e.sampler]:
                 right = e.high if e.high is not None else e.value
-                axes.annotate(f" {share:.0%} missed", (right, place), xytext=(3, 0), textcoords="offset points",
-                              va="center", fontsize=7, color=colour)  # fmt: skip
+                _annotate(axes, f" {share:.0%} missed", (right, place), 3, colour)
         axes.set_yticks(range(len(here)), [f"{e.sampler} ({e.n})" for e in here], fontsize=8)
         axes.set_xlim(0, 1.45 * max(e.high or e.value for e in here))
         axes.set_title(problem, fontsize=11)
         axes.grid(axis="x", alpha=0.25)
-    figure.suptitle(f"Trials to the target, {batch} at a time; bars: 95 % over seeds, whose number is in brackets",
-                    fontsize=12)  # fmt: skip
+    note = "bars: 95 % over seeds, whose number is in brackets"
+    figure.suptitle(f"Trials to the target, {batch} at a time; {note}", fontsize=12)
     return Chart(figure)
 
 
-def naming(found: Sequence[Estimate], batch: int, trials: int = 40) -> Chart:
-    """How often the true best is named after so many noisy trials: by `best_trial`, and by `recommend`."""
-    wanted = {f"{way}_named_{trials}": way for way in MARKERS}
-    chosen = [e for e in found if e.batch == batch and e.figure in wanted and "noisy" in e.problem]
+def naming(estimates: Sequence[FigureEstimate], batch: int, trials: int = 40) -> Chart:
+    """Draw how often the true best is named after so many noisy trials.
+
+    It is named by `best_trial`, and by `recommend`.
+    """
+    ways = {f"{way}_named_{trials}": way for way in MARKERS}
+    chosen = [
+        e for e in estimates if e.batch == batch and e.figure in ways and "noisy" in e.problem
+    ]
     problems = list(dict.fromkeys(e.problem for e in chosen))
     rows = max((len({e.sampler for e in chosen if e.problem == p}) for p in problems), default=1)
     figure, panels = _panels(
         max(1, len(problems)), 3.9, 1 + 0.26 * rows, "share of studies (more is better)"
     )
     for axes, problem in zip(panels, problems, strict=False):
-        at = {(e.sampler, wanted[e.figure]): e for e in chosen if e.problem == problem}
+        at = {(e.sampler, ways[e.figure]): e for e in chosen if e.problem == problem}
         samplers = sorted(
             {s for s, _ in at},
             key=lambda s: max(at[s, way].value for way in MARKERS if (s, way) in at),
@@ -144,17 +156,18 @@ def naming(found: Sequence[Estimate], batch: int, trials: int = 40) -> Chart:
     return Chart(figure)
 
 
-def ask_time(found: Sequence[AskTime]) -> Chart:
-    """Milliseconds for an ask against the trials a study holds, a panel for each storage; bars: fastest to slowest."""
-    storages = list(dict.fromkeys(t.storage for t in found))
-    samplers = list(dict.fromkeys(t.sampler for t in found))
+def ask_time(asks: Sequence[AskTime]) -> Chart:
+    """Draw ms for an ask against the trials that a study holds, a panel for each storage.
+
+    Bars go from the fastest to the slowest.
+    """
+    storages = list(dict.fromkeys(t.storage for t in asks))
+    samplers = list(dict.fromkeys(t.sampler for t in asks))
     figure, panels = _panels(len(storages), 4.2, 3.4, "trials in the study")
     for axes, storage in zip(panels, storages, strict=False):
         for sampler in samplers:
             mine = [
-                t
-                for t in found
-                if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None
+                t for t in asks if (t.sampler, t.storage) == (sampler, storage) and t.ms is not None
             ]
             if not mine:
                 continue
@@ -164,13 +177,22 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
             ).T
             colour, dashes = STYLES.get(sampler, ("#56B4E9", "-"))
             label, width = (sampler, 1.6) if sampler in STYLES else ("others", 0.8)
-            axes.errorbar(sizes, ms, arms, color=colour, linestyle=dashes, marker="o", markersize=4, capsize=2,
-                          linewidth=width, label=label)  # fmt: skip
+            axes.errorbar(
+                sizes,
+                ms,
+                arms,
+                color=colour,
+                linestyle=dashes,
+                marker="o",
+                markersize=4,
+                capsize=2,
+                linewidth=width,
+                label=label,
+            )
             if sampler not in STYLES:
-                axes.annotate(sampler, (sizes[-1], ms[-1]), xytext=(4, 0), textcoords="offset points", va="center",
-                              fontsize=7, color="#30759c")  # fmt: skip
+                _annotate(axes, sampler, (sizes[-1], ms[-1]), 4, "#30759c")
         axes.set(xscale="log", yscale="log", title=storage)
-        ticks = sorted({t.trials for t in found})
+        ticks = sorted({t.trials for t in asks})
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
         axes.set_xlim(ticks[0] / 1.3, ticks[-1] * 1.6)
         axes.set_xticks([], minor=True)
@@ -182,7 +204,7 @@ def ask_time(found: Sequence[AskTime]) -> Chart:
 
 
 def _panels(n: int, width: float, height: float, label: str) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels in rows of at most four; the label is that of their x axes."""
+    """Return a figure with n panels in rows of at most four; the label is that of their x axes."""
     columns = min(n, 4) or 1
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns, height * rows + 1), layout="constrained")
@@ -194,18 +216,33 @@ def _panels(n: int, width: float, height: float, label: str) -> tuple[Figure, li
     return figure, panels
 
 
+def _annotate(
+    axes: Axes, text: str, point: tuple[float, float], gap_pt: float, colour: str
+) -> None:
+    """Write a small text to the right of a point."""
+    axes.annotate(
+        text,
+        point,
+        xytext=(gap_pt, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        color=colour,
+    )
+
+
 def _legend(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, below them, each name once."""
-    shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    if shown:
+    """Add one legend for all panels, below them, each name once."""
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if handles:
         figure.legend(
-            shown.values(),
-            shown.keys(),
+            handles.values(),
+            handles.keys(),
             loc="outside lower center",
-            ncols=len(shown),
+            ncols=len(handles),
             frameon=False,
         )
 
 
-def _arms(e: Estimate) -> list[list[float]] | None:
+def _arms(e: FigureEstimate) -> list[list[float]] | None:
     return None if e.low is None or e.high is None else [[e.value - e.low], [e.high - e.value]]

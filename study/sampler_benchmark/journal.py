@@ -1,4 +1,4 @@
-"""The finished runs of a folder, one a line, with what they were made with."""
+"""`Journal` keeps the finished runs of a folder, one a line, and what they ran with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """What must be equal for two runs to stand in one table."""
+    """Return what must be equal for two runs to stand in one table."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -44,7 +44,14 @@ def provenance() -> dict[str, Any]:
 
 
 class Journal:
-    """The finished runs of a folder, one a line; opened, it refuses those of another commit or of other versions."""
+    """The finished runs of a folder, one a line.
+
+    Args:
+        folder: Where `runs.jsonl` lies, or is begun.
+
+    Raises:
+        BadInput: The runs are of another commit or other versions, or cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "runs.jsonl"
@@ -58,14 +65,14 @@ class Journal:
             head, *lines = self.path.read_text("utf-8").splitlines()
             there = json.loads(head)
             self.started: str = there.pop("started")
-            self.runs = [
-                _run(json.loads(line)) for line in lines if line.endswith("}")
-            ]  # the last may be torn
+            # the last line may be torn
+            self.runs = [_run(json.loads(line)) for line in lines if line.endswith("}")]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
         if differing := [name for name in here if here[name] != there.get(name)]:
             raise BadInput(
-                f"{self.path} was made with another {', another '.join(differing)}; name another --out"
+                f"{self.path} was made with another {', another '.join(differing)}; "
+                "name another --out"
             )
         if lines and not lines[-1].endswith("}"):
             write_atomic(self.path, "\n".join([head, *lines[:-1]]) + "\n")

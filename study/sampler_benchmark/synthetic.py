@@ -1,6 +1,8 @@
-"""Made problems: tables of 5 x 3 of four kinds, and a mixed space of six parameters; each seed draws another.
+"""This module draws synthetic problems: four kinds of 5 x 3 tables, and a mixed space of six axes.
 
->>> made("smooth", seed=0).size, made("mixed", seed=0).size
+Each seed draws another.
+
+>>> synthetic("smooth", seed=0).size, synthetic("mixed", seed=0).size
 (15, 5760)
 """
 
@@ -19,7 +21,7 @@ from optuna.distributions import (
 from study.sampler_benchmark.problems import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
-MADE = (*TABLES, "mixed")
+SYNTHETIC = (*TABLES, "mixed")
 NOISE = 0.15  # standard deviation, where a table's values go from 0 to 1
 SHARES = FloatDistribution(0.30, 0.50, step=0.05)
 SPEECH = CategoricalDistribution(["tiny", "base", "small"])
@@ -34,11 +36,11 @@ MIXED: Mapping[str, BaseDistribution] = {
 }
 
 
-def made(name: str, seed: int, noise: float = 0.0) -> Problem:
-    """One of `MADE`, drawn from the seed; its values go from 0 to 1."""
+def synthetic(name: str, seed: int, noise: float = 0.0) -> Problem:
+    """Draw one of `SYNTHETIC` from the seed; values go from 0 to 1, noise has that deviation."""
     rng = stream(name, seed)
 
-    def drawn(index: int, k: int) -> float:
+    def noise_of(index: int, k: int) -> float:
         return noise * float(stream("noise", seed, index, k).standard_normal()) if noise else 0.0
 
     deficits: np.ndarray | None = None
@@ -58,17 +60,20 @@ def made(name: str, seed: int, noise: float = 0.0) -> Problem:
     scaled = (values - fitting.min()) / (fitting.max() - fitting.min())
     full_name = f"noisy-{name}" if noise else name
     share = 0.01 if name == "mixed" else 0.0
-    return tabulated(full_name, seed, space, scaled, drawn, deficits=deficits, found_share=share)
+    return tabulated(full_name, seed, space, scaled, noise_of, deficits=deficits, found_share=share)
 
 
 def _smooth(rng: np.random.Generator) -> np.ndarray:
-    """One hill along the share for each speech model; their tops are near each other."""
+    """Draw one hill along the share for each speech model; their tops are near each other."""
     centre = rng.uniform(0, 1) + rng.uniform(-0.15, 0.15, 3)
     return np.asarray(-rng.uniform(0, 0.5, 3) - rng.uniform(0.8, 1.6) * (U - centre) ** 2)
 
 
 def _ridge(rng: np.random.Generator) -> np.ndarray:
-    """A narrow ridge across the table: each speech model has its own best share, and one ridge is the highest."""
+    """Draw a narrow ridge across the table.
+
+    Each speech model has its own best share, and one ridge is the highest.
+    """
     centre = rng.uniform(0.3, 0.7) + rng.choice([-1, 1]) * rng.uniform(0.25, 0.45) * np.array(
         [-1, 0, 1]
     )
@@ -77,9 +82,10 @@ def _ridge(rng: np.random.Generator) -> np.ndarray:
 
 
 def _cliff(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Better with every step of memory, until it runs out: in three to seven cells, the larger models' first.
+    """Draw values that rise with every step of memory until it runs out.
 
-    In half of the tables a second wall stands at the low end: too little is left for the largest model's cache.
+    It does so in three to seven cells, the larger models' first. In half of the tables a second
+    wall stands at the low end: too little is left for the largest model's cache.
     """
     need = np.sort(rng.uniform(0, 0.6, 3))
     values = (
@@ -95,7 +101,10 @@ def _cliff(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mixed(rng: np.random.Generator) -> np.ndarray:
-    """A hill on the three ordinals whose top moves with a category and with each other; every category has a height."""
+    """Draw a hill on the three ordinals whose top moves with a category and with each other.
+
+    Every category has a height.
+    """
     share, batch, window = np.meshgrid(*(np.linspace(0, 1, n) for n in (8, 6, 5)), indexing="ij")
     share, batch, window = (axis[..., None, None, None] for axis in (share, batch, window))
     speech, precision, eager = (np.arange(n) for n in (4, 3, 2))

@@ -1,4 +1,4 @@
-"""Estimates as tables that people read: in a terminal, in Markdown, in a notebook."""
+"""This module lays out estimates as tables for a terminal, Markdown or a notebook."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.sampler_benchmark.ask_time import AskTime
-from study.sampler_benchmark.statistics import Estimate
+from study.sampler_benchmark.statistics import FigureEstimate
 
 MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
 LEGEND = "= tied with the tournament, < fewer than it, > more"
@@ -35,7 +35,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown.
+        """Return the table in Markdown.
 
         >>> print(Table("T", ("a", "b"), (("1", "2"),)).markdown())
         **T**
@@ -45,20 +45,25 @@ class Table:
         | 1 | 2 |
         """
         lines = [self.head, tuple("---" for _ in self.head), *self.rows]
-        drawn = ["| " + " | ".join(cells) + " |" for cells in lines]
-        drawn[1] = drawn[1].replace(" ", "")
-        return "\n".join([f"**{self.title}**", "", *drawn])
+        rows = ["| " + " | ".join(cells) + " |" for cells in lines]
+        rows[1] = rows[1].replace(" ", "")
+        return "\n".join([f"**{self.title}**", "", *rows])
 
     def _repr_markdown_(self) -> str:
-        """What Jupyter shows."""
+        """Return what Jupyter shows."""
         return self.markdown()
 
 
-def by_problem(found: Sequence[Estimate]) -> list[Table]:
-    """A table for each problem and batch size: a row for each sampler, a column for each figure, intervals with all."""
+def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
+    """Return a table for each problem and batch size.
+
+    It has a row for each sampler and a column for each figure, with intervals.
+    """
     tables = []
-    for problem, batch in dict.fromkeys((e.problem, e.batch) for e in found):
-        here = {(e.sampler, e.figure): e for e in found if (e.problem, e.batch) == (problem, batch)}
+    for problem, batch in dict.fromkeys((e.problem, e.batch) for e in estimates):
+        here = {
+            (e.sampler, e.figure): e for e in estimates if (e.problem, e.batch) == (problem, batch)
+        }
         columns = [f for f in COLUMNS if any(figure == f for _, figure in here)]
         samplers = sorted(
             dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value
@@ -72,9 +77,9 @@ def by_problem(found: Sequence[Estimate]) -> list[Table]:
     return tables
 
 
-def trials_to_target(found: Sequence[Estimate], batch: int) -> Table:
-    """Mean trials to the target: a row for each problem, a column for each sampler."""
-    chosen = [e for e in found if e.figure == "trials_to_target" and e.batch == batch]
+def trials_to_target(estimates: Sequence[FigureEstimate], batch: int) -> Table:
+    """Return mean trials to the target: a row for each problem, a column for each sampler."""
+    chosen = [e for e in estimates if e.figure == "trials_to_target" and e.batch == batch]
     samplers = tuple(dict.fromkeys(e.sampler for e in chosen))
     at = {(e.problem, e.sampler): e for e in chosen}
     rows = tuple(
@@ -92,8 +97,8 @@ def trials_to_target(found: Sequence[Estimate], batch: int) -> Table:
     )
 
 
-def speeds(found: Iterable[Estimate]) -> Table:
-    """The tournament's trials as a multiple of each rival's."""
+def speeds(estimates: Iterable[FigureEstimate]) -> Table:
+    """Return the tournament's trials as a multiple of each rival's."""
     rows = tuple(
         (
             e.problem,
@@ -103,25 +108,25 @@ def speeds(found: Iterable[Estimate]) -> Table:
             f"{e.value:.2f}",
             _span(e, 1, 2),
         )
-        for e in found
+        for e in estimates
     )
     head = ("problem", "batch", "rival", "pairs", "x its trials", "95 % interval")
     return Table("Trials of the tournament / trials of a rival, on common seeds", head, rows)
 
 
-def asking(found: Sequence[AskTime]) -> Table:
-    """Milliseconds for an ask: a row for each sampler, a column for each storage and size."""
-    columns = tuple(dict.fromkeys((t.storage, t.trials) for t in found))
-    at = {(t.sampler, t.storage, t.trials): t for t in found}
+def asking(asks: Sequence[AskTime]) -> Table:
+    """Return ms for an ask: a row for each sampler, a column for each storage and size."""
+    columns = tuple(dict.fromkeys((t.storage, t.trials) for t in asks))
+    at = {(t.sampler, t.storage, t.trials): t for t in asks}
     rows = tuple(
         (s, *(_ms(at.get((s, *c))) for c in columns))
-        for s in dict.fromkeys(t.sampler for t in found)
+        for s in dict.fromkeys(t.sampler for t in asks)
     )
     head = ("sampler", *(f"{storage}, {trials:,}" for storage, trials in columns))
     return Table("Milliseconds for an ask: median (fastest to slowest)", head, rows)
 
 
-def _cell(estimate: Estimate | None) -> str:
+def _cell(estimate: FigureEstimate | None) -> str:
     if estimate is None:
         return "-"
     scale, digits = (100, 0) if estimate.figure.startswith(IN_PERCENT) else (1, 3)
@@ -131,13 +136,13 @@ def _cell(estimate: Estimate | None) -> str:
     return f"{estimate.value * scale:.{digits}f} ({_span(estimate, scale, digits)}){verdict}"
 
 
-def _span(estimate: Estimate, scale: float, digits: int) -> str:
+def _span(estimate: FigureEstimate, scale: float, digits: int) -> str:
     if estimate.low is None or estimate.high is None:
         return "one seed"
     return f"{estimate.low * scale:.{digits}f} to {estimate.high * scale:.{digits}f}"
 
 
-def _ms(found: AskTime | None) -> str:
-    if found is None or found.ms is None:
+def _ms(ask: AskTime | None) -> str:
+    if ask is None or ask.ms is None:
         return "-"
-    return f"{found.ms:.1f} ({found.low_ms:.1f} to {found.high_ms:.1f})"
+    return f"{ask.ms:.1f} ({ask.low_ms:.1f} to {ask.high_ms:.1f})"

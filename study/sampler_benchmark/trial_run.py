@@ -1,4 +1,4 @@
-"""One sampler on one problem with one seed: asked in batches, told in order, and what came of it."""
+"""`race` runs one sampler on one problem with one seed: asked in batches, told in order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study.sampler_benchmark.problems import Key, Outcome, Problem
-from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, rival, told
+from study.sampler_benchmark.problems import Key, Problem, Truth
+from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, rival, telling
 from study.tournament import recommend
 
 CHECKPOINTS = (10, 20, 40, 80)  # trials after which the regret is read and the best is named
@@ -20,7 +20,12 @@ EXACT = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The configuration that a study names after some trials: its true regret, None where it names none."""
+    """The true regret of the configuration that a study names; None where it names none.
+
+    Args:
+        best_trial: Of the one that `study.best_trial` names.
+        recommend: Of the one that `recommend` names.
+    """
 
     best_trial: float | None
     recommend: float | None
@@ -30,11 +35,20 @@ class Named:
 class Run:
     """What one sampler did on one problem.
 
-    path: trial and true regret of each improvement, trials counted from 1 in the order they were told
-    found: the trial that first met the target; None is a miss
-    repeats: trials that proposed an earlier configuration again, among the first `fresh`, where nothing forces one
-    oom, oom_repeats: trials spent on what does not fit, and on what was known not to fit; None without such cells
-    wall_s: of the whole run, with the measuring; None is left for what was not measured
+    Args:
+        problem: The name of the problem.
+        sampler: The name of the sampler.
+        batch: How many trials were asked for at a time.
+        seed: The seed of both.
+        budget: How many trials there were.
+        fresh: How many of the first trials need not repeat a configuration.
+        path: Trial and true regret of each improvement, trials counted from 1 as they were told.
+        found: The trial that first met the target; None is a miss.
+        repeats: Trials among the first `fresh` that proposed an earlier configuration again.
+        oom: Trials spent on what does not fit; None where all fits.
+        oom_repeats: Trials spent on what was known not to fit, likewise.
+        named: By number of trials, what the study names after them.
+        wall_s: The seconds of the whole run.
     """
 
     problem: str
@@ -52,19 +66,19 @@ class Run:
     wall_s: float
 
     def regret(self, trial: int) -> float:
-        """True regret of the best configuration among the first trials; the first's until one fits."""
+        """Return the true regret of the best among the first trials, or that of the worst value."""
         return next((r for at, r in reversed(self.path) if at <= trial), self.path[0][1])
 
 
 def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
-    """One study of `budget` trials. Sampler and problem have the same seed."""
+    """Run one study of `budget` trials; sampler and problem have the same seed."""
     began = time.perf_counter()
     sampler = rival(name, seed=problem.seed, space=problem.space, budget=budget, batch=batch)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    space, way = dict(problem.space), told(name)
-    seen: dict[Key, int] = {}
+    space, way = dict(problem.space), telling(name)
+    counts: dict[Key, int] = {}
     path = [(0, problem.regret_of(problem.worst))]
-    worst, found = 0.0, None
+    worst, first_hit = 0.0, None
     fresh = min(budget, problem.size or budget)
     repeats = oom = oom_repeats = number = 0
     named: dict[int, Named] = {}
@@ -72,8 +86,8 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
         for trial in [study.ask(space) for _ in range(min(batch, budget - number))]:
             number += 1
             key = problem.key(trial.params)
-            k = seen.get(key, 0)
-            seen[key] = k + 1
+            k = counts.get(key, 0)
+            counts[key] = k + 1
             repeats += k > 0 and number <= fresh
             truth = problem.outcome(key)
             if truth.fits:
@@ -83,8 +97,8 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
                 regret = problem.regret_of(truth.value)
                 if regret < path[-1][1]:
                     path.append((number, regret))
-                    if found is None and regret <= problem.near + EXACT:
-                        found = number
+                    if first_hit is None and regret <= problem.near + EXACT:
+                        first_hit = number
             else:
                 oom += 1
                 oom_repeats += k > 0
@@ -99,7 +113,7 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
         budget=budget,
         fresh=fresh,
         path=tuple((at, round(r, 6)) for at, r in path),
-        found=found,
+        found=first_hit,
         repeats=repeats,
         oom=oom if problem.has_memory else None,
         oom_repeats=oom_repeats if problem.has_memory else None,
@@ -109,17 +123,15 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
 
 
 def _tell(
-    study: optuna.Study, trial: Trial, truth: Outcome, value: float, is_constrained: bool
+    study: optuna.Study, trial: Trial, truth: Truth, value: float, is_constrained: bool
 ) -> None:
     if is_constrained:
         trial.set_constraint("memory", truth.deficit)
     study.tell(trial, value)
 
 
-def _tell_failure(
-    study: optuna.Study, trial: Trial, truth: Outcome, worst: float, way: str
-) -> None:
-    """Out of memory, as this sampler can hear it."""
+def _tell_failure(study: optuna.Study, trial: Trial, truth: Truth, worst: float, way: str) -> None:
+    """Tell a sampler that a trial was out of memory, in the way that it can learn from."""
     if way != AS_VALUE:
         trial.set_constraint("memory", truth.deficit)
     if way == AS_PRUNED:
@@ -130,12 +142,12 @@ def _tell_failure(
 
 
 def _named(study: optuna.Study, problem: Problem) -> Named:
-    """The true regret of what `best_trial` and `recommend` would deploy now; None where nothing fits yet."""
+    """Return the true regret of what `best_trial` and `recommend` would deploy now, if any."""
     try:
         return Named(
             _regret(problem, study.best_trial.params), _regret(problem, recommend(study).params)
         )
-    except ValueError:  # both say so in this way
+    except ValueError:  # nothing fits yet
         return Named(None, None)
 
 

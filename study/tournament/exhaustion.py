@@ -1,4 +1,4 @@
-"""The end of a finite space: what is left of it, and a callback that stops a study there."""
+"""This module counts what is left of a finite space, and stops a study at its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LISTABLE = 20_000  # a larger space is not listed
 
 
 def ledger_of(study: Study) -> Ledger:
-    """The ledger of a study as it is now, with the frontiers that its tournament was given."""
+    """Return the ledger of a study as it is now, with the monotone constraints of its sampler."""
     settings = study._storage.get_study_system_attrs(study._study_id).get(KEY, {})
     ledger = Ledger(study.direction, settings.get("monotone"))
     ledger.catch_up(study.get_trials(deepcopy=False))
@@ -21,9 +21,10 @@ def ledger_of(study: Study) -> Ledger:
 
 
 def left(study: Study) -> int | None:
-    """How many configurations nobody has tried and no frontier rules out; None in a space without an end.
+    """Count the configurations that nobody has tried and no broken constraint rules out.
 
-    The space is what the trials have asked for: before the first one it is not known, and the answer is None.
+    None in a space that is infinite or larger than 20,000. The space is what the trials have asked
+    for, so before the first one the answer is None too.
     """
     ledger = ledger_of(study)
     space = ledger.space()
@@ -33,19 +34,21 @@ def left(study: Study) -> int | None:
 
 
 def can_replicate(study: Study) -> bool:
-    """Whether there is a configuration that is worth measuring again and can be."""
+    """Tell whether there is a configuration that is worth measuring again and can be."""
     ledger = ledger_of(study)
     return to_replicate(ledger.best_first(), ledger.space()) is not None
 
 
-def stop_when_exhausted(study: Study, trial: FrozenTrial) -> None:  # noqa: ARG001  a callback is given both
-    """A callback of `study.optimize`: stop once every configuration was tried.
+def stop_when_exhausted(study: Study, trial: FrozenTrial) -> None:  # noqa: ARG001  a callback gets both
+    """Stop the study once every configuration was tried; a callback for `study.optimize`.
 
     >>> import optuna
     >>> from . import TournamentSampler
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
     >>> study = optuna.create_study(sampler=TournamentSampler(seed=0))
-    >>> study.optimize(lambda t: t.suggest_int("x", 1, 6), n_trials=100, callbacks=[stop_when_exhausted])
+    >>> study.optimize(
+    ...     lambda t: t.suggest_int("x", 1, 6), n_trials=100, callbacks=[stop_when_exhausted]
+    ... )
     >>> len(study.trials)
     6
     """

@@ -1,7 +1,7 @@
-"""The trials of a study as the tournament sees them: configurations, their measurements, who is better, what is taken.
+"""`Ledger` keeps a study's trials by configuration: measurements, ranks, and what is taken.
 
-A trial that has ended never changes, so it is read once; what a ledger says depends on the trials alone, not on the
-order in which it came to see them.
+A trial that has ended never changes, so it is read once; what a ledger says depends on the trials
+alone, not on the order in which it came to see them.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from .configurations import Archive, Config, Identity, identity
+from .axes import Signature, signature
+from .configurations import Archive, Config
+from .monotone import Monotone, demands_at_least
 
 KEY = "tournament"  # our attribute of a trial and of the study
 KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
-HUGE = 1e100  # what is beyond it is infinite: nothing is told by how far, and its square would be no number
-Monotone = Mapping[str, Mapping[str, int]]
+HUGE = 1e100  # what is beyond it counts as infinite: its square would be no number
 Rank = tuple[float, float, int]
 
 
@@ -30,8 +30,13 @@ Rank = tuple[float, float, int]
 class Cell:
     """One configuration and what its known trials have shown.
 
-    first: the trial with the lowest number; values: fresh measurements, least first, negated where the study maximises
-    violation: the largest excess of a trial; constraints: the worst of each; is_spent: it cannot be measured again
+    Args:
+        first: Its trial with the lowest number.
+        violation: The largest sum of excesses over 0 of a trial's constraints.
+        values: Its fresh measurements, least first, negated where the study maximises.
+        constraints: The worst value of each constraint.
+        running: How many trials measure it now.
+        is_spent: Whether it cannot be measured again.
     """
 
     first: FrozenTrial
@@ -43,7 +48,7 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """The mean of its values; infinite where it has none, or one of them is."""
+        """Return the mean of its values; infinite where it has none, or one of them is."""
         return (
             math.inf
             if math.inf in self.values or not self.values
@@ -52,83 +57,87 @@ class Cell:
 
     @property
     def rank(self) -> Rank:
-        """The less, the better: feasible before infeasible, these by how far they exceed; then by mean."""
+        """Return its rank, the less the better: by violation, then by mean, then by number."""
         return self.violation, self.mean, self.first.number
 
     @property
     def is_candidate(self) -> bool:
-        """Whether it may be recommended: it never broke a constraint, and its mean is finite."""
+        """Tell whether it may be recommended: it broke no constraint, and its mean is finite."""
         return self.violation == 0 and math.isfinite(self.mean)
 
 
 class Ledger:
-    """Every configuration of one study; `catch_up` before each use."""
+    """Every configuration of one study; `catch_up` must be called before each use.
+
+    Args:
+        direction: Whether the study minimises or maximises.
+        monotone: For each constraint, for each parameter, 1, -1 or 0; see `TournamentSampler`.
+    """
 
     def __init__(self, direction: StudyDirection, monotone: Monotone | None = None) -> None:
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         self._monotone = monotone or {}
-        self._cells: dict[Identity, Cell] = {}
+        self._cells: dict[Signature, Cell] = {}
         self._by_number: dict[int, Cell] = {}
         self._ranked: list[Rank] = []
-        self._seen = 0
+        self._read = 0  # trials
         self._open: list[int] = []  # not ended when last looked at
         self._idle: list[int] = []  # failed or waiting: no part of a generation
-        self._born: dict[int, list[int]] = defaultdict(
-            list
-        )  # known trials by the generation that they say
-        self._unseated: list[int] = []  # known trials that do not say: enqueued before, imported
-        self._archive, self._running = Archive(), set[Identity]()
-        self._failed: set[Identity] = set()
+        self._born: dict[int, list[int]] = defaultdict(list)  # known trials by generation
+        self._unseated: list[int] = []  # known trials without a generation: imported, say
+        self._archive, self._running = Archive(), set[Signature]()
+        self._failed: set[Signature] = set()
         self._broken: list[tuple[str, FrozenTrial]] = []
         self._axes: dict[str, tuple[int, BaseDistribution]] = {}
         self.running: list[Config] = []
         self.is_noisy = False
 
     def catch_up(self, trials: Sequence[FrozenTrial], asking: int = -1) -> None:
-        """Read what is new in the trials, which stand in order of their numbers; `asking` is the one to propose for."""
+        """Read what is new in the trials, which stand in order of their numbers.
+
+        `asking` is the trial to propose for, which does not count as running.
+        """
         for cell in self._cells.values() if self.running else ():
             cell.running = 0
         self.running, self._running, still_open = [], set(), []
-        for number in [*self._open, *range(self._seen, len(trials))]:
+        for number in [*self._open, *range(self._read, len(trials))]:
             trial = trials[number]
             if trial.state.is_finished():
                 self._end(trial)
             else:
                 still_open.append(number)
-        for number in (
-            still_open
-        ):  # when all cells are known, also those of later trials that have ended before
+        # only now are all cells known, also those of later trials that ended before
+        for number in still_open:
             if number != asking and trials[number].state == TrialState.RUNNING:
                 self._run(trials[number])
-        self._seen, self._open = len(trials), still_open
+        self._read, self._open = len(trials), still_open
         waiting = [number for number in still_open if trials[number].state == TrialState.WAITING]
         self._absent = sorted([*self._idle, *waiting])
 
     def _end(self, trial: FrozenTrial) -> None:
-        one = identity(trial.params)
+        key = signature(trial.params)
         self._widen(trial)
         if trial.state in KNOWN:
-            self._know(trial, one)
+            self._add(trial, key)
         else:
             insort(self._idle, trial.number)
-            if (
-                "why" not in trial.user_attrs
-            ):  # one that says why was never measured: interrupted, not started
-                self._archive.add(one if one in self._failed else ())
-                self._failed.add(one)
+            # one that says why was never measured: interrupted, not started
+            if "why" not in trial.user_attrs:
+                self._archive.add(key if key in self._failed else ())
+                self._failed.add(key)
 
     def _widen(self, trial: FrozenTrial) -> None:
         for name, distribution in trial.distributions.items():
             if trial.number >= self._axes.get(name, (0,))[0]:
                 self._axes[name] = trial.number, distribution
 
-    def _know(self, trial: FrozenTrial, one: Identity) -> None:
+    def _add(self, trial: FrozenTrial, key: Signature) -> None:
         seat = trial.system_attrs.get(KEY, {}).get("generation")
         insort(self._unseated if seat is None else self._born[seat], trial.number)
-        cell = self._cells.get(one)
+        cell = self._cells.get(key)
         if cell is None:
-            cell = self._cells[one] = Cell(trial)
-            self._archive.add(one)
+            cell = self._cells[key] = Cell(trial)
+            self._archive.add(key)
         else:
             del self._ranked[bisect_left(self._ranked, cell.rank)]
             if trial.number < cell.first.number:
@@ -158,81 +167,58 @@ class Ledger:
         config = {**proposal, **trial.system_attrs.get("fixed_params", {}), **trial.params}
         if config:
             self.running.append(config)
-            self._running.add(one := identity(config))
-            if cell := self._cells.get(one):
+            self._running.add(key := signature(config))
+            if cell := self._cells.get(key):
                 cell.running += 1
 
     def space(self) -> dict[str, BaseDistribution]:
-        """What trials have asked for, in the newest range of each name."""
+        """Return the parameters that trials have asked for, each in its newest range."""
         return {name: distribution for name, (_, distribution) in sorted(self._axes.items())}
 
     def __contains__(self, config: Config) -> bool:
-        """Whether nobody should propose this: tried, running, failed twice, or ruled out by a frontier."""
+        """Tell whether nobody should propose it: tried, running, failed twice or ruled out."""
         return (
-            config in self._archive or identity(config) in self._running or self.rules_out(config)
+            config in self._archive or signature(config) in self._running or self.rules_out(config)
         )
 
     def rules_out(self, config: Config) -> bool:
-        """Whether it demands at least as much, in all that a constraint depends on, as one that broke it."""
-        return any(_at_least(config, trial, self._monotone[name]) for name, trial in self._broken)
+        """Tell whether it demands at least as much as a trial that broke a constraint.
+
+        It must do so in every parameter on which the constraint depends.
+        """
+        return any(
+            demands_at_least(config, trial, self._monotone[name]) for name, trial in self._broken
+        )
 
     def best_first(self, most: int | None = None) -> list[Cell]:
-        """The known configurations, best first."""
+        """Return the known configurations, best first."""
         return [self._by_number[number] for _, _, number in self._ranked[:most]]
 
     def newest_first(self) -> Iterable[Cell]:
-        """The known configurations by their first trial, newest first."""
+        """Yield the known configurations by their first trial, newest first."""
         numbers = sorted(self._by_number, reverse=True)
         return (
             cell for number in numbers if (cell := self._by_number[number]).first.number == number
         )
 
     def started_before(self, number: int) -> int:
-        """How many trials with a lower number are known or running."""
+        """Count the trials with a lower number that are known or running."""
         return number - bisect_left(self._absent, number)
 
     def generation(self, index: int, size: int) -> list[Cell]:
-        """The known configurations of a generation; a trial that does not say counts by how many started before it."""
+        """Return the known configurations of a generation.
+
+        A trial without a generation belongs to it by how many started before.
+        """
         low, high = index * size, (index + 1) * size + len(self._absent)
         near = self._unseated[bisect_left(self._unseated, low) : bisect_left(self._unseated, high)]
         numbers = [
             *self._born.get(index, ()),
             *(n for n in near if self.started_before(n) // size == index),
         ]
-        return list(
-            {
-                id(cell): cell for cell in (self._by_number[number] for number in sorted(numbers))
-            }.values()
-        )
+        cells = [self._by_number[number] for number in sorted(numbers)]
+        return list({id(cell): cell for cell in cells}.values())
 
 
 def _bounded(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) > HUGE else value
-
-
-def _at_least(config: Config, broken: FrozenTrial, directions: Mapping[str, int]) -> bool:
-    """Whether every parameter demands at least as much as that of a trial that broke the constraint.
-
-    1: more demands more; -1: less does; 0: it does not matter; without a direction, only the same value is known to.
-    """
-    for name, value in broken.params.items():
-        direction = directions.get(name)
-        if direction == 0:
-            continue
-        if name not in config:
-            return False
-        here, there = _order(broken, name, config[name]), _order(broken, name, value)
-        if direction is None or here is None or there is None:
-            if identity({name: config[name]}) != identity({name: value}):
-                return False
-        elif direction * (here - there) < -1e-12 * max(abs(here), abs(there)):
-            return False
-    return True
-
-
-def _order(trial: FrozenTrial, name: str, value: Any) -> float | None:
-    """Where a value stands: a number by itself, a category by its place in the list; None where it is not in it."""
-    distribution = trial.distributions[name]
-    if isinstance(distribution, CategoricalDistribution):
-        return float(distribution.choices.index(value)) if value in distribution.choices else None
-    return float(value)

@@ -1,4 +1,4 @@
-"""Which configuration to deploy, and which to measure once more, when measurements are noisy."""
+"""This module names the configuration to deploy and the one to measure once more, under noise."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ FEW = 5  # with fewer configurations, each measured once, nothing tells how nois
 class Standing:
     """What is known of one configuration, in the unit and direction of the study.
 
-    mean, standard_error: smoothed by what its neighbours have shown; None while nothing tells the noise
-    raw_mean: of its own n measurements
-    probability_best: that it is the best of all that were measured and never broke a constraint, or of those among
-        them that `compare` was told of
+    Args:
+        params: Its parameters.
+        mean: Its mean, smoothed by what its neighbours have shown.
+        standard_error: The standard error of `mean`; None while nothing tells the noise.
+        n: How often it was measured.
+        raw_mean: The mean of its own n measurements.
+        probability_best: The probability that it is the best of all that were measured and never
+            broke a constraint, or of those that the argument `among` of `compare` admits.
     """
 
     params: Mapping[str, Any]
@@ -38,27 +42,27 @@ class Standing:
     probability_best: float
 
 
-Measured = Sequence[
-    tuple[Mapping[str, Any], Sequence[float]]
-]  # configurations with their values, to be minimised
+# configurations with their values
+Measured = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
 
 
 def posterior(
     measured: Measured, space: Space
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Smoothed means (m,), their covariance (m, m), and the noise variance of one measurement."""
+    """Return smoothed means (m,), their covariance (m, m), and one measurement's noise variance.
+
+    The values are to be minimised.
+    """
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
     x = coordinates(space, [params for params, _ in measured])
     groups = [np.array(values) for _, values in measured]
-    y, counts = (
-        np.array([group.mean() for group in groups]),
-        np.array([float(len(group)) for group in groups]),
-    )
+    y = np.array([group.mean() for group in groups])
+    counts = np.array([float(len(group)) for group in groups])
     within = float(sum(np.sum((group - group.mean()) ** 2) for group in groups))
     scale = float(np.std(y)) or 1.0
-    found = fit(x, is_category, y / scale, counts, within / scale**2)
-    mean, covariance = found.joint(x)
-    return mean * scale, covariance * scale**2, found.noise * scale**2
+    surrogate = fit(x, is_category, y / scale, counts, within / scale**2)
+    mean, covariance = surrogate.joint(x)
+    return mean * scale, covariance * scale**2, surrogate.noise * scale**2
 
 
 def _measured(cells: Sequence[Cell]) -> Measured:
@@ -66,10 +70,11 @@ def _measured(cells: Sequence[Cell]) -> Measured:
 
 
 def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
-    """The configuration whose next measurement tells most about which is best; None where none may be measured.
+    """Return the configuration whose next measurement tells most about which is best.
 
-    Optimal computing budget allocation (Chen et al. 2000, theorem 1): measurements in proportion to the noise over
-    the squared distance from the best; the best itself gets the root of the sum of squares.
+    None where none may be measured. The rule is optimal computing budget allocation (Chen et al.
+    2000, theorem 1): measurements in proportion to the noise over the squared distance from the
+    best; the best itself gets the root of the sum of squares.
     """
     leaders = [cell for cell in cells if cell.is_candidate][:LEADERS]
     if all(cell.is_spent for cell in leaders):
@@ -91,9 +96,14 @@ def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
 def compare(
     measured: Measured, space: Space, *, maximise: bool = False, among: Sequence[bool] | None = None
 ) -> list[Standing]:
-    """How configurations stand by their values, the one to deploy first.
+    """Return how configurations stand by their values, the one to deploy first.
 
-    among: which of them may be deployed, where not all may: the rest smooths them and cannot be best
+    Args:
+        measured: Configurations with the values of their measurements.
+        space: The search space in which they lie.
+        maximise: Whether larger values are better.
+        among: Which of them may be deployed, where not all may; the others smooth them and cannot
+            be the best.
 
     >>> from optuna.distributions import IntDistribution
     >>> x = {"x": IntDistribution(1, 3)}
@@ -112,29 +122,29 @@ def compare(
         )
     else:
         mean, covariance, _ = posterior(signed, space)
-    is_told = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)
-    drawn = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
+    is_noise_known = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)
+    draws = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
     if among is not None and any(among):
-        drawn[:, ~np.array(among)] = np.inf
-    wins = np.bincount(drawn.argmin(1), minlength=len(signed)) / DRAWS
-    found = [
+        draws[:, ~np.array(among)] = np.inf
+    wins = np.bincount(draws.argmin(1), minlength=len(signed)) / DRAWS
+    unordered = [
         Standing(
             params=dict(params),
             mean=sign * float(mean[i]),
-            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if is_told else None,
+            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if is_noise_known else None,
             n=len(values),
             raw_mean=sign * float(np.mean(values)),
             probability_best=float(wins[i]),
         )
         for i, (params, values) in enumerate(signed)
     ]
-    return sorted(found, key=lambda standing: sign * standing.mean)
+    return sorted(unordered, key=lambda standing: sign * standing.mean)
 
 
 def standings(study: Study) -> list[Standing]:
-    """Every configuration with a finite value that never broke a constraint, the one to deploy first.
+    """Return the configurations that may be deployed, the one to deploy first.
 
-    With more than 64 of them, the 64 best by mean.
+    Each has a finite value and never broke a constraint; of more than 64, the 64 best by mean.
     """
     ledger = Ledger(study.direction)
     ledger.catch_up(study.get_trials(deepcopy=False))
@@ -149,11 +159,12 @@ def _variance(values: Sequence[float]) -> float:
 
 
 def recommend(study: Study) -> Standing:
-    """The configuration to deploy: the best smoothed mean among those that never broke a constraint.
+    """Return the configuration to deploy: the best smoothed mean that never broke a constraint.
 
-    raises: ValueError where there is none
+    Raises:
+        ValueError: No trial is complete and feasible.
     """
-    found = standings(study)
-    if not found:
+    ranking = standings(study)
+    if not ranking:
         raise ValueError("no trial is complete and feasible, so nothing can be recommended")
-    return found[0]
+    return ranking[0]

@@ -1,8 +1,7 @@
-"""The R-Zero tournament with a memory, as an Optuna sampler."""
+"""`TournamentSampler` runs the R-Zero tournament with a memory as an Optuna sampler."""
 
 from __future__ import annotations
 
-import math
 import threading
 import weakref
 import zlib
@@ -13,22 +12,14 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from .configurations import (
-    Config,
-    Identity,
-    Space,
-    child,
-    configurations,
-    fits,
-    identity,
-    inherit,
-    pinned,
-    size,
-)
+from .axes import Signature, signature
+from .configurations import Config, Space, child, configurations, fits, inherit, pinned, size
 from .exhaustion import LISTABLE
-from .ledger import KEY, Cell, Ledger, Monotone
+from .generations import parents, take_seat
+from .ledger import KEY, Ledger
+from .monotone import Monotone
 from .recommendation import to_replicate
 from .screening import screen
 
@@ -36,15 +27,29 @@ DRAWS = 20  # for each offspring, before the untried configurations are listed
 
 
 class TournamentSampler(BaseSampler):
-    """The tournament; the docstring of this package says how it works.
+    """A sampler that breeds trials in tournaments and tries no configuration twice by accident.
 
-    tournament_size: of a group; survivors: who live of each group; elitism: how many of the best of the whole study
-    are parents in every generation; fresh_inject: random candidates in a generation of population_size trials
-    n_offspring: candidates drawn for a place, of which a Gaussian process picks one; 1 is the pure tournament
-    exhausted: what to do where nothing is untried: "replicate" measures the leaders again, "repeat" proposes one
-    monotone: by constraint and parameter, 1, -1 or 0: whether more, less or neither of it demands more
-    seed: without one the study draws and keeps one
-    raises: ValueError where an argument makes no sense, or on a study with several objectives
+    The docstring of this package explains the method.
+
+    Args:
+        tournament_size: How many configurations compete in a group.
+        survivors: How many of each group live and have children; 1 to `tournament_size`.
+        elitism: How many of the best configurations of the whole study are parents in every
+            generation; 0 or more.
+        fresh_inject: How many trials of a generation are random candidates; fewer than
+            `population_size`.
+        population_size: How many trials a generation has.
+        n_offspring: How many candidates are drawn for a place, of which a Gaussian process picks
+            one; 1 is the pure tournament, without a model.
+        exhausted: What happens once every configuration was tried: "replicate" measures the leaders
+            again, "repeat" proposes one of them for a caller who keeps results.
+        monotone: For each constraint, for each parameter: 1 where more of it demands more, -1 where
+            less does, 0 where it does not matter. A trial that broke the constraint then rules out
+            every configuration that demands at least as much.
+        seed: The seed of all proposals, 0 or more; without one the study draws a seed and keeps it.
+
+    Raises:
+        ValueError: An argument makes no sense, or the study has several objectives.
     """
 
     def __init__(
@@ -80,7 +85,8 @@ class TournamentSampler(BaseSampler):
             )
         if not 0 <= fresh_inject < population_size:
             raise ValueError(
-                f"fresh_inject is {fresh_inject}; give 0 to population_size - 1 ({population_size - 1})"
+                f"fresh_inject is {fresh_inject}; "
+                f"give 0 to population_size - 1 ({population_size - 1})"
             )
         if elitism < 0 or (seed or 0) < 0:
             raise ValueError(f"elitism is {elitism} and seed is {seed}; give 0 or more")
@@ -91,7 +97,8 @@ class TournamentSampler(BaseSampler):
         for name, directions in (monotone or {}).items():
             if wrong := {k: v for k, v in directions.items() if v not in (-1, 0, 1)}:
                 raise ValueError(
-                    f"monotone[{name!r}] has {wrong}; give 1 (more demands more), -1 (less does) or 0"
+                    f"monotone[{name!r}] has {wrong}; "
+                    "give 1 (more demands more), -1 (less does) or 0"
                 )
         self.tournament_size = tournament_size
         self.survivors = survivors
@@ -117,9 +124,10 @@ class TournamentSampler(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         _refuse_several_objectives(study)
         self._seed(study)
-        if "fixed_params" in trial.system_attrs:  # if that is all of them, we are not asked again
+        # a trial that fixes every parameter is never sampled, so it takes its seat here
+        if "fixed_params" in trial.system_attrs:
             with self._lock:
-                seat = self._seat(study, trial, self._ledger(study, trial))
+                seat = take_seat(study, trial, self._ledger(study, trial), self.population_size)
             record = {**seat, "role": "enqueued", "parents": [], "proposal": {}}
             _record(study, trial, record)
             _mirror(study, trial, record)
@@ -143,7 +151,7 @@ class TournamentSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A parameter never seen before, or one outside the range that the study has had until now."""
+        """Return the value of a parameter that the study has not had yet, or not in this range."""
         rng = np.random.default_rng(
             [self._seed(study), trial.number, zlib.crc32(param_name.encode())]
         )
@@ -155,7 +163,7 @@ class TournamentSampler(BaseSampler):
         return self._settle(study, trial, space, set(space), rng)[param_name]
 
     def _ledger(self, study: Study, trial: FrozenTrial) -> Ledger:
-        """What is known and running now, this trial apart."""
+        """Return the study's ledger, brought up to date without this trial."""
         _refuse_several_objectives(study)
         if study not in self._ledgers:
             self._ledgers[study] = Ledger(study.direction, self.monotone)
@@ -170,12 +178,15 @@ class TournamentSampler(BaseSampler):
         needed: Set[str],
         rng: np.random.Generator,
     ) -> Config:
-        """Propose, write it down, look again; until nobody else holds the same. Only what is needed must be in it."""
+        """Propose and record parameters until no other trial holds the same; return them.
+
+        `needed` are the names that a configuration must have to be proposed again.
+        """
         fixed = trial.system_attrs.get("fixed_params", {})
         space, needed = {**space, **pinned(fixed)}, {*needed, *fixed}
         with self._lock:
             ledger = self._ledger(study, trial)
-            seat = self._seat(study, trial, ledger)
+            seat = take_seat(study, trial, ledger, self.population_size)
             while True:
                 role, parents, proposal = self._propose(seat, ledger, space, needed, rng)
                 record = {
@@ -198,110 +209,85 @@ class TournamentSampler(BaseSampler):
         needed: Set[str],
         rng: np.random.Generator,
     ) -> tuple[str, list[int], Config]:
-        """Role, parents and parameters of a trial in this seat."""
-        slot, alive = seat["slot"], self._survivors(seat["generation"], ledger)
+        """Return role, parents and parameters of a trial in this seat."""
+        slot, alive = seat["slot"], self._parents(seat["generation"], ledger)
         is_elites = (
             bool(alive)
             and slot < self.elitism
             and ledger.is_noisy
             and self.exhausted == "replicate"
         )
-        if is_elites and (again := self._again(ledger, space, needed)):
-            return again
+        if is_elites and (replicate := self._replicate(ledger, space, needed)):
+            return replicate
         if alive and slot < self.population_size - self.fresh_inject:
             turn = slot % len(alive)
-            family = (
-                alive[turn:] + alive[:turn]
-            )  # the parent, then those who lend what the parent has not
+            # the parent, then those who lend what the parent has not
+            family = alive[turn:] + alive[:turn]
             if offspring := self._novel(lambda: child(family, space, rng), ledger):
                 return "child", [family[0].number], screen(ledger, space, offspring)
-        if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._left(
+        if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._untried(
             ledger, space, rng
         ):
             return "fresh" if alive else "random", [], screen(ledger, space, offspring)
-        again = self._again(ledger, space, needed) if self.exhausted == "replicate" else None
-        return again or self._repeat(ledger, space, rng)
+        replicate = (
+            self._replicate(ledger, space, needed) if self.exhausted == "replicate" else None
+        )
+        return replicate or self._repeat(ledger, space, rng)
 
     def _novel(self, draw: Callable[[], Config], ledger: Ledger) -> list[Config]:
-        """Up to n_offspring different draws that nobody has tried; fewer where few are left to find."""
-        found: dict[Identity, Config] = {}
-        vain = 0
-        while len(found) < self.n_offspring and vain < DRAWS:
-            drawn = draw()
-            one = identity(drawn)
-            if one in found or drawn in ledger:
-                vain += 1
+        """Return up to `n_offspring` different untried draws; fewer where few are left."""
+        offspring: dict[Signature, Config] = {}
+        failures = 0  # in a row
+        while len(offspring) < self.n_offspring and failures < DRAWS:
+            config = draw()
+            key = signature(config)
+            if key in offspring or config in ledger:
+                failures += 1
             else:
-                found[one], vain = drawn, 0
-        return list(found.values())
+                offspring[key], failures = config, 0
+        return list(offspring.values())
 
-    def _left(self, ledger: Ledger, space: Space, rng: np.random.Generator) -> list[Config]:
-        """Some of the untried configurations of a space that can be listed."""
+    def _untried(self, ledger: Ledger, space: Space, rng: np.random.Generator) -> list[Config]:
+        """Return some of the untried configurations of a space that can be listed, or else none."""
         if size(space) > LISTABLE:
             return []
-        left = [config for config in configurations(space) if config not in ledger]
-        return [left[i] for i in rng.permutation(len(left))[: self.n_offspring]]
+        untried = [config for config in configurations(space) if config not in ledger]
+        return [untried[i] for i in rng.permutation(len(untried))[: self.n_offspring]]
 
-    def _again(
+    def _replicate(
         self, ledger: Ledger, space: Space, needed: Set[str]
     ) -> tuple[str, list[int], Config] | None:
-        """The known configuration of this space that is worth another measurement."""
-        known = [(cell, cell.first.params) for cell in ledger.best_first()]
-        cells = [cell for cell, params in known if needed <= params.keys() and fits(space, params)]
+        """Return the configuration of this space that is worth another measurement, if any."""
+        pairs = [(cell, cell.first.params) for cell in ledger.best_first()]
+        cells = [cell for cell, params in pairs if needed <= params.keys() and fits(space, params)]
         cell = to_replicate(cells, space)
         return None if cell is None else ("replicate", [cell.first.number], dict(cell.first.params))
 
     def _repeat(
         self, ledger: Ledger, space: Space, rng: np.random.Generator
     ) -> tuple[str, list[int], Config]:
-        """One of the best once more, for a caller who keeps results; nobody need measure it."""
+        """Return one of the best once more, for a caller who keeps results."""
         leaders = [cell.first for cell in ledger.best_first(self.survivors)]
-        return (
-            "repeat",
-            [],
-            inherit([leaders[i] for i in rng.permutation(len(leaders))], space, rng),
+        family = [leaders[i] for i in rng.permutation(len(leaders))]
+        return "repeat", [], inherit(family, space, rng)
+
+    def _parents(self, generation: int, ledger: Ledger) -> list[FrozenTrial]:
+        """Return the parents of a generation, best first; none of the first generation."""
+        return parents(
+            ledger,
+            generation,
+            population_size=self.population_size,
+            elitism=self.elitism,
+            tournament_size=self.tournament_size,
+            survivors=self.survivors,
         )
 
-    def _seat(self, study: Study, trial: FrozenTrial, ledger: Ledger) -> dict[str, int]:
-        """The generation, by the trials started before this one, and its lowest slot that nobody holds."""
-        generation, slot = divmod(ledger.started_before(trial.number), self.population_size)
-        trials = study.get_trials(deepcopy=False)[generation * self.population_size : trial.number]
-        seats = [
-            other.system_attrs.get(KEY, {}) for other in trials if other.state != TrialState.FAIL
-        ]
-        held = {seat["slot"] for seat in seats if seat.get("generation") == generation}
-        free = [place for place in range(self.population_size) if place not in held]
-        return {"generation": generation, "slot": min(free, default=slot)}
-
-    def _survivors(self, generation: int, ledger: Ledger) -> list[FrozenTrial]:
-        """Who lives of the generation before and of the elite, best first; the infeasible only if all are."""
-        if not generation:
-            return []
-        elite = ledger.best_first(self.elitism)
-        above = {id(cell) for cell in elite}
-        before = [
-            c for c in ledger.generation(generation - 1, self.population_size) if id(c) not in above
-        ]
-        if (
-            not before
-        ):  # there is no barrier: while all of them are running, the best of older ones stand in
-            before = ledger.best_first(self.elitism + self.tournament_size)[self.elitism :]
-        pool = elite + sorted(before, key=lambda cell: cell.first.number)
-        alive: list[Cell] = []
-        for start in range(0, len(pool), self.tournament_size):
-            group = sorted(pool[start : start + self.tournament_size], key=_rank)
-            alive += group[: math.ceil(self.survivors * len(group) / self.tournament_size)]
-        alive.sort(key=_rank)
-        return [cell.first for cell in alive if cell.violation == 0] or [
-            cell.first for cell in alive
-        ]
-
     def _seed(self, study: Study) -> int:
-        """The seed; it and the settings are kept in the study, where a resumed one finds them."""
-        kept = study._storage.get_study_system_attrs(study._study_id).get(KEY, {})
-        drawn = kept.get("seed", int(np.random.default_rng().integers(2**31)))
-        seed: int = drawn if self.seed is None else self.seed
-        if kept != (settings := {**self._settings(), "seed": seed}):
+        """Return the seed, and keep it and the settings in the study, for a resumed one."""
+        stored = study._storage.get_study_system_attrs(study._study_id).get(KEY, {})
+        default = stored.get("seed", int(np.random.default_rng().integers(2**31)))
+        seed: int = default if self.seed is None else self.seed
+        if stored != (settings := {**self._settings(), "seed": seed}):
             study._storage.set_study_system_attr(study._study_id, KEY, settings)
             study.set_user_attr(KEY, settings)
         return seed
@@ -314,21 +300,13 @@ def _refuse_several_objectives(study: Study) -> None:
         )
 
 
-def _rank(cell: Cell) -> tuple[float, float, int]:
-    return cell.rank
-
-
 def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
     study._storage.set_trial_system_attr(trial._trial_id, KEY, record)
 
 
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
-    for name in (
-        "generation",
-        "slot",
-        "role",
-        "parents",
-    ):  # the dashboard shows user attributes only
+    # the dashboard shows user attributes only
+    for name in ("generation", "slot", "role", "parents"):
         if record["role"] == "enqueued" and name in trial.user_attrs:
             continue  # whoever queued it has given it a role of its own
         study._storage.set_trial_user_attr(trial._trial_id, name, record[name])

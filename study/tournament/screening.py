@@ -1,4 +1,4 @@
-"""Which of several offspring to measure: the greatest expected improvement that is likely to meet the constraints."""
+"""This module picks the offspring to measure by expected improvement and likely feasibility."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ ENOUGH = 2  # measured configurations before the model says anything
 
 
 def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
-    """The most promising of the offspring; while little is known, the one farthest from all that was tried."""
+    """Return the most promising of the offspring.
+
+    While little is known, that is the one farthest from all that was tried.
+    """
     if len(offspring) == 1:
         return offspring[0]
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
@@ -27,8 +30,8 @@ def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
     measured = [cell for cell in cells if cell.values]
     pending = coordinates(space, ledger.running)
     if len(measured) < ENOUGH:
-        held = np.vstack([coordinates(space, [cell.first.params for cell in cells]), pending])
-        return offspring[int(np.argmax(_distance(held, x, is_category)))]
+        taken = np.vstack([coordinates(space, [cell.first.params for cell in cells]), pending])
+        return offspring[int(np.argmax(_distance(taken, x, is_category)))]
     objective = _objective(measured, space, is_category)
     feasible = [cell for cell in measured if cell.violation == 0]
     worth = np.ones(len(offspring))
@@ -37,32 +40,34 @@ def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
             objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min()
         )
         worth = expected_improvement(*objective.believing(pending).predict(x), best)
-    for name in sorted(
-        {name for cell in cells for name, value in _shown(cell).items() if value > 0}
-    ):
+    broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
+    for name in sorted(broken):
         worth = worth * _is_met(name, cells, space, is_category, x)
     return offspring[int(np.argmax(worth))]
 
 
 def _bounded(ledger: Ledger) -> list[Cell]:
-    """The best and the newest, so that a fit takes no longer in a long study."""
+    """Return the best and the newest, so that a fit takes no longer in a long study."""
     best = ledger.best_first(BOUND // 2)
-    held = {id(cell) for cell in best}
-    newest = (cell for cell in ledger.newest_first() if id(cell) not in held)
+    ids = {id(cell) for cell in best}
+    newest = (cell for cell in ledger.newest_first() if id(cell) not in ids)
     return [*best, *itertools.islice(newest, BOUND // 2)]
 
 
 def _distance(
-    held: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]
+    taken: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """From each row of x to the nearest that is held."""
-    if not len(held):
+    """Return the squared distance from each row of x to the nearest that is taken."""
+    if not len(taken):
         return np.zeros(len(x))
-    return np.asarray(gaps(held, x, is_category).sum(0).min(0))
+    return np.asarray(gaps(taken, x, is_category).sum(0).min(0))
 
 
 def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool_]) -> Surrogate:
-    """The process for the values, what is far worse than the middle drawn in: only the good end must be right."""
+    """Fit the process for the values.
+
+    What is far worse than the middle is drawn in: only the good end must be right.
+    """
     finite = np.sort([v for cell in cells for v in cell.values if np.isfinite(v)] or [0.0])
     best, middle = float(finite[0]), float(np.median(finite))
     unit = (middle - best) or 1.0
@@ -79,8 +84,8 @@ def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool
     )
 
 
-def _shown(cell: Cell) -> dict[str, float]:
-    """Its constraints; one that was pruned without any has broken a nameless one."""
+def _constraints(cell: Cell) -> dict[str, float]:
+    """Return its constraints; one that was pruned without any has broken a nameless one."""
     return cell.constraints if cell.constraints or not cell.violation else {"": 1.0}
 
 
@@ -91,16 +96,16 @@ def _is_met(
     is_category: NDArray[np.bool_],
     x: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The probability that a constraint is met, by a process for its graded value."""
-    asked = [cell for cell in cells if name in _shown(cell) or (not cell.violation and not name)]
-    graded = np.array([_shown(cell).get(name, -1.0) for cell in asked])
+    """Return the probability that a constraint is met, by a process for its graded value."""
+    informative = [
+        cell for cell in cells if name in _constraints(cell) or (not cell.violation and not name)
+    ]
+    graded = np.array([_constraints(cell).get(name, -1.0) for cell in informative])
     excesses = graded[(graded > 0) & np.isfinite(graded)]
     exceeded = float(np.median(excesses)) if len(excesses) else 1.0
     graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)
-    graded = np.where(
-        graded == 0, -exceeded, np.minimum(graded, 4 * exceeded)
-    )  # 0 is met, but not by how much
-    mean, sd = fit(
-        coordinates(space, [cell.first.params for cell in asked]), is_category, graded
-    ).predict(x)
+    # 0 is met, but not by how much
+    graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))
+    x_measured = coordinates(space, [cell.first.params for cell in informative])
+    mean, sd = fit(x_measured, is_category, graded).predict(x)
     return normal_cdf(-mean / sd)

@@ -1,8 +1,9 @@
-"""A small Gaussian process in plain numpy: what the measured configurations say about the others.
+"""A small Gaussian process in plain numpy predicts configurations from those that were measured.
 
-Matern 5/2 on the scaled distance between configurations, one length scale a parameter, a noise level of its own.
-Hyperparameters are the best of a short list by marginal likelihood (Rasmussen and Williams 2006, chapter 5), so that a
-fit costs milliseconds, needs no optimiser, and is the same on every machine. Values are to be minimised.
+Its kernel is Matern 5/2 on the scaled distance between configurations, with one length scale a
+parameter and a noise level of its own. Hyperparameters are the best of a short list by marginal
+likelihood (Rasmussen and Williams 2006, chapter 5), so that a fit costs milliseconds, needs no
+optimiser, and is the same on every machine. Values are to be minimised.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ JITTER = 1e-8
 
 
 def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
-    """Squared distances by parameter, (d, n, m): two categories are 1 apart, and a missing one is a category more.
+    """Return squared distances by parameter, (d, n, m), between rows of a (n, d) and b (m, d).
 
-    A missing number stands beside the middle of the range, between 0.75 and 1 from every present one: were it 1 from
-    all of them, there would be no such points, and no process over them.
+    Two categories are 1 apart, and a missing one is a category more. A missing number stands beside
+    the middle of the range, between 0.75 and 1 from every present one: were it 1 from all of them,
+    there would be no such points, and no process over them.
     """
     absent = np.isnan(a).T[:, :, None] ^ np.isnan(b).T[:, None, :]
     diff = np.nan_to_num(a, nan=0.5).T[:, :, None] - np.nan_to_num(b, nan=0.5).T[:, None, :]
@@ -35,7 +37,7 @@ def gaps(a: Array, b: Array, is_category: NDArray[np.bool_]) -> Array:
 
 
 def matern(squared: Array) -> Array:
-    """Matern 5/2 correlation of a squared scaled distance.
+    """Return the Matern 5/2 correlation of a squared scaled distance.
 
     >>> float(matern(np.zeros(1))[0])
     1.0
@@ -46,7 +48,17 @@ def matern(squared: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """A fitted process: its prior mean, and the variances of signal and noise, in the unit of the values."""
+    """A fitted process.
+
+    Args:
+        x: The measured configurations, (n, d).
+        y: Their mean values, (n,).
+        is_category: Which parameters are categories, (d,).
+        scales: The length scale of each parameter, (d,), of its whole range.
+        mean: The prior mean, in the unit of the values.
+        signal: The variance of the signal, in that unit squared.
+        noise: The variance of one measurement, likewise.
+    """
 
     x: Array
     y: Array
@@ -60,15 +72,14 @@ class Surrogate:
     _weights: Array
 
     def predict(self, x: Array) -> tuple[Array, Array]:
-        """Posterior mean and standard deviation, noise left out, at each row of x: two arrays of len(x)."""
+        """Return posterior mean and standard deviation without noise at rows of x, (m,) each."""
         cross = self._cross(x)
-        known = np.einsum("ij,ij->j", cross, self._inverse @ cross)
-        return self.mean + cross.T @ self._weights, np.sqrt(
-            self.signal * np.maximum(1.0 - known, 1e-12)
-        )
+        explained = np.einsum("ij,ij->j", cross, self._inverse @ cross)
+        sd = np.sqrt(self.signal * np.maximum(1.0 - explained, 1e-12))
+        return self.mean + cross.T @ self._weights, sd
 
     def joint(self, x: Array) -> tuple[Array, Array]:
-        """Posterior mean (m,) and covariance (m, m), noise left out."""
+        """Return posterior mean (m,) and covariance (m, m) without noise."""
         cross = self._cross(x)
         prior = matern(np.tensordot(self.scales**-2.0, gaps(x, x, self.is_category), 1))
         return self.mean + cross.T @ self._weights, self.signal * (
@@ -79,7 +90,10 @@ class Surrogate:
         return matern(np.tensordot(self.scales**-2.0, gaps(self.x, x, self.is_category), 1))
 
     def believing(self, x: Array) -> Surrogate:
-        """The process after x had given just what it expects there: running trials count without a value."""
+        """Return the process after x had given just what it expects there.
+
+        So running trials count without a value.
+        """
         if not len(x):
             return self
         y, x = np.concatenate([self.y, self.predict(x)[0]]), np.vstack([self.x, x])
@@ -113,9 +127,14 @@ def fit(
     counts: Array | None = None,
     within: float = 0.0,
 ) -> Surrogate:
-    """The process for mean values y (n,) at configurations x (n, d).
+    """Fit the process for mean values y (n,) at configurations x (n, d).
 
-    counts: measurements behind each mean, default 1; within: their sum of squares about the means, over all rows
+    Args:
+        x: Configurations as `coordinates` gives them.
+        is_category: Which parameters are categories, (d,).
+        y: The mean value of each configuration.
+        counts: The measurements behind each mean, (n,); 1 each by default.
+        within: The sum of squares of all measurements about their means.
     """
     counts = np.ones(len(y)) if counts is None else counts
     mean = float(np.average(y, weights=counts))
@@ -123,7 +142,7 @@ def fit(
     spread = float(np.mean(centred**2)) or 1.0
 
     def score(scales: Array, noise: Array) -> Array:
-        """Log posterior of each row of hyperparameters, the signal's variance profiled out."""
+        """Return the log posterior of each row, the signal's variance profiled out."""
         c = matern(np.tensordot(scales**-2.0, squared, 1))
         root = np.linalg.cholesky(
             c + (noise[:, None] / counts + JITTER)[:, None, :] * np.eye(len(y))
@@ -145,14 +164,14 @@ def fit(
         scales = even[np.argmax(score(even, np.full(len(even), noise)))]
         levels = score(np.repeat(scales[None], len(NOISES), 0), np.array(NOISES))
         noise, top = NOISES[int(np.argmax(levels))], levels.max()
-    if (
-        d > 1
-    ):  # each parameter on its own: a shorter or a longer scale; then all that helped together, or the best one
+    # each parameter on its own: a shorter or a longer scale; then all that helped together, or
+    # the best one
+    if d > 1:
         moves = np.repeat(scales[None], 2 * d, 0)
         moves[np.arange(2 * d), np.arange(2 * d) % d] *= np.repeat(FACTORS, d)
-        found = score(moves, np.full(2 * d, noise)).reshape(2, d)
-        together = scales * np.where(found.max(0) > top, np.take(FACTORS, found.argmax(0)), 1.0)
-        candidates = np.vstack([scales, together, moves[np.argmax(found)]])
+        gained = score(moves, np.full(2 * d, noise)).reshape(2, d)
+        together = scales * np.where(gained.max(0) > top, np.take(FACTORS, gained.argmax(0)), 1.0)
+        candidates = np.vstack([scales, together, moves[np.argmax(gained)]])
         scales = candidates[np.argmax(score(candidates, np.full(3, noise)))]
     unscaled = _process(x, y, is_category, scales, mean, 1.0, noise, noise / counts + JITTER)
     signal = (float(centred @ unscaled._weights) + within / noise + 0.1 * spread) / float(
@@ -162,7 +181,7 @@ def fit(
 
 
 def normal_cdf(z: Array) -> Array:
-    """Of the standard normal distribution.
+    """Return the cumulative distribution of the standard normal.
 
     >>> float(normal_cdf(np.zeros(1))[0])
     0.5
@@ -171,7 +190,9 @@ def normal_cdf(z: Array) -> Array:
 
 
 def expected_improvement(mean: Array, sd: Array, best: float) -> Array:
-    """By how much each is expected to be below `best` (Jones, Schonlau and Welch 1998, equation 15).
+    """Return by how much each is expected to be below `best`.
+
+    Source: Jones, Schonlau and Welch 1998, equation 15.
 
     >>> expected_improvement(np.array([1.0, 0.0]), np.array([1e-9, 1e-9]), 0.5).round(3).tolist()
     [0.0, 0.5]

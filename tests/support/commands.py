@@ -1,4 +1,4 @@
-"""The commands of this project as tests run them: in this process, or as the real command line."""
+"""This module runs the project's commands for tests, in this process or on the command line."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SCRIPT = ROOT / "scripts" / "run_study.py"
 
 
 def command(*arguments: object) -> list[str]:
-    """The real command line of a study."""
+    """Run the real command line of a study."""
     return [sys.executable, str(SCRIPT), *map(str, arguments)]
 
 
 def run_study(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A study to its end, in this process."""
+    """Run a study to its end, in this process."""
     return run_script(SCRIPT.name, *arguments, cwd=cwd)
 
 
 def run_script(
     name: str, *arguments: object, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command of scripts/ to its end, in this process, where a warning is an error.
+    """Run a command of scripts/ to its end, in this process, where a warning is an error.
 
-    `process` runs one as its user does; every command of the pages is run so by tests/test_readme.py.
+    `process` runs one as its user does; tests/test_readme.py runs every command of the pages so.
     """
     line = [str(ROOT / "scripts" / name), *map(str, arguments)]
     out, err = stream(), stream()
@@ -55,7 +55,7 @@ def run_script(
 def process(
     name: str, *arguments: object, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The real command of scripts/ to its end, with every warning that Python would show."""
+    """Run the real command of scripts/ to its end, with every warning that Python would show."""
     env = {**os.environ, "PYTHONWARNINGS": "default"}
     line = [sys.executable, str(ROOT / "scripts" / name), *map(str, arguments)]
     return subprocess.run(
@@ -64,13 +64,13 @@ def process(
 
 
 def stream() -> io.TextIOWrapper:
-    """A standard stream that is a pipe to nobody."""
+    """Return a standard stream that is a pipe to nobody."""
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """What a command changes of its process is as before at the end: arguments, signals, environment."""
+    """Restore what a command changes of its process: arguments, signals, environment."""
     argv, env = sys.argv, dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -85,7 +85,7 @@ def kept() -> Iterator[None]:
 
 @cache
 def main_of(name: str) -> Callable[[], object]:
-    """The main function of a script, which is loaded once."""
+    """Return the main function of a script, which is loaded once."""
     spec = importlib.util.spec_from_file_location(f"scripts_{name[:-3]}", ROOT / "scripts" / name)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -95,7 +95,7 @@ def main_of(name: str) -> Callable[[], object]:
 
 
 def exit_code(main: Callable[[], object]) -> int:
-    """The exit code with which a process of this function would end."""
+    """Return the exit code with which a process of this function would end."""
     try:
         main()
     except SystemExit as ending:

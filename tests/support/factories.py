@@ -1,6 +1,7 @@
-"""Data made up for tests: a spec, a recording of 5 shares x 2 sizes with two walls, launches and runs of numbers.
+"""This module makes up data for tests: a spec, a recording, launches and runs of numbers.
 
-The best allocation is 0.55 beside `tiny`, whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
+The recording has 5 shares x 2 sizes with two walls. Its best allocation is 0.55 beside `tiny`,
+whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
 from objectives.speech.wer import WordErrors
-from study.confirmation.journal import Launch, Pair
+from study.confirmation.records import Launch, Pair
 from study.sampler_benchmark.trial_run import Run
 from study.spec.load import load
 from study.spec.setting import setting_of
@@ -55,29 +56,42 @@ Cell = Callable[[float, str], Outcome]
 
 
 def words(errors: int, clips: int = 24, spoken: int = 20) -> tuple[WordErrors, ...]:
-    """Word errors of clips of 20 words, one in each of the first clips."""
+    """Return word errors of clips of 20 words, one in each of the first clips."""
     return tuple(WordErrors(int(n < errors), spoken) for n in range(clips))
 
 
 def measurement(**figures: Any) -> Measurement:
-    """A complete measurement; every figure can be replaced."""
+    """Return a complete measurement; every figure can be replaced."""
     usual: dict[str, Any] = {
-        "stt_latency_ms": 400.0, "stt_latency_p95_ms": 800.0, "llm_latency_ms": 1500.0, "llm_latency_p95_ms": 2500.0,
-        "llm_ttft_ms": 200.0, "llm_ttft_p95_ms": 300.0, "llm_tpot_ms": 10.0, "concurrent_capacity": 8,
-        "gpu_utilization_pct": 80.0, "own_memory_pct": 70.0, "free_memory_mib": 2000.0, "failure_rate": 0.0,
-        "device_total_mib": TOTAL_MIB, "stt_wer_pct": 0.8, "word_errors": words(4), "wall_s": 90.0,
-        "llm_memory_mib": 6000.0, "stt_memory_mib": 500.0,
-    }  # fmt: skip
+        "stt_latency_ms": 400.0,
+        "stt_latency_p95_ms": 800.0,
+        "llm_latency_ms": 1500.0,
+        "llm_latency_p95_ms": 2500.0,
+        "llm_ttft_ms": 200.0,
+        "llm_ttft_p95_ms": 300.0,
+        "llm_tpot_ms": 10.0,
+        "concurrent_capacity": 8,
+        "gpu_utilization_pct": 80.0,
+        "own_memory_pct": 70.0,
+        "free_memory_mib": 2000.0,
+        "failure_rate": 0.0,
+        "device_total_mib": TOTAL_MIB,
+        "stt_wer_pct": 0.8,
+        "word_errors": words(4),
+        "wall_s": 90.0,
+        "llm_memory_mib": 6000.0,
+        "stt_memory_mib": 500.0,
+    }
     return only(**usual | figures)
 
 
 def only(**figures: Any) -> Measurement:
-    """A measurement of these figures, by flat name."""
+    """Return a measurement of these figures, by flat name."""
     return Measurement.from_flat(figures)
 
 
 def changed(measured: Measurement, **figures: Any) -> Measurement:
-    """The same measurement with other figures, by flat name."""
+    """Return the same measurement with other figures, by flat name."""
     names = (*measured.flat(), "used_mib_by_s", "ladder")
     old = {name: measured.figure(name) for name in names}
     return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
@@ -92,7 +106,7 @@ def endpoints_of(
 
 
 def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
-    """Out of memory at the start of the LLM server."""
+    """Return a diagnosis: out of memory at the start of the LLM server."""
     return Diagnosis(
         "oom_budget",
         "llm",
@@ -103,7 +117,7 @@ def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
 
 
 def cell(share: float, size: str) -> Outcome:
-    """Two walls: slower towards the small shares, out of memory at 0.60."""
+    """Return an outcome between two walls: slower at small shares, out of memory at 0.60."""
     if share > 0.57:
         return oom(600.0 if size == "tiny" else 900.0)
     tiny = size == "tiny"
@@ -125,7 +139,7 @@ def make(
     repeats: int = 2,
     changes: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A spec in `folder` with its recording; `changes` are those of the spec that was recorded."""
+    """Write a spec into `folder` with its recording; `changes` are of the recorded spec."""
     folder.mkdir(parents=True, exist_ok=True)
     path = write_spec(folder, **(changes or {}))
     (folder / "made.jsonl").touch()
@@ -151,7 +165,7 @@ def make(
 
 
 def write_spec(folder: Path, name: str = "spec.yaml", **changes: Any) -> Path:
-    """The spec with its top-level keys replaced; None leaves one out."""
+    """Write the spec with its top-level keys replaced; None leaves one out."""
     kept = {k: v for k, v in (SPEC | changes).items() if v is not None}
     path = folder / name
     path.write_text(yaml.safe_dump(kept, sort_keys=False))
@@ -159,7 +173,7 @@ def write_spec(folder: Path, name: str = "spec.yaml", **changes: Any) -> Path:
 
 
 def timed(share: float, size: str) -> Outcome:
-    """`cell` with all that the pictures show: seconds by phase, memory by second, more sessions beside `tiny`."""
+    """Return `cell` with all that pictures show: seconds by phase, memory by second."""
     made = cell(share, size)
     if isinstance(made, Diagnosis):
         return made
@@ -183,16 +197,20 @@ def pair(
     stage: str = "ab",
     workloads: tuple[str, ...] = ("main",),
 ) -> Pair:
-    """A pair whose launches have these figures under every workload."""
+    """Return a pair whose launches have these figures under every workload."""
     launches = [
         Launch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
         for role, figures in (("baseline", baseline), ("winner", winner))
     ]
     order = launches if number % 2 else launches[::-1]
     return Pair(
-        stage=stage, number=number, launches=(order[0], order[1]), at=f"2026-11-20T10:{number:02}:00",  # type: ignore[arg-type]
-        wall_s=100.0, card="shelf-0",
-    )  # fmt: skip
+        stage=stage,
+        number=number,
+        launches=(order[0], order[1]),
+        at=f"2026-11-20T10:{number:02}:00",  # type: ignore[arg-type]
+        wall_s=100.0,
+        card="shelf-0",
+    )
 
 
 def run_of(
@@ -204,10 +222,21 @@ def run_of(
     budget: int = 40,
     **changes: Any,
 ) -> Run:
-    """A run whose path ends at the target, or misses it."""
+    """Return a run whose path ends at the target, or misses it."""
     path = ((0, 2.0), (1, 1.0), *(((found, 0.0),) if found else ()))
     usual: dict[str, Any] = {
-        "problem": problem, "sampler": sampler, "batch": 1, "seed": seed, "budget": budget, "fresh": 15, "path": path,
-        "found": found, "repeats": 0, "oom": None, "oom_repeats": None, "named": {}, "wall_s": 0.1,
-    }  # fmt: skip
+        "problem": problem,
+        "sampler": sampler,
+        "batch": 1,
+        "seed": seed,
+        "budget": budget,
+        "fresh": 15,
+        "path": path,
+        "found": found,
+        "repeats": 0,
+        "oom": None,
+        "oom_repeats": None,
+        "named": {},
+        "wall_s": 0.1,
+    }
     return Run(**usual | changes)

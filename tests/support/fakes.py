@@ -1,9 +1,10 @@
-"""An LLM server and a speech server in one process, with moods: `fakes.py --port N --mood MOOD`.
+"""This program is an LLM and a speech server in one, with moods: `fakes.py --port N --mood MOOD`.
 
-This program uses the standard library alone, and answers 400 where a request is not what a real server needs.
-As a unit of production, `fakes.py llm|stt --port N`, it takes any request, and reads its mood anew at each from the
-file that the variable MOODS names, one `VALUE MOOD` a line: a mood shows where the configuration is VALUE, so that a
-new one can misbehave and the old one not. What it was given is visible in its command, environment and /metrics.
+It uses the standard library alone, and answers 400 where a request is not what a real server needs.
+As a unit of production, `fakes.py llm|stt --port N`, it takes any request, and reads its mood anew
+at each from the file that the variable MOODS names, one `VALUE MOOD` a line: a mood shows where the
+configuration is VALUE, so that a new one can misbehave and the old one not. Its settings are
+visible in its command, environment and /metrics.
 """
 
 from __future__ import annotations
@@ -22,9 +23,21 @@ from pathlib import Path
 
 FAKE = Path(__file__).resolve()
 MOODS = (
-    "well", "slow", "serial", "silent", "empty", "never-ready", "oom-at-start", "oom-under-load",
-    "exits-0-under-load", "error-in-stream", "stt-oom", "stt-500", "ignores-sigterm", "leaves-child",
-)  # fmt: skip
+    "well",
+    "slow",
+    "serial",
+    "silent",
+    "empty",
+    "never-ready",
+    "oom-at-start",
+    "oom-under-load",
+    "exits-0-under-load",
+    "error-in-stream",
+    "stt-oom",
+    "stt-500",
+    "ignores-sigterm",
+    "leaves-child",
+)
 NO_BUDGET = (
     "(EngineCore pid=941) ValueError: Free memory on device cuda:0 (34.15/79.18 GiB) on startup is "
     "less than desired GPU memory utilization (0.6, 47.51 GiB). Decrease GPU memory utilization or "
@@ -42,10 +55,12 @@ SPEECH = (
 DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 START = """\
 (EngineCore pid=1) INFO 11-23 06:36:02 [worker.py:1] Available KV cache memory: 0.25 GiB
-(EngineCore pid=1) INFO 11-23 06:36:02 [kv.py:1] Maximum concurrency for 1,024 tokens per request: 1.56x
+(EngineCore pid=1) INFO 11-23 06:36:02 [kv.py:1] Maximum concurrency for \
+1,024 tokens per request: 1.56x
 (APIServer pid=1) INFO:     Application startup complete."""
 METRICS = """\
-vllm:cache_config_info{{block_size="16",engine="0",kv_cache_size_tokens="{tokens}",num_gpu_blocks="100"}} 1.0
+vllm:cache_config_info{{block_size="16",engine="0",\
+kv_cache_size_tokens="{tokens}",num_gpu_blocks="100"}} 1.0
 vllm:kv_cache_usage_perc{{engine="0",model_name="model"}} {usage}
 vllm:num_preemptions_total{{engine="0",model_name="model"}} {preemptions}
 """
@@ -57,7 +72,7 @@ def say(line: str) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """The state that all requests share; `after` good answers of a service come before its mood shows."""
+    """A server with the state that all requests share; a mood shows after so many good answers."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -71,7 +86,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def value(self) -> str:
-        """The setting of this unit of production."""
+        """Return the setting of this unit of production."""
         is_llm = self.options.service == "llm"
         return self.options.share if is_llm else os.environ.get("WHISPER_MODEL", "")
 
@@ -90,7 +105,7 @@ class Server(ThreadingHTTPServer):
 
     @contextmanager
     def working(self, service: str):
-        """One more request of a service, answered one at a time in mood `serial`."""
+        """Count one more request of a service, answered one at a time in mood `serial`."""
         with self.lock:
             self.served[service] += 1
             self.in_flight += 1
@@ -121,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Fake(Handler):
-    """Both services, strict in what they take."""
+    """A handler of both services, strict in what they take."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -216,7 +231,7 @@ class Fake(Handler):
 
 
 class Production(Handler):
-    """One unit of production; any POST is an answer that counts."""
+    """A handler of one unit of production; any POST is an answer that counts."""
 
     def do_GET(self):
         unit = self.server
@@ -248,7 +263,7 @@ class Production(Handler):
 
 
 def leave_child() -> None:
-    """A grandchild in its own session that ignores SIGTERM, as an engine does whose front end is killed."""
+    """Leave a grandchild in its own session that ignores SIGTERM, as some engines do."""
     if os.fork():
         return
     os.setsid()

@@ -1,4 +1,4 @@
-"""What tests run on fake servers: specs, settings and promotions, and a device that is only numbers."""
+"""This module makes specs, settings and promotions of fake servers, and a device of numbers."""
 
 from __future__ import annotations
 
@@ -34,15 +34,24 @@ FAKES: dict[str, Any] = {
     "bounds": {"vllm_memory_util": [0.05, 0.7]},
     "baseline": {"vllm_memory_util": 0.1, "whisper_model_size": "base"},
     "services": {
-        "llm": {"command": f"{SERVER} --delay {{vllm_memory_util}} --mood slow", "vocabulary": 2048},
+        "llm": {
+            "command": f"{SERVER} --delay {{vllm_memory_util}} --mood slow",
+            "vocabulary": 2048,
+        },
         "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.1 --mood slow"},
     },
     "workload": {
-        "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 4, "ladder_s": 0,
-        "alone_requests": 0, "request_timeout_s": 20,
+        "window_s": 1,
+        "llm_per_s": 6,
+        "stt_per_s": 6,
+        "prompt_tokens": [8, 16],
+        "output_tokens": 4,
+        "ladder_s": 0,
+        "alone_requests": 0,
+        "request_timeout_s": 20,
     },
     "reserve_mib": 100,
-}  # fmt: skip
+}
 
 
 class Shelf:
@@ -63,7 +72,7 @@ class Shelf:
 
 
 def live(folder: Path) -> Path:
-    """A live spec of three small shares and a large reserve, so that it runs on any machine."""
+    """Write a live spec of three small shares and a large reserve, which runs on any machine."""
     server = f"{SERVER} --mood well --delay 0.01 --label"
     return write_spec(
         folder,
@@ -76,17 +85,25 @@ def live(folder: Path) -> Path:
             "stt": {"command": f"{server} {{whisper_model_size}}"},
         },
         workload={
-            "window_s": 1, "llm_per_s": 6, "stt_per_s": 6, "prompt_tokens": [8, 16], "output_tokens": 2,
-            "ladder_s": 0, "alone_requests": 1,
+            "window_s": 1,
+            "llm_per_s": 6,
+            "stt_per_s": 6,
+            "prompt_tokens": [8, 16],
+            "output_tokens": 2,
+            "ladder_s": 0,
+            "alone_requests": 1,
         },
         selector={"population_size": 3, "exhausted": "stop"},
         reserve_mib=1e6,
         precheck="report",
-    )  # fmt: skip
+    )
 
 
 def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) -> Path:
-    """A sealed candidate of the fake servers, its spec beside it; `changes` are of the spec, `more` of the file."""
+    """Write a sealed candidate of the fake servers and its spec.
+
+    `changes` are of the spec, `more` of the promotion.
+    """
     spec = folder / "fakes.yaml"
     spec.write_text(yaml.safe_dump(FAKES | (changes or {}), sort_keys=False))
     data = {
@@ -105,7 +122,7 @@ def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) 
 
 
 def shelf(spec_file: Path) -> Bench:
-    """The fake servers on a device of numbers."""
+    """Return the fake servers on a device of numbers."""
     return Bench(Shelf(), setting_of(load(spec_file)), Versions({}, {}), ())
 
 
@@ -151,11 +168,11 @@ class Phases(list):
 
     @property
     def launches(self):
-        """How often both were loaded, and how often it was tried once more."""
+        """Count how often both were loaded, and how often it was tried once more."""
         steps = [phase.step for phase in self]
         return steps.count(Step.LOADING), steps.count(Step.RETRYING)
 
     @property
     def retries(self):
-        """In words, why it was tried once more, each time."""
+        """Say why it was tried once more, each time."""
         return [phase_in_words(phase) for phase in self if phase.step is Step.RETRYING]

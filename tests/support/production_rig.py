@@ -1,4 +1,4 @@
-"""A rig with two stand-in units of production in it, their deployment file and promotions: `with production()`."""
+"""`production()` is a rig with two units of production, their deployment file and promotions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Machine(Rig):
         self.write("/etc/moods", "\n".join(lines) + "\n")
 
     def running(self) -> tuple[str, str]:
-        """The share and the speech model that the running processes were really given; "" of one still forked only."""
+        """Return the share and the speech model of the running processes; "" before the exec."""
         found = []
         for unit in (LLM, STT):
             pid = self.systemctl("show", unit, "--property=MainPID", "--value")
@@ -102,16 +102,18 @@ class Machine(Rig):
         self.write(
             f"{UNITS}/{LLM}",
             f"[Service]\nExecStart={server} llm --port {self.ports['llm']} \\\n"
-            f"  --gpu-memory-utilization 0.5\n{common}{extra}\n[Install]\nWantedBy=multi-user.target\n",
+            f"  --gpu-memory-utilization 0.5\n{common}{extra}\n"
+            "[Install]\nWantedBy=multi-user.target\n",
         )
         self.write(
             f"{UNITS}/{STT}",
-            f"[Service]\nExecStart={server} stt --port {self.ports['stt']}\nEnvironment=WHISPER_MODEL=base\n{common}"
+            f"[Service]\nExecStart={server} stt --port {self.ports['stt']}\n"
+            f"Environment=WHISPER_MODEL=base\n{common}"
             "[Install]\nWantedBy=multi-user.target\n",
         )
 
     def deployment(self, *, windows: int = 2, **more: str) -> None:
-        """The deployment file, short in everything."""
+        """Write the deployment file, short in everything."""
         llm, stt = (f"http://127.0.0.1:{self.ports[s]}" for s in ("llm", "stt"))
         extra = "\n".join(f"{k}: {v}" for k, v in more.items())
         self.write(
@@ -136,7 +138,8 @@ services:
     probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
     start_timeout_s: 4
     stop_timeout_s: 2
-thresholds: {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
+thresholds:
+  {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
 memory_timeout_s: 3
 {extra or "dead_man_s: 60"}
 """,

@@ -1,4 +1,4 @@
-"""Finished studies that several tests read: each is made once a session, and copied where a test writes."""
+"""This module makes finished studies once a session, and copies one where a test writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shared:
     root: Path
 
     def folder(self, name: str, build: Callable[[Path], object]) -> Path:
-        """The folder of this name, to be read only; `build` fills it once."""
+        """Return the folder of this name, to be read only; `build` fills it once."""
         folder, done = self.root / name, self.root / f"{name}.made"
         with (self.root / f"{name}.lock").open("w") as lock:
             flock(lock, LOCK_EX)
@@ -42,29 +42,29 @@ class Shared:
         return folder
 
     def finished(self) -> Path:
-        """The made-up study, replayed by its default; `said.txt` is what the command said."""
+        """Return the made-up study, replayed by default; `said.txt` is what the command said."""
         return self.folder("finished", lambda folder: _said(folder, make(folder)))
 
     def pictured(self) -> Path:
-        """The made-up study with all that pictures show, each configuration recorded once."""
+        """Return the made-up study with all that pictures show, each recorded once."""
         return self.folder("pictured", lambda folder: _said(folder, make(folder, timed, repeats=1)))
 
     def shipped(self) -> Path:
-        """The study that ships, as the real command without arguments replays it, into artifacts/."""
+        """Return the study that ships, as the real command without arguments replays it."""
         return self.folder("shipped", _real)
 
     def wide(self) -> Path:
-        """The wide recording that ships, replayed whole by the real command, into artifacts/."""
+        """Return the wide recording that ships, replayed whole by the real command."""
         return self.folder("wide", lambda folder: _real(folder, str(ROOT / WIDE), "--json"))
 
     def studied(self, repeats: int, extra_baselines: int = 0) -> Path:
-        """A made-up study whose launches differ a little."""
+        """Return a made-up study whose launches differ a little."""
         name = f"studied-{repeats}-{extra_baselines}"
         return self.folder(name, lambda folder: _studied(folder, repeats, extra_baselines))
 
 
 def copied(source: Path, folder: Path) -> Path:
-    """A copy of a finished study that names itself, not its original, wherever it names a path."""
+    """Copy a finished study, which then names itself wherever it names a path."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     for database in folder.rglob("study.db"):
         with closing(sqlite3.connect(database)) as connection, connection:
@@ -80,7 +80,7 @@ def copied(source: Path, folder: Path) -> Path:
 
 
 def promotion_in(folder: Path) -> Path:
-    """The promotion of a made-up study."""
+    """Return the promotion of a made-up study."""
     (path,) = (folder / "out/made/promotions").glob("*.yaml")
     return path
 

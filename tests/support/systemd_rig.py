@@ -1,7 +1,8 @@
-"""A real systemd for tests: PID 1 of its own namespaces, with its own /etc, /run and /var, the host's /usr read-only.
+"""`rig()` is a real systemd for tests: PID 1 of namespaces with their own /etc, /run and /var.
 
-`with rig() as machine` starts one in 0.4 s and takes it away at the end, also where several tests run at once: each has
-a control group of its own, since two systemds that share one end each other's units of the same name.
+The host's /usr is there read-only. `with rig() as machine` starts one in 0.4 s and takes it away at
+the end, also where several tests run at once: each has a control group of its own, since two
+systemds that share one end each other's units of the same name.
 """
 
 from __future__ import annotations
@@ -28,16 +29,21 @@ device: cpu
 search_space: {{vllm_memory_util: [0.3, 0.35], whisper_model_size: [tiny]}}
 baseline: {{vllm_memory_util: 0.3, whisper_model_size: tiny}}
 services:
-  llm: {{command: "{server} --label {{vllm_memory_util}}", model: m, start_timeout_s: 20, vocabulary: 2048}}
+  llm:
+    command: "{server} --label {{vllm_memory_util}}"
+    model: m
+    start_timeout_s: 20
+    vocabulary: 2048
   stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
-workload: {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ladder_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
+workload:
+  {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ladder_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
 gates: {{free_memory_mib: 0, wer_points: 100}}
 reserve_mib: 20000
 """
 
 
 def missing() -> str | None:
-    """Why there can be no rig here; None where there can."""
+    """Say why there can be no rig here; None where there can."""
     if not SCRIPT.is_file():
         return f"{SCRIPT} is not there: ../shared does not lie beside this repository"
     if os.geteuid() != 0:
@@ -52,7 +58,7 @@ def missing() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """A running systemd; paths are those inside it. state: its folder outside."""
+    """A running systemd; paths are those inside it, and `state` is its folder outside."""
 
     state: Path
 
@@ -64,8 +70,12 @@ class Rig:
         )
         done = subprocess.run(
             [*enter, "bash", str(SCRIPT), *words],
-            env=self._env(), capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            env=self._env(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -102,11 +112,14 @@ class Rig:
         return self.run("systemctl", *words, check=check)
 
     def show(self, unit: str, key: str, *flags: str) -> str:
-        """One property of a unit."""
+        """Return one property of a unit."""
         return self.systemctl(*flags, "show", unit, f"--property={key}", "--value")
 
     def begin(self, *words: str, site: str = "", **env: str) -> subprocess.Popen[str]:
-        """Python inside with these words, as a process whose lines can be read; site: one more folder of packages."""
+        """Start Python inside with these words, as a process whose lines can be read.
+
+        `site` is one more folder of packages.
+        """
         command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
         told = self._env(
             ALLOCATION_STUDY_LOCKS="",
@@ -139,7 +152,10 @@ class Rig:
         return (self.root / path.lstrip("/")).read_text()
 
     def boot_again(self) -> None:
-        """Another systemd with the same /etc, as after a reboot: /run, all processes and all timers are gone."""
+        """Start another systemd with the same /etc, as after a reboot.
+
+        What was in /run, all processes and all timers are gone.
+        """
         kept = self.state / "etc"
         copy = ("cp", "-a", "--remove-destination")
         subprocess.run([*copy, str(self.root / "etc"), str(kept)], check=True)

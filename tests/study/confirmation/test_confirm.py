@@ -1,4 +1,4 @@
-"""The live pairs, on fake servers: fresh launches in ABBA order, one for all workloads, and going on after a cut."""
+"""These tests confirm live on fake servers: launches in ABBA order, and going on after a cut."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT, Options, confirm
-from study.confirmation.evidence import Next
-from study.confirmation.pairs import Runner
+from study.confirmation.pairs.next_step import Next
+from study.confirmation.pairs.runner import Runner
+from study.confirmation.records import Launch, Role, Stress
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 
@@ -39,20 +40,25 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
     launched: list[str] = []
 
-    def launch(
-        runner: Runner, role: journal.Role, allocation: Allocation, *_: object
-    ) -> journal.Launch:
+    def launch(runner: Runner, role: Role, allocation: Allocation, *_: object) -> Launch:
         launched.append(role)
         share = allocation.share + len(launched) % 3 / 1000
-        return journal.Launch(
+        return Launch(
             role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads}
         )
 
     def stress(runner: Runner, *_: object) -> None:
-        s = journal.Stress(
-            requests=9, clips=24, prompt_tokens=16, free_memory_mib=900.0, after_restart_mib=800.0, failure=None,
-            in_restart=False, at="2026-11-20T10:00:00", wall_s=20.0,
-        )  # fmt: skip
+        s = Stress(
+            requests=9,
+            clips=24,
+            prompt_tokens=16,
+            free_memory_mib=900.0,
+            after_restart_mib=800.0,
+            failure=None,
+            in_restart=False,
+            at="2026-11-20T10:00:00",
+            wall_s=20.0,
+        )
         runner.journal = replace(runner.journal, stress=s)
 
     monkeypatch.setattr(Runner, "_launch", launch)
@@ -105,9 +111,12 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
     assert told["stress"] == {
-        "llm_requests_at_once": 81, "prompt_tokens": 16, "clips_at_once": 24, "least_free_memory_mib": 8000,
+        "llm_requests_at_once": 81,
+        "prompt_tokens": 16,
+        "clips_at_once": 24,
+        "least_free_memory_mib": 8000,
         "failure": None,
-    }  # fmt: skip
+    }
     assert told["restart_order"]["speech_restarted_beside_the_llm_server"] == "works"
 
 
@@ -142,8 +151,9 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["standing"] == "better"
     found = journal.read(folder_of(path))
     assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
-        ["baseline", "winner"], ["winner", "baseline"],
-    ] * 3  # fmt: skip
+        ["baseline", "winner"],
+        ["winner", "baseline"],
+    ] * 3
     before = (folder_of(path) / journal.FILE).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
     assert (folder_of(path) / journal.FILE).read_text() == before
@@ -152,12 +162,10 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
 def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drifting(runner: Runner, role: journal.Role, *_: object) -> journal.Launch:
+    def drifting(runner: Runner, role: Role, *_: object) -> Launch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return journal.Launch(
-            role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads}
-        )
+        return Launch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
 
     monkeypatch.setattr(Runner, "_launch", drifting)
     path = promotion(tmp_path)
@@ -301,8 +309,8 @@ def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(runner: Runner, *arguments: Any) -> journal.Launch:
-        return journal.Launch(
+    def late(runner: Runner, *arguments: Any) -> Launch:
+        return Launch(
             arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads}
         )
 

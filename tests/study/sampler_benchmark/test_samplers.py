@@ -1,4 +1,4 @@
-"""Who takes part in a comparison, and how each is told what does not fit."""
+"""These tests show which samplers compete, and how each is told of what does not fit."""
 
 import optuna
 import pytest
@@ -6,7 +6,7 @@ from commands import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput
-from study.sampler_benchmark.samplers import NEEDS, RIVALS, missing, obstacle, rival, told
+from study.sampler_benchmark.samplers import NEEDS, RIVALS, missing, obstacle, rival, telling
 from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.trial_run import race
 
@@ -28,7 +28,7 @@ def require(name):
 
 
 def trials_of(name, made, n, *, batch=1):
-    """The trials of a race, as the sampler saw them."""
+    """Return the trials of a race, as the sampler saw them."""
     kept = []
     create = optuna.create_study
 
@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_told_so_that_the_sampler_hears_it(name, state, is_
 
 
 def test_only_cmaes_is_told_by_the_value_alone():
-    assert [name for name in RIVALS if told(name) == "value"] == ["cmaes"]
+    assert [name for name in RIVALS if telling(name) == "value"] == ["cmaes"]
 
 
 def test_what_is_told_as_complete_is_never_better_than_what_was_measured_by_then():

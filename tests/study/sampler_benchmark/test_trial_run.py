@@ -1,11 +1,11 @@
-"""What runs say: misses that count, intervals over seeds, ties that are called ties."""
+"""These tests check what runs say: misses count, intervals are over seeds, ties are ties."""
 
 import numpy as np
 import pytest
 from factories import run_of
 
 from study.analysis.noise import holm
-from study.sampler_benchmark.problems import Outcome, Problem
+from study.sampler_benchmark.problems import Problem, Truth
 from study.sampler_benchmark.statistics import (
     curve,
     estimates,
@@ -189,7 +189,7 @@ def test_nothing_is_named_while_nothing_fits(monkeypatch):
     made = problem("cliff", 0)
     nothing = Problem(
         **{f: getattr(made, f) for f in made.__slots__}
-        | {"outcome": lambda _: Outcome(float("nan"), 0.1)}
+        | {"outcome": lambda _: Truth(float("nan"), 0.1)}
     )
     run = module.race(nothing, "exhaustive", batch=5, budget=10)
     assert run.named == {10: Named(None, None)}

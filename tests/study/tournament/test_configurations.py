@@ -1,4 +1,4 @@
-"""Configurations: values at the edge of their range, what makes two of them the same, spaces too large to count."""
+"""These tests draw and compare configurations: edges of ranges, equal values, huge spaces."""
 
 import numpy as np
 import pytest
@@ -56,11 +56,15 @@ def test_a_configuration_fits_by_the_values_that_it_has():
 def test_every_draw_of_every_kind_is_in_its_range(seed):
     rng = np.random.default_rng(seed)
     space = {
-        "step": FloatDistribution(-0.3, 0.45, step=0.05), "real": FloatDistribution(-1e-9, 1e9),
-        "log": FloatDistribution(1e-12, 1e12, log=True), "one": FloatDistribution(0.1, 0.1),
-        "int": IntDistribution(-7, 8, step=3), "wide": IntDistribution(-1000, 995, step=7),
-        "int log": IntDistribution(1, 9, log=True), "flag": CategoricalDistribution([True, None, 0.5, "x", 7]),
-    }  # fmt: skip
+        "step": FloatDistribution(-0.3, 0.45, step=0.05),
+        "real": FloatDistribution(-1e-9, 1e9),
+        "log": FloatDistribution(1e-12, 1e12, log=True),
+        "one": FloatDistribution(0.1, 0.1),
+        "int": IntDistribution(-7, 8, step=3),
+        "wide": IntDistribution(-1000, 995, step=7),
+        "int log": IntDistribution(1, 9, log=True),
+        "flag": CategoricalDistribution([True, None, 0.5, "x", 7]),
+    }
     family = []
     for _ in range(300):
         drawn = child(family, space, rng)

@@ -1,4 +1,4 @@
-"""The end of a space: how much is left, what may be measured again, and the callback that stops there."""
+"""These tests reach the end of a space: what is left, what may be replicated, who stops there."""
 
 from collections import Counter
 

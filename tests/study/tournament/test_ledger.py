@@ -1,4 +1,4 @@
-"""The ledger: what it knows does not depend on when it looked; what the frontiers rule out."""
+"""These tests show that a ledger does not depend on when it looked, and what it rules out."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ def quiet():
 
 
 def ledger_with(*trials, monotone=MONOTONE, direction="minimize"):
-    """A ledger of trials that are given as (params, value or None for pruned, constraints)."""
+    """Return a ledger of trials, each (params, value or None for pruned, constraints)."""
     study = optuna.create_study(direction=direction)
     for params, value, constraints in trials:
         told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
@@ -126,7 +126,7 @@ def test_a_tiny_value_is_not_as_much_as_one_ten_times_as_large():
 
 
 def random_history(rng, study, steps=100):
-    """Random asks, endings out of order, enqueued and imported trials; yields after each step."""
+    """Ask and end at random, out of order, enqueue and import trials; yield after each step."""
     running = []
     for _ in range(steps):
         match int(rng.integers(8)):
@@ -163,7 +163,7 @@ def random_history(rng, study, steps=100):
 
 
 def portrait(ledger, size=5):
-    """All that a ledger says."""
+    """Return all that a ledger says."""
     cells = [
         (
             c.first.number,

@@ -1,4 +1,4 @@
-"""Recommendation: which configuration is deployed, and which is measured once more."""
+"""These tests show which configuration is deployed, and which is measured once more."""
 
 import math
 
@@ -21,7 +21,7 @@ def quiet():
 
 
 def study_of(measured, direction="minimize", space=SPACE):
-    """measured: (params, values, user attributes or constraints of its last trial)"""
+    """Return a study of rows of params, values, and attributes or constraints of the last trial."""
     study = optuna.create_study(direction=direction)
     for params, values, *attrs in measured:
         for value in values:
@@ -31,10 +31,13 @@ def study_of(measured, direction="minimize", space=SPACE):
             user_attrs = {k: v for k, v in given.items() if k not in constraints}
             study.add_trial(
                 create_trial(
-                    params=params, distributions={name: space[name] for name in params},
-                    system_attrs=constraints, user_attrs=user_attrs, **told,
+                    params=params,
+                    distributions={name: space[name] for name in params},
+                    system_attrs=constraints,
+                    user_attrs=user_attrs,
+                    **told,
                 )
-            )  # fmt: skip
+            )
     return study
 
 
@@ -55,12 +58,12 @@ def next_one(study, running=()):
 
 
 def around(mean, n):
-    """n values of this mean, spread by about 1."""
+    """Return n values of this mean, spread by about 1."""
     return list(mean + np.tile([-1.0, 1.0], n // 2))
 
 
 def spent_on(measured, rounds, truth):
-    """How often each configuration is measured when every round goes where OCBA says."""
+    """Count how often each configuration is measured when every round goes where OCBA says."""
     rng = np.random.default_rng(0)
     values = {name: list(each) for name, each in measured.items()}
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""The tournament sampler under attack: odd spaces, odd values, many trials, other processes."""
+"""These tests attack the tournament sampler: odd spaces and values, many trials and processes."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def new_study(direction="minimize", storage=None, **settings):
 
 
 def run(study, n, value, space=SPACE):
-    """The trials that this asked and told."""
+    """Return the trials that this asked and told."""
     asked = [
         study.tell(trial, value(trial)).number for trial in (study.ask(space) for _ in range(n))
     ]
@@ -111,11 +111,21 @@ MAX = 1.7976931348623157e308
 @pytest.mark.parametrize(
     "values",
     [
-        [np.inf], [np.inf, 1.0, 2.0], [np.inf, -np.inf, 1.0], [MAX, 1.0, 2.0], [MAX, -MAX], [1e200, 3e200, 1.0],
-        [1e12, 2e12, 3.3e12], [1e9, 1e9 + 1e-5], [1e-300, 2e-300, 5e-324], [0.1 + 0.2, 0.3], [3.0], [0.0, -0.0],
+        [np.inf],
+        [np.inf, 1.0, 2.0],
+        [np.inf, -np.inf, 1.0],
+        [MAX, 1.0, 2.0],
+        [MAX, -MAX],
+        [1e200, 3e200, 1.0],
+        [1e12, 2e12, 3.3e12],
+        [1e9, 1e9 + 1e-5],
+        [1e-300, 2e-300, 5e-324],
+        [0.1 + 0.2, 0.3],
+        [3.0],
+        [0.0, -0.0],
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(values, direction):
     study = new_study(direction)
     trials = run(
@@ -312,7 +322,8 @@ else:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     storage = JournalStorage(JournalFileBackend(path))
-study = optuna.create_study(study_name="s", storage=storage, sampler=TournamentSampler(seed=5), load_if_exists=True)
+sampler = TournamentSampler(seed=5)
+study = optuna.create_study(study_name="s", storage=storage, sampler=sampler, load_if_exists=True)
 for number in range(int(first), int(last)):
     trial = study.ask()
     share = trial.suggest_float("share", 0.4, 0.6, step=0.05)

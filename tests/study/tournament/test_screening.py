@@ -1,4 +1,4 @@
-"""Screening: the Gaussian process against its textbook formulas, and what is picked of several offspring."""
+"""These tests hold the Gaussian process to textbook formulas, and show which offspring it picks."""
 
 import math
 
@@ -23,7 +23,7 @@ def quiet():
 
 
 def random_rows(rng, n, d=3):
-    """Rows with a category in the last column, a few of them without the first parameter."""
+    """Return rows with a category in the last column, a few without the first parameter."""
     x = rng.random((n, d))
     x[:, -1] = rng.integers(3, size=n)
     x[rng.random(n) < 0.2, 0] = np.nan
@@ -31,7 +31,7 @@ def random_rows(rng, n, d=3):
 
 
 def naive_kernel(a, b, scales, is_category):
-    """Matern 5/2, one pair and one parameter at a time."""
+    """Compute Matern 5/2 for one pair and one parameter at a time."""
     k = np.empty((len(a), len(b)))
     for i, p in enumerate(a):
         for j, q in enumerate(b):
@@ -214,7 +214,7 @@ def test_the_normal_distribution_is_that_of_the_tables():
 
 
 def ledger_of(rows, space, direction="minimize", monotone=None):
-    """rows: (params, value or None for pruned, constraints)"""
+    """Return a ledger of rows of params, value or None for pruned, and constraints."""
     study = optuna.create_study(direction=direction)
     for params, value, constraints in rows:
         told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
@@ -247,8 +247,12 @@ def test_while_little_is_known_the_farthest_is_picked():
 
 
 def test_what_likely_breaks_a_constraint_is_not_picked():
-    rows = [({"a": a}, -float(a), {"memory": a - 6.5}) if a < 7 else ({"a": a}, None, {"memory": a - 6.5})
-            for a in (0, 2, 4, 8, 10)]  # fmt: skip
+    rows = [
+        ({"a": a}, -float(a), {"memory": a - 6.5})
+        if a < 7
+        else ({"a": a}, None, {"memory": a - 6.5})
+        for a in (0, 2, 4, 8, 10)
+    ]
     assert screen(ledger_of(rows, LINE), LINE, [{"a": 9}, {"a": 5}, {"a": 1}]) == {"a": 5}
 
 

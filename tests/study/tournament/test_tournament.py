@@ -1,4 +1,4 @@
-"""The tournament sampler: what it proposes, what it never proposes, and where it keeps its state."""
+"""These tests show what the tournament proposes, what it never does, and where its state lies."""
 
 import json
 import subprocess
@@ -199,7 +199,7 @@ def test_a_space_that_shrinks_is_searched_to_its_end(seed):
 
 
 class Rival(InMemoryStorage):
-    """The moment a proposal is written, the rival is found to hold the same."""
+    """The rival holds the same the moment a proposal is written."""
 
     rival_id = None
 
@@ -250,7 +250,8 @@ def test_four_processes_propose_no_duplicate(tmp_path):
     code = f"""if True:
         import optuna
         from study.tournament import TournamentSampler
-        study = optuna.load_study(study_name="s", storage={url!r}, sampler=TournamentSampler(seed=0))
+        sampler = TournamentSampler(seed=0)
+        study = optuna.load_study(study_name="s", storage={url!r}, sampler=sampler)
         study.optimize(lambda t: t.suggest_int("a", 1, 5) + t.suggest_int("b", 1, 3), n_trials=3)
     """
     root = Path(__file__).parents[3]
@@ -402,9 +403,15 @@ def test_every_kind_of_parameter_gets_python_values_from_its_range():
     trials = run(new_study(), 80, lambda t: -t.params["tokens"], space)
     kinds = {name: {type(trial.params[name]) for trial in trials} for name in space}
     assert kinds == {
-        "share": {float}, "real": {float}, "rate": {float}, "count": {int}, "tokens": {int}, "length": {int},
-        "flag": {bool, type(None)}, "only": {int},
-    }  # fmt: skip
+        "share": {float},
+        "real": {float},
+        "rate": {float},
+        "count": {int},
+        "tokens": {int},
+        "length": {int},
+        "flag": {bool, type(None)},
+        "only": {int},
+    }
     proposals = [trial.system_attrs[KEY]["proposal"] for trial in trials[1:]]
     for name, distribution in space.items():
         for proposal in proposals:
@@ -450,10 +457,21 @@ def test_a_missing_seed_is_drawn_once_and_kept_in_the_study():
 def test_the_study_says_which_settings_proposed_its_trials():
     study = new_study(elitism=2, seed=9)
     run(study, 1)
-    assert study.user_attrs[KEY] == study._storage.get_study_system_attrs(study._study_id)[KEY] == {
-        "tournament_size": 4, "survivors": 2, "elitism": 2, "fresh_inject": 1, "population_size": 5,
-        "n_offspring": 16, "exhausted": "replicate", "monotone": {}, "seed": 9,
-    }  # fmt: skip
+    assert (
+        study.user_attrs[KEY]
+        == study._storage.get_study_system_attrs(study._study_id)[KEY]
+        == {
+            "tournament_size": 4,
+            "survivors": 2,
+            "elitism": 2,
+            "fresh_inject": 1,
+            "population_size": 5,
+            "n_offspring": 16,
+            "exhausted": "replicate",
+            "monotone": {},
+            "seed": 9,
+        }
+    )
 
 
 def test_two_objectives_are_refused_by_name():

@@ -1,4 +1,4 @@
-"""Pairs from a recording: each launch once, never more than inconclusive under six, and never applicable."""
+"""These tests pair a recording's launches: each once, inconclusive under six, never applicable."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
 from study.confirmation.confirm import Options, confirm
-from study.confirmation.gains import noise, resolution_pct
-from study.confirmation.journal import Head, Journal
-from study.confirmation.recorded_pairs import from_recording
+from study.confirmation.pairs.recorded import from_recording
+from study.confirmation.records import Head, Journal
 from study.confirmation.subject import Subject, subject
+from study.confirmation.verdict.gains import noise, resolution_pct
 from study.promotion.seal import verify
 
 Studied = Callable[..., Path]
@@ -29,7 +29,7 @@ HEAD = Head(
 
 @pytest.fixture
 def studied(shared: Shared, tmp_path: Path) -> Studied:
-    """The promotion of a recorded study, whose launches differ a little: `studied(repeats, extra_baselines)`."""
+    """Provide `studied(repeats, extra_baselines)`: a promotion whose launches differ a little."""
 
     def make(*how: int) -> Path:
         return promotion_in(copied(shared.studied(*how), tmp_path))

@@ -1,6 +1,7 @@
-"""On simulated pairs with known truth: a useless winner seldom wins, a true 10 % is found, intervals cover.
+"""These tests simulate pairs with known truth: who wins, who is rejected, and what intervals cover.
 
-Each simulation has a fixed seed, and bounds that a right rule would break in fewer than one of 10,000 seeds.
+Each simulation has a fixed seed, and bounds that a right rule would break in fewer than one of
+10,000 seeds.
 """
 
 from __future__ import annotations
@@ -15,10 +16,17 @@ import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
-from study.confirmation import paired_statistics, verdict
-from study.confirmation.paired_statistics import chance, estimate, pairs_needed, sign_flip_p
 from study.confirmation.protocol import Key, Rule, confidence
-from study.confirmation.verdict import Evidence, Verdict, judge
+from study.confirmation.verdict import findings, paired_statistics, reasons
+from study.confirmation.verdict import judge as judging
+from study.confirmation.verdict.evidence import Evidence
+from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.paired_statistics import (
+    chance,
+    estimate,
+    pairs_needed,
+    sign_flip_p,
+)
 from study.spec.model import Claim
 
 SAME = Gate("pass", 0.0, 0.0, 0.0)
@@ -37,12 +45,13 @@ NOISES: dict[str, Noise] = {
 
 @pytest.fixture(autouse=True, scope="module")
 def _remembered() -> Iterator[None]:
-    """What is pure is worked out once for the same figures: a simulation asks again at each look."""
+    """Remember what is pure for the same figures: a simulation asks again at each look."""
     flips, interval, win = (lru_cache(20_000)(f) for f in (sign_flip_p, estimate, chance))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paired_statistics, "sign_flip_p", lambda gains: flips(tuple(gains)))
-        patch.setattr(verdict, "estimate", lambda gains, level: interval(tuple(gains), level))
-        patch.setattr(verdict, "chance", win)
+        for module in (findings, reasons):
+            patch.setattr(module, "estimate", lambda gains, level: interval(tuple(gains), level))
+        patch.setattr(judging, "chance", win)
         yield
 
 
@@ -56,9 +65,10 @@ def played(
     targets: Sequence[int] = (6,),
     noise: Noise = NOISES["normal"],
 ) -> Verdict:
-    """One confirmation: more pairs are asked for as long as it is inconclusive and there are targets left.
+    """Simulate one confirmation; while it is inconclusive, the next target is asked for.
 
-    launch_noise: standard deviation of one launch, as a log-ratio; a pair has sqrt(2) times as much
+    `launch_noise` is the standard deviation of one launch, as a log-ratio; a pair has sqrt(2) times
+    as much.
     """
     n, pair_noise = max(targets), launch_noise * math.sqrt(2)
     gains = {RULE.primary: gain + pair_noise * noise(rng, n)}
@@ -81,7 +91,7 @@ def shares(runs: int, **how: object) -> dict[str, float]:
 
 
 def above(share: float, runs: int) -> float:
-    """The share that a true `share` exceeds by chance in one of 10,000 seeds."""
+    """Return the share that a true `share` exceeds by chance in one of 10,000 seeds."""
     return float(stats.binom.ppf(0.9999, runs, share)) / runs
 
 
@@ -132,9 +142,7 @@ def test_it_is_found_too_where_twenty_other_metrics_must_be_no_worse(
     assert found["confirmed"] >= promised - (above(promised, runs) - promised)
 
 
-def test_a_winner_that_is_much_worse_elsewhere_is_rejected_and_one_at_the_margin_is_seldom_confirmed() -> (
-    None
-):
+def test_a_winner_much_worse_elsewhere_is_rejected_and_one_at_the_margin_seldom_confirmed() -> None:
     runs = 300
     worse = shares(runs, gain=TEN_PCT, launch_noise=0.01, others=1, others_gain=-0.15)
     assert worse["rejected"] >= 0.95
@@ -179,8 +187,8 @@ def test_the_interval_of_the_verdict_covers_also_where_the_rule_chose_when_to_st
     rng, runs, covered = np.random.default_rng(1), 1500, 0
     for _ in range(runs):
         found = played(rng, gain=0.08, launch_noise=0.05, targets=(6, 12)).finding(RULE.primary)
-        assert found is not None and found.found is not None
-        low, high = found.found.low, found.found.high
+        assert found is not None and found.estimate is not None
+        low, high = found.estimate.low, found.estimate.high
         covered += low is not None and high is not None and low <= 0.08 <= high
     assert covered / runs >= 1 - above(0.075, runs)  # 5 % at the first look and 2.5 % at the second
 

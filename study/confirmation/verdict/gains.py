@@ -1,4 +1,4 @@
-"""From launches to log-ratios: what each pair says of every metric under every workload. Pure."""
+"""This module turns launches into log-ratios of every metric under every workload; pure."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from statistics import fmean
 from objectives.figures import JUDGED, Direction
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
-from study.confirmation.journal import Pair
 from study.confirmation.protocol import Key
-from study.confirmation.verdict import LOST
+from study.confirmation.records import Pair
+from study.confirmation.verdict.findings import LOST
 from study.search.score import score
 from study.spec.model import Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The baseline's first launch under each workload, to which the fitness of every other one is relative."""
+    """The baseline's first launch, to which the fitness of every other one is relative.
+
+    Args:
+        spec: The study's spec, by which a launch is scored.
+        first: What that launch measured, by workload.
+    """
 
     spec: Spec
     first: Mapping[str, Measurement]
 
     def value(self, key: Key, measured: Measurement) -> float | None:
-        """One metric of one launch; None where it was not measured."""
+        """Return one metric of one launch; None where it was not measured."""
         if key.metric != "fitness":
-            found: float | None = measured.figure(key.metric)
-            return found
+            value: float | None = measured.figure(key.metric)
+            return value
         reference = reference_of(self.first[key.workload])
         if reference is None:
             return None
@@ -36,14 +41,14 @@ class Scale:
 
 
 def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:
-    """The scale that the first launch sets; A/A comes first, so that it is the baseline's."""
+    """Return the scale that the first launch sets; A/A comes first, so it is the baseline's."""
     return Scale(spec, pairs[0].of("baseline").measured if pairs else {})
 
 
 def gains(
     by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]
 ) -> dict[Key, tuple[float | None, ...]]:
-    """The log-ratio of every metric in every pair, positive where the winner is better."""
+    """Return the log-ratio of every metric in every pair, positive where the winner is better."""
     keys = [Key(workload, metric) for workload in workloads for metric in JUDGED]
     return {key: tuple(_gain(by, key, pair) for pair in pairs) for key in keys}
 
@@ -56,12 +61,16 @@ def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
 
 
 def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:
-    """How much better `new` is; None where the baseline gives nothing to compare with, LOST where the winner does.
+    """Return how much better `new` is, as a log-ratio.
+
+    None where the baseline gives nothing to compare with, LOST where the winner gives nothing.
 
     >>> log_ratio(200, 100, is_up=False) == log_ratio(100, 200, is_up=True) == math.log(2)
     True
-    >>> log_ratio(None, 5, is_up=False), log_ratio(5, float("inf"), is_up=False), log_ratio(0, 0, is_up=True)
-    (None, -inf, 0.0)
+    >>> log_ratio(None, 5, is_up=False), log_ratio(5, float("inf"), is_up=False)
+    (None, -inf)
+    >>> log_ratio(0, 0, is_up=True)
+    0.0
     """
     if old is None or old == INFINITE:
         return None
@@ -77,19 +86,23 @@ def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | N
 
 
 def middle(by: Scale, key: Key, pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
-    """Mean over the launches of the baseline and of the winner; None where a launch has no finite figure."""
-    found = []
+    """Return the mean over the launches of the baseline and of the winner.
+
+    None where a launch has no finite figure.
+    """
+    means = []
     for role in ("baseline", "winner"):
         values = [by.value(key, pair.of(role).measured[key.workload]) for pair in pairs]
-        known = [v for v in values if v is not None and v != INFINITE]
-        found.append(fmean(known) if known and len(known) == len(values) else None)
-    return found[0], found[1]
+        finite = [v for v in values if v is not None and v != INFINITE]
+        means.append(fmean(finite) if finite and len(finite) == len(values) else None)
+    return means[0], means[1]
 
 
 def failed_more(pairs: Sequence[Pair], workloads: Sequence[str]) -> dict[str, float | None]:
-    """By how much the winner's share of failed requests is above the baseline's, by workload.
+    """Return by how much the winner's share of failed requests is above the baseline's.
 
-    None where it was not counted in some launch; no workload where there are no pairs
+    It is None for a workload where it was not counted in some launch; without pairs there are no
+    workloads.
     """
     return {name: _failed_more(pairs, name) for name in workloads} if pairs else {}
 
@@ -107,19 +120,24 @@ def _failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
 
 
 def noise(gains_of_aa: Sequence[float | None]) -> float | None:
-    """Standard deviation of one launch as a log-ratio, from A/A pairs, whose true mean is 0; None where not measured.
+    """Return the standard deviation of one launch as a log-ratio, from A/A pairs.
+
+    Their true mean is 0. None where it was not measured.
 
     >>> round(noise([0.02, -0.02]), 4)
     0.0141
     """
-    known = [g for g in gains_of_aa if g is not None and g != LOST]
-    if not known or len(known) < len(gains_of_aa):
+    ratios = [g for g in gains_of_aa if g is not None and g != LOST]
+    if not ratios or len(ratios) < len(gains_of_aa):
         return None
-    return math.sqrt(fmean(g * g for g in known) / 2)
+    return math.sqrt(fmean(g * g for g in ratios) / 2)
 
 
 def resolution_pct(pairs: Sequence[Pair], workload: str) -> float | None:
-    """The coarsest step between a rung that passed and the next that did not, percent; None where one was not found."""
+    """Return the coarsest step between a rung that passed and the next that did not, percent.
+
+    None where a launch has no such step.
+    """
     worst = 0.0
     for pair in pairs:
         for launch in pair.launches:

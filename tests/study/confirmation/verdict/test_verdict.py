@@ -1,4 +1,4 @@
-"""The rule, case by case: what confirms, what rejects, what stays open, and what may be said of it."""
+"""These tests take the rule case by case: what confirms, what rejects, what stays open."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from factories import pair
 from objectives.errors import BadInput
 from objectives.speech.wer import Gate
 from study.confirmation import wording
-from study.confirmation.gains import failed_more
 from study.confirmation.protocol import Key, Margins, Rule, read_margins
-from study.confirmation.verdict import LOST, Evidence, Verdict, judge
+from study.confirmation.verdict.evidence import Evidence
+from study.confirmation.verdict.findings import LOST
+from study.confirmation.verdict.gains import failed_more
+from study.confirmation.verdict.judge import Verdict, judge
 from study.spec.model import Claim
 
 RULE = Rule("llm_latency_ms")
@@ -63,9 +65,7 @@ def test_a_metric_that_is_worse_on_a_held_out_workload_rejects() -> None:
     assert found.reasons == ("llm_latency_ms under long_context is worse by more than 5 %",)
 
 
-def test_a_metric_may_be_as_much_worse_as_its_own_margin_says_under_every_workload_and_no_other() -> (
-    None
-):
+def test_a_metric_and_no_other_may_be_worse_by_its_own_margin_under_every_workload() -> None:
     worse = tuple(-0.2 + g for g in EQUAL)
     rule = Rule("llm_latency_ms", margins=Margins(5.0, {"llm_latency_p95_ms": 30.0}))
     p95, held_out = Key("main", "llm_latency_p95_ms"), Key("long_context", "llm_latency_p95_ms")
@@ -173,8 +173,9 @@ def test_what_the_baseline_lacks_is_not_judged_and_what_only_the_winner_lacks_is
     assert judged(others={OTHER: (*EQUAL[:5], None)}).status == "confirmed"
     found = judged(others={OTHER: (*EQUAL[:5], LOST)})
     assert (found.status, found.reasons) == (
-        "inconclusive", ("stt_latency_p95_ms under main: the winner lacks it in some pairs",),
-    )  # fmt: skip
+        "inconclusive",
+        ("stt_latency_p95_ms under main: the winner lacks it in some pairs",),
+    )
 
 
 def test_a_metric_that_the_baseline_lacks_in_one_pair_is_judged_by_the_others() -> None:
@@ -212,9 +213,7 @@ def claimed(
     return wording.claim(found, rule, resolution)
 
 
-def test_ten_percent_is_claimed_only_with_the_point_there_and_at_least_ten_with_the_whole_interval() -> (
-    None
-):
+def test_ten_percent_needs_the_point_there_and_at_least_ten_the_whole_interval() -> None:
     assert claimed(14, 0.01).startswith(
         "LLM latency: at least 10 % shorter (+14.0 %, 95 % interval"
     )

@@ -1,0 +1,38 @@
+"""This module estimates how long the next step of a confirmation takes, and all that is left."""
+
+from __future__ import annotations
+
+from study.confirmation.pairs.next_step import Next
+from study.confirmation.records import Journal
+from study.confirmation.subject import Subject
+from study.search.schedule import guess_s
+
+
+def expected_s(step: Next, journal: Journal, of: Subject) -> tuple[float, bool]:
+    """Return what the step took at most so far, s, or a guess; and whether it was measured."""
+    took = [p.wall_s for p in journal.pairs]
+    if step.step == "stress":
+        return (0.75 * max(took) if took else guess_s(of.spec)), False
+    if took:
+        return 1.05 * max(took), True
+    held_out = sum(1.2 * t.workload.window_s + 5 for t in of.traffics[1:])
+    return 2 * (guess_s(of.spec) + held_out), False
+
+
+def outlook(journal: Journal, of: Subject) -> str:
+    """Say what is left to measure and about how long it takes, before anything is launched."""
+    aa = max(0, of.rule.aa_pairs - len(journal.of("aa")))
+    ab = max(0, max(journal.targets) - len(journal.of("ab")))
+    pair_s, is_measured = expected_s(Next("ab", 1), journal, of)
+    left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (ab, "pairs")) if n]
+    total_s = (aa + ab) * pair_s
+    if journal.stress is None:
+        left.insert(1 if aa else 0, "the stress")
+        total_s += expected_s(Next("stress", 1), journal, of)[0]
+    if not left:  # the baseline against itself is asked again
+        left, total_s = ["more A/A pairs"], pair_s
+    how = "by what a pair took" if is_measured else "a guess from the workload"
+    return (
+        f"to measure: {', '.join(left)}; about {total_s / 60:.0f} min ({how}), "
+        "less where it is clear sooner"
+    )

@@ -1,0 +1,144 @@
+"""These records hold what a confirmation has measured: launches, pairs, stress and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.measurement import Measurement
+from objectives.setting import Anchor
+
+Stage = Literal["aa", "ab"]
+Role = Literal["baseline", "winner"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is fixed before the first launch; a run that differs in it is another confirmation.
+
+    Args:
+        promotion: The digest of what is promoted.
+        claim: The metric that must be better.
+        margin_pct: By how much every other metric may be worse, percent of the baseline.
+        workloads: The digest of the traffic by name, the study's own first.
+        servers: Both commands of baseline and winner, and the servers' versions.
+        product: The name of the device.
+        total_mib: Its memory, MiB.
+        margins: The margins of metrics that have one of their own, percent.
+        aa_pairs: Pairs of the baseline against itself; None in older journals, which did not say.
+    """
+
+    promotion: str
+    claim: str
+    margin_pct: float
+    workloads: Mapping[str, str]
+    servers: Mapping[str, str]
+    product: str
+    total_mib: int
+    margins: Mapping[str, float] = field(default_factory=dict)
+    aa_pairs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One fresh launch of both servers, measured under each workload in turn.
+
+    In an A/A pair, both roles are the baseline.
+    """
+
+    role: Role
+    measured: Mapping[str, Measurement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two launches one after the other.
+
+    Args:
+        stage: "aa" for the baseline against itself, "ab" for baseline and winner.
+        number: Its number in its stage, from 1.
+        launches: Both launches in the order of time.
+        at: When it began, ISO 8601.
+        wall_s: How long it took, s.
+        card: The UUID of the device.
+        driver: The version of its driver.
+    """
+
+    stage: Stage
+    number: int
+    launches: tuple[Launch, Launch]
+    at: str
+    wall_s: float
+    card: str
+    driver: str | None = None
+
+    def of(self, role: Role) -> Launch:
+        """Return the launch of one role."""
+        return next(launch for launch in self.launches if launch.role == role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stress:
+    """The winner in its worst moment, and again after speech was restarted beside the LLM server.
+
+    Args:
+        requests: How many LLM requests were sent at once.
+        clips: How many clips were sent at once.
+        prompt_tokens: The length of the longest prompt, tokens.
+        free_memory_mib: The least free device memory of the first half, MiB; None if it failed.
+        after_restart_mib: The same of the second half.
+        failure: What failed, where something did.
+        in_restart: Whether it failed in the second half.
+        at: When it began, ISO 8601.
+        wall_s: How long it took, s.
+    """
+
+    requests: int
+    clips: int
+    prompt_tokens: int
+    free_memory_mib: float | None
+    after_restart_mib: float | None
+    failure: Diagnosis | None
+    in_restart: bool
+    at: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLaunch:
+    """A launch that does not work, the winner's or the baseline's; either ends the confirmation."""
+
+    role: Role
+    workload: str
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Everything that a confirmation has measured so far.
+
+    Args:
+        head: What is fixed before the first launch.
+        targets: Every number of pairs that was asked for, in order.
+        anchors: SLO and first rung by workload, from its first launch.
+        pairs: The pairs of both stages.
+        stress: The stress of the winner, once it has run.
+        failure: The launch that failed, where one did.
+        left_out: Pairs that were disturbed, and why.
+        earlier: How many confirmations were begun anew with --fresh.
+    """
+
+    head: Head
+    targets: tuple[int, ...]
+    anchors: Mapping[str, Anchor] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    stress: Stress | None = None
+    failure: FailedLaunch | None = None
+    left_out: tuple[str, ...] = ()
+    earlier: int = 0
+
+    def of(self, stage: Stage) -> tuple[Pair, ...]:
+        """Return the pairs of one stage, in order."""
+        return tuple(p for p in self.pairs if p.stage == stage)

@@ -1,0 +1,1 @@
+"""This room judges the pairs of a confirmation: gains, statistics, findings and the verdict."""
