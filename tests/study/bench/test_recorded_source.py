@@ -16,7 +16,7 @@ from factories import cell, make, write_spec
 from objectives import recording
 from objectives.allocation import Allocation
 from study.report.html import html
-from study.report.summary import case
+from study.report.summary import summary
 from study.storage.find import study_in
 from study.storage.trials import counted
 
@@ -230,7 +230,7 @@ def test_the_wide_recording_that_ships_is_replayed_whole(
     for name in [name for name in sys.modules if name.startswith("statsmodels.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "statsmodels", None)
-    lean = html(case(study_in(f"sqlite:///{storage}")))
+    lean = html(summary(study_in(f"sqlite:///{storage}")))
     assert '<p class="soft">The table of effects needs statsmodels: pip install ' in lean
     assert "LLM first token p95 ms" not in lean
 

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and hold calls and prose only: what computes lives in tested modules."""
+"""The notebooks run from top to bottom, and hold calls and prose only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from objectives.fitness import Weights
-from study.showcase.dataframe import replayed, reweighed, shipped_recording, table
+from study.showcase.dataframe import replayed_storage, reweighed, shipped_recording, table
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "study" / "notebooks"
 EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
@@ -21,7 +21,7 @@ with warnings.catch_warnings():  # of Jupyter's own making
 
 
 def executed(notebook: Path, folder: Path, timeout_s: int) -> list[dict[str, Any]]:
-    """All outputs of a notebook that is run in a folder."""
+    """Run a notebook in a folder, and return all its outputs."""
     book = nbformat.read(notebook, as_version=4)
     NotebookClient(book, timeout=timeout_s, resources={"metadata": {"path": str(folder)}}).execute()
     return [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
@@ -66,7 +66,7 @@ def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
 
 
 def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:
-    launches = table(replayed())
+    launches = table(replayed_storage())
     assert len(launches) >= 8
     assert reweighed(launches, Weights()).tolist() == pytest.approx(launches["fitness"].tolist())
     failed = launches[launches["status"] == "pruned"]
