@@ -1,1 +1,1 @@
-"""The instrument: how good is one division of a device between an LLM server and speech recognition?"""
+"""The instrument measures how well an LLM server and speech recognition share one device."""

@@ -19,8 +19,8 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise
 from objectives.load.client import Endpoints
-from objectives.load.replies import interference, summarise
-from objectives.measurement import Measurement, word_error_rate
+from objectives.load.figures_of_replies import interference, services_in, summarise
+from objectives.measurement import Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.foreign_tenants import yielding
@@ -31,6 +31,7 @@ from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.tenants import holding
 from objectives.setting import Anchor, Setting, anchored
+from objectives.speech.wer import wer_pct
 from objectives.traffic.clips import read_clips
 
 
@@ -125,8 +126,7 @@ class Colocation:
         except TrialFailed as failed:
             failed.measured["phase_s"] = phases.seconds()
             return Outcome.of(failed)
-        uuid = self.device.identity.uuid
-        return Outcome(replace(measurement, phase_s=phases.seconds(), measured_on=uuid))
+        return Outcome(replace(measurement, phase_s=phases.seconds()))
 
     def _retried(self, job: Job, phases: PhaseTimes) -> Measurement:
         """One measurement, after as many launches as it takes.
@@ -181,8 +181,9 @@ class Colocation:
         with watching(self.device) as watch:
             endpoints, suspects = self._launcher.launch(job, on_phase, verdict)
             measured = self._load(job, on_phase, endpoints, suspects, watch)
-        used_mib = used_by_second(watch.samples, self.device.identity.total_mib)
-        return Measurement(**measured, used_mib_by_s=used_mib)
+        device = self.device.identity
+        measured["used_mib_by_s"] = used_by_second(watch.samples, device.total_mib)
+        return Measurement.from_flat({**measured, "measured_on": device.uuid})
 
     def _load(
         self,
@@ -195,7 +196,9 @@ class Colocation:
         """Each service alone, both under the trace, the ladder: added to what their starts showed."""
         measured, allocation = suspects.measured, job.allocation
         workload, services = self.setting.workload, self.setting.services
-        bound = kv_capacity_bound(measured["kv_tokens"], workload, allocation, services.llm.args)
+        bound = kv_capacity_bound(
+            measured["llm_kv_tokens"], workload, allocation, services.llm.args
+        )
         measured["kv_capacity_bound"] = bound
         speech, is_random = speech_key(allocation), allocation.speech in services.stt.random_weights
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
@@ -203,15 +206,18 @@ class Colocation:
         samples = watch.since(window.started_s)
         window.write(job.folder)
         measured |= summarise(window.replies)
-        measured |= {"kv_peak_pct": window.kv_peak_pct, "preemptions": window.preemptions}
+        measured["llm_kv_peak_pct"] = window.kv_peak_pct
+        measured["llm_preemptions"] = window.preemptions
         measured |= {
-            f"interference_{s}": interference(window.replies, alone, s) for s in ("llm", "stt")
+            f"{s}_interference": interference(window.replies, alone, s)
+            for s in services_in(window.replies)
         }
         total_mib = self.device.identity.total_mib
         measured |= memory(samples, total_mib, held_mib=total_mib - self._pair.free_at_rest_mib)
         measured |= self._ladder(endpoints, suspects, on_phase, measured)
-        measured["word_errors"] = self._exercise.word_errors.get(speech, ())
-        measured["stt_wer_pct"] = word_error_rate(measured["word_errors"])
+        words = self._exercise.word_errors.get(speech, ())
+        measured["stt_word_errors"] = words
+        measured["stt_wer_pct"] = wer_pct(words) if words else None
         return measured
 
     def _ladder(

@@ -1,13 +1,13 @@
-"""The tree of errors.
+"""Every error that this project raises on purpose stands in one tree.
 
-StudyError                   anything this project raises on purpose; str() is one sentence for a person
-├── BadInput                 the user's spec or arguments; exit 2
-├── SetupError               the machine: a library, a flag, a port, a driver; exit 3
-├── ServerDied               a server exited before it was ready, or under load; carries its log
-├── StartTimeout             a server was not ready in time; carries its log
-└── TrialFailed              one measurement failed; carries its Diagnosis and what had been measured
-    ├── OutOfMemory          the candidate's own doing: pruned, never launched again
-    └── Disturbed            not known to be the candidate's doing: retried
+StudyError            anything raised on purpose; str() is one sentence for a person
+├── BadInput          the user's spec or arguments; exit 2
+├── SetupError        the machine: a library, a flag, a port, a driver; exit 3
+├── ServerDied        a server exited before it was ready, or under load; carries its log
+├── StartTimeout      a server was not ready in time; carries its log
+└── TrialFailed       one measurement failed; carries its Diagnosis and the figures so far
+    ├── OutOfMemory   the candidate's own doing: pruned, never launched again
+    └── Disturbed     not known to be the candidate's doing: retried
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StudyError(Exception):
-    """Anything this project raises on purpose."""
+    """The base of all errors that this project raises on purpose."""
 
     exit_code = 1
 
@@ -39,7 +39,13 @@ class SetupError(StudyError):
 
 
 class ServerDied(StudyError):
-    """A server's process ended by itself."""
+    """A server's process ended by itself.
+
+    Args:
+        name: The server's name.
+        log: The file that holds its output.
+        exit_code: Its exit status; below zero the signal that ended it.
+    """
 
     def __init__(self, name: str, log: Path, exit_code: int | None) -> None:
         super().__init__(
@@ -51,7 +57,13 @@ class ServerDied(StudyError):
 
 
 class StartTimeout(StudyError):
-    """A server was not ready in time."""
+    """A server was not ready in time.
+
+    Args:
+        name: The server's name.
+        log: The file that holds its output.
+        timeout_s: The time that it had, seconds.
+    """
 
     def __init__(self, name: str, log: Path, timeout_s: float) -> None:
         super().__init__(f"the {name} server was not ready within {timeout_s:g} s; its log: {log}")
@@ -62,8 +74,10 @@ class StartTimeout(StudyError):
 class TrialFailed(StudyError):
     """One measurement failed.
 
-    diagnosis: what happened, by measurement.md section 3
-    measured: figures known by then, under the names of `Measurement`, e.g. ``{"llm_start_s": 41.2}``
+    Args:
+        diagnosis: The failure, by its class, victim and evidence.
+        measured: The figures known by then, under the names of `Measurement`, e.g.
+            ``{"llm_start_s": 41.2}``.
     """
 
     def __init__(self, diagnosis: Diagnosis, measured: Mapping[str, object] | None = None) -> None:
@@ -73,8 +87,8 @@ class TrialFailed(StudyError):
 
 
 class OutOfMemory(TrialFailed):
-    """The allocation does not work on this device: pruned with a graded constraint."""
+    """The allocation does not work on this device: it is pruned with a graded constraint."""
 
 
 class Disturbed(TrialFailed):
-    """Something failed that may not be the candidate's doing: retried, then recorded as failed."""
+    """A failure may not be the candidate's doing: it is retried, then recorded as failed."""

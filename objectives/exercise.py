@@ -1,4 +1,4 @@
-"""What is done to a ready pair of servers: each alone, both under the trace, then the capacity ladder."""
+"""The exercise loads a ready pair of servers: each alone, both under the trace, then the ladder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from objectives.capacity.estimate import capacity
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.load.client import Endpoints
+from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
-from objectives.load.replies import Reply, summarise
+from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, score
 from objectives.traffic.clips import Clip
@@ -20,9 +21,12 @@ WARM_UPS = 2
 
 
 class Exercise:
-    """One workload with its clips; remembers the word errors of each speech configuration.
+    """An exercise replays one workload and remembers the word errors of each speech configuration.
 
-    requests: sent in place of the workload's own trace
+    Args:
+        workload: The traffic pattern.
+        clips: The speech that is sent.
+        requests: The requests to send in place of the workload's own trace.
     """
 
     def __init__(
@@ -41,9 +45,12 @@ class Exercise:
         *,
         is_scored: bool,
     ) -> list[Reply]:
-        """Warm up both services, then load each alone; all clips once per speech configuration, for its words.
+        """Warm up both services, then load each alone; return the replies of the second part.
 
-        raises: TrialFailed at the first request that fails
+        All clips are sent once per speech configuration, so that its word errors are measured.
+
+        Raises:
+            TrialFailed: A request failed; it is the first that did.
         """
         workload = self.workload
         longest, tokens, count = (
@@ -56,33 +63,34 @@ class Exercise:
         scoring = is_scored and speech not in self.word_errors
         clips = range(len(self.clips)) if scoring else range(min(count, len(self.clips)))
         stt = [Request("stt", 0.0, clip=n) for n in (*([0] * WARM_UPS), *clips)]
-        answered: list[Reply] = []
+        replies: list[Reply] = []
         for step, part in (
             (Step.WARMING_UP, slice(WARM_UPS)),
             (Step.ALONE, slice(WARM_UPS, None)),
         ):
             on_phase(Phase(step))
-            answered = [
+            replies = [
                 reply
                 for requests in (llm[part], stt[part])
                 for reply in one_by_one(
                     endpoints, self.clips, requests, timeout_s=workload.request_timeout_s
                 )
             ]
-            for reply in answered:
+            for reply in replies:
                 if reply.error is not None:
                     raise failed_reply(reply, suspects)
-        said, heard = answered[:count], answered[count:]
+        of_llm, of_stt = replies[:count], replies[count:]
         if scoring:
             self.word_errors[speech] = score(
-                [r.text or "" for r in heard], [c.references for c in self.clips]
+                [r.text or "" for r in of_stt], [c.references for c in self.clips]
             )
-        return [*said, *heard[:count]]
+        return [*of_llm, *of_stt[:count]]
 
     def window(self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase) -> Window:
-        """The trace on both services at once; once more where our own requests left late.
+        """Replay the trace on both services at once; once more where our own requests left late.
 
-        raises: TrialFailed where a service ended or ran out of memory under it
+        Raises:
+            TrialFailed: A service ended or ran out of memory under the load.
         """
         window = Window()
         for step in (Step.LOADING, Step.LOADING_AGAIN):
@@ -94,18 +102,22 @@ class Exercise:
                 timeout_s=self.workload.request_timeout_s,
                 broken=suspects.broken,
             )
-            found = summarise(window.replies)
+            figures = summarise(window.replies)
             if window.aborted is not None:
-                suspects.measured |= found
+                suspects.measured |= figures
                 raise failed_load(suspects, window.aborted)
-            if not found["lag_exceeded"]:
+            if not figures["lag_exceeded"]:
                 break
         return window
 
     def ladder(
         self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, slo: Slo, first_rung: int
     ) -> dict[str, Any]:
-        """Capacity under the SLO, with the whole ladder and what a user feels at its highest passed rung."""
+        """Climb the ladder; return the capacity under the SLO, and a user's wait at its best rung.
+
+        Raises:
+            TrialFailed: A service ended or ran out of memory under the load.
+        """
         top = self.workload.ladder_max_sessions
         rungs, aborted = climb(
             endpoints,
@@ -118,13 +130,13 @@ class Exercise:
         )
         if aborted is not None:
             raise failed_load(suspects, aborted)
-        found = capacity(rungs, top)
-        felt = next((r for r in rungs if r.sessions == found.sessions), rungs[0] if rungs else None)
+        best = capacity(rungs, top)
+        rung = next((r for r in rungs if r.sessions == best.sessions), rungs[0] if rungs else None)
         return {
-            "concurrent_capacity": found.sessions,
-            "capacity_is_lower_bound": found.is_lower_bound,
-            "capacity_bound_by": found.bound_by,
+            "concurrent_capacity": best.sessions,
+            "capacity_is_lower_bound": best.is_lower_bound,
+            "capacity_bound_by": best.bound_by,
             "ladder": tuple(asdict(r) for r in rungs),
-            "turn_ttft_ms": felt.turn_ttft_ms if felt else None,
-            "turn_ttft_p95_ms": felt.turn_ttft_p95_ms if felt else None,
+            "turn_ttft_ms": rung.turn_ttft_ms if rung else None,
+            "turn_ttft_p95_ms": rung.turn_ttft_p95_ms if rung else None,
         }

@@ -108,7 +108,7 @@ FIGURES: Mapping[str, Figure] = _by_name(
     Figure("wer_pct", "stt", "%", 1, DOWN, "words wrong", "words wrong", "WER"),
     Figure("failure_rate", "", "", 2, DOWN, "requests that failed, as a share"),
     Figure("free_memory_mib", "", "MiB", 0, UP, "memory that stayed free", "free"),
-    Figure("kv_peak_pct", "", "%", 0, NEUTRAL, "highest use of the LLM's KV cache"),
+    Figure("kv_peak_pct", "llm", "%", 0, NEUTRAL, "highest use of the LLM's KV cache"),
     Figure("gpu_utilization_pct", "", "%", 0, NEUTRAL),
     Figure("rtfx", "stt", "x", 1, UP),
     Figure("kv_capacity_bound", "", "", 0, UP),

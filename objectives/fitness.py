@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from objectives.measurement import Measurement
+from objectives.measurement import INFINITE, Measurement
 from objectives.plain_data.ranges import Range
 
 Preset = Literal["balanced", "latency", "capacity", "quality"]
@@ -30,12 +31,23 @@ PRESETS: dict[Preset, Weights] = {
 }
 
 
+WHOLE = ("capacity", "stability", "efficiency")  # terms of the whole; the others are services
+FIXED_MS = {"stt": 500.0, "llm": 1000.0}  # medians at which the older normalisation gives nothing
+UNKNOWN_MS = (
+    1.0  # a reference that is not finite: whatever is slower than it counts next to nothing
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What terms are relative to: the baseline's own figures (ms, ms, sessions)."""
+    """What terms are relative to: the baseline's own figures.
 
-    stt_latency_p95_ms: float
-    llm_latency_p95_ms: float
+    Args:
+        latency_p95_ms: by service, finite
+        concurrent_capacity: sessions; None where it was not measured
+    """
+
+    latency_p95_ms: Mapping[str, float]
     concurrent_capacity: int | None
 
 
@@ -44,26 +56,19 @@ class Fitness:
     """The value in 0..1 and what each term contributed to it; a term that was not measured is None."""
 
     value: float
-    stt: float
-    llm: float
-    capacity: float | None
-    stability: float
-    efficiency: float | None
-
-    def contributions(self) -> dict[str, float | None]:
-        """Each term's part of the value, by name."""
-        return {k: v for k, v in asdict(self).items() if k != "value"}
+    contributions: Mapping[str, float | None]
 
 
 def reference_of(baseline: Measurement) -> Reference | None:
-    """The reference that a measurement gives; None where its latencies are not finite."""
-    if baseline.stt_latency_p95_ms is None or baseline.llm_latency_p95_ms is None:
+    """Return the reference that a measurement gives; None where its latencies are not finite."""
+    finite = {
+        name: service.latency_p95_ms
+        for name, service in baseline.services.items()
+        if service.latency_p95_ms is not None and service.latency_p95_ms != INFINITE
+    }
+    if not finite or len(finite) < len(baseline.services):
         return None
-    if max(baseline.stt_latency_p95_ms, baseline.llm_latency_p95_ms) == float("inf"):
-        return None
-    return Reference(
-        baseline.stt_latency_p95_ms, baseline.llm_latency_p95_ms, baseline.concurrent_capacity
-    )
+    return Reference(finite, baseline.concurrent_capacity)
 
 
 def latency_term(value_ms: float | None, reference_ms: float) -> float:
@@ -102,12 +107,16 @@ def fitness(
     headroom_mib: float,
     top_rung: int,
 ) -> Fitness:
-    """measurement.md section 5: p95 latencies, capacity, stability and efficiency against the reference.
+    """Return p95 latencies, capacity, stability and efficiency against the reference, weighed.
 
-    headroom_mib: free memory that counts as safe. A term that the reference lacks (capacity, where no rung
-    ended in time) is left out for the whole study; one that only this trial lacks counts as 0.
+    A term that the reference lacks (capacity, where no rung ended in time) is left out for the
+    whole study; one that only this trial lacks counts as 0.
+
+    Args:
+        headroom_mib: free memory that counts as safe
+        top_rung: the most sessions that the ladder tries
     """
-    free = measured.free_memory_mib
+    free = measured.device.free_memory_mib
     safe = (
         0.0
         if free is None
@@ -115,16 +124,20 @@ def fitness(
         if headroom_mib > 0
         else 1.0
     )
-    terms: dict[str, float | None] = {
-        "stt": latency_term(measured.stt_latency_p95_ms, reference.stt_latency_p95_ms),
-        "llm": latency_term(measured.llm_latency_p95_ms, reference.llm_latency_p95_ms),
-        "capacity": capacity_term(
-            measured.concurrent_capacity, reference.concurrent_capacity, top_rung
-        ),
-        "stability": (1.0 - (measured.failure_rate or 0.0)) * safe,
-        "efficiency": _efficiency(measured.own_memory_pct),
-    }
     used = {f.name: float(getattr(weights, f.name)) for f in fields(weights)}
+    terms: dict[str, float | None] = {
+        service: latency_term(
+            measured.figure(f"{service}_latency_p95_ms"),
+            reference.latency_p95_ms.get(service, UNKNOWN_MS),
+        )
+        for service in used
+        if service not in WHOLE
+    }
+    terms["capacity"] = capacity_term(
+        measured.concurrent_capacity, reference.concurrent_capacity, top_rung
+    )
+    terms["stability"] = (1.0 - (measured.failure_rate or 0.0)) * safe
+    terms["efficiency"] = _efficiency(measured.device.own_memory_pct)
     if reference.concurrent_capacity is None:
         del used["capacity"]
     total = sum(used.values())
@@ -136,7 +149,10 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     """The older, absolute normalisation: medians, 500 ms, 1,000 ms, 20 requests, 50 points of utilisation.
 
     >>> from objectives.measurement import Measurement
-    >>> m = Measurement(stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4)
+    >>> m = Measurement.from_flat({
+    ...     "stt_latency_ms": 999, "llm_latency_ms": 999, "concurrent_capacity": 5,
+    ...     "gpu_utilization_pct": 90.4,
+    ... })
     >>> round(fixed_fitness(m, Weights()).value, 3)
     0.309
     """
@@ -144,16 +160,15 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     def capped(value: float | None, cap: float) -> float:
         return 0.0 if value is None else max(0.0, 1.0 - value / cap)
 
-    used = measured.gpu_utilization_pct
+    used = measured.device.gpu_utilization_pct
+    sessions = measured.concurrent_capacity
     terms: dict[str, float | None] = {
-        "stt": capped(measured.stt_latency_ms, 500.0),
-        "llm": capped(measured.llm_latency_ms, 1000.0),
-        "capacity": None
-        if measured.concurrent_capacity is None
-        else min(1.0, measured.concurrent_capacity / 20),
-        "stability": 1.0,
-        "efficiency": None if used is None else max(0.0, 1.0 - abs(used - 70.0) / 50.0),
+        service: capped(measured.figure(f"{service}_latency_ms"), cap_ms)
+        for service, cap_ms in FIXED_MS.items()
     }
+    terms["capacity"] = None if sessions is None else min(1.0, sessions / 20)
+    terms["stability"] = 1.0
+    terms["efficiency"] = None if used is None else max(0.0, 1.0 - abs(used - 70.0) / 50.0)
     total = sum(float(getattr(weights, f.name)) for f in fields(weights))
     parts = {k: (v or 0.0) * float(getattr(weights, k)) / total for k, v in terms.items()}
     return _fitness(parts, terms)
@@ -161,11 +176,4 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
 
 def _fitness(parts: dict[str, float], terms: dict[str, float | None]) -> Fitness:
     shown = {k: None if terms[k] is None else round(parts.get(k, 0.0), 6) for k in terms}
-    return Fitness(
-        value=round(sum(parts.values()), 6),
-        stt=shown["stt"] or 0.0,
-        llm=shown["llm"] or 0.0,
-        capacity=shown["capacity"],
-        stability=shown["stability"] or 0.0,
-        efficiency=shown["efficiency"],
-    )
+    return Fitness(round(sum(parts.values()), 6), shown)

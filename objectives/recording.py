@@ -16,14 +16,14 @@ from objectives.diagnosis.diagnose import outcome as rule_of
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Outcome
 from objectives.load.open_loop import GENERATOR
-from objectives.measurement import Measurement, plain
+from objectives.measurement import Measurement, current_names, plain
 from objectives.plain_data.atomic import write_atomic
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 from objectives.services import Services
 from objectives.setting import Setting
 
-FORMAT = 1
+FORMAT = 2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
 
 
 def signature(services: Services) -> dict[str, Any]:
@@ -70,7 +70,12 @@ def conditions(setting: Setting) -> dict[str, Any]:
 class Entry:
     """One evaluation: what was measured, or the diagnosis of its failure and what had been measured by then.
 
-    card: UUID of the device it ran on; None in recordings of one card, whose header names it
+    Args:
+        values: of the parameters, by name
+        measured: figures that a failure left, by flat name
+        card: UUID of the device it ran on; None in recordings of one card, whose header names it
+        replies: every request of the window, as `objectives.load.replies.Reply` writes it; None
+            where they were not kept
     """
 
     values: Mapping[str, Scalar]
@@ -82,6 +87,7 @@ class Entry:
     diagnosis: Diagnosis | None
     measured: Mapping[str, Any]
     card: str | None = None
+    replies: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def key(self) -> str:
@@ -104,11 +110,17 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All entries of one file, by configuration."""
+    """All entries of one file, by configuration.
+
+    Args:
+        path: where it lies
+        form: the format it was written in; what was measured before format 2 has no replies
+    """
 
     path: Path
     provenance: Provenance
     entries: tuple[Entry, ...]
+    form: int = FORMAT
 
     def cell(self, allocation: Allocation) -> tuple[Entry, ...]:
         """The repeats of one configuration, in the order they were measured.
@@ -144,7 +156,7 @@ class Recording:
         """What an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
         return e.measurement and replace(
-            e.measurement, wall_s=e.wall_s, measured_at=e.at, measured_on=card
+            e.measurement.on_device(card), wall_s=e.wall_s, measured_at=e.at
         )
 
     def sentence(self) -> str:
@@ -183,7 +195,9 @@ def entry(job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | No
 
 def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
     """The whole file, or none of it: a header line, then one line per evaluation."""
-    lines: list[dict[str, Any]] = [{"format": FORMAT, **asdict(provenance)}]
+    head = asdict(provenance)
+    head["devices"] = [head.pop("device")]
+    lines: list[dict[str, Any]] = [{"format": FORMAT, **head}]
     for e in entries:
         line = asdict(e)
         line["measurement"] = e.measurement.to_json() if e.measurement else None
@@ -203,9 +217,11 @@ def read(path: Path) -> Recording:
         lines = path.read_text("utf-8").splitlines()
         number = 1
         head = json.loads(lines[0])
-        if head.pop("format") != FORMAT:
-            raise ValueError(f"not a recording of format {FORMAT}")  # noqa: TRY301  one sentence for all
-        head["device"], head["versions"] = Identity(**head["device"]), Versions(**head["versions"])
+        form = head.pop("format")
+        if form not in (1, FORMAT):
+            raise ValueError(f"not a recording of format 1 or {FORMAT}")  # noqa: TRY301  one sentence for all
+        device = head["device"] if form == 1 else head.pop("devices")[0]
+        head["device"], head["versions"] = Identity(**device), Versions(**head["versions"])
         provenance, entries = Provenance(**head), []
         if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
@@ -213,6 +229,7 @@ def read(path: Path) -> Recording:
         for line in lines[1:]:
             number += 1
             data = json.loads(line)
+            data["measured"] = current_names(data["measured"])
             if data["measurement"] is not None:
                 data["measurement"] = Measurement.from_json(data["measurement"])
             if data["diagnosis"] is not None:
@@ -227,7 +244,7 @@ def read(path: Path) -> Recording:
         raise BadInput(
             f"{where}: cannot read this recording ({error}); make one with `python scripts/record.py SPEC`"
         ) from error
-    return Recording(path, provenance, tuple(entries))
+    return Recording(path, provenance, tuple(entries), form)
 
 
 def _check(e: Entry, first: Entry) -> None:

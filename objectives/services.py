@@ -1,4 +1,4 @@
-"""What serves: the services of a study, and how each is started. Pure."""
+"""The services of a study say which servers run, and how each is started. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,21 @@ DeviceKind = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmService:
-    """The LLM server: vLLM by default, or any OpenAI-compatible server by a command template.
+    """The LLM server is vLLM, or any OpenAI-compatible server by a command template.
 
-    python: interpreter that has vLLM; model: folder or hub id; args: more vLLM flags; env: more variables
-    command: instead of vLLM, e.g. `llama-server -m model.gguf --port {port} -c {vllm_memory_util}`
-    health_path, metrics_path: of that server; served_model: the name requests use
-    vocabulary: token ids that prompts may use; None reads it from the model's config.json
+    Args:
+        python: The interpreter that has vLLM.
+        model: The model's folder, or its id on the hub.
+        args: More flags for vLLM.
+        env: More environment variables for the server.
+        command: A template in place of vLLM, e.g.
+            `llama-server -m model.gguf --port {port} -c {vllm_memory_util}`.
+        health_path: The path that answers 200 once the server is ready.
+        metrics_path: The path of the server's Prometheus page.
+        served_model: The model's name in requests.
+        vocabulary: The number of token ids that prompts may use; None reads it from the
+            model's config.json.
+        start_timeout_s: The time the server has to become ready, seconds.
     """
 
     python: str = sys.executable
@@ -36,11 +45,25 @@ class LlmService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SttService:
-    """The speech server: ours on faster-whisper by default, or any OpenAI-compatible one by a template.
+    """The speech server is ours on faster-whisper, or any OpenAI-compatible one by a template.
 
-    models: folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`
-    extra_mib: what else its process holds in production, MiB; allocated for real beside the model
-    random_weights: sizes whose weights are random: they write `fixed_output_tokens`, word error rate not measured
+    Args:
+        python: The interpreter that has faster-whisper.
+        models: The folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`.
+        device: The device that our server runs on.
+        compute_type: CTranslate2's number format, e.g. `int8` or `float16`.
+        beam_size: The number of beams in decoding.
+        language: The language of the speech, by its code.
+        extra_mib: The memory that the process holds in production beside the model, MiB; it is
+            really allocated.
+        args: More flags for our server.
+        env: More environment variables for the server.
+        command: A template in place of our server.
+        health_path: The path that answers 200 once the server is ready.
+        random_weights: The sizes whose weights are random: each answer has
+            `fixed_output_tokens`, and no word error rate is measured.
+        fixed_output_tokens: The number of tokens of such an answer.
+        start_timeout_s: The time the server has to become ready, seconds.
     """
 
     python: str = sys.executable
@@ -61,7 +84,7 @@ class SttService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Both servers of a study."""
+    """The services of a study are an LLM server and a speech server."""
 
     llm: LlmService
     stt: SttService

@@ -1,4 +1,4 @@
-"""What is the same for all trials of a study: its setting, and the anchor that its first measurement fixes."""
+"""The setting of a study is the same for all its trials; its first measurement fixes the anchor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ FIRST_RUNG = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Everything that is the same for all trials of a study.
+    """A setting holds everything that is the same for all trials of a study.
 
-    slo_multiple: the SLO as a multiple of the first measurement's p95, unless `slo` gives it in ms
-    precheck: whether the arithmetic may spare a launch
+    Args:
+        services: The servers under test.
+        workload: The traffic that they get.
+        tenants: The programs that hold memory beside them.
+        reserve_mib: The memory that must stay free, MiB.
+        slo_multiple: The SLO as a multiple of the first measurement's p95.
+        slo: The SLO in ms, in place of that multiple.
+        precheck: Whether arithmetic may rule an allocation out without a launch.
     """
 
     services: Services
@@ -34,16 +40,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the baseline fixes for the whole study: the SLO in ms and the rung where ladders start."""
+    """The anchor fixes, for a whole study, the SLO in ms and the rung where ladders start."""
 
     slo: Slo
     first_rung: int
 
 
 def anchored(setting: Setting, measured: Mapping[str, Any]) -> Anchor | None:
-    """The anchor that a first measurement fixes; None where one of the services has no finite latency."""
-    p95 = (measured["stt_latency_p95_ms"], measured["llm_latency_p95_ms"])
-    if None in p95 or INFINITE in p95:
+    """Return the anchor of a first measurement; None where a service has no finite latency."""
+    names = ("stt_latency_p95_ms", "llm_latency_p95_ms")
+    p95 = [float(measured[name]) for name in names if measured.get(name) is not None]
+    if len(p95) < len(names) or INFINITE in p95:
         return None
     slo = setting.slo or Slo(*(x * setting.slo_multiple for x in p95))
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))

@@ -1,8 +1,9 @@
-"""The speech server: one Whisper model behind OpenAI's /v1/audio/transcriptions, on loopback only.
+"""The speech server is one file, for it also runs where only faster-whisper is installed.
 
-It may run under another interpreter (``OTHER_PYTHON objectives/transcriber.py --model DIR ...``), which needs
-only faster-whisper. Requests queue for the model, first come first served. /health is 200 only after an
-inference on the device asked for. Out-of-memory is answered with 507; nothing falls back to the CPU.
+``OTHER_PYTHON objectives/transcriber.py --model DIR ...`` serves one Whisper model behind OpenAI's
+/v1/audio/transcriptions, on loopback only. Requests queue for the model, first come first served.
+/health is 200 only after an inference on the device of ``--device``. Out-of-memory is answered with
+507; nothing falls back to the CPU.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ from av.error import FFmpegError
 
 MEMORY_WORDS = re.compile(r"out of memory|ALLOC_FAILED|failed to allocate|bad_alloc", re.IGNORECASE)
 METHODS = {"/health": "GET", "/metrics": "GET", "/v1/audio/transcriptions": "POST"}
-KINDS = {500: "server_error", 503: "service_unavailable", 507: "out_of_memory"}
+ERROR_TYPES = {500: "server_error", 503: "service_unavailable", 507: "out_of_memory"}
 MIB = 2**20
 LARGEST_BODY = 25 * MIB
 
 
 class Refused(Exception):
-    """A request that is answered with an error."""
+    """A request is answered with an error.
+
+    Args:
+        status: The HTTP status of the answer.
+        message: The error in words.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -45,49 +51,56 @@ class Refused(Exception):
 
 
 class Whisper:
-    """One model, loaded and warm, that decodes the same way each time: temperature 0, no carried context."""
+    """A Whisper model is loaded and warm, and decodes the same way each time.
 
-    def __init__(self, asked: argparse.Namespace) -> None:
+    It decodes at temperature 0 and carries no context from one request to the next.
+
+    Attributes:
+        facts: What /health tells of it: the device, the compute type and two times in seconds.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
-        self.ballast = touched(asked.extra_mib * MIB, asked.device)
-        where = (asked.device, asked.device_index, asked.compute_type, asked.threads)
-        self.model = faster_whisper.WhisperModel(str(asked.model), *where, local_files_only=True)
+        self.ballast = hold_memory(arguments.extra_mib * MIB, arguments.device)
+        where = (
+            arguments.device,
+            arguments.device_index,
+            arguments.compute_type,
+            arguments.threads,
+        )
+        self.model = faster_whisper.WhisperModel(
+            str(arguments.model), *where, local_files_only=True
+        )
         self.decoding: dict[str, Any] = {"temperature": 0.0, "condition_on_previous_text": False}
         self.decoding |= {
             "without_timestamps": True,
             "vad_filter": False,
-            "beam_size": asked.beam_size,
+            "beam_size": arguments.beam_size,
         }
-        if (
-            asked.max_new_tokens
-        ):  # CTranslate2 writes half of max_length, which is prompt + max_new_tokens
+        if arguments.max_new_tokens:
+            # CTranslate2 writes half of max_length, which is prompt + max_new_tokens
             prompt = 4 if self.model.model.is_multilingual else 2
-            self.decoding["max_new_tokens"] = 2 * asked.max_new_tokens - prompt
-        if (
-            asked.fixed_output
-        ):  # neither an end of text nor a timestamp ends it early, and nothing is dropped
-            first, last = map(
-                self.model.hf_tokenizer.token_to_id, ("<|endoftext|>", "<|notimestamps|>")
-            )
-            ends = range(
-                first, last + 1502
-            )  # 1,501 timestamps follow: 0.00 to 30.00 s, each 0.02 s
+            self.decoding["max_new_tokens"] = 2 * arguments.max_new_tokens - prompt
+        if arguments.fixed_output:
+            # neither an end of text nor a timestamp ends it early, and nothing is dropped
+            token_id = self.model.hf_tokenizer.token_to_id
+            first, last = token_id("<|endoftext|>"), token_id("<|notimestamps|>")
+            # 1,501 timestamps follow: 0.00 to 30.00 s, each 0.02 s
+            ends = range(first, last + 1502)
             limits = ("no_speech_threshold", "log_prob_threshold", "compression_ratio_threshold")
             self.decoding |= {"suppress_tokens": list(ends), **dict.fromkeys(limits)}
         loaded = time.perf_counter()
-        self.transcribe(np.zeros(16_000, dtype=np.float32), asked.language)
-        used = {
-            "device_used": self.model.model.device,
-            "compute_type_used": self.model.model.compute_type,
-        }
-        self.facts = {**used, "load_s": loaded - start, "warmup_s": time.perf_counter() - loaded}
+        self.transcribe(np.zeros(16_000, dtype=np.float32), arguments.language)
+        engine = self.model.model
+        facts = {"device_used": engine.device, "compute_type_used": engine.compute_type}
+        self.facts = {**facts, "load_s": loaded - start, "warmup_s": time.perf_counter() - loaded}
 
     def transcribe(self, audio: Any, language: str | None) -> tuple[dict[str, Any], float]:
-        """OpenAI's verbose answer, and the seconds of service."""
+        """Return OpenAI's verbose answer, and the seconds of service."""
         start = time.perf_counter()
-        found, info = self.model.transcribe(audio, language=language, **self.decoding)
+        parts, info = self.model.transcribe(audio, language=language, **self.decoding)
         segments = [
-            {"start": s.start, "end": s.end, "text": s.text, "tokens": s.tokens} for s in found
+            {"start": s.start, "end": s.end, "text": s.text, "tokens": s.tokens} for s in parts
         ]
         text = "".join(segment["text"] for segment in segments).strip()
         answer = {
@@ -100,42 +113,48 @@ class Whisper:
 
 
 class Server(ThreadingHTTPServer):
+    """A server answers each connection in a thread, and queues requests for its one model."""
+
     request_queue_size = 128
 
-    def __init__(self, asked: argparse.Namespace, queue: ThreadPoolExecutor) -> None:
-        super().__init__(("127.0.0.1", asked.port), Handler)
-        self.asked, self.queue = asked, queue
+    def __init__(self, arguments: argparse.Namespace, queue: ThreadPoolExecutor) -> None:
+        super().__init__(("127.0.0.1", arguments.port), Handler)
+        self.arguments, self.queue = arguments, queue
         self.whisper: Whisper | None = None
         self.counts = {"requests": 0, "oom_events": 0}
 
     def health(self) -> dict[str, Any]:
+        """Return the state of the server, its arguments, its counts and its versions."""
         status = (
             {"status": "ready", **self.whisper.facts} if self.whisper else {"status": "loading"}
         )
-        asked = {
-            **vars(self.asked),
-            "model": self.asked.model.name,
-            "model_path": str(self.asked.model),
+        arguments = {
+            **vars(self.arguments),
+            "model": self.arguments.model.name,
+            "model_path": str(self.arguments.model),
         }
         versions = {module.__name__: module.__version__ for module in (faster_whisper, ctranslate2)}
-        return {**status, **asked, **self.counts, "versions": versions}
+        return {**status, **arguments, **self.counts, "versions": versions}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log that a client hung up; show any other error as the standard library does."""
         if isinstance(error := sys.exc_info()[1], ConnectionError):  # no failure of this server
             return log(f"the client at {client_address} hung up: {error}")
         return super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
+    """A handler answers the requests of one connection."""
+
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 300  # seconds that a kept connection may idle
-    wbufsize = (
-        -1
-    )  # head and body leave together: apart, the second waits for the first's acknowledgement
+    # head and body leave together: apart, the second waits for the first's acknowledgement
+    wbufsize = -1
     disable_nagle_algorithm = True
 
     def dispatch(self) -> None:
+        """Answer one request, whatever its method and outcome."""
         try:
             self.answer(*self.reply(self.path.partition("?")[0], self.body()))
         except Refused as refused:
@@ -153,18 +172,27 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = dispatch
 
     def body(self) -> bytes:
+        """Read the body of a request.
+
+        Raises:
+            Refused: It has no length, or is too large.
+        """
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,12}", length):
             raise Refused(411, "send the body with a Content-Length")
         if (size := int(length)) <= LARGEST_BODY:
             return self.rfile.read(size)
-        for _ in range(
-            min(size // MIB, 256)
-        ):  # a sender sees the refusal only after it could send its file
+        # a sender sees the refusal only after it could send its file
+        for _ in range(min(size // MIB, 256)):
             self.rfile.read(MIB)
         raise Refused(413, f"{size} bytes are more than the {LARGEST_BODY} that a request may have")
 
     def reply(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        """Return the status, the content and the headers of a request's answer.
+
+        Raises:
+            Refused: The request cannot be served.
+        """
         if path not in METHODS:
             raise Refused(404, f"there is no {path}; choose {', '.join(METHODS)}")
         if self.command != METHODS[path]:
@@ -179,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
             name: value.decode(errors="replace") for name, value in fields.items() if name != "file"
         }
         shape = text.get("response_format", "json")
-        language = text.get("language") or self.server.asked.language
+        language = text.get("language") or self.server.arguments.language
         if shape not in ("json", "verbose_json", "text"):
             raise Refused(
                 400, f"response_format {shape!r} is unknown; choose json, verbose_json or text"
@@ -199,6 +227,7 @@ class Handler(BaseHTTPRequestHandler):
         return 200, shapes[shape], {"openai-processing-ms": f"{1000 * service_s:.1f}"}
 
     def answer(self, status: int, body: Any, headers: dict[str, str]) -> None:
+        """Send an answer: text as it is, anything else as JSON."""
         plain = isinstance(body, str)
         content = (body if plain else json.dumps(body)).encode()
         headers["Content-Type"] = "text/plain; charset=utf-8" if plain else "application/json"
@@ -209,18 +238,19 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"" if self.command == "HEAD" else content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Ours and the standard library's refusals, in OpenAI's form."""
-        error = {"message": message or explain, "type": KINDS.get(code, "invalid_request_error")}
+        """Send a refusal, ours or the standard library's, in OpenAI's form."""
+        kind = ERROR_TYPES.get(code, "invalid_request_error")
+        error = {"message": message or explain, "type": kind, "param": None, "code": None}
         allow = {"Allow": METHODS[self.path.partition("?")[0]]} if code == 405 else {}
-        self.answer(
-            code,
-            {"error": {**error, "param": None, "code": None}},
-            {"Connection": "close", **allow},
-        )
+        self.answer(code, {"error": error}, {"Connection": "close", **allow})
 
 
 def form(content_type: str, body: bytes) -> dict[str, bytes]:
-    """The fields of a multipart form, a file's bytes untouched."""
+    """Return the fields of a multipart form, a file's bytes untouched.
+
+    Raises:
+        Refused: The form is not whole, or lacks its file.
+    """
     message = message_from_bytes(
         b"Content-Type: %s\r\n\r\n%s" % (content_type.encode("latin-1"), body)
     )
@@ -238,7 +268,11 @@ def form(content_type: str, body: bytes) -> dict[str, bytes]:
 
 
 def samples(content: bytes) -> Any:
-    """A file's sound: float32 at 16 kHz."""
+    """Return a file's sound as float32 at 16 kHz.
+
+    Raises:
+        Refused: The file is not audio, or holds no sound.
+    """
     try:
         audio = faster_whisper.decode_audio(io.BytesIO(content))
     except (FFmpegError, IndexError) as error:  # IndexError: a container without a sound track
@@ -248,8 +282,11 @@ def samples(content: bytes) -> Any:
     return audio
 
 
-def touched(size: int, device: str) -> Any:
-    """That many bytes of the device's memory, written to: what else this process holds."""
+def hold_memory(size: int, device: str) -> Any:
+    """Return `size` bytes of the device's memory, written to; they are held as long as the value.
+
+    They stand for what else the process holds in production.
+    """
     host = np.ones(size, dtype=np.int8)
     if device == "cpu" or not size:
         return host
@@ -257,14 +294,17 @@ def touched(size: int, device: str) -> Any:
 
 
 def memory_ran_out(error: BaseException) -> bool:
+    """Return whether an error of CTranslate2 or Python means that memory ran out."""
     return isinstance(error, MemoryError) or bool(MEMORY_WORDS.search(str(error)))
 
 
 def log(line: str) -> None:
+    """Write one line to the log, which is standard error."""
     print(f"transcriber: {line}", file=sys.stderr, flush=True)
 
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments; bad ones end the program with exit code 2."""
     parser = argparse.ArgumentParser("transcriber", description="One Whisper model on 127.0.0.1.")
     parser.add_argument(
         "--model", type=Path, required=True, help="folder of a CTranslate2 Whisper model"
@@ -279,40 +319,41 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     for name, default in (("beam-size", 5), ("device-index", 0), ("threads", 0), ("extra-mib", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    asked = parser.parse_args(argv)
-    if missing := {"config.json", "model.bin", "tokenizer.json"} - {
-        p.name for p in asked.model.glob("*")
-    }:
+    arguments = parser.parse_args(argv)
+    files = {path.name for path in arguments.model.glob("*")}
+    if missing := {"config.json", "model.bin", "tokenizer.json"} - files:
         parser.error(
-            f"{asked.model} has no {', '.join(sorted(missing))}; it is no CTranslate2 Whisper model"
+            f"{arguments.model} has no {', '.join(sorted(missing))}; "
+            "it is no CTranslate2 Whisper model"
         )
-    if asked.fixed_output and not asked.max_new_tokens:
+    if arguments.fixed_output and not arguments.max_new_tokens:
         parser.error("--fixed-output needs --max-new-tokens")
-    if asked.extra_mib and asked.device_index:
+    if arguments.extra_mib and arguments.device_index:
         parser.error(
             "--extra-mib goes to index 0; choose the card with CUDA_VISIBLE_DEVICES instead"
         )
-    return asked
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    asked = options(argv)
-    if asked.device == "cuda" and not ctranslate2.get_cuda_device_count():
+    """Load the model and serve until a signal; return the exit status."""
+    arguments = options(argv)
+    if arguments.device == "cuda" and not ctranslate2.get_cuda_device_count():
         log("no CUDA device for --device cuda; check the driver and CUDA_VISIBLE_DEVICES")
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    with ThreadPoolExecutor(1) as queue, Server(asked, queue) as server:
+    with ThreadPoolExecutor(1) as queue, Server(arguments, queue) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            server.whisper = queue.submit(Whisper, asked).result()
+            server.whisper = queue.submit(Whisper, arguments).result()
             gc.freeze()  # decoding audio collects garbage each time; what is loaded by now is none
-            what = f"({asked.model.name}, {asked.device}, {asked.compute_type})"
+            what = f"({arguments.model.name}, {arguments.device}, {arguments.compute_type})"
             print(f"transcriber ready on http://127.0.0.1:{server.server_port} {what}", flush=True)
             threading.Event().wait()
         except (RuntimeError, MemoryError) as error:
             if memory_ran_out(error):
-                log(f"out of memory while loading {asked.model}: {error!r}")
+                log(f"out of memory while loading {arguments.model}: {error!r}")
             raise
         finally:
             server.shutdown()

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 import study.cli.startup  # noqa: F401
-from objectives.rig.load_bench import Sent, compare, save, table
+from objectives.rig.generators import Sent
+from objectives.rig.load_bench import compare, save, table
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
 

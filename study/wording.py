@@ -12,7 +12,7 @@ from objectives.measurement import INFINITE
 def allocation_in_words(allocation: Allocation) -> str:
     """An allocation in a sentence.
 
-    >>> in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
+    >>> allocation_in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
     '37.5 % of the memory for the LLM, beside speech model base'
     """
     more = {**allocation.options("vllm."), **allocation.options("whisper.")}
@@ -93,6 +93,7 @@ SERVICES: Mapping[str | None, str] = {
     None: "-",
 }
 SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
+PHASES: Mapping[str, str] = {"starting stt": "starting speech", "starting llm": "starting LLM"}
 STEPS: Mapping[Step, str] = {
     Step.WARMING_UP: "warming up",
     Step.ALONE: "each service alone",
@@ -117,7 +118,7 @@ CONSTRAINTS: Mapping[str, str] = {
 def failure_in_words(failure_class: str) -> str:
     """A failure class in two words; the class itself where this version does not know it.
 
-    >>> in_words("oom_startup"), in_words("new_class")
+    >>> failure_in_words("oom_startup"), failure_in_words("new_class")
     ('out of memory', 'new_class')
     """
     return FAILURES.get(failure_class, (failure_class, ""))[0]

@@ -1,18 +1,20 @@
 """What the pages say exists and runs: their commands, options, links, metric names, spec keys and failure classes."""
 
-import json
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from commands import main_of, run_script
+from studies import copied
 
-from objectives.diagnosis.diagnose import patterns
+from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from study.showcase.readme_tables import rendered, replayed, stale
@@ -50,7 +52,8 @@ ELSEWHERE = {
 
 
 def blocks(text: str) -> list[str]:
-    """Lines that are indented as commands; a block that begins as YAML or JSON does holds none."""
+    """Lines that are indented as commands; a block of Python, or that begins as YAML or JSON does, holds none."""
+    text = re.sub(r"^```python\n.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"(?:^ {4,}\S.*\n)+", text, re.MULTILINE)
     lines = [
         block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)
@@ -83,50 +86,25 @@ IN_HELP = sorted({
 OF_SCRIPTS = sorted({c for c in (*IN_PAGES, *IN_HELP) if c.startswith("python scripts/")})
 
 
-@cache
-def parsed(script: str) -> dict[str, tuple[int, str]]:
-    """For every command of this script, the exit code with which it understood its arguments, or did not."""
-    wanted = [c for c in OF_SCRIPTS if shlex.split(c)[1] == script]
-    stopped = f"""
-import contextlib, io, json, runpy, shlex, sys
-import study.cli.exit_codes
+def parsed(command: str) -> tuple[int, str]:
+    """The exit code with which a script understood its arguments, or did not, and what it said."""
 
-@contextlib.contextmanager
-def stop():
-    raise SystemExit({PARSED})
-    yield
+    @contextmanager
+    def stop() -> Iterator[None]:
+        raise SystemExit(PARSED)
+        yield
 
-study.cli.exit_codes.exiting = stop
-main = runpy.run_path({script!r}, run_name="parsed")["main"]
-found = {{}}
-for command in json.load(sys.stdin):
-    sys.argv = shlex.split(command)[1:]
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-        try:
-            code = main()
-        except SystemExit as ending:
-            code = ending.code
-    found[command] = code, said.getvalue()
-print(json.dumps(found))
-"""
-    line = [sys.executable, "-c", stopped]
-    done = subprocess.run(
-        line,
-        input=json.dumps(wanted),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=REPOSITORY,
-        timeout=60,
-    )
-    found: dict[str, tuple[int, str]] = json.loads(done.stdout)
-    return found
+    script, *arguments = shlex.split(command)[1:]
+    name = Path(script).name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(main_of(name).__globals__, "exiting", stop)  # where the work would begin
+        ran = run_script(name, *arguments, cwd=REPOSITORY)
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("command", OF_SCRIPTS)
 def test_the_script_understands_the_command(command):
-    code, said = parsed(shlex.split(command)[1])[command]
+    code, said = parsed(command)
     assert code == (0 if "--help" in command else PARSED), said
     for file in (
         a for a in shlex.split(command) if a.startswith(("study/", "tests/", "objectives/"))
@@ -134,24 +112,20 @@ def test_the_script_understands_the_command(command):
         assert (REPOSITORY / file).is_file(), file
 
 
-def test_a_flag_that_does_not_exist_would_be_noticed(monkeypatch):
-    monkeypatch.setitem(
-        globals(),
-        "OF_SCRIPTS",
-        ["python scripts/report.py --no-such", "python scripts/report.py a b"],
-    )
-    found = parsed.__wrapped__("scripts/report.py")
-    assert [code for code, _ in found.values()] == [2, 2]
+@pytest.mark.parametrize("arguments", ["--no-such", "a b"])
+def test_a_flag_that_does_not_exist_would_be_noticed(arguments):
+    assert parsed(f"python scripts/report.py {arguments}")[0] == 2
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder that looks like the repository and keeps what is written; the study that ships has been replayed."""
+def place(shared, tmp_path_factory):
+    """A folder that looks like the repository and keeps what is written; the studies that ship have been replayed."""
     folder = tmp_path_factory.mktemp("pages")
     for path in REPOSITORY.iterdir():
         if path.name not in ("artifacts", "dist", ".servers", ".git"):
             (folder / path.name).symlink_to(path)
-    assert run("python scripts/run_study.py", folder).returncode == 0
+    for study in (shared.shipped(), shared.wide()):
+        copied(study, folder)
     return folder
 
 
@@ -159,7 +133,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
     words[0] = {"python": sys.executable}.get(words[0], words[0])
     return subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, check=False, timeout=50
+        words, cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -181,6 +155,8 @@ def test_a_command_of_the_pages_runs(command, place):
             )
         case ["pre-commit", *rest]:
             assert rest in (["install"], ["run", "--all-files"])
+        case ["python", script, *_] if "--help" in command:
+            assert parsed(command)[0] == 0 and (REPOSITORY / script).is_file()
         case ["optuna-dashboard", *_]:
             pytest.fail("name scripts/dashboard.py instead")
         case _:
@@ -239,20 +215,12 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-@cache
-def help_of(*command: str) -> str:
-    done = subprocess.run(
-        [*command, "--help"], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    )
-    return done.stdout
-
-
 def options_in(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
 
 
 def test_the_options_are_those_of_the_command():
-    told = options_in(help_of(sys.executable, str(REPOSITORY / "scripts/run_study.py")))
+    told = options_in(run_script("run_study.py", "--help").stdout)
     assert {o for row in rows("commands", 1) for o in options_in(row[0])} == told - {"--help"}
 
 

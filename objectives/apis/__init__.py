@@ -1,1 +1,1 @@
-"""What is asked of a server and how its answer is read, an API a file."""
+"""Each module writes the requests of one API and reads its answers."""

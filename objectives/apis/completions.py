@@ -1,4 +1,4 @@
-"""OpenAI's completions: the body of a request, and its streamed answer piece by piece."""
+"""OpenAI's completions API: this module writes a request's body and reads its streamed answer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from objectives.traffic.workload import Request, prompt
 
 
 class StreamError(Exception):
-    """An engine that dies answers 200 and says so inside the stream."""
+    """A server reported an error inside its stream: a dying engine still answers 200."""
 
 
 class Stream:
-    """What a streamed completion has said so far; after its first content only what ends or counts it is parsed.
+    """A stream reads one streamed completion, and keeps when it began and how long it is.
 
-    first_s: when the first content came; tokens: as the server counts them
+    After its first content only the lines that end or count it are parsed.
+
+    Attributes:
+        first_s: The time of the first content, on the monotonic clock; None before it.
+        tokens: The number of output tokens, as the server counts them; None before its end.
     """
 
     __slots__ = ("_rest", "first_s", "tokens")
@@ -26,9 +30,12 @@ class Stream:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """A piece of the body, cut anywhere.
+        """Read the next piece of the body, cut anywhere.
 
-        raises: StreamError where the server reports one; ValueError or KeyError where it does not speak as it should
+        Raises:
+            StreamError: The server reports an error.
+            ValueError: A line is not JSON.
+            KeyError: The usage lacks its count.
         """
         if self._rest:
             data = self._rest + data
@@ -53,7 +60,13 @@ class Stream:
 
 
 def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
-    """A streamed completion of a fixed output length; words in place of token ids where there is no vocabulary."""
+    """Return the body that requests a streamed completion of a fixed length.
+
+    Args:
+        request: The lengths of the prompt and of the answer.
+        model: The name that the server knows its model by.
+        vocabulary: The number of the model's token ids; None sends words in their place.
+    """
     tokens, seed = request.prompt_tokens, request.seed
     body = {
         "model": model,
@@ -68,6 +81,6 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
 
 
 def _words(tokens: int, seed: int) -> str:
-    """A prompt of common short words for servers that take no token ids: about one token a word."""
+    """Return a prompt of common short words, about a token each, for servers without token ids."""
     words = ("red", "old", "sun", "map", "ice", "dog", "box", "pen", "cup", "hat")
     return " ".join(words[i % 10] for i in prompt(tokens, seed, 1000))

@@ -1,4 +1,4 @@
-"""OpenAI's transcriptions: the multipart body of a request. Pure."""
+"""OpenAI's transcriptions API: this module writes the multipart body of a request. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 
 def transcription(clip: Clip) -> bytes:
-    """A clip's sound with the fields that OpenAI's form has, as `FORM`."""
+    """Return the body of content type `FORM`: a clip's sound with the fields of OpenAI's form."""
     name = clip.name.translate({34: "%22", 13: "%0D", 10: "%0A"})
     fields = "".join(
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'

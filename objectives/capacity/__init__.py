@@ -1,1 +1,1 @@
-"""How many users the servers can serve."""
+"""This package estimates how many users the servers can serve."""

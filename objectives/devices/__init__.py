@@ -1,1 +1,1 @@
-"""The device that is shared: what it is, who holds its memory, and what is free."""
+"""This package reads the shared device: what it is, who holds its memory, and what is free."""

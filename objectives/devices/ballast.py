@@ -1,8 +1,8 @@
-"""A tenant that really holds memory until it is stopped.
+"""Ballast is a tenant that really holds memory until it is stopped.
 
     python -m objectives.devices.ballast --mib N --device cpu|cuda
 
-Standard library only; GPU memory is taken through the driver (libcuda), so that no framework is needed.
+It needs the standard library only: GPU memory is taken through the driver, libcuda.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MIB = 2**20
 
 def hold_host(mib: int) -> object:
     """Allocate and touch `mib` MiB of host memory; the returned object keeps it."""
-    held = bytearray(mib * MIB)
-    held[::4096] = b"\x01" * len(held[::4096])
-    return held
+    memory = bytearray(mib * MIB)
+    memory[::4096] = b"\x01" * len(memory[::4096])
+    return memory
 
 
 def hold_gpu(mib: int) -> object:
@@ -44,15 +44,15 @@ def hold_gpu(mib: int) -> object:
 
 
 def main() -> None:
-    """Hold the memory, say so, and wait."""
+    """Hold the memory, print that it is held, and wait for a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
     arguments = parser.parse_args()
-    held = hold_host(arguments.mib) if arguments.device == "cpu" else hold_gpu(arguments.mib)
+    memory = hold_host(arguments.mib) if arguments.device == "cpu" else hold_gpu(arguments.mib)
     print(f"ballast holds {arguments.mib} MiB", flush=True)
     signal.pause()
-    del held
+    del memory
 
 
 if __name__ == "__main__":

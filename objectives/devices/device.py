@@ -1,4 +1,4 @@
-"""The device that is shared, as the measurement sees it: what it is, who holds its memory, what is free now."""
+"""A device is what the measurement sees of the shared one: who holds its memory, what is free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ TOTAL_TOLERANCE = 0.02  # by this share the total of one product may differ
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which device this is: `product` and `total_mib` decide whether two measurements may be compared."""
+    """An identity says which device this is.
+
+    Args:
+        product: The product's name; with `total_mib` it decides whether two measurements may be
+            compared.
+        uuid: The name of this very device.
+        total_mib: The memory that servers may share, MiB.
+        driver: The version of the driver; None without one.
+        cuda: The version of CUDA that the driver has; None without one.
+    """
 
     product: str
     uuid: str
@@ -23,7 +32,7 @@ class Identity:
     cuda: str | None
 
     def is_like(self, product: str | None, total_mib: float | None) -> bool:
-        """Whether what was measured on a device of this product and total may be compared with this one's."""
+        """Return whether measurements on a device of this product and total are comparable."""
         is_as_large = (
             total_mib is not None and abs(total_mib / self.total_mib - 1) <= TOTAL_TOLERANCE
         )
@@ -32,7 +41,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A process that holds device memory; `unit` is its systemd unit where it has one."""
+    """An occupant is a process that holds device memory.
+
+    Args:
+        pid: Its process id.
+        command: Its command line.
+        mib: The memory that it holds, MiB; None where the device does not tell.
+        unit: Its systemd unit; None where it has none.
+    """
 
     pid: int
     command: str
@@ -42,7 +58,14 @@ class Occupant:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The device at one moment; what a device does not tell is None."""
+    """A sample shows the device at one moment; what a device does not tell is None.
+
+    Args:
+        at_s: The moment on the monotonic clock, seconds.
+        free_mib: The free memory, MiB.
+        busy_pct: How long kernels ran lately, percent of the time.
+        power_w: The power drawn, watts.
+    """
 
     at_s: float
     free_mib: float
@@ -51,27 +74,27 @@ class Sample:
 
 
 class Device(Protocol):
-    """What the measurement needs of a device."""
+    """A device has what the measurement needs of one."""
 
     @property
     def identity(self) -> Identity: ...
 
     @property
     def server_env(self) -> Mapping[str, str]:
-        """Environment that makes a server use this device and no other."""
+        """Return the environment that makes a server use this device and no other."""
 
     def sample(self) -> Sample: ...
 
     def occupants(self) -> list[Occupant]: ...
 
     def held_mib(self, pid: int) -> float | None:
-        """Memory held by a process and its descendants; None where the device cannot tell."""
+        """Return the MiB that a process and its descendants hold; None where none can tell."""
 
 
 def unit_of(pid: int) -> str | None:
-    """The systemd service that a process belongs to; None where it belongs to none."""
+    """Return the systemd service that a process belongs to; None where it belongs to none."""
     try:
-        found = re.findall(r"([\w@.\\-]+\.service)", Path(f"/proc/{pid}/cgroup").read_text())
+        units = re.findall(r"([\w@.\\-]+\.service)", Path(f"/proc/{pid}/cgroup").read_text())
     except OSError:
         return None
-    return found[-1] if found else None
+    return units[-1] if units else None

@@ -1,4 +1,4 @@
-"""The host's own memory as the device that is shared, where both servers run on the CPU."""
+"""The host's own memory is the shared device where both servers run on the CPU."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ NODE = Path("/sys/devices/system/node/node0/meminfo")
 
 
 class HostMemory:
-    """The host's memory as the device: the same total and the same free memory that vLLM on the CPU sees."""
+    """The host's memory has the same total and free memory here that vLLM on the CPU sees."""
 
     def __init__(self) -> None:
         """Touch the memory first: a virtual machine may only then be given what it was promised.
 
-        Without this the total grows while a study runs, and the same share is another size in every trial.
+        Without this the total grows while a study runs, and the same share is another size in
+        every trial.
         """
         if psutil.virtual_memory().total / MIB > _total_mib() * 1.02:
             touch = int(
@@ -41,26 +42,22 @@ class HostMemory:
 
     def sample(self) -> Sample:
         info = _meminfo()
-        free = (
-            info["MemFree"]
-            + info["Active(file)"]
-            + info["Inactive(file)"]
-            + info.get("SReclaimable", 0)
-        )
+        files = info["Active(file)"] + info["Inactive(file)"]  # the page cache gives way
+        free = info["MemFree"] + files + info.get("SReclaimable", 0)
         return Sample(time.monotonic(), free / MIB)
 
     def occupants(self) -> list[Occupant]:
-        found = []
+        occupants = []
         for process in psutil.process_iter(["pid", "cmdline", "name", "memory_info"]):
             memory = process.info["memory_info"]
             if memory is not None and memory.rss > 200 * MIB and process.info["pid"] != os.getpid():
                 command = " ".join(process.info["cmdline"] or [process.info["name"]])
                 pid = process.info["pid"]
-                found.append(Occupant(pid, command, memory.rss / MIB, unit_of(pid)))
-        return sorted(found, key=lambda o: -(o.mib or 0))
+                occupants.append(Occupant(pid, command, memory.rss / MIB, unit_of(pid)))
+        return sorted(occupants, key=lambda o: -(o.mib or 0))
 
     def held_mib(self, pid: int) -> float | None:
-        """Memory that only this process and those below it hold."""
+        """Return the MiB that only this process and its descendants hold; None if it ended."""
         try:
             root = psutil.Process(pid)
             return (
@@ -71,13 +68,13 @@ class HostMemory:
 
 
 def _meminfo() -> dict[str, int]:
-    """Bytes by name, of NUMA node 0 as vLLM's CPU backend reads it, or of the whole host."""
+    """Read bytes by name, of NUMA node 0 as vLLM's CPU backend does, or of the whole host."""
     source = NODE if NODE.exists() else Path("/proc/meminfo")
-    found = {}
+    sizes = {}
     for line in source.read_text().splitlines():
         if match := re.match(r"(?:Node \d+ )?([\w()]+):\s+(\d+) kB", line):
-            found[match[1]] = int(match[2]) * 1024
-    return found
+            sizes[match[1]] = int(match[2]) * 1024
+    return sizes
 
 
 def _cgroup_limit() -> int | None:

@@ -1,4 +1,4 @@
-"""An NVIDIA GPU or a MIG slice as the device that is shared, through NVML."""
+"""An NVIDIA GPU or a MIG slice is the shared device, read through NVML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from objectives.errors import SetupError
 
 
 class NvidiaGpu:
-    """One NVIDIA GPU or MIG slice through NVML."""
+    """An NVIDIA GPU or MIG slice is read through NVML.
+
+    Args:
+        name: `cuda` (the first), an index, a UUID or a MIG UUID.
+
+    Raises:
+        SetupError: NVML or that device is missing.
+    """
 
     def __init__(self, name: str) -> None:
         try:
@@ -43,7 +50,7 @@ class NvidiaGpu:
         }
 
     def _usable_mib(self) -> float:
-        """The total that CUDA knows, and so vLLM's share is of: without what the driver keeps for itself."""
+        """Return CUDA's total, of which vLLM takes its share: it lacks what the driver keeps."""
         try:
             info = pynvml.nvmlDeviceGetMemoryInfo(self._handle, version=pynvml.nvmlMemory_v2)
             return float(info.total - info.reserved) / MIB
@@ -64,11 +71,16 @@ class NvidiaGpu:
             *pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle),
             *pynvml.nvmlDeviceGetGraphicsRunningProcesses(self._handle),
         ]
-        held = {p.pid: None if p.usedGpuMemory is None else p.usedGpuMemory / MIB for p in running}
-        return [Occupant(pid, _command(pid), mib, unit_of(pid)) for pid, mib in held.items()]
+        held_mib = {
+            p.pid: None if p.usedGpuMemory is None else p.usedGpuMemory / MIB for p in running
+        }
+        return [Occupant(pid, _command(pid), mib, unit_of(pid)) for pid, mib in held_mib.items()]
 
     def held_mib(self, pid: int) -> float | None:  # noqa: ARG002
-        """None: inside containers NVML knows other process ids, or none; the change in free memory tells."""
+        """Return None: inside containers NVML knows other process ids, or none.
+
+        The change in free memory tells instead.
+        """
         return None
 
 

@@ -1,4 +1,4 @@
-"""The device of this machine by its name: an NVIDIA GPU, or the host's own memory."""
+"""This module opens the device of a name: an NVIDIA GPU, or the host's own memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from objectives.devices.nvidia_gpu import NvidiaGpu
 
 
 def open_device(name: str) -> Device:
-    """The device by name: `cpu`, `cuda` (the first), an index, a UUID or a MIG UUID.
+    """Open the device `cpu`, `cuda` (the first), an index, a UUID or a MIG UUID.
 
-    raises: SetupError where NVML or that device is missing
+    Raises:
+        SetupError: NVML or that device is missing.
     """
     return HostMemory() if name == "cpu" else NvidiaGpu(name)

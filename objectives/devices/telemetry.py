@@ -1,4 +1,4 @@
-"""What the samples of a device say: memory and telemetry over a window, and memory second by second. Pure."""
+"""Telemetry samples a device, and turns the samples into figures of memory and load."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from objectives.devices.device import Device, Sample
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """Who holds the device's memory at one moment, MiB.
+    """Occupancy says who holds the device's memory at one moment.
 
-    held_mib: tenants and servers by name; others_mib: what was in use beside the tenants before any server ran
+    Args:
+        total_mib: The device's memory, MiB.
+        free_mib: What is free of it, MiB.
+        held_mib: What tenants and servers hold, MiB by name.
+        others_mib: What was in use beside the tenants before any server ran, MiB.
     """
 
     total_mib: float
@@ -25,7 +29,13 @@ class Occupancy:
 
 
 def memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict[str, Any]:
-    """Memory and telemetry over the window; `held_mib` is what tenants and the system held before it."""
+    """Return the figures of memory and telemetry over a window, by their names.
+
+    Args:
+        samples: The samples of the window; without any there are no figures.
+        total_mib: The device's memory, MiB.
+        held_mib: What tenants and the system held before the window, MiB.
+    """
     if not samples:
         return {}
     used_mib = total_mib - sum(s.free_mib for s in samples) / len(samples)
@@ -42,7 +52,7 @@ def memory(samples: Sequence[Sample], total_mib: float, held_mib: float) -> dict
 
 
 def used_by_second(samples: Sequence[Sample], total_mib: float) -> tuple[int, ...]:
-    """The most memory in use in each second since the first sample, MiB.
+    """Return the most memory in use in each second since the first sample, MiB.
 
     >>> used_by_second([Sample(5.0, 900.0), Sample(5.5, 700.0), Sample(6.1, 800.0)], 1000.0)
     (300, 200)
@@ -59,12 +69,12 @@ SAMPLE_S = 0.04
 
 @dataclass(slots=True)
 class Watch:
-    """Samples taken so far, oldest first."""
+    """A watch keeps the samples taken so far, oldest first."""
 
     samples: list[Sample] = field(default_factory=list)
 
     def since(self, at_s: float) -> list[Sample]:
-        """The samples from this moment of the monotonic clock on."""
+        """Return the samples from this moment of the monotonic clock on."""
         return [s for s in self.samples if s.at_s >= at_s]
 
 

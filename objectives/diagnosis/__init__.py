@@ -1,1 +1,1 @@
-"""What a failed server's log means: `python -m objectives.diagnosis FILE`."""
+"""This package names what a failed server's log means: `python -m objectives.diagnosis FILE`."""

@@ -1,4 +1,4 @@
-"""What a failed server's log means, as one line of JSON."""
+"""This command prints what a failed server's log means, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from pathlib import Path
 
 from objectives.diagnosis.diagnose import Diagnosis, diagnose
 
+DESCRIPTION = "What a failed server's log means, as one line of JSON."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m objectives.diagnosis", description=__doc__)
+    """Read a log, print its diagnosis, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m objectives.diagnosis", description=DESCRIPTION)
     parser.add_argument("file", type=Path)
     parser.add_argument("--exit-code", type=int)
     parser.add_argument("--phase", choices=("start", "load"))
     parser.add_argument("--service", choices=("llm", "stt"))
-    asked = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        log = asked.file.read_text("utf-8", errors="replace")
+        log = arguments.file.read_text("utf-8", errors="replace")
     except OSError as error:
-        print(f"cannot read {asked.file}: {error.strerror}", file=sys.stderr)
+        print(f"cannot read {arguments.file}: {error.strerror}", file=sys.stderr)
         return 2
-    found = diagnose(log, exit_code=asked.exit_code, phase=asked.phase, service=asked.service)
-    shown = asdict(found or Diagnosis("none", None, None, None, ""))
-    print(json.dumps({"class": shown.pop("failure_class"), **shown}, ensure_ascii=False))
+    diagnosis = diagnose(
+        log, exit_code=arguments.exit_code, phase=arguments.phase, service=arguments.service
+    )
+    fields = asdict(diagnosis or Diagnosis("none", None, None, None, ""))
+    print(json.dumps({"class": fields.pop("failure_class"), **fields}, ensure_ascii=False))
     return 0
 
 

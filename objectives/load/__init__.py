@@ -1,1 +1,1 @@
-"""How requests are sent on time, and what came back."""
+"""This package sends requests on time and collects what comes back."""

@@ -1,4 +1,4 @@
-"""One request and its answer: sent to its server on time, and what counts as a reply."""
+"""The client sends one request to its server on time, and judges what counts as a reply."""
 
 from __future__ import annotations
 
@@ -34,9 +34,14 @@ AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the servers listen and what requests must say.
+    """Endpoints say where the servers listen and what requests must hold.
 
-    vocabulary: how many token ids the model has; None sends words instead of ids
+    Args:
+        llm_url: The LLM server's scheme, host and port.
+        stt_url: The speech server's.
+        model: The name that the LLM server knows its model by.
+        vocabulary: How many token ids the model has; None sends words instead of ids.
+        metrics_path: The LLM server's Prometheus page; None where it has none.
     """
 
     llm_url: str
@@ -48,10 +53,15 @@ class Endpoints:
 
 @dataclass(slots=True)
 class Connection:
-    """The servers of one window and the clock that its replies share; a context manager that hangs up at the end.
+    """A connection reaches the servers of one window; as a context manager it hangs up at the end.
 
-    Meanwhile what was there before is no garbage collector's business: a full collection of a study's process takes as
-    long as many tokens, and requests would leave late.
+    Meanwhile the garbage collector leaves alone what was there before: a full collection of a
+    study's process takes as long as many tokens, and requests would leave late.
+
+    Args:
+        endpoints: Where the servers listen.
+        clips: The speech that requests name by number.
+        timeout_s: The time that an answer may take, seconds.
     """
 
     endpoints: Endpoints
@@ -74,7 +84,7 @@ class Connection:
         self._lines.close()
 
     def prepared(self, request: Request) -> bytes:
-        """The body of a request, made before the clock runs: 24 long prompts at once would leave late."""
+        """Return the body of a request; it is made ahead, for 24 long prompts would leave late."""
         if request.service == "stt":
             return transcription(self.clips[request.clip])
         return completion(request, self.endpoints.model, self.endpoints.vocabulary)
@@ -82,9 +92,13 @@ class Connection:
     async def send(
         self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]
     ) -> Reply:
-        """One scheduled request with its prepared body: connect just ahead of its time, send, await the whole answer.
+        """Connect just ahead of a request's time, send it, and await the whole answer.
 
-        due: done at `scheduled_s`, see `http_client.gates`
+        Args:
+            request: The request.
+            scheduled_s: Its time on the monotonic clock, seconds.
+            body: Its body, made before.
+            due: A future that is done at `scheduled_s`, from `gates`.
         """
         await asyncio.sleep(scheduled_s - AHEAD_S - time.monotonic())
         if request.service == "stt":
@@ -98,7 +112,14 @@ class Connection:
         body: bytes | None = None,
         due: asyncio.Future[None] | None = None,
     ) -> Reply:
-        """One clip through /v1/audio/transcriptions."""
+        """Send one clip to the speech server, and return its reply.
+
+        Args:
+            clip_number: The clip.
+            scheduled_s: When it should leave, on the monotonic clock, seconds.
+            body: Its body, where it was made before.
+            due: A future to wait for before it is sent.
+        """
         clip, parts = self.clips[clip_number], list[bytes]()
         content = body or transcription(clip)
         sent_s, error = await self._ask(
@@ -127,7 +148,13 @@ class Connection:
     async def complete(
         self, content: bytes, scheduled_s: float, due: asyncio.Future[None] | None = None
     ) -> Reply:
-        """One streamed completion; the stream's body is read for errors."""
+        """Send one completion to the LLM server, and return its reply.
+
+        Args:
+            content: The body of the request.
+            scheduled_s: When it should leave, on the monotonic clock, seconds.
+            due: A future to wait for before it is sent.
+        """
         stream = Stream()
         sent_s, error = await self._ask(
             "llm", "/v1/completions", content, "application/json", stream.feed, due
@@ -154,7 +181,7 @@ class Connection:
         feed: Callable[[bytes], None],
         due: asyncio.Future[None] | None,
     ) -> tuple[float, RequestError | None]:
-        """When a request was sent, and why it failed if it did."""
+        """Send a request; return when it left, and why it failed if it did."""
         error = None
         line = self._lines.line(
             self.endpoints.llm_url if service == "llm" else self.endpoints.stt_url
@@ -175,7 +202,7 @@ class Connection:
         return sent_s, error
 
     async def engine(self) -> tuple[float | None, int | None]:
-        """KV cache usage in percent and preemptions so far; None where the server does not tell."""
+        """Return KV cache usage in percent and preemptions so far; None where none are told."""
         if self.endpoints.metrics_path is None:
             return None, None
         line, parts = self._lines.line(self.endpoints.llm_url), list[bytes]()
@@ -190,7 +217,7 @@ class Connection:
 
 
 def _error(failure: Exception) -> RequestError:
-    """What an exception of a request says of it."""
+    """Return the error of a request that an exception ended."""
     fault = next(fault for kind, fault in FAULTS.items() if isinstance(failure, kind))
     if fault is Fault.STREAM:
         return RequestError(fault, str(failure))

@@ -1,4 +1,4 @@
-"""Climbs the capacity ladder: voice sessions in a closed loop, more of them until a service misses its SLO."""
+"""The ladder adds voice sessions in a closed loop until a service misses its SLO."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from objectives.capacity.estimate import Rung, next_rung, verdict
 from objectives.load.client import Connection, Endpoints
-from objectives.load.replies import Reply, Symptom, quantile
+from objectives.load.figures_of_replies import quantile
+from objectives.load.replies import Reply, Symptom
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
@@ -20,7 +21,12 @@ KV_FULL_PCT = 99.0
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """p95 limits of both services, milliseconds."""
+    """The SLO limits the 95th percentile of both services' latencies.
+
+    Args:
+        stt_p95_ms: The limit of speech recognition, ms.
+        llm_p95_ms: The limit of the LLM, ms.
+    """
 
     stt_p95_ms: float
     llm_p95_ms: float
@@ -36,7 +42,20 @@ def climb(
     broken: Callable[[], Symptom | None],
     on_rung: Callable[[int], None],
 ) -> tuple[list[Rung], Symptom | None]:
-    """The capacity ladder, bounded by `workload.ladder_s`; the second value says why it was aborted, if it was."""
+    """Climb the ladder for `workload.ladder_s` seconds at most.
+
+    Args:
+        endpoints: Where the servers listen.
+        clips: The speech that sessions say in turn.
+        workload: The sessions and the highest rung.
+        slo: The limits of both services.
+        start: The first number of sessions.
+        broken: It is called a few times a second and returns why the ladder must end.
+        on_rung: It is called with the number of sessions when a rung begins.
+
+    Returns:
+        The rungs, and why the ladder was aborted; None where it was not.
+    """
 
     async def run() -> tuple[list[Rung], Symptom | None]:
         with Connection(endpoints, clips, workload.request_timeout_s) as connection:
@@ -56,8 +75,8 @@ async def _climb(
     rungs: list[Rung] = []
     deadline = time.monotonic() + workload.ladder_s
     while time.monotonic() < deadline:
-        tried = {r.sessions: r.passed for r in rungs if r.passed is not None}
-        sessions = next_rung(tried, start, workload.ladder_max_sessions)
+        results = {r.sessions: r.passed for r in rungs if r.passed is not None}
+        sessions = next_rung(results, start, workload.ladder_max_sessions)
         if sessions is None:
             break
         on_rung(sessions)
@@ -72,9 +91,17 @@ async def _climb(
 
 @dataclass(slots=True)
 class _Sessions:
-    """What the sessions of one rung have lived through so far.
+    """The sessions of one rung, and what they have measured so far.
 
-    latencies_ms: of every answered request, by service; waiting: service and send time of each open request
+    Args:
+        connection: The servers.
+        workload: The pauses and prompts of a session.
+        slo: The limits of both services.
+        count: The number of sessions.
+        latencies_ms: The latency of every answered request, ms by service.
+        waiting: The service and the time of each open request, by session.
+        turns_ms: The times from a clip to the LLM's first content, ms.
+        symptom: The first failure that ends the rung.
     """
 
     connection: Connection
@@ -87,7 +114,7 @@ class _Sessions:
     symptom: Symptom | None = None
 
     async def hold(self, number: int) -> None:
-        """One user: speak, let the LLM answer the grown conversation, pause, again."""
+        """Act as one user: speak, let the LLM answer the grown conversation, pause, again."""
         w = self.workload
         seed = w.seed * 100_003 + self.count * 1009 + number
         ramp_s = w.session_pause_s if w.session_ramp_s is None else w.session_ramp_s
@@ -95,25 +122,25 @@ class _Sessions:
         tokens, turn = w.session_prompt_tokens, 0
         while True:
             clip = (number * 7 + turn) % len(self.connection.clips)
-            heard = self._got(
-                number, await self.connection.transcribe(clip, self._asked(number, "stt"))
-            )
+            at_s = self._open(number, "stt")
+            stt = self._close(number, await self.connection.transcribe(clip, at_s))
             body = self.connection.prepared(Request("llm", 0.0, tokens, w.output_tokens, seed=seed))
-            said = self._got(
-                number, await self.connection.complete(body, self._asked(number, "llm"))
-            )
-            is_whole = said.first_s is not None and heard.error is None
+            at_s = self._open(number, "llm")
+            llm = self._close(number, await self.connection.complete(body, at_s))
+            is_whole = llm.first_s is not None and stt.error is None
             self.turns_ms.append(
-                ((said.first_s or 0.0) - heard.scheduled_s) * 1000.0 if is_whole else INFINITE
+                ((llm.first_s or 0.0) - stt.scheduled_s) * 1000.0 if is_whole else INFINITE
             )
             tokens, turn = min(tokens + w.session_turn_tokens, w.prompt_tokens[1]), turn + 1
             await asyncio.sleep(w.session_pause_s)
 
-    def _asked(self, number: int, service: str) -> float:
+    def _open(self, number: int, service: str) -> float:
+        """Note that a session's request leaves now; return the time."""
         self.waiting[number] = (service, time.monotonic())
         return self.waiting[number][1]
 
-    def _got(self, number: int, reply: Reply) -> Reply:
+    def _close(self, number: int, reply: Reply) -> Reply:
+        """Note the answer of a session's request, and return it."""
         del self.waiting[number]
         self.latencies_ms[reply.service].append(reply.latency_ms)
         if reply.is_fatal:
@@ -121,7 +148,10 @@ class _Sessions:
         return reply
 
     def verdict(self, service: str) -> bool | None:
-        """Whether a service meets its limit; a request that still waits beyond it is a miss already."""
+        """Return whether a service meets its limit; None while that is undecided.
+
+        A request that still waits beyond the limit is a miss already.
+        """
         limit_ms = self.slo.stt_p95_ms if service == "stt" else self.slo.llm_p95_ms
         open_ms = [
             (time.monotonic() - at_s) * 1000.0 for s, at_s in self.waiting.values() if s == service
@@ -153,5 +183,5 @@ async def _rung(
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     counts = (len(sessions.latencies_ms["stt"]), len(sessions.latencies_ms["llm"]))
-    felt = (quantile(sessions.turns_ms, 0.5), quantile(sessions.turns_ms, 0.95))
-    return Rung(sessions.count, passed, *counts, bound_by, *felt), aborted
+    turns_ms = (quantile(sessions.turns_ms, 0.5), quantile(sessions.turns_ms, 0.95))
+    return Rung(sessions.count, passed, *counts, bound_by, *turns_ms), aborted

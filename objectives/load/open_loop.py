@@ -1,4 +1,4 @@
-"""Sends the workload to both servers at once, open loop, and collects the timed answers."""
+"""This module sends requests open loop to both servers at once, and collects the answers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.load.client import Connection, Endpoints
-from objectives.load.http_client import gates
+from objectives.load.gates import gates
 from objectives.load.replies import Reply, Symptom
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 ENGINE_POLL_S = 0.25
-GENERATOR = 2  # counts up when requests leave in another way: what another generator measured is not comparable
+# The version of the generator counts up when requests leave in another way: what another version
+# measured is not comparable.
+GENERATOR = 2
 
 
 @dataclass(slots=True)
 class Window:
-    """What came back, what the engine said meanwhile, and why it ended early if it did.
+    """A window holds what came back, and what the engine reported meanwhile.
 
-    cpu_s: CPU time of this process while requests were under way
+    Args:
+        replies: The answers, in the order of their ends.
+        kv_peak_pct: The highest usage of the KV cache, percent; None where it is not reported.
+        preemptions: The number of preempted requests; None where it is not reported.
+        aborted: Why the window ended early; None where it did not.
+        started_s: Its start on the monotonic clock, seconds.
+        cpu_s: The CPU time of this process while requests were under way, seconds.
     """
 
     replies: list[Reply] = field(default_factory=list)
@@ -35,7 +43,7 @@ class Window:
     cpu_s: float = 0.0
 
     def write(self, folder: Path) -> None:
-        """Every request with its times to `replies.jsonl`, whole or not at all."""
+        """Write every request with its times to `replies.jsonl`, whole or not at all."""
         lines = (json.dumps(r.to_json()) + "\n" for r in self.replies)
         write_atomic(folder / "replies.jsonl", "".join(lines))
 
@@ -50,7 +58,13 @@ def drive(
 ) -> Window:
     """Replay scheduled requests open loop, both services at once, until the last has answered.
 
-    broken: asked a few times a second; a symptom ends the window: a server or a tenant has died
+    Args:
+        endpoints: Where the servers listen.
+        clips: The speech that requests name by number.
+        requests: The requests, each with its time.
+        timeout_s: The time that an answer may take, seconds.
+        broken: It is called a few times a second and returns why the window must end: a server
+            or a tenant has died.
     """
 
     async def run() -> Window:
@@ -67,7 +81,7 @@ async def _drive(
     bodies = [connection.prepared(r) for r in requests]
     _, before = await connection.engine()
     window.started_s = start_s = time.monotonic() + 0.2
-    preempted, cpu_s = before, time.process_time()
+    latest, cpu_s = before, time.process_time()
 
     async def one(request: Request, body: bytes, due: asyncio.Future[None]) -> None:
         reply = await connection.send(request, start_s + request.at_s, body, due)
@@ -76,33 +90,40 @@ async def _drive(
             window.aborted = window.aborted or reply.symptom
 
     with gates([start_s + r.at_s for r in requests]) as due:
-        sent = [
+        tasks = [
             asyncio.create_task(one(r, b, due[start_s + r.at_s]))
             for r, b in zip(requests, bodies, strict=True)
         ]
-        whole = asyncio.gather(*sent)
+        whole = asyncio.gather(*tasks)
         while not whole.done() and window.aborted is None:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)
             window.aborted = window.aborted or broken()
-            usage, now = await connection.engine()
-            preempted = preempted if now is None else now
-            if usage is not None:
-                window.kv_peak_pct = max(usage, window.kv_peak_pct or 0.0)
+            usage_pct, now = await connection.engine()
+            latest = latest if now is None else now
+            if usage_pct is not None:
+                window.kv_peak_pct = max(usage_pct, window.kv_peak_pct or 0.0)
         if window.aborted is not None:
             whole.cancel()
         await asyncio.wait([whole])
         if window.aborted is None:
-            whole.result()  # a bug of ours is no reply
+            whole.result()  # raises a bug of ours, which is no reply
     window.cpu_s = time.process_time() - cpu_s
-    if before is not None and preempted is not None:
-        window.preemptions = preempted - before
+    if before is not None and latest is not None:
+        window.preemptions = latest - before
     return window
 
 
 def one_by_one(
     endpoints: Endpoints, clips: Sequence[Clip], requests: Sequence[Request], *, timeout_s: float
 ) -> list[Reply]:
-    """Send requests one after the other, each alone, each due when the one before has ended."""
+    """Send requests one after the other, each once the one before has ended; stop at a dead server.
+
+    Args:
+        endpoints: Where the servers listen.
+        clips: The speech that requests name by number.
+        requests: The requests; their times do not count.
+        timeout_s: The time that an answer may take, seconds.
+    """
 
     async def run() -> list[Reply]:
         replies: list[Reply] = []

@@ -1,1 +1,1 @@
-"""Plain data: read back by its types, held to ranges, and written to files whole."""
+"""Plain data is read back by its types, held to ranges, and written to files whole."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, also where several processes write one at once."""
+"""Files and folders appear whole or not at all, also where several processes write one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def write_atomic(
     """Write a file, whole or not at all, over whatever is there; text becomes UTF-8.
 
     Args:
+        path: The file.
+        content: Its text or bytes.
         mode: Its permissions; None leaves them to the umask.
         like: A file whose owner and permissions it gets; they go before `mode`.
         durable: Whether it is on the disk when this returns, so that no power cut takes it back.
@@ -29,7 +31,7 @@ def write_atomic(
     if like is not None:
         mode = stat.S_IMODE(like.st_mode)
     with drafted(path, durable=durable) as draft:
-        # nobody else reads it before it has its owner and mode
+        # others must not read it before it has its owner and mode
         first = 0o666 if mode is None else 0o600
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, first), "wb") as file:
             if like is not None:
@@ -49,6 +51,7 @@ def drafted(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Where the block fails, nothing is left of it. A folder takes the place of an empty one only.
 
     Args:
+        path: The file or folder to make.
         durable: Whether the rename is on the disk at the end.
     """
     draft = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.draft")
@@ -66,7 +69,7 @@ def drafted(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
+    """Write the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""From what JSON holds back to frozen dataclasses, by their types."""
+"""This module turns what JSON holds back into frozen dataclasses, by their types."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 
 def from_plain(kind: Any, data: Any) -> Any:
-    """The value of this type that `dataclasses.asdict` and JSON made plain data of.
+    """Return the value of a type that `dataclasses.asdict` and JSON turned into plain data.
 
-    kind: a dataclass of dataclasses, tuples, mappings by text, optional and plain values
-    raises: KeyError for a field that the dataclass has not, TypeError for one that is missing or of another kind
+    Args:
+        kind: A dataclass of dataclasses, tuples, mappings by text, optional and plain values.
+        data: The plain data.
+
+    Raises:
+        KeyError: The data has a field that the dataclass lacks.
+        TypeError: A field is missing, or of another kind.
 
     >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
     ((1, 2), None)

@@ -1,4 +1,4 @@
-"""How low and how high a number of a spec may be, written beside its type."""
+"""A range bounds a number of a spec, and stands beside its type."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The lowest and the highest number allowed: `window_s: Annotated[float, Range(1, 1e7)] = 60.0`.
+    """A range holds the lowest and the highest number that a field may have.
 
-    In a tuple, a mapping or an optional field it holds for every number.
+    It stands in an annotation: `window_s: Annotated[float, Range(1, 1e7)] = 60.0`. In a tuple, a
+    mapping or an optional field it holds for every number.
     """
 
     low: float

@@ -1,1 +1,1 @@
-"""Real servers for a machine without a GPU, stubs, and the bench of the load generator."""
+"""This package installs servers for a machine without a GPU, and benches the load generator."""

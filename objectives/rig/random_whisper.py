@@ -1,7 +1,8 @@
-"""A Whisper model of any size with random weights: the true memory and time of that size, without its words.
+"""A Whisper model with random weights has the memory and time of its size, but not its words.
 
-No package ships the weights of Whisper small. A model of its shape holds as much memory and computes as long for as
-many tokens; so its output length is fixed (`random_weights` in a spec) and its word error rate is not measured.
+No package ships the weights of Whisper small. A model of its shape holds as much memory and
+computes as long for as many tokens; so its output length is fixed (`random_weights` in a spec) and
+its word error rate is not measured.
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ POSITIONS_AUDIO, POSITIONS_TEXT, MELS = 1500, 448, 80
 def write_whisper(
     folder: Path, like: Path, *, width: int = 768, layers: int = 12, heads: int = 12, seed: int = 0
 ) -> None:
-    """A CTranslate2 model in float16, of Whisper small's shape by default, whole and in place of an older one.
+    """Write a CTranslate2 model in float16, whole and in place of an older one.
 
-    like: folder of a real multilingual model, whose tokenizer and vocabulary are taken
+    Its shape is that of Whisper small by default.
+
+    Args:
+        folder: The folder of the model.
+        like: The folder of a real multilingual model, whose tokenizer and vocabulary are taken.
+        width: The size of its hidden states.
+        layers: The number of layers of the encoder, and of the decoder.
+        heads: The number of attention heads of a layer.
+        seed: The seed of the weights.
     """
     tokens = (like / "vocabulary.txt").read_text("utf-8").removesuffix("\n").split("\n")
     spec = WhisperSpec(layers, heads, layers, heads)
@@ -61,9 +70,7 @@ def write_whisper(
             linear(block.ffn.linear_0, 4 * width, width)
             linear(block.ffn.linear_1, width, 4 * width)
     config = json.loads((like / "config.json").read_text("utf-8"))
-    config["alignment_heads"] = [
-        [layers - 1, 0]
-    ]  # of word timestamps, which random weights do not have
+    config["alignment_heads"] = [[layers - 1, 0]]  # for word timestamps, which nothing reads here
     spec.register_vocabulary(tokens)
     spec.validate()
     spec.optimize(quantization="float16")

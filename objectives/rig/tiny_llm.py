@@ -1,4 +1,4 @@
-"""A tiny random LLM: a model folder that vLLM can serve, without weights, with a tokenizer of its own."""
+"""A tiny random LLM is a model folder without weights that vLLM can serve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from objectives.plain_data.atomic import drafted
 
 MARKERS = ("<s>", "</s>", "<pad>")
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+    "{% for message in messages %}"
+    "{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 
@@ -31,9 +32,25 @@ def write_llm(
     max_positions: int = 4096,
     dtype: str = "bfloat16",
 ) -> None:
-    """A model folder without weights, for ``vllm --load-format dummy``, whole and in place of an older one.
+    """Write a model folder for ``vllm --load-format dummy``, whole and in place of an older one.
 
-    One ASCII character is one token, no token is added and every id decodes: a prompt's length is known.
+    One ASCII character is one token, no token is added and every id decodes: a prompt's length is
+    known.
+
+    Args:
+        folder: The folder of the model.
+        hidden_size: The size of its hidden states.
+        layers: The number of its layers.
+        heads: The number of attention heads of a layer.
+        kv_heads: The number of those that have keys and values of their own.
+        head_dim: The size of a head.
+        intermediate: The size of the feed-forward layer.
+        vocab: The number of token ids.
+        max_positions: The longest sequence, tokens.
+        dtype: The number format of its weights.
+
+    Raises:
+        BadInput: The vocabulary is smaller than the bytes and markers.
     """
     if vocab < 256 + len(MARKERS):
         raise BadInput(
@@ -73,10 +90,11 @@ def write_llm(
 
 
 def byte_level_tokenizer(vocab: int) -> Tokenizer:
-    """A byte-level BPE with an entry for each id: markers, the 256 bytes, words that no text reaches.
+    """Return a byte-level BPE with an entry for each of `vocab` ids.
 
-    Random weights write any id at any time, and an answer without text counts as a failure. So every id
-    decodes to something visible: none is special (those are left out), and a lone byte shows as its letter.
+    They are markers, the 256 bytes, and words that no text reaches. Random weights write any id at
+    any time, and an answer without text counts as a failure. So every id decodes to something
+    visible: none is special (those are left out), and a lone byte shows as its letter.
 
     >>> tokenizer = byte_level_tokenizer(300)
     >>> len(tokenizer.encode("twelve").ids), tokenizer.decode([299, 1, 298])
@@ -92,4 +110,5 @@ def byte_level_tokenizer(vocab: int) -> Tokenizer:
 
 
 def write_json(path: Path, content: object) -> None:
+    """Write content as indented JSON."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

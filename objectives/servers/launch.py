@@ -108,7 +108,7 @@ class Launcher:
                 TrialFailed
             ):  # beside the LLM server this says nothing about a speech-first start
                 started = self.start_speech(job, on_phase, stt, {})
-                speech = Measurement(stt_memory_mib=started["stt_memory_mib"])
+                speech = Measurement.from_flat(started)
                 if self.starts.verdict(job.allocation, pair, speech).is_sure:
                     return started
         on_phase(Phase(Step.STOPPING))
@@ -127,7 +127,7 @@ class Launcher:
         if cache.tokens is not None:
             self.starts.compare(command, cache.tokens, measured)
         return {
-            "kv_tokens": cache.tokens,
-            "kv_cache_mib": cache.mib,
-            "max_model_len": cache.max_model_len,
+            "llm_kv_tokens": cache.tokens,
+            "llm_kv_cache_mib": cache.mib,
+            "llm_max_model_len": cache.max_model_len,
         }

@@ -8,9 +8,10 @@ from statistics import median
 from typing import Literal
 
 from objectives.allocation import Allocation
-from objectives.measurement import Measurement
+from objectives.measurement import Measurement, ServiceFigures
 
 MARGIN = 0.02  # of the device's total: inside it nothing is predicted, the servers are asked
+NOTHING = ServiceFigures()
 Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 
@@ -74,17 +75,18 @@ def figures(known: Iterable[tuple[Allocation, Measurement]]) -> Figures:
     outside, non_kv, request = [], [], []
     speech: dict[str, list[float]] = {}
     for allocation, m in known:
-        if m.stt_memory_mib is not None:
-            speech.setdefault(speech_key(allocation), []).append(m.stt_memory_mib)
-        if m.device_total_mib is None:
+        stt, llm = (m.services.get(name, NOTHING) for name in ("stt", "llm"))
+        if stt.memory_mib is not None:
+            speech.setdefault(speech_key(allocation), []).append(stt.memory_mib)
+        if m.device.device_total_mib is None:
             continue
-        asked = share_mib(allocation, m.device_total_mib)
-        if m.llm_memory_mib is not None:
-            outside.append(max(0.0, m.llm_memory_mib - asked))
-        if m.kv_cache_mib is not None:
-            non_kv.append(asked - m.kv_cache_mib)
-            if m.kv_tokens and m.max_model_len:
-                request.append(m.kv_cache_mib / m.kv_tokens * m.max_model_len)
+        asked = share_mib(allocation, m.device.device_total_mib)
+        if llm.memory_mib is not None:
+            outside.append(max(0.0, llm.memory_mib - asked))
+        if llm.kv_cache_mib is not None:
+            non_kv.append(asked - llm.kv_cache_mib)
+            if llm.kv_tokens and llm.max_model_len:
+                request.append(llm.kv_cache_mib / llm.kv_tokens * llm.max_model_len)
     return Figures(
         outside_share_mib=median(outside) if outside else None,
         non_kv_mib=median(non_kv) if non_kv else None,

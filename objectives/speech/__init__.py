@@ -1,1 +1,1 @@
-"""Speech with known words: the clips that ship, and the words that were understood wrongly."""
+"""This package holds the clips that ship, and counts the words that were understood wrongly."""

@@ -1,4 +1,4 @@
-"""Word error rate over clips, and the gate that keeps a study from trading words for speed.
+"""This module measures word errors, and gates what would trade words for speed.
 
 Both sides are normalised as Whisper's authors do (package whisper-normalizer) and aligned by jiwer.
 """
@@ -16,12 +16,19 @@ if TYPE_CHECKING:  # half a second of imports, for which no --help waits
     from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
 Verdict = Literal["pass", "fail", "cannot_tell", "not_measured"]
-RARE_WORDS = 3.7  # none seen: up to this many may have been due, at 97.5 % (the "rule of three" for one side)
+# Where no difference was seen, up to this many may have been due, at 97.5 %: the "rule of three"
+# for one side.
+RARE_WORDS = 3.7
 
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """One clip: substitutions, deletions and insertions, over the words that were said."""
+    """The word errors of one clip: substitutions, deletions and insertions.
+
+    Args:
+        errors: Their number.
+        reference_words: The number of words that were spoken.
+    """
 
     errors: int
     reference_words: int
@@ -29,10 +36,15 @@ class WordErrors:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Is the candidate's word error rate at most a few points above the baseline's?
+    """A gate says whether a candidate's word error rate is at most a few points above another's.
 
-    lower_points, upper_points: two-sided 95 % interval of the difference (97.5 % on each side)
-    minutes_more_audio: how much more speech of this kind would decide, while it cannot be told
+    Args:
+        verdict: The answer.
+        difference_points: The candidate's rate less the baseline's, percentage points.
+        lower_points: The lower end of the two-sided 95 % interval (97.5 % on each side).
+        upper_points: The upper end of it.
+        minutes_more_audio: How much more speech of this kind would decide, minutes; None where
+            the gate has decided, or where none would.
     """
 
     verdict: Verdict
@@ -43,38 +55,41 @@ class Gate:
 
 
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[WordErrors, ...]:
-    """Errors of each clip against the nearest of its accepted references.
+    """Return the errors of each clip against the nearest of its accepted references.
 
     >>> score(["set a timer for 12 minutes"], [["Set a timer for twelve minutes."]])
     (WordErrors(errors=0, reference_words=6),)
     """
     pairs = zip(hypotheses, references, strict=True)
-    clips = ([aligned(said, words) for words in accepted] for said, accepted in pairs)
-    return tuple(
-        min(clip, key=lambda found: found.errors / found.reference_words) for clip in clips
-    )
+    clips = ([align(text, words) for words in accepted] for text, accepted in pairs)
+    return tuple(min(clip, key=lambda e: e.errors / e.reference_words) for clip in clips)
 
 
-def aligned(hypothesis: str, reference: str) -> WordErrors:
+def align(hypothesis: str, reference: str) -> WordErrors:
+    """Count the errors of one answer against one reference.
+
+    Raises:
+        ValueError: The reference holds no word.
+    """
     import jiwer  # noqa: PLC0415  see above
 
     words = normaliser()(reference)
     if not words:
         raise ValueError(f"the reference {reference!r} holds no word; leave the clip out")
-    found = jiwer.process_words(words, normaliser()(hypothesis))
-    errors = found.substitutions + found.deletions + found.insertions
-    return WordErrors(errors, found.hits + found.substitutions + found.deletions)
+    counts = jiwer.process_words(words, normaliser()(hypothesis))
+    errors = counts.substitutions + counts.deletions + counts.insertions
+    return WordErrors(errors, counts.hits + counts.substitutions + counts.deletions)
 
 
 def wer_pct(words: Iterable[WordErrors]) -> float | None:
-    """The corpus word error rate; None where nothing was measured.
+    """Return the corpus word error rate in percent; None where nothing was measured.
 
     >>> wer_pct([WordErrors(1, 6), WordErrors(0, 4)])
     10.0
     """
     clips = tuple(words)
-    said = sum(clip.reference_words for clip in clips)
-    return 100 * sum(clip.errors for clip in clips) / said if said else None
+    spoken_words = sum(clip.reference_words for clip in clips)
+    return 100 * sum(clip.errors for clip in clips) / spoken_words if spoken_words else None
 
 
 def gate(
@@ -87,10 +102,21 @@ def gate(
     clip_seconds: Sequence[float] | None = None,
     same_configuration: bool = False,
 ) -> Gate:
-    """Paired bootstrap over clips: pass if the whole interval is within the limit, fail if it is above.
+    """Compare two word error rates by a paired bootstrap over clips.
 
-    The interval is never narrower than that of as many words without one difference: a handful of clips
-    that both transcribe without a fault is no proof. One configuration does not differ from itself.
+    The candidate passes if the whole interval is within the limit, and fails if it is above. The
+    interval is never narrower than that of as many words without one difference: a handful of
+    clips that both transcribe without a fault is no proof. A configuration does not differ from
+    itself.
+
+    Args:
+        candidate: The candidate's word errors, clip by clip.
+        baseline: The baseline's, on the same clips.
+        limit_points: How far above the baseline's rate the candidate's may be, percentage points.
+        seed: The seed of the bootstrap.
+        resamples: The number of its samples.
+        clip_seconds: The lengths of the clips, for how much more audio would decide.
+        same_configuration: Whether both are one configuration.
     """
     if not candidate or not baseline:
         return Gate("not_measured")
@@ -111,9 +137,8 @@ def gate(
         return Gate("pass", point, lower, upper)
     if lower > limit_points:
         return Gate("fail", point, lower, upper)
-    if (
-        clip_seconds is None or point == limit_points
-    ):  # at the limit itself no amount of audio would do
+    # at the limit itself no amount of audio would do
+    if clip_seconds is None or point == limit_points:
         return Gate("cannot_tell", point, lower, upper)
     arm, room = upper - point if point < limit_points else point - lower, abs(limit_points - point)
     minutes = sum(clip_seconds) / 60 * ((arm / room) ** 2 - 1)  # an interval shrinks with 1/sqrt(n)
@@ -121,7 +146,11 @@ def gate(
 
 
 def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Difference of two corpus rates in points, from (errors, words, errors, words) in the last axis."""
+    """Return the difference of two corpus rates, percentage points.
+
+    Args:
+        sums: (errors, words, errors, words) in the last axis, the second pair the baseline's.
+    """
     rates = sums[..., ::2] / sums[..., 1::2]
     difference: NDArray[np.float64] = 100 * (rates[..., 0] - rates[..., 1])
     return difference

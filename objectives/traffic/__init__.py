@@ -1,1 +1,1 @@
-"""What is sent to the servers: arrivals, prompts and clips of speech."""
+"""This package makes the traffic that servers get: arrivals, prompts and clips of speech."""

@@ -1,4 +1,4 @@
-"""Speech with known words: the clips that measure latency and word error rate."""
+"""Clips are speech with known words; they measure latency and word error rate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from objectives.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One utterance: encoded audio, its length in seconds, and every accepted transcript."""
+    """A clip is one utterance.
+
+    Args:
+        name: The name of its file.
+        audio: The encoded sound, as the file holds it.
+        seconds: Its length in seconds.
+        references: Every accepted transcript.
+    """
 
     name: str
     audio: bytes
@@ -22,9 +29,12 @@ class Clip:
 
 
 def read_clips(source: str) -> tuple[Clip, ...]:
-    """The clips of `assistant` (shipped) or of a folder with a manifest.jsonl of file, text, refs, seconds.
+    """Read the clips of `assistant` (shipped), or of a folder with a manifest.jsonl.
 
-    raises: BadInput where the folder, its manifest or a clip is missing or malformed
+    Each of its lines holds file, text, refs (more accepted texts) and seconds.
+
+    Raises:
+        BadInput: The folder, its manifest or a clip is missing or malformed.
     """
     folder: Traversable = Path(source)
     if source == "assistant":
@@ -46,7 +56,8 @@ def read_clips(source: str) -> tuple[Clip, ...]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"workload.clips: cannot read {manifest} ({error}); "
-            'each line needs {"file": ..., "text": ..., "seconds": ...}, or write `clips: assistant`'
+            'each line needs {"file": ..., "text": ..., "seconds": ...}, '
+            "or write `clips: assistant`"
         ) from error
     if not clips:
         raise BadInput(f"workload.clips: {manifest} lists no clip")

@@ -1,4 +1,4 @@
-"""What is sent to the servers: one seeded trace of arrivals, and the sessions of the capacity ladder."""
+"""A workload says what servers get: a seeded trace of arrivals, and the ladder's sessions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from objectives.plain_data.ranges import Range
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A traffic pattern; every trial of a study replays the same one.
+    """A workload is a traffic pattern; every trial of a study replays the same one.
 
-    window_s: length of the arrival trace, seconds
-    llm_per_s, stt_per_s: mean arrival rates, requests per second
-    llm_burst: how many LLM requests arrive together (their mean rate stays `llm_per_s`)
-    prompt_tokens: shortest and longest prompt, tokens
-    output_tokens: tokens of every answer (`ignore_eos`, so that work is equal)
-    clips: `assistant` (shipped) or a folder with a manifest.jsonl
-    ladder_s: time for the capacity ladder, seconds; 0 leaves it out
-    ladder_max_sessions: its highest rung
-    session_pause_s: a user's pause between two turns
-    session_ramp_s: over how long the sessions of a rung begin, seconds; None: over one pause
-    session_prompt_tokens: the first turn's prompt; each turn adds `session_turn_tokens`, up to the longest prompt
-    alone_requests: requests of each service sent alone, before the joint load, for the interference figure
-    request_timeout_s: a request that takes longer has failed
+    Args:
+        seed: The seed of arrivals and prompts.
+        window_s: The length of the arrival trace, seconds.
+        llm_per_s: The mean arrival rate of LLM requests, requests per second.
+        stt_per_s: The mean arrival rate of clips, requests per second.
+        llm_burst: The number of LLM requests that arrive together; their mean rate stays.
+        prompt_tokens: The shortest and the longest prompt, tokens.
+        output_tokens: The tokens of every answer (`ignore_eos`, so that work is equal).
+        clips: `assistant` (shipped), or a folder with a manifest.jsonl.
+        ladder_s: The time for the capacity ladder, seconds; 0 leaves it out.
+        ladder_max_sessions: The highest rung of the ladder.
+        session_pause_s: A user's pause between two turns, seconds.
+        session_ramp_s: The time over which the sessions of a rung begin, seconds; None takes
+            one pause.
+        session_prompt_tokens: The prompt of a session's first turn, tokens.
+        session_turn_tokens: The tokens that each turn adds, up to the longest prompt.
+        alone_requests: The requests of each service that are sent alone, before the joint
+            load, for the interference figure.
+        request_timeout_s: The time after which a request has failed, seconds.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
@@ -49,7 +55,16 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One scheduled request: `at_s` seconds after the start of the window."""
+    """A request is scheduled `at_s` seconds after the start of the window.
+
+    Args:
+        service: `llm` or `stt`.
+        at_s: Its time, seconds.
+        prompt_tokens: The length of its prompt, tokens.
+        output_tokens: The length of its answer, tokens.
+        clip: The number of its clip.
+        seed: The seed of its prompt.
+    """
 
     service: str
     at_s: float
@@ -60,13 +75,19 @@ class Request:
 
 
 def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
-    """The arrivals of the window, sorted by time: Poisson per service, the same for the same seed.
+    """Return the arrivals of the window, sorted by time; the same seed gives the same ones.
 
-    clips: how many speech clips there are; each speech request names one by number
+    Each service's times are those of a Poisson process, given how many there are.
+
+    Args:
+        workload: The traffic pattern.
+        clips: The number of speech clips; each speech request names one by number.
 
     >>> a = trace(Workload(window_s=30, llm_per_s=2), clips=24)
-    >>> a == trace(Workload(window_s=30, llm_per_s=2), clips=24), {r.service for r in a} == {"llm", "stt"}
-    (True, True)
+    >>> a == trace(Workload(window_s=30, llm_per_s=2), clips=24)
+    True
+    >>> sorted({r.service for r in a})
+    ['llm', 'stt']
     """
     rng = np.random.default_rng([workload.seed, 0])
     llm = [
@@ -91,14 +112,16 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
 
 
 def _arrivals(rng: np.random.Generator, per_s: float, burst: int, window_s: float) -> list[float]:
-    """Arrival times; a fixed number of them, so that two seeds carry the same amount of work."""
+    """Return a fixed number of arrival times, so that any two seeds carry the same work."""
     groups = round(per_s * window_s / burst)
     times = np.sort(rng.uniform(0.0, window_s, groups))
     return [round(float(t), 6) for t in times for _ in range(burst)]
 
 
 def prompt(tokens: int, seed: int, vocabulary: int) -> list[int]:
-    """A prompt of exactly `tokens` token ids that no other seed shares, so that no prefix cache helps.
+    """Return a prompt of exactly `tokens` token ids, unlike any other seed's.
+
+    So no prefix cache helps.
 
     The ids avoid the lowest 300, where tokenizers keep their special tokens and bytes.
     """

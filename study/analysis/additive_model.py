@@ -132,7 +132,7 @@ def _cells(observed: Observed, metric: str, *, is_time: bool) -> list[tuple[Give
     """Each configuration on each card with the figure of its launches, or the figure's logarithm."""
     cells: dict[frozenset[tuple[str, Scalar]], tuple[Given, list[float]]] = {}
     for setting, measurement in observed:
-        figure = getattr(measurement, metric)
+        figure = measurement.figure(metric)
         if figure is not None and math.isfinite(figure) and (figure > 0 or not is_time):
             _, figures = cells.setdefault(frozenset(setting.items()), (setting, []))
             figures.append(math.log(figure) if is_time else figure)

@@ -49,7 +49,7 @@ class Configuration:
         """A figure of `Measurement`, or the fitness, in every launch that has it."""
         if metric == FITNESS:
             return [t.fitness or 0.0 for t in self.measured]
-        values = [getattr(t.measurement, metric) for t in self.measured]
+        values = [t.measurement.figure(metric) for t in self.measured if t.measurement]
         return [float(v) for v in values if v is not None]
 
     def mean(self, metric: str) -> float | None:
@@ -102,10 +102,10 @@ class Configuration:
         """Every figure by its flat name: means of several launches, the first launch's where a mean says nothing."""
         records = [t.measurement for t in self.measured if t.measurement is not None]
         if len(records) < 2:
-            return records[0].figures() if records else {}
-        figures = records[0].figures()
+            return records[0].flat() if records else {}
+        figures = records[0].flat()
         for name in figures:
-            values = [getattr(m, name) for m in records]
+            values = [m.figure(name) for m in records]
             known = [v for v in values if isinstance(v, float)]
             if known and all(v is None or isinstance(v, float) for v in values):
                 figures[name] = fmean(known)

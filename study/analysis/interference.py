@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
@@ -66,15 +67,19 @@ def by_share(known: Iterable[tuple[Allocation, Measurement]]) -> list[Shared]:
         Shared(
             share,
             len(group),
-            _middle(m.interference_stt for m in group),
-            _middle(m.interference_llm for m in group),
-            max((m.kv_peak_pct for m in group if m.kv_peak_pct is not None), default=None),
-            min((m.kv_tokens for m in group if m.kv_tokens is not None), default=None),
+            _middle(m.figure("stt_interference") for m in group),
+            _middle(m.figure("llm_interference") for m in group),
+            max(_told(group, "llm_kv_peak_pct"), default=None),
+            min(_told(group, "llm_kv_tokens"), default=None),
             any(m.capacity_bound_by == "kv" for m in group),
-            max((m.kv_tokens for m in group if m.kv_tokens is not None), default=None),
+            max(_told(group, "llm_kv_tokens"), default=None),
         )
         for share, group in sorted(found.items())
     ]
+
+
+def _told(group: Sequence[Measurement], name: str) -> list[Any]:
+    return [value for m in group if (value := m.figure(name)) is not None]
 
 
 def _middle(values: Iterable[float | None]) -> float | None:
@@ -148,7 +153,7 @@ def limits(
 ) -> Mapping[str, int | None]:
     """`max_model_len` as the engine told it, and `max_num_seqs` where flags or the search set it: the least of each."""
     found = list(known)
-    lengths = [m.max_model_len for _, m in found if m.max_model_len]
+    lengths = _told([m for _, m in found], "llm_max_model_len")
     seqs = [int(n) for a, _ in found if (n := a.options("vllm.").get("max_num_seqs")) is not None]
     for name, into in (("--max-model-len", lengths), ("--max-num-seqs", seqs)):
         if not into and name in args[:-1]:

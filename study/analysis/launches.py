@@ -131,7 +131,7 @@ def _launch(
     phase_s = seconds(m, measured, wall_s)
     started = set()
     for phase, name in zip(STARTS, ("stt_start_s", "llm_start_s"), strict=True):
-        start_s = getattr(m, name) if m is not None else measured.get(name)
+        start_s = m.figure(name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)
     return Launch(allocation, m, wall_s, phase_s, frozenset(started))

@@ -60,7 +60,7 @@ def main_effects(observed: Observed, metric: str) -> Effects:
 
     >>> from objectives.measurement import Measurement
     >>> def launch(share, size, ms):
-    ...     return ({"vllm_memory_util": share, "whisper_model_size": size}, Measurement(llm_tpot_ms=ms))
+    ...     return ({"vllm_memory_util": share, "whisper_model_size": size}, Measurement.from_flat({"llm_tpot_ms": ms}))
     >>> grid = [(s, w) for s in (0.4, 0.5, 0.6, 0.7) for w in ("tiny.en", "base", "small")]
     >>> effects = main_effects([launch(s, w, 10 * (2 if s > 0.5 else 1) + (n % 2)) for n, (s, w) in enumerate(grid)], "llm_tpot_ms")
     >>> [(e.parameter, e.p_value < 0.05, [round(v.mean) for v in e.levels]) for e in effects.of]
@@ -88,7 +88,7 @@ def differences(
     raises: UntoldError as `main_effects`, or where that value was not measured beside others
 
     >>> from objectives.measurement import Measurement
-    >>> grid = [({"a": a, "b": b}, Measurement(llm_tpot_ms=10.0 * a + (n % 2) / 9)) for n, (a, b) in
+    >>> grid = [({"a": a, "b": b}, Measurement.from_flat({"llm_tpot_ms": 10.0 * a + (n % 2) / 9})) for n, (a, b) in
     ...         enumerate((a, b) for a in (1, 2, 4) for b in range(4))]
     >>> {k: [round(x, 2) for x in v] for k, v in differences(grid, "llm_tpot_ms", "a", 2).items()}
     {1: [0.5, 0.5, 0.5], 4: [2.0, 1.99, 2.01]}

@@ -30,7 +30,7 @@ def reference(rows: Sequence[Trial]) -> Reference | None:
 
 def rescored(rows: Sequence[Trial], asked: StudyContext, rule: FitnessRule) -> list[Trial]:
     """The same trials with their fitness under another rule; gates and failures stay as they are."""
-    base, weights = reference(rows) or Reference(1.0, 1.0, None), rule.effective_weights
+    base, weights = reference(rows) or Reference({}, None), rule.effective_weights
     top = asked.workload.ladder_max_sessions
     found = []
     for r in rows:
@@ -43,7 +43,7 @@ def rescored(rows: Sequence[Trial], asked: StudyContext, rule: FitnessRule) -> l
             value = fitness(
                 r.measurement, base, weights, headroom_mib=rule.headroom_mib, top_rung=top
             )
-        found.append(replace(r, fitness=value.value, contributions=value.contributions()))
+        found.append(replace(r, fitness=value.value, contributions=value.contributions))
     return found
 
 

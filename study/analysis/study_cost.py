@@ -8,12 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.measurement import Measurement
+from objectives.measurement import Measurement, current_names
 from objectives.traffic.workload import Workload
 from study.bench.commands import llm_key
 from study.storage.comparability import differences
 
-STARTS, LOADS = ("starting speech", "starting LLM"), ("window", "ladder")
+STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class Cost:
     @property
     def commands(self) -> int:
         """Distinct commands of the LLM server that were launched."""
-        return len({llm_key(x.allocation) for x in self.starters("starting LLM")})
+        return len({llm_key(x.allocation) for x in self.starters("starting llm")})
 
     @property
     def shortest_s(self) -> float | None:
         """Each LLM command started once, then windows and ladders; None where a recording does not tell the ladders."""
         if any(UNTOLD in x.phase_s for x in self.launches):
             return None
-        return self.commands * self.start_s("starting LLM") + self.sum_s(*LOADS)
+        return self.commands * self.start_s("starting llm") + self.sum_s(*LOADS)
 
     @property
     def restarting_s(self) -> float:
@@ -91,11 +91,11 @@ class Cost:
             p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS
         }
         starts_s = sum(len(found) * self.start_s(phase) for phase, found in kept.items())
-        stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting LLM")[1:]] or [0.0])
+        stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting llm")[1:]] or [0.0])
         return (
             self.wall_s
             + starts_s
-            + sum(max(0.0, stop_s - x.sum_s("stopping")) for x in kept["starting LLM"])
+            + sum(max(0.0, stop_s - x.sum_s("stopping")) for x in kept["starting llm"])
         )
 
 
@@ -110,7 +110,7 @@ def told(cost: Cost) -> list[str]:
     rest = ", ".join(f"{name} {_min(s)}" for name, s in parts.items() if s >= 0.05)
     how = "servers restarted for every trial" if cost.restarts else "servers kept and ordered"
     mean_s, least = (
-        cost.start_s("starting LLM"),
+        cost.start_s("starting llm"),
         "at least " * any(UNTOLD in x.phase_s for x in launches),
     )
     lines = [
@@ -121,10 +121,10 @@ def told(cost: Cost) -> list[str]:
             else []
         ),
         f"  trials               {cost.trials}, {len(launches)} of them measured and not told again",
-        f"  LLM starts           {least}{len(cost.starters('starting LLM'))}, {mean_s:.1f} s each, "
+        f"  LLM starts           {least}{len(cost.starters('starting llm'))}, {mean_s:.1f} s each, "
         f"of {cost.commands} distinct commands",
-        f"  speech starts        {least}{len(cost.starters('starting speech'))}, "
-        f"{cost.start_s('starting speech'):.1f} s each",
+        f"  speech starts        {least}{len(cost.starters('starting stt'))}, "
+        f"{cost.start_s('starting stt'):.1f} s each",
         f"  wall time            {_min(wall_s)}"
         + (
             ""
@@ -186,20 +186,20 @@ def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-PHASES = ("starting speech", "starting LLM", "alone", "window", "ladder", "stopping")
+PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNTOLD = "not told apart"  # by a recording that was made before phases were timed
 
 
 def seconds(m: Measurement | None, measured: Mapping[str, Any], wall_s: float) -> dict[str, float]:
     """Seconds by phase of one launch, from its measurement or from what a failed one had measured by then."""
-    timed = dict(m.phase_s) if m else dict(measured.get("phase_s") or {})
+    timed = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
     if not timed:
         own = {
-            "starting speech": "stt_start_s",
-            "starting LLM": "llm_start_s",
+            "starting stt": "stt_start_s",
+            "starting llm": "llm_start_s",
             "window": "window_s",
         }
-        known = {p: getattr(m, n) if m else measured.get(n) for p, n in own.items()}
+        known = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
         timed = {p: float(s) for p, s in known.items() if s}
         rest = wall_s - sum(timed.values())
         timed |= {UNTOLD: rest} if rest > 0.5 else {}

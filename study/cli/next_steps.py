@@ -87,7 +87,7 @@ def advice(
         said.append(
             f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}"
         )
-    longest = {a.share: m.kv_tokens for a, m in known if m.kv_tokens}
+    longest = {a.share: tokens for a, m in known if (tokens := m.figure("llm_kv_tokens"))}
     said += [
         f"at share {s:g} the largest max_model_len is about {n:,}"
         for s, n in sorted(longest.items())

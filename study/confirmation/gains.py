@@ -27,7 +27,7 @@ class Scale:
     def value(self, key: Key, measured: Measurement) -> float | None:
         """One metric of one launch; None where it was not measured."""
         if key.metric != "fitness":
-            found: float | None = getattr(measured, key.metric)
+            found: float | None = measured.figure(key.metric)
             return found
         reference = reference_of(self.first[key.workload])
         if reference is None:

@@ -192,7 +192,7 @@ class Runner:
                 self.tell(f"  {role}: {failure}")
                 return Failure(role, traffic.name, failure.diagnosis)
             if outcome.measurement is not None:
-                measured[traffic.name] = replace(outcome.measurement, used_mib_by_s=())
+                measured[traffic.name] = outcome.measurement.without_samples()
         return Launch(role, measured)
 
     def _measured(
@@ -242,7 +242,7 @@ class Runner:
                 diagnosis = outcome.failure.diagnosis
                 break
             if outcome.measurement is not None:
-                free.append(outcome.measurement.free_memory_mib)
+                free.append(outcome.measurement.device.free_memory_mib)
         self.journal = replace(
             self.journal,
             stress=Stress(

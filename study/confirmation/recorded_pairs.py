@@ -45,7 +45,7 @@ def _launches(entries: Sequence[Entry]) -> list[Entry]:
     own = [
         e
         for e in entries
-        if e.measurement and (e.measurement.llm_start_s, e.measurement.stt_start_s) != (0.0, 0.0)
+        if e.measurement and any(s.start_s != 0.0 for s in e.measurement.services.values())
     ]
     return sorted(own, key=lambda e: e.at)
 

@@ -164,7 +164,7 @@ def _figures(trial: Trial, m: Measurement) -> str:
     """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
     for name, f in SHOWN.items():
-        value = getattr(m, name)
+        value = m.figure(name)
         text = sessions(trial) if name == "concurrent_capacity" else number(value, f.digits)
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:

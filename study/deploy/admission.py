@@ -11,6 +11,7 @@ from typing import Any
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
+from objectives.measurement import current_names
 from study.confirmation.protocol import DEFAULT_PCT
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
@@ -90,10 +91,10 @@ def admit(
             f"{path}: it was written in the future ({at:%Y-%m-%d}); set this machine's clock, or confirm anew"
         )
     said = [*_device(data, device, path), *compared(_mapping(data, "versions"), deployment, path)]
-    figures = _mapping(_mapping(data, "metrics"), "winner")
+    figures = current_names(_mapping(_mapping(data, "metrics"), "winner"))
     stt_mib, free_mib = _number(figures, "stt_memory_mib"), _least_free_mib(data)
     said += [*_stack(data, deployment, stt_mib, free_mib), *_margins(data)]
-    tokens = _number(figures, "kv_tokens")
+    tokens = _number(figures, "llm_kv_tokens")
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scipy.stats import qmc
 
-from objectives.allocation import Allocation, Space
+from objectives.allocation import Allocation
+from objectives.search_space.space import Space
 
 SEED = 0
 

@@ -30,7 +30,7 @@ def versus(launches: Sequence[Launch], metrics: Sequence[str], choice: str) -> E
     columns = dict[str, dict[Scalar, tuple[float, ...]]]()
     notes = list[str]()
     for metric in metrics:
-        if len({getattr(m, metric) for _, m in observed} - {None}) < 2:
+        if len({m.figure(metric) for _, m in observed} - {None}) < 2:
             notes.append(f"{FIGURES[metric].title}: the same wherever it was measured")
             continue
         try:

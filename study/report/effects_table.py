@@ -75,14 +75,14 @@ def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS))
     effects: dict[str, Effects] = {}
     for metric in metrics:
         title, unit, digits = FIGURES[metric].title, FIGURES[metric].unit, FIGURES[metric].digits
-        values = {v for _, m in observed if (v := getattr(m, metric)) is not None}
+        values = {v for _, m in observed if (v := m.figure(metric)) is not None}
         if not values:
             notes.append(f"{title}: not measured")
             continue
         if len(values) == 1:
             notes.append(f"{title}: {values.pop():,.{digits}f} {unit} wherever it was measured")
             continue
-        lost = sum(math.isinf(getattr(m, metric) or 0.0) for _, m in observed)
+        lost = sum(math.isinf(m.figure(metric) or 0.0) for _, m in observed)
         without = f"; {lost} launches without an end to it are left out" if lost else ""
         try:
             effects[metric] = main_effects(observed, metric)

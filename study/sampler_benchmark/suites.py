@@ -20,9 +20,9 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from scipy.optimize import minimize_scalar
 
 from objectives import recording
-from objectives.allocation import Parameter
 from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
+from objectives.search_space.parameter import Parameter
 from objectives.servers.memory_budget import speech_key
 from study.sampler_benchmark.problems import Key, Outcome, Problem, stream, tabulated
 from study.sampler_benchmark.synthetic import MADE, NOISE, TABLES, made

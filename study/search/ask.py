@@ -11,8 +11,9 @@ import optuna
 import psutil
 from optuna.trial import TrialState
 
-from objectives.allocation import Allocation, suggest
+from objectives.allocation import Allocation
 from objectives.devices.device import Identity
+from objectives.search_space.space import suggest
 from study.search.tell import note
 from study.spec.model import Spec
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from objectives.allocation import Space
+from objectives.search_space.space import Space
 from study.search.known_results import Known
 from study.search.score import Score, Yardstick
 from study.search.tell import failed_attributes, scored_attributes

@@ -74,14 +74,15 @@ def score(
         clip_seconds=clip_seconds,
         same_configuration=same_speech,
     )
-    p95 = (measured.stt_latency_p95_ms, measured.llm_latency_p95_ms)
+    free_mib = measured.device.free_memory_mib
+    p95 = [s.latency_p95_ms for s in measured.services.values()]
     constraints = {
-        "latency_is_finite": 1.0 if None in p95 or INFINITE in p95 else -1.0,
-        "memory": -_share(measured.free_memory_mib, measured.device_total_mib),
+        "latency_is_finite": 1.0 if not p95 or None in p95 or INFINITE in p95 else -1.0,
+        "memory": -_share(free_mib, measured.device.device_total_mib),
     }
-    if spec.gates.free_memory_mib > 0 and measured.free_memory_mib is not None:
+    if spec.gates.free_memory_mib > 0 and free_mib is not None:
         limit = spec.gates.free_memory_mib
-        constraints["free_memory"] = (limit - measured.free_memory_mib) / limit
+        constraints["free_memory"] = (limit - free_mib) / limit
     if words.verdict == "fail" and words.difference_points is not None:
         limit = max(spec.gates.wer_points, 0.01)
         constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
@@ -139,7 +140,7 @@ class Yardstick:
         return score(
             self.spec,
             measured,
-            self.reference or Reference(1.0, 1.0, None),
+            self.reference or Reference({}, None),
             self._baseline,
             same_speech=speech_key(allocation) == speech_key(self.spec.baseline),
             clip_seconds=self.clip_seconds,

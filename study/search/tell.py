@@ -48,10 +48,10 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> 
 
 def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
     """The attributes of a complete trial."""
-    figures = {k: v for k, v in measured.figures().items() if v is not None}
+    figures = {k: v for k, v in measured.flat().items() if v is not None}
     return {
         "measurement": measured.to_json(),
-        "contributions": scored.fitness.contributions(),
+        "contributions": dict(scored.fitness.contributions),
         "word_gate": scored.word_gate.verdict,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
         "is_feasible": scored.is_feasible,

@@ -25,6 +25,7 @@ from study.run_plan import Options
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
+from study.wording import PHASES
 
 
 def replayed_storage() -> str:
@@ -83,8 +84,8 @@ def _figures(m: Measurement | None) -> dict[str, Any]:
     """Return the single numbers of a measurement, the seconds of each phase among them."""
     if m is None:
         return {}
-    flat = {k: getattr(m, k) for k in m.figures() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{phase} s": seconds for phase, seconds in m.phase_s.items()}
+    flat = {k: m.figure(k) for k in m.flat() if k not in ("phase_s", "wall_s")}
+    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in m.phase_s.items()}
 
 
 def reweighed(
@@ -98,12 +99,10 @@ def reweighed(
     top_rung: sessions of the highest rung of the capacity ladder
     raises: ValueError where no row is a usable reference
     """
-    names = [n for n in Measurement.__dataclass_fields__ if n in frame.columns]
+    rows = frame.to_dict("records")
     measurements = [
-        Measurement(
-            **{n: value for n, value in zip(names, row, strict=True) if not _is_missing(value)}
-        )
-        for row in frame[names].itertuples(index=False)
+        Measurement.from_flat({str(k): v for k, v in row.items() if not _is_missing(v)})
+        for row in rows
     ]
     reference = next(
         (
@@ -117,7 +116,7 @@ def reweighed(
         raise ValueError("no row is the reference, or it has no finite latencies")
     scores = [
         fitness(m, reference, weights, headroom_mib=headroom_mib, top_rung=top_rung).value
-        if m.stt_latency_p95_ms is not None
+        if any(s.latency_p95_ms is not None for s in m.services.values())
         else 0.0
         for m in measurements
     ]

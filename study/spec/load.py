@@ -13,9 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from objectives.allocation import Space
 from objectives.figures import JUDGED
 from objectives.fitness import PRESETS
+from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.foreign_keys import LEGACY, OURS, SHARED, check_metrics

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
-from objectives.allocation import Allocation, Space
+from objectives.allocation import Allocation
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.plain_data.ranges import Range
+from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Parameter, Scalar, Space
+from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
 from objectives.services import SttService
 from study.spec.yaml_node import Entry
 from study.text import meant

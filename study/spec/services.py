@@ -11,8 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from objectives.allocation import SHARE, SPEECH, Parameter
+from objectives.allocation import SHARE, SPEECH
 from objectives.engines.command import placeholders
+from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Services, SttService
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import Entry

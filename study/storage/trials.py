@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.measurement import Measurement
+from objectives.measurement import Measurement, current_names
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
@@ -79,7 +79,7 @@ class Trial:
 
     def to_json(self, test_id: str) -> dict[str, Any]:
         """One line of metrics.jsonl."""
-        figures = self.measurement.figures() if self.measurement else dict(self.measured)
+        figures = self.measurement.flat() if self.measurement else dict(self.measured)
         figures.pop("wall_s", None)  # said below
         return {
             "test_id": test_id,
@@ -124,7 +124,7 @@ def row(trial: FrozenTrial) -> Trial:
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=measurement,
         diagnosis=Diagnosis(**kept["failure"]) if kept.get("failure") else None,
-        measured=kept.get("measured", {}),
+        measured=current_names(kept.get("measured", {})),
         constraints=trial.constraints,
         contributions=kept.get("contributions", {}),
         word_gate=kept.get("word_gate"),

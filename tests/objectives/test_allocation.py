@@ -1,10 +1,12 @@
-"""Parameters, the space they span, and one allocation in it: values in, Optuna's values out, and back."""
+"""Allocations survive the way through Optuna's parameters, and a space knows its values."""
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from objectives.allocation import Allocation, Parameter, Space, suggest
+from objectives.allocation import Allocation
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space, suggest
 
 SHARES = Parameter("vllm_memory_util", (0.40, 0.45, 0.50, 0.55, 0.60))
 SIZES = Parameter("whisper_model_size", ("tiny", "base", "small"))

@@ -3,10 +3,14 @@
 import json
 
 import pytest
+from factories import only
 
-from objectives.load.replies import Reply, interference, quantile, summarise
-from objectives.measurement import INFINITE, Measurement, word_error_rate
-from objectives.speech.wer import WordErrors
+from objectives.load.figures_of_replies import interference, quantile, summarise
+from objectives.load.replies import Fault, Reply, RequestError
+from objectives.measurement import INFINITE, Measurement
+from objectives.speech.wer import WordErrors, wer_pct
+
+BAD = RequestError(Fault.STATUS, "HTTP 507", 507)
 
 
 def llm(at=0.0, sent=0.0, first=0.2, end=1.2, tokens=11, error=None):
@@ -48,7 +52,7 @@ def test_one_failure_in_twenty_leaves_the_p95_finite_and_two_do_not():
 
 @pytest.mark.parametrize(
     "reply",
-    [llm(error="HTTP 500"), Reply(service="llm", scheduled_s=0, sent_s=0)],
+    [llm(error=BAD), Reply(service="llm", scheduled_s=0, sent_s=0)],
     ids=["failed", "never came"],
 )
 def test_a_failed_request_is_infinite_even_where_it_has_times(reply):
@@ -76,13 +80,13 @@ def test_figures_of_a_window():
         "failure_rate": 0,
         "generator_lag_p99_ms": 0,
         "lag_exceeded": False,
-        "offered_llm": 2,
-        "offered_stt": 2,
+        "llm_offered": 2,
+        "stt_offered": 2,
     }
 
 
 def test_failed_requests_are_offered_ones():
-    found = summarise([llm(), llm(error="x"), stt(error="x")])
+    found = summarise([llm(), llm(error=BAD), stt(error=BAD)])
     assert found["failure_rate"] == pytest.approx(2 / 3)
     assert (found["llm_latency_ms"], found["llm_latency_p95_ms"]) == (1200, INFINITE)
     assert (found["stt_latency_ms"], found["stt_rtfx"]) == (INFINITE, None)
@@ -91,11 +95,8 @@ def test_failed_requests_are_offered_ones():
 
 def test_a_service_without_requests_was_not_measured():
     found = summarise([llm()])
-    assert (found["stt_latency_ms"], found["stt_latency_p95_ms"], found["offered_stt"]) == (
-        None,
-        None,
-        0,
-    )
+    assert not [name for name in found if name.startswith("stt_")]
+    assert only(**found).services.keys() == {"llm"}
     assert summarise([])["failure_rate"] is None
 
 
@@ -124,24 +125,24 @@ def test_late_is_relative_to_the_median_of_the_service_itself(late, exceeded):
 
 def test_interference_is_joint_over_alone():
     assert interference([stt(end=1.5)], [stt(end=0.5)], "stt") == pytest.approx(3)
-    assert interference([stt(error="x")], [stt()], "stt") is None
+    assert interference([stt(error=BAD)], [stt()], "stt") is None
     assert interference([stt()], [], "stt") is None
 
 
-def test_a_word_error_rate_needs_words():
-    assert word_error_rate(()) is None
-    assert word_error_rate([WordErrors(1, 6), WordErrors(0, 4)]) == 10
+def test_a_word_error_rate_is_of_the_whole_corpus():
+    assert wer_pct([WordErrors(1, 6), WordErrors(0, 4)]) == 10
 
 
-def test_a_complaint_says_whose_answer_it_was():
-    assert (stt(error="HTTP 507").complaint, llm(error="x").complaint) == (
-        "speech: HTTP 507",
-        "LLM: x",
+def test_a_symptom_says_whose_answer_it_was():
+    other = RequestError(Fault.EMPTY, "x")
+    assert (str(stt(error=BAD).symptom), str(llm(error=other).symptom)) == (
+        "stt: HTTP 507",
+        "llm: x",
     )
-    assert stt().complaint is None
+    assert stt().symptom is None
 
 
-FULL = Measurement(
+FULL = only(
     stt_latency_ms=1.5,
     llm_latency_p95_ms=INFINITE,
     concurrent_capacity=0,
@@ -157,6 +158,6 @@ def test_plain_data_is_strict_json_and_comes_back_whole():
 
 
 def test_figures_of_another_version_are_left_out():
-    assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == Measurement(
+    assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == only(
         stt_latency_ms=2.0
     )

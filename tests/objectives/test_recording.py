@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from factories import only
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.errors import BadInput, Disturbed, OutOfMemory
-from objectives.evaluation import Run
-from objectives.measurement import INFINITE, Measurement
+from objectives.errors import BadInput
+from objectives.evaluation import Failure, Job, Outcome
+from objectives.measurement import INFINITE
 from objectives.recording import Provenance, conditions, entry, read, write
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
@@ -22,15 +24,17 @@ from objectives.traffic.workload import Workload
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
 HIGH = Allocation({"vllm_memory_util": 0.6, "whisper_model_size": "base"})
 GOOD = tuple(
-    Measurement(
+    only(
         stt_latency_ms=float(n),
         ladder=({"sessions": 2, "passed": True},),
         word_errors=(WordErrors(n, 6),),
     )
     for n in (1, 2, 3)
 )
-NO_MEMORY = OutOfMemory(
-    Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError"), {"stt_start_s": 2.0}
+NO_MEMORY = Failure(
+    Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError"),
+    is_ruled_out=True,
+    measured={"stt_start_s": 2.0},
 )
 SERVICES = Services(
     llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"})
@@ -41,8 +45,8 @@ def setting(**more):
     return Setting(**{"services": SERVICES, "workload": Workload(prompt_tokens=(8, 16))} | more)
 
 
-def run(seed, told=None):
-    return Run(seed, None, (told if told is not None else []).append)
+def job(seed, allocation=LOW):
+    return Job(allocation, seed, Path("logs"))
 
 
 @pytest.fixture
@@ -57,8 +61,8 @@ def recording(tmp_path):
         slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},
         first_rung=8,
     )
-    entries = [entry(LOW, n, run(n), 60.0 + n, m) for n, m in enumerate(GOOD, start=1)]
-    entries += [entry(HIGH, 1, run(1), 30.0, NO_MEMORY)]
+    entries = [entry(job(n), n, 60.0 + n, Outcome(m)) for n, m in enumerate(GOOD, start=1)]
+    entries += [entry(job(1, HIGH), 1, 30.0, Outcome(failure=NO_MEMORY))]
     entries = [
         replace(e, at=f"2026-11-24T0{n}:00:00+00:00") for n, e in enumerate(entries, start=1)
     ]
@@ -76,34 +80,34 @@ def test_it_comes_back_as_it_was_written_and_as_one_file(recording):
 
 
 def test_an_infinite_latency_comes_back(recording, tmp_path):
-    endless = Measurement(llm_latency_p95_ms=INFINITE)
-    write(tmp_path / "a.jsonl", recording.provenance, [entry(LOW, 1, run(1), 1.0, endless)])
+    endless = only(llm_latency_p95_ms=INFINITE)
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(job(1), 1, 1.0, Outcome(endless))])
     assert read(tmp_path / "a.jsonl").entries[0].measurement == endless
 
 
 def test_the_seed_chooses_the_repeat(recording):
-    found = [recording.measure(LOW, run(seed)).stt_latency_ms for seed in range(6)]
+    found = [recording.measure(job(seed)).measurement.figure("stt_latency_ms") for seed in range(6)]
     assert found == [1, 2, 3, 1, 2, 3]
 
 
-def test_a_replay_says_so_and_how_long_the_measurement_took(recording):
-    told = []
-    assert recording.measure(LOW, run(0, told)).wall_s == 61
-    assert told == ["replaying"]
+def test_a_replay_says_how_long_the_measurement_took(recording):
+    outcome = recording.measure(job(0))
+    assert outcome.wall_s == outcome.measurement.wall_s == 61
 
 
-def test_out_of_memory_is_raised_where_it_happened(recording):
-    with pytest.raises(OutOfMemory) as caught:
-        recording.measure(HIGH, run(5))
-    assert caught.value.diagnosis == NO_MEMORY.diagnosis
-    assert caught.value.measured == {"stt_start_s": 2.0, "wall_s": 30.0}
+def test_out_of_memory_rules_out_the_allocation_where_it_happened(recording):
+    outcome = recording.measure(job(5, HIGH))
+    assert (outcome.measurement, outcome.wall_s) == (None, 30.0)
+    assert outcome.failure == replace(NO_MEMORY, measured={"stt_start_s": 2.0, "wall_s": 30.0})
 
 
 def test_a_disturbed_launch_is_disturbed_again(recording, tmp_path):
-    died = OutOfMemory(Diagnosis("engine_death", "llm", "load", None, "exit status 0"))
-    write(tmp_path / "a.jsonl", recording.provenance, [entry(LOW, 1, run(1), 1.0, died)])
-    with pytest.raises(Disturbed, match="engine_death"):
-        read(tmp_path / "a.jsonl").measure(LOW, run(0))
+    diagnosis = Diagnosis("engine_death", "llm", "load", None, "exit status 0")
+    died = Outcome(failure=Failure(diagnosis, is_ruled_out=True))
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(job(1), 1, 1.0, died)])
+    failure = read(tmp_path / "a.jsonl").measure(job(0)).failure
+    assert not failure.is_ruled_out
+    assert failure.diagnosis == diagnosis
 
 
 def test_what_was_not_recorded_is_refused(recording):
@@ -111,7 +115,7 @@ def test_what_was_not_recorded_is_refused(recording):
     with pytest.raises(
         BadInput, match=r"card\.jsonl holds no measurement of vllm_memory_util=0\.5"
     ):
-        recording.measure(outside, run(0))
+        recording.measure(job(0, outside))
 
 
 def test_it_says_where_its_numbers_come_from(recording):

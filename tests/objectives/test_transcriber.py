@@ -1,4 +1,4 @@
-"""The speech server: in this process with a stand-in for the model, as a process with real weights."""
+"""The speech server runs here with a stand-in for its model, and as a process with weights."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
 class StandIn:
-    """A model with a mood: what the next transcription does."""
+    """A stand-in for a model has a mood: the error that its next transcription raises."""
 
     def __init__(self):
         self.model = SimpleNamespace(supported_languages=["en"])
@@ -44,8 +44,8 @@ class StandIn:
 
 @contextmanager
 def answering(whisper) -> Iterator[httpx.Client]:
-    asked = argparse.Namespace(port=0, model=Path("base"), language="en")
-    with ThreadPoolExecutor(1) as queue, transcriber.Server(asked, queue) as server:
+    arguments = argparse.Namespace(port=0, model=Path("base"), language="en")
+    with ThreadPoolExecutor(1) as queue, transcriber.Server(arguments, queue) as server:
         server.whisper = whisper
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

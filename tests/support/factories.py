@@ -6,7 +6,6 @@ The best allocation is 0.55 beside `tiny`, whose words cannot be told from those
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,19 @@ def measurement(**figures: Any) -> Measurement:
         "device_total_mib": TOTAL_MIB, "stt_wer_pct": 0.8, "word_errors": words(4), "wall_s": 90.0,
         "llm_memory_mib": 6000.0, "stt_memory_mib": 500.0,
     }  # fmt: skip
-    return Measurement(**usual | figures)
+    return only(**usual | figures)
+
+
+def only(**figures: Any) -> Measurement:
+    """A measurement of these figures, by flat name."""
+    return Measurement.from_flat(figures)
+
+
+def changed(measured: Measurement, **figures: Any) -> Measurement:
+    """The same measurement with other figures, by flat name."""
+    names = (*measured.flat(), "used_mib_by_s", "ladder")
+    old = {name: measured.figure(name) for name in names}
+    return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
 
 
 def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
@@ -141,15 +152,15 @@ def timed(share: float, size: str) -> Outcome:
     if isinstance(made, Diagnosis):
         return made
     seconds = {
-        "starting speech": 6.0,
-        "starting LLM": 42.0,
+        "starting stt": 6.0,
+        "starting llm": 42.0,
         "alone": 8.0,
         "window": 20.0,
         "ladder": 10.0,
         "stopping": 3.0,
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
-    return replace(made, phase_s=seconds, used_mib_by_s=used_mib)
+    return changed(made, phase_s=seconds, used_mib_by_s=used_mib)
 
 
 def pair(

@@ -14,7 +14,7 @@ from fakes import FAKE
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant, Sample
-from objectives.evaluation import Run
+from objectives.evaluation import Step
 from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
@@ -23,6 +23,7 @@ from study.bench.bench import Bench
 from study.promotion import seal
 from study.spec.load import load
 from study.spec.setting import setting_of
+from study.wording import phase_in_words
 
 SERVER = f"{sys.executable} {FAKE} --port {{port}}"
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
@@ -146,11 +147,15 @@ def setting(
 
 
 class Phases(list):
-    """What a run was told, with the folder of its logs."""
-
-    def run(self, folder):
-        return Run(seed=0, folder=folder, on_phase=self.append)
+    """Every phase that a measurement went through."""
 
     @property
     def launches(self):
-        return self.count("loading both"), sum("once more" in p for p in self)
+        """How often both were loaded, and how often it was tried once more."""
+        steps = [phase.step for phase in self]
+        return steps.count(Step.LOADING), steps.count(Step.RETRYING)
+
+    @property
+    def retries(self):
+        """In words, why it was tried once more, each time."""
+        return [phase_in_words(phase) for phase in self if phase.step is Step.RETRYING]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 from commands import ROOT, process, run_study
-from factories import make, timed
+from factories import changed, make, timed
 
 from objectives.recording import read, write
 from study.promotion import seal
@@ -93,7 +93,8 @@ def _said(folder: Path, spec: Path) -> None:
 
 def _real(folder: Path, *arguments: str) -> None:
     ran = process("run_study.py", *arguments, cwd=folder)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0, ran.stderr
+    assert "Warning" not in ran.stderr
     (folder / "said.txt").write_text(ran.stdout)
 
 
@@ -109,10 +110,13 @@ def _studied(folder: Path, repeats: int, extra_baselines: int) -> None:
         ) != (0.5, "base"):
             continue
         m = e.measurement
-        if m is not None and m.llm_latency_p95_ms and m.llm_latency_ms:
+        if m is not None and m.figure("llm_latency_p95_ms") and m.figure("llm_latency_ms"):
             better = 1.25 - 0.5 * float(e.values["vllm_memory_util"]) + e.repeat % 3 / 100
-            m = replace(
-                m, llm_latency_ms=m.llm_latency_ms * better, llm_start_s=40.0, stt_start_s=2.0
+            m = changed(
+                m,
+                llm_latency_ms=m.figure("llm_latency_ms") * better,
+                llm_start_s=40.0,
+                stt_start_s=2.0,
             )
         entries.append(
             replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.load.replies import quantile
+from objectives.load.figures_of_replies import quantile
 from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory

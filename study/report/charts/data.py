@@ -13,7 +13,7 @@ from study.analysis.pareto import pareto
 from study.analysis.study_cost import seconds
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import pair, short
+from study.wording import PHASES, pair, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Bar:
         trial: the trial's number
         allocation: the two parameters that are always there, as a label
         configuration: all parameters, as a label
-        seconds: s by phase
+        seconds: s by phase, as people call it
     """
 
     trial: int
@@ -93,7 +93,12 @@ class Bar:
 def bars(trials: Sequence[Trial]) -> list[Bar]:
     """Return a bar for every launched trial; an older recording tells only starts and window."""
     return [
-        Bar(t.number, pair(t.allocation), short(t.allocation), by_phase)
+        Bar(
+            t.number,
+            pair(t.allocation),
+            short(t.allocation),
+            {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
+        )
         for t in trials
         if t.repeat_of is None and (by_phase := seconds(t.measurement, t.measured, t.wall_s))
     ]
@@ -116,7 +121,7 @@ def total_text(memory: MemoryUse) -> str:
 def memory_use(trial: Trial | None) -> MemoryUse | None:
     """Return the memory of a trial over time; None where it was not recorded."""
     m = trial.measurement if trial else None
-    if trial is None or m is None or not m.used_mib_by_s or not m.device_total_mib:
+    if trial is None or m is None or not m.device.used_mib_by_s or not m.device.device_total_mib:
         return None
     label = f"trial {trial.number}: {short(trial.allocation)}"
-    return MemoryUse(label, m.used_mib_by_s, m.device_total_mib)
+    return MemoryUse(label, m.device.used_mib_by_s, m.device.device_total_mib)

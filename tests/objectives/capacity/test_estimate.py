@@ -1,4 +1,4 @@
-"""The ladder's arithmetic: when a rung has passed, which one comes next, what a ladder has shown."""
+"""The ladder's arithmetic decides when a rung has passed and which comes next."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from objectives.capacity.estimate import Capacity, Rung, capacity, next_rung, ve
 
 
 def climbed(limit, start, top):
-    """Rungs of a ladder on a system that holds `limit` sessions."""
+    """Return the rungs of a ladder on a system that holds `limit` sessions."""
     tried = {}
     while (sessions := next_rung(tried, start, top)) is not None:
         assert sessions not in tried
@@ -32,7 +32,7 @@ def test_a_rung_needs_enough_replies_for_its_misses(replies, misses, passed):
 
 @pytest.mark.parametrize(("replies", "misses"), [(45, 0), (77, 1)])
 def test_enough_replies_show_a_p95_at_90_percent_and_one_less_does_not(replies, misses):
-    """How likely so few misses are where really 5 % miss: at most 10 %."""
+    """So few misses have a chance of at most 10 % where really 5 % miss."""
 
     def chance(n):
         return sum([0.95**n, n * 0.05 * 0.95 ** (n - 1)][: misses + 1])

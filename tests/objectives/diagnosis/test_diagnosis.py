@@ -1,6 +1,4 @@
-"""Logs of real failures in tests/logs, and wordings of other servers and versions written out by hand."""
-
-# ruff: noqa: E501  (a wording is quoted on one line, as a server prints it)
+"""Logs of real failures and single lines of other servers have their class of failure."""
 
 from __future__ import annotations
 
@@ -12,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from objectives.diagnosis.__main__ import main
-from objectives.diagnosis.diagnose import Outcome, diagnose, outcome, patterns
+from objectives.diagnosis.diagnose import Outcome, diagnose, outcome
+from objectives.diagnosis.patterns import patterns
 
 LOGS = Path(__file__).parents[2] / "logs"
 READY = "INFO:     Application startup complete.\n"
@@ -43,39 +42,103 @@ REAL = [
 # Not logs: single lines as other servers and versions word them, for the class alone.
 AT_START = {
     "oom_budget": [
-        "ValueError: Free memory on device (31.44/47.38 GiB) on startup is less than desired GPU memory utilization (0.95, 45.01 GiB).",
-        "ValueError: Free memory on device cuda:0 (10.0/24.0 GiB) on startup is less than the engine's budget after excluding external process's weights (0.9, 12.0 GiB).",
-        "ValueError: Available memory on node 0 (3.0/8.0 GiB) on kv cache allocation is less than requested memory for kv (5.0/6.4 GiB). Reduce",
-        'time=2024-12-09T11:27:00Z level=WARN msg="model request too large" error="model requires more system memory (5.6 GiB) than is available (3.1 GiB)"',
+        (
+            "ValueError: Free memory on device (31.44/47.38 GiB) on startup is less than desired "
+            "GPU memory utilization (0.95, 45.01 GiB)."
+        ),
+        (
+            "ValueError: Free memory on device cuda:0 (10.0/24.0 GiB) on startup is less than the "
+            "engine's budget after excluding external process's weights (0.9, 12.0 GiB)."
+        ),
+        (
+            "ValueError: Available memory on node 0 (3.0/8.0 GiB) on kv cache allocation is less "
+            "than requested memory for kv (5.0/6.4 GiB). Reduce"
+        ),
+        (
+            'time=2024-12-09T11:27:00Z level=WARN msg="model request too large" error="model '
+            'requires more system memory (5.6 GiB) than is available (3.1 GiB)"'
+        ),
     ],
     "kv_too_small": [
-        "ValueError: The model's max seq len (4096) is larger than the maximum number of tokens that can be stored in KV cache (3664). Try",
-        "(VllmWorkerProcess pid=21) ERROR 01-12 08:36:38 multiproc_worker_utils.py:233] Exception in worker VllmWorkerProcess while processing method initialize_cache: The model's max seq len (131072) is larger than the maximum number of tokens that can be stored in KV cache (86432).",
-        "ValueError: To serve at least one request with the models's max seq len (32768), (2.00 GB KV cache is needed, which is larger than the available KV cache memory (0.78 GB).",
+        (
+            "ValueError: The model's max seq len (4096) is larger than the maximum number of "
+            "tokens that can be stored in KV cache (3664). Try"
+        ),
+        (
+            "(VllmWorkerProcess pid=21) ERROR 01-12 08:36:38 multiproc_worker_utils.py:233] "
+            "Exception in worker VllmWorkerProcess while processing method initialize_cache: The "
+            "model's max seq len (131072) is larger than the maximum number of tokens that can be "
+            "stored in KV cache (86432)."
+        ),
+        (
+            "ValueError: To serve at least one request with the models's max seq len (32768), "
+            "(2.00 GB KV cache is needed, which is larger than the available KV cache memory "
+            "(0.78 GB)."
+        ),
         "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.",
-        "ValueError: Cannot auto-fit max_model_len: not enough GPU memory available to serve even a single token.",
+        (
+            "ValueError: Cannot auto-fit max_model_len: not enough GPU memory available to serve "
+            "even a single token."
+        ),
     ],
     "oom_startup": [
-        "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 15.78 GiB total capacity; 14.50 GiB already allocated; 10.19 MiB free; 14.60 GiB reserved in total by PyTorch)",
-        "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.98 GiB of which 0 bytes is free.",
+        (
+            "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; "
+            "15.78 GiB total capacity; 14.50 GiB already allocated; 10.19 MiB free; 14.60 GiB "
+            "reserved in total by PyTorch)"
+        ),
+        (
+            "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB. GPU 0 has a "
+            "total capacity of 15.98 GiB of which 0 bytes is free."
+        ),
         "RuntimeError: CUDA error: out of memory",
         "torch.AcceleratorError: CUDA error: out of memory",
         "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-        "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-        "RuntimeError: CUDA out of memory occurred when warming up sampler with 256 dummy requests. Please try lowering",
-        "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 448.00 MiB. GPU 7 has a total capacity of 95.00 GiB",
-        "torch.distributed.DistBackendError: NCCL error: unhandled cuda error, NCCL version 2.21.5, Cuda failure 2 'out of memory'",
-        "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 144817.04 MiB on device 0: cudaMalloc failed: out of memory",
+        (
+            "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling "
+            "`cublasCreate(handle)`"
+        ),
+        (
+            "RuntimeError: CUDA out of memory occurred when warming up sampler with 256 dummy "
+            "requests. Please try lowering"
+        ),
+        (
+            "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 448.00 "
+            "MiB. GPU 7 has a total capacity of 95.00 GiB"
+        ),
+        (
+            "torch.distributed.DistBackendError: NCCL error: unhandled cuda error, NCCL version "
+            "2.21.5, Cuda failure 2 'out of memory'"
+        ),
+        (
+            "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 144817.04 MiB on device 0: "
+            "cudaMalloc failed: out of memory"
+        ),
         "llama_model_load: error loading model: unable to allocate CUDA0 buffer",
-        "RuntimeError: [enforce fail at alloc_cpu.cpp:75] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9663676416 bytes.",
-        "ERROR 06-01 10:00:00 [gpu_model_runner.py:5140] Failed to load model - not enough GPU memory. Try lowering --gpu-memory-utilization",
-        "transcriber: out of memory while loading /models/base: RuntimeError('CUDA failed with error out of memory')",
+        (
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:75] data. DefaultCPUAllocator: not "
+            "enough memory: you tried to allocate 9663676416 bytes."
+        ),
+        (
+            "ERROR 06-01 10:00:00 [gpu_model_runner.py:5140] Failed to load model - not enough "
+            "GPU memory. Try lowering --gpu-memory-utilization"
+        ),
+        (
+            "transcriber: out of memory while loading /models/base: RuntimeError('CUDA failed "
+            "with error out of memory')"
+        ),
         "RuntimeError: cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED",
     ],
     "llm_cpu_offload": [
         "load_tensors: offloaded 20/33 layers to GPU",
-        'time=2025-07-18T14:50:57Z level=INFO source=ggml.go:362 msg="offloaded 0/41 layers to GPU"',
-        "level=INFO source=server.go:138 msg=offload library=cpu layers.requested=-1 layers.model=25 layers.offload=0 layers.split=",
+        (
+            'time=2025-07-18T14:50:57Z level=INFO source=ggml.go:362 msg="offloaded 0/41 layers '
+            'to GPU"'
+        ),
+        (
+            "level=INFO source=server.go:138 msg=offload library=cpu layers.requested=-1 "
+            "layers.model=25 layers.offload=0 layers.split="
+        ),
         "warning: no usable GPU found, --gpu-layers option will be ignored",
     ],
     "stt_cpu_fallback": [
@@ -83,7 +146,10 @@ AT_START = {
         "CUDA is not available, falling back to CPU",
     ],
     "host_oom": [
-        "[ 1234.5] Out of memory: Killed process 4711 (VLLM::EngineCor) total-vm:48823420kB, anon-rss:23012348kB",
+        (
+            "[ 1234.5] Out of memory: Killed process 4711 (VLLM::EngineCor) total-vm:48823420kB, "
+            "anon-rss:23012348kB"
+        ),
         "kernel: Memory cgroup out of memory: Killed process 83 (python) total-vm:1kB",
         "kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0",
         "memory.events: oom_kill 1",
@@ -94,81 +160,172 @@ AT_START = {
         "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 3.2 GiB",
     ],
     "contaminated": [
-        "AssertionError: Error in memory profiling. Initial free memory 8.43 GiB, current free memory 8.82 GiB. This happens when",
-        "AssertionError: Error in memory profiling. Initial free memory 9051111424, current free memory 9470738432.",
+        (
+            "AssertionError: Error in memory profiling. Initial free memory 8.43 GiB, current "
+            "free memory 8.82 GiB. This happens when"
+        ),
+        (
+            "AssertionError: Error in memory profiling. Initial free memory 9051111424, current "
+            "free memory 9470738432."
+        ),
     ],
     "gpu_fault": [
-        "NVRM: Xid (PCI:0000:c1:00): 31, pid=2646416, name=python, channel 0x0000001a, intr 00000000. MMU Fault",
+        (
+            "NVRM: Xid (PCI:0000:c1:00): 31, pid=2646416, name=python, channel 0x0000001a, intr "
+            "00000000. MMU Fault"
+        ),
         "[ 99.1] NVRM: Xid (0000:03:00): 13, Graphics SM Warp Exception",
         "RuntimeError: CUDA error: an illegal memory access was encountered",
         "CUDA error: device-side assert triggered",
     ],
     "gpu_hardware": [
-        "NVRM: Xid (PCI:0000:65:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
+        (
+            "NVRM: Xid (PCI:0000:65:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off "
+            "the bus."
+        ),
         "NVRM: Xid (PCI:0000:65:00): 48, pid=1, DBE (double bit error)",
         "torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered",
         "Unable to determine the device handle for GPU0000:65:00.0: Unknown Error",
     ],
     "setup_error": [
         "ModuleNotFoundError: No module named 'vllm'",
-        "(EngineCore pid=9) ERROR 11-23 06:42:05 [core.py:1330] ImportError: libcudart.so.13: cannot open shared object file",
+        (
+            "(EngineCore pid=9) ERROR 11-23 06:42:05 [core.py:1330] ImportError: libcudart.so.13: "
+            "cannot open shared object file"
+        ),
         "RuntimeError: Library libcublas.so.12 is not found or cannot be loaded",
         "api_server.py: error: argument --max-model-len: invalid int value: 'x'",
-        "api_server.py: error: argument --dtype: invalid choice: 'float17' (choose from auto, half)",
+        (
+            "api_server.py: error: argument --dtype: invalid choice: 'float17' (choose from auto, "
+            "half)"
+        ),
         "OSError: [Errno 98] Address already in use",
-        "ERROR:    [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use",
-        "RuntimeError: The NVIDIA driver on your system is too old (found version 12080). Please update your GPU driver",
-        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 804: forward compatibility was attempted on non supported HW",
-        "OSError: Can't load tokenizer for 'x/y'. If you were trying to load it from 'https://huggingface.co/models'",
-        "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. Repository Not Found for url",
-        "OSError: nowhere/model is not a local folder and is not a valid model identifier listed on",
+        (
+            "ERROR:    [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): "
+            "address already in use"
+        ),
+        (
+            "RuntimeError: The NVIDIA driver on your system is too old (found version 12080). "
+            "Please update your GPU driver"
+        ),
+        (
+            "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 804: forward "
+            "compatibility was attempted on non supported HW"
+        ),
+        (
+            "OSError: Can't load tokenizer for 'x/y'. If you were trying to load it from "
+            "'https://huggingface.co/models'"
+        ),
+        (
+            "huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error. Repository Not "
+            "Found for url"
+        ),
+        (
+            "OSError: nowhere/model is not a local folder and is not a valid model identifier "
+            "listed on"
+        ),
         "bash: line 1: /opt/venv/bin/python: No such file or directory",
         "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
         "transcriber: no CUDA device for --device cuda; check the driver and CUDA_VISIBLE_DEVICES",
     ],
     "killed_unknown": [
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_DP0': -9}",
+        (
+            "RuntimeError: Engine core initialization failed. See root cause above. Failed core "
+            "proc(s): {'EngineCore_DP0': -9}"
+        ),
         "bash: line 1:  4711 Killed                  python -m vllm.entrypoints.openai.api_server",
     ],
     "engine_death": [
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}",
+        (
+            "RuntimeError: Engine core initialization failed. See root cause above. Failed core "
+            "proc(s): {'EngineCore': 1}"
+        ),
     ],
 }
 
 UNDER_LOAD = {
     "oom_runtime_llm": [
-        "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1330] EngineCore encountered a fatal error.\n"
-        "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1330] torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.18 GiB of which 1.50 GiB is free.",
-        "ERROR 07-08 09:27:29 async_llm_engine.py:52] Engine background task failed\nERROR 07-08 09:27:29 async_llm_engine.py:52] torch.cuda.OutOfMemoryError: CUDA out of memory.",
-        "[2025-03-14 TP0] Scheduler hit an exception: Traceback\nRuntimeError: Prefill out of memory. Try to lower your batch size.",
+        "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1330] EngineCore encountered a fatal "
+        "error.\n"
+        "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1330] torch.OutOfMemoryError: CUDA out "
+        "of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.18 GiB of which "
+        "1.50 GiB is free.",
+        (
+            "ERROR 07-08 09:27:29 async_llm_engine.py:52] Engine background task failed\nERROR "
+            "07-08 09:27:29 async_llm_engine.py:52] torch.cuda.OutOfMemoryError: CUDA out of "
+            "memory."
+        ),
+        (
+            "[2025-03-14 TP0] Scheduler hit an exception: Traceback\nRuntimeError: Prefill out of "
+            "memory. Try to lower your batch size."
+        ),
         "CUDA error: out of memory\n  current device: 0, in function alloc at ggml-cuda.cu:291",
     ],
     "oom_runtime_stt": [
-        "transcriber: out of memory while transcribing: RuntimeError('CUDA failed with error out of memory')",
-        '  File "site-packages/faster_whisper/transcribe.py", line 1400, in encode\nRuntimeError: cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED',
+        (
+            "transcriber: out of memory while transcribing: RuntimeError('CUDA failed with error "
+            "out of memory')"
+        ),
+        (
+            '  File "site-packages/faster_whisper/transcribe.py", line 1400, in '
+            "encode\nRuntimeError: cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"
+        ),
         '127.0.0.1 - - "POST /v1/audio/transcriptions HTTP/1.1" 500 -',
     ],
     "gpu_fault": [
-        "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1] torch.AcceleratorError: CUDA error: an illegal memory access was encountered"
+        (
+            "(EngineCore pid=6) ERROR 11-23 06:42:05 [core.py:1] torch.AcceleratorError: CUDA "
+            "error: an illegal memory access was encountered"
+        )
     ],
     "engine_death": [
-        "ERROR 10-23 18:21:12 [core_client.py:597] Engine core proc EngineCore_DP0 died unexpectedly, shutting down client.",
-        "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.",
+        (
+            "ERROR 10-23 18:21:12 [core_client.py:597] Engine core proc EngineCore_DP0 died "
+            "unexpectedly, shutting down client."
+        ),
+        (
+            "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See "
+            "stack trace (above) for the root cause."
+        ),
         "vllm.engine.async_llm_engine.AsyncEngineDeadError: Background loop has errored already.",
-        "[2026-03-14 14:30:47] SIGQUIT received. signum=None, frame=None. It usually means one child failed.",
-        "(APIServer pid=5) WARNING 11-24 00:27:42 [core_client.py:817] [shutdown] MPClient: engine core exited unexpectedly; starting cleanup",
+        (
+            "[2026-03-14 14:30:47] SIGQUIT received. signum=None, frame=None. It usually means "
+            "one child failed."
+        ),
+        (
+            "(APIServer pid=5) WARNING 11-24 00:27:42 [core_client.py:817] [shutdown] MPClient: "
+            "engine core exited unexpectedly; starting cleanup"
+        ),
         'data: {"error":{"object":"error","message":"","type":"InternalServerError","code":500}}',
     ],
 }
 
 # Lines that speak of memory or of errors with nothing wrong.
 HARMLESS = [
-    "(EngineCore pid=6049) INFO 11-23 06:36:02 [gpu_worker.py:857] Free memory on device (78.66/79.18 GiB) on startup. Desired GPU memory utilization is (0.4, 31.67 GiB).",
-    "WARNING 12-30 17:06:52 _custom_ops.py:19] Failed to import from vllm._C with ImportError('libcudart.so.12: cannot open shared object file')",
-    "WARNING 05-01 10:00:00 [system_utils.py:299] This can cause fd limit errors like `OSError: [Errno 24] Too many open files`.",
-    "(EngineCore pid=1) WARNING 05-01 10:00:00 [autotuner.py:1] [Autotuner]: OOM detected, falling back to default tactic",
-    "WARNING 06-01 11:11:11 scheduler.py:1057] Sequence group 0 is preempted because there is not enough KV cache space.",
-    "INFO 08-28 14:15:50 [logger.py:41] Received request cmpl-1: prompt: 'why do I see CUDA out of memory?', params:",
+    (
+        "(EngineCore pid=6049) INFO 11-23 06:36:02 [gpu_worker.py:857] Free memory on device "
+        "(78.66/79.18 GiB) on startup. Desired GPU memory utilization is (0.4, 31.67 GiB)."
+    ),
+    (
+        "WARNING 12-30 17:06:52 _custom_ops.py:19] Failed to import from vllm._C with "
+        "ImportError('libcudart.so.12: cannot open shared object file')"
+    ),
+    (
+        "WARNING 05-01 10:00:00 [system_utils.py:299] This can cause fd limit errors like "
+        "`OSError: [Errno 24] Too many open files`."
+    ),
+    (
+        "(EngineCore pid=1) WARNING 05-01 10:00:00 [autotuner.py:1] [Autotuner]: OOM detected, "
+        "falling back to default tactic"
+    ),
+    (
+        "WARNING 06-01 11:11:11 scheduler.py:1057] Sequence group 0 is preempted because there is "
+        "not enough KV cache space."
+    ),
+    (
+        "INFO 08-28 14:15:50 [logger.py:41] Received request cmpl-1: prompt: 'why do I see CUDA "
+        "out of memory?', params:"
+    ),
     'data: {"id":"cmpl-1","choices":[{"index":0,"text":"RuntimeError: CUDA out of memory"}]}',
     "[2026-07-21 20:23:46] KV cache pool is full. Retract requests. #retracted_reqs: 1",
     "Decode out of memory happened. #retracted_reqs: 3, #new_token_ratio: 0.69 -> 0.79",
@@ -176,7 +333,10 @@ HARMLESS = [
     "ggml_cuda_host_malloc: failed to allocate 1900,00 MiB of pinned memory: invalid argument",
     "oom 0\noom_kill 0",
     "NVRM: Xid (PCI:0000:65:00): 109, pid=1, name=python",
-    "[ctranslate2] [thread 5968] [warning] The compute type inferred from the saved model is float16",
+    (
+        "[ctranslate2] [thread 5968] [warning] The compute type inferred from the saved model is "
+        "float16"
+    ),
 ]
 
 
@@ -290,7 +450,10 @@ def test_the_cause_is_found_without_the_head_of_the_log(name):
 
 
 def test_what_was_overcome_before_readiness_is_no_failure():
-    retried = "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\nretrying without pipeline parallelism\n"
+    retried = (
+        "allocating 900.00 MiB on device 0: cudaMalloc failed: out of memory\n"
+        "retrying without pipeline parallelism\n"
+    )
     assert diagnose(retried + "main: server is listening on http://127.0.0.1:8080\n") is None
     found = diagnose(
         retried
@@ -325,7 +488,10 @@ def test_less_free_memory_than_expected_is_a_foreign_tenants_doing():
 
 
 def test_a_missing_library_outranks_the_500_it_causes():
-    log = "transcriber ready\nRuntimeError: Library libcublas.so.12 is not found or cannot be loaded\n"
+    log = (
+        "transcriber ready\n"
+        "RuntimeError: Library libcublas.so.12 is not found or cannot be loaded\n"
+    )
     found = diagnose(log + '"POST /v1/audio/transcriptions HTTP/1.1" 500 Internal Server Error')
     assert found is not None
     assert (found.failure_class, found.victim) == ("setup_error", "stt")
@@ -343,7 +509,8 @@ def test_a_missing_library_outranks_the_500_it_causes():
 )
 def test_the_deficit_is_what_was_tried_less_what_was_free(tried, free, deficit_mib):
     found = diagnose(
-        f"CUDA out of memory. Tried to allocate {tried}. GPU 0 has a total of 9 GiB of which {free} is free."
+        f"CUDA out of memory. Tried to allocate {tried}. "
+        f"GPU 0 has a total of 9 GiB of which {free} is free."
     )
     assert found is not None
     assert found.deficit_mib == deficit_mib

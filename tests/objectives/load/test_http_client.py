@@ -1,4 +1,4 @@
-"""The generator's own HTTP: answers cut anywhere, what ends one, connections kept, and gates that open on time."""
+"""The generator's HTTP reads answers cut anywhere, keeps connections, and sends on time."""
 
 import asyncio
 import json
@@ -7,7 +7,8 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
-from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError, gates
+from objectives.load.gates import gates
+from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError
 from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
@@ -66,7 +67,7 @@ def test_a_line_that_is_no_json_is_refused():
 
 
 def talk(*answers, then_close=False):
-    """A server that gives each request on a connection the next of these answers; how many connections it saw."""
+    """Return a server that answers each request on a connection in turn, and counts them."""
     seen = []
 
     async def serve(reader, writer):

@@ -1,4 +1,4 @@
-"""The sessions of a rung begin over a ramp, so that no queue of first clips is taken for a limit."""
+"""The sessions of a rung begin over a ramp, so that no queue of first clips is a limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from objectives.traffic.workload import Workload
 
 
 async def asked_at_once(workload: Workload, count: int) -> list[int]:
-    """Which sessions have asked before any answer came."""
+    """Return the sessions that have sent a request before any answer came."""
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()

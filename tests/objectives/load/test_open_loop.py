@@ -1,14 +1,15 @@
-"""The load generator against a fake server: when requests leave, what counts as failed, what ends a window."""
+"""The load generator sends on time to a fake server, and tells failures that end a window."""
 
 import itertools
 
 import pytest
 
 from objectives.capacity.estimate import capacity
-from objectives.load.client import Endpoints, is_fatal
+from objectives.load.client import Endpoints
+from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
-from objectives.load.replies import Reply, summarise
+from objectives.load.replies import Fault, Reply, RequestError, Symptom
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload
@@ -16,6 +17,7 @@ from objectives.traffic.workload import Request, Workload
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
 STT = Request("stt", 0.0, clip=1)
+ENDED = Symptom("the llm server ended under load")
 EASY, HARD = Slo(60_000, 60_000), Slo(0.001, 0.001)
 
 
@@ -66,7 +68,7 @@ def test_both_services_answer_token_ids_and_words(fake, vocabulary):
 
 
 def test_requests_leave_on_schedule_and_waiting_counts(fake):
-    """One at a time takes 0.4 s each: the second one leaves before the first has answered, and waits for it."""
+    """Each answer takes 0.4 s: the second request leaves before the first answer, and waits."""
     window = load(ends(fake("serial", "--delay", 0.4)), at(STT, 0.0, 0.1))
     first, second = sorted(window.replies, key=lambda r: r.scheduled_s)
     assert second.scheduled_s - first.scheduled_s == pytest.approx(0.1)
@@ -81,7 +83,9 @@ def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(fake, mood, r
     assert window.aborted is None
     assert [r.latency_ms for r in window.replies] == [INFINITE, INFINITE]
     assert {r.error for r in window.replies} == {
-        "TimeoutError: " if mood == "silent" else "empty answer"
+        RequestError(Fault.TIMEOUT, "TimeoutError: ")
+        if mood == "silent"
+        else RequestError(Fault.EMPTY, "empty answer")
     }
     found = summarise(window.replies)
     assert found["failure_rate"] == 1
@@ -92,17 +96,20 @@ def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(fake):
     window = load(ends(fake("error-in-stream", "--after", 1)), at(LLM, 0.0, 0.5, 5.0))
     good, bad = sorted(window.replies, key=lambda r: r.scheduled_s)
     assert good.error is None
-    assert bad.error.startswith("error in the stream")
-    assert "EngineCore encountered an issue" in bad.error
+    assert bad.error.fault is Fault.STREAM
+    assert bad.error.text.startswith("error in the stream")
+    assert "EngineCore encountered an issue" in bad.error.text
     assert bad.latency_ms == bad.ttft_ms == INFINITE
-    assert window.aborted == bad.complaint == f"LLM: {bad.error}"
+    assert window.aborted == bad.symptom == Symptom(bad.error.text, "llm", bad.error)
+    assert str(window.aborted) == f"llm: {bad.error}"
 
 
 def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(fake):
     server = fake("exits-0-under-load", "--after", 0)
     window = load(ends(server), at(LLM, 0.0, 20.0))
     assert len(window.replies) == 1
-    assert window.aborted.startswith("LLM: RemoteProtocolError")
+    assert window.aborted.error.fault is Fault.PROTOCOL
+    assert str(window.aborted).startswith("llm: RemoteProtocolError")
 
 
 def test_a_server_that_dies_between_requests_ends_the_window(fake):
@@ -111,10 +118,10 @@ def test_a_server_that_dies_between_requests_ends_the_window(fake):
 
     def broken():
         asked.append(1)
-        return "the llm server ended under load" if len(asked) == 2 else None
+        return ENDED if len(asked) == 2 else None
 
     window = load(ends(server), at(LLM, 0.0, 30.0), broken=broken)
-    assert window.aborted == "the llm server ended under load"
+    assert window.aborted == ENDED
     assert len(window.replies) == 1
 
 
@@ -122,27 +129,28 @@ def test_speech_out_of_memory_ends_the_window_at_the_first_one(fake):
     window = load(ends(fake("stt-oom", "--after", 1)), [*at(STT, 0.0, 0.4, 20.0), *at(LLM, 0.0)])
     heard = [r for r in window.replies if r.service == "stt"]
     assert [r.error is None for r in heard] == [True, False]
-    assert window.aborted == heard[1].complaint
-    assert window.aborted.startswith("speech: HTTP 507")
+    assert window.aborted == heard[1].symptom
+    assert window.aborted.error.status == 507
+    assert str(window.aborted).startswith("stt: HTTP 507")
 
 
 @pytest.mark.parametrize(
     ("service", "error", "fatal"),
     [
-        ("stt", "HTTP 500: it did not work", True),
-        ("stt", "ConnectError: refused", True),
-        ("stt", "TimeoutError: ", False),
-        ("stt", "HTTP 400: ValueError: no such language", False),
-        ("stt", "empty answer", False),
-        ("llm", "error in the stream: EngineCore", True),
-        ("llm", "RemoteProtocolError: peer closed connection", True),
-        ("llm", "HTTP 400: the prompt is too long", False),
-        ("llm", "TimeoutError: ", False),
+        ("stt", RequestError(Fault.STATUS, "HTTP 500: it did not work", 500), True),
+        ("stt", RequestError(Fault.CONNECT, "ConnectError: refused"), True),
+        ("stt", RequestError(Fault.TIMEOUT, "TimeoutError: "), False),
+        ("stt", RequestError(Fault.STATUS, "HTTP 400: ValueError: no such language", 400), False),
+        ("stt", RequestError(Fault.EMPTY, "empty answer"), False),
+        ("llm", RequestError(Fault.STREAM, "error in the stream: EngineCore"), True),
+        ("llm", RequestError(Fault.PROTOCOL, "RemoteProtocolError: peer closed connection"), True),
+        ("llm", RequestError(Fault.STATUS, "HTTP 400: the prompt is too long", 400), False),
+        ("llm", RequestError(Fault.TIMEOUT, "TimeoutError: "), False),
         ("llm", None, False),
     ],
 )
 def test_what_ends_a_window_at_once(service, error, fatal):
-    assert is_fatal(Reply(service=service, scheduled_s=0, sent_s=0, error=error)) is fatal
+    assert Reply(service=service, scheduled_s=0, sent_s=0, error=error).is_fatal is fatal
 
 
 def test_the_engine_tells_its_peak_and_its_preemptions_of_the_window_alone(fake):
@@ -203,10 +211,8 @@ def test_a_ladder_without_time_decides_nothing(fake):
 
 
 def test_a_ladder_ends_with_a_server(fake):
-    rungs, aborted = rungs_of(
-        ends(fake("slow", "--delay", 0.1)), EASY, broken=lambda: "the llm server ended under load"
-    )
-    assert aborted == "the llm server ended under load"
+    rungs, aborted = rungs_of(ends(fake("slow", "--delay", 0.1)), EASY, broken=lambda: ENDED)
+    assert aborted == ENDED
     assert [r.passed for r in rungs] == [None]
     rungs, aborted = rungs_of(ends(fake("stt-oom", "--after", 3)), EASY)
-    assert aborted.startswith("speech: HTTP 507")
+    assert str(aborted).startswith("stt: HTTP 507")

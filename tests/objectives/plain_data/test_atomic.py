@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all, with the mode that was asked for."""
+"""Files and folders appear whole or not at all, with their mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installation of the live servers, without their gigabytes."""
+"""The live servers are installed here without their gigabytes."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "scripts/install_cpu_servers.py"
 
 @pytest.fixture
 def no_index(monkeypatch, tmp_path):
-    """pip without a network: it finds only what lies in this folder."""
+    """Give a folder that is the only place where pip finds packages."""
     wheels = tmp_path / "index"
     wheels.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")

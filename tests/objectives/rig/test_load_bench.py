@@ -1,4 +1,4 @@
-"""The stub server and the comparison of generators: our answers are whole there, and its table tells medians."""
+"""Our generator's answers are whole on the stub server, and the bench's table has medians."""
 
 import json
 import subprocess
@@ -10,7 +10,8 @@ from commands import run_script
 
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
-from objectives.rig.load_bench import Sent, compare, save, table
+from objectives.rig.generators import Sent
+from objectives.rig.load_bench import compare, save, table
 from objectives.traffic.workload import Request
 
 

@@ -10,7 +10,7 @@ from objectives.colocation import Colocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm import llm_command
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.evaluation import Run
+from objectives.evaluation import Job, Step
 from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
 from objectives.servers import blame
@@ -32,23 +32,21 @@ def _hurry(monkeypatch):
 
 @pytest.fixture
 def failed(device, tmp_path):
-    """The diagnosis of one trial that must fail in this way, and what it went through."""
+    """The failure of one trial, which must rule the allocation out or not, and what it went through."""
 
-    def measure(expected, *moods, **more):
-        phases = Phases()
-        with (
-            Colocation(setting(*moods, **more), device, tmp_path) as colocation,
-            pytest.raises(expected) as caught,
-        ):
-            colocation.measure(LOW, phases.run(tmp_path / "0"))
-        assert type(caught.value) is expected
-        return caught.value, phases
+    def measure(*moods, is_ruled_out, **more):
+        phases, fails = Phases(), setting(*moods, **more)
+        with Colocation(fails, device, tmp_path, on_phase=phases.append) as colocation:
+            outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+        assert outcome.measurement is None
+        assert outcome.failure.is_ruled_out is is_ruled_out
+        return outcome.failure, phases
 
     return measure
 
 
-def facts(error):
-    d = error.diagnosis
+def facts(failure):
+    d = failure.diagnosis
     return d.failure_class, d.victim, d.phase, d.deficit_mib
 
 
@@ -60,106 +58,134 @@ def test_a_well_pair_is_measured(device, tmp_path):
         "session_prompt_tokens": 8,
     }
     with Colocation(setting(slo=Slo(60_000, 60_000), **more), device, tmp_path) as colocation:
-        m = colocation.measure(LOW, Run(0, tmp_path / "0"))
-    assert (m.offered_llm, m.offered_stt, m.failure_rate) == (8, 8, 0)
-    assert 0 < m.llm_ttft_ms <= m.llm_latency_ms <= m.llm_latency_p95_ms < INFINITE
-    assert 0 < m.stt_latency_ms <= m.stt_latency_p95_ms < INFINITE
-    assert (m.kv_tokens, m.kv_cache_mib, m.max_model_len) == (1600, 256, 1024)
+        m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
+    assert (m.figure("llm_offered"), m.figure("stt_offered"), m.failure_rate) == (8, 8, 0)
+    assert (
+        0
+        < m.figure("llm_ttft_ms")
+        <= m.figure("llm_latency_ms")
+        <= m.figure("llm_latency_p95_ms")
+        < INFINITE
+    )
+    assert 0 < m.figure("stt_latency_ms") <= m.figure("stt_latency_p95_ms") < INFINITE
+    assert (
+        m.figure("llm_kv_tokens"),
+        m.figure("llm_kv_cache_mib"),
+        m.figure("llm_max_model_len"),
+    ) == (1600, 256, 1024)
     assert m.kv_capacity_bound == 80
-    assert m.preemptions == 8
-    assert (m.gpu_utilization_pct, m.free_memory_mib, m.own_memory_pct) == (20, 8000, 0)
-    assert (m.llm_memory_mib, m.stt_memory_mib, m.device_total_mib) == (100, 100, 10_000)
+    assert m.figure("llm_preemptions") == 8
+    assert (
+        m.figure("gpu_utilization_pct"),
+        m.figure("free_memory_mib"),
+        m.figure("own_memory_pct"),
+    ) == (20, 8000, 0)
+    assert (
+        m.figure("llm_memory_mib"),
+        m.figure("stt_memory_mib"),
+        m.figure("device_total_mib"),
+    ) == (100, 100, 10_000)
     assert m.started_first == "stt"
-    assert min(m.llm_start_s, m.stt_start_s, m.interference_llm, m.interference_stt) > 0
+    assert (
+        min(
+            m.figure("llm_start_s"),
+            m.figure("stt_start_s"),
+            m.figure("llm_interference"),
+            m.figure("stt_interference"),
+        )
+        > 0
+    )
     assert (m.concurrent_capacity, m.capacity_bound_by, m.ladder[0]["passed"]) == (
         1,
         "generator",
         True,
     )
-    assert m.stt_wer_pct is None  # random weights have no words
+    assert m.figure("stt_wer_pct") is None  # random weights have no words
     assert len((tmp_path / "0/replies.jsonl").read_text().splitlines()) == 16
 
 
 def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
     with Colocation(setting(is_scored=True), device, tmp_path) as colocation:
-        first = colocation.measure(LOW, Run(0, tmp_path / "0"))
+        first = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
         colocation._exercise.word_errors["base"] = first.word_errors[:1]
-        second = colocation.measure(LOW, Run(1, tmp_path / "0"))
+        second = colocation.measure(Job(LOW, 1, tmp_path / "0")).measurement
     assert first.word_errors[0].errors == 0  # the fake says the words of the first clip, always
     assert len(first.word_errors) == len(read_clips("assistant"))
-    assert first.stt_wer_pct > 50
-    assert second.stt_wer_pct == 0  # from what is remembered: not scored again
+    assert first.figure("stt_wer_pct") > 50
+    assert second.figure("stt_wer_pct") == 0  # from what is remembered: not scored again
 
 
 def test_no_memory_for_the_share_at_the_start(failed):
-    error, phases = failed(OutOfMemory, "oom-at-start")
-    assert facts(error) == ("oom_budget", "llm", "start", 13680.64)
-    assert "less than desired GPU memory utilization" in error.diagnosis.evidence
-    assert error.measured["stt_start_s"] > 0
+    failure, phases = failed("oom-at-start", is_ruled_out=True)
+    assert facts(failure) == ("oom_budget", "llm", "start", 13680.64)
+    assert "less than desired GPU memory utilization" in failure.diagnosis.evidence
+    assert failure.measured["stt_start_s"] > 0
     assert phases.launches == (0, 0)
 
 
 def test_out_of_memory_under_load_although_the_server_exits_0(failed):
-    error, phases = failed(OutOfMemory, f"oom-under-load --after {AFTER}")
-    assert facts(error) == ("oom_runtime_llm", "llm", "load", 137.38)
-    assert "torch.OutOfMemoryError" in error.diagnosis.evidence
-    assert error.measured["kv_tokens"] == 1600
+    failure, phases = failed(f"oom-under-load --after {AFTER}", is_ruled_out=True)
+    assert facts(failure) == ("oom_runtime_llm", "llm", "load", 137.38)
+    assert "torch.OutOfMemoryError" in failure.diagnosis.evidence
+    assert failure.measured["kv_tokens"] == 1600
     assert phases.launches == (1, 0)
 
 
 def test_an_exit_with_status_0_under_load_is_a_death_and_tried_once_more(failed, monkeypatch):
     monkeypatch.setattr(blame, "DYING_S", 10.0)
-    error, phases = failed(Disturbed, f"exits-0-under-load --after {AFTER}")
-    assert facts(error) == ("engine_death", "llm", "load", None)
-    assert "exit status 0" in error.diagnosis.evidence
+    failure, phases = failed(f"exits-0-under-load --after {AFTER}", is_ruled_out=False)
+    assert facts(failure) == ("engine_death", "llm", "load", None)
+    assert "exit status 0" in failure.diagnosis.evidence
     assert phases.launches == (2, 1)
 
 
 def test_an_engine_that_only_answers_errors_is_dead_too(failed):
-    error, phases = failed(Disturbed, f"error-in-stream --after {AFTER}")
-    assert facts(error) == ("engine_death", "llm", "load", None)
-    assert "EngineCore encountered an issue" in error.diagnosis.evidence
+    failure, phases = failed(f"error-in-stream --after {AFTER}", is_ruled_out=False)
+    assert facts(failure) == ("engine_death", "llm", "load", None)
+    assert "EngineCore encountered an issue" in failure.diagnosis.evidence
     assert phases.launches == (2, 1)
 
 
 @pytest.mark.parametrize("after", [1, AFTER], ids=["alone", "under joint load"])
 def test_speech_out_of_memory(failed, after):
-    error, phases = failed(OutOfMemory, "well", f"stt-oom --after {after}")
-    assert facts(error) == ("oom_runtime_stt", "stt", "load", None)
-    assert "out of memory while transcribing" in error.diagnosis.evidence
+    failure, phases = failed("well", f"stt-oom --after {after}", is_ruled_out=True)
+    assert facts(failure) == ("oom_runtime_stt", "stt", "load", None)
+    assert "out of memory while transcribing" in failure.diagnosis.evidence
     assert phases.launches == (after == AFTER, 0)
 
 
 def test_a_speech_server_that_answers_500_without_a_word_counts_as_memory(failed):
-    error, _ = failed(OutOfMemory, "well", f"stt-500 --after {AFTER}")
-    assert facts(error) == ("oom_runtime_stt", "stt", "load", None)
-    assert error.diagnosis.evidence.startswith("speech: HTTP 500")
+    failure, _ = failed("well", f"stt-500 --after {AFTER}", is_ruled_out=True)
+    assert facts(failure) == ("oom_runtime_stt", "stt", "load", None)
+    assert failure.diagnosis.evidence.startswith("stt: HTTP 500")
 
 
 @pytest.mark.parametrize(
-    ("moods", "name", "victim", "who"),
+    ("moods", "name", "victim"),
     [
-        (("empty", "well"), "engine_death", "llm", "LLM"),
-        (("well", "empty"), "stt_wrong", "stt", "speech"),
+        (("empty", "well"), "engine_death", "llm"),
+        (("well", "empty"), "stt_wrong", "stt"),
     ],
 )
-def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, victim, who):
-    error, phases = failed(Disturbed, *moods)
-    assert facts(error) == (name, victim, "load", None)
-    assert error.diagnosis.evidence == f"{who}: empty answer"
+def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, victim):
+    failure, phases = failed(*moods, is_ruled_out=False)
+    assert facts(failure) == (name, victim, "load", None)
+    assert failure.diagnosis.evidence == f"{victim}: empty answer"
     assert phases.launches == (0, 1)
 
 
 def test_a_server_that_is_never_ready_is_tried_once_more_and_then_infeasible(failed):
-    error, phases = failed(OutOfMemory, "never-ready", start_timeout_s=1.5)
-    assert facts(error) == ("startup_timeout", "llm", "start", None)
+    failure, phases = failed("never-ready", start_timeout_s=1.5, is_ruled_out=True)
+    assert facts(failure) == ("startup_timeout", "llm", "start", None)
     assert phases.launches == (0, 1)
 
 
-def test_a_command_that_is_wrong_stops_the_study(failed):
-    error, _ = failed(SetupError, "well --no-such-flag")
-    assert "the llm server does not start: " in str(error)
-    assert "unrecognized arguments: --no-such-flag" in str(error)
+def test_a_command_that_is_wrong_stops_the_study(device, tmp_path):
+    wrong = setting("well --no-such-flag")
+    with Colocation(wrong, device, tmp_path) as colocation, pytest.raises(SetupError) as caught:
+        colocation.measure(Job(LOW, 0, tmp_path / "0"))
+    assert "the llm server does not start: " in str(caught.value)
+    assert "unrecognized arguments: --no-such-flag" in str(caught.value)
 
 
 def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(device, tmp_path):
@@ -168,30 +194,41 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
         [tenant] = colocation._tenants
 
         def kill(phase):
-            if phase == "loading both":
+            if phase.step is Step.LOADING:
                 tenant._supervisor.kill()
 
-        with pytest.raises(OutOfMemory) as caught:
-            colocation.measure(LOW, Run(0, tmp_path / "0", kill))
+        colocation.on_phase = kill
+        failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
         assert not tenant.alive
-        assert colocation.measure(LOW, Run(0, tmp_path / "1")).failure_rate == 0.0
+        colocation.on_phase = lambda _: None
+        again = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
+        assert again.failure_rate == 0.0
         assert [t.alive for t in colocation._tenants] == [True]
-    assert caught.value.diagnosis.victim == "tenant:ballast"
-    assert caught.value.diagnosis.phase == "load"
+    assert failure.is_ruled_out
+    assert failure.diagnosis.victim == "tenant:ballast"
+    assert failure.diagnosis.phase == "load"
 
 
 def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
     (tmp_path / "1").mkdir()  # no server writes its log there
     with Colocation(setting(), device, tmp_path) as colocation:
         first, same, other, kept = (
-            colocation.measure(allocation, Run(0, tmp_path / str(n)))
+            colocation.measure(Job(allocation, 0, tmp_path / str(n))).measurement
             for n, allocation in enumerate([TINY, TINY, LOW, TINY])
         )
-    assert min(first.llm_start_s, first.stt_start_s) > 0
-    assert (same.llm_start_s, same.stt_start_s) == (0, 0)
+    assert min(first.figure("llm_start_s"), first.figure("stt_start_s")) > 0
+    assert (same.figure("llm_start_s"), same.figure("stt_start_s")) == (0, 0)
     # `base` was never measured: it was started beside the LLM server, and then the figures were sure
-    assert (other.llm_start_s, other.stt_start_s > 0, other.started_first) == (0, True, "llm")
-    assert (kept.llm_start_s, kept.stt_start_s > 0, kept.started_first) == (0, True, "llm")
+    assert (other.figure("llm_start_s"), other.figure("stt_start_s") > 0, other.started_first) == (
+        0,
+        True,
+        "llm",
+    )
+    assert (kept.figure("llm_start_s"), kept.figure("stt_start_s") > 0, kept.started_first) == (
+        0,
+        True,
+        "llm",
+    )
 
 
 def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_kept(
@@ -202,54 +239,56 @@ def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_
     )  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
     with Colocation(setting(), device, tmp_path) as colocation:
         found = [
-            colocation.measure(a, Run(0, tmp_path / str(n)))
+            colocation.measure(Job(a, 0, tmp_path / str(n))).measurement
             for n, a in enumerate([TINY, LOW, TINY])
         ]
-    assert [(m.llm_start_s > 0, m.started_first) for m in found] == [(True, "stt")] * 3
+    assert [(m.figure("llm_start_s") > 0, m.started_first) for m in found] == [(True, "stt")] * 3
     assert "stopping" in found[1].phase_s
-    assert found[1].phase_s["starting LLM"] > 0
+    assert found[1].phase_s["starting llm"] > 0
 
 
 def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp_path):
     with Colocation(setting(window_s=2), device, tmp_path) as colocation:
-        m = colocation.measure(LOW, Run(0, tmp_path / "0"))
-    assert list(m.phase_s) == ["stopping", "starting speech", "starting LLM", "alone", "window"]
+        m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
+    assert list(m.phase_s) == ["stopping", "starting stt", "starting llm", "alone", "window"]
     assert m.phase_s["window"] > 1
-    assert m.phase_s["starting LLM"] == pytest.approx(m.llm_start_s, abs=0.5)
-    assert len(m.used_mib_by_s) > 2
-    assert set(m.used_mib_by_s) == {2000}
+    assert m.phase_s["starting llm"] == pytest.approx(m.figure("llm_start_s"), abs=0.5)
+    assert len(m.figure("used_mib_by_s")) > 2
+    assert set(m.figure("used_mib_by_s")) == {2000}
 
 
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
-        colocation.measure(LOW, Run(0, tmp_path / "0"))
+        colocation.measure(Job(LOW, 0, tmp_path / "0"))
         speech = colocation._pair.server("stt").pid
-        other = colocation.measure(HIGH, Run(1, tmp_path / "1"))
+        other = colocation.measure(Job(HIGH, 1, tmp_path / "1")).measurement
         assert colocation._pair.server("stt").pid == speech
-    assert (other.llm_start_s > 0, other.stt_start_s, other.started_first) == (True, 0, "stt")
+    assert (other.figure("llm_start_s") > 0, other.figure("stt_start_s"), other.started_first) == (
+        True,
+        0,
+        "stt",
+    )
 
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
         colocation._starts.kv_tokens = {str(llm_command(LOW, services().llm, {})): 1500}
-        phases = Phases()
-        with pytest.raises(Disturbed) as caught:
-            colocation.measure(LOW, phases.run(tmp_path / "0"))
-    assert facts(caught.value) == ("contaminated", None, "start", None)
+        colocation.on_phase = (phases := Phases()).append
+        failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
+    assert not failure.is_ruled_out
+    assert facts(failure) == ("contaminated", None, "start", None)
     assert phases.launches == (0, 2)
 
 
 def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
     device.free_mib = 5_000.0
     with Colocation(setting(), device, tmp_path) as colocation:
-        colocation.measure(LOW, Run(0, tmp_path / "0"))
-        with pytest.raises(OutOfMemory) as caught:
-            colocation.measure(
-                Allocation({"vllm_memory_util": 0.7, "whisper_model_size": "base"}),
-                Run(1, tmp_path / "1"),
-            )
-    assert facts(caught.value)[:3] == ("predicted_oom", None, "precheck")
-    assert caught.value.diagnosis.deficit_mib == pytest.approx(7000 + 100 + 512 + 5000 - 10_000)
+        colocation.measure(Job(LOW, 0, tmp_path / "0"))
+        too_large = Allocation({"vllm_memory_util": 0.7, "whisper_model_size": "base"})
+        failure = colocation.measure(Job(too_large, 1, tmp_path / "1")).failure
+    assert failure.is_ruled_out
+    assert facts(failure)[:3] == ("predicted_oom", None, "precheck")
+    assert failure.diagnosis.deficit_mib == pytest.approx(7000 + 100 + 512 + 5000 - 10_000)
     assert not (tmp_path / "1").exists()
 
 

@@ -12,7 +12,7 @@ from live_factories import LOW, Phases, setting
 
 from objectives.colocation import Colocation
 from objectives.devices.device import Occupant
-from objectives.errors import Disturbed
+from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
 
@@ -42,27 +42,25 @@ def card(device, monkeypatch):
 class When(Phases):
     """Does something once, when a phase begins."""
 
-    def __init__(self, phase, act):
+    def __init__(self, step, act):
         super().__init__()
-        self.phase, self.act, self.done_at = phase, act, None
+        self.step, self.act, self.done_at = step, act, None
 
-    def append(self, text):
-        super().append(text)
-        if text.startswith(self.phase) and self.done_at is None:
+    def append(self, phase):
+        super().append(phase)
+        if phase.step is self.step and phase.service != "stt" and self.done_at is None:
             self.done_at = time.monotonic()
             self.act()
 
 
-@pytest.mark.parametrize("phase", ["starting LLM", "each service alone", "loading both", "ladder"])
-def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(
-    card, tmp_path, phase
-):
+@pytest.mark.parametrize("step", [Step.STARTING, Step.ALONE, Step.LOADING, Step.LADDER])
+def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(card, tmp_path, step):
     more = {"ladder_s": 2, "ladder_max_sessions": 1, "window_s": 2, "llm_per_s": 4, "stt_per_s": 4}
     intruder = Occupant(1, "another study", 900.0, "other.service")
-    phases = When(phase, lambda: card.here.append(intruder))
-    with Colocation(setting(**more), card, tmp_path) as colocation:
-        measured = colocation.measure(LOW, phases.run(tmp_path / "0"))
-    again = [p for p in phases if p.startswith("once more")]
+    phases = When(step, lambda: card.here.append(intruder))
+    with Colocation(setting(**more), card, tmp_path, on_phase=phases.append) as colocation:
+        measured = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
+    again = phases.retries
     assert (
         len(again) == 1
         and "foreign_tenant: process 1 of other.service (another study) came" in again[0]
@@ -78,27 +76,28 @@ def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_th
     def grow():
         card.here[0] = replace(card.here[0], mib=card.here[0].mib + 600.0)
 
-    phases = When("loading both", grow)
-    phases.append = lambda text: (
-        list.append(phases, text),
-        grow() if text == "loading both" else None,
-    )
-    with (
-        Colocation(setting(window_s=3), card, tmp_path) as colocation,
-        pytest.raises(Disturbed) as caught,
-    ):
-        colocation.measure(LOW, phases.run(tmp_path / "0"))
-    found = caught.value.diagnosis
+    phases = Phases()
+
+    def on_phase(phase):
+        phases.append(phase)
+        if phase.step is Step.LOADING:
+            grow()
+
+    with Colocation(setting(window_s=3), card, tmp_path, on_phase=on_phase) as colocation:
+        outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+    assert not outcome.failure.is_ruled_out
+    found = outcome.failure.diagnosis
     assert (found.failure_class, found.victim) == ("foreign_tenant", "tenant:game.service")
     assert "grew with others by 600 MiB" in found.evidence and "reserve 512" in found.evidence
-    assert sum("once more" in p for p in phases) == 2
+    assert len(phases.retries) == 2
 
 
 def test_growth_within_the_reserve_is_a_neighbours_right(card, tmp_path):
-    phases = When("loading both", lambda: card.here.__setitem__(0, replace(GAME, mib=4400.0)))
-    with Colocation(setting(), card, tmp_path) as colocation:
-        colocation.measure(LOW, phases.run(tmp_path / "0"))
-    assert not any("once more" in p for p in phases)
+    phases = When(Step.LOADING, lambda: card.here.__setitem__(0, replace(GAME, mib=4400.0)))
+    with Colocation(setting(), card, tmp_path, on_phase=phases.append) as colocation:
+        outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+    assert outcome.measurement is not None
+    assert not phases.retries
 
 
 def test_our_own_servers_are_no_intruders(card, tmp_path):
@@ -107,10 +106,11 @@ def test_our_own_servers_are_no_intruders(card, tmp_path):
         assert len(servers) >= 4  # two supervisors and what they started
         card.here += [Occupant(p.pid, "ours", 5000.0, None) for p in servers]
 
-    phases = When("loading both", show)
-    with Colocation(setting(), card, tmp_path) as colocation:
-        colocation.measure(LOW, phases.run(tmp_path / "0"))
-    assert not any("once more" in p for p in phases)
+    phases = When(Step.LOADING, show)
+    with Colocation(setting(), card, tmp_path, on_phase=phases.append) as colocation:
+        outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+    assert outcome.measurement is not None
+    assert not phases.retries
 
 
 def test_a_window_of_the_desktop_may_come_and_a_program_may_not():

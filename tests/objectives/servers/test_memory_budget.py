@@ -1,6 +1,7 @@
 """The arithmetic before a launch: figures of this study's own starts, and a margin inside which servers are asked."""
 
 import pytest
+from factories import only
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
@@ -24,7 +25,7 @@ def start(share, **figures_):
         "kv_tokens": 1000,
         "max_model_len": 500,
     } | figures_
-    return at(share), Measurement(**known)
+    return at(share), only(**known)
 
 
 def says(allocation, known, *, tenants=0.0, reserve=500.0):

@@ -1,4 +1,4 @@
-"""Word error rate and its gate."""
+"""Word errors are counted, and the gate decides about them as often right as it says."""
 
 import io
 import math

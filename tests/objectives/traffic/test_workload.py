@@ -1,4 +1,4 @@
-"""The seeded trace: the same for all trials, as much work for every seed, prompts that no cache knows."""
+"""The seeded trace is the same for all trials, and no cache knows its prompts."""
 
 from dataclasses import replace
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from factories import only
 
 from objectives.allocation import Allocation
-from objectives.measurement import INFINITE, Measurement
+from objectives.measurement import INFINITE
 from study.analysis.compare import bounds_tell
 from study.analysis.configurations import Configuration
 from study.analysis.noise import FITNESS, noise_of
@@ -23,7 +24,7 @@ def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Configura
         {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
     )
     rows = [
-        Trial(n, allocation, State.COMPLETE, fitness + n / 100, Measurement(llm_latency_p95_ms=ms, free_memory_mib=ms),
+        Trial(n, allocation, State.COMPLETE, fitness + n / 100, only(llm_latency_p95_ms=ms, free_memory_mib=ms),
             None, {}, {}, {}, "pass", None, None, False, 90.0, n, None)
         for n, ms in enumerate(latencies)
     ]  # fmt: skip
@@ -36,9 +37,7 @@ LOUD = [cell(n, [900.0, 1000.0]) for n in range(2, 9)]
 def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Configuration:
     """A configuration with one launch, so many sessions and a tenth of them as its fitness by capacity."""
     made = cell(number, [1000.0])
-    figures = Measurement(
-        concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card
-    )
+    figures = only(concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card)
     row = replace(made.measured[0], measurement=figures, contributions={"capacity": count / 10})
     return replace(made, measured=(row,))
 

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import yaml
 from commands import run_script
+from factories import only
 from scipy import stats
 
 from objectives import recording
-from objectives.allocation import Allocation, Parameter, Space
-from objectives.measurement import INFINITE, Measurement
+from objectives.allocation import Allocation
+from objectives.measurement import INFINITE
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
 from study.analysis.additive_model import NEEDS_STATSMODELS, UntoldError
 from study.analysis.launches import WIDE
 from study.analysis.main_effects import differences, main_effects
@@ -39,7 +42,7 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
     return [
         (
             a,
-            Measurement(
+            only(
                 llm_latency_ms=1000
                 * math.exp(
                     -share * (a["vllm_memory_util"] - 0.4) / 0.1 + generator.normal(0, noise)
@@ -62,7 +65,7 @@ def launches(known, card=None):
 def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
     known = launched(np.random.default_rng(1), share=0.02)
     told = main_effects(known, "llm_latency_ms")
-    logs = np.array([math.log(m.llm_latency_ms) for _, m in known])
+    logs = np.array([math.log(m.figure("llm_latency_ms")) for _, m in known])
     left, freedom = float(np.sum((logs - logs.mean()) ** 2)), len(logs) - 1
     between = []
     for effect in told.of:
@@ -116,22 +119,20 @@ def test_repeats_tell_the_noise_and_weigh_no_more_than_one_launch():
 
 @pytest.mark.parametrize("lost", [None, INFINITE])
 def test_what_was_not_measured_is_left_out(lost):
-    known = [(a, Measurement(llm_latency_ms=lost)) for a in GRID[:2]] + launched(
-        np.random.default_rng(5)
-    )[2:]
+    known = [(a, only(llm_latency_ms=lost)) for a in GRID[:2]] + launched(np.random.default_rng(5))[
+        2:
+    ]
     assert main_effects(known, "llm_latency_ms") == main_effects(known[2:], "llm_latency_ms")
 
 
 def test_what_was_the_same_everywhere_has_no_effects():
-    told = main_effects([(a, Measurement(stt_wer_pct=100 / 79.5)) for a in GRID], "stt_wer_pct")
+    told = main_effects([(a, only(stt_wer_pct=100 / 79.5)) for a in GRID], "stt_wer_pct")
     assert [e.p_value for e in told.of] == [1.0, 1.0, 1.0]
     assert told.residual == 0
 
 
 def test_a_table_counts_configurations_and_those_that_failed():
-    known = [
-        (a, Measurement(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)
-    ]
+    known = [(a, only(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)]
     lost = [(given(0.6, "tiny.en", 128), None), (given(0.6, "base", 128), None)] * 2
     told = influence(launches([*known, known[0], *lost]))
     assert told.head == ("", "LLM each token ms")
@@ -152,10 +153,11 @@ def test_a_table_counts_configurations_and_those_that_failed():
 def test_another_card_is_told_apart_from_what_the_parameters_do():
     generator = np.random.default_rng(6)
     first = [
-        (a, Measurement(llm_tpot_ms=m.llm_latency_ms)) for a, m in launched(generator, noise=0.03)
+        (a, only(llm_tpot_ms=m.figure("llm_latency_ms")))
+        for a, m in launched(generator, noise=0.03)
     ]
     second = [
-        (a, Measurement(llm_tpot_ms=2 * m.llm_latency_ms))
+        (a, only(llm_tpot_ms=2 * m.figure("llm_latency_ms")))
         for a, m in launched(generator, noise=0.03)
     ]
     # the second card measured the high share alone, and one more: without a block the share would be blamed
@@ -171,7 +173,7 @@ def test_another_card_is_told_apart_from_what_the_parameters_do():
 
 def test_what_two_cards_measured_is_not_twice_as_much_known():
     four = [(0.4, "a"), (0.4, "b"), (0.5, "a"), (0.5, "b")]
-    figures = [(given(s, w), Measurement(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
+    figures = [(given(s, w), only(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
     told = influence([x for n in range(8) for x in launches(figures, f"GPU-{n}")], ["llm_tpot_ms"])
     assert told.rows == ()
     assert told.notes[-1].endswith(
@@ -181,7 +183,7 @@ def test_what_two_cards_measured_is_not_twice_as_much_known():
 
 def test_parameters_that_always_changed_together_are_not_told_apart():
     twins = [
-        (given(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), Measurement(llm_tpot_ms=100.0 + n))
+        (given(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), only(llm_tpot_ms=100.0 + n))
         for n, (s, w) in enumerate(
             [(s, w) for s in (0.4, 0.5, 0.6) for w in ("a", "b", "c", "d", "e", "f")]
         )
@@ -194,7 +196,7 @@ def test_parameters_that_always_changed_together_are_not_told_apart():
 
 def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two():
     figures = [INFINITE if n in (3, 4) else 900.0 + n % 4 for n in range(len(GRID))]
-    known = [(a, Measurement(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
+    known = [(a, only(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
     lost = launches([(GRID[0], None)])  # of no known card
     told = influence(
         [*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b"), *lost]
@@ -215,9 +217,7 @@ def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two()
 
 def test_nothing_varied_has_no_effects():
     with pytest.raises(UntoldError, match="nothing was varied"):
-        main_effects(
-            [(GRID[0], Measurement(llm_tpot_ms=10.0 + n)) for n in range(9)], "llm_tpot_ms"
-        )
+        main_effects([(GRID[0], only(llm_tpot_ms=10.0 + n)) for n in range(9)], "llm_tpot_ms")
 
 
 def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
@@ -226,10 +226,7 @@ def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
     )
     searched = yaml.safe_load(text)["search_space"]
     wide = Space(tuple(Parameter(name, tuple(choices)) for name, choices in searched.items()), {})
-    known = [
-        (a.values, Measurement(llm_latency_ms=100.0 + n % 7))
-        for n, a in enumerate(spread(wide, 40))
-    ]
+    known = [(a.values, only(llm_latency_ms=100.0 + n % 7)) for n, a in enumerate(spread(wide, 40))]
     told = main_effects(known, "llm_latency_ms")
     assert {e.parameter for e in told.of} == set(searched)
 
@@ -244,7 +241,7 @@ def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -
             10.0 * (2.0 if g["share"] == 0.6 else 1.0) * float(np.exp(rng.normal(0, 0.1)))
             for g in grid
         ]
-        seen = [(g, Measurement(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
+        seen = [(g, only(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
         told = differences(seen, "llm_tpot_ms", "share", 0.5)
         assert set(told) == {0.4, 0.6}
         held += told[0.6][1] <= 2.0 <= told[0.6][2]

@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 import pytest
 from commands import run_script, run_study
-from factories import DEVICE, VERSIONS, cell, make, measurement, timed
+from factories import DEVICE, VERSIONS, cell, changed, make, measurement, timed
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.evaluation import Run
+from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis import launches
@@ -28,14 +28,14 @@ from study.storage.comparability import LIFETIME, identity_of
 from study.storage.context import StudyContext, asked_by, keep
 
 FULL = {
-    "starting speech": 5.0,
-    "starting LLM": 40.0,
+    "starting stt": 5.0,
+    "starting llm": 40.0,
     "alone": 8.0,
     "window": 20.0,
     "ladder": 30.0,
     "stopping": 3.0,
 }
-KEPT = {"starting LLM": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
+KEPT = {"starting llm": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
 
 
 def launch(share: float, phase_s: dict[str, float], *started: str, rest_s: float = 2.0) -> Launch:
@@ -53,17 +53,17 @@ def cost(*launches: Launch, **changed: Any) -> Cost:
     return Cost(launches=launches, **usual | changed)
 
 
-BOTH = ("starting speech", "starting LLM")
+BOTH = ("starting stt", "starting llm")
 TWO_STARTS = (
     launch(0.4, FULL, *BOTH),
-    launch(0.4, KEPT, "starting speech"),
+    launch(0.4, KEPT, "starting stt"),
     launch(0.5, FULL, *BOTH),
 )
 
 
 def test_the_shortest_starts_each_llm_command_once_and_loads_as_often() -> None:
     found = cost(*TWO_STARTS, launch(0.4, FULL, *BOTH))
-    assert (len(found.starters("starting LLM")), found.commands) == (3, 2)
+    assert (len(found.starters("starting llm")), found.commands) == (3, 2)
     assert found.shortest_s == pytest.approx(2 * 40.0 + 4 * 50.0)
 
 
@@ -108,7 +108,7 @@ def test_the_shares_of_the_split_are_of_the_runs_where_those_told() -> None:
 
 
 def test_ladders_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
-    found = cost(*TWO_STARTS, launch(0.5, {"starting LLM": 40.0, UNTOLD: 30.0}, "starting LLM"))
+    found = cost(*TWO_STARTS, launch(0.5, {"starting llm": 40.0, UNTOLD: 30.0}, "starting llm"))
     assert found.shortest_s is None
     assert "shortest possible    not known" in told(found)[-1] and "at least 3" in "\n".join(
         told(found)
@@ -123,19 +123,21 @@ class Live:
         self.asked: list[tuple[str, bool]] = []
         self.ends_after = ends_after
 
-    def __call__(self, allocation: Allocation, run: Run) -> Measurement:
+    def __call__(self, job: Job) -> Outcome:
+        allocation = job.allocation
         if len(self.asked) == self.ends_after:
             raise KeyboardInterrupt
         kept = (
             bool(self.asked)
             and self.asked[-1][0].split()[0] == str(allocation).split()[0]
-            and not run.is_fresh
+            and not job.is_fresh
         )
-        self.asked.append((str(allocation), run.is_fresh))
+        self.asked.append((str(allocation), job.is_fresh))
         found = cell(min(allocation.share, 0.55), allocation.speech)
         assert isinstance(found, Measurement)
         start_s = 0.0 if kept else 40.0
-        return replace(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=KEPT if kept else FULL)
+        phase_s = KEPT if kept else FULL
+        return Outcome(changed(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=phase_s))
 
 
 def run_live(
@@ -187,7 +189,7 @@ def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(
         for t in optuna.load_study(study_name="r", storage=storage).trials
     ]
     assert [text for text, _ in restarted.asked] == [str(Allocation(a)) for a in order]
-    assert len(one.starters("starting LLM")) < len(other.starters("starting LLM")) == 10
+    assert len(one.starters("starting llm")) < len(other.starters("starting llm")) == 10
     assert (one.restarts, other.restarts) == (False, True)
     assert ratios([one, other])[0].endswith("measured)")
 

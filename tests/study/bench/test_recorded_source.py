@@ -11,7 +11,8 @@ from typing import Any
 import optuna
 import pytest
 from commands import SCRIPT, run_script, run_study
-from factories import cell, make, write_spec
+from factories import SHARES, SIZES, cell, make, write_spec
+from studies import Shared, copied
 
 from objectives import recording
 from objectives.allocation import Allocation
@@ -65,10 +66,14 @@ def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
         study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
     told = sorted(
-        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+        r.measurement.figure("llm_tpot_ms") or 0.0
+        for r in counted(study)
+        if r.measurement is not None
     )
     assert told == sorted(
-        e.measurement.llm_tpot_ms or 0.0 for e in found.entries if e.measurement is not None
+        e.measurement.figure("llm_tpot_ms") or 0.0
+        for e in found.entries
+        if e.measurement is not None
     )
 
 
@@ -135,10 +140,14 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
         study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
     told = sorted(
-        r.measurement.llm_tpot_ms or 0.0 for r in counted(study) if r.measurement is not None
+        r.measurement.figure("llm_tpot_ms") or 0.0
+        for r in counted(study)
+        if r.measurement is not None
     )
     assert told == sorted(
-        e.measurement.llm_tpot_ms or 0.0 for e in whole.entries if e.measurement is not None
+        e.measurement.figure("llm_tpot_ms") or 0.0
+        for e in whole.entries
+        if e.measurement is not None
     )
 
 
@@ -205,20 +214,13 @@ def test_a_live_study_has_no_recording_to_follow(tmp_path: Path) -> None:
 
 
 def test_the_wide_recording_that_ships_is_replayed_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran = run_study(
-        "study/specs/h100_wide_recorded.yaml",
-        "--out",
-        tmp_path,
-        "--json",
-        cwd=Path(__file__).parents[3],
-    )
-    assert ran.returncode == 0, ran.stderr
-    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    folder = copied(shared.wide(), tmp_path)
+    lines = [json.loads(line) for line in (folder / "said.txt").read_text().splitlines()]
     shipped = recording.read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
     assert sum("parameters" in line for line in lines) == len(shipped.entries)
-    storage, page = tmp_path / "h100_wide_recorded/study.db", tmp_path / "report.html"
+    storage, page = folder / "artifacts/h100_wide_recorded/study.db", tmp_path / "report.html"
     assert run_script("report.py", storage, "-o", page).returncode == 0
     assert "Which parameter matters?" in page.read_text()
     assert "The best candidate is 55 %" in page.read_text(), "noise alone could explain its lead"
@@ -227,16 +229,19 @@ def test_the_wide_recording_that_ships_is_replayed_whole(
         for source in (storage, shipped.path)
     ]
     assert effects[0] == effects[1], "the study tells what its recording tells, cards and all"
-    for name in [name for name in sys.modules if name.startswith("statsmodels.")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "statsmodels"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    (tmp_path / "statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    monkeypatch.syspath_prepend(tmp_path)
     lean = html(summary(study_in(f"sqlite:///{storage}")))
     assert '<p class="soft">The table of effects needs statsmodels: pip install ' in lean
     assert "LLM first token p95 ms" not in lean
 
 
 def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> None:
-    spec = make(tmp_path, cell, repeats=3)
+    kept = ((0.50, "base"), (0.60, "base"))
+    skip = [(share, size) for share in SHARES for size in SIZES if (share, size) not in kept]
+    spec = make(tmp_path, cell, repeats=3, skip=skip)
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert ran.returncode == 0
     assert trials(tmp_path).count("vllm_memory_util=0.6 whisper_model_size=base") == 3

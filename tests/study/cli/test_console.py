@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from termios import TIOCSWINSZ
 
@@ -20,6 +21,7 @@ import pytest
 from commands import ROOT, command, run_script, run_study
 from factories import BEST, make, write_spec
 from live_factories import live
+from studies import Shared, copied
 
 from objectives.errors import BadInput
 from study.cli.console import Terminal
@@ -133,8 +135,11 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("columns", [80, 120, 130])
-def test_a_wide_table_cuts_no_figure_and_no_setting(tmp_path: Path, columns: int) -> None:
-    line = command("study/specs/h100_wide_recorded.yaml", "--out", tmp_path, "--n-trials", 24)
+def test_a_wide_table_cuts_no_figure_and_no_setting(
+    shared: Shared, tmp_path: Path, columns: int
+) -> None:
+    out = copied(shared.wide(), tmp_path) / "artifacts"
+    line = command("study/specs/h100_wide_recorded.yaml", "--out", out)
     code, said = on_a_terminal(line, columns=columns)
     assert code == 0, said
     table = said.partition("What was measured")[2].partition("measurements")[0]
@@ -188,14 +193,19 @@ def test_the_help_of_every_script_shows_an_example_and_its_exit_codes(script: Pa
     assert "Exit: 0" in ran.stdout
 
 
+@cache
+def interrupted(program: str) -> tuple[int, str, str]:
+    """How a program ends, and what it says."""
+    line = [sys.executable, "-c", program]
+    ran = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    return ran.returncode, ran.stdout, ran.stderr
+
+
 @pytest.mark.parametrize("script", [*SCRIPTS, PROGRAM], ids=lambda p: p.stem)
 def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
     """The signal comes as soon as `study.cli.startup` is there; a module imported later is the proof."""
     stop = "import os, signal, sys; import study.cli.startup; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
-    ran = subprocess.run(
-        [sys.executable, "-c", stop], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")
+    assert interrupted(stop) == (-signal.SIGINT, "", "")
     ours = [
         line
         for line in script.read_text().splitlines()

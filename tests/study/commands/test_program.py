@@ -11,7 +11,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from made import ROOT, make, run_study
+from commands import ROOT, run_study
+from factories import make
 
 from objectives.errors import SetupError
 from study.cli import checkout

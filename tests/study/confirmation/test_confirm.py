@@ -12,9 +12,9 @@ import yaml
 from factories import measurement
 from live_factories import FAKES, promotion, shelf
 
-from objectives import measurement as measuring
 from objectives.allocation import Allocation
 from objectives.errors import BadInput, SetupError
+from objectives.load import replies
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
@@ -29,9 +29,8 @@ from study.promotion.seal import verify
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(
-        measuring, "_lag_limit_ms", lambda _: 1e6
-    )  # a busy machine is none of these tests' business
+    # a busy machine is none of these tests' business
+    monkeypatch.setattr(replies, "_lag_limit_ms", lambda _: 1e6)
     monkeypatch.setattr(confirming, "bench", lambda _: shelf(tmp_path / "fakes.yaml"))
 
 
@@ -92,13 +91,13 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     for p in found.pairs:
         for launch in p.launches:
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
-            assert min(main.llm_start_s or 0, main.stt_start_s or 0) > 0
-            assert (held_out.llm_start_s, held_out.stt_start_s) == (0, 0)
+            assert min(main.figure("llm_start_s") or 0, main.figure("stt_start_s") or 0) > 0
+            assert (held_out.figure("llm_start_s"), held_out.figure("stt_start_s")) == (0, 0)
             assert (
-                main.offered_llm,
-                main.offered_stt,
-                held_out.offered_llm,
-                held_out.offered_stt,
+                main.figure("llm_offered"),
+                main.figure("stt_offered"),
+                held_out.figure("llm_offered"),
+                held_out.figure("stt_offered"),
             ) == (6, 6, 6, 6)
     going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
     assert set(going_on._words()) == {"base"}  # which are not transcribed again

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
+from study.confirmation import paired_statistics, verdict
 from study.confirmation.paired_statistics import chance, estimate, pairs_needed, sign_flip_p
 from study.confirmation.protocol import Key, Rule, confidence
 from study.confirmation.verdict import Evidence, Verdict, judge
@@ -31,6 +33,17 @@ NOISES: dict[str, Noise] = {
     ),
     "two kinds of day": lambda rng, n: rng.normal(size=n) * rng.choice((0.3, 1.38), size=n),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _remembered() -> Iterator[None]:
+    """What is pure is worked out once for the same figures: a simulation asks again at each look."""
+    flips, interval, win = (lru_cache(20_000)(f) for f in (sign_flip_p, estimate, chance))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paired_statistics, "sign_flip_p", lambda gains: flips(tuple(gains)))
+        patch.setattr(verdict, "estimate", lambda gains, level: interval(tuple(gains), level))
+        patch.setattr(verdict, "chance", win)
+        yield
 
 
 def played(
@@ -55,10 +68,10 @@ def played(
         known = Evidence(
             gains={k: tuple(map(float, v[:target])) for k, v in gains.items()}, words=SAME
         )
-        verdict = judge(known, RULE, targets[: i + 1])
-        if verdict.status != "inconclusive":
+        answer = judge(known, RULE, targets[: i + 1])
+        if answer.status != "inconclusive":
             break
-    return verdict
+    return answer
 
 
 def shares(runs: int, **how: object) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import run_script
-from factories import cell, oom
+from factories import cell, changed, oom
 from studies import Shared, copied, promotion_in
 
 from objectives.errors import BadInput
@@ -84,7 +84,7 @@ def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_
     launches = [id(launch.measured["main"]) for p in found.pairs for launch in p.launches]
     assert len(set(launches)) == len(launches) == 10
     assert len(found.of("ab")) == len(
-        {p.of("baseline").measured["main"].llm_latency_ms for p in found.of("ab")}
+        {p.of("baseline").measured["main"].figure("llm_latency_ms") for p in found.of("ab")}
     )
 
 
@@ -95,7 +95,7 @@ def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(
     assert isinstance(of.spec.measure, Path)
     found = read(of.spec.measure)
     kept = tuple(
-        replace(e, measurement=replace(e.measurement, llm_start_s=0.0, stt_start_s=0.0))
+        replace(e, measurement=changed(e.measurement, llm_start_s=0.0, stt_start_s=0.0))
         if isinstance(e.measurement, Measurement) and e.repeat == 3
         else e
         for e in found.entries

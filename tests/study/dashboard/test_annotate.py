@@ -12,7 +12,7 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
 from studies import Shared, copied
 
-from objectives.diagnosis.diagnose import patterns
+from objectives.diagnosis.patterns import patterns
 from study.dashboard.annotate import PLOTS, annotate
 from study.storage.artifacts import ATTACHMENTS, attach
 from study.wording import FAILURES

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from objectives.allocation import Allocation, Parameter, Space
+from objectives.allocation import Allocation
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
 from study.recording.sobol import spread
 
 SPACE = Space(

@@ -18,8 +18,8 @@ from optuna.trial import TrialState
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.errors import BadInput, Disturbed, OutOfMemory, SetupError
-from objectives.evaluation import Run
+from objectives.errors import BadInput, SetupError
+from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run import ended
 from study.search.ask import bridge, queue
@@ -33,24 +33,28 @@ from study.spec.model import Spec
 from study.storage.comparability import identity_of
 from study.storage.trials import Trial, rows
 
-ODD = Diagnosis("engine_death", "llm", "load", None, "it died")
+ODD = Failure(Diagnosis("engine_death", "llm", "load", None, "it died"), is_ruled_out=False)
 
 
 @dataclass
 class Bench:
     """Measures as `cell` says, unless `then` decides; remembers what was launched."""
 
-    then: Callable[[int, Allocation], Measurement | None] = lambda n, a: None
+    then: Callable[[int, Allocation], Measurement | Diagnosis | Failure | None] = lambda n, a: None
     launched: list[str] = field(default_factory=list)
 
-    def __call__(self, allocation: Allocation, run: Run) -> Measurement:
+    def __call__(self, job: Job) -> Outcome:
+        allocation = job.allocation
         self.launched.append(str(allocation))
         found = self.then(len(self.launched), allocation) or cell(
             allocation.share, allocation.speech
         )
         if isinstance(found, Diagnosis):
-            raise OutOfMemory(found, {"device_total_mib": 12_000.0, "llm_latency_p95_ms": INFINITE})
-        return found
+            measured = {"device_total_mib": 12_000.0, "llm_latency_p95_ms": INFINITE}
+            return Outcome(failure=Failure(found, is_ruled_out=True, measured=measured))
+        if isinstance(found, Failure):
+            return Outcome(failure=found)
+        return Outcome(found, wall_s=found.wall_s)
 
 
 @pytest.fixture
@@ -298,9 +302,8 @@ def test_a_half_asked_configuration_that_nobody_queued_is_dropped(spec, storage,
 
 
 def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_path) -> None:
-    def dies(_: int, a: Allocation) -> None:
-        if a.share == 0.55:
-            raise Disturbed(ODD, {})
+    def dies(_: int, a: Allocation) -> Failure | None:
+        return ODD if a.share == 0.55 else None
 
     study, bench = opened(spec, storage), Bench(dies)
     assert epoch(study, spec, bench, tmp_path, max_trials=60).run() == Ending(
@@ -317,10 +320,7 @@ def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_pa
 def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(
     spec, storage, tmp_path
 ) -> None:
-    def dies(*_: object) -> None:
-        raise Disturbed(ODD, {})
-
-    study, bench = opened(spec, storage), Bench(dies)
+    study, bench = opened(spec, storage), Bench(lambda n, a: ODD)
     for _ in range(3):
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
@@ -335,11 +335,7 @@ def test_a_configuration_that_failed_twice_is_not_launched_a_third_time(
 def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_measurement(
     spec, storage, tmp_path
 ) -> None:
-    def dies_once(launch: int, _: Allocation) -> None:
-        if launch == 1:
-            raise Disturbed(ODD, {})
-
-    study, bench = opened(spec, storage), Bench(dies_once)
+    study, bench = opened(spec, storage), Bench(lambda n, a: ODD if n == 1 else None)
     for _ in range(3):
         study.enqueue_trial(spec.search_space.encode(spec.baseline))
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
@@ -352,10 +348,7 @@ def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_meas
 
 
 def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
-    def dies(*_: object) -> None:
-        raise Disturbed(ODD, {})
-
-    study, bench = opened(spec, storage), Bench(dies)
+    study, bench = opened(spec, storage), Bench(lambda n, a: ODD)
     assert epoch(study, spec, bench, tmp_path, max_trials=4).run() == Ending(
         limit=Limit.TRIALS, max_trials=4
     )
@@ -483,7 +476,7 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
         again._yardstick.reference is not None
-        and again._yardstick.reference.llm_latency_p95_ms == 5000.0
+        and again._yardstick.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 
@@ -511,15 +504,15 @@ def test_what_remains_of_the_budget_measures_the_leaders_again(spec, storage, tm
 
 def test_a_replicate_is_a_launch_of_its_own_with_a_seed_of_its_own(spec, storage, tmp_path) -> None:
     again, study = replicating(tmp_path, storage)
-    bench, runs = Bench(), list[tuple[str, Run]]()
+    bench, jobs = Bench(), list[Job]()
 
-    def measure(allocation: Allocation, run: Run) -> Measurement:
-        runs.append((str(allocation), run))
-        return bench(allocation, run)
+    def measure(job: Job) -> Outcome:
+        jobs.append(job)
+        return bench(job)
 
     epoch(study, again, measure, tmp_path, max_trials=14).run()
-    assert [run.is_fresh for _, run in runs] == [False] * 10 + [True] * 4
-    assert len({(text, run.seed) for text, run in runs}) == 14
+    assert [job.is_fresh for job in jobs] == [False] * 10 + [True] * 4
+    assert len({(str(job.allocation), job.seed) for job in jobs}) == 14
 
 
 def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(

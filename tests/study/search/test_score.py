@@ -13,7 +13,7 @@ from objectives.fitness import Reference
 from study.search.score import Score, failure_constraint, score, scoring_signature
 from study.spec.load import load
 
-REFERENCE = Reference(800.0, 2500.0, 8)
+REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8)
 
 
 def scored(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from studies import Shared
 
 from objectives.fitness import Weights
-from study.showcase.dataframe import replayed_storage, reweighed, shipped_recording, table
+from study.showcase.dataframe import reweighed, shipped_recording, table
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "study" / "notebooks"
 EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
@@ -20,16 +23,21 @@ with warnings.catch_warnings():  # of Jupyter's own making
     from nbclient import NotebookClient
 
 
-def executed(notebook: Path, folder: Path, timeout_s: int) -> list[dict[str, Any]]:
-    """Run a notebook in a folder, and return all its outputs."""
+def executed(
+    notebook: Path, folder: Path, timeout_s: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Run a notebook in a folder, with some of its text changed, and return all its outputs."""
     book = nbformat.read(notebook, as_version=4)
+    for old, new in changes.items():
+        (cell,) = [c for c in book.cells if c.cell_type == "code" and old in c.source]
+        cell.source = cell.source.replace(old, new)
     NotebookClient(book, timeout=timeout_s, resources={"metadata": {"path": str(folder)}}).execute()
     return [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> None:
-    outputs = executed(EXPLORE, tmp_path, timeout_s=120)
+    outputs = executed(EXPLORE, tmp_path, timeout_s=600)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("application/vnd.plotly.v1+json" in o.get("data", {}) for o in outputs) == 3
     assert any(
@@ -41,7 +49,8 @@ def test_it_runs_from_top_to_bottom_without_a_word_on_stderr(tmp_path: Path) -> 
 def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures(
     tmp_path: Path,
 ) -> None:
-    outputs = executed(COMPARE, tmp_path, timeout_s=240)
+    smaller = {"seeds=12": "seeds=4", "ask_sizes=[100, 300]": "ask_sizes=[20, 60]"}
+    outputs = executed(COMPARE, tmp_path, timeout_s=600, changes=smaller)
     assert not [o for o in outputs if o.get("name") == "stderr"]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
     assert sum("text/markdown" in o.get("data", {}) for o in outputs) == 4
@@ -65,8 +74,8 @@ def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
     }
 
 
-def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores() -> None:
-    launches = table(replayed_storage())
+def test_a_study_scored_anew_by_its_own_weights_has_its_own_scores(shared: Shared) -> None:
+    launches = table(shared.shipped() / "artifacts/h100_recorded/study.db")
     assert len(launches) >= 8
     assert reweighed(launches, Weights()).tolist() == pytest.approx(launches["fitness"].tolist())
     failed = launches[launches["status"] == "pruned"]

@@ -11,10 +11,10 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 
 import study
-from objectives.allocation import Parameter
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Weights
 from objectives.plain_data.ranges import Range
+from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload

@@ -1,0 +1,41 @@
+"""This module reads patterns.yaml: the rules that name failures, and the words of a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule is one entry of `rules`; the head of patterns.yaml says what each field means."""
+
+    failure_class: str
+    services: Sequence[str]
+    seen: str
+    regexes: Sequence[str]
+    under_load: str = ""
+    phases: Sequence[str] = ("start", "load")
+    deficit: Sequence[str] = ()
+    exits: Sequence[int] = ()
+    flags: Sequence[str] = ()
+
+
+@cache
+def patterns() -> dict[str, Any]:
+    """Return patterns.yaml as plain data."""
+    data: dict[str, Any] = yaml.safe_load(
+        files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8")
+    )
+    return data
+
+
+def search(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of each pattern in turn, ignoring case, `^` and `$` at every line."""
+    return (match for regex in regexes for match in re.finditer(f"(?im){regex}", text))

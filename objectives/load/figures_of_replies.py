@@ -1,0 +1,121 @@
+"""The replies of a window become its figures here: quantiles, lateness and interference. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from objectives.load.replies import Reply
+from objectives.measurement import INFINITE
+
+
+def quantile(values: Iterable[float], q: float) -> float | None:
+    """Return the nearest-rank quantile; None of nothing.
+
+    It is over everything offered: a failed request is infinite and stays in.
+
+    >>> quantile([1.0, 2.0, 3.0, float("inf")], 0.5), quantile([1.0, float("inf")], 0.95)
+    (2.0, inf)
+    >>> quantile([], 0.5) is None
+    True
+    """
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def services_in(replies: Sequence[Reply]) -> list[str]:
+    """Return the names of the services that were asked."""
+    return sorted({r.service for r in replies})
+
+
+def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
+    """Return the figures that follow from the replies of one window alone, by flat name.
+
+    A service that is sent audio has a real-time factor; one that streams tokens has their times.
+    """
+    by_service = {s: [r for r in replies if r.service == s] for s in services_in(replies)}
+    figures = {
+        f"{service}_{name}": value
+        for service, own in by_service.items()
+        for name, value in _figures(own).items()
+    }
+    failed = sum(r.error is not None for r in replies)
+    return figures | {
+        "failure_rate": failed / len(replies) if replies else None,
+        "generator_lag_p99_ms": quantile(_lags_ms(replies), 0.99),
+        "lag_exceeded": any(_is_late(own) for own in by_service.values()),
+    }
+
+
+def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
+    """Return the figures of one service."""
+    figures: dict[str, Any] = {
+        "latency_ms": quantile([r.latency_ms for r in replies], 0.5),
+        "latency_p95_ms": quantile([r.latency_ms for r in replies], 0.95),
+        "offered": len(replies),
+    }
+    if any(r.audio_s for r in replies):
+        return figures | {"rtfx": _rtfx(replies)}
+    tpot_ms = [
+        (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
+        for r in replies
+        if r.error is None
+        and r.end_s is not None
+        and r.first_s is not None
+        and r.tokens
+        and r.tokens > 1
+    ]
+    return figures | {
+        "ttft_ms": quantile([r.ttft_ms for r in replies], 0.5),
+        "ttft_p95_ms": quantile([r.ttft_ms for r in replies], 0.95),
+        "tpot_ms": float(np.median(tpot_ms)) if tpot_ms else None,
+    }
+
+
+def _rtfx(replies: Sequence[Reply]) -> float | None:
+    """Return the seconds of audio that were transcribed in each second of service."""
+    times = [
+        (r.audio_s, r.end_s - r.sent_s)
+        for r in replies
+        if r.error is None and r.end_s and r.audio_s
+    ]
+    return sum(a for a, _ in times) / sum(s for _, s in times) if times else None
+
+
+def _lags_ms(replies: Sequence[Reply]) -> list[float]:
+    return [(r.sent_s - r.scheduled_s) * 1000.0 for r in replies]
+
+
+def _is_late(replies: Sequence[Reply]) -> bool:
+    """Return whether more than 1 % of the requests left late.
+
+    Of more than 20 requests a single late one does not count: it is beyond their p95.
+    """
+    limit_ms = _lag_limit_ms(replies)
+    late = sum(lag_ms > limit_ms for lag_ms in _lags_ms(replies))
+    return late > max(1 if len(replies) > 20 else 0, len(replies) // 100)
+
+
+def _lag_limit_ms(replies: Sequence[Reply]) -> float:
+    """Return the larger of 5 ms and 2 % of this service's own median latency.
+
+    A delay below it does not matter to what is measured.
+    """
+    return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
+
+
+def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str) -> float | None:
+    """Return the median latency under joint load / the median alone, of the same launch.
+
+    It is None where either median is missing or infinite.
+    """
+    joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
+    single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)
+    if joint is None or single is None or INFINITE in (joint, single) or single <= 0:
+        return None
+    return joint / single
