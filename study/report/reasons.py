@@ -26,7 +26,7 @@ def ineligible(why: Ineligibility) -> str:
     """Say why a configuration may not be promoted, and how much more speech would decide.
 
     >>> words = ineligible(Ineligibility(Reason.WORDS_UNSURE, (7.2, 8.0)))
-    >>> print(words.replace("; ", ";\n"))
+    >>> print(words.replace("; ", ";\\n"))
     the clips are too few to tell whether its words are as good;
     about 7 more minutes of audio would decide
     """
