@@ -14,7 +14,7 @@ from study.wording import allocation_in_words, short
 
 
 def answer(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> str:
-    """Say what to run, without a full stop; before a confirmation it names a candidate."""
+    """Say what to run, without a full stop; before a confirmation that is a candidate."""
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
         winner = allocation_in_words(decision.winner.allocation)
@@ -43,7 +43,7 @@ def launches(configuration: Configuration) -> str:
 
 
 def launches_and_error(configuration: Configuration) -> list[str]:
-    """Say the same in parts: the launches, and the standard error where there is one."""
+    """Return the parts of `launches`: the count, and the standard error where there is one."""
     count = len(configuration.measured)
     if count == 1:
         return ["1 launch"]

@@ -19,7 +19,7 @@ FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class ComparedFigure:
-    """One figure of both configurations, as text.
+    """A row of the table holds one figure of both configurations as text.
 
     Args:
         title: the figure's name for people

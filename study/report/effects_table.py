@@ -48,7 +48,7 @@ class Launch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EffectsTable:
-    """A table of effects with the sentences that belong to it.
+    """The table shows effects, and its notes are the sentences that belong to it.
 
     Args:
         head: the titles of the columns

@@ -43,7 +43,7 @@ def passed_over(decision: Decision) -> list[str]:
 
 
 def held_back(decision: Decision) -> list[str]:
-    """Say the same for people, in a sentence for each reason.
+    """Say what `passed_over` says for people, in a sentence for each reason.
 
     Best first by the smoothed mean, which is what decides and is shown; of many the first are
     named, with what of them is not as today.

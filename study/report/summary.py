@@ -25,7 +25,7 @@ CONFIRMED_IN = "confirmed_in"  # attribute of a replay: the promotion beside its
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A study as it is reported, and what follows from it.
+    """The summary holds a study as it is reported.
 
     Args:
         context: what the study asked, and where
@@ -51,23 +51,23 @@ class Summary:
 
     @property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
-        """Every launch that gave a measurement."""
+        """Return every launch that gave a measurement."""
         launches = (t for c in self.configurations for t in c.measured)
         return [(t.allocation, t.measurement) for t in launches if t.measurement is not None]
 
     @property
     def is_rejected(self) -> bool:
-        """Whether fresh launches of the winner spoke against it, so that the baseline stays."""
+        """Return whether fresh launches spoke against the winner, so that the baseline stays."""
         return self.confirmation is not None and self.confirmation.verdict == "rejected"
 
     @property
     def today(self) -> Configuration | None:
-        """The configuration in use today."""
+        """Return the configuration in use today."""
         return configuration_of(self.context.baseline, self.configurations)
 
     @property
     def other(self) -> Configuration | None:
-        """The winner; where the baseline stays, what came closest to it, eligible or not."""
+        """Return the winner; where the baseline stays, what came closest to it, eligible or not."""
         return rival(self.configurations, self.decision, self.context)
 
 

@@ -39,7 +39,7 @@ class Spot:
 
     @property
     def capacity(self) -> str:
-        """The sessions in words."""
+        """Return the sessions in words."""
         if self.sessions is None:
             return "not measured"
         return f"{'at least ' * self.is_lower_bound}{self.sessions:g} sessions"
@@ -86,7 +86,7 @@ class Bar:
 
     @property
     def label(self) -> str:
-        """The name beside the bar."""
+        """Return the name beside the bar."""
         return f"{self.trial}: {self.allocation}"
 
 
@@ -106,7 +106,7 @@ def bars(trials: Sequence[Trial]) -> list[Bar]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """The device memory in use during one trial, in MiB, second by second, and in total."""
+    """The device memory that was in use during one trial, by second, and all that there is, MiB."""
 
     label: str
     used_mib: tuple[int, ...]

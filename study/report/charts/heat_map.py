@@ -45,7 +45,7 @@ class HeatMap:
 
     @property
     def fitnesses(self) -> list[float]:
-        """The fitness of every tile that has one."""
+        """Return the fitness of every tile that has one."""
         tiles = self.tiles.values()
         return [f for t in tiles if (f := t.configuration.fitness) is not None]
 
