@@ -1,4 +1,4 @@
-"""Live measurement: both servers on one device, loaded at once; servers that the next trial needs are kept."""
+"""This module measures live: all servers on one device, loaded at once, kept while they are needed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from objectives.allocation import Allocation
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.diagnose import outcome
-from objectives.engines.faster_whisper import stt_command
-from objectives.engines.vllm import kv_capacity_bound
+from objectives.engines.engine import engines_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise
@@ -25,7 +24,7 @@ from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.foreign_tenants import yielding
 from objectives.servers.launch import Launcher
-from objectives.servers.lineup import Pair
+from objectives.servers.lineup import Lineup
 from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
@@ -66,10 +65,12 @@ class Colocation:
             self._tenants: list[Server] = stack.enter_context(
                 holding(self.setting.tenants, self.device, self.folder)
             )
-            self._pair = Pair(self.device, self.setting.reserve_mib)
-            stack.callback(self._pair.close)
-            services, clip = self.setting.services, self._exercise.clips[0]
-            self._launcher = Launcher(services, self._pair, self._tenants, self._starts, clip)
+            self._lineup = Lineup(self.device, self.setting.reserve_mib)
+            stack.callback(self._lineup.close)
+            self._engines = engines_of(self.setting.services)
+            self._launcher = Launcher(
+                self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
+            )
             self._stack = stack.pop_all()
 
     def __exit__(
@@ -81,8 +82,8 @@ class Colocation:
         self._stack.close()
 
     def restart(self) -> None:
-        """Stop both servers, so that the next measurement launches afresh."""
-        self._pair.stop("llm", "stt")
+        """Stop every server, so that the next measurement launches afresh."""
+        self._lineup.stop_all()
 
     def under(self, exercise: Exercise, anchor: Anchor | None) -> None:
         """Measure under this traffic from now on; servers that run are kept for it.
@@ -92,16 +93,21 @@ class Colocation:
         self.setting = replace(self.setting, workload=exercise.workload)
         self._exercise, self.anchor = exercise, anchor
 
-    def restart_speech(self, job: Job) -> Failure | None:
-        """Start the speech server anew beside the LLM server that runs, which no trial does.
+    def restart_first(self, job: Job) -> Failure | None:
+        """Start the first server anew beside those that run, which no trial does.
 
-        Why it failed; None where it is ready. raises: SetupError
+        It takes what memory it needs, and in production it may have to come back beside the others.
+        Return why it failed; None where it is ready.
+
+        Raises:
+            SetupError: The machine cannot run it.
         """
+        first = self._engines[0]
         self.on_phase(Phase(Step.STOPPING))
-        self._pair.stop("stt")
-        command = stt_command(job.allocation, self.setting.services.stt, self.device.server_env)
+        self._lineup.stop(first.name)
+        command = first.command(job.allocation, self.device.server_env)
         try:
-            self._launcher.start_speech(job, self.on_phase, command, {})
+            self._launcher.start(first, command, job, self.on_phase, {})
         except TrialFailed as failed:
             return Outcome.of(failed).failure
         return None
@@ -110,9 +116,9 @@ class Colocation:
         """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
         total_mib = self.device.identity.total_mib
         tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
-        others_mib = max(0.0, total_mib - self._pair.free_at_rest_mib - sum(tenants.values()))
+        others_mib = max(0.0, total_mib - self._lineup.free_at_rest_mib - sum(tenants.values()))
         return Occupancy(
-            total_mib, self.device.sample().free_mib, tenants | self._pair.taken_mib, others_mib
+            total_mib, self.device.sample().free_mib, tenants | self._lineup.taken_mib, others_mib
         )
 
     def measure(self, job: Job) -> Outcome:
@@ -147,7 +153,7 @@ class Colocation:
                 diagnosis = failed.diagnosis
                 if diagnosis.phase != "precheck":
                     phases(Phase(Step.STOPPING))
-                    self._pair.stop("llm", "stt")
+                    self._lineup.stop_all()
                 if isinstance(failed, OutOfMemory):
                     raise
                 rule = outcome(diagnosis.failure_class)
@@ -175,7 +181,7 @@ class Colocation:
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
         on_phase(Phase(Step.CHECKING))
-        verdict = self._starts.verdict(job.allocation, self._pair)
+        verdict = self._starts.verdict(job.allocation, self._lineup)
         if self.setting.precheck and verdict.is_ruled_out:
             raise prechecked(verdict)
         with watching(self.device) as watch:
@@ -195,29 +201,29 @@ class Colocation:
     ) -> dict[str, Any]:
         """Each service alone, both under the trace, the ladder: added to what their starts showed."""
         measured, allocation = suspects.measured, job.allocation
-        workload, services = self.setting.workload, self.setting.services
-        bound = kv_capacity_bound(
-            measured["llm_kv_tokens"], workload, allocation, services.llm.args
-        )
-        measured["kv_capacity_bound"] = bound
-        speech, is_random = speech_key(allocation), allocation.speech in services.stt.random_weights
+        for engine in self._engines:
+            measured |= engine.bounds(measured, self.setting.workload, allocation)
+        random_weights = self.setting.services.stt.random_weights
+        speech, is_random = speech_key(allocation), allocation.speech in random_weights
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
         window = self._exercise.window(endpoints, suspects, on_phase)
         samples = watch.since(window.started_s)
         window.write(job.folder)
         measured |= summarise(window.replies)
-        measured["llm_kv_peak_pct"] = window.kv_peak_pct
-        measured["llm_preemptions"] = window.preemptions
+        measured |= {f"{s}_kv_peak_pct": pct for s, pct in window.kv_peak_pct.items()}
+        measured |= {f"{s}_preemptions": count for s, count in window.preemptions.items()}
         measured |= {
             f"{s}_interference": interference(window.replies, alone, s)
             for s in services_in(window.replies)
         }
         total_mib = self.device.identity.total_mib
-        measured |= memory(samples, total_mib, held_mib=total_mib - self._pair.free_at_rest_mib)
+        measured |= memory(samples, total_mib, held_mib=total_mib - self._lineup.free_at_rest_mib)
         measured |= self._ladder(endpoints, suspects, on_phase, measured)
         words = self._exercise.word_errors.get(speech, ())
-        measured["stt_word_errors"] = words
-        measured["stt_wer_pct"] = wer_pct(words) if words else None
+        for service, endpoint in endpoints.items():
+            if endpoint.api.is_fed_audio:
+                measured[f"{service}_word_errors"] = words
+                measured[f"{service}_wer_pct"] = wer_pct(words) if words else None
         return measured
 
     def _ladder(
@@ -225,7 +231,7 @@ class Colocation:
     ) -> dict[str, Any]:
         """The capacity ladder; the first measurement with finite latencies fixes the SLO for the study."""
         is_first = self.anchor is None
-        self.anchor = self.anchor or anchored(self.setting, measured)
+        self.anchor = self.anchor or anchored(self.setting, measured, tuple(endpoints))
         if self.anchor is None or self.setting.workload.ladder_s <= 0:
             return {}
         found = self._exercise.ladder(

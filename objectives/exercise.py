@@ -52,17 +52,13 @@ class Exercise:
         Raises:
             TrialFailed: A request failed; it is the first that did.
         """
-        workload = self.workload
-        longest, tokens, count = (
-            workload.prompt_tokens[1],
-            workload.output_tokens,
-            workload.alone_requests,
-        )
-        seeds = (workload.seed + 10_000_019 * (n + 1) for n in range(WARM_UPS + count))
-        llm = [Request("llm", 0.0, longest, tokens, seed=seed) for seed in seeds]
-        scoring = is_scored and speech not in self.word_errors
-        clips = range(len(self.clips)) if scoring else range(min(count, len(self.clips)))
-        stt = [Request("stt", 0.0, clip=n) for n in (*([0] * WARM_UPS), *clips)]
+        count, timeout_s = self.workload.alone_requests, self.workload.request_timeout_s
+        is_scored = is_scored and speech not in self.word_errors
+        clips = range(len(self.clips) if is_scored else min(count, len(self.clips)))
+        requests = {
+            service: self._clips(service, clips) if end.api.is_fed_audio else self._prompts(service)
+            for service, end in reversed([*endpoints.items()])
+        }
         replies: list[Reply] = []
         for step, part in (
             (Step.WARMING_UP, slice(WARM_UPS)),
@@ -71,20 +67,29 @@ class Exercise:
             on_phase(Phase(step))
             replies = [
                 reply
-                for requests in (llm[part], stt[part])
-                for reply in one_by_one(
-                    endpoints, self.clips, requests, timeout_s=workload.request_timeout_s
-                )
+                for own in requests.values()
+                for reply in one_by_one(endpoints, self.clips, own[part], timeout_s=timeout_s)
             ]
             for reply in replies:
                 if reply.error is not None:
                     raise failed_reply(reply, suspects)
-        of_llm, of_stt = replies[:count], replies[count:]
-        if scoring:
-            self.word_errors[speech] = score(
-                [r.text or "" for r in of_stt], [c.references for c in self.clips]
-            )
-        return [*of_llm, *of_stt[:count]]
+        if is_scored:
+            texts = [r.text or "" for r in replies if r.clip is not None]
+            self.word_errors[speech] = score(texts, [c.references for c in self.clips])
+        by_service = ([r for r in replies if r.service == service] for service in requests)
+        return [reply for own in by_service for reply in own[:count]]
+
+    def _prompts(self, service: str) -> list[Request]:
+        """Return warm-ups and requests of the longest prompts, no two of them alike."""
+        workload = self.workload
+        count = WARM_UPS + workload.alone_requests
+        seeds = (workload.seed + 10_000_019 * (n + 1) for n in range(count))
+        longest, tokens = workload.prompt_tokens[1], workload.output_tokens
+        return [Request(service, 0.0, longest, tokens, seed=seed) for seed in seeds]
+
+    def _clips(self, service: str, numbers: range) -> list[Request]:
+        """Return warm-ups with the first clip, and a request for each of these clips."""
+        return [Request(service, 0.0, clip=n) for n in (*([0] * WARM_UPS), *numbers)]
 
     def window(self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase) -> Window:
         """Replay the trace on both services at once; once more where our own requests left late.

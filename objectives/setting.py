@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
@@ -45,12 +45,29 @@ class Anchor:
     slo: Slo
     first_rung: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"slo": self.slo.to_json(), "first_rung": self.first_rung}
 
-def anchored(setting: Setting, measured: Mapping[str, Any]) -> Anchor | None:
-    """Return the anchor of a first measurement; None where a service has no finite latency."""
-    names = ("stt_latency_p95_ms", "llm_latency_p95_ms")
-    p95 = [float(measured[name]) for name in names if measured.get(name) is not None]
-    if len(p95) < len(names) or INFINITE in p95:
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the inverse of `to_json`."""
+        return cls(Slo.from_json(data["slo"]), data["first_rung"])
+
+
+def anchored(
+    setting: Setting, measured: Mapping[str, Any], services: Sequence[str]
+) -> Anchor | None:
+    """Return the anchor of a first measurement; None where a service has no finite latency.
+
+    Args:
+        setting: The rule for the SLO.
+        measured: The figures by flat name.
+        services: The services that the SLO limits.
+    """
+    p95_ms = {s: measured.get(f"{s}_latency_p95_ms") for s in services}
+    finite = {s: ms for s, ms in p95_ms.items() if ms is not None and ms != INFINITE}
+    if len(finite) < len(services):
         return None
-    slo = setting.slo or Slo(*(x * setting.slo_multiple for x in p95))
+    slo = setting.slo or Slo({s: ms * setting.slo_multiple for s, ms in finite.items()})
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))

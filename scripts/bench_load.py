@@ -1,12 +1,15 @@
-"""Compare this project's load generator with vLLM's own on one stub server: CPU a token, and how late requests leave.
+"""Compare this project's load generator with vLLM's own on one stub server.
 
-    python scripts/install_cpu_servers.py                 vLLM for the CPU, whose benchmark client is compared
+    python scripts/install_cpu_servers.py                 vLLM for the CPU, whose benchmark client
+                                                          is compared
     python scripts/bench_load.py --repeats 1              three minutes
-    python scripts/bench_load.py --out load.jsonl         five repeats, in turn; every run's figures in a file
+    python scripts/bench_load.py --out load.jsonl         five repeats, in turn; every run's figures
+                                                          in a file
 
-Both replay the same arrivals against the same server, which streams 64 tokens an answer, one every 100 ms. A request is
-late as the server saw it arrive. `sleep` is a thread that only sleeps until each request's time: what the machine
-does to anybody. Exit: 0 shown, 2 bad input, 3 where vLLM is not installed.
+It shows CPU a token, and how late requests leave. Both replay the same arrivals against the same
+server, which streams 64 tokens an answer, one every 100 ms. A request is late as the server saw it
+arrive. `sleep` is a thread that only sleeps until each request's time: what the machine does to
+anybody. Exit: 0 shown, 2 bad input, 3 where vLLM is not installed.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ SERVERS = Path(".servers")
 
 
 def main() -> None:
-    """Arguments -> runs in turn -> one table."""
+    """Run both generators in turn and show one table."""
     options = parser(__doc__)
     options.add_argument(
         "--streams", type=int, nargs="+", default=[50, 200, 500], metavar="N", help="open at once"
@@ -53,8 +56,8 @@ def main() -> None:
     options.add_argument(
         "--out", type=Path, metavar="FILE", help="every run's figures, a line each"
     )
-    given = options.parse_args()
-    if min(given.repeats, *given.streams) < 1 or not 1 <= given.hold <= 600:
+    arguments = options.parse_args()
+    if min(arguments.repeats, *arguments.streams) < 1 or not 1 <= arguments.hold <= 600:
         options.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
     console = Console(highlight=False)
 
@@ -64,16 +67,16 @@ def main() -> None:
         )
 
     with exiting():
-        vllm = None if given.ours_only else given.vllm
-        how = {"hold_s": given.hold, "vllm": vllm, "tokenizer": given.tokenizer, "tell": tell}
-        found = compare(given.streams, given.repeats, **how)
-        if given.out is not None:
-            save(found, given.out)
-        head, *body = table(found)
-        shown = Table(*head, title="Medians over the repeats", title_justify="left")
+        vllm = None if arguments.ours_only else arguments.vllm
+        how = {"hold_s": arguments.hold, "vllm": vllm, "tokenizer": arguments.tokenizer}
+        runs = compare(arguments.streams, arguments.repeats, **how, tell=tell)
+        if arguments.out is not None:
+            save(runs, arguments.out)
+        head, *body = table(runs)
+        printed = Table(*head, title="Medians over the repeats", title_justify="left")
         for row in body:
-            shown.add_row(*row)
-        console.print(shown)
+            printed.add_row(*row)
+        console.print(printed)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Build the OptunaHub package of the tournament sampler: its source, with what scripts/optunahub/ has for the registry.
+"""Build the OptunaHub package of the tournament sampler.
 
     python scripts/build_optunahub.py                      into dist/optunahub
     python scripts/build_optunahub.py --into /tmp/hub      elsewhere
 
-DIR is then a registry: optunahub.load_local_module("samplers/tournament", registry_root="DIR/package"). To publish,
-copy package/ into a fork of optuna/optunahub-registry; its `pre-commit run --all-files` formats it for shorter lines.
+It is the sampler's source, with what scripts/optunahub/ has for the registry. DIR is then a
+registry: optunahub.load_local_module("samplers/tournament", registry_root="DIR/package"). To
+publish, copy package/ into a fork of optuna/optunahub-registry; its `pre-commit run --all-files`
+formats it for shorter lines.
 Exit: 0 built, 2 bad input, 3 set-up.
 """
 
@@ -25,7 +27,10 @@ PACKAGE = Path("package/samplers/tournament")
 
 
 def build(into: Path) -> Path:
-    """Write the package beside its place, then rename; what an earlier build left there is replaced."""
+    """Write the package beside its place, then rename it.
+
+    What an earlier build left there is replaced.
+    """
     target = usable(into, "--into") / PACKAGE
     if target.exists() and not (target / "sampler.py").is_file():
         raise BadInput(
@@ -47,15 +52,15 @@ def build(into: Path) -> Path:
 
 
 def main() -> None:
-    """Arguments -> one call."""
+    """Build the package where the arguments say."""
     options = parser(__doc__)
     default = REPOSITORY / "dist/optunahub"
     options.add_argument(
         "--into", type=Path, default=default, metavar="DIR", help="default dist/optunahub"
     )
-    given = options.parse_args()
+    arguments = options.parse_args()
     with exiting():
-        print(build(given.into))
+        print(build(arguments.into))
 
 
 if __name__ == "__main__":

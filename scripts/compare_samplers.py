@@ -1,10 +1,13 @@
 """Compare the tournament with other samplers on problems whose best is known.
 
-    python scripts/compare_samplers.py --quick                                        under a minute: does it work?
-    python scripts/compare_samplers.py --samplers tournament tpe --problems smooth    two samplers, one kind of table
-    python scripts/compare_samplers.py --seeds 200 --out artifacts/comparison         everything, in about half an hour
+    python scripts/compare_samplers.py --quick            under a minute: does it work?
+    python scripts/compare_samplers.py --samplers tournament tpe --problems smooth
+                                                          two samplers, one kind of table
+    python scripts/compare_samplers.py --seeds 200 --out artifacts/comparison
+                                                          everything, in about half an hour
 
-Stopped, it goes on where it was when the same command is run again. Needs `pip install -e '.[bench]'`.
+Stopped, it goes on where it was when the same command is run again.
+Needs `pip install -e '.[bench]'`.
 Exit: 0 done, 2 bad input, 3 a package is missing, 130 stopped.
 """
 
@@ -25,7 +28,7 @@ from study.sampler_benchmark.suites import PROBLEMS
 
 
 def main() -> None:
-    """Arguments -> a contest -> one call."""
+    """Enter the contest that the arguments describe, and show its results."""
     options = parser(__doc__)
     options.add_argument(
         "--samplers", nargs="+", metavar="NAME", help=f"of {', '.join(RIVALS)}; default: all"
@@ -59,30 +62,33 @@ def main() -> None:
     options.add_argument(
         "--quick", action="store_true", help="five samplers, two problems, ten seeds"
     )
-    given = options.parse_args()
-    seeds = given.seeds if given.seeds is not None else 10 if given.quick else 200
-    usual = () if given.samplers or given.problems else SIZES[:1] if given.quick else SIZES
-    sizes = usual if given.ask_sizes is None else given.ask_sizes
+    arguments = options.parse_args()
+    seeds = arguments.seeds if arguments.seeds is not None else 10 if arguments.quick else 200
+    is_part = bool(arguments.samplers or arguments.problems)
+    usual = () if is_part else SIZES[:1] if arguments.quick else SIZES
+    sizes = usual if arguments.ask_sizes is None else arguments.ask_sizes
     for name, values in (
         ("seeds", [seeds]),
-        ("batches", given.batches),
-        ("jobs", [given.jobs]),
+        ("batches", arguments.batches),
+        ("jobs", [arguments.jobs]),
         ("ask-sizes", sizes),
     ):
         if not all(1 <= n <= 1_000_000 for n in values):
             options.error(f"--{name} must be 1 or more")
     with exiting():
         contest, notes = entered(
-            given.samplers, given.problems, given.batches, seeds, quick=given.quick
+            arguments.samplers, arguments.problems, arguments.batches, seeds, quick=arguments.quick
         )
-        from study.sampler_benchmark.results import compare, show  # noqa: PLC0415  it draws: `entered` says what that needs
+        # it draws: `entered` says what that needs
+        from study.sampler_benchmark.results import compare, show  # noqa: PLC0415
 
-        usual_out = Path("artifacts") / ("comparison-quick" if given.quick else "comparison")
-        out = usable(given.out or usual_out, "--out")
-        timing = {"ask_sizes": sizes, "ask_storages": STORAGES[:1] if given.quick else STORAGES}
+        usual_out = Path("artifacts") / ("comparison-quick" if arguments.quick else "comparison")
+        out = usable(arguments.out or usual_out, "--out")
+        timing = {"ask_sizes": sizes, "ask_storages": STORAGES[:1] if arguments.quick else STORAGES}
         console = Console(highlight=False)
         show(
-            compare(contest, out, jobs=given.jobs, notes=notes, console=console, **timing), console
+            compare(contest, out, jobs=arguments.jobs, notes=notes, console=console, **timing),
+            console,
         )
 
 

@@ -1,9 +1,12 @@
 """Install the live servers for a machine without a GPU: vLLM, a tiny LLM, Whisper tiny.en and base.
 
-    python scripts/install_cpu_servers.py                       into .servers/, 3.4 GB, in 2 to 5 minutes
-    python scripts/install_cpu_servers.py --into /srv/servers   elsewhere; name its paths in your spec
+    python scripts/install_cpu_servers.py                       into .servers/, 3.4 GB, in 2 to 5
+                                                                minutes
+    python scripts/install_cpu_servers.py --into /srv/servers   elsewhere; name its paths in your
+                                                                spec
 
-An interrupted installation goes on where it stopped. Exit: 0 ready, 2 bad input, 3 set-up, 130 stopped.
+An interrupted installation goes on where it stopped.
+Exit: 0 ready, 2 bad input, 3 set-up, 130 stopped.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
 def main() -> None:
-    """Arguments -> one call."""
+    """Install the servers where the arguments say."""
     options = parser(__doc__)
     options.add_argument(
         "--into", type=Path, default=SERVERS, metavar="DIR", help="default .servers"
     )
-    given = options.parse_args()
+    arguments = options.parse_args()
     with exiting():
-        into = given.into.absolute()
+        into = arguments.into.absolute()
         install(into, say=partial(print, flush=True))
         print(f"ready: {into}")
 

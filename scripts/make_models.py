@@ -1,10 +1,13 @@
-"""Write models of true size with random weights, where real ones cannot be had: two LLM shapes and Whisper small.
+"""Write models of true size with random weights, where real ones cannot be had.
 
-    python scripts/make_models.py --like .servers/models/whisper/base                   into .servers/models
-    python scripts/make_models.py --like .servers/models/whisper/base --into models     elsewhere
+    python scripts/make_models.py --like .servers/models/whisper/base
+                                                          into .servers/models
+    python scripts/make_models.py --like .servers/models/whisper/base --into models
+                                                          elsewhere
 
-The LLM folders have no weights (vLLM makes them: --load-format dummy). Memory and speed are those of the size; the text
-is noise, so output lengths are fixed and no word error rate is measured. Exit: 0 written, 2 bad input, 3 set-up.
+They are two LLM shapes and Whisper small. The LLM folders have no weights (vLLM makes them:
+--load-format dummy). Memory and speed are those of the size; the text is noise, so output lengths
+are fixed and no word error rate is measured. Exit: 0 written, 2 bad input, 3 set-up.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ SHAPES = {
 
 
 def main() -> None:
-    """Arguments -> one call a model."""
+    """Write every model."""
     options = parser(__doc__)
     options.add_argument(
         "--into",

@@ -1,10 +1,12 @@
-"""Write what the pages show of the study that ships: the picture, the tables, the sentences around them.
+"""Write what the pages show of the study that ships: picture, tables, the sentences around them.
 
-    python scripts/show_recording.py             after another recording ships, or the words of a report change
+    python scripts/show_recording.py             after another recording ships, or the words of a
+                                                 report change
     python scripts/show_recording.py --check     says which page is out of date; writes nothing
 
-Replays the default study; writes study/guides/recording.svg and what stands between the marks of README.md and
-study/guides/recording.md. Exit: 0 done, 2 a page is out of date (--check) or has no marks.
+Replays the default study; writes study/guides/recording.svg and what stands between the marks of
+README.md and study/guides/recording.md.
+Exit: 0 done, 2 a page is out of date (--check) or has no marks.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Arguments -> a study -> pages."""
+    """Replay the study, and write or check the pages."""
     options = parser(__doc__)
     options.add_argument("--check", action="store_true", help="only say what is out of date")
-    given = options.parse_args()
+    arguments = options.parse_args()
     with exiting():
         pages = rendered(replayed(), ROOT)
         old = [str(path) for path in stale(pages, ROOT)]
-        if given.check and old:
+        if arguments.check and old:
             raise BadInput(f"out of date: {', '.join(old)}; run python scripts/show_recording.py")
-        write({} if given.check else pages, ROOT)
+        write({} if arguments.check else pages, ROOT)
         print(f"written: {', '.join(old)}" if old else "every page is current")
 
 

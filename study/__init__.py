@@ -1,1 +1,1 @@
-"""The search: which allocation to measure next, which one won, and how it is promoted."""
+"""Searches for the best allocation, decides whether it wins, and takes it to production."""

@@ -1,4 +1,7 @@
-"""Reads YAML within bounds: how large a file is, how deep it nests, and what its aliases unfold to."""
+"""Reads YAML within bounds.
+
+It bounds how large a file is, how deep it nests, and what its aliases unfold to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ MAX_VALUES = 20_000
 
 
 class Flaw(Enum):
-    """What keeps a file from being read."""
+    """Names what keeps a file from being read."""
 
     NO_FILE = auto()
     UNREADABLE = auto()
@@ -22,15 +25,16 @@ class Flaw(Enum):
     NOT_UTF8 = auto()
     CHARACTER = auto()  # one that YAML does not allow
     ESCAPE = auto()  # one beyond Unicode, in quoted text
-    SYNTAX = (
-        auto()
-    )  # nesting that is too deep and an alias that may not be are errors of syntax too
+    SYNTAX = auto()  # also nesting that is too deep, and an alias that may not be
     UNFOLDS = auto()  # its aliases, to too many values
     VALUE = auto()  # a value is not of the type that its tag states
 
 
 class BadYaml(Exception):
-    """A file cannot be read: `what` says why, without its name and a way out."""
+    """Says that a file cannot be read.
+
+    `what` says why, without its name and a way out.
+    """
 
     def __init__(self, flaw: Flaw, what: str, line: int = 1) -> None:
         super().__init__(what)
@@ -73,7 +77,7 @@ def read_bytes(path: Path, *, links: bool) -> bytes:
     """Read a plain file of at most 256 KiB.
 
     Args:
-        links: Whether the file may be a symbolic link.
+        links: whether the file may be a symbolic link
 
     raises: BadYaml
     """
@@ -96,7 +100,7 @@ def compose(data: bytes, *, aliases: bool) -> yaml.Node | None:
     """Parse the only document of a file, without making objects of it; None where it is empty.
 
     Args:
-        aliases: Whether it is written by hand, with aliases; else it is as PyYAML writes it.
+        aliases: whether it is written by hand, with aliases; else it is as PyYAML writes it
 
     raises: BadYaml
     """
@@ -141,12 +145,12 @@ def _syntax(error: yaml.MarkedYAMLError) -> BadYaml:
     return BadYaml(Flaw.SYNTAX, str(error.problem or error.context), line)
 
 
-def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
-    """How many values a node unfolds to, its aliases written out."""
+def _size(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) -> int:
+    """Count the values that a node unfolds to, its aliases written out."""
     if id(node) in above:
         raise yaml.composer.ComposerError(None, None, "an alias contains itself", node.start_mark)
-    if id(node) not in known:
+    if id(node) not in sizes:
         below = node.value if isinstance(node, yaml.CollectionNode) else ()
         parts = [part for item in below for part in (item if isinstance(item, tuple) else (item,))]
-        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in parts)
-    return known[id(node)]
+        sizes[id(node)] = 1 + sum(_size(part, sizes, (*above, id(node))) for part in parts)
+    return sizes[id(node)]

@@ -1,4 +1,4 @@
-"""Which version of this project ran."""
+"""Says which version of this project ran."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds `folder`, with `+` where it has changes; None outside one."""
+    """Return the commit of the checkout that holds `folder`, with `+` where it has changes.
+
+    It is None outside one.
+    """
     try:
-        asked = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
             capture_output=True,
             text=True,
@@ -18,4 +21,4 @@ def git_commit(folder: Path) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return asked.stdout.strip()
+    return process.stdout.strip()

@@ -1,4 +1,4 @@
-"""One run of a study: load, choose the source, open, search, decide, promote, show, exit code."""
+"""Runs a study once, from the choice of its source to the exit code."""
 
 from __future__ import annotations
 
@@ -13,22 +13,16 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
-from objectives.errors import BadInput
 from study.analysis.launches import timed
 from study.bench.bench import borrowed
-from study.bench.commands import commands
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, launches, look, measuring
 from study.cli.console import Terminal
 from study.cli.end_of_run import End, ended, show
 from study.cli.live_view import Outlook
 from study.cli.next_steps import next_commands
-from study.confirmation.lookup import confirmation_beside
-from study.promotion.document import Origin
-from study.promotion.promote import promote, promoted
-from study.provenance import git_commit
-from study.report.reasons import passed_over, why
-from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summary
+from study.promotion.promote import promoted
+from study.run_decision import decide, promote_winner
 from study.run_plan import Options, Run, load
 from study.search.ask import bridge
 from study.search.dry_run import foreseen
@@ -45,7 +39,7 @@ NOTHING_FEASIBLE = 4
 
 
 def run(spec: Spec, options: Options, terminal: Terminal) -> int:
-    """Run a study's next epoch; the exit code: 0, or 4 where nothing is feasible.
+    """Run a study's next epoch; return 0, or 4 where nothing is feasible.
 
     raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study
         resumable
@@ -66,15 +60,15 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             search(this, source, study, began)
         if not this.is_replay:
             # a replay is over before this is imported: optuna-dashboard comes with scikit-learn
-            from study.dashboard.annotate import annotate  # noqa: PLC0415  optuna-dashboard comes with scikit-learn
+            from study.dashboard.annotate import annotate  # noqa: PLC0415
 
             annotate(study, promotions_of(this.storage_url))
-        of, broken = decide(this, source, study)
-        earlier = promoted(study, of.decision) if len(counted(study)) == before else None
-        promotion = earlier or promote_winner(this, source, study, of)
+        result, broken = decide(this, source, study)
+        earlier = promoted(study, result.decision) if len(counted(study)) == before else None
+        promotion = earlier or promote_winner(this, source, study, result)
         occupants = source.bench.occupants if source.bench else ()
         is_new = promotion is not None and earlier is None
-        end = End(of, promotion, is_new, broken, source.identity.total_mib, occupants)
+        end = End(result, promotion, is_new, broken, source.identity.total_mib, occupants)
         show(end, terminal)
         steps = next_commands(
             this.storage_url, study.study_name, promotion, is_replay=this.is_replay
@@ -102,13 +96,16 @@ def foretell(this: Run) -> int:
 
 
 def choose_source(this: Run) -> Source:
-    """This machine's bench, or the recording that the spec names."""
+    """Return this machine's bench, or the recording that the spec names."""
     return look(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 
 @contextmanager
 def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
-    """The device for this run alone while the block lasts; then the units have their GPU back."""
+    """Hold the device for this run alone while the block lasts.
+
+    Then the units have their GPU back.
+    """
     if source.bench is None:
         yield this, source
         return
@@ -119,7 +116,7 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
 
 
 def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
-    """The study, new or resumed, with its context kept in it."""
+    """Open the study, new or resumed, with its context kept in it."""
     spec, options, say = this.spec, this.options, this.terminal.line
     restarts = options.restart_per_trial
     study = open_study(
@@ -141,7 +138,11 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
 
 
 def search(this: Run, source: Source, study: optuna.Study, began: float) -> None:
-    """Measure until the budget, the time or the space ends; `began`: the run's start, monotonic."""
+    """Measure until the budget, the time or the space ends.
+
+    Args:
+        began: the run's start, monotonic
+    """
     terminal, recording = this.terminal, source.recording
     with (
         timed(study, began),
@@ -177,55 +178,9 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
         terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
 
 
-def decide(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
-    """The study's decision, with what fresh launches said of the winner.
-
-    A confirmation that was changed since counts for nothing: why, in a sentence.
-    """
-    of = summary(study, promotions=None)
-    of = replace(of, sampler=this.sampler, is_ended=True)
-    if of.decision.winner is None:
-        return of, None
-    winner = of.decision.winner.allocation
-    try:
-        if source.recording is not None:
-            path = confirmation_beside(source.recording, winner, of.context)
-            study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
-        confirmation = confirmation_for(study, winner, [this.promotions])
-    except BadInput as error:
-        return of, str(error)
-    return replace(of, confirmation=confirmation), None
-
-
-def promote_winner(this: Run, source: Source, study: optuna.Study, of: Summary) -> Path | None:
-    """Write the winner's file; None where nothing won."""
-    if of.decision.winner is None:
-        return None
-    env = source.bench.device.server_env if source.bench else {}
-    origin = Origin(
-        study=study.study_name,
-        sampler=this.sampler,
-        seed=this.options.seed,
-        device=source.identity,
-        versions=source.versions,
-        git_commit=git_commit(Path(__file__).parent),
-        measured_elsewhere=of.context.measured_elsewhere,
-        commands=commands(of.decision.winner.allocation, source.setting, env),
-    )
-    return promote(
-        study,
-        this.spec,
-        of.decision,
-        origin,
-        this.promotions,
-        why=why(of.decision, of.context),
-        passed_over=passed_over(of.decision),
-    )
-
-
 @contextmanager
 def _logging(path: Path, terminal: Terminal) -> Iterator[None]:
-    """Everything said also goes to runner.log, with the time."""
+    """Write everything that is said to a log file too, with the time."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     terminal.log.addHandler(handler)

@@ -1,4 +1,4 @@
-"""A run as it is planned: a spec with what the command line adds, refused before anything runs."""
+"""Plans a run: a spec with what the command line adds, refused before anything runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from study.storage.url import sqlite_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line adds to a spec; None leaves the spec's own.
+    """Is what the command line adds to a spec; None leaves the spec's own.
 
     Args:
         n_trials: the most over all runs
@@ -46,7 +46,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A spec with what the command line added: everything that is settled before anything runs."""
+    """Is a spec with what the command line added, settled before anything runs."""
 
     spec: Spec
     options: Options
@@ -60,17 +60,17 @@ class Run:
 
     @property
     def is_replay(self) -> bool:
-        """Whether figures come from a recording."""
+        """Say whether figures come from a recording."""
         return isinstance(self.spec.measure, Path)
 
     @property
     def promotions(self) -> Path:
-        """The folder of promotions; those of a replay lie apart, since they never apply."""
+        """Return the folder of promotions; those of a replay lie apart, since they never apply."""
         return (self.folder if self.is_replay else self.options.out) / "promotions"
 
 
 def load(spec: Spec, options: Options, terminal: Terminal) -> Run:
-    """The run that spec and options ask for; whatever is wrong is refused before it is written."""
+    """Return the run that spec and options ask for, or refuse it before anything is written."""
     sampler, folder = options.sampler or spec.sampler, options.out / spec.name
     default = f"{spec.name}-{sampler}-{options.seed}{'-restart' * options.restart_per_trial}"
     name = options.study_name or default

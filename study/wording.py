@@ -1,4 +1,4 @@
-"""Plain words and short labels for what a study writes down. Pure."""
+"""Gives plain words and short labels to what a study writes down."""
 
 from __future__ import annotations
 
@@ -10,31 +10,37 @@ from objectives.measurement import INFINITE
 
 
 def allocation_in_words(allocation: Allocation) -> str:
-    """An allocation in a sentence.
+    """Return an allocation in a sentence.
 
     >>> allocation_in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
     '37.5 % of the memory for the LLM, beside speech model base'
     """
     more = {**allocation.options("vllm."), **allocation.options("whisper.")}
     extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
-    return f"{100 * allocation.share:g} % of the memory for the LLM, beside speech model {allocation.speech}{extra}"
+    share = f"{100 * allocation.share:g} % of the memory for the LLM"
+    return f"{share}, beside speech model {allocation.speech}{extra}"
 
 
 def pair(allocation: Allocation) -> str:
-    """The two that are always there, as a label.
+    """Return the two that are always there, as a label.
 
-    >>> pair(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}))
+    >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    >>> pair(Allocation(both | {"vllm.max_num_seqs": 64}))
     '50 % + base'
     """
     return f"{100 * allocation.share:g} % + {allocation.speech}"
 
 
 def short(allocation: Allocation, today: Allocation | None = None) -> str:
-    """A configuration as a label: the LLM's share of the memory, the speech model, what else is searched.
+    """Return a configuration as a label.
 
-    today: what is in use, to name of the rest only what differs from it
+    It has the LLM's share of the memory, the speech model, and what else is searched.
 
-    >>> one = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64})
+    Args:
+        today: what is in use, to name of the rest only what differs from it
+
+    >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    >>> one = Allocation(both | {"vllm.max_num_seqs": 64})
     >>> short(one), short(one, one)
     ('50 % + base, max_num_seqs=64', '50 % + base')
     """
@@ -116,7 +122,7 @@ CONSTRAINTS: Mapping[str, str] = {
 
 
 def failure_in_words(failure_class: str) -> str:
-    """A failure class in two words; the class itself where this version does not know it.
+    """Return a failure class in two words; the class itself where this version does not know it.
 
     >>> failure_in_words("oom_startup"), failure_in_words("new_class")
     ('out of memory', 'new_class')
@@ -128,7 +134,7 @@ SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
 def phase_in_words(phase: Phase) -> str:
-    """What a launch is doing, in a few words.
+    """Say what a launch is doing, in a few words.
 
     >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.LADDER, sessions=8))
     ('starting LLM', 'ladder at 8 sessions')
@@ -146,7 +152,7 @@ def phase_in_words(phase: Phase) -> str:
 
 
 def label(parameter: str) -> str:
-    """A parameter in a table: without the server's name.
+    """Return a parameter's name for a table, without the server's.
 
     >>> label("vllm_memory_util"), label("vllm.max_num_seqs"), label("card")
     ('LLM share', 'max_num_seqs', 'card')
@@ -155,7 +161,7 @@ def label(parameter: str) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A figure for a table; what was not measured is a dash.
+    """Return a figure for a table; what was not measured is a dash.
 
     >>> number(None), number(float("inf")), number(1234.56)
     ('-', 'inf', '1,235')

@@ -27,14 +27,13 @@ from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.devices.device import MIB
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
-from objectives.engines.faster_whisper import stt_command, stt_ready
-from objectives.engines.vllm import llm_command, llm_ready, vocabulary_of
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
-from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
 from objectives.servers import blame
 from objectives.servers.blame import Suspects, failed_load
-from objectives.servers.lineup import Pair
+from objectives.servers.lineup import Lineup
 from objectives.servers.tenants import Tenant, holding
 from objectives.services import LlmService, SttService
 from objectives.traffic.clips import read_clips
@@ -158,24 +157,21 @@ def filled(gpu, folder, context_mib, leave_mib):
 
 
 def start_stt(pair, size, log, **env):
-    command = stt_command(
-        Allocation({SHARE: 0.4, SPEECH: size}), replace(STT, env=env), pair.device.server_env
-    )
-    return pair.start(
-        "stt", command, partial(stt_ready, health_path=STT.health_path, clip=CLIPS[0]), log, {}
-    )
+    engine = FasterWhisper(replace(STT, env=env))
+    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device.server_env)
+    return pair.start("stt", command, partial(engine.is_ready, clip=CLIPS[0]), log, {})
 
 
 def start_llm(pair, share, log):
-    command = llm_command(
-        Allocation({SHARE: share, SPEECH: "tiny.en"}), LLM, pair.device.server_env
-    )
-    return pair.start("llm", command, partial(llm_ready, service=LLM), log, {})
+    engine = Vllm(LLM)
+    command = engine.command(Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device.server_env)
+    return pair.start("llm", command, engine.is_ready, log, {})
 
 
 def load(suspects, requests):
     """The requests through the real exchange; the diagnosis of what went wrong, and what the client saw."""
-    endpoints = Endpoints(suspects.llm.url, suspects.stt.url, LLM.served_model, vocabulary_of(LLM))
+    engines = (FasterWhisper(STT), Vllm(LLM))
+    endpoints = {e.name: e.endpoint(suspects.servers[e.name].url) for e in engines}
     window = drive(endpoints, CLIPS, requests, timeout_s=60.0, broken=suspects.broken)
     assert window.aborted is not None, f"nothing went wrong: {[r.error for r in window.replies]}"
     return failed_load(suspects, window.aborted), window.aborted
@@ -234,7 +230,7 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
         beside_mib = gpu.sample().free_mib
         say(f"a tenant of {KNOWN_MIB:,} MiB takes {before_mib - beside_mib:,.0f}")
         assert KNOWN_MIB - 2 <= before_mib - beside_mib <= KNOWN_MIB + CONTEXT_MIB
-        with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+        with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
             say(f"speech beside it: {start_stt(pair, 'tiny.en', tmp_path / 'stt.log')}")
             pair.stop("stt")
             with holding([Tenant(name="stranger", mib=STRANGE_MIB)], gpu, tmp_path) as [stranger]:
@@ -258,7 +254,7 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
 def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_mib, say):
     with (
         filled(gpu, tmp_path, context_mib, context_mib + 64) as free_mib,
-        closing(Pair(gpu, reserve_mib=512.0)) as pair,
+        closing(Lineup(gpu, reserve_mib=512.0)) as pair,
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_stt(pair, "small", tmp_path / "stt.log")
@@ -269,9 +265,9 @@ def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_
 
 
 def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, context_mib, fake, say):
-    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
         say(f"speech: {start_stt(pair, 'small', tmp_path / 'stt.log', **UNCACHED)}")
-        suspects = Suspects(fake(), pair.server("stt"), ())
+        suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, ())
         with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
             failed, symptom = load(suspects, [Request("stt", 0.1 * n, clip=n) for n in range(8)])
         say(f"{free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
@@ -292,7 +288,7 @@ def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, contex
 def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
     with (
         holding([Tenant(name="half", share=0.5)], gpu, tmp_path),
-        closing(Pair(gpu, reserve_mib=512.0)) as pair,
+        closing(Lineup(gpu, reserve_mib=512.0)) as pair,
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.60, tmp_path / "llm.log")
@@ -308,7 +304,7 @@ def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
 
 @pytest.mark.usefixtures("a_7b_fits")
 def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
-    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.15, tmp_path / "llm.log")  # 11.9 GiB for weights of 13.5
         found = caught.value.diagnosis
@@ -318,21 +314,21 @@ def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
 
 @pytest.mark.usefixtures("a_7b_fits")
 def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, context_mib, say):
-    with closing(Pair(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
         started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
         started |= start_llm(pair, 0.40, tmp_path / "llm.log")
-        suspects = Suspects(pair.server("llm"), pair.server("stt"), ())
+        suspects = Suspects({s: pair.server(s) for s in ("stt", "llm")}, ())
         prompts = [
             Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)
         ]
         with filled(gpu, tmp_path, context_mib, 96.0) as free_mib:
             failed, symptom = load(suspects, prompts)
             deadline = time.monotonic() + 10
-            while suspects.llm.alive and time.monotonic() < deadline:
+            while suspects.servers["llm"].alive and time.monotonic() < deadline:
                 time.sleep(0.25)
         say(f"{started}; {free_mib:,.0f} MiB free: {symptom[:200]} -> {failed.diagnosis}")
         say(
-            f"the LLM server's exit status: {suspects.llm.exit_code}; speech runs: {suspects.stt.alive}"
+            f"the LLM server's exit status: {suspects.servers['llm'].exit_code}; speech runs: {suspects.servers['stt'].alive}"
         )
         assert isinstance(failed, OutOfMemory)
         assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == (
@@ -340,6 +336,6 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
             "llm",
         )
         assert failed.diagnosis.phase == "load"
-        assert not suspects.llm.alive
+        assert not suspects.servers["llm"].alive
         pair.stop("llm", "stt")
         comes_back(gpu, pair.free_at_rest_mib)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from objectives.apis.api import Answer
+from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, prompt
 
 
@@ -57,6 +62,35 @@ class Stream:
                 self.first_s = time.monotonic()
             if part.get("usage"):
                 self.tokens = int(part["usage"]["completion_tokens"])
+
+    def answer(self) -> Answer:
+        """Return when the content began and how long it is."""
+        is_empty = self.first_s is None or self.tokens == 0
+        return Answer(is_empty, self.first_s, self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """The API of language models: streamed completions of a fixed length.
+
+    Args:
+        model: The name that the server knows its model by.
+        vocabulary: The number of the model's token ids; None sends words in their place.
+    """
+
+    model: str
+    vocabulary: int | None
+    path: ClassVar[str] = "/v1/completions"
+    content_type: ClassVar[str] = "application/json"
+    is_fed_audio: ClassVar[bool] = False
+
+    def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002  it speaks no clips
+        """Return the body of a request."""
+        return completion(request, self.model, self.vocabulary)
+
+    def reading(self) -> Stream:
+        """Return what reads one answer."""
+        return Stream()
 
 
 def completion(request: Request, model: str, vocabulary: int | None) -> bytes:

@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from objectives.apis.api import Answer
 from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 
 BOUNDARY = "c5d1f7a2e94b48c8"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transcriptions:
+    """The API of speech recognition: a clip goes in, its words come out."""
+
+    path: ClassVar[str] = "/v1/audio/transcriptions"
+    content_type: ClassVar[str] = FORM
+    is_fed_audio: ClassVar[bool] = True
+
+    def body(self, request: Request, clips: Sequence[Clip]) -> bytes:
+        """Return the body of a request."""
+        return transcription(clips[request.clip])
+
+    def reading(self) -> Words:
+        """Return what reads one answer."""
+        return Words()
+
+
+class Words:
+    """The words of one answer, which comes in one piece."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        self._parts.append(data)
+
+    def answer(self) -> Answer:
+        """Return the words.
+
+        Raises:
+            ValueError: The body is not JSON.
+            KeyError: It has no text.
+            TypeError: It is no object.
+        """
+        text = str(json.loads(b"".join(self._parts))["text"])
+        return Answer(not text.strip(), text=text)
 
 
 def transcription(clip: Clip) -> bytes:

@@ -15,17 +15,15 @@ class Rung:
     Args:
         sessions: The number of sessions.
         passed: Whether both services met the SLO; None where the time ran out before that.
-        replies_stt: The number of answers of speech recognition.
-        replies_llm: The number of answers of the LLM.
-        bound_by: The limit that broke first (`stt`, `llm`, `kv`); None where none did.
+        replies: The number of answers by service.
+        bound_by: The service whose limit broke first, or `kv`; None where none did.
         turn_ttft_ms: The median time from a clip to the LLM's first content, ms.
         turn_ttft_p95_ms: The 95th percentile of it, ms.
     """
 
     sessions: int
     passed: bool | None
-    replies_stt: int
-    replies_llm: int
+    replies: Mapping[str, int]
     bound_by: str | None = None
     turn_ttft_ms: float | None = None
     turn_ttft_p95_ms: float | None = None

@@ -77,15 +77,18 @@ class Device(Protocol):
     """A device has what the measurement needs of one."""
 
     @property
-    def identity(self) -> Identity: ...
+    def identity(self) -> Identity:
+        """Return which device this is."""
 
     @property
     def server_env(self) -> Mapping[str, str]:
         """Return the environment that makes a server use this device and no other."""
 
-    def sample(self) -> Sample: ...
+    def sample(self) -> Sample:
+        """Read the device now."""
 
-    def occupants(self) -> list[Occupant]: ...
+    def occupants(self) -> list[Occupant]:
+        """Return the processes that hold the device's memory now."""
 
     def held_mib(self, pid: int) -> float | None:
         """Return the MiB that a process and its descendants hold; None where none can tell."""

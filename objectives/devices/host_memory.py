@@ -41,12 +41,14 @@ class HostMemory:
         self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
 
     def sample(self) -> Sample:
+        """Read the free memory, with what the page cache gives back."""
         info = _meminfo()
-        files = info["Active(file)"] + info["Inactive(file)"]  # the page cache gives way
+        files = info["Active(file)"] + info["Inactive(file)"]
         free = info["MemFree"] + files + info.get("SReclaimable", 0)
         return Sample(time.monotonic(), free / MIB)
 
     def occupants(self) -> list[Occupant]:
+        """Return the other processes above 200 MiB, the largest first."""
         occupants = []
         for process in psutil.process_iter(["pid", "cmdline", "name", "memory_info"]):
             memory = process.info["memory_info"]

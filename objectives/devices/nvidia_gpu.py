@@ -58,15 +58,17 @@ class NvidiaGpu:
             return float(pynvml.nvmlDeviceGetMemoryInfo(self._handle).total) / MIB
 
     def sample(self) -> Sample:
+        """Read free memory, load and power; a MIG slice has the first alone."""
         free = pynvml.nvmlDeviceGetMemoryInfo(self._handle).free / MIB
         try:
             busy: float | None = float(pynvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
             power: float | None = pynvml.nvmlDeviceGetPowerUsage(self._handle) / 1000.0
         except pynvml.NVMLError:
-            busy = power = None  # a MIG slice tells neither
+            busy = power = None
         return Sample(time.monotonic(), free, busy, power)
 
     def occupants(self) -> list[Occupant]:
+        """Return the processes that compute or draw on the GPU."""
         running = [
             *pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle),
             *pynvml.nvmlDeviceGetGraphicsRunningProcesses(self._handle),

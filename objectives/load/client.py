@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from objectives.apis.completions import Stream, StreamError, completion
-from objectives.apis.transcription import FORM, transcription
-from objectives.engines.vllm import usage
+from objectives.apis.api import Answer, Endpoint, Reading
+from objectives.apis.completions import StreamError
 from objectives.load import http_client
 from objectives.load.replies import Fault, Reply, RequestError
 from objectives.traffic.clips import Clip
@@ -29,26 +27,11 @@ FAULTS: Mapping[type[Exception], Fault] = {
 }
 FAILURES = tuple(FAULTS)
 EMPTY = RequestError(Fault.EMPTY, "empty answer")
+NOTHING = Answer(is_empty=True)
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Endpoints say where the servers listen and what requests must hold.
-
-    Args:
-        llm_url: The LLM server's scheme, host and port.
-        stt_url: The speech server's.
-        model: The name that the LLM server knows its model by.
-        vocabulary: How many token ids the model has; None sends words instead of ids.
-        metrics_path: The LLM server's Prometheus page; None where it has none.
-    """
-
-    llm_url: str
-    stt_url: str
-    model: str
-    vocabulary: int | None
-    metrics_path: str | None = "/metrics"
+Endpoints = Mapping[str, Endpoint]  # by service, in the order in which a voice turn passes them
 
 
 @dataclass(slots=True)
@@ -83,11 +66,14 @@ class Connection:
         gc.unfreeze()
         self._lines.close()
 
+    @property
+    def metered(self) -> list[str]:
+        """The services whose server may tell of its KV cache."""
+        return [name for name, end in self.endpoints.items() if end.metrics_path is not None]
+
     def prepared(self, request: Request) -> bytes:
         """Return the body of a request; it is made ahead, for 24 long prompts would leave late."""
-        if request.service == "stt":
-            return transcription(self.clips[request.clip])
-        return completion(request, self.endpoints.model, self.endpoints.vocabulary)
+        return self.endpoints[request.service].api.body(request, self.clips)
 
     async def send(
         self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]
@@ -101,97 +87,63 @@ class Connection:
             due: A future that is done at `scheduled_s`, from `gates`.
         """
         await asyncio.sleep(scheduled_s - AHEAD_S - time.monotonic())
-        if request.service == "stt":
-            return await self.transcribe(request.clip, scheduled_s, body, due)
-        return await self.complete(body, scheduled_s, due)
+        return await self.exchange(request, scheduled_s, body, due)
 
-    async def transcribe(
+    async def exchange(
         self,
-        clip_number: int,
+        request: Request,
         scheduled_s: float,
-        body: bytes | None = None,
+        body: bytes,
         due: asyncio.Future[None] | None = None,
     ) -> Reply:
-        """Send one clip to the speech server, and return its reply.
+        """Send a request to its server, and return the reply.
 
         Args:
-            clip_number: The clip.
+            request: The request.
             scheduled_s: When it should leave, on the monotonic clock, seconds.
-            body: Its body, where it was made before.
+            body: Its body, made before.
             due: A future to wait for before it is sent.
         """
-        clip, parts = self.clips[clip_number], list[bytes]()
-        content = body or transcription(clip)
-        sent_s, error = await self._ask(
-            "stt", "/v1/audio/transcriptions", content, FORM, parts.append, due
-        )
-        text = None
+        endpoint = self.endpoints[request.service]
+        reading, answer = endpoint.api.reading(), NOTHING
+        sent_s, error = await self._ask(endpoint, body, reading, due)
         if error is None:
             try:
-                text = str(json.loads(b"".join(parts))["text"])
-                error = None if text.strip() else EMPTY
+                answer = reading.answer()
+                error = EMPTY if answer.is_empty else None
             except (ValueError, KeyError, TypeError) as failure:
                 error = RequestError(Fault.ANSWER, f"{type(failure).__name__}: {failure}")
         end_s = time.monotonic()
+        clip = self.clips[request.clip] if endpoint.api.is_fed_audio else None
         return Reply(
-            service="stt",
+            service=request.service,
             scheduled_s=scheduled_s,
             sent_s=sent_s,
-            first_s=None if error else end_s,
+            first_s=None if error else answer.first_s or end_s,
             end_s=None if error else end_s,
-            audio_s=clip.seconds,
-            clip=clip_number,
-            text=text,
-            error=error,
-        )
-
-    async def complete(
-        self, content: bytes, scheduled_s: float, due: asyncio.Future[None] | None = None
-    ) -> Reply:
-        """Send one completion to the LLM server, and return its reply.
-
-        Args:
-            content: The body of the request.
-            scheduled_s: When it should leave, on the monotonic clock, seconds.
-            due: A future to wait for before it is sent.
-        """
-        stream = Stream()
-        sent_s, error = await self._ask(
-            "llm", "/v1/completions", content, "application/json", stream.feed, due
-        )
-        end_s = time.monotonic()
-        if error is None and (stream.first_s is None or stream.tokens == 0):
-            error = EMPTY
-        return Reply(
-            service="llm",
-            scheduled_s=scheduled_s,
-            sent_s=sent_s,
-            first_s=None if error else stream.first_s,
-            end_s=None if error else end_s,
-            tokens=stream.tokens,
+            tokens=answer.tokens,
+            audio_s=clip.seconds if clip else None,
+            clip=request.clip if clip else None,
+            text=answer.text,
             error=error,
         )
 
     async def _ask(
         self,
-        service: str,
-        path: str,
-        content: bytes,
-        kind: str,
-        feed: Callable[[bytes], None],
+        endpoint: Endpoint,
+        body: bytes,
+        reading: Reading,
         due: asyncio.Future[None] | None,
     ) -> tuple[float, RequestError | None]:
         """Send a request; return when it left, and why it failed if it did."""
         error = None
-        line = self._lines.line(
-            self.endpoints.llm_url if service == "llm" else self.endpoints.stt_url
-        )
+        line, api = self._lines.line(endpoint.url), endpoint.api
         try:
             if due is not None:
                 await due
             sent_s = time.monotonic()
             async with asyncio.timeout(self.timeout_s):
-                status = await line.ask("POST", path, feed, content, kind)
+                status = await line.ask("POST", api.path, reading.feed, body, api.content_type)
             if status != 200:
                 refusal = line.refusal[:300].decode(errors="replace")
                 error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)
@@ -201,19 +153,20 @@ class Connection:
             self._lines.give_back(line)
         return sent_s, error
 
-    async def engine(self) -> tuple[float | None, int | None]:
+    async def usage(self, service: str) -> tuple[float | None, int | None]:
         """Return KV cache usage in percent and preemptions so far; None where none are told."""
-        if self.endpoints.metrics_path is None:
+        endpoint = self.endpoints[service]
+        if endpoint.metrics_path is None:
             return None, None
-        line, parts = self._lines.line(self.endpoints.llm_url), list[bytes]()
+        line, parts = self._lines.line(endpoint.url), list[bytes]()
         try:
             async with asyncio.timeout(10):
-                await line.ask("GET", self.endpoints.metrics_path, parts.append)
+                await line.ask("GET", endpoint.metrics_path, parts.append)
         except FAILURES:
             return None, None
         finally:
             self._lines.give_back(line)
-        return usage(b"".join(parts).decode(errors="replace"))
+        return endpoint.usage(b"".join(parts).decode(errors="replace"))
 
 
 def _error(failure: Exception) -> RequestError:

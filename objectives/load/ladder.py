@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from objectives.capacity.estimate import Rung, next_rung, verdict
 from objectives.load.client import Connection, Endpoints
@@ -21,15 +23,26 @@ KV_FULL_PCT = 99.0
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """The SLO limits the 95th percentile of both services' latencies.
+    """The SLO limits the 95th percentile of each service's latencies.
 
     Args:
-        stt_p95_ms: The limit of speech recognition, ms.
-        llm_p95_ms: The limit of the LLM, ms.
+        p95_ms: The limit by service, ms.
     """
 
-    stt_p95_ms: float
-    llm_p95_ms: float
+    p95_ms: Mapping[str, float]
+
+    def to_json(self) -> dict[str, float]:
+        """Return the limits by flat name.
+
+        >>> Slo({"llm": 6000.0}).to_json()
+        {'llm_p95_ms': 6000.0}
+        """
+        return {f"{service}_p95_ms": limit_ms for service, limit_ms in self.p95_ms.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, float]) -> Self:
+        """Return the inverse of `to_json`."""
+        return cls({name.removesuffix("_p95_ms"): limit_ms for name, limit_ms in data.items()})
 
 
 def climb(
@@ -108,7 +121,7 @@ class _Sessions:
     workload: Workload
     slo: Slo
     count: int
-    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {"stt": [], "llm": []})
+    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     waiting: dict[int, tuple[str, float]] = field(default_factory=dict)
     turns_ms: list[float] = field(default_factory=list)
     symptom: Symptom | None = None
@@ -119,28 +132,28 @@ class _Sessions:
         seed = w.seed * 100_003 + self.count * 1009 + number
         ramp_s = w.session_pause_s if w.session_ramp_s is None else w.session_ramp_s
         await asyncio.sleep(ramp_s * number / self.count)
-        tokens, turn = w.session_prompt_tokens, 0
+        tokens, turns = w.session_prompt_tokens, 0
         while True:
-            clip = (number * 7 + turn) % len(self.connection.clips)
-            at_s = self._open(number, "stt")
-            stt = self._close(number, await self.connection.transcribe(clip, at_s))
-            body = self.connection.prepared(Request("llm", 0.0, tokens, w.output_tokens, seed=seed))
-            at_s = self._open(number, "llm")
-            llm = self._close(number, await self.connection.complete(body, at_s))
-            is_whole = llm.first_s is not None and stt.error is None
-            self.turns_ms.append(
-                ((llm.first_s or 0.0) - stt.scheduled_s) * 1000.0 if is_whole else INFINITE
-            )
-            tokens, turn = min(tokens + w.session_turn_tokens, w.prompt_tokens[1]), turn + 1
+            clip = (number * 7 + turns) % len(self.connection.clips)
+            turn = [
+                await self._ask(
+                    number, Request(service, 0.0, tokens, w.output_tokens, clip, seed=seed)
+                )
+                for service in self.connection.endpoints
+            ]
+            first_s = turn[-1].first_s
+            is_whole = first_s is not None and all(reply.error is None for reply in turn)
+            begin_s = turn[0].scheduled_s
+            self.turns_ms.append(((first_s or 0.0) - begin_s) * 1000.0 if is_whole else INFINITE)
+            tokens = min(tokens + w.session_turn_tokens, w.prompt_tokens[1])
+            turns += 1
             await asyncio.sleep(w.session_pause_s)
 
-    def _open(self, number: int, service: str) -> float:
-        """Note that a session's request leaves now; return the time."""
-        self.waiting[number] = (service, time.monotonic())
-        return self.waiting[number][1]
-
-    def _close(self, number: int, reply: Reply) -> Reply:
-        """Note the answer of a session's request, and return it."""
+    async def _ask(self, number: int, request: Request) -> Reply:
+        """Send the next request of a session, and note its answer."""
+        body, now_s = self.connection.prepared(request), time.monotonic()
+        self.waiting[number] = (request.service, now_s)
+        reply = await self.connection.exchange(request, now_s, body)
         del self.waiting[number]
         self.latencies_ms[reply.service].append(reply.latency_ms)
         if reply.is_fatal:
@@ -152,7 +165,7 @@ class _Sessions:
 
         A request that still waits beyond the limit is a miss already.
         """
-        limit_ms = self.slo.stt_p95_ms if service == "stt" else self.slo.llm_p95_ms
+        limit_ms = self.slo.p95_ms[service]
         open_ms = [
             (time.monotonic() - at_s) * 1000.0 for s, at_s in self.waiting.values() if s == service
         ]
@@ -164,24 +177,27 @@ async def _rung(
     sessions: _Sessions, deadline: float, broken: Callable[[], Symptom | None]
 ) -> tuple[Rung, Symptom | None]:
     """Hold the sessions until both services are decided, one breaks, or the time is up."""
+    connection = sessions.connection
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(sessions.count)]
     passed: bool | None = None
-    bound_by, kv_full, aborted = None, False, None
+    bound_by, aborted, full = None, None, set[str]()
     while passed is None and aborted is None and time.monotonic() < deadline:
         await asyncio.sleep(POLL_S)
-        usage_pct, _ = await sessions.connection.engine()
-        kv_full = kv_full or (usage_pct is not None and usage_pct >= KV_FULL_PCT)
+        for service in connection.metered:
+            usage_pct, _ = await connection.usage(service)
+            if usage_pct is not None and usage_pct >= KV_FULL_PCT:
+                full.add(service)
         aborted = sessions.symptom or broken()
-        verdicts = {s: sessions.verdict(s) for s in ("stt", "llm")}
+        verdicts = {service: sessions.verdict(service) for service in connection.endpoints}
         if aborted is None and False in verdicts.values():
             passed = False
-            first = "stt" if verdicts["stt"] is False else "llm"
-            bound_by = "kv" if first == "llm" and kv_full else first
+            first = next(service for service, is_met in verdicts.items() if is_met is False)
+            bound_by = "kv" if first in full else first
         elif aborted is None and all(verdicts.values()):
             passed = True
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    counts = (len(sessions.latencies_ms["stt"]), len(sessions.latencies_ms["llm"]))
+    counts = {service: len(sessions.latencies_ms[service]) for service in connection.endpoints}
     turns_ms = (quantile(sessions.turns_ms, 0.5), quantile(sessions.turns_ms, 0.95))
-    return Rung(sessions.count, passed, *counts, bound_by, *turns_ms), aborted
+    return Rung(sessions.count, passed, counts, bound_by, *turns_ms), aborted

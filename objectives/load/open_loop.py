@@ -28,16 +28,16 @@ class Window:
 
     Args:
         replies: The answers, in the order of their ends.
-        kv_peak_pct: The highest usage of the KV cache, percent; None where it is not reported.
-        preemptions: The number of preempted requests; None where it is not reported.
+        kv_peak_pct: The highest usage of the KV cache, percent by service that reports it.
+        preemptions: The number of preempted requests by service that reports it.
         aborted: Why the window ended early; None where it did not.
         started_s: Its start on the monotonic clock, seconds.
         cpu_s: The CPU time of this process while requests were under way, seconds.
     """
 
     replies: list[Reply] = field(default_factory=list)
-    kv_peak_pct: float | None = None
-    preemptions: int | None = None
+    kv_peak_pct: dict[str, float] = field(default_factory=dict)
+    preemptions: dict[str, int] = field(default_factory=dict)
     aborted: Symptom | None = None
     started_s: float = 0.0
     cpu_s: float = 0.0
@@ -79,9 +79,9 @@ async def _drive(
 ) -> Window:
     window = Window()
     bodies = [connection.prepared(r) for r in requests]
-    _, before = await connection.engine()
+    before = {s: (await connection.usage(s))[1] for s in connection.metered}
     window.started_s = start_s = time.monotonic() + 0.2
-    latest, cpu_s = before, time.process_time()
+    latest, cpu_s = dict(before), time.process_time()
 
     async def one(request: Request, body: bytes, due: asyncio.Future[None]) -> None:
         reply = await connection.send(request, start_s + request.at_s, body, due)
@@ -98,18 +98,21 @@ async def _drive(
         while not whole.done() and window.aborted is None:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)
             window.aborted = window.aborted or broken()
-            usage_pct, now = await connection.engine()
-            latest = latest if now is None else now
-            if usage_pct is not None:
-                window.kv_peak_pct = max(usage_pct, window.kv_peak_pct or 0.0)
+            for service in connection.metered:
+                usage_pct, now = await connection.usage(service)
+                latest[service] = latest[service] if now is None else now
+                if usage_pct is not None:
+                    peak_pct = window.kv_peak_pct.get(service, 0.0)
+                    window.kv_peak_pct[service] = max(usage_pct, peak_pct)
         if window.aborted is not None:
             whole.cancel()
         await asyncio.wait([whole])
         if window.aborted is None:
             whole.result()  # raises a bug of ours, which is no reply
     window.cpu_s = time.process_time() - cpu_s
-    if before is not None and latest is not None:
-        window.preemptions = latest - before
+    for service, count in before.items():
+        if count is not None:
+            window.preemptions[service] = (latest[service] or count) - count
     return window
 
 
@@ -130,10 +133,7 @@ def one_by_one(
         with Connection(endpoints, clips, timeout_s) as connection:
             for request in requests:
                 body, now_s = connection.prepared(request), time.monotonic()
-                if request.service == "stt":
-                    replies.append(await connection.transcribe(request.clip, now_s, body))
-                else:
-                    replies.append(await connection.complete(body, now_s))
+                replies.append(await connection.exchange(request, now_s, body))
                 if replies[-1].is_fatal:
                     break
         return replies

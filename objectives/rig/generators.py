@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
+from objectives.engines.vllm import usage
 from objectives.errors import SetupError
-from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
@@ -154,7 +156,10 @@ def _late_ms(at_s: Sequence[float], due_s: Sequence[float]) -> tuple[float, ...]
 
 def ours(url: str, requests: Sequence[Request]) -> dict[str, Any]:
     """Drive a trace from this process, as a trial does; return CPU seconds and failures."""
-    ends, clips = Endpoints(url, url, "m", 2048), read_clips("assistant")
+    ends, clips = (
+        {"llm": Endpoint(url, Completions("m", 2048), "/metrics", usage)},
+        read_clips("assistant"),
+    )
     window = drive(ends, clips, requests, timeout_s=60.0, broken=lambda: None)
     return {"cpu_s": window.cpu_s, "failed": sum(r.error is not None for r in window.replies)}
 

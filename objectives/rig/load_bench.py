@@ -18,13 +18,7 @@ from tempfile import TemporaryDirectory
 from objectives.errors import SetupError
 from objectives.load.figures_of_replies import quantile
 from objectives.plain_data.atomic import write_atomic
-from objectives.rig.generators import (
-    GENERATORS,
-    TOKENS,
-    BenchTrace,
-    Sent,
-    run_generator,
-)
+from objectives.rig.generators import GENERATORS, TOKENS, BenchTrace, Sent, run_generator
 from objectives.traffic.workload import Request, Workload, trace
 
 INTERVAL_S, PROMPT_TOKENS = 0.1, 256

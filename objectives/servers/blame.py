@@ -9,6 +9,7 @@ from typing import Any
 
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, diagnose, outcome
+from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
     Disturbed,
     OutOfMemory,
@@ -27,16 +28,21 @@ DYING_S = 3.0  # a connection drops before its server has finished dying
 
 @dataclass(slots=True)
 class Suspects:
-    """Who may be to blame for trouble under load, and what had been measured by then."""
+    """The suspects may be to blame for trouble under load.
 
-    llm: Server
-    stt: Server
+    Args:
+        servers: By service, in the order in which their logs are read.
+        tenants: The programs that hold memory beside them.
+        measured: What had been measured by then, by flat name.
+    """
+
+    servers: Mapping[str, Server]
     tenants: Sequence[Server]
     measured: dict[str, Any] = field(default_factory=dict)
 
     def broken(self) -> Symptom | None:
         """The symptom when one of them has ended; None while all run."""
-        for server in (self.llm, self.stt, *self.tenants):
+        for server in (*self.servers.values(), *self.tenants):
             if not server.alive:
                 return Symptom(f"the {server.name} server ended under load")
         return None
@@ -92,10 +98,10 @@ def elsewhere(
     service: str, taken_mib: float, measured: Mapping[str, object]
 ) -> TrialFailed | SetupError:
     """A server that answers although memory did not rise on the GPU that it was to use."""
-    name = "stt_cpu_fallback" if service == "stt" else "llm_cpu_offload"
     evidence = (
         f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
     )
+    name = names_of(service).elsewhere
     return raised(Diagnosis(name, service, "start", None, evidence), measured)
 
 
@@ -111,24 +117,20 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
             return raised(
                 Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
             )
-    servers: tuple[tuple[str, Server], ...] = (("stt", suspects.stt), ("llm", suspects.llm))
-    for service, server in servers:
+    for service, server in suspects.servers.items():
         found = diagnose(
             server.log_text(), exit_code=server.exit_code, phase="load", service=service
         )
         if found is not None:
             return raised(found, measured)
     status = symptom.error.status if symptom.error else None
+    names, why = names_of(symptom.service), str(symptom)[:300]
     is_refused = status is not None and 400 <= status < 500
-    if symptom.service == "llm" and is_refused:
-        why = str(symptom)[:300]
-        way_out = "shorten `workload.prompt_tokens`"
-        return SetupError(f"the LLM server refuses our requests ({why}); {way_out}")
-    service, name = symptom.service or "llm", "engine_death"
-    if service == "stt":
-        # with no word on why a 5xx, the table counts it as memory
-        name = "oom_runtime_stt" if status is not None and status >= 500 else "stt_wrong"
-    return raised(Diagnosis(name, service, "load", None, str(symptom)[:300]), measured)
+    if is_refused and names.way_out is not None:
+        return SetupError(f"the LLM server refuses our requests ({why}); {names.way_out}")
+    name = names.crashed if status is not None and status >= 500 else names.broken
+    service = symptom.service or [*suspects.servers][-1]
+    return raised(Diagnosis(name, service, "load", None, why), measured)
 
 
 def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:

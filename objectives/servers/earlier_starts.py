@@ -10,7 +10,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from objectives.servers.lineup import Pair
+from objectives.servers.lineup import Lineup
 
 CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of one command
 
@@ -26,17 +26,17 @@ class Starts:
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
     def verdict(
-        self, allocation: Allocation, pair: Pair, speech: Measurement | None = None
+        self, allocation: Allocation, lineup: Lineup, speech: Measurement | None = None
     ) -> memory_budget.Verdict:
         """Whether it would fit, by this study's figures and what `speech`, just started, holds."""
         known = [*self.known, *([(allocation, speech)] if speech else [])]
-        total_mib = pair.device.identity.total_mib
+        total_mib = lineup.device.identity.total_mib
         return memory_budget.check(
             allocation,
             memory_budget.figures(known),
             total_mib=total_mib,
-            tenants_mib=total_mib - pair.free_at_rest_mib,
-            reserve_mib=pair.reserve_mib,
+            tenants_mib=total_mib - lineup.free_at_rest_mib,
+            reserve_mib=lineup.reserve_mib,
         )
 
     def compare(self, command: str, tokens: int, measured: Mapping[str, object]) -> None:

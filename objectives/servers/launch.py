@@ -1,16 +1,15 @@
-"""The launch of a trial's two servers: what it needs stays, the rest is stopped, and speech is started first."""
+"""The launcher starts a trial's servers: what the trial needs stays, and the rest is stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from objectives.engines.command import Command
-from objectives.engines.faster_whisper import stt_command, stt_ready
-from objectives.engines.vllm import engine_metrics, kv_cache, llm_command, llm_ready, vocabulary_of
+from objectives.engines.engine import Engine
 from objectives.errors import TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.load.client import Endpoints
@@ -18,21 +17,28 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.servers.blame import Suspects
 from objectives.servers.earlier_starts import Starts
-from objectives.servers.lineup import Pair
+from objectives.servers.lineup import Lineup
 from objectives.servers.process import Server
-from objectives.services import Services
 from objectives.traffic.clips import Clip
+
+Commands = Mapping[str, Command]
 
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """Launches both servers for one allocation after another, by what earlier starts have shown.
+    """A launcher starts one allocation after another, by what earlier starts have shown.
 
-    clip: what a speech server transcribes before it counts as ready
+    Args:
+        engines: One a service, in the order of their start: what takes the memory it needs comes
+            before what asks for a share of it.
+        lineup: The servers that run.
+        tenants: The programs that hold memory beside them.
+        starts: What earlier starts have shown.
+        clip: What a speech server transcribes before it counts as ready.
     """
 
-    services: Services
-    pair: Pair
+    engines: Sequence[Engine]
+    lineup: Lineup
     tenants: Sequence[Server]
     starts: Starts
     clip: Clip
@@ -40,94 +46,88 @@ class Launcher:
     def launch(
         self, job: Job, on_phase: OnPhase, verdict: memory_budget.Verdict
     ) -> tuple[Endpoints, Suspects]:
-        """Both servers, ready; what their starts showed is what the suspects have measured.
+        """Start every server that does not run; what the starts showed is what the suspects know.
 
-        raises: OutOfMemory, Disturbed or SetupError, diagnosed from a server's log
+        Raises:
+            OutOfMemory, Disturbed or SetupError: A server does not start; its log says why.
         """
-        pair, services, device = self.pair, self.services, self.pair.device
-        allocation = job.allocation
-        stt = stt_command(allocation, services.stt, device.server_env)
-        llm = llm_command(allocation, services.llm, device.server_env)
-        total_mib = device.identity.total_mib
-        measured: dict[str, Any] = {"device_total_mib": total_mib}
-        measured |= self._make_room(job, on_phase, stt, llm, verdict)
-        measured |= self.start_speech(job, on_phase, stt, measured) | measured
-        measured["started_first"] = pair.started_first
-        on_phase(Phase(Step.STARTING, "llm"))
-        ready = partial(llm_ready, service=services.llm)
-        entitled_mib = (
-            memory_budget.share_mib(allocation, total_mib) + memory_budget.MARGIN * total_mib
-        )  # kernels loaded under load
-        measured |= pair.start("llm", llm, ready, job.folder / "llm.log", measured, entitled_mib)
-        measured |= self._kv_cache(str(llm), measured)
-        endpoints = Endpoints(
-            pair.server("llm").url,
-            pair.server("stt").url,
-            services.llm.served_model,
-            vocabulary_of(services.llm),
-            services.llm.metrics_path,
-        )
-        return endpoints, Suspects(pair.server("llm"), pair.server("stt"), self.tenants, measured)
+        device = self.lineup.device
+        commands = {e.name: e.command(job.allocation, device.server_env) for e in self.engines}
+        measured: dict[str, Any] = {"device_total_mib": device.identity.total_mib}
+        measured |= self._make_room(job, on_phase, commands, verdict)
+        for engine in self.engines:
+            command = commands[engine.name]
+            measured |= self.start(engine, command, job, on_phase, measured) | measured
+            measured["started_first"] = self.lineup.started_first
+            measured |= self._figures(engine, command, measured)
+        servers = {e.name: self.lineup.server(e.name) for e in self.engines}
+        endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
+        return endpoints, Suspects(servers, self.tenants, measured)
 
-    def start_speech(
-        self, job: Job, on_phase: OnPhase, command: Command, measured: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The speech server, unless this command runs already: its `stt_start_s` and `stt_memory_mib`.
-
-        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
-        """
-        if not self.pair.runs("stt", command):
-            on_phase(Phase(Step.STARTING, "stt"))
-        ready = partial(stt_ready, health_path=self.services.stt.health_path, clip=self.clip)
-        return self.pair.start("stt", command, ready, job.folder / "stt.log", measured)
-
-    def _make_room(
+    def start(
         self,
+        engine: Engine,
+        command: Command,
         job: Job,
         on_phase: OnPhase,
-        stt: Command,
-        llm: Command,
-        verdict: memory_budget.Verdict,
+        measured: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Stop what this trial does not need; what the start of speech showed, where that took one.
+        """Start a server, unless this command runs already; return its start and its memory.
 
-        The LLM server is kept while speech is swapped only where the figures are sure that a speech-first start
-        would fit too; a speech model that was never measured is started beside it, for its memory.
+        Raises:
+            OutOfMemory, Disturbed or SetupError: It does not start; its log says why.
         """
-        pair = self.pair
+        if not self.lineup.runs(engine.name, command):
+            on_phase(Phase(Step.STARTING, engine.name))
+        share, total_mib = engine.share(job.allocation), self.lineup.device.identity.total_mib
+        # kernels are loaded under load, so that it grows beyond its share
+        entitled_mib = 0.0 if share is None else (share + memory_budget.MARGIN) * total_mib
+        ready = partial(engine.is_ready, clip=self.clip)
+        log = job.folder / f"{engine.name}.log"
+        return self.lineup.start(engine.name, command, ready, log, measured, entitled_mib)
+
+    def _make_room(
+        self, job: Job, on_phase: OnPhase, commands: Commands, verdict: memory_budget.Verdict
+    ) -> dict[str, Any]:
+        """Stop what this trial does not need; return what the starts showed that this took.
+
+        A server with a share is kept while one before it is swapped only where the figures are sure
+        that a start in order would fit too; what was never measured is started beside it, for its
+        memory.
+        """
+        lineup = self.lineup
         on_phase(Phase(Step.STOPPING))
-        if not pair.runs("llm", llm):
-            pair.stop("llm")
-        if pair.runs("stt", stt):
-            return {}
-        pair.stop("stt")
-        if not pair.runs("llm", llm) or verdict.is_sure:
+        changing = [e for e in self.engines if not lineup.runs(e.name, commands[e.name])]
+        lineup.stop(*(e.name for e in reversed(changing)))
+        swapped = [e for e in changing if e.share(job.allocation) is None]
+        kept = [
+            e for e in self.engines if e not in changing and e.share(job.allocation) is not None
+        ]
+        if not swapped or not kept or verdict.is_sure:
             return {}
         if verdict.fits == "unknown":
-            with suppress(
-                TrialFailed
-            ):  # beside the LLM server this says nothing about a speech-first start
-                started = self.start_speech(job, on_phase, stt, {})
-                speech = Measurement.from_flat(started)
-                if self.starts.verdict(job.allocation, pair, speech).is_sure:
+            with suppress(TrialFailed):  # beside the others this says nothing of a start in order
+                started: dict[str, Any] = {}
+                for engine in swapped:
+                    command = commands[engine.name]
+                    started |= self.start(engine, command, job, on_phase, {})
+                beside = Measurement.from_flat(started)
+                if self.starts.verdict(job.allocation, lineup, beside).is_sure:
                     return started
         on_phase(Phase(Step.STOPPING))
-        pair.stop("llm", "stt")
+        lineup.stop_all()
         return {}
 
-    def _kv_cache(self, command: str, measured: dict[str, Any]) -> dict[str, Any]:
-        """The engine's own account of its KV cache.
+    def _figures(
+        self, engine: Engine, command: Command, measured: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what an engine tells of itself, by flat name.
 
-        raises: Disturbed where an earlier start of this command had another size
+        Raises:
+            Disturbed: An earlier start of this command had a KV cache of another size.
         """
-        server = self.pair.server("llm")
-        cache = kv_cache(
-            engine_metrics(server.url, self.services.llm.metrics_path), server.log_text()
-        )
-        if cache.tokens is not None:
-            self.starts.compare(command, cache.tokens, measured)
-        return {
-            "llm_kv_tokens": cache.tokens,
-            "llm_kv_cache_mib": cache.mib,
-            "llm_max_model_len": cache.max_model_len,
-        }
+        server = self.lineup.server(engine.name)
+        figures = engine.figures(server.url, server.log_text())
+        if (tokens := figures.get("kv_tokens")) is not None:
+            self.starts.compare(str(command), tokens, measured)
+        return {f"{engine.name}_{name}": value for name, value in figures.items()}

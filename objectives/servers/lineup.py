@@ -1,4 +1,4 @@
-"""The two servers of a trial: started speech first, kept while the next trial needs them, stopped for good."""
+"""The lineup holds the servers that run: kept while the next trial needs them, else stopped."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ class _Held:
     entitled_mib: float  # what it may grow to under load
 
 
-class Pair:
-    """At most one running server per service on one device.
+class Lineup:
+    """A lineup holds at most one running server per service on one device.
 
-    device: at rest when this is made: what is held then belongs to tenants and the system
+    Args:
+        device: It is at rest now: what is held belongs to tenants and the system.
+        reserve_mib: What others may take before it counts as a disturbance, MiB.
     """
 
     def __init__(self, device: Device, reserve_mib: float) -> None:
@@ -96,9 +98,13 @@ class Pair:
         return {f"{service}_start_s": server.start_s, f"{service}_memory_mib": taken}
 
     def close(self) -> None:
-        """Stop both at once, without waiting for their memory: nothing is measured after it."""
+        """Stop all at once, without waiting for their memory: nothing is measured after it."""
         while self._held:
             self._held.popitem()[1].stack.close()
+
+    def stop_all(self) -> None:
+        """Stop every server, the last one started first, and wait for their memory."""
+        self.stop(*reversed(self._held))
 
     def stop(self, *services: str) -> None:
         """Stop servers, then wait up to 20 s until their memory is back; the next start proves it."""

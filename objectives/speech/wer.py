@@ -158,6 +158,7 @@ def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @cache
 def normaliser() -> EnglishTextNormalizer:
+    """Return the normaliser that both texts go through before they are compared."""
     from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415  see above
 
     return EnglishTextNormalizer()

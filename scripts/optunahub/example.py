@@ -28,7 +28,8 @@ study.optimize(objective, n_trials=40)
 
 for standing in module.standings(study)[:3]:
     print(
-        f"{standing.params}: {standing.mean:.3f} +- {standing.standard_error:.3f}, measured {standing.n} times,"
+        f"{standing.params}: {standing.mean:.3f} +- {standing.standard_error:.3f}, "
+        f"measured {standing.n} times,"
         f" the best with probability {standing.probability_best:.2f}"
     )
 print(f"luckiest trial: {study.best_trial.params}")

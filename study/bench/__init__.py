@@ -1,1 +1,1 @@
-"""Where figures come from: this machine, or a recording; and who may use them now."""
+"""Provides what figures come from, this machine or a recording, and who may use it now."""

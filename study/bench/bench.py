@@ -1,4 +1,4 @@
-"""From a spec to the instrument: the device, the servers of this machine, and their versions."""
+"""Gets the instrument ready: the device, the servers of this machine, and their versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTLE_S, STEADY_MIB = 20.0, 64.0
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Everything that stands ready before the first live trial."""
+    """Is everything that stands ready before the first live trial."""
 
     device: Device
     setting: Setting
@@ -37,27 +37,27 @@ def bench(spec: Spec) -> Bench:
 
     raises: SetupError where the study cannot run here, with what to do
     """
-    found = versions(spec.services)
+    installed = versions(spec.services)
     device = open_device(spec.device)
-    if misfits := fit(device, found):
+    if misfits := fit(device, installed):
         raise SetupError("; ".join(misfits))
     setting = setting_of(replace(spec, services=resolved(spec.services)))
-    return Bench(device, setting, found, device.occupants())
+    return Bench(device, setting, installed, device.occupants())
 
 
-def refuse_full_device(spec: Spec, made: Bench) -> None:
-    """The baseline must fit beside what is on the device now, or no trial is worth a start.
+def refuse_full_device(spec: Spec, machine: Bench) -> None:
+    """Refuse to start where the baseline does not fit beside what is on the device now.
 
     raises: SetupError with the processes that hold memory and the line that would free it
     """
-    total = made.device.identity.total_mib
-    free = made.device.sample().free_mib
+    total = machine.device.identity.total_mib
+    free = machine.device.sample().free_mib
     ballast = sum(t.held_mib(total) for t in spec.tenants)
     need = memory_budget.share_mib(spec.baseline, total)
     missing = need + ballast - free
     if missing <= 0:
         return
-    held = sorted(made.occupants, key=lambda o: -(o.mib or 0.0))[:5]
+    held = sorted(machine.occupants, key=lambda o: -(o.mib or 0.0))[:5]
     lines = [
         f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "")
         for o in held
@@ -79,25 +79,31 @@ def refuse_full_device(spec: Spec, made: Bench) -> None:
 
 @contextmanager
 def borrowed(
-    spec: Spec, made: Bench, lending: Lending, tell: Callable[[str], None]
+    spec: Spec, machine: Bench, lending: Lending, tell: Callable[[str], None]
 ) -> Iterator[Bench]:
-    """The device for this process alone, with the memory of the units that lend it; the bench as it is then.
+    """Hold the device for this process alone, with the memory of the units that lend it.
 
-    raises: SetupError where another study has the device, a unit does not stop, or the baseline does not fit
+    It yields the bench as it is then.
+
+    raises: SetupError where another study has the device, a unit does not stop, or the baseline
+        does not fit
     """
     with (
-        sole_use(made.device.identity.uuid),
+        sole_use(machine.device.identity.uuid),
         lent(lending.units, tell, max_outage_s=lending.max_outage_s),
     ):
         if lending.units:
-            _settle(made.device)
-            made = replace(made, occupants=made.device.occupants())
-        refuse_full_device(spec, made)
-        yield made
+            _settle(machine.device)
+            machine = replace(machine, occupants=machine.device.occupants())
+        refuse_full_device(spec, machine)
+        yield machine
 
 
 def _settle(device: Device) -> None:
-    """Wait until memory comes back no more: a driver frees what a process held a little after its end."""
+    """Wait until memory comes back no more.
+
+    A driver frees what a process held a little after its end.
+    """
     deadline = time.monotonic() + SETTLE_S
     before = device.sample().free_mib
     while time.monotonic() < deadline:
@@ -109,5 +115,5 @@ def _settle(device: Device) -> None:
 
 
 def mib(occupant: Occupant) -> str:
-    """Memory of a process for a table; NVML does not always know it."""
+    """Return the memory of a process for a table; NVML does not always know it."""
     return "     ? MiB" if occupant.mib is None else f"{occupant.mib:>6,.0f} MiB"

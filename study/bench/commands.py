@@ -1,4 +1,4 @@
-"""Both servers' command lines, and the order of allocations that restarts them least."""
+"""Makes both servers' command lines, and the order of allocations that restarts them least."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from objectives.allocation import SPEECH, Allocation
 from objectives.engines.command import Command
-from objectives.engines.faster_whisper import stt_command
-from objectives.engines.vllm import llm_command
+from objectives.engines.engine import engines_of
 from objectives.setting import Setting
 
 
 def order_by_llm(
     allocations: Sequence[Allocation], running: Allocation | None = None
 ) -> list[Allocation]:
-    """The order that restarts servers least: equal LLM settings side by side, those of `running` first."""
+    """Return the order that restarts servers least.
 
+    Equal LLM settings stand side by side, those of `running` first.
+    """
     groups = list(
         dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations))
     )
@@ -23,7 +24,7 @@ def order_by_llm(
 
 
 def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
-    """What the LLM server's command depends on: equal keys share a running server."""
+    """Return what the LLM server's command depends on: equal keys share a running server."""
     searched = allocation.values.items()
     return tuple(
         sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
@@ -33,8 +34,5 @@ def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
 def commands(
     allocation: Allocation, setting: Setting, env: Mapping[str, str]
 ) -> dict[str, Command]:
-    """Both servers' command lines, by service."""
-    return {
-        "llm": llm_command(allocation, setting.services.llm, env),
-        "stt": stt_command(allocation, setting.services.stt, env),
-    }
+    """Return both servers' command lines, by service."""
+    return {e.name: e.command(allocation, env) for e in engines_of(setting.services)}

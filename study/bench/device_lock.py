@@ -1,4 +1,7 @@
-"""One user of a device at a time: a study, a confirmation, a recording or a rollout, whatever folder they write to."""
+"""Lets one user at a time have a device, whatever folder they write to.
+
+A user is a study, a confirmation, a recording or a rollout.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 
-FOLDER_VARIABLE = (
-    "ALLOCATION_STUDY_LOCKS"  # another folder for the locks; tests must not disturb a real study
-)
+# names another folder for the locks: tests must not disturb a real study
+FOLDER_VARIABLE = "ALLOCATION_STUDY_LOCKS"
 LOOKS = 20  # /proc/locks is read in pieces: while others lock and unlock, one look may miss a line
 
 
 def lock_file(uuid: str) -> Path:
-    """Where the lock of a device lies; the same file for every user of the machine.
+    """Return where the lock of a device lies; the same file for every user of the machine.
 
-    uuid: `Device.identity.uuid`
+    Args:
+        uuid: `Device.identity.uuid`
     """
     name = f"gpu-allocation-{re.sub(r'[^A-Za-z0-9.-]', '_', uuid)}.lock"
     if folder := os.environ.get(FOLDER_VARIABLE):
@@ -33,12 +36,15 @@ def lock_file(uuid: str) -> Path:
         is_shared = stat.S_IMODE(run.stat().st_mode) & 0o1777 == 0o1777
     except OSError:
         is_shared = False
-    return (run if is_shared else Path("/tmp")) / name  # noqa: S108  opened without following links, never written
+    # it is opened without following links, and never written
+    return (run if is_shared else Path("/tmp")) / name  # noqa: S108
 
 
 @contextmanager
 def sole_use(uuid: str) -> Iterator[None]:
-    """Hold the device for as long as the block lasts; the kernel gives it back whatever becomes of this process.
+    """Hold the device for as long as the block lasts.
+
+    The kernel gives it back whatever becomes of this process.
 
     raises: SetupError where another process holds it, naming that process
     """
@@ -54,7 +60,8 @@ def sole_use(uuid: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SetupError(
-                f"the device {uuid} is in use by another study or rollout ({holder(descriptor)}); wait for it to end"
+                f"the device {uuid} is in use by another study or rollout "
+                f"({holder(descriptor)}); wait for it to end"
             ) from error
         yield
     finally:
@@ -62,9 +69,9 @@ def sole_use(uuid: str) -> Iterator[None]:
 
 
 def holder(descriptor: int) -> str:
-    """The process that holds the lock of an open file, as a person reads it."""
-    found = os.fstat(descriptor)
-    inode = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    """Name the process that holds the lock of an open file, as a person reads it."""
+    status = os.fstat(descriptor)
+    inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     for _ in range(LOOKS):
         for line in Path("/proc/locks").read_text().splitlines():
             words = line.split()
@@ -85,17 +92,20 @@ def _named(pid: str) -> str:
 
 
 def _opened(path: Path) -> int:
-    """The file, made where it is not there. A lock needs no right to write, so whoever comes second may not have it."""
+    """Open the file, and make it where it is not there.
+
+    A lock needs no right to write, so whoever comes second may not have it.
+    """
     for _ in range(3):
         try:
             return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             try:
-                made = os.open(
+                descriptor = os.open(
                     path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
                 )
             except FileExistsError:
                 continue  # another made it meanwhile
-            os.fchmod(made, 0o644)
-            return made
+            os.fchmod(descriptor, 0o644)
+            return descriptor
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))

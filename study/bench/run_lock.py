@@ -1,4 +1,4 @@
-"""One run at a time in one folder."""
+"""Lets one run at a time use a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from objectives.servers.process import reap_left_behind
 
 @contextmanager
 def alone(folder: Path) -> Iterator[list[str]]:
-    """One run at a time in one folder; what a dead run left running there is ended, a sentence each.
+    """Hold a folder for one run; end what a dead run left running there, and yield a sentence each.
 
     raises: SetupError where another run is using the folder; BadInput where it cannot be written
     """

@@ -1,10 +1,10 @@
-"""What a study's figures stand on: this machine's bench, or a recording; and the one seam that measures on either."""
+"""Chooses what figures come from, this machine's bench or a recording, and measures on it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from study.storage.trials import counted, measured_in
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where figures come from: this machine's bench, or a recording."""
+    """Is where figures come from: this machine's bench, or a recording."""
 
     identity: Identity
     versions: Versions
@@ -46,8 +46,11 @@ def look(
 ) -> Source:
     """Look at the recording or at this machine, and say plainly which.
 
-    sampler: its name: one that searches needs every configuration of the space in a recording
-    say, warn: are given a line each; what is given to `warn` must be seen
+    Args:
+        sampler: its name: one that searches needs every configuration of the space in a recording
+        say: is given a line each
+        warn: is given the lines that must be seen
+
     raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
     """
     for note in spec.notes:
@@ -55,11 +58,11 @@ def look(
     if spec.ignored:
         say(f"ignored in the spec: {', '.join(spec.ignored)}")
     if isinstance(spec.measure, Path):
-        found = read(spec.measure)
+        recording = read(spec.measure)
         setting = setting_of(spec)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
-            there = found.provenance.conditions[part]
+            there = recording.provenance.conditions[part]
             if differences({part: there}, {part: here[part]}):
                 names = _differing(here[part], there)
                 raise BadInput(
@@ -68,60 +71,71 @@ def look(
                 )
         if spec.search_space.size is None:
             raise BadInput(
-                f"{spec.path}: a continuous range cannot be replayed; list the values that were recorded"
+                f"{spec.path}: a continuous range cannot be replayed; "
+                "list the values that were recorded"
             )
-        if sampler == RECORDED and str(spec.baseline) not in {e.key for e in found.entries}:
+        if sampler == RECORDED and str(spec.baseline) not in {e.key for e in recording.entries}:
             raise BadInput(
-                f"{spec.path}: baseline: {spec.measure.name} holds no measurement of it; name one that is there"
+                f"{spec.path}: baseline: {spec.measure.name} holds no measurement of it; "
+                "name one that is there"
             )
         for allocation in () if sampler == RECORDED else spec.search_space.grid():
-            found.cell(allocation)
-        warn(f"These numbers were not measured on this machine: they were {found.sentence()}.")
+            recording.cell(allocation)
+        warn(f"These numbers were not measured on this machine: they were {recording.sentence()}.")
         say(
-            'To measure this one: README, "Measure your own GPU", or "Measure this machine, without a GPU".'
+            'To measure this one: README, "Measure your own GPU", '
+            'or "Measure this machine, without a GPU".'
         )
-        return Source(found.provenance.device, found.provenance.versions, setting, None, found)
-    made = bench(spec)
-    seen = made.device.identity
-    driver = f", driver {seen.driver}, CUDA {seen.cuda}" if seen.driver else ""
-    say(f"device: {seen.product}, {seen.total_mib:,.0f} MiB{driver}")
-    for service, found_there in (("llm", made.versions.llm), ("stt", made.versions.stt)):
-        say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in found_there.items()))
-    for o in made.occupants[:8]:
+        return Source(
+            recording.provenance.device, recording.provenance.versions, setting, None, recording
+        )
+    machine = bench(spec)
+    identity = machine.device.identity
+    driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
+    say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
+    for service, packages in (("llm", machine.versions.llm), ("stt", machine.versions.stt)):
+        say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in packages.items()))
+    for o in machine.occupants[:8]:
         say(
             f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}"
             + (f" ({o.unit})" if o.unit else "")
         )
-    return Source(made.device.identity, made.versions, made.setting, made, None)
+    return Source(machine.device.identity, machine.versions, machine.setting, machine, None)
 
 
-def launches(spec: Spec, ground: Source, sampler: str) -> list[Allocation] | None:
-    """What a study that follows its recording asks: each launch of the space, the baseline's first; None if another."""
-    if ground.recording is None or sampler != RECORDED:
+def launches(spec: Spec, source: Source, sampler: str) -> list[Allocation] | None:
+    """Return each launch that a study which follows its recording asks for, the baseline's first.
+
+    It is None where the study follows none.
+    """
+    if source.recording is None or sampler != RECORDED:
         return None
-    return sorted(held_in(ground.recording, spec), key=lambda a: str(a) != str(spec.baseline))
+    return sorted(held_in(source.recording, spec), key=lambda a: str(a) != str(spec.baseline))
 
 
-def held_in(found: Recording, spec: Spec) -> list[Allocation]:
-    """The configuration of each launch of a recording that is in the space, in its order."""
+def held_in(recording: Recording, spec: Spec) -> list[Allocation]:
+    """Return the configuration of each launch of a recording in the space, in its order."""
     space = {str(a): a for a in spec.search_space.grid()}
-    return [space[e.key] for e in found.entries if e.key in space]
+    return [space[e.key] for e in recording.entries if e.key in space]
 
 
-def context_for(spec: Spec, ground: Source) -> StudyContext:
-    """What this run asks, kept with the study for whoever reads it."""
-    bench, found = ground.bench, ground.recording
-    slo = Slo(**found.provenance.slo) if found and found.provenance.slo else None
+def context_for(spec: Spec, source: Source) -> StudyContext:
+    """Return what this run asks, kept with the study for whoever reads it."""
+    bench, recording = source.bench, source.recording
+    slo = (
+        Slo.from_json(recording.provenance.slo) if recording and recording.provenance.slo else None
+    )
+    held_mib = None
+    if bench is not None:
+        held_mib = round(source.identity.total_mib - bench.device.sample().free_mib)
     return StudyContext(
-        **asked_by(spec, ground.setting),
-        device=ground.identity,
-        versions=ground.versions,
+        **asked_by(spec, source.setting),
+        device=source.identity,
+        versions=source.versions,
         server_env=dict(bench.device.server_env) if bench else {},
-        held_mib=round(ground.identity.total_mib - bench.device.sample().free_mib)
-        if bench
-        else None,
-        slo=slo if found else ground.setting.slo,
-        measured_elsewhere=found.sentence() if found else None,
+        held_mib=held_mib,
+        slo=slo if recording else source.setting.slo,
+        measured_elsewhere=recording.sentence() if recording else None,
         git_commit=git_commit(Path(__file__).parent),
     )
 
@@ -134,13 +148,14 @@ def _differing(here: Any, there: Any) -> str:
 
 @contextmanager
 def measuring(
-    ground: Source, study: optuna.Study, folder: Path, on_phase: OnPhase
+    source: Source, study: optuna.Study, folder: Path, on_phase: OnPhase
 ) -> Iterator[tuple[Measure, Callable[[], Occupancy] | None]]:
-    """The one seam: a recording's measure, or a live one that holds tenants and servers while the block lasts.
+    """Yield the one function that measures: a recording's, or a live one.
 
-    And who holds the device's memory, where any is held.
+    The live one holds tenants and servers while the block lasts. Beside it comes who holds the
+    device's memory, where any is held.
     """
-    if (recording := ground.recording) is not None:
+    if (recording := source.recording) is not None:
 
         def replay(job: Job) -> Outcome:
             on_phase(Phase(Step.REPLAYING))
@@ -148,20 +163,20 @@ def measuring(
 
         yield replay, None
         return
-    if ground.bench is None:
+    if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
-    kept = study.user_attrs.get("anchor")
-    anchor = Anchor(Slo(**kept["slo"]), kept["first_rung"]) if kept else None
-    known = measured_in(counted(study))
-    device = ground.bench.device
+    stored = study.user_attrs.get("anchor")
+    anchor = Anchor.from_json(stored) if stored else None
+    measurements = measured_in(counted(study))
+    device = source.bench.device
     with Colocation(
-        ground.setting, device, folder, on_phase=on_phase, anchor=anchor, known=known
+        source.setting, device, folder, on_phase=on_phase, anchor=anchor, known=measurements
     ) as colocation:
 
         def measure(job: Job) -> Outcome:
             outcome = colocation.measure(job)
             if colocation.anchor is not None:
-                study.set_user_attr("anchor", asdict(colocation.anchor))
+                study.set_user_attr("anchor", colocation.anchor.to_json())
             return outcome
 
         yield measure, colocation.occupancy

@@ -1,1 +1,1 @@
-"""What a person types and sees in a terminal."""
+"""Holds what a person types and sees in a terminal."""

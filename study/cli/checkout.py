@@ -1,4 +1,4 @@
-"""The scripts beside this package: a unit of systemd runs them by their path."""
+"""Finds the scripts beside this package: a unit of systemd runs them by their path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from objectives.errors import SetupError
 
 
 def script_path(name: str) -> Path:
-    """The absolute path of a script.
+    """Return the absolute path of a script.
 
     raises: SetupError where the package was installed without its repository
     """

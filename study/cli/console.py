@@ -1,4 +1,7 @@
-"""What a person is told: errors as one sentence, what happens while a study runs, tables and JSON at its end."""
+"""Tells a person what happens while a study runs.
+
+It shows lines, tables, a live picture, or JSON.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,19 @@ from study.wording import phase_in_words
 
 
 def console_of(*, stderr: bool = False) -> Console:
-    """Where tables go; a file gets them 130 columns wide."""
-    made = Console(stderr=stderr, highlight=False)
-    if not made.is_terminal:
-        made.width = 130
-    return made
+    """Return where tables go; a file gets them 130 columns wide."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = 130
+    return console
 
 
 class Terminal:
-    """Says what happens: a live picture on a terminal, sparse lines on a pipe, JSON lines if asked, or little.
+    """Says what happens: a live picture on a terminal, sparse lines on a pipe, or JSON lines.
 
-    quiet: only the end; as_json: one JSON object per trial and one for the decision, on standard output
+    Args:
+        quiet: only the end is said
+        as_json: one JSON object per trial and one for the decision, on standard output
     """
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
@@ -44,30 +49,30 @@ class Terminal:
         self.study = ""  # its name, once it is open
 
     def line(self, text: str) -> None:
-        """Something worth knowing."""
+        """Say something worth knowing."""
         self.log.info(text)
         if not self.quiet:
             self.console.print(visible(text), markup=False, soft_wrap=True)
 
     def heading(self, text: str) -> None:
-        """Something that must be seen, also when quiet."""
+        """Say something that must be seen, also when quiet."""
         self.log.info(text)
         self.console.print(visible(text), style="bold", markup=False, soft_wrap=True)
 
-    def show(self, drawn: RenderableType) -> None:
-        """A table."""
+    def show(self, table: RenderableType) -> None:
+        """Show a table."""
         if not self.quiet:
-            self.console.print(drawn)
+            self.console.print(table)
 
     def begin(self, begun: Begun) -> None:
-        """A trial begins."""
+        """Say that a trial begins."""
         if self._scene is not None:
             self._scene.begin(begun)
             if self._says_more:
                 self.line(f"trial {self._scene.trial()} begins")
 
     def phase(self, phase: Phase) -> None:
-        """What is happening now; only on a terminal."""
+        """Say what is happening now; only on a terminal."""
         self.log.info("  %s", phase_in_words(phase))
         if self._scene is not None:
             self._scene.phase(phase)
@@ -75,7 +80,7 @@ class Terminal:
             self._live.refresh()  # so that a short one is seen too
 
     def trial(self, trial: Trial) -> None:
-        """A trial has ended."""
+        """Say that a trial has ended."""
         if self.as_json:
             print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
         self.line(f"trial {trial.number}: {trial.allocation}: {outcome(trial)}")
@@ -86,13 +91,16 @@ class Terminal:
 
     @contextmanager
     def running(self, outlook: Outlook) -> Iterator[None]:
-        """While the block lasts: a live picture on a terminal; elsewhere more lines, unless all is over in a moment."""
+        """Show more while the block lasts.
+
+        That is a live picture on a terminal; elsewhere more lines, unless all is over in a moment.
+        """
         self._scene = Scene(outlook)
-        json_is_seen = self.as_json and sys.stdout.isatty()  # a picture would be drawn over it
-        is_drawn = self.console.is_terminal and not self.quiet and not json_is_seen
-        self._says_more = not is_drawn and outlook.occupancy is not None
+        is_json_visible = self.as_json and sys.stdout.isatty()  # a picture would be drawn over it
+        has_picture = self.console.is_terminal and not self.quiet and not is_json_visible
+        self._says_more = not has_picture and outlook.occupancy is not None
         try:
-            if is_drawn:
+            if has_picture:
                 plain = not self.as_json  # standard output, which Live would draw above the picture
                 with Live(
                     self._scene, console=self.console, transient=True, redirect_stdout=plain
@@ -104,7 +112,7 @@ class Terminal:
             self._scene = self._live = None
 
     def decided(self, decision: Decision, reason: str, held_back: Sequence[str]) -> None:
-        """The decision as one JSON object, if asked."""
+        """Print the decision as one JSON object, where JSON was asked for."""
         if not self.as_json:
             return
         best = decision.winner

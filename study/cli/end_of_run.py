@@ -1,4 +1,7 @@
-"""The end of a run as a person sees it: tables, the answer, how sure it is, and the winner's file."""
+"""Shows the end of a run as a person sees it.
+
+It has tables, the answer, how sure it is, and the winner's file.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from study.wording import short
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What a run came to.
+    """Says what a run came to.
 
     Args:
         summary: the study with its decision
@@ -43,12 +46,12 @@ class End:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether any trial worked within every limit."""
+        """Say whether any trial worked within every limit."""
         return any(t.is_feasible for t in self.summary.trials)
 
 
 def ended(ending: Ending) -> str:
-    """Why a run ended, in a sentence."""
+    """Say why a run ended, in a sentence."""
     match ending.limit:
         case Limit.TIME:
             next_one = f"the next trial takes about {ending.needed_s / 60:.1f} min"
@@ -67,7 +70,7 @@ def ended(ending: Ending) -> str:
 
 
 def show(end: End, terminal: Terminal) -> None:
-    """Say what was found, how sure that is, and where the winner's file lies."""
+    """Say what was measured and decided, how sure that is, and where the winner's file lies."""
     summary, decision = end.summary, end.summary.decision
     context, reason = summary.context, why(decision, summary.context)
     terminal.show(measured(summary.trials, decision, context, terminal.console.width))
@@ -107,7 +110,7 @@ def show(end: End, terminal: Terminal) -> None:
 
 
 def _standing(summary: Summary) -> str:
-    """What the winner is, in a few words."""
+    """Say what the winner is, in a few words."""
     if summary.confirmation is not None:
         return summary.confirmation.standing
     is_replay = summary.context.is_replay
@@ -121,6 +124,6 @@ def _show_failures(end: End, terminal: Terminal) -> None:
         if t.diagnosis is None:
             terminal.line(f"  {t.allocation}: {outcome(t)}")
     failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
-    known = measured_in(list(end.summary.trials))
-    for line in advice(failed, known, end.total_mib, end.occupants):
+    measurements = measured_in(list(end.summary.trials))
+    for line in advice(failed, measurements, end.total_mib, end.occupants):
         terminal.line(f"  {line}")

@@ -1,4 +1,7 @@
-"""The end of a run: what was measured, today's against the winner, what is ruled out and why, what to type next."""
+"""Makes the tables of a run's end.
+
+They say what was measured, compare today's allocation with the winner, and list what is ruled out.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,11 @@ EVIDENCE = 160  # characters of a log's line
 def measured(
     trials: Sequence[Trial], decision: Decision, context: StudyContext, width: int
 ) -> Table:
-    """Every configuration once, best first, with what failed and why; `width` in columns."""
+    """List every configuration once, best first, with what failed and why.
+
+    Args:
+        width: of the terminal, in columns
+    """
     launched, own = configurations(trials), [t for t in trials if t.repeat_of is None]
     several = len(launched) < len(own)
     is_wide = width >= WIDE
@@ -57,7 +64,7 @@ def measured(
         ]
         for c in ranked
     ]
-    return _drawn(heads, lines, len(searched), _caption(trials, len(launched), width), width)
+    return _table(heads, lines, len(searched), _caption(trials, len(launched), width), width)
 
 
 def _figures(c: Configuration, *, is_wide: bool) -> tuple[str, ...]:
@@ -71,7 +78,7 @@ def _figures(c: Configuration, *, is_wide: bool) -> tuple[str, ...]:
 
 
 def _score(c: Configuration) -> str:
-    """The mean fitness; of what does not work the 0 that the study was told."""
+    """Return the mean fitness; of what does not work the 0 that the study was told."""
     score = c.fitness if c.measured else c.failed[0].fitness
     return "-" if score is None else f"{score:.4f}"
 
@@ -86,10 +93,10 @@ def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
     return caption + ("" if width >= WIDE else wider)
 
 
-def _drawn(
+def _table(
     heads: Sequence[str], lines: Sequence[Sequence[str]], names: int, caption: str, width: int
 ) -> Table:
-    """The table, fitted to the terminal; the first `names` columns are parameters."""
+    """Make the table, fitted to the terminal; the first `names` columns are parameters."""
     widest = [max((len(line[n]) for line in lines), default=0) for n in range(len(heads))]
     needed = [
         max(least, *map(len, head.split())) for head, least in zip(heads, widest, strict=True)
@@ -118,13 +125,16 @@ def _drawn(
 
 
 def sessions(c: Configuration) -> str:
-    """Mean capacity of a configuration, `≥` where a ladder ended before it was known."""
+    """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
     mean = c.mean("concurrent_capacity")
     return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
 def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
-    """What became of it; in a narrow table in two words, since `failures` says the rest."""
+    """Say what became of a configuration.
+
+    In a narrow table it is two words, since `failures` says the rest.
+    """
     if c.is_feasible:
         return "held back" if ineligibility(c, context) else ""
     launches = sorted((*c.measured, *c.failed), key=lambda t: t.number)
@@ -144,9 +154,12 @@ def _mark(c: Configuration, decision: Decision) -> str | None:
 
 
 def against(summary: Summary, standing: str) -> Table | None:
-    """The baseline's figures beside the winner's, or beside what came closest.
+    """Put the baseline's figures beside the winner's, or beside what came closest.
 
-    None where one of them has none. standing: what the winner is: a replay, a candidate, confirmed
+    It is None where one of them has none.
+
+    Args:
+        standing: what the winner is: a replay, a candidate, confirmed
     """
     decision, today, other = summary.decision, summary.today, summary.other
     if today is None or other is None or not (today.measured and other.measured):
@@ -171,7 +184,7 @@ def against(summary: Summary, standing: str) -> Table | None:
 
 
 def failures(launched: Sequence[Configuration]) -> list[str]:
-    """What is ruled out, by reason, with one line of a server's log for each."""
+    """Say what is ruled out, by reason, with one line of a server's log for each."""
     reasons: dict[str, list[str]] = {}
     evidence: dict[str, str] = {}
     bad = [c for c in launched if not c.is_feasible]

@@ -1,4 +1,4 @@
-"""The exit codes of a command: how an error or an interruption ends it, in one sentence."""
+"""Turns an error or an interruption into one sentence and the exit code of a command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from study.text import one_line, visible
 
 @contextmanager
 def exiting() -> Iterator[None]:
-    """Turn our own errors into a sentence and an exit code: 2 bad input, 3 set-up, 130 Ctrl-C or SIGTERM."""
+    """Turn our own errors into a sentence and an exit code.
+
+    The codes are 2 for bad input, 3 for set-up, 130 for Ctrl-C or SIGTERM.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
@@ -26,12 +29,12 @@ def exiting() -> Iterator[None]:
     try:
         yield
     except StudyError as error:
-        said = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
-        print(f"error: {said}", file=sys.stderr)
+        text = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
+        print(f"error: {text}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except (OSError, StorageInternalError) as error:  # a full disk, a storage that went away
-        said, *_ = str(error.__cause__ or error).splitlines()
-        print(f"error: {said}; state is kept: run again to go on", file=sys.stderr)
+        text, *_ = str(error.__cause__ or error).splitlines()
+        print(f"error: {text}; state is kept: run again to go on", file=sys.stderr)
         raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
         print(

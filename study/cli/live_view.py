@@ -1,4 +1,7 @@
-"""What a run is doing at this moment: kept as it is told, drawn on a terminal, said in a line anywhere else."""
+"""Pictures what a run is doing at this moment.
+
+It keeps what it is told, draws it on a terminal, and says it in a line anywhere else.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,19 @@ from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.eligibility import is_eligible
+from study.cli.memory_bar import memory_bar
 from study.report.answer import launches
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
-from study.wording import SERVICE_NAMES, phase_in_words, short
+from study.wording import phase_in_words, short
 
-MIB_PER_GIB = 1024
 LABEL = len("best so far")
 LOOK_S = 1.0  # memory is not read more often than this
-# drawn, drawn in ASCII, style: told apart without colours too
-SIGNS = {"tenant": ("▒", "t", "yellow"), "stt": ("▓", "s", "green"), "llm": ("█", "L", "blue")}
-OTHERS, FREE = ("▚", "o", "magenta"), ("·", ".", "dim")
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is known before the first trial of a run.
+    """Is what is known before the first trial of a run.
 
     Args:
         context: what the study asks
@@ -50,7 +50,10 @@ class Outlook:
 
 
 class Scene:
-    """A run as it is told to us; drawing it never fails a run: what goes wrong is logged, and the phase alone shown."""
+    """Is a run as it is told to us.
+
+    Drawing it never fails a run: what goes wrong is logged, and the phase alone shown.
+    """
 
     def __init__(self, outlook: Outlook, clock: Callable[[], float] = time.monotonic) -> None:
         self.outlook, self._clock = outlook, clock
@@ -60,16 +63,16 @@ class Scene:
         self._starting: str | None = None
         self._trials = list(outlook.known)
         self._launched = configurations(self._trials)
-        self._seen: Occupancy | None = None
-        self._seen_at: float | None = None
+        self._memory: Occupancy | None = None
+        self._memory_at: float | None = None
         self._is_broken = False
 
     def begin(self, begun: Begun) -> None:
-        """A trial begins."""
+        """Note that a trial begins."""
         self._begun = begun
 
     def phase(self, phase: Phase) -> None:
-        """A phase of it begins."""
+        """Note that a phase of the trial begins."""
         self._wait(phase_in_words(phase))
         self._starting = phase.service if phase.step is Step.STARTING else None
 
@@ -77,13 +80,13 @@ class Scene:
         self._phase, self._starting, self._phase_since = what, None, self._clock()
 
     def ended(self, trial: Trial) -> None:
-        """It has ended."""
+        """Note that a trial has ended."""
         self._trials.append(trial)
         self._launched = configurations(self._trials)
         self._wait("asking for the next trial")
 
     def trial(self) -> str:
-        """Which trial this is, and what it tries."""
+        """Say which trial this is, and what it tries."""
         if self._begun is None:
             return "none yet"
         b = self._begun
@@ -92,7 +95,10 @@ class Scene:
         return f"{b.number}{generation}{role}: {short(b.allocation)}"
 
     def best(self) -> str:
-        """The highest mean fitness so far of what may be promoted, beside that of the allocation in use today."""
+        """Name the highest mean fitness so far of what may be promoted.
+
+        It stands beside that of the allocation in use today.
+        """
         eligible = [c for c in self._launched if is_eligible(c, self.outlook.context)]
         if not eligible:
             return "nothing yet that may be promoted"
@@ -107,16 +113,17 @@ class Scene:
         return f"{name}: fitness {_fitness(best):.3f} ({launches(best)}){beside}"
 
     def budget(self) -> str:
-        """Trials and time, used and left."""
+        """Say how many trials and how much time are used and left."""
         used = sum(t.counts for t in self._trials)
         total, size = self.outlook.trials, self.outlook.size
         spent_s = self._clock() - self._started
         left_s = max(0.0, self.outlook.timeout_s - spent_s)
-        tried = f", {len(self._launched)} of {size} configurations" if size is not None else ""
-        return f"{used} of {total} trials{tried}; {clock_time(spent_s)} spent, {clock_time(left_s)} left"
+        progress = f", {len(self._launched)} of {size} configurations" if size is not None else ""
+        clock = f"{clock_time(spent_s)} spent, {clock_time(left_s)} left"
+        return f"{used} of {total} trials{progress}; {clock}"
 
     def summary(self) -> str:
-        """The line that a pipe gets after each trial."""
+        """Return the line that a pipe gets after each trial."""
         return f"best so far {self.best()}; {self.budget()}"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -137,73 +144,35 @@ class Scene:
             ("trial", Text(self.trial(), style="bold")),
             ("phase", phase),
         ]
-        if (seen := self._occupancy()) is not None:
+        if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
-                seen, options.max_width - LABEL - 1, self._starting, is_ascii=options.ascii_only
+                memory, options.max_width - LABEL - 1, self._starting, is_ascii=options.ascii_only
             )
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(style="dim", min_width=LABEL)
         for name, text in lines:
-            text.no_wrap, text.overflow = (
-                name != "",
-                "ellipsis",
-            )  # what the signs mean may need two lines
+            # what the signs mean may need two lines
+            text.no_wrap, text.overflow = name != "", "ellipsis"
             grid.add_row(name, text)
         return grid
 
     def _occupancy(self) -> Occupancy | None:
-        """The device's memory, read at most once in `LOOK_S`."""
+        """Return who holds the device's memory, read at most once in `LOOK_S`."""
         if self.outlook.occupancy is None:
             return None
-        if self._seen_at is None or self._clock() - self._seen_at >= LOOK_S:
-            self._seen, self._seen_at = self.outlook.occupancy(), self._clock()
-        return self._seen
+        if self._memory_at is None or self._clock() - self._memory_at >= LOOK_S:
+            self._memory, self._memory_at = self.outlook.occupancy(), self._clock()
+        return self._memory
 
 
 def _fitness(c: Configuration) -> float:
     return c.fitness or 0.0
 
 
-def memory_bar(
-    seen: Occupancy, width: int, starting: str | None, *, is_ascii: bool = False
-) -> tuple[Text, Text]:
-    """Who holds the memory as a bar of `width` signs, and what the signs mean, in GiB.
-
-    starting: the server that starts now, to which goes what is in use beyond what is known; else "other" gets it
-
-    >>> seen = Occupancy(8192.0, 2048.0, {"game": 2048.0, "stt": 1024.0})
-    >>> for text in memory_bar(seen, 8, "llm", is_ascii=True): print(text)
-    ttsLLL..
-    t game 2.0 s speech 1.0 L LLM 3.0 . free 2.0 of 8.0
-    """
-    held, others = dict(seen.held_mib), seen.others_mib
-    rest = max(0.0, seen.total_mib - seen.free_mib - others - sum(held.values()))
-    if starting is not None:
-        held[starting] = held.get(starting, 0.0) + rest
-    else:
-        others += rest
-    parts = [
-        (SERVICE_NAMES.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
-        for name, mib in held.items()
-    ]
-    parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []
-    bar, legend, end = Text(), Text(), 0.0
-    for name, mib, (sign, letter, style) in [*parts, ("free", seen.free_mib, FREE)]:
-        shown = letter if is_ascii else sign
-        end += mib
-        until = (
-            width if sign == FREE[0] else min(width, round(width * end / max(1.0, seen.total_mib)))
-        )
-        bar.append(shown * max(0, until - len(bar)), style)
-        legend.append(shown, style).append(f" {name} {mib / MIB_PER_GIB:.1f} ")
-    legend.append(f"of {seen.total_mib / MIB_PER_GIB:.1f}")
-    return bar, legend
-
-
 def clock_time(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any.
+    """Return minutes and seconds, with hours where there are any.
 
     >>> clock_time(75), clock_time(3723)
     ('1:15', '1:02:03')

@@ -1,4 +1,4 @@
-"""What to type next, and where nothing works the nearest change that would. Pure."""
+"""Says what to type next, and where nothing works the nearest change that would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from study.storage.url import shown, sqlite_file
 def next_commands(
     storage: str, study: str, promotion: Path | None, *, is_replay: bool
 ) -> list[str]:
-    """What to type next, each with what it does; promotion: the winner's file, if there is one."""
+    """Return what to type next, each with what it does.
+
+    Args:
+        promotion: the winner's file, if there is one
+    """
     file = sqlite_file(storage)
     place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
     lines = [
@@ -51,32 +55,32 @@ def next_commands(
                 "real servers without a GPU, to measure this machine",
             )
         lines.append((words, what))
-    own = [
-        "  cp study/specs/gpu.yaml my_gpu.yaml    # your own GPU: three things to edit in it, as README says"
-    ]
+    own, what = "cp study/specs/gpu.yaml my_gpu.yaml", "three things to edit in it, as README says"
     if Path("my_gpu.yaml").exists():
-        own = [
-            "  python scripts/run_study.py my_gpu.yaml --dry-run    # your own GPU: what would be launched"
-        ]
+        own = "python scripts/run_study.py my_gpu.yaml --dry-run"
+        what = "what would be launched"
     return [
         "Next:",
         *(f"  python {shlex.join(words)}    # {what}" for words, what in lines),
-        *own * is_replay,
+        *[f"  {own}    # your own GPU: {what}"] * is_replay,
     ]
 
 
 def advice(
     failed: Sequence[tuple[Allocation, Diagnosis]],
-    known: Sequence[tuple[Allocation, Measurement]],
+    measurements: Sequence[tuple[Allocation, Measurement]],
     total_mib: float,
     occupants: Sequence[Occupant],
 ) -> list[str]:
-    """The reason for each configuration, then what would have to change; what was not measured is not guessed."""
-    said = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
-    figures = memory_budget.figures(known)
+    """Return the reason for each configuration, then what would have to change.
+
+    What was not measured is not guessed.
+    """
+    lines = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
+    figures = memory_budget.figures(measurements)
     if figures.non_kv_mib is not None and figures.one_request_mib is not None:
         least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
-        said.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
+        lines.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
     too_small = [
         (a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")
     ]
@@ -84,11 +88,12 @@ def advice(
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
         more = f", by at least {min(short) / total_mib:.2f}" if short else ""
-        said.append(
-            f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: give more{more}"
+        lines.append(
+            f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: "
+            f"give more{more}"
         )
-    longest = {a.share: tokens for a, m in known if (tokens := m.figure("llm_kv_tokens"))}
-    said += [
+    longest = {a.share: tokens for a, m in measurements if (tokens := m.figure("llm_kv_tokens"))}
+    lines += [
         f"at share {s:g} the largest max_model_len is about {n:,}"
         for s, n in sorted(longest.items())
     ]
@@ -99,8 +104,8 @@ def advice(
             f"{o.command[:50]} holds {o.mib:,.0f} MiB ({o.unit or f'process {o.pid}'})"
             for o in held
         )
-        said.append(
+        lines.append(
             f"freeing {min(short):,.0f} MiB would let the nearest one start"
             + (f": {who}" if who else "")
         )
-    return said
+    return lines

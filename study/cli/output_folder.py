@@ -1,4 +1,4 @@
-"""The folder that a command writes into: made and tried before anything runs."""
+"""Makes and tries the folder that a command writes into, before anything runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from objectives.errors import BadInput
 
 
 def usable(folder: Path, option: str) -> Path:
-    """The folder, made where it does not exist.
+    """Return the folder, made where it does not exist.
 
-    option: its name on the command line, such as --out
+    Args:
+        option: its name on the command line, such as --out
+
     raises: BadInput where it cannot be written, or holds characters that no terminal shows
     """
     if not str(folder).isprintable():

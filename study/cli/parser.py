@@ -1,4 +1,7 @@
-"""The options of a command: its docstring is its help, and a wrong option is one line like every other error."""
+"""Parses the options of a command.
+
+Its docstring is its help, and a wrong option is one line like every other error.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """A parser with this help, which shows examples in place of the usual list of all options in brackets.
+    """Make a parser with this help.
 
-    doc: its examples name scripts; under the program's name they name its verbs
+    It shows examples in place of the usual list of all options in brackets.
+
+    Args:
+        doc: its examples name scripts; under the program's name they name its verbs
     """
     name = Path(sys.argv[0]).name
     if name.startswith(PROGRAM):

@@ -1,7 +1,8 @@
-"""Imported first by every script: while it imports the rest, Ctrl-C ends it at once and without a traceback.
+"""Ends a script without a traceback where Ctrl-C comes while it still imports.
 
-There is nothing to stop or keep until then; `study.cli.exit_codes.exiting` turns Ctrl-C into an orderly end. And what a
-terminal or a pipe cannot spell (±, in ASCII) becomes a question mark.
+Every script imports it first. There is nothing to stop or keep until then;
+`study.cli.exit_codes.exiting` turns Ctrl-C into an orderly end. And what a terminal or a pipe
+cannot spell (±, in ASCII) becomes a question mark.
 """
 
 import io

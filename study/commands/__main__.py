@@ -1,6 +1,6 @@
 """Share one GPU between an LLM server and speech recognition: measure, decide, confirm, apply.
 
-    gpu-allocation run          a study, from spec to promotion; without a spec, the replay that ships
+    gpu-allocation run          a study, from spec to promotion; with no spec, the replay that ships
     gpu-allocation confirm      baseline and winner launched afresh, in turn: is it really better?
     gpu-allocation promote      a confirmed promotion to production, watched, and back
     gpu-allocation report       what a study found, as one file to send
@@ -25,7 +25,7 @@ from study.cli.parser import PROGRAM, VERBS, parser
 
 
 def main() -> None:
-    """One verb -> the command of its script, with the arguments that follow."""
+    """Run the command of the first argument, with the arguments that follow."""
     sys.argv[0] = PROGRAM
     options = parser(__doc__)
     options.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do, see above")

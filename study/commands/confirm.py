@@ -1,9 +1,10 @@
-"""Confirm a promotion: baseline and winner launched afresh in turn, until it is clear whether the winner is better.
+"""Confirm a promotion: baseline and winner are launched afresh in turn.
 
     python scripts/confirm.py artifacts/promotions/NAME.yaml
-    python scripts/confirm.py artifacts/promotions/NAME.yaml --claim llm_latency_ms --workloads long_context
+    python scripts/confirm.py NAME.yaml --claim llm_latency_ms --workloads long_context
 
-First the baseline against itself, then a stress of the winner, then pairs. Run again, it goes on where it stopped.
+They are launched until it is clear whether the winner is better: first the baseline against
+itself, then a stress of the winner, then pairs. Run again, it goes on where it stopped.
 Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stopped.
 """
 
@@ -18,7 +19,7 @@ from study.spec.choices import CLAIMS
 
 
 def main() -> None:
-    """Arguments -> promotion and options -> one call."""
+    """Confirm the promotion that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add("promotion", type=Path, metavar="PROMOTION", help="the file that a study wrote")

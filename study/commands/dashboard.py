@@ -1,9 +1,11 @@
-"""Look at a study in the browser: optuna-dashboard with notes, plots and files of our own, on this machine only.
+"""Look at a study in the browser, on this machine only.
 
-    python scripts/dashboard.py                                  the study that ships, after it was replayed
-    python scripts/dashboard.py artifacts/cpu_allocation/study.db           another one; it may still be running
+    python scripts/dashboard.py                   the study that ships, after it was replayed
+    python scripts/dashboard.py artifacts/cpu_allocation/study.db
+                                                  another one; it may still be running
     python scripts/dashboard.py sqlite:///study.db --port 8081
 
+It is optuna-dashboard with notes, plots and files of our own.
 Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.
 """
 
@@ -15,7 +17,7 @@ from study.cli.parser import parser
 
 
 def main() -> None:
-    """Arguments -> a storage that is there -> one call."""
+    """Serve the study that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add(

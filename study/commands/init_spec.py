@@ -1,12 +1,13 @@
 """Write a study spec and a deployment file from the two units that run today.
 
     python scripts/init_spec.py --unit judge.service --unit whisper.service
-    python scripts/init_spec.py --unit judge.service --unit assistant.service --size WHISPER_MODEL=base
+    python scripts/init_spec.py --unit judge.service --unit voice.service --size WHISPER_MODEL=base
     python scripts/init_spec.py --unit judge.service --unit whisper.service --observe 24h
 
-One of them runs vLLM, the other holds Whisper. Interpreter, model, flags and today's share are read from the running
-process and from systemd; nothing is changed. --observe looks every 10 s at what other processes hold on the device, and
-leaves them what they grew by as the reserve. As root it sees more: other users' processes and ports.
+One of them runs vLLM, the other holds Whisper. Interpreter, model, flags and today's share are read
+from the running process and from systemd; nothing is changed. --observe looks every 10 s at what
+other processes hold on the device, and leaves them what they grew by as the reserve. As root it
+sees more: other users' processes and ports.
 Exit: 0 written, 2 bad input, 3 set-up, 130 stopped.
 """
 
@@ -19,7 +20,7 @@ from study.cli.parser import parser
 
 
 def main() -> None:
-    """Arguments -> what is asked -> one call."""
+    """Write both files from the units that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add("--unit", action="append", required=True, metavar="UNIT", help="twice: the LLM's, speech's")

@@ -1,13 +1,16 @@
-"""Which parameter matters, and how much, over a space: from what is stored.
+"""Show which parameter matters, and how much, over a space: from what is stored.
 
-    python scripts/main_effects.py                                   the wide recording that ships
+    python scripts/main_effects.py                the wide recording that ships
     python scripts/main_effects.py artifacts/NAME --metric llm_latency_p95_ms
-    python scripts/main_effects.py --versus vllm_memory_util=0.525   its other shares against this one, with intervals
+    python scripts/main_effects.py --versus vllm_memory_util=0.525
+                                                  its other shares against this one, with intervals
 
-Of the configurations that gave a measurement; those that failed are counted beside each value. Where several cards
-measured, the card is one more parameter. A space of two parameters is seldom large enough; what is missing is said.
+Of the configurations that gave a measurement; those that failed are counted beside each value.
+Where several cards measured, the card is one more parameter. A space of two parameters is seldom
+large enough; what is missing is said.
 
-Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels is missing.
+Nothing is measured.
+Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels is missing.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from study.spec.choices import EFFECT_FIGURES
 
 
 def main() -> None:
-    """Arguments -> main effects -> a table and lines each."""
+    """Show a table and its lines for each source."""
     options = parser(__doc__)
     add = options.add_argument
     add(

@@ -1,17 +1,21 @@
 """Take a confirmed promotion to production, watch it, and take it back.
 
-    python scripts/promote.py plan artifacts/promotions/NAME.yaml         the exact difference; changes nothing
-    sudo python scripts/promote.py apply artifacts/promotions/NAME.yaml   on trial, watched, then committed or undone
-    sudo python scripts/promote.py apply NAME.yaml --hold                 leave the commit to a person, before the timer
-    sudo python scripts/promote.py commit                                 keep what is on trial
-    sudo python scripts/promote.py rollback                               end a trial, or back to the version before
-    sudo python scripts/promote.py rollback --to 3                        to a number that history shows
-    python scripts/promote.py status                                      what runs, and whether it answers
-    python scripts/promote.py history                                     every version: who, when, from what
-    python scripts/promote.py watch                                       see new promotions and drift, as JSON lines
+    python scripts/promote.py plan artifacts/promotions/NAME.yaml
+                                                    the exact difference; changes nothing
+    sudo python scripts/promote.py apply artifacts/promotions/NAME.yaml
+                                                    on trial, watched, then committed or undone
+    sudo python scripts/promote.py apply NAME.yaml --hold
+                                                    leave the commit to a person, before the timer
+    sudo python scripts/promote.py commit           keep what is on trial
+    sudo python scripts/promote.py rollback         end a trial, or back to the version before
+    sudo python scripts/promote.py rollback --to 3  to a number that history shows
+    python scripts/promote.py status                what runs, and whether it answers
+    python scripts/promote.py history               every version: who, when, from what
+    python scripts/promote.py watch                 see new promotions and drift, as JSON lines
 
-The deployment file says which units run what; scripts/init_spec.py writes it. Exit: 0 done, 2 bad input or refused,
-3 set-up (root, a full disk, systemd), 5 rolled back: the old version runs, 6 production is down: do as it says.
+The deployment file says which units run what; scripts/init_spec.py writes it.
+Exit: 0 done, 2 bad input or refused, 3 set-up (root, a full disk, systemd), 5 rolled back: the old
+version runs, 6 production is down: do as it says.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ VERBS = {
 
 
 def main() -> None:
-    """Arguments -> deployment -> one verb."""
+    """Run the verb that the arguments name on the deployment."""
     options = parser(__doc__)
     verbs = options.add_subparsers(prog=options.prog, dest="verb", required=True, metavar="VERB")
     for name, description in VERBS.items():

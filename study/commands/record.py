@@ -2,8 +2,9 @@
 
     python scripts/record.py study/specs/cpu.yaml --repeats 2 --out cpu.jsonl
 
-Each round begins and ends with the baseline. Every launch is real; failures are recorded with their evidence.
-Run again, it goes on where it stopped. What live studies have launched counts too, and recordings become one:
+Each round begins and ends with the baseline. Every launch is real; failures are recorded with their
+evidence. Run again, it goes on where it stopped. What live studies have launched counts too, and
+recordings become one:
 
     python scripts/record.py SPEC --take artifacts/NAME/study.db --out a.jsonl
     python scripts/record.py SPEC --repeats 0 --take a.jsonl --take b.jsonl --out both.jsonl
@@ -20,7 +21,7 @@ from study.service_pause.options import add_lending, lending
 
 
 def main() -> None:
-    """Arguments -> spec -> one call."""
+    """Measure or merge into the recording that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add("spec", type=Path, metavar="SPEC", help="a spec with `measure: live`")
@@ -54,7 +55,8 @@ def main() -> None:
     part, parts = arguments.part
     if arguments.repeats < 0 or (arguments.points or 1) < 1 or not 1 <= part <= parts:
         options.error(
-            "--repeats must not be negative, --points at least 1, --part such as 2 3: the second of three"
+            "--repeats must not be negative, --points at least 1, "
+            "--part such as 2 3: the second of three"
         )
 
     from study.cli.exit_codes import exiting

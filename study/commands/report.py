@@ -1,10 +1,11 @@
-"""Write what a study found into one HTML file to send to a colleague: no network, prints, reads on a phone.
+"""Write what a study measured and decided into one HTML file to send to a colleague.
 
-    python scripts/report.py                                     the study that ships, into report.html
+    python scripts/report.py                     the study that ships, into report.html
     python scripts/report.py artifacts/cpu_allocation/study.db -o cpu.html
-    python scripts/report.py --preset capacity                   how the answer changes where sessions matter most
+    python scripts/report.py --preset capacity   how the answer changes where sessions matter most
 
-Nothing is measured again. Exit: 0 written, 2 where there is no such study or file.
+The file needs no network, prints, and reads on a phone. Nothing is measured again.
+Exit: 0 written, 2 where there is no such study or file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from study.cli.parser import parser
 
 
 def main() -> None:
-    """Arguments -> a study that is there -> one file."""
+    """Write the report of the study that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add(
@@ -48,6 +49,8 @@ def main() -> None:
 
     with exiting():
         url = storage_url(arguments.storage)
-        told = summary(study_in(url, arguments.study), arguments.preset, promotions_of(url))
-        write(told, arguments.out)
-        print(f"{arguments.out}: study {told.study}, {len(told.configurations)} configurations")
+        content = summary(study_in(url, arguments.study), arguments.preset, promotions_of(url))
+        write(content, arguments.out)
+        print(
+            f"{arguments.out}: study {content.study}, {len(content.configurations)} configurations"
+        )

@@ -1,10 +1,12 @@
 """Search how one device is divided between an LLM server and speech recognition.
 
-    python scripts/run_study.py                            replay measurements that ship with the project
-    python scripts/run_study.py study/specs/cpu.yaml       measure this machine, without a GPU
-    python scripts/run_study.py my_gpu.yaml --dry-run      what would be launched, and how long it takes
+    python scripts/run_study.py                       replay measurements that ship with the project
+    python scripts/run_study.py study/specs/cpu.yaml  measure this machine, without a GPU
+    python scripts/run_study.py my_gpu.yaml --dry-run
+                                                      what would be launched, and how long it takes
 
-Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 set-up, 4 nothing feasible, 130 stopped.
+Run again, it goes on where it stopped.
+Exit: 0 done, 2 bad input, 3 set-up, 4 nothing feasible, 130 stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from study.spec.choices import SAMPLERS
 
 
 def main() -> None:
-    """Arguments -> spec and options -> one call."""
+    """Run the study that the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add("spec", nargs="?", type=Path, metavar="SPEC", help="default: the replay that ships")

@@ -1,14 +1,16 @@
-"""Where a study's time went, what keeping servers saved, and whether sharing hurt: from what is stored.
+"""Show where a study's time went, what keeping servers saved, and whether sharing hurt.
 
-    python scripts/study_cost.py                                       the study that ships
-    python scripts/study_cost.py artifacts/cpu_allocation              every study in a folder's study.db
-    python scripts/study_cost.py objectives/recordings/cpu.jsonl       a recording
+    python scripts/study_cost.py                                  the study that ships
+    python scripts/study_cost.py artifacts/cpu_allocation         every study in a folder's study.db
+    python scripts/study_cost.py objectives/recordings/cpu.jsonl  a recording
 
-Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio restart per trial :
-servers kept : shortest possible is measured; without one it is estimated from the study's own starts, and says so.
-The shortest possible starts each distinct LLM command once and adds the windows and ladders.
+Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio
+restart per trial : servers kept : shortest possible is measured; without one it is estimated from
+the study's own starts, and says so. The shortest possible starts each distinct LLM command once and
+adds the windows and ladders.
 
-Nothing is measured. Exit: 0 shown, 2 where there is no such study or recording.
+It reads what is stored; nothing is measured.
+Exit: 0 shown, 2 where there is no such study or recording.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from study.cli.parser import parser
 
 
 def main() -> None:
-    """Arguments -> costs -> lines and a table each."""
+    """Show the lines and a table of each study's cost."""
     options = parser(__doc__)
     options.add_argument(
         "sources",

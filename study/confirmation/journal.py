@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
-from objectives.load.ladder import Slo
 from objectives.measurement import Measurement, plain
 from objectives.plain_data.atomic import write_atomic
 from objectives.setting import Anchor
@@ -123,7 +122,7 @@ def write(journal: Journal, folder: Path) -> None:
         "format": FORMAT,
         "head": asdict(journal.head),
         "targets": journal.targets,
-        "anchors": {k: asdict(a) for k, a in journal.anchors.items()},
+        "anchors": {k: a.to_json() for k, a in journal.anchors.items()},
         "stress": asdict(journal.stress) if journal.stress else None,
         "failure": asdict(journal.failure) if journal.failure else None,
         "left_out": journal.left_out,
@@ -163,9 +162,7 @@ def read(folder: Path) -> Journal:
         return Journal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
-            anchors={
-                k: Anchor(Slo(**a["slo"]), a["first_rung"]) for k, a in first["anchors"].items()
-            },
+            anchors={k: Anchor.from_json(a) for k, a in first["anchors"].items()},
             pairs=tuple(pairs),
             stress=Stress(**{**stress, "failure": _diagnosis(stress["failure"])})
             if stress

@@ -232,7 +232,7 @@ class Runner:
             exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
             exercise.word_errors = self._exercises["main"].word_errors
             colocation.under(exercise, None)
-            failure = colocation.restart_speech(job) if half == "restart" else None
+            failure = colocation.restart_first(job) if half == "restart" else None
             outcome = Outcome(failure=failure) if failure else colocation.measure(job)
             if outcome.failure is not None:
                 if not outcome.failure.is_ruled_out:

@@ -108,15 +108,15 @@ def tradeoff(
         for column, name in ((1, "stt_ms"), (2, "llm_ms")) if group else ():
             trace = _dots(group, category, name, lane).update(showlegend=column == 1)
             figure.add_trace(trace, row=1, col=column)
-    slo = context.slo
-    for column, limit_ms in ((1, slo.stt_p95_ms), (2, slo.llm_p95_ms)) if slo else ():
+    limits_ms = context.slo.p95_ms if context.slo else {}
+    for column, service in ((1, "stt"), (2, "llm")) if limits_ms else ():
         figure.add_hline(
-            y=limit_ms,
+            y=limits_ms[service],
             line_dash="dot",
             line_color=COLOURS[Category.FAILED],
             row=1,
             col=column,
-            annotation_text=limit_text(limit_ms),
+            annotation_text=limit_text(limits_ms[service]),
             annotation_position="top left",
         )
     values = sorted(set(sessions))

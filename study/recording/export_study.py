@@ -1,4 +1,7 @@
-"""What live studies and other recordings have measured under the same conditions, as entries of one recording."""
+"""Collects what live studies and other recordings have measured into one recording.
+
+Only what was measured under the same conditions counts.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,26 @@ from study.storage.url import open_storage, sqlite_url
 def gather(
     sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]
 ) -> list[Entry]:
-    """`held` and, behind it, every evaluation of the sources that it does not hold yet, repeats counted on.
+    """Return `held` and, behind it, every evaluation of the sources that it does not hold yet.
 
-    sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was really launched is taken
+    Repeats are counted on.
+
+    Args:
+        sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was
+            really launched is taken
+
     raises: BadInput where a source is neither, or was measured under other conditions
     """
-    entries, known = list(held), {(e.key, e.at, e.card) for e in held}
+    entries, keys = list(held), {(e.key, e.at, e.card) for e in held}
     for source in sources:
-        found = (
+        candidates = (
             _of_recording(source, provenance)
             if source.suffix == ".jsonl"
             else _of_studies(source, spec, provenance)
         )
-        for e in found:
-            if (e.key, e.at, e.card) not in known:
-                known.add((e.key, e.at, e.card))
+        for e in candidates:
+            if (e.key, e.at, e.card) not in keys:
+                keys.add((e.key, e.at, e.card))
                 entries.append(
                     replace(
                         e, repeat=1 + max((x.repeat for x in entries if x.key == e.key), default=0)
@@ -44,23 +52,24 @@ def gather(
 
 
 def _of_recording(source: Path, provenance: Provenance) -> list[Entry]:
-    found = read(source)
-    refuse_other_conditions(found, provenance)
-    return [replace(e, card=e.card or found.provenance.device.uuid) for e in found.entries]
+    recording = read(source)
+    refuse_other_conditions(recording, provenance)
+    return [replace(e, card=e.card or recording.provenance.device.uuid) for e in recording.entries]
 
 
 def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]:
     if not source.is_file():
         raise BadInput(
-            f"--take {source} does not exist; name a recording (.jsonl) or the study.db of a live study"
+            f"--take {source} does not exist; "
+            "name a recording (.jsonl) or the study.db of a live study"
         )
     entries, storage = [], open_storage(sqlite_url(source))
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         identity = study.user_attrs.get("identity", {})
-        wanted = identity_of(spec, provenance.device, provenance.versions)
-        wanted["load generator"] = provenance.conditions.get("load generator", 1)
-        if differing := differences(identity, wanted):
+        own_identity = identity_of(spec, provenance.device, provenance.versions)
+        own_identity["load generator"] = provenance.conditions.get("load generator", 1)
+        if differing := differences(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured with another {', another '.join(differing)}"
             )
@@ -73,7 +82,10 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
 
 
 def _is_launched(r: Trial) -> bool:
-    """Whether servers were launched for this trial, with an end that says something about the allocation."""
+    """Say whether servers were launched for this trial.
+
+    Its end must say something about the allocation, too.
+    """
     return (
         r.is_known
         and r.repeat_of is None
@@ -96,7 +108,9 @@ def _entry(r: Trial, device: Mapping[str, str] | None) -> Entry:
 
 
 def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
-    """Refuse to mix what cannot be compared: another workload, services, tenants, versions or product.
+    """Refuse to mix what cannot be compared.
+
+    That is another workload, services, tenants, versions or product.
 
     raises: BadInput naming the recording and what differs
     """
@@ -104,7 +118,8 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     for name in ("workload", "services", "tenants", "load generator"):
         if differences(_only(name, then), _only(name, now)):
             raise BadInput(
-                f"{earlier.path} was recorded with another {name}; name another --out, or move it away"
+                f"{earlier.path} was recorded with another {name}; "
+                "name another --out, or move it away"
             )
     if then.versions != now.versions:
         raise BadInput(
@@ -112,8 +127,9 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
         )
     if not now.device.is_like(then.device.product, then.device.total_mib):
         raise BadInput(
-            f"{earlier.path} was recorded on {then.device.product} with {then.device.total_mib:,.0f} MiB, "
-            f"this is {now.device.product} with {now.device.total_mib:,.0f} MiB; name another --out"
+            f"{earlier.path} was recorded on {then.device.product} "
+            f"with {then.device.total_mib:,.0f} MiB, this is {now.device.product} "
+            f"with {now.device.total_mib:,.0f} MiB; name another --out"
         )
 
 

@@ -1,4 +1,7 @@
-"""Configurations spread evenly over a space too large to measure whole: a scrambled Sobol sequence."""
+"""Spreads configurations evenly over a space too large to measure whole.
+
+They follow a scrambled Sobol sequence.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,22 @@ SEED = 0
 
 
 def spread(space: Space, count: int) -> list[Allocation]:
-    """`count` different configurations of a countable space, the same every time; all of it where it has fewer.
+    """Return `count` different configurations of a countable space, the same every time.
 
-    Every beginning of the list is spread over the space too (Sobol 1967; scrambled as Owen 1998), so that a part of it
-    can be measured first, or again.
+    They are all of it where it has fewer. Every beginning of the list is spread over the space too
+    (Sobol 1967; scrambled as Owen 1998), so that a part of it can be measured first, or again.
     """
     values = [list(p.values()) for p in space.parameters]
     count = min(count, space.size or count)
     points = qmc.Sobol(len(values), rng=SEED)
-    found: dict[str, Allocation] = {}
-    while len(found) < count:
+    configurations: dict[str, Allocation] = {}
+    while len(configurations) < count:
         for point in points.random(64):
             chosen = {
                 p.name: of[int(x * len(of))]
                 for p, of, x in zip(space.parameters, values, point, strict=True)
             }
             allocation = space.allocation(chosen)
-            if len(found) < count:
-                found.setdefault(str(allocation), allocation)
-    return list(found.values())
+            if len(configurations) < count:
+                configurations.setdefault(str(allocation), allocation)
+    return list(configurations.values())

@@ -27,7 +27,7 @@ def pictures(summary: Summary) -> dict[str, Any]:
     memory = memory_use(best.measured[0] if best else None)
     figures: list[dict[str, Any]] = []
     if points:
-        limit = (slo.stt_p95_ms, slo.llm_p95_ms) if slo else (None, None)
+        limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
             title = f"{service}: 95 % answered within, ms"
             figures.append(_figure(title, svg.tradeoff(points, service, ms)))

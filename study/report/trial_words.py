@@ -30,8 +30,8 @@ def limits(context: StudyContext) -> str:
     if slo is None:
         is_replay = context.is_replay
         return "not recorded" if is_replay else "not fixed yet: they follow from the baseline"
-    speech = f"95 % of the speech replies within {slo.stt_p95_ms:,.0f} ms"
-    return f"{speech} and of the LLM's within {slo.llm_p95_ms:,.0f} ms"
+    speech = f"95 % of the speech replies within {slo.p95_ms['stt']:,.0f} ms"
+    return f"{speech} and of the LLM's within {slo.p95_ms['llm']:,.0f} ms"
 
 
 def configurations_table(summary: Summary) -> str:

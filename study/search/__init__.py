@@ -1,1 +1,1 @@
-"""The search: which allocation is asked next, and what Optuna is told of it."""
+"""Decides which allocation is asked for next, and what Optuna is told of it."""

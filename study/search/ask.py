@@ -1,4 +1,4 @@
-"""Trials before they are measured: queued, asked, marked as begun, and freed where their process died."""
+"""Queues trials, asks for them and marks them as begun, before they are measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 
 def queue(study: optuna.Study) -> list[dict[str, Any]]:
-    """The parameters of the trials that wait."""
+    """Return the parameters of the trials that wait."""
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     return [w.system_attrs.get("fixed_params", {}) for w in waiting]
 
@@ -32,11 +32,11 @@ def queue_baseline(study: optuna.Study, spec: Spec) -> None:
         study.enqueue_trial(params, user_attrs={"role": BASELINE})
 
 
-def missing(study: optuna.Study, wanted: Sequence[Allocation]) -> list[Allocation]:
-    """The launches of these that the study has not measured, in their order."""
+def missing(study: optuna.Study, allocations: Sequence[Allocation]) -> list[Allocation]:
+    """Return the launches of these that the study has not measured, in their order."""
     held = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
     left = []
-    for allocation in wanted:
+    for allocation in allocations:
         held[str(allocation)] -= 1
         if held[str(allocation)] < 0:
             left.append(allocation)
@@ -44,15 +44,20 @@ def missing(study: optuna.Study, wanted: Sequence[Allocation]) -> list[Allocatio
 
 
 def queue_launches(
-    study: optuna.Study, spec: Spec, wanted: Sequence[Allocation], count: int
+    study: optuna.Study, spec: Spec, allocations: Sequence[Allocation], count: int
 ) -> None:
-    """Let the next so many of these come that are not measured, less what waits already."""
+    """Queue the next launches that are not measured, less what waits already.
+
+    Args:
+        allocations: one for each launch, in order
+        count: the most to queue
+    """
     waiting = Counter(str(spec.search_space.decode(params)) for params in queue(study))
-    seen = {str(r.allocation) for r in counted(study)}
-    for allocation in missing(study, wanted)[:count]:
+    queued = {str(r.allocation) for r in counted(study)}
+    for allocation in missing(study, allocations)[:count]:
         key = str(allocation)
-        role = REPLICATE if key in seen else BASELINE if key == str(spec.baseline) else None
-        seen.add(key)
+        role = REPLICATE if key in queued else BASELINE if key == str(spec.baseline) else None
+        queued.add(key)
         waiting[key] -= 1
         if waiting[key] < 0:
             study.enqueue_trial(
@@ -61,7 +66,10 @@ def queue_launches(
 
 
 def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
-    """Whether the study has moved to another card or driver; then the baseline is queued once more."""
+    """Say whether the study has moved to another card or driver.
+
+    Where it has, the baseline is queued once more.
+    """
     now = {"uuid": device.uuid, "driver": device.driver}
     then = study.user_attrs.get("device")
     moved = then not in (None, now)
@@ -72,21 +80,30 @@ def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
 
 
 def ask(study: optuna.Study, spec: Spec) -> tuple[optuna.Trial, Allocation]:
-    """One asked trial with all its parameters stored, and its configuration."""
+    """Ask for one trial with all its parameters stored; return it and its configuration."""
     trial = study.ask()
     me = psutil.Process(os.getpid())
-    note(trial, process=[me.pid, me.create_time()])  # a later run tells by it whether we still live
+    # by it a later run tells whether we still live
+    note(trial, process=[me.pid, me.create_time()])
     allocation = suggest(trial, spec.search_space)
     note(trial, allocation=dict(allocation.values))
     return trial, allocation
 
 
 def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation) -> Begun:
-    """A trial with what the sampler or whoever queued it wrote of it, which the trial itself was read before."""
-    written = study.get_trials(deepcopy=False)[trial.number].user_attrs
-    return Begun(trial.number, allocation, written.get("generation"), str(written.get("role", "")))
+    """Return a trial with what the sampler or whoever queued it wrote of it.
+
+    The trial itself was read before they wrote.
+    """
+    attributes = study.get_trials(deepcopy=False)[trial.number].user_attrs
+    return Begun(
+        trial.number, allocation, attributes.get("generation"), str(attributes.get("role", ""))
+    )
 
 
 def begin(trial: optuna.Trial) -> None:
-    """Mark a trial as started: from here on it is interrupted, not unstarted, if its process dies."""
+    """Mark a trial as started.
+
+    From here on it is interrupted, not unstarted, if its process dies.
+    """
     note(trial, begun=True)

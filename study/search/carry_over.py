@@ -1,4 +1,7 @@
-"""Carries over what the study that this one has grown from had measured, scored by today's weights."""
+"""Carries over what the study that this one has grown from has measured.
+
+It is scored by today's weights.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import optuna
 from optuna.trial import TrialState
 
 from objectives.search_space.space import Space
-from study.search.known_results import Known
+from study.search.known_results import KnownResults
 from study.search.score import Score, Yardstick
 from study.search.tell import failed_attributes, scored_attributes
 from study.spec.model import Spec
@@ -17,33 +20,36 @@ from study.storage.trials import State, Trial, rows
 
 
 def not_held(study: optuna.Study, spec: Spec) -> list[Trial]:
-    """Measured rows of the study that this one has grown from and that it does not hold yet."""
+    """Return measured trials of the study that this one has grown from and does not hold yet."""
     source = study.user_attrs.get("grown_from")
     if source is None:
         return []
     held = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
     old = optuna.load_study(study_name=source, storage=study._storage)
-    kept = []
+    trials = []
     for r in rows(old):
         try:
             spec.search_space.encode(r.allocation)
         except ValueError:
             continue  # a value that is no longer in the list
         if r.counts and r.number not in held:
-            kept.append(r)
-    return kept
+            trials.append(r)
+    return trials
 
 
-def carry_over(known: Known, found: Sequence[Trial], yardstick: Yardstick) -> None:
-    """Add these rows to the study, each as one ended trial; repeats name the trial that they repeat here."""
-    for r in found:
+def carry_over(results: KnownResults, trials: Sequence[Trial], yardstick: Yardstick) -> None:
+    """Add these trials to the study, each as one that has ended.
+
+    Repeats name the trial that they repeat here.
+    """
+    for r in trials:
         scored = yardstick.score(r.allocation, r.measurement) if r.measurement is not None else None
         held = {
             t.user_attrs.get("carried_from"): t.number
-            for t in known.study.get_trials(deepcopy=False)
+            for t in results.study.get_trials(deepcopy=False)
         }
-        repeat_of, spent = held.get(r.repeat_of, r.repeat_of), known.is_last(r.allocation)
-        carry(known.study, known.spec.search_space, r, scored, repeat_of, spent=spent)
+        repeat_of, spent = held.get(r.repeat_of, r.repeat_of), results.is_last(r.allocation)
+        carry(results.study, results.spec.search_space, r, scored, repeat_of, spent=spent)
 
 
 def carry(
@@ -55,7 +61,13 @@ def carry(
     *,
     spent: bool = False,
 ) -> None:
-    """Add what an earlier study has measured as one ended trial, whole or not at all; `scored` by today's weights."""
+    """Add what an earlier study has measured as one ended trial, whole or not at all.
+
+    Args:
+        scored: what its measurement is worth by today's weights; None where it has none
+        repeat_of: the trial here whose result it was told
+        spent: whether the configuration cannot be measured any more
+    """
     attributes: dict[str, Any] = {
         "allocation": dict(r.allocation.values),
         "carried_from": r.number,

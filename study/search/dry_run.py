@@ -1,4 +1,7 @@
-"""What a run would do, without launching anything: every configuration, its arithmetic, commands, starts and time."""
+"""Says what a run would do, without launching anything.
+
+It lists every configuration, its arithmetic, commands, starts and time.
+"""
 
 from __future__ import annotations
 
@@ -31,34 +34,39 @@ def plan(
     env: Mapping[str, str],
     total_mib: float | None,
     held_mib: float,
-    known: Sequence[tuple[Allocation, Measurement]],
+    measurements: Sequence[tuple[Allocation, Measurement]],
     done: Mapping[str, bool],
     seconds_per_trial: float | None,
     max_trials: int,
     timeout_s: float,
     recorded: Sequence[str] | None = None,
 ) -> list[str]:
-    """Lines for a person; arithmetic only where the device's total is known.
+    """Return the plan in lines for a person; arithmetic needs the device's total.
 
-    done: what was measured, and whether it worked within every limit
-    recorded: of a replay, the configuration of each launch that it can draw
+    Args:
+        total_mib: of the device; None where there is none here
+        held_mib: what other processes hold of it now
+        done: what was measured, and whether it worked within every limit
+        seconds_per_trial: as measured so far; None where nothing was
+        recorded: of a replay, the configuration of each launch that it can draw
     """
     size = spec.search_space.size
     if size is None:
-        said = ["the space has a continuous range: no list of configurations"]
+        lines = ["the space has a continuous range: no list of configurations"]
         cells = [spec.baseline]
     else:
         listed = (a for a in spec.search_space.grid() if recorded is None or str(a) in recorded)
         cells = list(itertools.islice(listed, SHOWN))
-        said = [
-            f"{size} configurations, {len(done)} of them measured; at most {max_trials} trials over all runs"
+        lines = [
+            f"{size} configurations, {len(done)} of them measured; "
+            f"at most {max_trials} trials over all runs"
         ]
-        said += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
-    figures = memory_budget.figures(known)
+        lines += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
+    figures = memory_budget.figures(measurements)
     for tenant in spec.tenants if total_mib is not None else ():
         mib = tenant.held_mib(total_mib or 0.0)
         left = (total_mib or 0.0) - held_mib - mib
-        said.append(
+        lines.append(
             f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it"
         )
     for a in order_by_llm(cells, spec.baseline):
@@ -68,20 +76,20 @@ def plan(
         verdict = "no device here, no arithmetic"
         if total_mib is not None:
             held = held_mib + sum(t.held_mib(total_mib) for t in spec.tenants)
-            found = memory_budget.check(
+            check = memory_budget.check(
                 a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib
             )
-            verdict = f"{found.fits}: {found.explanation}"
-        said.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
-    lines = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
-    said += [
+            verdict = f"{check.fits}: {check.explanation}"
+        lines.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
+    by_allocation = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
+    lines += [
         "server commands:",
-        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in lines),
+        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in by_allocation),
     ]
     if recorded is not None:
         which = f"{len(set(recorded))} configurations in {len(recorded)} launches"
         return [
-            *said,
+            *lines,
             f"a replay, which takes seconds: nothing is launched; the recording holds {which}",
         ]
     remaining = min(max_trials, size or max_trials) - len(done)
@@ -89,55 +97,59 @@ def plan(
     fits = max(1, int(timeout_s // each_s))
     starts = len({str(commands(a, setting, env)["llm"]) for a in cells if str(a) not in done})
     source = "measured" if seconds_per_trial else "estimated"
-    said.append(
-        f"at least {starts} starts of the LLM server for these; about {each_s / 60:.1f} min a trial ({source}), "
+    lines.append(
+        f"at least {starts} starts of the LLM server for these; "
+        f"about {each_s / 60:.1f} min a trial ({source}), "
         f"{max(0, remaining) * each_s / 60:.0f} min for {max(0, remaining)} trials: "
         f"{math.ceil(max(0, remaining) / fits)} run(s) of {timeout_s:g} s"
     )
-    return said
+    return lines
 
 
 def foreseen(
     spec: Spec,
-    ground: Source,
+    source: Source,
     storage: str,
     name: str,
     max_trials: int,
     timeout_s: float,
     lending: Lending,
 ) -> list[str]:
-    """The plan, from what the study already knows, in lines for a person; opens nothing that does not exist."""
-    found: list[Trial] = []
+    """Return the plan from what the study already knows, in lines for a person.
+
+    Nothing is opened that does not exist.
+    """
+    trials: list[Trial] = []
     file = sqlite_file(storage)
     if file is None or file.exists():
         opened = open_storage(storage)
         if names := succession(opened, name):
-            found = counted(optuna.load_study(study_name=names[-1], storage=opened))
-    known, recorded = measured_in(found), None
-    if ground.recording is not None:
-        recorded = [str(a) for a in held_in(ground.recording, spec)]
-        known = [
+            trials = counted(optuna.load_study(study_name=names[-1], storage=opened))
+    measurements, recorded = measured_in(trials), None
+    if source.recording is not None:
+        recorded = [str(a) for a in held_in(source.recording, spec)]
+        measurements = [
             (Allocation(e.values), e.measurement)
-            for e in ground.recording.entries
+            for e in source.recording.entries
             if e.measurement is not None
         ]
-    walls = [r.wall_s for r in found if r.state is State.COMPLETE and r.wall_s > 0]
+    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
     held, lent = 0.0, lending.states()
-    if ground.bench is not None:
-        held = ground.identity.total_mib - ground.bench.device.sample().free_mib
+    if source.bench is not None:
+        held = source.identity.total_mib - source.bench.device.sample().free_mib
         held -= sum(
-            o.mib or 0.0 for o in ground.bench.occupants if o.unit in {s.unit for s in lent}
+            o.mib or 0.0 for o in source.bench.occupants if o.unit in {s.unit for s in lent}
         )
     each_s = sum(walls) / len(walls) if walls else None
-    done = {str(r.allocation): r.is_feasible for r in found if r.is_known}
+    done = {str(r.allocation): r.is_feasible for r in trials if r.is_known}
     left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
-    said = plan(
+    lines = plan(
         spec,
-        ground.setting,
-        env=ground.bench.device.server_env if ground.bench else {},
-        total_mib=ground.identity.total_mib,
+        source.setting,
+        env=source.bench.device.server_env if source.bench else {},
+        total_mib=source.identity.total_mib,
         held_mib=held,
-        known=known,
+        measurements=measurements,
         done=done,
         timeout_s=timeout_s,
         seconds_per_trial=each_s,
@@ -145,4 +157,4 @@ def foreseen(
         recorded=recorded,
     )
     expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
-    return said + outage(lent, expected_s, lending.max_outage_s) if lent else said
+    return lines + outage(lent, expected_s, lending.max_outage_s) if lent else lines

@@ -1,4 +1,4 @@
-"""Why a run of a study ended. Pure."""
+"""Says why a run of a study ended, as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Limit(StrEnum):
-    """What a run came to the end of."""
+    """Names what a run came to the end of."""
 
     TRIALS = "trials"
     TIME = "time"
@@ -17,7 +17,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Why a run of a study ended.
+    """Says why a run of a study ended.
 
     Args:
         limit: what it came to the end of

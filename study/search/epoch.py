@@ -1,4 +1,7 @@
-"""One run of a study: ask a generation, order it so that servers restart least, measure, tell. One run, one epoch."""
+"""Runs one epoch of a study.
+
+It asks for a generation, orders it so that servers restart least, measures it and tells results.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from study.bench.commands import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
 from study.search.carry_over import carry_over, not_held
 from study.search.ending import Ending, Limit
-from study.search.known_results import Known
+from study.search.known_results import KnownResults
 from study.search.schedule import expected_s
 from study.search.score import Yardstick, yardstick_of
 from study.search.stale_trials import free_left_behind
@@ -34,7 +37,7 @@ from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 @dataclass(slots=True)
 class Progress:
-    """Who is told what: a finished trial, a plain line, a trial that begins."""
+    """Holds who is told of a finished trial, a plain line, a trial that begins."""
 
     on_trial: Callable[[Trial], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
@@ -43,13 +46,17 @@ class Progress:
 
 @dataclass(slots=True)
 class Epoch:
-    """The state of one run.
+    """Holds the state of one run.
 
-    available: how often a configuration can be measured, in a replay as often as it was recorded
-    measure: live or replayed; folder: artifacts/<name>; max_trials: over all runs; timeout_s: of this run
-    restarts: launch both servers anew for every trial, trials in the order asked
-    only: the launches to make, in order, instead of asking the sampler; None to ask it
-    seconds_measured: what the measurements of this run took where they were made
+    Args:
+        measure: live or replayed
+        folder: artifacts/<name>
+        max_trials: the most over all runs
+        timeout_s: of this run, seconds
+        available: how often a configuration can be measured; a replay has what was recorded
+        restarts: launch both servers anew for every trial, trials in the order asked
+        only: the launches to make, in order, instead of asking the sampler; None to ask it
+        seconds_measured: what the measurements of this run took where they were made
     """
 
     study: optuna.Study
@@ -65,39 +72,39 @@ class Epoch:
     restarts: bool = False
     only: Sequence[Allocation] | None = None
     seconds_measured: float = 0.0
-    _known: Known = field(init=False, repr=False)
+    _results: KnownResults = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
     _yardstick: Yardstick = field(init=False, repr=False)
     _last: Trial | None = field(default=None, init=False)
     _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._known = Known(self.study, self.spec, self.available, self.only)
+        self._results = KnownResults(self.study, self.spec, self.available, self.only)
         self._metrics = MetricsFile(self.study, self.folder)
 
     def run(self) -> Ending:
-        """Measure until the budget, the time or the space ends; which of them it was."""
+        """Measure until the budget, the time or the space ends; return which of them it was."""
         started = time.monotonic()
         self._resume()
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
                 begun = with_origin(self.study, trial, allocation)
-                known = self._known.answer(begun)
-                needed_s = expected_s(self.spec, counted(self.study)) if known is None else 0.0
+                earlier = self._results.answer(begun)
+                needed_s = expected_s(self.spec, counted(self.study)) if earlier is None else 0.0
                 over = time.monotonic() - started + needed_s > self.timeout_s
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
                     return Ending(limit=Limit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
-                self._one(trial, begun, known, [t for t, _ in batch[position + 1 :]])
+                self._one(trial, begun, earlier, [t for t, _ in batch[position + 1 :]])
         return ending
 
     def _resume(self) -> None:
-        """Go on from what was measured before, here and in the study that this one has grown from."""
+        """Go on from what was measured before, here and in the study that this one grew from."""
         grown = not_held(self.study, self.spec)
         self._yardstick = yardstick_of(self.spec, [*counted(self.study), *grown])
-        carry_over(self._known, grown, self._yardstick)
+        carry_over(self._results, grown, self._yardstick)
         freed = free_left_behind(self.study, self.spec)
         if freed:
             self.progress.on_line(
@@ -109,22 +116,25 @@ class Epoch:
 
     def _finished(self) -> Ending | None:
         if len(counted(self.study)) >= self.max_trials:
-            left = None if self.only is None else self._known.unmeasured()
+            left = None if self.only is None else self._results.unmeasured()
             return Ending(limit=Limit.TRIALS, max_trials=self.max_trials, recorded_left=left)
-        return self._known.end_of_space()
+        return self._results.end_of_space()
 
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
-        """Ask a whole batch, the same size for every sampler, ordered by LLM command, the baseline first."""
+        """Ask for a whole batch, the same size for every sampler.
+
+        It is ordered by LLM command, the baseline first while there is no reference.
+        """
         size = min(self.spec.selector.population_size, self.max_trials - len(counted(self.study)))
-        if (left := self._known.unmeasured()) is not None:
+        if (left := self._results.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
             queue_launches(self.study, self.spec, self.only, size)
-        asked = [ask(self.study, self.spec) for _ in range(size)]
+        pairs = [ask(self.study, self.spec) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
-        for trial, allocation in asked:
+        for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
-        allocations = [allocation for _, allocation in asked]
+        allocations = [allocation for _, allocation in pairs]
         if self._yardstick.reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.spec.baseline))
         if not self.restarts:
@@ -132,13 +142,16 @@ class Epoch:
         return [(by_text[str(a)].pop(0), a) for a in allocations]
 
     def _one(
-        self, trial: optuna.Trial, begun: Begun, known: Trial | None, left: Sequence[optuna.Trial]
+        self, trial: optuna.Trial, begun: Begun, earlier: Trial | None, left: Sequence[optuna.Trial]
     ) -> None:
-        """One trial, to its end whatever happens; on an interruption the ones behind it are given back."""
+        """Bring one trial to its end whatever happens.
+
+        On an interruption the ones behind it are given back.
+        """
         try:
             begin(trial)
-            if known is not None:
-                self._repeat(trial, begun, known)
+            if earlier is not None:
+                self._repeat(trial, begun, earlier)
             else:
                 self._launched = True
                 self.progress.on_begin(begun)
@@ -147,47 +160,50 @@ class Epoch:
             self._metrics.add(self._last)
             self.progress.on_trial(self._last)
         except BaseException as error:
-            with suppress(
-                StorageInternalError
-            ):  # interrupted while it wrote: the next run frees what is left
-                give_up(
-                    self.study,
-                    trial,
-                    State.NOT_STARTED if isinstance(error, SetupError) else State.INTERRUPTED,
-                )
-                for asked in left:
-                    give_up(self.study, asked, State.NOT_STARTED)
+            is_setup = isinstance(error, SetupError)
+            # interrupted while it wrote: the next run frees what is left
+            with suppress(StorageInternalError):
+                give_up(self.study, trial, State.NOT_STARTED if is_setup else State.INTERRUPTED)
+                for waiting in left:
+                    give_up(self.study, waiting, State.NOT_STARTED)
             raise
 
-    def _repeat(self, trial: optuna.Trial, begun: Begun, known: Trial) -> None:
+    def _repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> None:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
-        note(trial, repeat_of=known.number)
+        note(trial, repeat_of=earlier.number)
         if begun.role == REPLICATE:
-            note(trial, spent=True)  # it was wanted and cannot be had: nobody need ask for it again
-        if known.measurement is not None:
-            self._settle(trial, known.allocation, known.measurement)
-        elif known.diagnosis is not None:
-            is_ruled_out = known.state is State.PRUNED
-            tell_failure(self.study, trial, Failure(known.diagnosis, is_ruled_out, known.measured))
+            note(trial, spent=True)  # it cannot be had: nobody need ask for it again
+        if earlier.measurement is not None:
+            self._settle(trial, earlier.allocation, earlier.measurement)
+        elif earlier.diagnosis is not None:
+            is_ruled_out = earlier.state is State.PRUNED
+            tell_failure(
+                self.study, trial, Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
+            )
 
     def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
         job = self._job(trial, allocation)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
         note(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        note(trial, spent=self._known.is_last(allocation) or None)
+        note(trial, spent=self._results.is_last(allocation) or None)
         outcome = self.measure(job)
         note(trial, wall_s=self._wall_s(outcome.wall_s, started))
         if outcome.measurement is not None:
-            attach(trial, self.folder, job.folder, outcome.measurement.to_json())
-            self._settle(trial, allocation, outcome.measurement)
+            measured = outcome.measurement
+            figures = {**measured.flat(), "ladder": measured.ladder}
+            attach(trial, self.folder, job.folder, figures, measured.device.used_mib_by_s)
+            self._settle(trial, allocation, measured)
         elif outcome.failure is not None:
             attach(trial, self.folder, job.folder, outcome.failure.measured)
             tell_failure(self.study, trial, outcome.failure)
 
     def _job(self, trial: optuna.Trial, allocation: Allocation) -> Job:
-        """The evaluation of a trial; its seed draws a repeat that a replay has not drawn yet."""
-        before = self._known.measured(allocation)
+        """Return the evaluation of a trial.
+
+        Its seed draws a repeat that a replay has not drawn yet.
+        """
+        before = self._results.measured(allocation)
         seed = self.seed * 10_007 + trial.number
         if before and before[0].seed is not None:
             seed = before[0].seed + len(before)

@@ -1,4 +1,7 @@
-"""What a study knows so far: the trials that count, the configurations that are settled, and whether any are left."""
+"""Tells what a study knows so far.
+
+It tells which trials count, which configurations are settled, and whether any are left.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,12 @@ from study.tournament import TournamentSampler, can_replicate, left
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownResults:
     """Reads the storage anew for every question.
 
-    available: how often a configuration can be measured; only: the launches to measure, instead of all
+    Args:
+        available: how often a configuration can be measured
+        only: the launches to measure, instead of all
     """
 
     study: optuna.Study
@@ -29,7 +34,7 @@ class Known:
     only: Sequence[Allocation] | None = None
 
     def measured(self, allocation: Allocation) -> list[Trial]:
-        """What this configuration was measured as, copies left out."""
+        """Return what this configuration was measured as, copies left out."""
         return [
             r
             for r in counted(self.study)
@@ -37,18 +42,21 @@ class Known:
         ]
 
     def is_last(self, allocation: Allocation) -> bool:
-        """Whether the configuration cannot be measured any more after the next time."""
+        """Say whether the configuration cannot be measured any more after the next time."""
         return len(self.measured(allocation)) + 1 >= self.available(allocation)
 
     def answer(self, begun: Begun) -> Trial | None:
-        """The trial whose result this one is told; None where it is measured: it is not settled, or wanted anew."""
+        """Return the trial whose result this one is told.
+
+        It is None where this one is measured: it is not settled, or asked for anew.
+        """
         if str(begun.allocation) not in self._settled() or self._is_fresh(begun):
             return None
-        found = self.measured(begun.allocation)
-        return next((r for r in found if r.is_known), found[0])
+        trials = self.measured(begun.allocation)
+        return next((r for r in trials if r.is_known), trials[0])
 
     def end_of_space(self) -> Ending | None:
-        """The end, once no configuration is left and none is to be measured again."""
+        """Return the end, once no configuration is left and none is to be measured again."""
         if self.unmeasured() != 0 or self._replicates():
             return None
         if self.only is not None:
@@ -57,7 +65,10 @@ class Known:
         return Ending(limit=Limit.SPACE, size=size, settled=settled)
 
     def unmeasured(self) -> int | None:
-        """Configurations that nobody has measured and nothing rules out; None in a space without an end."""
+        """Count the configurations that nobody has measured and nothing rules out.
+
+        It is None in a space without an end.
+        """
         if self.only is not None:
             return len(missing(self.study, self.only))
         if self.spec.search_space.size is None:
@@ -70,22 +81,24 @@ class Known:
         return self.spec.search_space.size - len(self._settled())
 
     def _settled(self) -> set[str]:
-        """Configurations that need no further launch: measured, out of memory, or failed twice."""
-        found = counted(self.study)
-        failures = Counter(str(r.allocation) for r in found if r.state is State.FAILED)
-        return {str(r.allocation) for r in found if r.is_known or failures[str(r.allocation)] >= 2}
+        """Return what needs no further launch: measured, out of memory, or failed twice."""
+        trials = counted(self.study)
+        failures = Counter(str(r.allocation) for r in trials if r.state is State.FAILED)
+        return {str(r.allocation) for r in trials if r.is_known or failures[str(r.allocation)] >= 2}
 
     def _is_fresh(self, begun: Begun) -> bool:
-        """Whether a known configuration is measured again: a baseline on another card, or a replicate."""
+        """Say whether a known configuration is measured again.
+
+        It is where it is a baseline on another card, or a replicate.
+        """
         if begun.role == REPLICATE:
             return len(self.measured(begun.allocation)) < self.available(begun.allocation)
         return begun.role == BRIDGE
 
     def _replicates(self) -> bool:
-        """Whether the sampler would spend what remains of the budget on measuring the leaders again."""
-        is_wanted = self.spec.selector.exhausted == "replicate"
+        """Say whether the sampler would spend the rest of the budget on the leaders once more."""
         return (
-            is_wanted
+            self.spec.selector.exhausted == "replicate"
             and isinstance(self.study.sampler, TournamentSampler)
             and can_replicate(self.study)
         )

@@ -1,4 +1,7 @@
-"""Opens the Optuna study of a spec: new, resumed, or grown from an earlier one whose measurements still hold."""
+"""Opens the Optuna study of a spec.
+
+It is new, resumed, or grown from an earlier one whose measurements still hold.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from study.storage.comparability import differences
 
 
 def succession(storage: BaseStorage, name: str) -> list[str]:
-    """The studies `name`, `name-2`, ... that exist, oldest first."""
+    """Return which of the studies `name`, `name-2`, ... exist, oldest first."""
     names = set(optuna.get_all_study_names(storage))
     return [n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 2))) if n in names]
 
@@ -33,20 +36,22 @@ def open_study(
     seed: int,
     fresh: bool,
 ) -> optuna.Study:
-    """The study of this name: the newest of `name`, `name-2`, ..., or a new one.
+    """Open the newest of `name`, `name-2`, ..., or create a study of that name.
 
-    A changed list of values or a changed weight opens the next one and carries every measurement over.
+    A changed list of values or a changed weight opens the next one and carries every measurement
+    over.
+
     raises: BadInput where what was measured cannot be compared, naming what differs
     """
-    found = [optuna.load_study(study_name=n, storage=storage) for n in succession(storage, name)]
-    half_made = None
+    studies = [optuna.load_study(study_name=n, storage=storage) for n in succession(storage, name)]
+    unfinished = None
     if (
-        found
-        and "identity" not in found[-1].user_attrs
-        and not found[-1].get_trials(deepcopy=False)
+        studies
+        and "identity" not in studies[-1].user_attrs
+        and not studies[-1].get_trials(deepcopy=False)
     ):
-        half_made = found.pop()  # a process died while it made this one
-    old = found[-1] if found and not fresh else None
+        unfinished = studies.pop()  # a process died while it made this one
+    old = studies[-1] if studies and not fresh else None
     shape = {k: repr(d) for k, d in spec.search_space.distributions().items()}
     basis = {"distributions": shape, "scoring": scoring_signature(spec)}
     if old is not None:
@@ -59,12 +64,11 @@ def open_study(
         if old.user_attrs.get("basis") == basis:
             old.sampler = sampler_of(spec, sampler_name, seed, len(old.get_trials(deepcopy=False)))
             return old
-    new = half_made or _create(storage, name)
+    new = unfinished or _create(storage, name)
     new.sampler = sampler_of(spec, sampler_name, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ExperimentalWarning
-        )  # names on the dashboard's axes, nothing more
+        # names on the dashboard's axes, nothing more
+        warnings.simplefilter("ignore", ExperimentalWarning)
         new.set_metric_names(["fitness"])
     if old is not None:
         new.set_user_attr("grown_from", old.study_name)
@@ -78,7 +82,7 @@ def open_study(
 
 
 def _create(storage: BaseStorage, name: str) -> optuna.Study:
-    """A study of the first free name in the succession."""
+    """Create a study of the first free name in the succession."""
     names = set(optuna.get_all_study_names(storage))
     free = next(
         n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names

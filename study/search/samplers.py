@@ -1,4 +1,4 @@
-"""A sampler by its name: the tournament, and the strategies of Optuna that it is compared with."""
+"""Makes a sampler by its name: the tournament, or a strategy of Optuna."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def sampler(  # noqa: PLR0911  one return for each name
     space: Mapping[str, BaseDistribution],
     options: Mapping[str, Any] = {},
 ) -> BaseSampler:
-    """The sampler of this name for this search space.
+    """Return the sampler of this name for this search space.
 
-    options: parameters of `TournamentSampler`, under their own names; the others have none
+    Args:
+        options: parameters of `TournamentSampler`, under their own names; the others have none
 
     >>> str(sampler("tpe", seed=0, space={}))
     'TPESampler'
@@ -42,8 +43,9 @@ def sampler(  # noqa: PLR0911  one return for each name
         case "tournament":
             return _tournament(seed, options)
         case "tpe":
-            # A generation is asked before any of it is told. The liar takes running trials for bad ones and
-            # so spreads the batch; without it, the whole batch would come from the same two densities.
+            # A generation is asked before any of it is told. The liar takes running trials for bad
+            # ones and so spreads the batch; without it, the whole batch would come from the same
+            # two densities.
             return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
@@ -52,24 +54,20 @@ def sampler(  # noqa: PLR0911  one return for each name
         case "gp":
             if importlib.util.find_spec("torch") is None:
                 raise SetupError("sampler 'gp' needs PyTorch; python -m pip install torch")
-            return optuna.samplers.GPSampler(
-                seed=seed, warn_independent_sampling=False
-            )  # the first trial is: no space is known yet
+            # the first trial is sampled independently: no space is known yet
+            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         case "nsga2":
-            return optuna.samplers.NSGAIISampler(
-                seed=seed, population_size=10
-            )  # 50, the default, is random search for 50 trials
+            # a population of 50, the default, is random search for 50 trials
+            return optuna.samplers.NSGAIISampler(seed=seed, population_size=10)
         case "bruteforce":
             _grid(name, space)
-            with (
-                warnings.catch_warnings()
-            ):  # experimental since 3.1; what we use of it is tested here
+            with warnings.catch_warnings():
+                # experimental since 3.1; what we use of it is tested here
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return UntilExhausted(optuna.samplers.BruteForceSampler(seed=seed))
         case "recorded":
-            return optuna.samplers.RandomSampler(
-                seed=seed
-            )  # it is never asked: the study ends with its queue
+            # it is never asked: the study ends with its queue
+            return optuna.samplers.RandomSampler(seed=seed)
     raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
 
 
@@ -84,7 +82,7 @@ def _tournament(seed: int, options: Mapping[str, Any]) -> TournamentSampler:
 
 
 def _grid(name: str, space: Mapping[str, BaseDistribution]) -> dict[str, list[Any]]:
-    """Every value of every parameter."""
+    """Return every value of every parameter."""
     grid = {}
     for parameter, distribution in space.items():
         values = untried({parameter: distribution}, [])
@@ -97,10 +95,10 @@ def _grid(name: str, space: Mapping[str, BaseDistribution]) -> dict[str, list[An
 
 
 class UntilExhausted(BaseSampler):
-    """A sampler that stops the study at the end of its space, made fit for ask and tell.
+    """Stops the study at the end of its space, and is fit for ask and tell.
 
-    `Study.stop` raises where no `optimize` is running, so the last `tell` of a complete grid would fail. Here
-    it ends in peace, and whoever asks again is given a known configuration.
+    `Study.stop` raises where no `optimize` is running, so the last `tell` of a complete grid would
+    fail. Here it ends in peace, and whoever asks again is given a known configuration.
     """
 
     def __init__(self, inner: BaseSampler) -> None:
@@ -131,8 +129,9 @@ class UntilExhausted(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
+        # an enqueued trial is in no cell of the grid, and GridSampler would look for its cell
         if isinstance(self._inner, GridSampler) and "grid_id" not in trial.system_attrs:
-            return  # an enqueued trial is in no cell of the grid, and GridSampler would look for its cell
+            return
         try:
             self._inner.after_trial(study, trial, state, values)
         except RuntimeError as error:
@@ -144,9 +143,12 @@ class UntilExhausted(BaseSampler):
 
 
 def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler:
-    """The sampler of this name with the spec's selector.
+    """Return the sampler of this name with the spec's selector.
 
-    trials: how many the study holds; a resumed sampler must not draw once more what it drew at the start
+    Args:
+        trials: how many the study holds; a resumed sampler must not draw once more what it drew at
+            the start
+
     raises: BadInput or SetupError where it does not suit the spec or this machine
     """
     if name == RECORDED and spec.measure == "live":
@@ -172,10 +174,11 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
 
 
 def frontiers(spec: Spec) -> dict[str, dict[str, int]]:
-    """What the tournament may conclude from one failure, by constraint and Optuna's parameter name.
+    """Return what the tournament may conclude from one failure.
 
-    More of a declared parameter takes more memory. The KV cache gains by the LLM's share, loses by what else grows
-    inside it, and does not know of the speech server's.
+    Keys are constraints, then Optuna's parameter names. More of a declared parameter takes more
+    memory. The KV cache gains by the LLM's share, loses by what else grows inside it, and does not
+    know of the speech server's.
     """
     declared = {p.name: p.key for p in spec.search_space.parameters if p.name in spec.monotone}
     if not declared:

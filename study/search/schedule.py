@@ -1,4 +1,4 @@
-"""How long the next trial will take."""
+"""Estimates how long the next trial will take."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from study.storage.trials import State, Trial
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 
-def expected_s(spec: Spec, known: Sequence[Trial]) -> float:
-    """Seconds of a trial by those so far; a guess from the workload before the first."""
-    walls = [r.wall_s for r in known if r.state is State.COMPLETE and r.repeat_of is None]
+def expected_s(spec: Spec, trials: Sequence[Trial]) -> float:
+    """Return the seconds of a trial by those so far; by the workload before the first."""
+    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.repeat_of is None]
     return median(walls) if walls else guess_s(spec)
 
 
 def guess_s(spec: Spec) -> float:
-    """Seconds of a trial before any was measured: starts, the services alone, the window twice over, the ladder."""
+    """Return the seconds of a trial before any was measured.
+
+    It has the starts, the services alone, the window twice over, and the ladder.
+    """
     w = spec.workload
     return START_GUESS_S + 15.0 + 1.5 * w.window_s + w.ladder_s

@@ -1,4 +1,7 @@
-"""From a measurement to what Optuna is told: fitness, constraints, and the verdict of every gate. Pure."""
+"""Turns a measurement into what Optuna is told.
+
+That is its fitness, its constraints, and the verdict of every gate.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ from study.storage.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a complete trial is worth.
+    """Says what a complete trial is worth.
 
-    constraints: shares without a unit, met when <= 0; word_gate: passes, fails, cannot tell, not measured
+    Args:
+        constraints: shares without a unit, met when <= 0
+        word_gate: passes, fails, cannot tell, not measured
     """
 
     fitness: Fitness
@@ -29,12 +34,12 @@ class Score:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether every constraint is met."""
+        """Say whether every constraint is met."""
         return all(v <= 0 for v in self.constraints.values())
 
 
 def scoring_signature(spec: Spec) -> dict[str, object]:
-    """What turns measurements into values: where it differs, stored trials are scored anew."""
+    """Return what turns measurements into values: where it differs, trials are scored anew."""
     return {
         "weights": asdict(spec.fitness.effective_weights),
         "normalisation": spec.fitness.normalisation,
@@ -52,9 +57,11 @@ def score(
     same_speech: bool,
     clip_seconds: Sequence[float] | None = None,
 ) -> Score:
-    """Fitness against the reference, and every constraint.
+    """Return fitness against the reference, and every constraint.
 
-    same_speech: whether the speech configuration is the baseline's own, so that its words cannot differ
+    Args:
+        same_speech: whether the speech configuration is the baseline's own, so that its words
+            cannot differ
     """
     rule = spec.fitness
     if rule.normalisation == "fixed":
@@ -96,7 +103,9 @@ def _share(part: float | None, whole: float | None) -> float:
 
 
 def broken(diagnosis: Diagnosis) -> str:
-    """The constraint that a failed allocation breaks: what a frontier may conclude from depends on which.
+    """Name the constraint that a failed allocation breaks.
+
+    What a frontier may conclude depends on which it is.
 
     >>> broken(Diagnosis("predicted_kv_too_small", "llm", "precheck", 900.0, ""))
     'kv_cache'
@@ -107,7 +116,7 @@ def broken(diagnosis: Diagnosis) -> str:
 
 
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
-    """How far out of memory: deficit / device total, 1.0 where the deficit is unknown.
+    """Return how far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 
     >>> failure_constraint(Diagnosis("oom_budget", "llm", "start", 1200.0, ""), 12000.0)
     0.1
@@ -119,7 +128,10 @@ def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
 
 @dataclass(slots=True)
 class Yardstick:
-    """Grows with the study: the first finite measurement becomes the reference if the baseline's did not."""
+    """Grows with the study, and scores by its reference.
+
+    The first finite measurement becomes the reference if the baseline's did not.
+    """
 
     spec: Spec
     clip_seconds: tuple[float, ...]
@@ -127,7 +139,10 @@ class Yardstick:
     _baseline: Measurement | None = field(default=None, init=False)
 
     def take(self, allocation: Allocation, measured: Measurement) -> bool:
-        """Note the baseline, and the reference where there is none; whether this measurement became it."""
+        """Note the baseline, and the reference where there is none.
+
+        Returns whether this measurement became the reference.
+        """
         if self._baseline is None and str(allocation) == str(self.spec.baseline):
             self._baseline = measured
         if self.reference is not None:
@@ -136,7 +151,7 @@ class Yardstick:
         return self.reference is not None
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
-        """What a measurement is worth."""
+        """Return what a measurement is worth."""
         return score(
             self.spec,
             measured,
@@ -147,10 +162,13 @@ class Yardstick:
         )
 
 
-def yardstick_of(spec: Spec, found: Sequence[Trial]) -> Yardstick:
-    """The yardstick after what has been measured before: an earlier run's reference stays the reference."""
-    made = Yardstick(spec, tuple(c.seconds for c in read_clips(spec.workload.clips)))
-    for r in sorted(found, key=lambda r: not r.is_reference):
+def yardstick_of(spec: Spec, trials: Sequence[Trial]) -> Yardstick:
+    """Return the yardstick after what has been measured before.
+
+    An earlier run's reference stays the reference.
+    """
+    yardstick = Yardstick(spec, tuple(c.seconds for c in read_clips(spec.workload.clips)))
+    for r in sorted(trials, key=lambda r: not r.is_reference):
         if r.measurement is not None and r.repeat_of is None:
-            made.take(r.allocation, r.measurement)
-    return made
+            yardstick.take(r.allocation, r.measurement)
+    return yardstick

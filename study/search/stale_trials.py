@@ -1,4 +1,4 @@
-"""Trials whose process died: failed, and their configurations asked again first."""
+"""Fails trials whose process died, and asks for their configurations again first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def free_left_behind(study: optuna.Study, spec: Spec) -> int:
-    """Fail the RUNNING trials of dead processes, and queue their configurations to come first."""
+    """Fail the RUNNING trials of dead processes, and queue their configurations to come first.
+
+    Returns how many were failed.
+    """
     freed = 0
     for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         process = left.user_attrs.get("process")
@@ -23,20 +26,20 @@ def free_left_behind(study: optuna.Study, spec: Spec) -> int:
         study._storage.set_trial_state_values(left._trial_id, TrialState.FAIL)
         freed += 1
     queued = queue(study)
-    known = {str(r.allocation) for r in counted(study)}
+    measured = {str(r.allocation) for r in counted(study)}
     for ended in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
         if ended.user_attrs.get("why") not in NEVER_MEASURED:
             continue
-        asked = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
+        params = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
         try:
-            allocation = spec.search_space.decode(asked)
-            params = spec.search_space.encode(allocation)
+            allocation = spec.search_space.decode(params)
+            encoded = spec.search_space.encode(allocation)
         except (KeyError, ValueError, IndexError):
             continue  # killed while it was asked, or a value that is no longer in the list
-        if str(allocation) not in known and params not in queued:
-            queued.append(params)
+        if str(allocation) not in measured and encoded not in queued:
+            queued.append(encoded)
             role = {"role": BASELINE} if str(allocation) == str(spec.baseline) else None
-            study.enqueue_trial(params, user_attrs=role)
+            study.enqueue_trial(encoded, user_attrs=role)
     return freed
 
 

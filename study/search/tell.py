@@ -1,4 +1,4 @@
-"""How trials end: told their score, their failure, or given up; or added whole, as an earlier study measured them."""
+"""Ends trials: they are told their score or their failure, or given up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from study.storage.trials import State
 
 
 def note(trial: optuna.Trial, **attributes: object) -> None:
-    """Store attributes of a trial; what was not measured stays away, so that no zero is invented."""
+    """Store attributes of a trial; what was not measured stays away: no zero is invented."""
     for name, value in attributes.items():
         if value is not None:
             trial.set_user_attr(name, value)
@@ -26,7 +26,7 @@ def note(trial: optuna.Trial, **attributes: object) -> None:
 def tell_score(
     study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score
 ) -> None:
-    """COMPLETE with its fitness and every constraint."""
+    """End a trial as COMPLETE with its fitness and every constraint."""
     note(trial, **scored_attributes(measured, scored))
     for name, value in scored.constraints.items():
         trial.set_constraint(name, value)
@@ -34,7 +34,10 @@ def tell_score(
 
 
 def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> None:
-    """PRUNED with a graded constraint and fitness 0.0 where the allocation is ruled out; else FAIL."""
+    """End a trial that failed.
+
+    A ruled-out allocation is PRUNED with a graded constraint and fitness 0.0; others FAIL.
+    """
     diagnosis, measured = failure.diagnosis, failure.measured
     note(trial, **failed_attributes(diagnosis, measured))
     if not failure.is_ruled_out:
@@ -47,7 +50,7 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> 
 
 
 def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
-    """The attributes of a complete trial."""
+    """Return the attributes of a complete trial."""
     figures = {k: v for k, v in measured.flat().items() if v is not None}
     return {
         "measurement": measured.to_json(),
@@ -60,7 +63,10 @@ def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
 
 
 def failed_attributes(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a failed trial; an infinite latency is the string "inf", since JSON has no infinity."""
+    """Return the attributes of a failed trial.
+
+    An infinite latency is the string "inf", since JSON has no infinity.
+    """
     return {
         "failure": asdict(diagnosis),
         "failure_class": diagnosis.failure_class,
@@ -71,9 +77,10 @@ def failed_attributes(diagnosis: Diagnosis, measured: Mapping[str, Any]) -> dict
 
 
 def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
-    """FAIL without a result: it uses no budget, and its configuration comes first next time.
+    """End a trial as FAIL without a result.
 
-    A trial that was told just before it was interrupted keeps its result.
+    It uses no budget, and its configuration comes first next time. A trial that was told just
+    before it was interrupted keeps its result.
     """
     if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
         return

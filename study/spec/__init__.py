@@ -1,1 +1,1 @@
-"""The YAML file of a study: read, validated, and kept as data."""
+"""Reads and validates the YAML file of a study, and keeps it as data."""

@@ -1,4 +1,7 @@
-"""The names that a spec and the command line may choose from. This module imports nothing, so that --help is quick."""
+"""Holds the names that a spec and the command line may choose from.
+
+It imports nothing else of ours, so that --help is quick.
+"""
 
 from __future__ import annotations
 

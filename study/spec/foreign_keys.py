@@ -1,4 +1,7 @@
-"""Keys of a spec that are not ours alone: files that people had before this project load as they are."""
+"""Knows the keys of a spec that are not ours alone.
+
+Files that people had before this project load as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from objectives.figures import FIGURES, Direction
 from study.spec.model import KEYS
 from study.spec.yaml_node import Entry
 
-# what such a file has too, and may have beside `experiments:`
+# keys that such a file has too, and may have beside `experiments:`
 SHARED = (
     "name",
     "enabled",
@@ -24,18 +27,18 @@ LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
 
 def check_metrics(top: Entry) -> list[str]:
-    """Refuse directions that contradict ours; the rest of `metrics` is ignored."""
+    """Refuse directions that contradict ours, and return the keys of `metrics` that are ignored."""
     if "metrics" not in top.items():
         return []
     metrics = top.at("metrics").items()
     directions = metrics["target_direction"].items() if "target_direction" in metrics else {}
     for name, entry in directions.items():
-        asked = Direction(entry.build(Literal["up", "down", "neutral"]))
+        direction = Direction(entry.build(Literal["up", "down", "neutral"]))
         ours = FIGURES[name].direction if name in FIGURES else Direction.NEUTRAL
-        if Direction.NEUTRAL not in (ours, asked) and asked is not ours:
+        if Direction.NEUTRAL not in (ours, direction) and direction is not ours:
             verb = "maximises" if ours is Direction.UP else "minimises"
             raise entry.wrong(
-                f"{asked} contradicts this project, which {verb} {name}",
+                f"{direction} contradicts this project, which {verb} {name}",
                 f"write {ours} or remove it",
             )
     return [f"metrics.{k}" for k in metrics if k != "target_direction"]

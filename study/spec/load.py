@@ -1,6 +1,7 @@
-"""The spec: one YAML file that says what is searched, on which servers and under which load.
+"""Loads a spec: the YAML file that says what is searched, on which servers and under which load.
 
-Whatever is wrong with it is one `BadInput` of one line, `FILE:LINE: key: what is wrong; the way out`.
+Whatever is wrong with it is one `BadInput` of one line:
+`FILE:LINE: key: what is wrong; the way out`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
+from study.spec.baseline import read_baseline, speech_sizes
 from study.spec.foreign_keys import LEGACY, OURS, SHARED, check_metrics
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
-    read_baseline,
     read_bounds,
     read_parameter,
     searched_entries,
-    speech_sizes,
 )
 from study.spec.services import place_clips, read_measure, read_services, with_models
 from study.spec.traffic import read_workloads
@@ -34,12 +34,15 @@ from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
-# keys whose value depends on others: `load` reads each by a function of its own, all others by their type
+# `load` reads these by a function each, since their value depends on other keys; the rest by type
 DEPENDENT = ("search_space", "measure", "baseline", "bounds", "device", "services", "workloads")
 
 
 def load(path: Path | None, experiment: str | None = None) -> Spec:
-    """The validated spec of a file, of one of its `experiments`, or of the packaged default (None)."""
+    """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
+
+    raises: BadInput in one line, with file, line and key
+    """
     path = path or Path(str(files("study"))) / DEFAULT_SPEC
     root, text, data = read(path)
     top, ignored = _chosen(root, experiment)
@@ -56,7 +59,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     }
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
-            f"{keys['name'].shown} cannot name a folder", "use letters, digits, _ and -"
+            f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
@@ -102,7 +105,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
 
 
 def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
-    """The file's only study, or the named one of its `experiments`; and what beside it is ignored."""
+    """Return the file's only study, or the named one of its `experiments`, and the keys ignored."""
     keys = root.items()
     if "experiments" not in keys:
         if experiment is not None and root.at("name").scalar() != experiment:
@@ -118,23 +121,26 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
     if not entries:
         raise keys["experiments"].wrong("the list is empty", "add an experiment")
     names = [e.at("name").text or "?" for e in entries]
-    found = [e for e, name in zip(entries, names, strict=True) if experiment in (None, name)]
-    if len(found) != 1:
+    matches = [e for e, name in zip(entries, names, strict=True) if experiment in (None, name)]
+    if len(matches) != 1:
         what = (
             "several experiments" if experiment is None else f"no single experiment {experiment!r}"
         )
         raise keys["experiments"].wrong(
             f"the file holds {what}", f"choose --experiment {' or '.join(names)}"
         )
-    chosen = replace(found[0], path=())
+    chosen = replace(matches[0], path=())
     others = [
-        f"experiments.{name}" for e, name in zip(entries, names, strict=True) if e is not found[0]
+        f"experiments.{name}" for e, name in zip(entries, names, strict=True) if e is not matches[0]
     ]
     return chosen, [k for k in keys if k != "experiments"] + others
 
 
 def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
-    """What no single key of the plain sections can tell."""
+    """Refuse what no single key of the plain sections can tell.
+
+    It also completes the fitness weights, in place, from the preset.
+    """
     selector, load_ = plain.get("selector", Selector()), plain.get("workload", Workload())
     if selector.survivors > selector.tournament_size:
         raise top.at("selector", "survivors").wrong(
@@ -159,9 +165,9 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
             )
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
-        given = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
+        changes = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
         rule = plain["fitness"] = replace(
-            plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **given)
+            plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **changes)
         )
         if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
             what = "every term but capacity weighs 0, and capacity is not always measured"
@@ -182,11 +188,12 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
 
 
 def _device(top: Entry, budget: Budget) -> str:
+    """Return the device to open: cpu, cuda, an index or a UUID."""
     entry = top.at("device")
-    device = str(entry.scalar()) if entry.given else "cuda"
+    device = str(entry.scalar()) if entry.is_present else "cuda"
     if not re.fullmatch(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", device):
         raise entry.wrong(
-            f"{entry.shown} is no device",
+            f"{entry.quotation} is no device",
             "write cpu, cuda, an index such as 0, or a UUID (GPU-...)",
         )
     if device != "cpu" and not budget.allow_gpu:

@@ -1,4 +1,4 @@
-"""What a spec says, as data: the search space, services, workload, budget, gates and the fitness. Pure."""
+"""Defines a spec as data: search space, services, workload, budget, gates and fitness rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from study.spec.choices import Claim, SamplerName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a study may use: time of one run, and trials over all runs."""
+    """Limits what a study may use: the time of one run, and the trials over all runs."""
 
     wallclock_sec: Annotated[float, Range(1, 1e7)] = 3600.0
     max_candidates: Annotated[int, Range(1, 10_000)] = 10
@@ -28,13 +28,13 @@ class Budget:
 
     @property
     def max_trials(self) -> int:
-        """Trials over all runs."""
+        """Return the most trials over all runs."""
         return self.max_candidates * self.max_generations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """The tournament's settings, see `study.tournament`."""
+    """Holds the settings of the tournament sampler (`study.tournament`)."""
 
     kind: Literal["rzero"] = "rzero"
     tournament_size: Annotated[int, Range(1, 10_000)] = 4
@@ -48,7 +48,13 @@ class Selector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """What a winner must keep: word error rate within points of the baseline's, and memory left free."""
+    """Says what a winner must keep.
+
+    Args:
+        wer_points: the word error rate may exceed the baseline's by so many points
+        free_memory_mib: so much memory must stay free, MiB
+        llm_quality: set where the search may change the LLM's answers, which nobody judges
+    """
 
     wer_points: Annotated[float, Range(0, 100)] = 1.0
     free_memory_mib: Annotated[float, Range(0, 1e7)] = 256.0
@@ -57,7 +63,7 @@ class Gates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
-    """Limits of the capacity ladder: in ms, or a multiple of the baseline's own p95."""
+    """Limits the capacity ladder, in ms or by a multiple of the baseline's own p95."""
 
     multiple: Annotated[float, Range(1, 1000)] = 1.5
     stt_p95_ms: Annotated[float | None, Range(1, 1e7)] = None
@@ -66,7 +72,12 @@ class Slo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitnessRule:
-    """How a measurement becomes one number; weights that are given replace those of the preset."""
+    """Says how a measurement becomes one number.
+
+    Args:
+        weights: replace those of the preset
+        headroom_mib: free memory beyond which more counts for nothing, MiB
+    """
 
     preset: Preset = "balanced"
     weights: Weights | None = None
@@ -75,16 +86,16 @@ class FitnessRule:
 
     @property
     def effective_weights(self) -> Weights:
-        """The weights that count."""
+        """Return the weights that count."""
         return self.weights or PRESETS[self.preset]
 
 
-MARGIN_PCT = Range(0.1, 1000.0)  # by how much a metric may be called no worse
+MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
+    """Is one entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
 
     name: str
     replay: Path | None = None
@@ -92,9 +103,11 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecFile:
-    """The file that a spec was read from, and what reading it noted.
+    """Names the file that a spec was read from, and holds what reading it noted.
 
-    ignored: keys that are accepted and not used, e.g. `evaluator.path`; notes: sentences to show
+    Args:
+        ignored: keys that are accepted and not used, e.g. `evaluator.path`
+        notes: sentences to show
     """
 
     path: Path
@@ -106,13 +119,17 @@ class SpecFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec(SpecFile):
-    """A validated spec: a field a key of the file, with its type, range and default.
+    """Is a validated spec: a field for each key of the file, with its type, range and default.
 
-    measure: live, or the file of a recording; device: cpu, cuda, an index or a UUID
-    monotone: parameters that take more memory as they grow, lists in their order
-    bounds: hard limits of numeric parameters; reserve_mib: None leaves it to the device
-    workloads, claim, margins: for `scripts/confirm.py`: what it also measures under, the metric that must be
-        better, and by how many percent others may be worse where that is not its --margin
+    Args:
+        measure: live, or the file of a recording
+        bounds: hard limits of numeric parameters
+        device: cpu, cuda, an index or a UUID
+        monotone: parameters that take more memory as they grow, lists in their order
+        reserve_mib: memory that nobody may take, MiB; None leaves it to the device
+        workloads: what a confirmation also measures under
+        claim: the metric that must be better in a confirmation
+        margins: by how many percent others may be worse, where that is not `confirm.py --margin`
     """
 
     name: str

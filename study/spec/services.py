@@ -1,4 +1,4 @@
-"""What a study runs on: both servers with their interpreters and models, the recording, the clips."""
+"""Reads what a study runs on: both servers with interpreters and models, recording, clips."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ from study.spec.yaml_node import Entry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
+SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en")
+LARGE = ("large-v1", "large-v2", "large-v3")
+DISTILLED = ("small.en", "medium.en", "large-v2", "large-v3")
 WHISPER_HUB = {
-    **{size: f"Systran/faster-whisper-{size}" for size in (
-        "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
-        "large-v1", "large-v2", "large-v3",
-    )},
-    **{f"distil-{size}": f"Systran/faster-distil-whisper-{size}" for size in (
-        "small.en", "medium.en", "large-v2", "large-v3",
-    )},
+    **{size: f"Systran/faster-whisper-{size}" for size in (*SIZES, *LARGE)},
+    **{f"distil-{size}": f"Systran/faster-distil-whisper-{size}" for size in DISTILLED},
     "large": "Systran/faster-whisper-large-v3",
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-}  # fmt: skip
+}
 WHISPER_OPTIONS = (
     "compute_type",
     "beam_size",
@@ -40,15 +38,20 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
-MADE = ("llm-19b", "llm-7b", "small-random")  # models of random weights, by scripts/make_models.py
+# models of random weights, which scripts/make_models.py writes
+RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
 def read_services(
     top: Entry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
 ) -> tuple[Services, list[str]]:
-    """Both services, checked; `folder` is the spec's, for a live study, whose interpreters must exist."""
+    """Return both services, checked, and notes for a person.
+
+    Args:
+        folder: the spec's, for a live study, whose interpreters must exist; else None
+    """
     entry = top.at("services")
-    if entry.given:
+    if entry.is_present:
         entry.only(("llm", "stt"))
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
@@ -66,17 +69,17 @@ def read_services(
 
 
 def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
-    """The parameters of one service."""
+    """Return the parameters of one service."""
     classic, prefix = (SHARE, "vllm.") if label == "llm" else (SPEECH, "whisper.")
     return [p for p in parameters if p.name == classic or p.name.startswith(prefix)]
 
 
 def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
-    llm: LlmService = entry.build(LlmService) if entry.given else DEFAULT_LLM
+    llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
     notes = []
-    if not entry.at("model").given:
+    if not entry.at("model").is_present:
         llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     for argument in llm.args:
@@ -93,8 +96,8 @@ def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
 
 
 def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
-    stt: SttService = entry.build(SttService) if entry.given else SttService()
-    if not entry.at("device").given:
+    stt: SttService = entry.build(SttService) if entry.is_present else SttService()
+    if not entry.at("device").is_present:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
     elif stt.device == "cuda" and device == "cpu":
         raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
@@ -110,13 +113,14 @@ def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
 def _check_template(
     entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]
 ) -> None:
+    """Refuse a command that lacks a placeholder it needs, or has one that nobody fills."""
     try:
         used = placeholders(template)
     except ValueError as error:
         raise entry.wrong(f"its braces do not close: {error}", "write {name}") from error
     if unknown := sorted(used - names - {"port", "model"}):
-        known = ["port", "model", *sorted(names)]
-        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], known))
+        choices = ["port", "model", *sorted(names)]
+        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], choices))
     if "port" not in used:
         raise entry.wrong("it has no {port}", "add {port}, where the server's port goes")
     for p in mine:
@@ -131,7 +135,7 @@ def _check_template(
 
 
 def with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
-    """The services with a model for every size that the study may use, and no other."""
+    """Return the services with a model for every size that the study may use, and no other."""
     if services.stt.command is not None:
         return services
     models: dict[str, str] = {}
@@ -147,9 +151,9 @@ def with_models(top: Entry, services: Services, sizes: list[str], folder: Path |
 
 
 def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
-    """How the study measures: live, or from the file of a recording."""
+    """Return how the study measures: live, or from the file of a recording."""
     entry = top.at("measure")
-    if not entry.given or (not entry.is_mapping and entry.scalar() == "live"):
+    if not entry.is_present or (not entry.is_mapping and entry.scalar() == "live"):
         return "live"
     if not entry.is_mapping or set(entry.items()) != {"recorded"}:
         raise entry.wrong(
@@ -158,11 +162,12 @@ def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
     entry = entry.at("recorded")
     named = entry.build(str)
     shipped = Path(str(files("objectives"))) / "recordings"
-    if found := _found(named, (folder, shipped), Path.is_file):
-        return found
-    known = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
+    if path := _path(named, (folder, shipped), Path.is_file):
+        return path
+    recordings = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
     raise entry.wrong(
-        f"there is no recording {named!r}", f"name a file of scripts/record.py (shipped: {known})"
+        f"there is no recording {named!r}",
+        f"name a file of scripts/record.py (shipped: {recordings})",
     )
 
 
@@ -171,22 +176,25 @@ def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: 
     clips = plain["workload"].clips if "workload" in plain else "assistant"
     if clips == "assistant":
         return
-    found = _found(clips, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
-    if found is not None:
-        plain["workload"] = replace(plain["workload"], clips=str(found))
+    path = _path(clips, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
+    if path is not None:
+        plain["workload"] = replace(plain["workload"], clips=str(path))
     elif must_exist:
         what = f"there is no folder {clips!r} with a manifest.jsonl"
         raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
 
 
 def _interpreter(entry: Entry, name: str, folder: Path) -> str:
-    """The absolute path of an interpreter; links stay, since a virtual environment is known by its own."""
+    """Return the absolute path of an interpreter.
+
+    Links stay, since a virtual environment is known by its own.
+    """
     way_out = _way_out(name, "name the file of an existing one")
     if os.sep not in name:
-        if found := shutil.which(name):
-            return str(Path(found).absolute())
+        if executable := shutil.which(name):
+            return str(Path(executable).absolute())
         raise entry.wrong(f"{name!r} is not on the PATH", way_out)
-    if path := _found(
+    if path := _path(
         name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)
     ):
         return str(path)
@@ -194,8 +202,8 @@ def _interpreter(entry: Entry, name: str, folder: Path) -> str:
 
 
 def _model(entry: Entry, name: str, folder: Path) -> str:
-    """The absolute path of a model's folder, or the hub id as it is."""
-    if path := _found(name, (folder, Path()), Path.is_dir):
+    """Return the absolute path of a model's folder, or the hub id as it is."""
+    if path := _path(name, (folder, Path()), Path.is_dir):
         return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
         return name
@@ -205,16 +213,14 @@ def _model(entry: Entry, name: str, folder: Path) -> str:
     )
 
 
-def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
-    """The absolute path of a file or folder that passes the test; links stay as they are."""
+def _path(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
+    """Return the absolute path of a file or folder that passes the test; links stay as they are."""
     for folder in folders:
         path = Path(os.path.expanduser(name) if name[:1] == "~" else folder / name).absolute()  # noqa: PTH111
         try:
             if name and test(path):
                 return path
-        except (
-            OSError
-        ):  # a name that is too long, or a folder that may not be entered: not found there
+        except OSError:  # the name is too long, or the folder may not be entered
             continue
     return None
 
@@ -222,6 +228,6 @@ def _found(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> 
 def _way_out(name: str, otherwise: str) -> str:
     if ".servers" not in Path(name).parts:
         return otherwise
-    if Path(name).name in MADE:
+    if Path(name).name in RANDOM_MODELS:
         return "run python scripts/make_models.py --like .servers/models/whisper/base"
     return "run python scripts/install_cpu_servers.py"

@@ -1,4 +1,4 @@
-"""From a spec to the setting that is the same for all its trials."""
+"""Makes the setting that is the same for all trials of a spec."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from study.spec.model import Spec
 
 
 def setting_of(spec: Spec) -> Setting:
-    """What is the same for all trials of a spec."""
-    given = spec.slo.stt_p95_ms is not None and spec.slo.llm_p95_ms is not None
+    """Return what is the same for all trials of a spec."""
+    limits_ms = {"stt": spec.slo.stt_p95_ms, "llm": spec.slo.llm_p95_ms}
+    absolute_ms = {service: ms for service, ms in limits_ms.items() if ms is not None}
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    usual_mib = 1024.0 if has_display else 512.0
     return Setting(
         services=spec.services,
         workload=spec.workload,
         tenants=spec.tenants,
-        reserve_mib=spec.reserve_mib
-        if spec.reserve_mib is not None
-        else 1024.0
-        if has_display
-        else 512.0,
+        reserve_mib=usual_mib if spec.reserve_mib is None else spec.reserve_mib,
         slo_multiple=spec.slo.multiple,
-        slo=Slo(spec.slo.stt_p95_ms or 0.0, spec.slo.llm_p95_ms or 0.0) if given else None,
+        slo=Slo(absolute_ms) if len(absolute_ms) == len(limits_ms) else None,
         precheck=spec.precheck == "prune",
     )

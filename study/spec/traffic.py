@@ -1,4 +1,4 @@
-"""Held-out traffic: ready-made kinds that follow from the study's own workload, captured traces, and the stress."""
+"""Makes held-out traffic: kinds that follow from the study's own, captured traces, the stress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What is sent in one window: a workload, and the captured requests that take the place of its trace."""
+    """Is what is sent in one window.
+
+    Args:
+        requests: the captured ones, in place of the workload's own trace; empty where it is its own
+    """
 
     name: str
     workload: Workload
@@ -27,12 +31,12 @@ class Traffic:
 
 
 def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
-    """The spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
+    """Read the spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
 
     raises: BadInput with file, line and key
     """
-    found: list[HeldOut] = []
-    for e in entry.elements() if entry.given else []:
+    workloads: list[HeldOut] = []
+    for e in entry.elements() if entry.is_present else []:
         if e.is_mapping:
             e.only(("name", "replay"))
             file = str(e.at("replay").build(str))
@@ -41,15 +45,16 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
                 raise e.at("replay").wrong(
                     f"there is no file {file!r}", "name a captured trace (JSON lines)"
                 )
-            name = str(e.at("name").build(str)) if e.at("name").given else path.stem
+            name = str(e.at("name").build(str)) if e.at("name").is_present else path.stem
         else:
             path, name = None, str(e.build(str))
             if name not in READY_MADE:
                 raise e.wrong(
-                    f"{e.shown} is no workload", f"{meant(name, READY_MADE)}, or {{replay: FILE}}"
+                    f"{e.quotation} is no workload",
+                    f"{meant(name, READY_MADE)}, or {{replay: FILE}}",
                 )
         if (
-            name in ("main", *(h.name for h in found))
+            name in ("main", *(h.name for h in workloads))
             or not name.isprintable()
             or not 0 < len(name) <= 40
         ):
@@ -57,16 +62,17 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
                 f"{name!r} is no name of its own",
                 "give each workload another short name, not `main`",
             )
-        found.append(HeldOut(name, path.absolute() if path else None))
-    return tuple(found)
+        workloads.append(HeldOut(name, path.absolute() if path else None))
+    return tuple(workloads)
 
 
 def traffic(
     held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
 ) -> Traffic:
-    """The traffic of a held-out workload, which neither climbs a ladder nor loads the services alone.
+    """Return a held-out workload's traffic, without a ladder and without the services alone.
 
-    longest: tokens of prompt and answer that the LLM server takes; None where it is not known
+    Args:
+        longest: tokens of prompt and answer that the LLM server takes; None where it is not known
     """
     main = replace(main, ladder_s=0.0, alone_requests=0)
     if held_out.replay is None:
@@ -84,24 +90,32 @@ def traffic(
 
 
 def ready_made(name: str, main: Workload) -> Workload:
-    """A kind of traffic made from the study's own, so that it fits the same models and the same machine.
+    """Return a kind of traffic made from the study's own, so that it fits models and machine.
 
-    voice_assistant: one short prompt to each utterance, no bursts; multi_user: twice as many requests of half the
-    length, and half as much more speech; long_context: the longest prompts only, as many tokens a second
+    voice_assistant: one short prompt to each utterance, no bursts; multi_user: twice as many
+    requests of half the length, and half as much more speech; long_context: the longest prompts
+    only, as many tokens a second.
     """
     low, high = main.prompt_tokens
     mean = (low + high) / 2
     match name:
         case "voice_assistant":
             return replace(
-                main, seed=main.seed + 1000, llm_burst=1, llm_per_s=main.stt_per_s,
+                main,
+                seed=main.seed + 1000,
+                llm_burst=1,
+                llm_per_s=main.stt_per_s,
                 prompt_tokens=(max(1, low // 2), max(1, low)),
-            )  # fmt: skip
+            )
         case "multi_user":
             return replace(
-                main, seed=main.seed + 2000, llm_burst=max(2, main.llm_burst // 2), llm_per_s=2 * main.llm_per_s,
-                stt_per_s=1.5 * main.stt_per_s, prompt_tokens=(max(1, low // 2), max(1, high // 2)),
-            )  # fmt: skip
+                main,
+                seed=main.seed + 2000,
+                llm_burst=max(2, main.llm_burst // 2),
+                llm_per_s=2 * main.llm_per_s,
+                stt_per_s=1.5 * main.stt_per_s,
+                prompt_tokens=(max(1, low // 2), max(1, high // 2)),
+            )
         case "long_context":
             longer = (max(1, 3 * high // 4), high)
             less = 2 * mean / sum(longer)
@@ -116,9 +130,10 @@ def ready_made(name: str, main: Workload) -> Workload:
 def stress(
     main: Traffic, others: Sequence[Traffic], clips: Sequence[Clip], kv_bound: int | None, seed: int
 ) -> Traffic:
-    """The worst moment: a full cache of the longest prompts and every clip, all at once.
+    """Return the worst moment: a full cache of the longest prompts and every clip, all at once.
 
-    kv_bound: how many of the longest requests the KV cache holds; None where it is not known
+    Args:
+        kv_bound: how many of the longest requests the KV cache holds; None where it is not known
     """
     worst = max(
         (main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens
@@ -132,10 +147,12 @@ def stress(
 
 
 def longest_request(args: Sequence[str]) -> int | None:
-    """Tokens of one request that a vLLM command allows; None where it does not say.
+    """Return the tokens of one request that a vLLM command allows; None where it does not say.
 
-    >>> longest_request(["--max-model-len", "4096"]), longest_request(["--max-model-len=1024"]), longest_request([])
-    (4096, 1024, None)
+    >>> [longest_request(args) for args in (["--max-model-len", "4096"], ["--max-model-len=1024"])]
+    [4096, 1024]
+    >>> longest_request([]) is None
+    True
     """
     for flag, value in itertools.pairwise([*args, ""]):
         name, _, own = flag.partition("=")

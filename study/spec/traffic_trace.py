@@ -1,4 +1,7 @@
-"""Captured traces: JSONL files of arrivals, with the lengths of prompts and answers, or the spoken clip."""
+"""Reads captured traces: JSON lines of arrivals.
+
+Each has the lengths of its prompt and its answer, or the spoken clip.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ FIELDS = {
 
 
 def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Request, ...]:
-    """The requests of a captured trace, sorted by time; every line is checked.
+    """Return the requests of a captured trace, sorted by time; every line is checked.
 
     A line is {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64} or
     {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name.
+
     raises: BadInput, one line, with file and line
     """
 
@@ -43,7 +47,7 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         ) from error
     if len(data) > MAX_BYTES:
         raise wrong(1, f"the trace is larger than {MAX_BYTES // 2**20} MiB")
-    found = []
+    requests = []
     for number, raw in enumerate(data.split(b"\n"), 1):
         if not raw.strip():
             continue
@@ -54,14 +58,14 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         except (ValueError, RecursionError) as error:
             raise wrong(number, f"not JSON ({str(error)[:80]})") from error
         try:
-            found.append(_request(line, number, clips, longest))
+            requests.append(_request(line, number, clips, longest))
         except ValueError as error:
             raise wrong(number, str(error)) from error
-        if len(found) > MAX_REQUESTS:
+        if len(requests) > MAX_REQUESTS:
             raise wrong(number, f"more than {MAX_REQUESTS:,} requests")
-    if not found:
+    if not requests:
         raise wrong(1, "the trace holds no request")
-    return tuple(sorted(found, key=lambda r: r.at_s))
+    return tuple(sorted(requests, key=lambda r: r.at_s))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -75,16 +79,16 @@ def _refused(text: str) -> float:
 
 
 def _request(line: object, number: int, clips: Sequence[Clip], longest: int | None) -> Request:
-    """One line as a request; ValueError says what is wrong with it."""
+    """Return one line as a request; a ValueError says what is wrong with it."""
     if not isinstance(line, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004  one kind of error for a line
     service = line.get("service")
     if service not in ("llm", "stt"):
         raise ValueError(f"service is {_short(service)}, not llm or stt")
-    wanted = FIELDS[service]
-    if unknown := sorted(line.keys() - set(wanted)):
-        raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], wanted)}")
-    if missing := [k for k in wanted if k not in line]:
+    fields = FIELDS[service]
+    if unknown := sorted(line.keys() - set(fields)):
+        raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], fields)}")
+    if missing := [k for k in fields if k not in line]:
         raise ValueError(f"{missing[0]} is missing")
     at_s = line["at_s"]
     if (
@@ -109,14 +113,15 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     return Request("llm", float(at_s), prompt_tokens, output_tokens, seed=7_000_003 + number)
 
 
-def _clip(named: object, clips: Sequence[Clip]) -> int:
+def _clip(clip: object, clips: Sequence[Clip]) -> int:
     names = [c.name for c in clips]
-    if type(named) is int and 0 <= named < len(clips):
-        return named
-    if isinstance(named, str) and named in names:
-        return names.index(named)
+    if type(clip) is int and 0 <= clip < len(clips):
+        return clip
+    if isinstance(clip, str) and clip in names:
+        return names.index(clip)
     raise ValueError(
-        f"clip is {_short(named)}, not a number from 0 to {len(clips) - 1} or a file name of the clips"
+        f"clip is {_short(clip)}, not a number from 0 to {len(clips) - 1} "
+        "or a file name of the clips"
     )
 
 

@@ -22,7 +22,7 @@ WAY_OUT = {
 
 
 def read(path: Path) -> tuple[Entry, str, bytes]:
-    """The file's outermost mapping, its text and its bytes.
+    """Return the file's outermost mapping, its text and its bytes.
 
     raises: BadInput in one line where it cannot be read
     """

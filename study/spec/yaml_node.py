@@ -1,4 +1,4 @@
-"""One value of a YAML file: where it stands, what is wrong with it in one line, and what it is as a type."""
+"""Types one value of a YAML file, and says in one line where it stands and what is wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANY = Range(-math.inf, math.inf)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value of the file: where it stands and what its key is called."""
+    """Is one value of the file: where it stands and what its key is called."""
 
     file: str
     node: yaml.Node
@@ -32,49 +32,53 @@ class Entry:
     path: tuple[str, ...] = ()
 
     def wrong(self, what: str, way_out: str) -> BadInput:
-        """The error that says what is wrong with this value, in one line."""
+        """Return the error that says what is wrong with this value, in one line."""
         key = f"{'.'.join(self.path)}: " if self.path else ""
         return BadInput(one_line(f"{self.file}:{self.line}: {key}{what}; {way_out}"))
 
-    def unknown(self, known: Iterable[str]) -> BadInput:
-        """The error for a key that nobody reads, with the one that was probably meant."""
-        return self.wrong("unknown key", meant(self.path[-1], known))
+    def unknown(self, names: Iterable[str]) -> BadInput:
+        """Return the error for a key that nobody reads, with the name that was probably meant."""
+        return self.wrong("unknown key", meant(self.path[-1], names))
 
     def only(self, allowed: Iterable[str], own: Iterable[str] | None = None) -> None:
-        """Refuse the first key that is not allowed; `own` are those worth proposing instead."""
+        """Refuse the first key that is not allowed.
+
+        Args:
+            own: the keys worth proposing instead
+        """
         names = list(allowed)
         for name, entry in self.items().items():
             if name not in names:
                 raise entry.unknown(own or names)
 
     @property
-    def given(self) -> bool:
-        """Whether the file has this value (see `at`)."""
+    def is_present(self) -> bool:
+        """Say whether the file has this value (see `at`)."""
         return self.node.start_mark is not None
 
     @property
     def is_list(self) -> bool:
-        """Whether the value is a list."""
+        """Say whether the value is a list."""
         return isinstance(self.node, yaml.SequenceNode)
 
     @property
     def is_mapping(self) -> bool:
-        """Whether the value is a mapping."""
+        """Say whether the value is a mapping."""
         return isinstance(self.node, yaml.MappingNode)
 
     @property
     def is_null(self) -> bool:
-        """Whether the value is empty."""
+        """Say whether the value is empty."""
         return isinstance(self.node, yaml.ScalarNode) and self.node.tag == f"{TAG}null"
 
     @property
     def text(self) -> str:
-        """A single value as it is written; empty for a list or mapping."""
+        """Return a single value as it is written; empty for a list or mapping."""
         return str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else ""
 
     @property
-    def shown(self) -> str:
-        """The value as a message quotes it."""
+    def quotation(self) -> str:
+        """Return the value as a message quotes it."""
         if self.is_null and not self.text:
             return "nothing"
         if isinstance(self.node, yaml.ScalarNode):
@@ -83,19 +87,24 @@ class Entry:
         return "a list" if self.is_list else "a mapping"
 
     def at(self, *keys: str) -> Entry:
-        """The value below these keys; where it is absent, its name with the line of what would hold it."""
+        """Return the value below these keys.
+
+        Where it is absent, that is its name with the line of what would hold it.
+        """
         here = self
         for key in keys:
-            found = here.items().get(key) if here.is_mapping else None
-            here = found or Entry(
+            entry = here.items().get(key) if here.is_mapping else None
+            here = entry or Entry(
                 here.file, yaml.ScalarNode(f"{TAG}null", ""), here.line, (*here.path, key)
             )
         return here
 
     def items(self) -> dict[str, Entry]:
-        """The mapping's values by key, merged ones (`<<`) behind its own."""
+        """Return the mapping's values by key, merged ones (`<<`) behind its own."""
         if not isinstance(self.node, yaml.MappingNode):
-            raise self.wrong(f"{self.shown} is not a mapping", "write `key: value` lines below it")
+            raise self.wrong(
+                f"{self.quotation} is not a mapping", "write `key: value` lines below it"
+            )
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
         for key, value in self.node.value:
@@ -118,19 +127,21 @@ class Entry:
         return merged | own
 
     def entries(self) -> list[Entry]:
-        """The mapping's values; none where the value is something else, or absent."""
+        """Return the mapping's values; none where the value is something else, or absent."""
         return list(self.items().values()) if self.is_mapping else []
 
     def elements(self) -> list[Entry]:
-        """The list's values, under the list's own name."""
+        """Return the list's values, under the list's own name."""
         if not isinstance(self.node, yaml.SequenceNode):
-            raise self.wrong(f"{self.shown} is not a list", "write [a, b, ...]")
+            raise self.wrong(f"{self.quotation} is not a list", "write [a, b, ...]")
         return [Entry(self.file, n, n.start_mark.line + 1, self.path) for n in self.node.value]
 
     def scalar(self) -> Scalar | None:
-        """The single value; a date stays text, NaN and infinity are refused."""
+        """Return the single value; a date stays text, NaN and infinity are refused."""
         if not isinstance(self.node, yaml.ScalarNode):
-            raise self.wrong(f"{self.shown} stands where a single value belongs", "write one value")
+            raise self.wrong(
+                f"{self.quotation} stands where a single value belongs", "write one value"
+            )
         text: str = self.node.value
         try:
             match self.node.tag.removeprefix(TAG):
@@ -146,16 +157,17 @@ class Entry:
                     return number
         except ValueError as error:
             raise self.wrong(
-                f"{self.shown} is no number", "write a plain decimal, or quote text"
+                f"{self.quotation} is no number", "write a plain decimal, or quote text"
             ) from error
         raise self.wrong(
-            f"{self.shown} is no finite number or plain text", "write a plain value, untagged"
+            f"{self.quotation} is no finite number or plain text", "write a plain value, untagged"
         )
 
     def build(self, kind: Any, within: Range = ANY) -> Any:
-        """The value as `kind`: a frozen dataclass, tuple, Mapping, Literal, optional or plain type.
+        """Build a frozen dataclass, tuple, Mapping, Literal, optional or plain type of the value.
 
-        within: the lowest and highest number allowed, where `kind` is not `Annotated` with a range
+        Args:
+            within: the lowest and highest number allowed, where `kind` is not `Annotated` with one
         """
         if get_origin(kind) is Annotated:
             kind, within = get_args(kind)
@@ -172,7 +184,7 @@ class Entry:
             case origin if origin is Literal:
                 if self.scalar() not in arguments:
                     raise self.wrong(
-                        f"{self.shown} is not known", meant(str(self.scalar()), arguments)
+                        f"{self.quotation} is not known", meant(str(self.scalar()), arguments)
                     )
                 return self.scalar()
         elements = self.elements()
@@ -183,12 +195,12 @@ class Entry:
         return tuple(e.build(arguments[0], within) for e in elements)
 
     def _dataclass(self, kind: Any) -> Any:
-        given, hints = self.items(), get_type_hints(kind, include_extras=True)
+        entries, hints = self.items(), get_type_hints(kind, include_extras=True)
         self.only(hints)
         for f in fields(kind):
-            if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
+            if f.name not in entries and f.default is MISSING and f.default_factory is MISSING:
                 raise self.at(f.name).wrong("it is missing", f"add `{f.name}:`")
-        return kind(**{name: value.build(hints[name]) for name, value in given.items()})
+        return kind(**{name: value.build(hints[name]) for name, value in entries.items()})
 
     def _single(self, kind: type, within: Range) -> Scalar:
         value = self.scalar()
@@ -198,8 +210,8 @@ class Entry:
             way_out = f"write {KINDS[kind]}" + (
                 ", in quotes" if kind is str and value is not None else ""
             )
-            raise self.wrong(f"{self.shown} is not {KINDS[kind]}", way_out)
+            raise self.wrong(f"{self.quotation} is not {KINDS[kind]}", way_out)
         if isinstance(value, int | float) and not within.low <= value <= within.high:
             way_out = f"write a number from {within.low:g} to {within.high:g}"
-            raise self.wrong(f"{self.shown} is out of range", way_out)
+            raise self.wrong(f"{self.quotation} is out of range", way_out)
         return value

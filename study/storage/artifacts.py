@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,7 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from objectives.measurement import plain
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
-LOGS = ("llm.log", "stt.log", "replies.jsonl")
+LOGS = ("*.log", "replies.jsonl")
 
 
 def store(folder: Path) -> FileSystemArtifactStore:
@@ -24,21 +24,31 @@ def store(folder: Path) -> FileSystemArtifactStore:
     return FileSystemArtifactStore(folder / ATTACHMENTS)
 
 
-def attach(trial: optuna.Trial, folder: Path, logs: Path, figures: Mapping[str, Any]) -> None:
+def attach(
+    trial: optuna.Trial,
+    folder: Path,
+    logs: Path,
+    figures: Mapping[str, Any],
+    used_mib_by_s: Sequence[int] = (),
+) -> None:
     """Keep a trial's logs, metrics and memory timeline with it; to be called before it is told.
 
-    folder: holds the study.db; logs: of this trial, where it launched something
+    Args:
+        trial: The trial that ran.
+        folder: It holds the study.db.
+        logs: The folder of this trial's logs, where it launched something.
+        figures: What was measured, by flat name.
+        used_mib_by_s: The device memory in use in each second, MiB.
     """
-    kept = store(folder)
+    artifacts = store(folder)
     with TemporaryDirectory() as made:
-        files = [logs / name for name in LOGS if (logs / name).is_file()]
+        files = [file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()]
         files.append(Path(made) / "metrics.json")
-        used_mib = figures.get("used_mib_by_s") or ()
-        shown = {k: v for k, v in figures.items() if k != "used_mib_by_s" and v is not None}
-        files[-1].write_text(json.dumps(plain(shown), indent=1, sort_keys=True), "utf-8")
-        if used_mib:
+        measured = {k: v for k, v in figures.items() if v is not None}
+        files[-1].write_text(json.dumps(plain(measured), indent=1, sort_keys=True), "utf-8")
+        if used_mib_by_s:
             files.append(Path(made) / "memory.csv")
             with files[-1].open("w", newline="") as out:
-                csv.writer(out).writerows([("second", "used_mib"), *enumerate(used_mib)])
+                csv.writer(out).writerows([("second", "used_mib"), *enumerate(used_mib_by_s)])
         for file in files:
-            upload_artifact(artifact_store=kept, file_path=str(file), study_or_trial=trial)
+            upload_artifact(artifact_store=artifacts, file_path=str(file), study_or_trial=trial)

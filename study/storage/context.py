@@ -11,8 +11,7 @@ import optuna
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.engines.faster_whisper import stt_command
-from objectives.engines.vllm import llm_command
+from objectives.engines.engine import engines_of
 from objectives.errors import BadInput
 from objectives.load.ladder import Slo
 from objectives.measurement import plain
@@ -68,14 +67,13 @@ class StudyContext:
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
         """Both servers' command lines, by service."""
-        return {
-            "llm": llm_command(allocation, self.services.llm, self.server_env),
-            "stt": stt_command(allocation, self.services.stt, self.server_env),
-        }
+        engines = engines_of(self.services)
+        return {e.name: e.command(allocation, self.server_env) for e in engines}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        data: dict[str, Any] = plain({**asdict(self), "baseline": dict(self.baseline.values)})
+        own = {"baseline": dict(self.baseline.values), "slo": self.slo and self.slo.to_json()}
+        data: dict[str, Any] = plain({**asdict(self), **own})
         return data
 
     @classmethod
@@ -85,7 +83,9 @@ class StudyContext:
         raises: KeyError or TypeError where something else is missing or different
         """
         known = {f.name: data[f.name] for f in fields(cls)}
-        context: StudyContext = from_plain(cls, {**known, "baseline": {"values": data["baseline"]}})
+        limits_ms = data["slo"] and {"p95_ms": Slo.from_json(data["slo"]).p95_ms}
+        own = {"baseline": {"values": data["baseline"]}, "slo": limits_ms}
+        context: StudyContext = from_plain(cls, {**known, **own})
         return context
 
 

@@ -12,8 +12,12 @@ from typing import Any
 import yaml
 
 from objectives import recording
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
+from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
 from objectives.speech.wer import WordErrors
@@ -77,6 +81,14 @@ def changed(measured: Measurement, **figures: Any) -> Measurement:
     names = (*measured.flat(), "used_mib_by_s", "ladder")
     old = {name: measured.figure(name) for name in names}
     return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
+
+
+def endpoints_of(
+    llm_url: str, stt_url: str, vocabulary: int | None, metrics_path: str | None = "/metrics"
+) -> dict[str, Endpoint]:
+    """Return where two servers listen, and how they are spoken to."""
+    llm = Endpoint(llm_url, Completions("model", vocabulary), metrics_path, usage)
+    return {"stt": Endpoint(stt_url, Transcriptions()), "llm": llm}
 
 
 def oom(deficit_mib: float | None = 600.0) -> Diagnosis:

@@ -1,4 +1,7 @@
-"""The sampler as the registry loads it: Optuna's contract, no accidental duplicate, a recommendation."""
+"""Checks the sampler as the registry loads it.
+
+It keeps Optuna's contract, measures nothing twice by accident, and recommends.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -48,7 +48,7 @@ def load(path: Path) -> Deployment:
         }[key]
         if not re.fullmatch(pattern, getattr(found, key), re.ASCII):
             raise entry.at(key).wrong(
-                f"{entry.at(key).shown} cannot name a folder", f"write plain letters: {example}"
+                f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
             )
     if sorted(found.start_order) != ["llm", "stt"]:
         raise entry.at("start_order").wrong(

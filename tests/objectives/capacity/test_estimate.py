@@ -11,7 +11,7 @@ def climbed(limit, start, top):
     while (sessions := next_rung(tried, start, top)) is not None:
         assert sessions not in tried
         tried[sessions] = sessions <= limit
-    return [Rung(n, ok, 45, 45, None if ok else "llm") for n, ok in tried.items()]
+    return [Rung(n, ok, {"stt": 45, "llm": 45}, None if ok else "llm") for n, ok in tried.items()]
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,34 @@ def test_a_ladder_that_reaches_its_top_shows_at_least_that():
     ("rungs", "expected"),
     [
         ([], Capacity(None, None, None)),
-        ([Rung(8, None, 3, 3)], Capacity(None, None, "time")),
-        ([Rung(8, True, 45, 45), Rung(16, None, 3, 3)], Capacity(8, True, "time")),
+        ([Rung(8, None, {"stt": 3, "llm": 3})], Capacity(None, None, "time")),
         (
-            [Rung(8, True, 45, 45), Rung(16, False, 3, 3, "kv"), Rung(12, None, 1, 1)],
+            [Rung(8, True, {"stt": 45, "llm": 45}), Rung(16, None, {"stt": 3, "llm": 3})],
             Capacity(8, True, "time"),
         ),
-        ([Rung(8, True, 45, 45), Rung(9, False, 3, 3, "kv")], Capacity(8, False, "kv")),
-        ([Rung(8, False, 3, 3, "stt"), Rung(4, None, 1, 1)], Capacity(None, None, "time")),
-        ([Rung(2, False, 3, 3, "stt"), Rung(1, False, 3, 3, "llm")], Capacity(0, False, "llm")),
+        (
+            [
+                Rung(8, True, {"stt": 45, "llm": 45}),
+                Rung(16, False, {"stt": 3, "llm": 3}, "kv"),
+                Rung(12, None, {"stt": 1, "llm": 1}),
+            ],
+            Capacity(8, True, "time"),
+        ),
+        (
+            [Rung(8, True, {"stt": 45, "llm": 45}), Rung(9, False, {"stt": 3, "llm": 3}, "kv")],
+            Capacity(8, False, "kv"),
+        ),
+        (
+            [Rung(8, False, {"stt": 3, "llm": 3}, "stt"), Rung(4, None, {"stt": 1, "llm": 1})],
+            Capacity(None, None, "time"),
+        ),
+        (
+            [
+                Rung(2, False, {"stt": 3, "llm": 3}, "stt"),
+                Rung(1, False, {"stt": 3, "llm": 3}, "llm"),
+            ],
+            Capacity(0, False, "llm"),
+        ),
     ],
 )
 def test_what_was_not_reached_is_a_lower_bound_or_nothing(rungs, expected):

@@ -457,7 +457,8 @@ def test_what_was_overcome_before_readiness_is_no_failure():
     assert diagnose(retried + "main: server is listening on http://127.0.0.1:8080\n") is None
     found = diagnose(
         retried
-        + "load_tensors: offloaded 20/33 layers to GPU\nmain: server is listening on http://127.0.0.1:8080\n"
+        + "load_tensors: offloaded 20/33 layers to GPU\n"
+        + "main: server is listening on http://127.0.0.1:8080\n"
     )
     assert found is not None
     assert found.failure_class == "llm_cpu_offload"

@@ -18,9 +18,12 @@ async def asked_at_once(workload: Workload, count: int) -> list[int]:
         await asyncio.Event().wait()
 
     connection = SimpleNamespace(
-        endpoints=SimpleNamespace(vocabulary=1000), clips=range(24), transcribe=never
+        endpoints={"stt": None, "llm": None},
+        clips=range(24),
+        prepared=lambda _: b"",
+        exchange=never,
     )
-    sessions = _Sessions(connection, workload, Slo(1000.0, 1000.0), count)
+    sessions = _Sessions(connection, workload, Slo({"stt": 1000.0, "llm": 1000.0}), count)
     tasks = [asyncio.create_task(sessions.hold(n)) for n in range(count)]
     await asyncio.sleep(0.1)
     for task in tasks:

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
+from factories import endpoints_of
 
 from objectives.capacity.estimate import capacity
-from objectives.load.client import Endpoints
 from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
@@ -18,7 +18,7 @@ CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
 STT = Request("stt", 0.0, clip=1)
 ENDED = Symptom("the llm server ended under load")
-EASY, HARD = Slo(60_000, 60_000), Slo(0.001, 0.001)
+EASY, HARD = Slo({"stt": 60_000, "llm": 60_000}), Slo({"stt": 0.001, "llm": 0.001})
 
 
 def at(request, *times):
@@ -30,7 +30,7 @@ def at(request, *times):
 
 
 def ends(server, *, vocabulary=2048, metrics_path="/metrics", stt=None):
-    return Endpoints(server.url, (stt or server).url, "model", vocabulary, metrics_path)
+    return endpoints_of(server.url, (stt or server).url, vocabulary, metrics_path)
 
 
 def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
@@ -157,15 +157,15 @@ def test_the_engine_tells_its_peak_and_its_preemptions_of_the_window_alone(fake)
     server = fake("slow", "--kv", 0.75)
     one_by_one(ends(server), CLIPS, [LLM], timeout_s=20)  # the fake counts one preemption a request
     window = load(ends(server), at(LLM, 0.0, 0.3, 0.6))
-    assert window.kv_peak_pct == 75
-    assert window.preemptions == 3
+    assert window.kv_peak_pct == {"llm": 75}
+    assert window.preemptions == {"llm": 3}
 
 
 def test_a_server_without_metrics_tells_neither(fake):
     window = load(ends(fake(), metrics_path=None), [LLM])
-    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+    assert (window.kv_peak_pct, window.preemptions) == ({}, {})
     window = load(ends(fake(), metrics_path="/no-such-page"), [LLM])
-    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+    assert (window.kv_peak_pct, window.preemptions) == ({}, {})
 
 
 def test_one_by_one_waits_for_each_answer(fake):
@@ -185,14 +185,18 @@ def test_a_ladder_that_passes_its_top_is_bound_by_the_generator(fake):
     rungs, aborted = rungs_of(ends(fake()), EASY)
     assert aborted is None
     assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [(2, True, None)]
-    assert min(rungs[0].replies_stt, rungs[0].replies_llm) >= 45
+    assert min(rungs[0].replies.values()) >= 45
     assert 0 < rungs[0].turn_ttft_ms <= rungs[0].turn_ttft_p95_ms < INFINITE
     assert capacity(rungs, 2).bound_by == "generator"
 
 
 @pytest.mark.parametrize(
     ("slo", "kv", "bound_by"),
-    [(HARD, 0.5, "stt"), (Slo(60_000, 0.001), 0.5, "llm"), (Slo(60_000, 0.001), 1.0, "kv")],
+    [
+        (HARD, 0.5, "stt"),
+        (Slo({"stt": 60_000, "llm": 0.001}), 0.5, "llm"),
+        (Slo({"stt": 60_000, "llm": 0.001}), 1.0, "kv"),
+    ],
 )
 def test_a_rung_is_left_at_the_second_miss_and_says_what_broke(fake, slo, kv, bound_by):
     rungs, _ = rungs_of(ends(fake("slow", "--delay", 0.1, "--kv", kv)), slo)

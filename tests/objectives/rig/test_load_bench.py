@@ -7,8 +7,8 @@ import urllib.request
 
 import pytest
 from commands import run_script
+from factories import endpoints_of
 
-from objectives.load.client import Endpoints
 from objectives.load.open_loop import drive
 from objectives.rig.generators import Sent
 from objectives.rig.load_bench import compare, save, table
@@ -30,22 +30,18 @@ def arrivals(url):
 
 def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stub):
     requests = [Request("llm", 0.01 * n, 300, 7, seed=n) for n in range(20)]
-    window = drive(
-        Endpoints(stub, stub, "m", 2048), [], requests, timeout_s=20, broken=lambda: None
-    )
+    window = drive(endpoints_of(stub, stub, 2048), [], requests, timeout_s=20, broken=lambda: None)
     assert {(r.error, r.tokens) for r in window.replies} == {(None, 7)}
     arrived = arrivals(stub)
     sent = sorted(r.sent_s for r in window.replies)
     assert len(arrived) == 20 and all(a >= s for a, s in zip(sorted(arrived), sent, strict=True))
     assert arrivals(stub) == []
-    assert (window.kv_peak_pct, window.preemptions) == (None, None)
+    assert (window.kv_peak_pct, window.preemptions) == ({}, {})
 
 
 def test_tokens_keep_their_pace_and_one_connection_serves_several_requests(stub):
     requests = [Request("llm", 0.3 * n, 8, 10, seed=n) for n in range(2)]
-    window = drive(
-        Endpoints(stub, stub, "m", None), [], requests, timeout_s=20, broken=lambda: None
-    )
+    window = drive(endpoints_of(stub, stub, None), [], requests, timeout_s=20, broken=lambda: None)
     for r in window.replies:
         assert r.end_s - r.first_s >= 9 * 0.005 * 0.9
 

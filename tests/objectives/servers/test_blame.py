@@ -8,7 +8,7 @@ from live_factories import LOW, Phases, services, setting
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.engines.vllm import llm_command
+from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
 from objectives.load.ladder import Slo
@@ -57,7 +57,9 @@ def test_a_well_pair_is_measured(device, tmp_path):
         "session_pause_s": 0.0,
         "session_prompt_tokens": 8,
     }
-    with Colocation(setting(slo=Slo(60_000, 60_000), **more), device, tmp_path) as colocation:
+    with Colocation(
+        setting(slo=Slo({"stt": 60_000, "llm": 60_000}), **more), device, tmp_path
+    ) as colocation:
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert (m.figure("llm_offered"), m.figure("stt_offered"), m.failure_rate) == (8, 8, 0)
     assert (
@@ -260,9 +262,9 @@ def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
         colocation.measure(Job(LOW, 0, tmp_path / "0"))
-        speech = colocation._pair.server("stt").pid
+        speech = colocation._lineup.server("stt").pid
         other = colocation.measure(Job(HIGH, 1, tmp_path / "1")).measurement
-        assert colocation._pair.server("stt").pid == speech
+        assert colocation._lineup.server("stt").pid == speech
     assert (other.figure("llm_start_s") > 0, other.figure("stt_start_s"), other.started_first) == (
         True,
         0,
@@ -272,7 +274,7 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
-        colocation._starts.kv_tokens = {str(llm_command(LOW, services().llm, {})): 1500}
+        colocation._starts.kv_tokens = {str(Vllm(services().llm).command(LOW, {})): 1500}
         colocation.on_phase = (phases := Phases()).append
         failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
     assert not failure.is_ruled_out

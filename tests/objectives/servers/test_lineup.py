@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from objectives.devices.device import MIB
-from objectives.engines.faster_whisper import stt_ready
-from objectives.engines.vllm import engine_metrics, llm_ready, vocabulary_of
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.vllm import Vllm, engine_metrics, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.servers import blame
-from objectives.servers.lineup import Pair
+from objectives.servers.lineup import Lineup
 from objectives.servers.process import MARK, marked
 from objectives.servers.tenants import Tenant, holding
-from objectives.services import LlmService
+from objectives.services import LlmService, SttService
 from objectives.traffic.clips import read_clips
 
 SERVICE = LlmService(command="any")
@@ -23,13 +23,13 @@ CLIP = read_clips("assistant")[0]
 
 @pytest.fixture
 def pair(device):
-    made = Pair(device, reserve_mib=512.0)
+    made = Lineup(device, reserve_mib=512.0)
     yield made
     made.stop("llm", "stt")
 
 
 def ready(url):
-    return llm_ready(url, SERVICE)
+    return Vllm(SERVICE).is_ready(url)
 
 
 def test_a_command_that_runs_is_not_started_again(pair, fake_command, tmp_path):
@@ -105,7 +105,7 @@ def test_what_a_running_server_took_is_not_a_neighbours(
     pair.start(
         "stt",
         fake_command(),
-        partial(stt_ready, health_path="/health", clip=CLIP),
+        partial(FasterWhisper(SttService()).is_ready, clip=CLIP),
         tmp_path / "1.log",
         {},
     )
@@ -132,16 +132,16 @@ def test_stopping_waits_until_the_memory_is_back(pair, device, fake_command, tmp
 @pytest.mark.parametrize(("mood", "is_ready"), [("well", True), ("never-ready", False)])
 def test_ready_is_a_real_answer_of_both_kinds(fake, mood, is_ready):
     url = fake(mood).url
-    assert llm_ready(url, SERVICE) is is_ready
-    assert stt_ready(url, "/health", CLIP) is is_ready
+    assert Vllm(SERVICE).is_ready(url) is is_ready
+    assert FasterWhisper(SttService()).is_ready(url, CLIP) is is_ready
 
 
 def test_an_open_port_that_answers_otherwise_is_not_ready(fake):
     url = fake().url
-    assert not llm_ready(url, LlmService(command="any", served_model="another"))
-    assert not llm_ready(url, LlmService(command="any", health_path="/no-such-page"))
-    assert not stt_ready(url, "/no-such-page", CLIP)
-    assert not stt_ready("http://127.0.0.1:1", "/health", CLIP)
+    assert not Vllm(LlmService(command="any", served_model="another")).is_ready(url)
+    assert not Vllm(LlmService(command="any", health_path="/no-such-page")).is_ready(url)
+    assert not FasterWhisper(SttService(health_path="/no-such-page")).is_ready(url, CLIP)
+    assert not FasterWhisper(SttService()).is_ready("http://127.0.0.1:1", CLIP)
 
 
 def test_engine_metrics_are_empty_where_there_are_none(fake):

@@ -1,4 +1,7 @@
-"""One user of a device at a time, across processes, and never a lock that outlives its holder."""
+"""Checks that one user at a time has a device, across processes.
+
+No lock outlives its holder.
+"""
 
 import os
 import signal
@@ -18,7 +21,7 @@ HOLD = (
 
 @pytest.fixture
 def elsewhere():
-    """Another process that holds the device GPU-1."""
+    """Start another process that holds the device GPU-1."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, "GPU-1"], stdout=subprocess.PIPE, text=True
     )

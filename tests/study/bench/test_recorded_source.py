@@ -1,4 +1,7 @@
-"""A study that follows its recording: every launch once, in its order, of a part of the space too."""
+"""Checks a study that follows its recording.
+
+It makes every launch once, in its order, of a part of the space too.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,15 @@ FOLLOW = ("--sampler", "recorded")
 
 
 def trials(folder: Path, name: str = "made-recorded-0") -> list[str]:
-    """The configurations that were measured, in order; a repeat that was told is marked."""
+    """Return the configurations that were measured, in order; a repeat that was told is marked."""
     study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/out/made/study.db")
     assert not study.get_trials(states=(optuna.trial.TrialState.WAITING,))
     return [("" if r.repeat_of is None else "again: ") + str(r.allocation) for r in counted(study)]
 
 
 def held(folder: Path) -> list[str]:
-    found = recording.read(folder / "made.jsonl")
-    return [str(Allocation(e.values)) for e in found.entries]
+    shipped = recording.read(folder / "made.jsonl")
+    return [str(Allocation(e.values)) for e in shipped.entries]
 
 
 def test_a_part_of_a_space_is_replayed_launch_by_launch_the_baseline_first(tmp_path: Path) -> None:
@@ -42,37 +45,37 @@ def test_a_part_of_a_space_is_replayed_launch_by_launch_the_baseline_first(tmp_p
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "ended: every launch that was recorded is replayed" in ran.stdout
-    found = trials(tmp_path)
-    assert sorted(found) == sorted(held(tmp_path)), (
+    configurations = trials(tmp_path)
+    assert sorted(configurations) == sorted(held(tmp_path)), (
         "failures too, and each as often as it was recorded"
     )
-    assert len(found) == 14
-    assert found[:2] == ["vllm_memory_util=0.5 whisper_model_size=base"] * 2
+    assert len(configurations) == 14
+    assert configurations[:2] == ["vllm_memory_util=0.5 whisper_model_size=base"] * 2
     again = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert again.returncode == 0
-    assert trials(tmp_path) == found
+    assert trials(tmp_path) == configurations
 
 
 def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
     path = tmp_path / "made.jsonl"
-    found = recording.read(path)
-    for n, e in enumerate(found.entries):  # no two alike
+    shipped = recording.read(path)
+    for n, e in enumerate(shipped.entries):  # no two alike
         if e.measurement is not None:
             object.__setattr__(e.measurement, "llm_tpot_ms", 10.0 + n)
-    recording.write(path, found.provenance, found.entries)
+    recording.write(path, shipped.provenance, shipped.entries)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     study = optuna.load_study(
         study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
-    told = sorted(
+    values = sorted(
         r.measurement.figure("llm_tpot_ms") or 0.0
         for r in counted(study)
         if r.measurement is not None
     )
-    assert told == sorted(
+    assert values == sorted(
         e.measurement.figure("llm_tpot_ms") or 0.0
-        for e in found.entries
+        for e in shipped.entries
         if e.measurement is not None
     )
 
@@ -86,7 +89,8 @@ def test_a_dry_run_lists_what_is_recorded_and_promises_no_launch(tmp_path: Path)
         if line.startswith("  vllm_memory_util=")
     ]
     assert sorted(listed) == sorted(set(held(tmp_path)))
-    end = f"nothing is launched; the recording holds {len(listed)} configurations in {len(held(tmp_path))} launches"
+    which = f"{len(listed)} configurations in {len(held(tmp_path))} launches"
+    end = f"nothing is launched; the recording holds {which}"
     assert ran.stdout.splitlines()[-1].endswith(end)
 
 
@@ -139,12 +143,12 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
     study = optuna.load_study(
         study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
-    told = sorted(
+    values = sorted(
         r.measurement.figure("llm_tpot_ms") or 0.0
         for r in counted(study)
         if r.measurement is not None
     )
-    assert told == sorted(
+    assert values == sorted(
         e.measurement.figure("llm_tpot_ms") or 0.0
         for e in whole.entries
         if e.measurement is not None
@@ -177,7 +181,7 @@ def test_what_lies_outside_the_space_of_the_spec_is_left_out(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("skip", "arguments", "said"),
+    ("skip", "arguments", "message"),
     [
         (
             PART,
@@ -193,11 +197,11 @@ def test_what_lies_outside_the_space_of_the_spec_is_left_out(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_answered_is_refused(
-    tmp_path: Path, skip: Any, arguments: Any, said: str
+    tmp_path: Path, skip: Any, arguments: Any, message: str
 ) -> None:
     ran = run_study(make(tmp_path, skip=skip), "--out", tmp_path / "out", *arguments)
     assert ran.returncode == 2
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""Where nothing is feasible: the nearest change that would work."""
+"""Checks that the nearest change that would work is named where nothing is feasible."""
 
 from __future__ import annotations
 

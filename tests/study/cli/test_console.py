@@ -1,4 +1,7 @@
-"""What a run says, by where it says it: a terminal, a pipe, JSON, and as little as possible."""
+"""Checks what a run says, by where it says it.
+
+That is a terminal, a pipe, JSON, and as little as possible.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,9 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 def on_a_terminal(
     line: list[str], *, columns: int = 80, stdout: int | None = None
 ) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal: its exit code and what it wrote there, escapes left out.
+    """Run a command on a pseudo-terminal.
 
-    stdout: where that goes instead, so that only standard error is the terminal
+    Returns its exit code and what it wrote there, escapes left out.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -203,8 +206,14 @@ def interrupted(program: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("script", [*SCRIPTS, PROGRAM], ids=lambda p: p.stem)
 def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Path) -> None:
-    """The signal comes as soon as `study.cli.startup` is there; a module imported later is the proof."""
-    stop = "import os, signal, sys; import study.cli.startup; os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
+    """Send the signal as soon as `study.cli.startup` is there.
+
+    A module imported later is the proof.
+    """
+    stop = (
+        "import os, signal, sys; import study.cli.startup; "
+        "os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
+    )
     assert interrupted(stop) == (-signal.SIGINT, "", "")
     ours = [
         line
@@ -222,10 +231,13 @@ def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Pa
     [
         ("file", "file is no folder; choose another with {option}"),
         ("file/below", "file/below cannot be made (Not a directory); choose another with {option}"),
-        ("a\nb", "{option} '{folder}/a\\nb' holds characters that cannot be shown; use plain letters"),
+        (
+            "a\nb",
+            "{option} '{folder}/a\\nb' holds characters that cannot be shown; use plain letters",
+        ),
         ("a" * 300, "cannot be made (File name too long); choose another with {option}"),
     ],
-)  # fmt: skip
+)
 def test_a_place_that_cannot_be_written_is_bad_input(
     tmp_path: Path, script: str, option: str, place: str, said: str
 ) -> None:

@@ -1,4 +1,7 @@
-"""The end of a run: today's against the winner, what is ruled out and why, what to type next."""
+"""Checks the end of a run.
+
+It puts today's allocation against the winner, says what is ruled out and why, and what to type.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def said(shared: Shared) -> str:
 
 
 def line(said: str, begin: str) -> list[str]:
-    """The cells of the table's line that begins so."""
+    """Return the cells of the table's line that begins so."""
     (found,) = [x for x in said.splitlines() if x.startswith(f"│ {begin}")]
     return [c.strip() for c in found.strip("│").split("│")]
 

@@ -1,4 +1,7 @@
-"""The live picture of a run: what it shows of a run on a recorded terminal, and that it never fails one."""
+"""Checks the live picture of a run, on a recorded terminal.
+
+It shows the run, and never fails one.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,23 @@ def row(
     number: int, allocation: Allocation, fitness: float, measured: Measurement | None = None
 ) -> Trial:
     return Trial(
-        number, allocation, State.COMPLETE, fitness, measured or measurement(), None, {}, {"memory": 0.0}, {}, "pass",
-        None, None, False, 90.0, 1, None,
-    )  # fmt: skip
+        number,
+        allocation,
+        State.COMPLETE,
+        fitness,
+        measured or measurement(),
+        None,
+        {},
+        {"memory": 0.0},
+        {},
+        "pass",
+        None,
+        None,
+        False,
+        90.0,
+        1,
+        None,
+    )
 
 
 def drawn(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str]:

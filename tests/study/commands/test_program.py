@@ -1,4 +1,4 @@
-"""The installed program gpu-allocation: its verbs are the scripts, under shorter names."""
+"""Checks the installed program gpu-allocation: its verbs are the scripts, under shorter names."""
 
 from __future__ import annotations
 
@@ -53,24 +53,27 @@ SLOW = ("numpy", "optuna", "sqlalchemy", "rich", "scipy", "jiwer", "httpx", "jin
 
 
 def run_python(code: str, *words: object, cwd: Path | None = None) -> CompletedProcess[str]:
-    """An interpreter that imports the commands, to its end: they change how the process takes Ctrl-C."""
+    """Run an interpreter that imports the commands, to its end.
+
+    They change how the process takes Ctrl-C.
+    """
     line = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
 
 
 def run_program(*words: object, cwd: Path | None = None) -> CompletedProcess[str]:
-    """The program, to its end."""
+    """Run the program, to its end."""
     return run_python(f"{ENTRY}; main()", *words, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, tuple[str, str, list[str]]]:
-    """For every verb: its help, that of its script, and what is imported of all that takes time."""
+    """Return the help of every verb, that of its script, and the slow modules imported."""
     last = sorted(VERBS.items(), key=lambda item: item[0] == "effects")
     ran = run_python(EVERY_HELP, json.dumps(dict(last)), json.dumps(SLOW))
     assert (ran.returncode, ran.stderr) == (0, "")
-    found: dict[str, tuple[str, str, list[str]]] = json.loads(ran.stdout)
-    return found
+    texts: dict[str, tuple[str, str, list[str]]] = json.loads(ran.stdout)
+    return texts
 
 
 def test_an_installation_has_the_program() -> None:

@@ -1,4 +1,7 @@
-"""Launches of live studies and of other cards count towards one recording, once, under the same conditions only."""
+"""Checks that launches of live studies and of other cards count towards one recording.
+
+They count once, and under the same conditions only.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
 from study.bench.commands import llm_key
 from study.recording.export_study import gather
-from study.recording.record import record, remaining, rounds
+from study.recording.record import record
+from study.recording.rounds import remaining, rounds
 from study.spec.load import load
 
 SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
@@ -24,12 +28,12 @@ STUDIES = Path(recording.__file__).parent / "recordings/h100_studies.db"
 
 @pytest.fixture
 def live():
-    """The spec as it was when it was live; its models need not be here."""
+    """Return the spec as it was when it was live; its models need not be here."""
     return replace(SPEC, measure="live")
 
 
 def halves(tmp_path: Path) -> list[Path]:
-    """The recording as its two cards made it."""
+    """Return the recording as its two cards made it."""
     files = []
     for card in sorted({str(e.card) for e in SHIPPED.entries}):
         own = [e for e in SHIPPED.entries if e.card == card]
@@ -40,11 +44,11 @@ def halves(tmp_path: Path) -> list[Path]:
 
 def test_two_cards_become_one_recording_and_evaluations_of_one_second_stay_two(live, tmp_path):
     files = halves(tmp_path)
-    found = record(live, tmp_path / "both.jsonl", 0, print, take=files)
+    both = record(live, tmp_path / "both.jsonl", 0, print, take=files)
     assert len(files) == 2
-    assert len(found.entries) == len(SHIPPED.entries)
-    for key in {e.key for e in found.entries}:
-        repeats = [e.repeat for e in found.entries if e.key == key]
+    assert len(both.entries) == len(SHIPPED.entries)
+    for key in {e.key for e in both.entries}:
+        repeats = [e.repeat for e in both.entries if e.key == key]
         assert repeats == list(range(1, len(repeats) + 1))
     assert not (tmp_path / "both").exists(), "nothing is launched: no folder for servers"
 
@@ -55,11 +59,11 @@ def test_what_is_held_is_not_taken_twice(live, tmp_path):
 
 
 def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(live):
-    found = gather([STUDIES], live, SHIPPED.provenance, [])
-    assert {e.card for e in found} == {e.card for e in SHIPPED.entries}
-    assert len(found) == 18, "ten trials each, two of TPE's told from what was known"
+    entries = gather([STUDIES], live, SHIPPED.provenance, [])
+    assert {e.card for e in entries} == {e.card for e in SHIPPED.entries}
+    assert len(entries) == 18, "ten trials each, two of TPE's told from what was known"
     shipped = {(e.key, e.at, e.card): e for e in SHIPPED.entries}
-    for e in found:
+    for e in entries:
         twin = shipped[e.key, e.at, e.card]
         assert (e.measurement, e.diagnosis, e.wall_s) == (
             twin.measurement,
@@ -132,17 +136,19 @@ def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
 
 
 def test_another_card_measures_the_baseline_before_it_goes_on(live):
-    wanted = list(rounds(live, 1, 8))
+    planned = list(rounds(live, 1, 8))
     began = [
-        e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in wanted[:3]}
+        e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in planned[:3]}
     ][:3]
     (card,) = {e.card for e in began}
-    assert remaining(wanted, began, live.baseline, card) == wanted[3:], "its own card just goes on"
-    assert remaining(wanted, began, live.baseline, "another") == [(live.baseline, 3), *wanted[3:]]
-    assert remaining(wanted, [], live.baseline, card) == wanted, (
+    assert remaining(planned, began, live.baseline, card) == planned[3:], (
+        "its own card just goes on"
+    )
+    assert remaining(planned, began, live.baseline, "another") == [(live.baseline, 3), *planned[3:]]
+    assert remaining(planned, [], live.baseline, card) == planned, (
         "nothing is there: it begins with the baseline anyway"
     )
-    assert remaining(wanted[:3], began, live.baseline, "another") == [], (
+    assert remaining(planned[:3], began, live.baseline, "another") == [], (
         "nothing is left to measure on it"
     )
 

@@ -1,4 +1,4 @@
-"""A part of a large space is spread over it, the same every time, its beginning too."""
+"""Checks that a part of a large space is spread over it, its beginning too, always the same."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ SPACE = Space(
 )
 
 
-def counts(found: list[Allocation], name: str) -> list[int]:
-    values = [a.values[name] for a in found]
+def counts(configurations: list[Allocation], name: str) -> list[int]:
+    values = [a.values[name] for a in configurations]
     return sorted(values.count(v) for v in set(values))
 
 
 def test_it_is_the_same_every_time_and_names_nothing_twice():
-    found = spread(SPACE, 20)
-    assert found == spread(SPACE, 20)
-    assert len({str(a) for a in found}) == 20
+    configurations = spread(SPACE, 20)
+    assert configurations == spread(SPACE, 20)
+    assert len({str(a) for a in configurations}) == 20
 
 
 @pytest.mark.parametrize("count", [12, 20])
 def test_every_value_of_every_parameter_has_its_share(count):
-    found = spread(SPACE, count)
+    configurations = spread(SPACE, count)
     for parameter in SPACE.parameters:
-        held = counts(found, parameter.name)
+        held = counts(configurations, parameter.name)
         assert len(held) == parameter.size
         assert held[-1] - held[0] <= 4
 

@@ -1,4 +1,7 @@
-"""One run of a study in this process, with a measurement that a test decides: order, budget, interruption, resuming."""
+"""Checks one run of a study in this process, with a measurement that a test decides.
+
+It checks order, budget, interruption and resuming.
+"""
 
 from __future__ import annotations
 

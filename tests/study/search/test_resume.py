@@ -1,4 +1,7 @@
-"""A live study on fake servers: however its process ends, no server is left, and the same command goes on."""
+"""Checks a live study on fake servers.
+
+However its process ends, no server is left, and the same command goes on.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ GONE_S = 10.0
 
 
 def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:
-    """The command, once its first trial has ended and the next one has come to a phase."""
+    """Start the command; its first trial has ended and the next one has come to a phase."""
     running = subprocess.Popen(
         command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -37,12 +40,12 @@ def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:
 
 
 def ours(out: Path) -> set[str]:
-    """The marks of the servers that run for this study."""
+    """Return the marks of the servers that run for this study."""
     return {json.loads(record.read_text())["mark"] for record in out.rglob("*.running.json")}
 
 
 def left(marks: set[str]) -> list[int]:
-    """Processes with these marks that are still there after a while."""
+    """Return the processes with these marks that are still there after a while."""
     deadline = time.monotonic() + GONE_S
     while (pids := [pid for mark in marks for pid in marked(mark)]) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -57,7 +60,7 @@ def ended(out: Path) -> list[Trial]:
 
 
 def goes_on(spec: Path, out: Path, before: list[Trial]) -> None:
-    """The same command measures what is left, and nothing that was measured before."""
+    """Check that the same command measures what is left, and nothing that was measured before."""
     done = {r.number: r for r in before if r.counts}
     ran = run_study(spec, "--out", out)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Every sampler, chosen by its name, on a space that it can exhaust."""
+"""Checks every sampler, chosen by its name, on a space that it can exhaust."""
 
 import importlib.util
 
@@ -28,7 +28,7 @@ def new_study(name, **options):
 
 
 def ask_and_tell(study, n):
-    """How many of n trials proposed a configuration that was known."""
+    """Count how many of n trials proposed a configuration that was known."""
     repeats = 0
     for _ in range(n):
         known = [trial.params for trial in study.trials]

@@ -1,4 +1,4 @@
-"""From a measurement to a value and its constraints."""
+"""Checks how a measurement becomes a value and its constraints."""
 
 from __future__ import annotations
 

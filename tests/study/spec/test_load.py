@@ -1,4 +1,7 @@
-"""The spec: what people have loads, and every mistake is one line with file, line, key and the way out."""
+"""Checks the spec: what people have loads.
+
+Every mistake is one line with file, line, key and the way out.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def write(tmp_path: Path) -> Any:
 
 
 def changed(**keys: str) -> str:
-    """The small spec with these top-level keys, as YAML, in place of its own or added."""
+    """Return the small spec with these top-level keys, as YAML, in place of its own or added."""
     text = SMALL
     for key, value in keys.items():
         if key == "search_space":
@@ -206,7 +209,10 @@ def test_gpu_yaml_explains_every_key() -> None:
 
 
 def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
-    """The guide's table has the fields of `Spec` as keys, and those of what a key holds below it."""
+    """Check that the guide's table has the fields of `Spec` as keys.
+
+    What a key holds stands below it.
+    """
     rows = re.findall(
         r"^\| `([\w.]+)` \| .+ \|(.*)\|$", (STUDY / "guides/spec.md").read_text(), re.M
     )
@@ -226,19 +232,19 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
 
 
 def keys_of(hint: Any) -> set[str]:
-    """The keys below one: the fields of its dataclass, or of the elements of its list."""
+    """Return the keys below one: the fields of its dataclass, or of its list's elements."""
     kind = next((k for k in (hint, *get_args(hint)) if is_dataclass(k)), None)
     return {f.name for f in fields(kind)} if kind else set()
 
 
 def limits_of(kind: type) -> dict[str, Range | None]:
-    """The range of each number of a dataclass."""
-    found = dict[str, Range | None]()
+    """Return the range of each number of a dataclass."""
+    limits = dict[str, Range | None]()
     for name, hint in get_type_hints(kind, include_extras=True).items():
         plain, within = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
         if {int, float} & {plain, *get_args(plain)}:
-            found[name] = within
-    return found
+            limits[name] = within
+    return limits
 
 
 def test_every_number_has_limits() -> None:
@@ -261,7 +267,7 @@ def test_every_number_has_limits() -> None:
 
 
 def test_defaults_lie_within_their_limits() -> None:
-    for made in (
+    for defaults in (
         Budget(),
         Selector(),
         Gates(),
@@ -271,9 +277,9 @@ def test_defaults_lie_within_their_limits() -> None:
         Workload(),
         LlmService(),
     ):
-        limits = limits_of(type(made))
-        for f in fields(made):
-            value = getattr(made, f.name)
+        limits = limits_of(type(defaults))
+        for f in fields(defaults):
+            value = getattr(defaults, f.name)
             for number in value if isinstance(value, tuple) else [value]:
                 if isinstance(number, int | float) and not isinstance(number, bool):
                     within = limits[f.name]
@@ -319,7 +325,8 @@ def test_parameters_that_are_not_searched_are_fixed_by_the_baseline(write: Any) 
 
 
 def test_ranges_keep_whole_numbers_whole(write: Any) -> None:
-    space = "{vllm_memory_util: {low: 0.3, high: 0.5, step: 0.05}, vllm.max_num_seqs: {low: 8, high: 128, log: true}}"
+    share = "vllm_memory_util: {low: 0.3, high: 0.5, step: 0.05}"
+    space = f"{{{share}, vllm.max_num_seqs: {{low: 8, high: 128, log: true}}}}"
     spec = load(
         write(
             changed(

@@ -1,4 +1,8 @@
-"""Held-out traffic: ready-made kinds that fit the study's own, captured traces checked line by line, and the stress."""
+"""Checks held-out traffic.
+
+Ready-made kinds fit the study's own, captured traces are checked line by line, and the stress is
+the worst moment.
+"""
 
 from __future__ import annotations
 
@@ -48,46 +52,50 @@ SERVICES = {
 def test_a_ready_made_workload_fits_the_models_of_the_study_and_sends_other_requests(
     name: str, main: Workload
 ) -> None:
-    made = ready_made(name, main)
-    low, high = made.prompt_tokens
+    workload = ready_made(name, main)
+    low, high = workload.prompt_tokens
     assert 1 <= low <= high <= main.prompt_tokens[1]
-    found, own = trace(made, len(CLIPS)), trace(main, len(CLIPS))
-    assert {r.service for r in found} == {"llm", "stt"}
-    assert not {r.seed for r in found if r.service == "llm"} & {
+    requests, own = trace(workload, len(CLIPS)), trace(main, len(CLIPS))
+    assert {r.service for r in requests} == {"llm", "stt"}
+    assert not {r.seed for r in requests if r.service == "llm"} & {
         r.seed for r in own if r.service == "llm"
     }
 
 
 def test_long_context_sends_the_longest_prompts_and_about_as_many_tokens() -> None:
-    made = ready_made("long_context", MAIN)
-    tokens = [sum(r.prompt_tokens for r in trace(w, 24)) for w in (made, MAIN)]
-    assert made.prompt_tokens == (2304, 3072)
+    workload = ready_made("long_context", MAIN)
+    tokens = [sum(r.prompt_tokens for r in trace(w, 24)) for w in (workload, MAIN)]
+    assert workload.prompt_tokens == (2304, 3072)
     assert tokens[0] == pytest.approx(tokens[1], rel=0.25)
 
 
 def test_the_voice_assistant_asks_once_for_each_utterance_and_without_bursts() -> None:
-    made = trace(ready_made("voice_assistant", MAIN), 24)
-    assert sum(r.service == "llm" for r in made) == sum(r.service == "stt" for r in made) == 30
-    assert max(r.prompt_tokens for r in made) <= 1024
+    requests = trace(ready_made("voice_assistant", MAIN), 24)
+    assert (
+        sum(r.service == "llm" for r in requests) == sum(r.service == "stt" for r in requests) == 30
+    )
+    assert max(r.prompt_tokens for r in requests) <= 1024
 
 
 def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "evening.jsonl"
     named = {"at_s": 1, "service": "stt", "clip": CLIPS[5].name}
     path.write_text("\n".join(map(json.dumps, (LLM, STT, named))) + "\n\n")
-    found = traffic(HeldOut("evening", path), MAIN, CLIPS, 4096)
-    assert [(r.service, r.at_s, r.prompt_tokens, r.clip) for r in found.requests] == [
-        ("stt", 0.25, 0, 3), ("llm", 0.5, 900, 0), ("stt", 1.0, 0, 5),
-    ]  # fmt: skip
+    replay = traffic(HeldOut("evening", path), MAIN, CLIPS, 4096)
+    assert [(r.service, r.at_s, r.prompt_tokens, r.clip) for r in replay.requests] == [
+        ("stt", 0.25, 0, 3),
+        ("llm", 0.5, 900, 0),
+        ("stt", 1.0, 0, 5),
+    ]
     assert (
-        found.workload.prompt_tokens,
-        found.workload.output_tokens,
-        found.workload.ladder_s,
+        replay.workload.prompt_tokens,
+        replay.workload.output_tokens,
+        replay.workload.ladder_s,
     ) == ((900, 900), 64, 0)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (b"{", "not JSON"),
         (b"\xff\xfe{}", "not JSON"),
@@ -119,14 +127,14 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_is_none_is_said_in_one_line_with_its_number(
-    tmp_path: Path, line: Any, said: str
+    tmp_path: Path, line: Any, message: str
 ) -> None:
     path = tmp_path / "trace.jsonl"
     raw = line if isinstance(line, bytes) else json.dumps(line).encode()
     path.write_bytes(json.dumps(STT).encode() + b"\n" + raw + b"\n")
     with pytest.raises(BadInput, match=re.escape(f"{path}:2: ")) as caught:
         captured(path, CLIPS, 4096)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
 
@@ -140,16 +148,16 @@ def test_an_empty_trace_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_the_spec_names_several_workloads_and_a_trace_beside_it(tmp_path: Path) -> None:
     (tmp_path / "evening.jsonl").write_text(json.dumps(LLM))
-    found = spec_with(
+    spec = spec_with(
         tmp_path,
         ["long_context", {"replay": "evening.jsonl"}, {"replay": "evening.jsonl", "name": "b"}],
     )
-    assert [h.name for h in found.workloads] == ["long_context", "evening", "b"]
-    assert found.workloads[1].replay == tmp_path / "evening.jsonl"
+    assert [h.name for h in spec.workloads] == ["long_context", "evening", "b"]
+    assert spec.workloads[1].replay == tmp_path / "evening.jsonl"
 
 
 @pytest.mark.parametrize(
-    ("workloads", "said"),
+    ("workloads", "message"),
     [
         (["long_contxt"], "did you mean long_context?"),
         ([3], "3 is not text"),
@@ -162,19 +170,19 @@ def test_the_spec_names_several_workloads_and_a_trace_beside_it(tmp_path: Path) 
     ],
 )
 def test_a_workload_that_is_none_is_said_with_its_line(
-    tmp_path: Path, workloads: object, said: str
+    tmp_path: Path, workloads: object, message: str
 ) -> None:
     with pytest.raises(BadInput, match="workloads") as caught:
         spec_with(tmp_path, workloads)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
 
 
 def test_the_stress_fills_the_cache_with_the_longest_prompts_and_sends_every_clip_at_once() -> None:
     longer = Traffic("longer", Workload(prompt_tokens=(8, 4000), output_tokens=64))
-    found = stress(Traffic("main", MAIN), [longer], CLIPS, kv_bound=40, seed=5)
-    llm = [r for r in found.requests if r.service == "llm"]
+    worst = stress(Traffic("main", MAIN), [longer], CLIPS, kv_bound=40, seed=5)
+    llm = [r for r in worst.requests if r.service == "llm"]
     assert {(r.at_s, r.prompt_tokens, r.output_tokens) for r in llm} == {(0.0, 4000, 64)}
     assert len(llm) == len({r.seed for r in llm}) == 41
-    assert sorted(r.clip for r in found.requests if r.service == "stt") == list(range(24))
-    assert found.workload.ladder_s == 0
+    assert sorted(r.clip for r in worst.requests if r.service == "stt") == list(range(24))
+    assert worst.workload.ladder_s == 0

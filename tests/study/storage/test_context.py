@@ -33,7 +33,7 @@ def asked(tmp_path: Path) -> StudyContext:
         versions=VERSIONS,
         server_env={"A": "1"},
         held_mib=300,
-        slo=Slo(1200.0, 3700.0),
+        slo=Slo({"stt": 1200.0, "llm": 3700.0}),
         measured_elsewhere=None,
         git_commit="abc",
     )
@@ -67,7 +67,7 @@ def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: Stu
     keep(study, replace(asked, slo=None))
     assert context_of(study).slo is None
     study.set_user_attr("anchor", {"slo": {"stt_p95_ms": 1.0, "llm_p95_ms": 2.0}, "first_rung": 8})
-    assert context_of(study).slo == Slo(1.0, 2.0)
+    assert context_of(study).slo == Slo({"stt": 1.0, "llm": 2.0})
 
 
 @pytest.mark.parametrize("kept", [None, {"name": "a study"}, {"services": 3}])

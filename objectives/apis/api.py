@@ -1,0 +1,87 @@
+"""An API is how a service is spoken to; this module says what the load generator needs of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer is what a whole reply of a server said.
+
+    Args:
+        is_empty: Whether it has no content.
+        first_s: The time of the first content, on the monotonic clock; None where an answer comes
+            in one piece.
+        tokens: The number of output tokens, as the server counts them; None where it does not.
+        text: The words; None where they are not kept.
+    """
+
+    is_empty: bool
+    first_s: float | None = None
+    tokens: int | None = None
+    text: str | None = None
+
+
+class Reading(Protocol):
+    """A reading takes the body of one reply piece by piece."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+
+    def answer(self) -> Answer:
+        """Return what the whole body said.
+
+        Raises:
+            ValueError: It is not what the API promises.
+        """
+
+
+class Api(Protocol):
+    """An API writes requests and reads answers.
+
+    Attributes:
+        path: The path that requests go to.
+        content_type: The type of a request's body.
+        is_fed_audio: Whether requests are clips, and answers their words.
+    """
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def is_fed_audio(self) -> bool: ...
+
+    def body(self, request: Request, clips: Sequence[Clip]) -> bytes:
+        """Return the body of a request."""
+
+    def reading(self) -> Reading:
+        """Return what reads one answer."""
+
+
+Usage = Callable[[str], tuple[float | None, int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint is where a server listens, and how it is spoken to.
+
+    Args:
+        url: Its scheme, host and port.
+        api: How requests are written and answers read.
+        metrics_path: Its Prometheus page; None where it has none that tells of a KV cache.
+        usage: It reads the usage of the KV cache in percent and the preemptions so far from that page.
+    """
+
+    url: str
+    api: Api
+    metrics_path: str | None = None
+    usage: Usage = lambda _: (None, None)

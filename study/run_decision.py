@@ -1,0 +1,65 @@
+"""Decides what a run of a study came to, and writes the winner's file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+
+from objectives.errors import BadInput
+from study.bench.commands import commands
+from study.bench.source import Source
+from study.confirmation.lookup import confirmation_beside
+from study.promotion.document import Origin
+from study.promotion.promote import promote
+from study.provenance import git_commit
+from study.report.reasons import passed_over, why
+from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summary
+from study.run_plan import Run
+
+
+def decide(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
+    """Return the study's decision, with what fresh launches said of the winner.
+
+    A confirmation that was changed since counts for nothing: a sentence beside it says why.
+    """
+    result = summary(study, promotions=None)
+    result = replace(result, sampler=this.sampler, is_ended=True)
+    if result.decision.winner is None:
+        return result, None
+    winner = result.decision.winner.allocation
+    try:
+        if source.recording is not None:
+            path = confirmation_beside(source.recording, winner, result.context)
+            study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
+        confirmation = confirmation_for(study, winner, [this.promotions])
+    except BadInput as error:
+        return result, str(error)
+    return replace(result, confirmation=confirmation), None
+
+
+def promote_winner(this: Run, source: Source, study: optuna.Study, result: Summary) -> Path | None:
+    """Write the winner's file; return None where nothing won."""
+    if result.decision.winner is None:
+        return None
+    env = source.bench.device.server_env if source.bench else {}
+    origin = Origin(
+        study=study.study_name,
+        sampler=this.sampler,
+        seed=this.options.seed,
+        device=source.identity,
+        versions=source.versions,
+        git_commit=git_commit(Path(__file__).parent),
+        measured_elsewhere=result.context.measured_elsewhere,
+        commands=commands(result.decision.winner.allocation, source.setting, env),
+    )
+    return promote(
+        study,
+        this.spec,
+        result.decision,
+        origin,
+        this.promotions,
+        why=why(result.decision, result.context),
+        passed_over=passed_over(result.decision),
+    )

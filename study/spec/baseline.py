@@ -1,0 +1,103 @@
+"""Reads the baseline of a spec: a value of each parameter, as they are in use today."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
+from objectives.services import SttService
+from study.spec.search_space import CLASSIC, check_bounds, check_name, kind_of
+from study.spec.yaml_node import Entry
+
+WHISPER_ORDER = ("tiny", "base", "small", "medium", "turbo", "large")
+
+
+def read_baseline(
+    top: Entry,
+    parameters: tuple[Parameter, ...],
+    stt: SttService,
+    bounds: Mapping[str, tuple[float, float]],
+) -> dict[str, Scalar]:
+    """Return a value for each parameter; where the file has none, the classic two have a default.
+
+    The default share is the searched one nearest to a half; the default speech model is the largest
+    whose words are judged.
+    """
+    entries = top.at("baseline").items() if top.at("baseline").is_present else {}
+    searched = {p.name: p for p in parameters}
+    values: dict[str, Scalar] = {}
+    for name, entry in entries.items():
+        check_name(entry, "fixed")
+        value = entry.scalar()
+        if value is None or CLASSIC.get(name, kind_of(value)) != kind_of(value):
+            raise entry.wrong(
+                f"{entry.quotation} is not a value of {name}",
+                f"write a {CLASSIC.get(name, 'value')}",
+            )
+        if name in searched and not _can_take(searched[name], value):
+            listed = searched[name].choices
+            one = (
+                f"name one of {', '.join(map(str, listed))}"
+                if listed
+                else "name a value in its range"
+            )
+            raise entry.wrong(f"{value} is not in search_space.{name}", f"add it there or {one}")
+        check_bounds(entry, name, value, bounds)
+        values[name] = value
+    for name, parameter in searched.items():
+        if name not in values and name not in (SHARE, SPEECH):
+            if len(parameter.choices) != 1:
+                raise top.at("baseline", name).wrong(
+                    "it has no value in use today", f"add `{name}: VALUE` there"
+                )
+            values[name] = parameter.choices[0]
+    if SHARE not in values:
+        values[SHARE] = _nearest_half(searched.get(SHARE))
+        check_bounds(top.at("baseline", SHARE), SHARE, values[SHARE], bounds)
+    if SPEECH not in values:
+        sizes = searched[SPEECH].choices if SPEECH in searched else tuple(stt.models)
+        judged = [str(s) for s in sizes if s not in stt.random_weights]
+        if not judged:
+            way_out = f"add `{SPEECH}: SIZE` to baseline"
+            raise top.at("baseline", SPEECH).wrong("no size has a known word error rate", way_out)
+        values[SPEECH] = max(judged, key=lambda s: (_rank(s), judged.index(s)))
+    return values
+
+
+def speech_sizes(space: Space, baseline: Mapping[str, Scalar]) -> list[str]:
+    """Return the speech models that the study may use."""
+    listed = next((p.choices for p in space.parameters if p.name == SPEECH), ())
+    return [str(s) for s in listed] or [str(baseline[SPEECH])]
+
+
+def _can_take(parameter: Parameter, value: Scalar) -> bool:
+    """Say whether the parameter can take exactly this value."""
+    if parameter.choices:
+        kinds = {kind_of(c) for c in parameter.choices}
+        return kind_of(value) in kinds and any(value == c for c in parameter.choices)
+    if isinstance(value, str | bool) or not parameter.low <= value <= parameter.high:
+        return False
+    match parameter.distribution:
+        case IntDistribution(low=low, step=step):
+            return float(value).is_integer() and (int(value) - low) % step == 0
+        case FloatDistribution(low=flow, step=fstep) if fstep is not None:
+            return math.isclose((value - flow) / fstep, round((value - flow) / fstep), abs_tol=1e-6)
+    return True
+
+
+def _nearest_half(parameter: Parameter | None) -> float:
+    if parameter is None or _can_take(parameter, 0.5):
+        return 0.5
+    if parameter.size is None:
+        return min(max(0.5, parameter.low), parameter.high)
+    return min((float(v) for v in parameter.values()), key=lambda v: abs(v - 0.5))
+
+
+def _rank(size: str) -> int:
+    """Return the place of a speech model in the order of sizes, -1 where it has none."""
+    return next((n for n, name in enumerate(WHISPER_ORDER) if name in size), -1)
