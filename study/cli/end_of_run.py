@@ -14,9 +14,10 @@ from study.analysis.interference import warnings
 from study.cli.console import Terminal
 from study.cli.end_tables import against, failures, measured
 from study.cli.next_steps import advice
-from study.report.answer import doubt, how_sure
+from study.report.answer import certainty, fitness_gap
+from study.report.headline import fresh, sentence
 from study.report.reasons import held_back, passed_over, why
-from study.report.summary import Summary, fresh, sentence
+from study.report.summary import Summary
 from study.report.trial_words import outcome
 from study.search.ending import Ending, Limit
 from study.storage.trials import measured_in
@@ -86,8 +87,8 @@ def show(end: End, terminal: Terminal) -> None:
     terminal.heading(sentence(summary))
     if summary.confirmation is not None:
         terminal.line(fresh(summary.confirmation))
-    gap = doubt(summary.today, summary.other, summary.configurations)
-    for line in (*gap, *how_sure(decision)):
+    gap = fitness_gap(summary.today, summary.other, summary.configurations)
+    for line in (*gap, *certainty(decision)):
         terminal.line(line)
     for line in warnings(summary.measured, context.workload, context.services.llm.args):
         terminal.heading(line)

@@ -42,7 +42,8 @@ def main() -> None:
     from study.analysis.launches import WIDE, read
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
-    from study.report.effects_table import influence, versus
+    from study.report.effects_contrast import versus
+    from study.report.effects_table import influence
     from study.text import visible
 
     console = console_of()
@@ -63,5 +64,5 @@ def main() -> None:
             for row in effects.rows:
                 table.add_row(*(escape(visible(text)) for text in row))
             console.print(table if effects.rows else f"{escape(cost.name)}: nothing can be told")
-            for line in (*effects.said, ""):
+            for line in (*effects.notes, ""):
                 console.print(visible(line), markup=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""optuna-dashboard with the notes and plots of this project."""
+"""Serve optuna-dashboard with the notes and plots of this project."""

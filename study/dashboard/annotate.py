@@ -1,4 +1,4 @@
-"""Makes a study readable in optuna-dashboard: notes of the study and of each trial, and plots of our own."""
+"""Write notes and plots of our own into a study, so that optuna-dashboard shows what it means."""
 
 from __future__ import annotations
 
@@ -10,32 +10,59 @@ from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna_dashboard import get_note, save_note, save_plotly_graph_object  # type: ignore[import-untyped]
+from optuna_dashboard import (  # type: ignore[import-untyped]
+    get_note,
+    save_note,
+    save_plotly_graph_object,
+)
 
 from objectives.errors import BadInput
-from study.dashboard.figures import lineage, memory_over_time, space, time_by_phase, tradeoff
+from study.analysis.configurations import Configuration
+from study.dashboard.figures import space, tradeoff
+from study.dashboard.launch_figures import memory_over_time, time_by_phase
+from study.dashboard.lineage import lineage
 from study.dashboard.notes import study_note, trial_note
-from study.report.summary import summary
+from study.report.summary import Summary, summary
 from study.storage.trials import births
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
-SIGNED = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends a note of ours, and is not shown
+SIGNATURE = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends our notes, is not findings
 
 
 def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     """Write every note and plot that is missing or out of date; called again, it writes nothing.
 
     A note that somebody has edited in the dashboard stays as it is.
-    promotions: folders where a confirmation of its winner may lie; one that was edited is said in the note
+    promotions: folders where a confirmation of the winner may lie; the note names one that was
+        edited
     raises: BadInput where the study does not say what it asked
     """
     unread = []
     try:
-        of = summary(study, promotions=promotions)
+        findings = summary(study, promotions=promotions)
     except BadInput as error:
-        of, unread = summary(study, promotions=None), [str(error)]
-    launched, decision, context = of.configurations, of.decision, of.context
-    best = decision.baseline if of.is_rejected else decision.winner or decision.baseline
+        findings, unread = summary(study, promotions=None), [str(error)]
+    decision = findings.decision
+    best = decision.baseline if findings.is_rejected else decision.winner or decision.baseline
+    figures, missing = _figures(study, findings, best)
+    _save_figures(study, figures)
+    _save_note(study, study_note(findings, unread, missing))
+    # a `Trial` asks its study's sampler to prepare it; the random one does nothing
+    quiet = optuna.load_study(
+        study_name=study.study_name, storage=study._storage, sampler=RandomSampler()
+    )
+    ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
+    for trial in findings.trials:
+        _save_note(optuna.Trial(quiet, ids[trial.number]), trial_note(trial, findings))
+    if best is not None and study.user_attrs.get("answer") != best.number:
+        study.set_user_attr("answer", best.number)
+
+
+def _figures(
+    study: optuna.Study, findings: Summary, best: Configuration | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Draw the figures that can be drawn, by name, and say what the others lack."""
+    launched, decision, context = findings.configurations, findings.decision, findings.context
     figures = {
         "space": (
             space(launched, decision, context) if launched else None,
@@ -45,7 +72,7 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
             tradeoff(launched, decision, context),
             "latency against capacity: no finite latency was measured",
         ),
-        "phases": (time_by_phase(of.trials), "time by phase: no trial tells its time"),
+        "phases": (time_by_phase(findings.trials), "time by phase: no trial tells its time"),
         "lineage": (
             lineage(births(study), launched, decision, context),
             "lineage: only the tournament has one, once it measured",
@@ -55,41 +82,36 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
             "memory over time: it was not recorded for the answer's trial",
         ),
     }
-    _draw(study, {name: figure for name, (figure, _) in figures.items() if figure is not None})
-    missing = [f"the plot of {what}" for figure, what in figures.values() if figure is None]
-    _write(study, study_note(of, unread, missing))
-    quiet = optuna.load_study(
-        study_name=study.study_name, storage=study._storage, sampler=RandomSampler()
+    return (
+        {name: figure for name, (figure, _) in figures.items() if figure is not None},
+        [f"the plot of {lack}" for figure, lack in figures.values() if figure is None],
     )
-    ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
-    for (
-        t
-    ) in of.trials:  # a `Trial` asks its study's sampler to prepare it; the random one does nothing
-        _write(optuna.Trial(quiet, ids[t.number]), trial_note(t, of))
-    if best is not None and study.user_attrs.get("answer") != best.number:
-        study.set_user_attr("answer", best.number)
 
 
-def _write(where: optuna.Study | optuna.Trial, text: str) -> None:
-    there = get_note(where)
-    if there and not _is_ours(there):
+def _save_note(place: optuna.Study | optuna.Trial, text: str) -> None:
+    """Save a signed note, unless somebody has written another."""
+    note = get_note(place)
+    if note and not _is_ours(note):
         return
-    if there != (signed := f"{text}\n[//]: # ({_digest(text)})\n"):
-        save_note(where, signed)
+    if note != (signed := f"{text}\n[//]: # ({_digest(text)})\n"):
+        save_note(place, signed)
 
 
 def _is_ours(note: str) -> bool:
-    signed = SIGNED.search(note)
-    return signed is not None and signed[1] == _digest(note[: signed.start()])
+    """Say whether a note is as we signed it."""
+    signature = SIGNATURE.search(note)
+    return signature is not None and signature[1] == _digest(note[: signature.start()])
 
 
-def _draw(study: optuna.Study, figures: Mapping[str, Any]) -> None:
-    drawn = {name: _digest(figure.to_json()) for name, figure in figures.items()}
+def _save_figures(study: optuna.Study, figures: Mapping[str, Any]) -> None:
+    """Save the figures that have changed, by their digests."""
+    digests = {name: _digest(figure.to_json()) for name, figure in figures.items()}
+    before = study.user_attrs.get(PLOTS, {})
     for name, figure in figures.items():
-        if study.user_attrs.get(PLOTS, {}).get(name) != drawn[name]:
+        if before.get(name) != digests[name]:
             save_plotly_graph_object(study, figure, graph_object_id=name)
-    if study.user_attrs.get(PLOTS, {}) != drawn:
-        study.set_user_attr(PLOTS, drawn)
+    if before != digests:
+        study.set_user_attr(PLOTS, digests)
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The notes of a study and of each trial in optuna-dashboard, as Markdown. Pure."""
+"""Write the notes of a study and of each trial in optuna-dashboard, as Markdown. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared, pareto
+from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
-from study.report.summary import Summary, fresh, sentence, standing
-from study.report.trial_words import limits, outcome, sessions, table, traffic, wrapped
+from study.report.summary import Summary
+from study.report.trial_words import (
+    configurations_table,
+    limits,
+    outcome,
+    sessions,
+    traffic,
+    wrapped,
+)
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
@@ -25,21 +33,28 @@ LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
 ## How to read these pages
 
-- **Trust this note and our own plots.** optuna-dashboard knows neither our gates nor Optuna 5's constraints: opened
-  without `scripts/dashboard.py` it may call a trial "best" that ran over a limit or whose words got worse.
-- **Fitness** is one number from 0 to 1, larger is better: the weighed sum of speech latency, LLM latency, capacity,
+- **Trust this note and our own plots.** optuna-dashboard knows neither our gates nor Optuna 5's \
+constraints: opened
+  without `scripts/dashboard.py` it may call a trial "best" that ran over a limit or whose words \
+got worse.
+- **Fitness** is one number from 0 to 1, larger is better: the weighed sum of speech latency, LLM \
+latency, capacity,
   stability and efficiency, relative to the allocation in use today.
-- **Pruned** trials do not work on this device, most of them for want of memory; their value 0 is no measurement.
-- Each trial's own note has the servers' commands, the memory arithmetic and, where it failed, the line of the log that
+- **Pruned** trials do not work on this device, most of them for want of memory; their value 0 is \
+no measurement.
+- Each trial's own note has the servers' commands, the memory arithmetic and, where it failed, \
+the line of the log that
   proves it; its logs, metrics and memory by second are its artifacts.
-- Our plots are on the first page, below "Timeline": the space, latency against capacity, time by phase, the
-  tournament's lineage, memory over time. Optuna's contour interpolates between the few points of a table: do not
+- Our plots are on the first page, below "Timeline": the space, latency against capacity, time by \
+phase, the
+  tournament's lineage, memory over time. Optuna's contour interpolates between the few points of \
+a table: do not
   read it.
 """
 
 
 def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) -> str:
-    """The question, the answer, where and with what, every configuration, and how to read it.
+    """Write down the question, the answer, its source, every configuration, and how to read it.
 
     Args:
         unread: confirmations that count for nothing, and why
@@ -62,7 +77,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         *(f"- held back: {line}" for line in held_back(decision)),
         HOW_TO_READ,
         "## Every configuration",
-        table(summary),
+        configurations_table(summary),
         f"Sensible choices whatever the weights (Pareto set by {objectives}): {sensible}.",
         "## Where and with what",
         f"- {f'**Not measured on this machine**: {elsewhere}' if elsewhere else 'live'}",
@@ -78,16 +93,16 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
 
 
 def trial_note(trial: Trial, summary: Summary) -> str:
-    """What ran, the servers' commands, the memory arithmetic, what came of it, and its proof."""
+    """Write down what ran, the servers' commands, the memory arithmetic, the outcome, its proof."""
     if trial.repeat_of is not None:
         first = f"told the result of trial {trial.repeat_of}, which measured {trial.allocation}"
         return f"Nothing was launched: {first}."
     context, decision = summary.context, summary.decision
     configuration = configuration_of(trial.allocation, summary.configurations)
-    what = category(configuration, decision, context) if configuration else trial.state
+    kind = category(configuration, decision, context) if configuration else trial.state
     lines = [
         f"# {short(trial.allocation)}",
-        f"**{what}**: {outcome(trial)}",
+        f"**{kind}**: {outcome(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
     if configuration and (reason := obstacle(configuration, decision, context)):
@@ -124,7 +139,7 @@ def _failure(d: Diagnosis) -> list[str]:
 
 
 def _when(trial: Trial, context: StudyContext) -> str:
-    """How long it took, its seed and its moment; a replayed trial's own moment says nothing."""
+    """Say how long it took, its seed and its moment; a replayed trial's own moment says nothing."""
     took = "How long it took was not measured"
     if trial.wall_s:
         took = f"It took {trial.wall_s:,.0f} s where it was measured"
@@ -134,7 +149,7 @@ def _when(trial: Trial, context: StudyContext) -> str:
 
 
 def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdict:
-    """The sum before a launch, by the figures of the whole study."""
+    """Add up the memory as before a launch, by the figures of the whole study."""
     context = summary.context
     return memory_budget.check(
         allocation,
@@ -145,25 +160,28 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdic
     )
 
 
-def _figures(r: Trial, m: Measurement) -> str:
+def _figures(trial: Trial, m: Measurement) -> str:
+    """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
     for name, f in SHOWN.items():
-        value = sessions(r) if name == "concurrent_capacity" else number(m.figure(name), f.digits)
-        lines.append(f"| {f.title} | {'not measured' if value == '-' else f'{value} {f.unit}'} |")
+        value = m.figure(name)
+        text = sessions(trial) if name == "concurrent_capacity" else number(value, f.digits)
+        lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:
         lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")
     return "\n".join(lines)
 
 
-def _contributions(r: Trial) -> str:
+def _contributions(trial: Trial) -> str:
+    """Write the fitness as the sum of its terms."""
     parts = ", ".join(
-        f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in r.contributions.items()
+        f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in trial.contributions.items()
     )
-    return f"Fitness {number(r.fitness, 4)} = {parts}"
+    return f"Fitness {number(trial.fitness, 4)} = {parts}"
 
 
 def _joined(lines: Sequence[str]) -> str:
-    """Paragraphs apart, items of a list together."""
+    """Join lines: paragraphs apart, items of a list together."""
     text = ""
     for before, line in zip(("", *lines), lines, strict=False):
         text += ("\n" if before.startswith("- ") and line.startswith("- ") else "\n\n") + line

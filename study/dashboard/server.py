@@ -1,4 +1,4 @@
-"""optuna-dashboard on this machine alone, with our notes and plots, and with the constraints it would not show."""
+"""Serve optuna-dashboard on this machine alone, with our notes, plots and constraints."""
 
 from __future__ import annotations
 
@@ -30,46 +30,53 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 BRIEF = 60  # characters
-OLD_KEY = (
-    "constraints"  # where optuna-dashboard 0.21 looks for them; Optuna 5 keeps each under a name
-)
+# optuna-dashboard 0.21 looks for constraints here; Optuna 5 keeps each under a name
+OLD_KEY = "constraints"
 
 
-class Judged(RDBStorage):
-    """The storage as the dashboard should see it: constraints where it looks, and our answer as the best trial."""
+class DashboardStorage(RDBStorage):
+    """The storage shows constraints where the dashboard looks, and our answer as the best trial."""
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        return [_judged(t) for t in super().get_all_trials(study_id, deepcopy, states)]
+        return [_with_constraints(t) for t in super().get_all_trials(study_id, deepcopy, states)]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
         answer = self.get_study_user_attrs(study_id).get("answer")
         if answer is None:
-            return _judged(super().get_best_trial(study_id))
+            return _with_constraints(super().get_best_trial(study_id))
         return next(t for t in self.get_all_trials(study_id, deepcopy=False) if t.number == answer)
 
     def get_all_studies(self) -> list[Any]:
-        found = super().get_all_studies()
-        for study in found:
+        studies = super().get_all_studies()
+        for study in studies:
             study.user_attrs = _brief(study.user_attrs)
-        return found
+        return studies
 
 
 def _brief(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is written for machines: a page grows as wide as its longest line, and our notes have it all."""
+    """Leave out what is written for machines: a page grows as wide as its longest line."""
     return {k: v for k, v in attributes.items() if len(str(v)) <= BRIEF}
 
 
-def _judged(trial: FrozenTrial) -> FrozenTrial:
-    shown = copy.copy(trial)
-    shown.system_attrs = {**trial.system_attrs, OLD_KEY: list(trial.constraints.values())}
-    shown.user_attrs = _brief(trial.user_attrs)
-    return shown
+def _with_constraints(trial: FrozenTrial) -> FrozenTrial:
+    """Copy a trial with its constraints under the old key, without long attributes."""
+    duplicate = copy.copy(trial)
+    duplicate.system_attrs = {**trial.system_attrs, OLD_KEY: list(trial.constraints.values())}
+    duplicate.user_attrs = _brief(trial.user_attrs)
+    return duplicate
 
 
-class Fresh:
-    """The dashboard, behind a look at the study that is asked for: what has ended since gets its note and plots."""
+class AnnotatingApp:
+    """The dashboard writes the notes and plots of what has ended before it shows a study.
+
+    Args:
+        inner: optuna-dashboard
+        storage: where the studies are
+        promotions: folders where confirmations may lie
+        tell: is called with a sentence where a study cannot be read
+    """
 
     def __init__(
         self,
@@ -78,14 +85,9 @@ class Fresh:
         promotions: Sequence[Path],
         tell: Callable[[str], None],
     ) -> None:
-        self._inner, self._storage, self._promotions, self._lock = (
-            inner,
-            storage,
-            promotions,
-            Lock(),
-        )
-        self._tell = tell
-        self._seen: dict[str, object] = {}
+        self._inner, self._storage, self._promotions = inner, storage, promotions
+        self._tell, self._lock = tell, Lock()
+        self._states: dict[str, object] = {}  # of each study when it was annotated
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if re.fullmatch(r"/api/studies(/\d+)?", environ.get("PATH_INFO", "")):
@@ -94,7 +96,7 @@ class Fresh:
         return self._inner(environ, start_response)
 
     def refresh(self) -> None:
-        """Annotate every study of ours in which a trial has ended, or that was confirmed, since the last look."""
+        """Annotate every study of ours that has changed: a trial ended, or it was confirmed."""
         sealed = [
             _written_at(p) for folder in self._promotions for p in sorted(folder.glob("*.yaml"))
         ]
@@ -103,17 +105,17 @@ class Fresh:
             beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
             ended = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
             state = ended, sealed, beside and _written_at(Path(beside))
-            if self._seen.get(name) == state:
+            if self._states.get(name) == state:
                 continue
             try:
                 annotate(study, self._promotions)
             except BadInput as error:  # one study that cannot be read does not hide the others
                 self._tell(f"without notes and plots: {error}")
-            self._seen[name] = state
+            self._states[name] = state
 
 
 def _written_at(path: Path) -> tuple[Path, int | None]:
-    """A file and when it was written; None where it is not there."""
+    """Return a file and when it was written, in ns; None where it is not there."""
     try:
         return path, path.stat().st_mtime_ns
     except OSError:
@@ -132,19 +134,20 @@ class _Quiet(WSGIRequestHandler):
 def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until Ctrl-C, on the loopback interface only.
 
-    raises: BadInput where the storage cannot be opened or holds no study of ours, SetupError where the port is taken
+    raises: BadInput where the storage cannot be opened or holds no study of ours; SetupError where
+        the port is taken
     """
     storage = open_storage(url)
     refuse_empty(url, storage)
-    fresh = Fresh(
-        wsgi(Judged(url), artifact_store=store(folder_of(url))), storage, promotions_of(url), tell
-    )
-    fresh.refresh()
+    dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
+    app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
+    app.refresh()
     try:
-        server = make_server(HOST, port, fresh, server_class=_Server, handler_class=_Quiet)
+        server = make_server(HOST, port, app, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         raise SetupError(
-            f"port {port} cannot be used ({error.strerror}); name another, such as --port {port + 1}"
+            f"port {port} cannot be used ({error.strerror}); "
+            f"name another, such as --port {port + 1}"
         ) from error
     with server:
         tell(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")

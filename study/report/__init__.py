@@ -1,1 +1,1 @@
-"""The answer of a study in words, tables and pictures, and the HTML file that has them all."""
+"""Tell a study's answer in words, tables and pictures, and write all of them as one HTML file."""

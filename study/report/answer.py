@@ -1,4 +1,4 @@
-"""The answer of a study in words, and how sure it is, before anybody confirmed it. Pure."""
+"""Tell the answer of a study in words, before anybody confirmed it, and how sure it is. Pure."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from study.wording import allocation_in_words, short
 
 
 def answer(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> str:
-    """One sentence: what to run; without a confirmation it names a candidate."""
+    """Say what to run, without a full stop; before a confirmation that is a candidate."""
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
         winner = allocation_in_words(decision.winner.allocation)
-        return f"{what} {winner} (today: {short(context.baseline)})."
+        return f"{what} {winner} (today: {short(context.baseline)})"
     if decision.standing(decision.baseline) is not None:
-        return f"stay with {allocation_in_words(context.baseline)}."
+        return f"stay with {allocation_in_words(context.baseline)}"
     if decision.baseline is not None and any(t.is_feasible for t in decision.baseline.measured):
         return (
-            "no answer: the allocation in use today worked only some of the times it was launched."
+            "no answer: the allocation in use today worked only some of the times it was launched"
         )
-    return "no answer: the allocation in use today could not be measured, or nothing works."
+    return "no answer: the allocation in use today could not be measured, or nothing works"
 
 
-def standing(decision: Decision, context: StudyContext) -> str:
-    """How sure the answer is, in a few words."""
+def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
+    """Say in a few words how sure an answer is that no fresh launches were made for."""
     if decision.winner is None:
         return "nothing to confirm"
     if context.is_replay:
@@ -38,21 +38,26 @@ def standing(decision: Decision, context: StudyContext) -> str:
 
 
 def launches(configuration: Configuration) -> str:
-    """How often a configuration was measured, with the standard error where there is one."""
+    """Say how often a configuration was measured, with the standard error where there is one."""
+    return ", ".join(reversed(launches_and_error(configuration)))
+
+
+def launches_and_error(configuration: Configuration) -> list[str]:
+    """Return the parts of `launches`: the count, and the standard error where there is one."""
     count = len(configuration.measured)
     if count == 1:
-        return "1 launch"
-    return f"± {configuration.standard_error or 0.0:.3f}, {count} launches"
+        return ["1 launch"]
+    return [f"{count} launches", f"± {configuration.standard_error or 0.0:.3f}"]
 
 
-def how_sure(decision: Decision) -> list[str]:
-    """What is known of the winner, or of the baseline that stays, and of the best single trial.
+def certainty(decision: Decision) -> list[str]:
+    """Say how sure the winner is, or the baseline that stays, and which single trial was best.
 
-    A sentence each, without a full stop.
+    Each is a sentence without a full stop.
     """
-    chosen = decision.winner or decision.baseline
-    s = decision.standing(chosen)
-    if chosen is None or s is None:
+    choice = decision.winner or decision.baseline
+    s = decision.standing(choice)
+    if choice is None or s is None:
         return []
     today = decision.baseline.allocation if decision.baseline else None
     error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
@@ -63,9 +68,9 @@ def how_sure(decision: Decision) -> list[str]:
         sure = "; nothing was measured twice, so it is not known how sure that is, among "
     if len(decision.standings) == 1:
         fitness = f"its mean fitness is {s.mean:.4f}"
-        return [f"{short(chosen.allocation)}: {fitness}; nothing else that works was measured"]
+        return [f"{short(choice.allocation)}: {fitness}; nothing else that works was measured"]
     mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
-    lines = [f"{short(chosen.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
+    lines = [f"{short(choice.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
     if (other := decision.ahead_alone) and (t := decision.standing(other)) is not None:
         name = short(other.allocation, today)
         alone = f"by its own launches alone {name} is ahead of it: {t.raw_mean:.4f}"
@@ -82,14 +87,14 @@ def _measurements(s: Standing) -> str:
     return f"{s.n} measurements" if s.n > 1 else "1 measurement"
 
 
-def doubt(
+def fitness_gap(
     today: Configuration | None,
     other: Configuration | None,
     configurations: Sequence[Configuration],
 ) -> list[str]:
-    """Whether noise alone could explain the difference in fitness, and what else is in it.
+    """Say whether noise alone could explain the difference in fitness, and what else is in it.
 
-    Nothing where there are no two.
+    The list is empty where there are no two configurations with a fitness.
     """
     if not today or not other or today.fitness is None or other.fitness is None:
         return []
@@ -103,15 +108,15 @@ def doubt(
         unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."
         return [f"{scores} {counts}. {unknown}{more}"]
     verdict = "noise alone could explain it" if abs(gap) <= half else "more than noise explains"
-    verdict += _chosen(configurations) if gap > half else ""
+    verdict += _best_of_several(configurations) if gap > half else ""
     between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
     if min(len(today.measured), len(other.measured)) < 2:
         scores += f" {counts}"
     return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}.{more}"]
 
 
-def _chosen(configurations: Sequence[Configuration]) -> str:
-    """The best of several equal ones looks better than it is: it was chosen for its score."""
+def _best_of_several(configurations: Sequence[Configuration]) -> str:
+    """Warn that the best of several equal ones, chosen for its score, looks better than it is."""
     works = sum(c.is_feasible for c in configurations)
     if works < 3:
         return ""

@@ -1,4 +1,4 @@
-"""Today's configuration beside another one as rows of text. Pure."""
+"""Compare today's configuration with another one in a table of text. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ FIXED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One figure of both as text; sense: better, worse, or empty."""
+class ComparedFigure:
+    """A row of the table holds one figure of both configurations as text.
+
+    Args:
+        title: the figure's name for people
+        old: today's, with its unit
+        new: the other's, with its unit
+        change: the difference in words
+        sense: better, worse, or empty
+    """
 
     title: str
     old: str
@@ -33,13 +41,13 @@ def comparison(
     other: Configuration,
     configurations: Sequence[Configuration],
     without: Collection[str] = (),
-) -> list[Row]:
-    """Every figure that people ask for, of both, see `differences`."""
-    return [row(d) for d in differences(today, other, configurations, without)]
+) -> list[ComparedFigure]:
+    """Compare every figure that people ask for, in the order of `differences`."""
+    return [_as_text(d) for d in differences(today, other, configurations, without)]
 
 
-def row(d: Difference) -> Row:
-    """One difference as text."""
+def _as_text(d: Difference) -> ComparedFigure:
+    """Write one difference as text, both figures with their units."""
     f = SHOWN[d.name]
     texts = [
         "not measured"
@@ -48,13 +56,13 @@ def row(d: Difference) -> Row:
         for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
     ]
     sense = d.verdict if d.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
-    return Row(f.title, texts[0], texts[1], change(d), sense)
+    return ComparedFigure(f.title, texts[0], texts[1], change(d), sense)
 
 
 def change(d: Difference, *, is_judged: bool = True) -> str:
-    """The difference in words, and whether it is better or worse: "-500 ms (-20 %), better".
+    """Say the difference and whether it is better or worse: "-500 ms (-20 %), better".
 
-    is_judged: whether to say which of both it is
+    is_judged: whether to say which of the two it is
     """
     if (fixed := FIXED.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"

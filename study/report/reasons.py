@@ -1,4 +1,4 @@
-"""Typed reasons in plain words: why the answer is what it is, and why something is not eligible. Pure."""
+"""Put typed reasons in words: why the answer is as it is, and why something is ineligible. Pure."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ INELIGIBLE: Mapping[Reason, str] = {
 
 
 def ineligible(why: Ineligibility) -> str:
-    """Why a configuration may not be promoted, with how much more speech would decide.
+    """Say why a configuration may not be promoted, and how much more speech would decide.
 
-    >>> ineligible(Ineligibility(Reason.WORDS_UNSURE, (7.2, 8.0)))
-    'the clips are too few to tell whether its words are as good; about 7 more minutes of audio would decide'
+    >>> words = ineligible(Ineligibility(Reason.WORDS_UNSURE, (7.2, 8.0)))
+    >>> print(words.replace("; ", ";\\n"))
+    the clips are too few to tell whether its words are as good;
+    about 7 more minutes of audio would decide
     """
     return INELIGIBLE[why.reason] + _audio(why.minutes_more_audio[:1])
 
 
 def passed_over(decision: Decision) -> list[str]:
-    """What scored better and may not be promoted, a sentence each, as a promotion keeps them."""
+    """Say of each that scored better why it may not be promoted, as a promotion keeps it."""
     return [
-        f"{p.configuration.allocation} (fitness {p.standing.mean:.4f}): {ineligible(p.ineligibility)}"
+        f"{p.configuration.allocation} (fitness {p.standing.mean:.4f}): "
+        f"{ineligible(p.ineligibility)}"
         for p in decision.passed_over
     ]
 
 
 def held_back(decision: Decision) -> list[str]:
-    """The same for people, a sentence for each reason.
+    """Say what `passed_over` says for people, in a sentence for each reason.
 
     Best first by the smoothed mean, which is what decides and is shown; of many the first are
     named, with what of them is not as today.
@@ -62,7 +65,7 @@ def held_back(decision: Decision) -> list[str]:
 
 
 def _audio(minutes: Sequence[float]) -> str:
-    """How many minutes of clips more would tell whether words are as good."""
+    """Say how many more minutes of clips would show whether words are as good."""
     if not minutes:
         return ""
     ends = dict.fromkeys(f"{m:.0f}" for m in (min(minutes), max(minutes)))
@@ -70,7 +73,7 @@ def _audio(minutes: Sequence[float]) -> str:
 
 
 def why(decision: Decision, context: StudyContext) -> str:
-    """Why the winner wins, or why the baseline stays."""
+    """Say why the winner wins, or why the baseline stays."""
     match decision.outcome:
         case Outcome.WINNER:
             return _gains(decision.winner, decision.baseline)
@@ -102,5 +105,5 @@ def _gains(winner: Configuration | None, baseline: Configuration | None) -> str:
 
 
 def over(trials: Sequence[Trial]) -> list[str]:
-    """The limits that any of these launches went over, in words."""
+    """Return the limits that any of these launches went over, in words."""
     return [CONSTRAINTS.get(name, name) for name in broken_limits(trials)]

@@ -1,4 +1,4 @@
-"""What became of a trial and of a configuration, and what was sent to both services, in words. Pure."""
+"""Say in words what became of a trial or configuration, and what both services were sent. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study.wording import number, short
 
 
 def traffic(context: StudyContext) -> str:
-    """What is sent to both servers in every launch."""
+    """Say what is sent to both servers in every launch."""
     w = context.workload
     return (
         f"{w.window_s:g} s, the same in every launch (seed {w.seed}): "
@@ -25,7 +25,7 @@ def traffic(context: StudyContext) -> str:
 
 
 def limits(context: StudyContext) -> str:
-    """The p95 limits of the capacity ladder."""
+    """Say the p95 limits of the capacity ladder."""
     slo = context.slo
     if slo is None:
         is_replay = context.is_replay
@@ -34,8 +34,8 @@ def limits(context: StudyContext) -> str:
     return f"{speech} and of the LLM's within {slo.p95_ms['llm']:,.0f} ms"
 
 
-def table(summary: Summary) -> str:
-    """Every configuration, best first, in Markdown."""
+def configurations_table(summary: Summary) -> str:
+    """Tabulate every configuration in Markdown, best first."""
     decision, context = summary.decision, summary.context
     lines = [
         "| configuration | fitness | launches | speech p95 ms | LLM p95 ms | sessions | |",
@@ -43,11 +43,11 @@ def table(summary: Summary) -> str:
     ]
     ranked = sorted(summary.configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0)))
     for c in ranked:
-        what = category(c, decision, context)
-        mark = str(what)
-        if what is Category.WINNER:
-            mark = f"**{what}**{', rejected by fresh launches' * summary.is_rejected}"
-        if what is Category.OVER:
+        kind = category(c, decision, context)
+        mark = str(kind)
+        if kind is Category.WINNER:
+            mark = f"**{kind}**{', rejected by fresh launches' * summary.is_rejected}"
+        if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := obstacle(c, decision, context)):
             mark += f": {ineligible(why)}"
@@ -63,7 +63,7 @@ def table(summary: Summary) -> str:
 
 
 def without_paths(command: str) -> str:
-    """A command line without the folders of the machine it ran on.
+    """Return a command line without the folders of the machine it ran on.
 
     >>> without_paths("/home/me/venv/bin/python -m serve --model /models/llm")
     'python -m serve --model llm'
@@ -72,7 +72,7 @@ def without_paths(command: str) -> str:
 
 
 def wrapped(command: str) -> str:
-    """A command line with a line for each of its options, to be pasted into a shell.
+    """Give each option of a command line a line, to be pasted into a shell.
 
     >>> print(wrapped("python -m serve --port 80 --eager"))
     python -m serve \\
@@ -83,7 +83,7 @@ def wrapped(command: str) -> str:
 
 
 def outcome(trial: Trial) -> str:
-    """One phrase for what became of a trial."""
+    """Say in a phrase what became of a trial."""
     if trial.repeat_of is not None:
         return f"repeat of trial {trial.repeat_of}"
     if (d := trial.diagnosis) is not None:
@@ -95,7 +95,7 @@ def outcome(trial: Trial) -> str:
 
 
 def sessions(trial: Trial) -> str:
-    """Capacity with `>=` where the ladder ended before the answer was known."""
+    """Write the sessions, with `>=` where the ladder ended before the limit was known."""
     m = trial.measurement
     if m is None or m.concurrent_capacity is None:
         return "-"

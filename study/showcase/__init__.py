@@ -1,1 +1,1 @@
-"""The study that ships, as pages and notebooks show it."""
+"""Show the study that ships, as pages and notebooks need it."""

@@ -1,11 +1,13 @@
-"""A study or a recording as a pandas data frame, one row a launch, for the notebooks.
+"""Read a study or a recording into a pandas data frame, one row a launch, for the notebooks.
 
-Not `Study.trials_dataframe`: it knows no recordings, lists copies of a launch too, puts a prefix before every
-parameter, and leaves a measurement as one column of nested data, so that all its columns would be made anew.
+Optuna's own `Study.trials_dataframe` does not serve: it knows no recordings, lists copies of a
+launch too, puts a prefix before every parameter, and leaves a measurement as one column of nested
+data.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -26,8 +28,8 @@ from study.storage.trials import Trial
 from study.wording import PHASES
 
 
-def replayed() -> str:
-    """The study that ships, replayed into a temporary folder: a storage for who has none yet."""
+def replayed_storage() -> str:
+    """Replay the study that ships into a temporary folder, and return the path of its storage."""
     folder = Path(mkdtemp(prefix="replayed-"))
     spec = load_spec(None)
     run(spec, Options(out=folder), Terminal(quiet=True))
@@ -35,15 +37,15 @@ def replayed() -> str:
 
 
 def shipped_recording() -> Path:
-    """The recording that the study of `replayed` draws from."""
-    measure = load_spec(None).measure
-    return Path(measure)
+    """Return the recording that the study which ships draws from."""
+    return Path(load_spec(None).measure)
 
 
 def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
-    """One row a launch, failures too: parameters, outcome, every figure under its name in `Measurement`.
+    """Return one row a launch, failures too: parameters, outcome, figures by `Measurement`'s names.
 
-    source: a study.db, a storage URL, or a recording (.jsonl); what was not measured is missing, never 0
+    What was not measured is missing, never 0.
+    source: a study.db, a storage URL, or a recording (.jsonl)
     raises: BadInput where there is nothing to read
     """
     if str(source).endswith(".jsonl"):
@@ -59,47 +61,55 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
             for n, e in enumerate(entries)
         ]
         return pd.DataFrame(lines)
-    rows = summary(study_in(storage_url(str(source)), study)).trials
-    return pd.DataFrame([_line(r) for r in rows if r.repeat_of is None])
+    trials = summary(study_in(storage_url(str(source)), study)).trials
+    return pd.DataFrame([_row(trial) for trial in trials if trial.repeat_of is None])
 
 
-def _line(r: Trial) -> dict[str, Any]:
+def _row(trial: Trial) -> dict[str, Any]:
     return {
-        "trial": r.number,
-        **r.allocation.values,
-        "status": r.state,
-        "fitness": r.fitness,
-        "is_feasible": r.is_feasible,
-        "word_gate": r.word_gate,
-        "is_reference": r.is_reference,
-        "failure_class": r.diagnosis.failure_class if r.diagnosis else None,
-        **_figures(r.measurement),
-        "wall_s": r.wall_s,
+        "trial": trial.number,
+        **trial.allocation.values,
+        "status": trial.state,
+        "fitness": trial.fitness,
+        "is_feasible": trial.is_feasible,
+        "word_gate": trial.word_gate,
+        "is_reference": trial.is_reference,
+        "failure_class": trial.diagnosis.failure_class if trial.diagnosis else None,
+        **_figures(trial.measurement),
+        "wall_s": trial.wall_s,
     }
 
 
-def _figures(measured: Measurement | None) -> dict[str, Any]:
-    """The single numbers of a measurement; seconds by phase as one column each."""
-    if measured is None:
+def _figures(m: Measurement | None) -> dict[str, Any]:
+    """Return the single numbers of a measurement, the seconds of each phase among them."""
+    if m is None:
         return {}
-    flat = {k: measured.figure(k) for k in measured.flat() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in measured.phase_s.items()}
+    flat = {k: m.figure(k) for k in m.flat() if k not in ("phase_s", "wall_s")}
+    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in m.phase_s.items()}
 
 
 def reweighed(
     frame: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64
 ) -> pd.Series:
-    """The fitness of every row under other weights, relative to the row that `is_reference`; failures score 0.
+    """Return the fitness of every row under other weights; failures score 0.
 
-    Nothing is measured again, so ask "what if" as often as you like.
+    Scores are relative to the row that `is_reference`. Nothing is measured again, so ask "what if"
+    as often as you like.
+    headroom_mib: free memory beyond it is worth no more
+    top_rung: sessions of the highest rung of the capacity ladder
+    raises: ValueError where no row is a usable reference
     """
     rows = frame.to_dict("records")
-    made = [
+    measurements = [
         Measurement.from_flat({str(k): v for k, v in row.items() if not _is_missing(v)})
         for row in rows
     ]
     reference = next(
-        (reference_of(m) for m, first in zip(made, frame["is_reference"], strict=True) if first),
+        (
+            reference_of(m)
+            for m, is_reference in zip(measurements, frame["is_reference"], strict=True)
+            if is_reference
+        ),
         None,
     )
     if reference is None:
@@ -108,10 +118,10 @@ def reweighed(
         fitness(m, reference, weights, headroom_mib=headroom_mib, top_rung=top_rung).value
         if any(s.latency_p95_ms is not None for s in m.services.values())
         else 0.0
-        for m in made
+        for m in measurements
     ]
     return pd.Series(scores, index=frame.index, name="fitness")
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124  NaN alone is not itself
+    return value is None or (isinstance(value, float) and math.isnan(value))

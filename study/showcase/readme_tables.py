@@ -1,4 +1,4 @@
-"""The study that ships as pages show it: a picture and tables, written between two marks, so that none grows old."""
+"""Write the study that ships into pages: a picture, and tables between two marks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from objectives.plain_data.atomic import write_atomic
 from study.analysis.launches import WIDE, read
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
+from study.report.charts.space_picture import alternative, picture
 from study.report.comparison import comparison
 from study.report.effects_table import influence
-from study.report.space_picture import alternative, picture
-from study.report.summary import Summary, how_sure, sentence, summary
-from study.report.trial_words import table
+from study.report.headline import how_sure, sentence
+from study.report.summary import Summary, summary
+from study.report.trial_words import configurations_table
 from study.run import run
 from study.run_plan import Options
 from study.spec.load import load
@@ -30,7 +31,7 @@ END = "<!-- end of what it writes -->"
 
 
 def replayed() -> Summary:
-    """The study that ships, replayed into a folder that is gone afterwards."""
+    """Replay the study that ships into a folder that is gone afterwards, and summarize it."""
     spec, terminal = load(None), Terminal(quiet=True)
     terminal.console.quiet = True
     with TemporaryDirectory(prefix="showcase-") as folder:
@@ -38,22 +39,22 @@ def replayed() -> Summary:
         return summary(study_in(f"sqlite:///{folder}/{spec.name}/study.db"))
 
 
-def rendered(told: Summary, root: Path) -> Mapping[Path, str]:
-    """What the files below `root` should hold.
+def rendered(replay: Summary, root: Path) -> Mapping[Path, str]:
+    """Return what the files below `root` should hold.
 
-    raises: BadInput where a page lacks the marks; SetupError where statsmodels, which its tables need, is missing
+    raises: BadInput where a page lacks the marks; SetupError where statsmodels, which the tables
+        need, is missing
     """
+    guide = _between(_page(root / GUIDE), GUIDE, _whole(replay))
     return {
-        PICTURE: picture(told),
-        README: _between(_page(root / README), README, _summary(told)),
-        GUIDE: _between(
-            _between(_page(root / GUIDE), GUIDE, _whole(told)), GUIDE, _wide(), WIDE_BEGIN
-        ),
+        PICTURE: picture(replay),
+        README: _between(_page(root / README), README, _summary(replay)),
+        GUIDE: _between(guide, GUIDE, _wide(), WIDE_BEGIN),
     }
 
 
 def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
-    """Those that hold something else."""
+    """Return the files below `root` that hold something else."""
     return [
         p
         for p, content in pages.items()
@@ -62,7 +63,7 @@ def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
 
 
 def write(pages: Mapping[Path, str], root: Path) -> None:
-    """Each of them whole."""
+    """Write each of the files below `root` whole."""
     for path, content in pages.items():
         write_atomic(root / path, content)
 
@@ -72,6 +73,7 @@ def _page(path: Path) -> str:
 
 
 def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGIN) -> str:
+    """Replace what a page has between the opening mark and the end mark that follows it."""
     before, begin, rest = content.partition(f"{opening}\n")
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -81,72 +83,75 @@ def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGI
     return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after
 
 
-def _summary(told: Summary) -> list[str]:
-    """The picture, the answer, today's against the winner, and how far to trust it."""
-    today, other = told.today, told.other
-    lines = [f"![{alternative(told)}]({PICTURE})", "", f"**{sentence(told)}**", ""]
+def _summary(replay: Summary) -> list[str]:
+    """Write the picture, the answer, today's against the winner, and how far to trust it."""
+    today, other = replay.today, replay.other
+    lines = [f"![{alternative(replay)}]({PICTURE})", "", f"**{sentence(replay)}**", ""]
     if today is not None and other is not None:
-        name = "winner" if told.decision.winner else "closest"
-        lines += [
-            f"| | today: {short(today.allocation)} | {name}: {short(other.allocation)} | difference |"
-        ]
-        lines += ["|---|---|---|---|"]
-        lines += [
-            f"| {c.title} | {c.old} | {c.new} | {c.change} |"
-            for c in comparison(today, other, told.configurations)
-        ]
+        name = "winner" if replay.decision.winner else "closest"
+        names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
+        lines += [f"| | {names} | difference |", "|---|---|---|---|"]
+        figures = comparison(today, other, replay.configurations)
+        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
         lines.append("")
-    return [*lines, _where(told), "", *_sure(told)[:3]]
+    return [*lines, _source(replay), "", *_bullets(replay)[:3]]
 
 
-def _whole(told: Summary) -> list[str]:
-    """Every configuration, and what speaks for the answer and against it."""
-    found = table(told)
+def _whole(replay: Summary) -> list[str]:
+    """Write every configuration, and what speaks for the answer and against it."""
     return [
-        f"**{sentence(told)}**",
+        f"**{sentence(replay)}**",
         "",
-        _where(told),
+        _source(replay),
         "",
-        found,
+        configurations_table(replay),
         "",
-        *_sure(told),
-        *_pairs(told.confirmation),
+        *_bullets(replay),
+        *_pairs(replay.confirmation),
     ]
 
 
 def _wide() -> list[str]:
-    """What each parameter of the wider space does, from its recording."""
+    """Write what each parameter of the wider space does, from its recording."""
     [cost] = read(str(WIDE))
-    told = influence(cost.launches)
-    if told.lacks:
-        raise SetupError(told.lacks)
-    body = [(f"**{name}**" if name == name.strip() else name, *cells) for name, *cells in told.rows]
-    lines = [f"| {' | '.join(cells)} |" for cells in (told.head, ["---"] * len(told.head), *body)]
-    return [*lines, "", *(f"- {line}" for line in told.said)]
+    effects = influence(cost.launches)
+    if effects.lacks:
+        raise SetupError(effects.lacks)
+    body = [
+        (f"**{name}**" if name in effects.parameters else name, *cells)
+        for name, *cells in effects.rows
+    ]
+    rows = (effects.head, ["---"] * len(effects.head), *body)
+    lines = [f"| {' | '.join(cells)} |" for cells in rows]
+    return [*lines, "", *(f"- {note}" for note in effects.notes)]
 
 
-def _pairs(confirmed: Confirmation | None) -> list[str]:
-    """What fresh launches showed of every metric."""
-    if confirmed is None:
+def _pairs(confirmation: Confirmation | None) -> list[str]:
+    """Write what fresh launches showed of every metric."""
+    if confirmation is None:
         return []
     how = "95 % intervals; the word says how it stands to its margin ([the rule](confirming.md))"
-    lines = [
+    return [
         "",
-        f"Fresh launches of both: {confirmed.summary}. In percent of today's, positive is better, {how}:",
+        f"Fresh launches of both: {confirmation.summary}. "
+        f"In percent of today's, positive is better, {how}:",
         "",
+        "| metric | workload | winner | interval | |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {line.metric} | {line.workload} | {line.gain} | {line.interval} | {line.standing} |"
+            for line in confirmation.lines
+        ),
     ]
-    lines += ["| metric | workload | winner | interval | |", "|---|---|---|---|---|"]
-    return lines + [
-        f"| {x.metric} | {x.workload} | {x.gain} | {x.interval} | {x.standing} |"
-        for x in confirmed.lines
-    ]
 
 
-def _sure(told: Summary) -> list[str]:
-    where = told.context.measured_elsewhere  # has a line of its own
-    return [f"- {said}" for said in how_sure(told) if where is None or where not in said]
+def _bullets(replay: Summary) -> list[str]:
+    """List how sure the answer is; `_source` says where it was measured."""
+    return [f"- {line}" for line in how_sure(replay, with_source=False)]
 
 
-def _where(told: Summary) -> str:
-    said = told.context.measured_elsewhere or "measured"
-    return f"{said[0].upper()}{said[1:]}. The figures hold for that machine and say nothing about another."
+def _source(replay: Summary) -> str:
+    """Say where the figures were measured, and that they hold for nothing else."""
+    source = replay.context.measured_elsewhere or "measured"
+    scope = "The figures hold for that machine and say nothing about another."
+    return f"{source[0].upper()}{source[1:]}. {scope}"

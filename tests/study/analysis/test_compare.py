@@ -13,7 +13,7 @@ from objectives.measurement import INFINITE
 from study.analysis.compare import bounds_tell
 from study.analysis.configurations import Configuration
 from study.analysis.noise import FITNESS, noise_of
-from study.report.answer import doubt
+from study.report.answer import fitness_gap
 from study.report.comparison import comparison
 from study.storage.trials import State, Trial
 
@@ -146,20 +146,20 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
 
 def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_lead() -> None:
     today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
-    (said,) = doubt(today, other, [today, other])
+    (said,) = fitness_gap(today, other, [today, other])
     assert (
         "+0.2000 of it comes from voice sessions" in said
         and "not measured on the same cards; how" in said
     )
-    (said,) = doubt(today, sessions(1, 10, True, "GPU-1"), [today])
+    (said,) = fitness_gap(today, sessions(1, 10, True, "GPU-1"), [today])
     assert "card" not in said
 
 
 def test_a_lead_beyond_noise_is_still_that_of_the_best_of_several() -> None:
     found = [cell(n, [1000.0, 1010.0, 1005.0, 1001.0], 0.5 + 0.2 * (n == 1)) for n in range(4)]
-    (said,) = doubt(found[0], found[1], found)
+    (said,) = fitness_gap(found[0], found[1], found)
     assert "more than noise explains; but it is the best of 4" in said
-    (said,) = doubt(found[0], found[1], found[:2])
+    (said,) = fitness_gap(found[0], found[1], found[:2])
     assert said.endswith("more than noise explains.")
-    (said,) = doubt(found[1], found[0], found)
+    (said,) = fitness_gap(found[1], found[0], found)
     assert said.endswith("more than noise explains."), "what is worse was not chosen"

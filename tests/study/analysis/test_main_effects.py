@@ -143,11 +143,11 @@ def test_a_table_counts_configurations_and_those_that_failed():
         "  60 % (6, 2 failed)",
     ]
     assert ("  128 (0, 2 failed)", "-") in told.rows
-    assert told.said[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
-    assert "words wrong: 1.2 % wherever it was measured" in told.said
-    [line] = [x for x in told.said if x.startswith("LLM: each further token, median: ")]
+    assert told.notes[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
+    assert "words wrong: 1.2 % wherever it was measured" in told.notes
+    [line] = [x for x in told.notes if x.startswith("LLM: each further token, median: ")]
     assert line.endswith("from 1 launched again on the same card")
-    assert "memory that stayed free: not measured" in told.said
+    assert "memory that stayed free: not measured" in told.notes
 
 
 def test_another_card_is_told_apart_from_what_the_parameters_do():
@@ -176,7 +176,7 @@ def test_what_two_cards_measured_is_not_twice_as_much_known():
     figures = [(given(s, w), only(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
     told = influence([x for n in range(8) for x in launches(figures, f"GPU-{n}")], ["llm_tpot_ms"])
     assert told.rows == ()
-    assert told.said[-1].endswith(
+    assert told.notes[-1].endswith(
         "cannot be told, 4 configurations have a figure, and 3 parameters need 15"
     )
 
@@ -191,7 +191,7 @@ def test_parameters_that_always_changed_together_are_not_told_apart():
     with pytest.raises(UntoldError, match="always changed together"):
         main_effects(twins, "llm_tpot_ms")
     told = influence(launches(twins), ["llm_tpot_ms"])
-    assert told.rows == () and "always changed together" in told.said[-1]
+    assert told.rows == () and "always changed together" in told.notes[-1]
 
 
 def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two():
@@ -203,10 +203,10 @@ def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two()
     )
     assert (
         "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out"
-        in told.said
+        in told.notes
     )
     assert any(
-        line.endswith("; 2 launches without an end to it are left out") for line in told.said
+        line.endswith("; 2 launches without an end to it are left out") for line in told.notes
     )
     assert [row[0] for row in told.rows[-3:]] == [
         "card",

@@ -13,8 +13,9 @@ from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.pareto import pareto
 from study.analysis.reweigh import answers, is_contested, rescored
+from study.report.headline import how_sure, sentence
 from study.report.reasons import over
-from study.report.summary import Summary, how_sure, sentence, summary
+from study.report.summary import Summary, summary
 from study.storage.find import study_in
 from study.wording import short
 

@@ -20,8 +20,9 @@ from study.confirmation.lookup import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate
 from study.promotion import seal
+from study.report.headline import sentence
 from study.report.html import html
-from study.report.summary import sentence, summary
+from study.report.summary import summary
 from study.storage.context import context_of
 from study.storage.find import promotions_of, study_in
 

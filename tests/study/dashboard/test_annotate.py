@@ -1,4 +1,4 @@
-"""Notes, plots and files of a study: what they say, that they are written once, and that nobody's edits are lost."""
+"""Notes, plots and files of a study say what it means, once, and nobody's edits are lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from study.wording import FAILURES
 
 @pytest.fixture(scope="module")
 def folder(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the study.db of a finished study lies."""
+    """Return the folder with the study.db of a finished study."""
     here = copied(shared.pictured(), tmp_path_factory.mktemp("annotated"))
     annotate(opened(here / "out" / "made"))
     return here / "out" / "made"
@@ -54,13 +54,13 @@ def test_the_note_of_a_trial_has_commands_arithmetic_outcome_and_proof(folder: P
     study = opened(folder)
     pruned = next(t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED)
     note = note_of(study, pruned.number)
-    for said in (
+    for text in (
         "oom_budget",
         "Free memory is less than desired",
         "--gpu-memory-utilization 0.6",
         "reserve",
     ):
-        assert said in note
+        assert text in note
     assert "; 20" not in note.splitlines()[-3]  # the replay's own time is not when it was measured
     complete = note_of(study, 0)
     assert (
@@ -86,14 +86,14 @@ def test_a_note_that_somebody_edited_stays(folder: Path) -> None:
 
 def test_a_trial_keeps_its_metrics_and_memory_by_second(folder: Path) -> None:
     study = opened(folder)
-    kept = {
+    artifacts = {
         m.filename: m.artifact_id
         for m in get_all_artifact_meta(study.trials[0], storage=study._storage)
     }
-    assert set(kept) == {"metrics.json", "memory.csv"}
-    metrics = json.loads((folder / ATTACHMENTS / kept["metrics.json"]).read_text())
+    assert set(artifacts) == {"metrics.json", "memory.csv"}
+    metrics = json.loads((folder / ATTACHMENTS / artifacts["metrics.json"]).read_text())
     assert metrics["llm_latency_p95_ms"] == 2500.0 and "kv_peak_pct" not in metrics
-    assert (folder / ATTACHMENTS / kept["memory.csv"]).read_text().splitlines()[:2] == [
+    assert (folder / ATTACHMENTS / artifacts["memory.csv"]).read_text().splitlines()[:2] == [
         "second,used_mib",
         "0,2000",
     ]
@@ -105,14 +105,14 @@ def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
     (logs / "llm.log").write_text("it started")
     study = optuna.create_study()
     attach(study.ask(), tmp_path, logs, {"llm_start_s": 3.0, "llm_latency_p95_ms": float("inf")})
-    kept = {
+    artifacts = {
         m.filename: m.artifact_id
         for m in get_all_artifact_meta(study.trials[0], storage=study._storage)
     }
-    assert set(kept) == {"llm.log", "metrics.json"}
-    assert (tmp_path / ATTACHMENTS / kept["llm.log"]).read_text() == "it started"
+    assert set(artifacts) == {"llm.log", "metrics.json"}
+    assert (tmp_path / ATTACHMENTS / artifacts["llm.log"]).read_text() == "it started"
     assert (
-        json.loads((tmp_path / ATTACHMENTS / kept["metrics.json"]).read_text())[
+        json.loads((tmp_path / ATTACHMENTS / artifacts["metrics.json"]).read_text())[
             "llm_latency_p95_ms"
         ]
         == "inf"

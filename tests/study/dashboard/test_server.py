@@ -1,4 +1,4 @@
-"""optuna-dashboard as we serve it, in a headless browser: our notes, our plots, and our answer as the best trial."""
+"""optuna-dashboard, in a headless browser, shows our notes, plots, and answer as the best trial."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ from studies import Shared, copied
 from objectives.diagnosis.diagnose import Diagnosis
 from study.storage.context import KEY
 
-PLOTS = ("The space, as measured", "Latency against capacity", "Where the time went", "Lineage of the tournament",
-         "Memory over time")  # fmt: skip
+PLOTS = (
+    "The space, as measured",
+    "Latency against capacity",
+    "Where the time went",
+    "Lineage of the tournament",
+    "Memory over time",
+)
 
 
 def wordy(share: float, size: str) -> Outcome:
-    """The usual cells, with a log line as long as real ones are."""
-    made = timed(share, size)
-    return (
-        replace(made, evidence=f"{made.evidence}, {'and so on ' * 25}")
-        if isinstance(made, Diagnosis)
-        else made
-    )
+    """Return the usual outcome, with a log line as long as real ones are."""
+    outcome = timed(share, size)
+    if not isinstance(outcome, Diagnosis):
+        return outcome
+    return replace(outcome, evidence=f"{outcome.evidence}, {'and so on ' * 25}")
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +54,16 @@ def database(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(database: Path) -> Iterator[str]:
-    """The address of the dashboard, as the real command says it; it ends on Ctrl-C with exit 0."""
-    line = [sys.executable, str(SCRIPT.with_name("dashboard.py")), str(database), "--port", "0"]
+    """Yield the address that the real command prints; it ends on Ctrl-C with exit 0."""
+    command = [sys.executable, str(SCRIPT.with_name("dashboard.py")), str(database), "--port", "0"]
     with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stderr is not None
-        said = process.stdout.readline()
+        line = process.stdout.readline()
         try:
-            assert said.startswith("http://127.0.0.1:"), process.stderr.read()
-            yield said.split()[0].rstrip("/")
+            assert line.startswith("http://127.0.0.1:"), process.stderr.read()
+            yield line.split()[0].rstrip("/")
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=20)
@@ -69,13 +72,13 @@ def served(database: Path) -> Iterator[str]:
 
 def detail(served: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{served}/api/studies/1", timeout=20) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        study: dict[str, Any] = json.load(answer)
+    return study
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; where there is none, the test is skipped, and fails in CI."""
+    """Yield headless Chromium; where there is none, the test is skipped, and fails in CI."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         reason = "no Chromium; on Debian: apt-get install chromium chromium-driver"
@@ -89,43 +92,48 @@ def browser() -> Iterator[Any]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.add_argument("--window-size=1280,2000")
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield made
-    made.quit()
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
 
 
-def until(found: Callable[[], bool], seconds: float = 40.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
-    while not found():
+    while not condition():
         assert time.monotonic() < deadline, "it did not come up in time"
         time.sleep(0.2)
 
 
-def shown(browser: Any) -> str:
+def page_text(browser: Any) -> str:
     return str(browser.execute_script("return document.body.textContent"))
 
 
 def test_the_page_has_our_plots_and_calls_our_answer_the_best(served: str, browser: Any) -> None:
     browser.get(f"{served}/dashboard/studies/1")
-    until(lambda: all(title in shown(browser) for title in PLOTS))
-    until(lambda: "Best Trial" in shown(browser))
-    assert "vllm_memory_util: 0.55, whisper_model_size: base" in shown(browser)
-    tiles = "document.getElementById('user-defined-plot:space').querySelectorAll('.heatmap-label').length"
-    until(lambda: browser.execute_script(f"return {tiles}") >= 9)
-    assert "out of memory" in shown(browser) and "00 MiB short" in shown(browser)
+    until(lambda: all(title in page_text(browser) for title in PLOTS))
+    until(lambda: "Best Trial" in page_text(browser))
+    assert "vllm_memory_util: 0.55, whisper_model_size: base" in page_text(browser)
+    plot = "document.getElementById('user-defined-plot:space')"
+    count = f"return {plot}.querySelectorAll('.heatmap-label').length"
+    until(lambda: browser.execute_script(count) >= 9)
+    assert "out of memory" in page_text(browser) and "00 MiB short" in page_text(browser)
 
 
 def test_the_page_has_our_note_of_the_study(served: str, browser: Any) -> None:
     browser.get(f"{served}/dashboard/studies/1/note")
-    until(lambda: "Answer: The best candidate is 55 % of the memory for the LLM" in shown(browser))
-    assert "How to read these pages" in shown(browser) and "[//]" not in shown(browser)
+    until(
+        lambda: "Answer: The best candidate is 55 % of the memory for the LLM" in page_text(browser)
+    )
+    assert "How to read these pages" in page_text(browser) and "[//]" not in page_text(browser)
 
 
 def test_the_page_of_a_failed_trial_has_its_evidence_and_files(served: str, browser: Any) -> None:
     number = next(t["number"] for t in detail(served)["trials"] if t["state"] == "Pruned")
     browser.get(f"{served}/dashboard/studies/1/trials?numbers={number}")
-    until(lambda: "Free memory is less than desired memory utilization" in shown(browser))
-    assert "--gpu-memory-utilization 0.6" in shown(browser) and "metrics.json" in shown(browser)
+    until(lambda: "Free memory is less than desired memory utilization" in page_text(browser))
+    assert "--gpu-memory-utilization 0.6" in page_text(browser) and "metrics.json" in page_text(
+        browser
+    )
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280, (
         "no line widens the page"
     )
@@ -134,15 +142,15 @@ def test_the_page_of_a_failed_trial_has_its_evidence_and_files(served: str, brow
 def test_the_dashboard_is_told_constraints_and_our_best_where_it_looks_for_them(
     served: str,
 ) -> None:
-    found = detail(served)
-    (best,) = found["best_trials"]
+    study = detail(served)
+    (best,) = study["best_trials"]
     assert {p["name"]: p["param_external_value"] for p in best["params"]} == {
         k: str(v) for k, v in BEST.items()
     }
-    highest = max(t["values"][0] for t in found["trials"] if t["state"] == "Complete")
+    highest = max(t["values"][0] for t in study["trials"] if t["state"] == "Complete")
     assert best["values"][0] < highest, "the highest score is held back by its words"
     assert all(
-        any(c > 0 for c in t["constraints"]) == (t["state"] == "Pruned") for t in found["trials"]
+        any(c > 0 for c in t["constraints"]) == (t["state"] == "Pruned") for t in study["trials"]
     )
 
 
@@ -177,13 +185,14 @@ def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, datab
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "error"),
     [
         (["no.db"], 2, "there is no study in no.db"),
         (
             [],
             2,
-            "there is no study in artifacts/h100_recorded/study.db; run python scripts/run_study.py first",
+            "there is no study in artifacts/h100_recorded/study.db; "
+            "run python scripts/run_study.py first",
         ),
         (["made.txt"], 2, "file is not a database"),
         (
@@ -194,13 +203,13 @@ def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, datab
     ],
 )
 def test_what_is_not_there_is_one_line(
-    database: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+    database: Path, tmp_path: Path, arguments: list[str], code: int, error: str
 ) -> None:
     (tmp_path / "made.txt").write_text("no database " * 100)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = (a.format(db=database, taken=port) for a in arguments)
         ran = run_script("dashboard.py", *line, cwd=tmp_path)
-    assert said in ran.stderr
+    assert error in ran.stderr
     assert (ran.returncode, len(ran.stderr.splitlines())) == (code, 1)
     assert [p.name for p in tmp_path.iterdir()] == ["made.txt"]

@@ -17,7 +17,7 @@ from study.analysis.decision import decide
 from study.bench.commands import commands
 from study.promotion.document import Origin, document, improvement_pct, write
 from study.promotion.seal import verify
-from study.report.answer import how_sure
+from study.report.answer import certainty
 from study.report.reasons import passed_over, why
 from study.search.score import score
 from study.spec.load import load
@@ -251,7 +251,7 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     assert decision.winner.mean("llm_latency_p95_ms") == 1504.0
     assert decision.winner.figures["llm_latency_p95_ms"] == 1504.0
     assert decision.luckiest is lucky
-    told = how_sure(decision)
+    told = certainty(decision)
     assert "3 measurements" in told[0] and "of being the best of 2 that may be promoted" in told[0]
     assert "the best single trial was another" in told[1] and told[1].endswith(
         "which is held back"
@@ -268,7 +268,7 @@ def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:
     decision = decide([row(spec, 0, 0.5, "base"), *rising, lone, *twice], spec)
     assert decision.winner is not None and decision.winner.allocation.share > 0.5
     assert decision.ahead_alone is not None and decision.ahead_alone.allocation.share == 0.41
-    (said,) = [s for s in how_sure(decision) if s.startswith("by its own launches alone")]
+    (said,) = [s for s in certainty(decision) if s.startswith("by its own launches alone")]
     assert "41 % + base is ahead of it" in said and "(1 measurement), smoothed 0." in said
 
 
@@ -329,7 +329,7 @@ def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -
         for n, share in enumerate(shares, 1)
     )
     decision = decide([row(spec, 0, 0.5, "base"), *others], spec)
-    (said,) = how_sure(decision)
+    (said,) = certainty(decision)
     assert (
         "nothing was measured twice" in said
         and "standard error" not in said

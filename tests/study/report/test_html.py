@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing else, says what was found and what was not, and survives hostile logs."""
+"""The report is one file that needs nothing else, says what is known, and survives hostile logs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from factories import Outcome, cell, make, measurement, oom
 from studies import Shared
 
 from objectives.diagnosis.diagnose import Diagnosis
+from study.report.charts.svg import ticks
 from study.report.html import html
 from study.report.summary import summary
-from study.report.svg import ticks
 from study.storage.find import study_in
 
 
@@ -29,21 +29,21 @@ def page(folder: Path, cells: object) -> str:
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes; void tags close themselves."""
+    """The parser keeps every tag with its attributes; void tags close themselves."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -60,7 +60,7 @@ def test_a_report_is_one_file_that_asks_the_network_for_nothing(
     assert tags.open == []
     assert not [
         t
-        for t, a in tags.found
+        for t, a in tags.tags
         if t in ("script", "link", "img", "iframe") or {"src", "href"} & set(a)
     ]
     assert "http" not in text and "url(" not in text
@@ -69,8 +69,8 @@ def test_a_report_is_one_file_that_asks_the_network_for_nothing(
 def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
     text = html(summary(study_in(f"sqlite:///{ended}")))
     assert (
-        "The best candidate is 55 % of the memory for the LLM, beside speech model base (today: 50 % + base)"
-        in text
+        "The best candidate is 55 % of the memory for the LLM, "
+        "beside speech model base (today: 50 % + base)" in text
     )
     assert "the LLM 20 % sooner, 12 voice sessions at once (today: 8)" in text
     assert "A replay, measured elsewhere: not valid for this machine." in text
@@ -102,8 +102,8 @@ def test_every_figure_says_in_words_what_it_shows(ended: Path) -> None:
     text = html(summary(study_in(f"sqlite:///{ended}")))
     pictures = re.findall(r'role="img"><title>(.*?)</title><desc>(.*?)</desc>', text)
     assert len(pictures) == 4
-    assert any("55 % + base (winner): 2,000 ms, 12 sessions" in told for _, told in pictures)
-    assert any("starting LLM 42 s" in told for _, told in pictures)
+    assert any("55 % + base (winner): 2,000 ms, 12 sessions" in words for _, words in pictures)
+    assert any("starting LLM 42 s" in words for _, words in pictures)
 
 
 def test_a_log_line_cannot_write_into_the_page(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_preset_changes_the_weights_and_says_so(ended: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (
             ["no/study.db"],
@@ -162,10 +162,10 @@ def test_a_preset_changes_the_weights_and_says_so(ended: Path, tmp_path: Path) -
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
-    ended: Path, tmp_path: Path, arguments: list[str], said: str
+    ended: Path, tmp_path: Path, arguments: list[str], error: str
 ) -> None:
     ran = run_script("report.py", *(a.format(db=ended) for a in arguments), cwd=tmp_path)
-    assert said in ran.stderr
+    assert error in ran.stderr
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
     assert not any(tmp_path.iterdir())
 

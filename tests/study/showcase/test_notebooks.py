@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and hold calls and prose only: what computes lives in tested modules."""
+"""The notebooks run from top to bottom, and hold calls and prose only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with warnings.catch_warnings():  # of Jupyter's own making
 def executed(
     notebook: Path, folder: Path, timeout_s: int, changes: Mapping[str, str] = MappingProxyType({})
 ) -> list[dict[str, Any]]:
-    """All outputs of a notebook that is run in a folder, with some of its text changed."""
+    """Run a notebook in a folder, with some of its text changed, and return all its outputs."""
     book = nbformat.read(notebook, as_version=4)
     for old, new in changes.items():
         (cell,) = [c for c in book.cells if c.cell_type == "code" and old in c.source]

@@ -1,4 +1,4 @@
-"""The pages' picture and tables of the study that ships: they show what was measured, and growing old is noticed."""
+"""The pages' picture and tables show what was measured, and an outdated page is noticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from factories import SIZES, make, oom, write_spec
 from studies import Shared
 
 from objectives.errors import BadInput
-from study.report.space_picture import picture
+from study.report.charts.space_picture import picture
 from study.report.summary import Summary, summary
 from study.showcase.readme_tables import (
     BEGIN,
@@ -27,7 +27,7 @@ from study.storage.find import study_in
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def told(folder: Path, spec: Path) -> Summary:
+def summarized(folder: Path, spec: Path) -> Summary:
     assert run_study(spec, "--out", folder / "out").returncode in (0, 4)
     return summary(study_in(f"sqlite:///{folder}/out/made/study.db"))
 
@@ -39,7 +39,7 @@ def usual(shared: Shared) -> Summary:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with the two pages and their marks."""
+    """Return a folder with the two pages and their marks."""
     (tmp_path / PICTURE).parent.mkdir(parents=True)
     (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     guide = f"before\n{BEGIN}\nold\n{END}\nbetween\n{WIDE_BEGIN}\nold\n{END}\nafter\n"
@@ -54,11 +54,11 @@ def texts(svg: str) -> list[str]:
 def test_the_picture_has_a_tile_for_each_configuration_and_says_what_wins_and_what_fails(
     usual: Summary,
 ) -> None:
-    said = texts(picture(usual))
-    assert [x for x in said if x.endswith(" %")] == ["40 %", "45 %", "50 %", "55 %", "60 %"]
-    assert said.count("1 launch") == 8 and said.count("out of memory") == 2
-    assert {"600 MiB short", "900 MiB short"} <= set(said)
-    assert said.count("winner") == 2 and said.count("in use today") == 2, "in the tile and below"
+    lines = texts(picture(usual))
+    assert [x for x in lines if x.endswith(" %")] == ["40 %", "45 %", "50 %", "55 %", "60 %"]
+    assert lines.count("1 launch") == 8 and lines.count("out of memory") == 2
+    assert {"600 MiB short", "900 MiB short"} <= set(lines)
+    assert lines.count("winner") == 2 and lines.count("in use today") == 2, "in the tile and below"
 
 
 def test_the_picture_says_in_words_what_it_shows(usual: Summary) -> None:
@@ -69,15 +69,15 @@ def test_the_picture_says_in_words_what_it_shows(usual: Summary) -> None:
 
 
 def test_every_text_lies_inside_the_picture(usual: Summary) -> None:
-    drawn = ElementTree.fromstring(picture(usual))
-    *_, width, height = map(float, drawn.attrib["viewBox"].split())
-    for e in drawn.iter(f"{SVG}text"):
+    svg = ElementTree.fromstring(picture(usual))
+    *_, width, height = map(float, svg.attrib["viewBox"].split())
+    for e in svg.iter(f"{SVG}text"):
         assert 0 <= float(e.attrib["x"]) <= width and 0 <= float(e.attrib["y"]) <= height
 
 
 def test_where_nothing_works_the_picture_says_so(tmp_path: Path) -> None:
     make(tmp_path, lambda *_: oom(900.0))
-    lost = told(
+    lost = summarized(
         tmp_path,
         write_spec(
             tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": [*SIZES]}
@@ -99,8 +99,8 @@ def test_pages_are_written_between_their_marks_and_are_current_then(
         and "\nold\n" not in readme
     )
     assert (
-        "| LLM: 95 % answered within | 2,500 ms | 2,000 ms | -500 ms (-20 %), better, noise unknown |"
-        in readme
+        "| LLM: 95 % answered within | 2,500 ms | 2,000 ms "
+        "| -500 ms (-20 %), better, noise unknown |" in readme
     )
     guide = (root / "study/guides/recording.md").read_text()
     assert (

@@ -1,0 +1,127 @@
+"""Collect what the pictures of one study show: spots, bars and memory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from objectives.measurement import INFINITE
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision
+from study.analysis.pareto import pareto
+from study.analysis.study_cost import seconds
+from study.storage.context import StudyContext
+from study.storage.trials import Trial
+from study.wording import PHASES, pair, short
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A spot is one configuration between latency and capacity.
+
+    Args:
+        label: the configuration in short
+        on_pareto: whether it belongs to the Pareto set
+        sessions: voice sessions at once; None where no rung of the ladder was decided
+        is_lower_bound: whether there may be more sessions than that
+        stt_ms: p95 latency of speech recognition, ms
+        llm_ms: p95 latency of the LLM, ms
+    """
+
+    label: str
+    category: Category
+    on_pareto: bool
+    sessions: float | None
+    is_lower_bound: bool
+    stt_ms: float
+    llm_ms: float
+
+    @property
+    def capacity(self) -> str:
+        """Return the sessions in words."""
+        if self.sessions is None:
+            return "not measured"
+        return f"{'at least ' * self.is_lower_bound}{self.sessions:g} sessions"
+
+
+def limit_text(limit_ms: float) -> str:
+    """Name the line at the limit of a latency."""
+    return f"limit of a session {limit_ms:,.0f} ms"
+
+
+def spots(
+    configurations: Sequence[Configuration], decision: Decision, context: StudyContext
+) -> list[Spot]:
+    """Return a spot for every configuration whose latencies are finite."""
+    best = pareto(configurations, context)
+    points = []
+    for c in configurations:
+        stt_ms, llm_ms = c.mean("stt_latency_p95_ms"), c.mean("llm_latency_p95_ms")
+        if stt_ms is None or llm_ms is None or INFINITE in (stt_ms, llm_ms):
+            continue
+        sessions = c.mean("concurrent_capacity")
+        kind = category(c, decision, context)
+        points.append(
+            Spot(short(c.allocation), kind, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms)
+        )
+    return points
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar says where the time of one trial went.
+
+    Args:
+        trial: the trial's number
+        allocation: the two parameters that are always there, as a label
+        configuration: all parameters, as a label
+        seconds: s by phase, as people call it
+    """
+
+    trial: int
+    allocation: str
+    configuration: str
+    seconds: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """Return the name beside the bar."""
+        return f"{self.trial}: {self.allocation}"
+
+
+def bars(trials: Sequence[Trial]) -> list[Bar]:
+    """Return a bar for every launched trial; an older recording tells only starts and window."""
+    return [
+        Bar(
+            t.number,
+            pair(t.allocation),
+            short(t.allocation),
+            {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
+        )
+        for t in trials
+        if t.repeat_of is None and (by_phase := seconds(t.measurement, t.measured, t.wall_s))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """The device memory that was in use during one trial, by second, and all that there is, MiB."""
+
+    label: str
+    used_mib: tuple[int, ...]
+    total_mib: float
+
+
+def total_text(memory: MemoryUse) -> str:
+    """Name the line at all the memory that the device has."""
+    return f"total {memory.total_mib:,.0f} MiB"
+
+
+def memory_use(trial: Trial | None) -> MemoryUse | None:
+    """Return the memory of a trial over time; None where it was not recorded."""
+    m = trial.measurement if trial else None
+    if trial is None or m is None or not m.device.used_mib_by_s or not m.device.device_total_mib:
+        return None
+    label = f"trial {trial.number}: {short(trial.allocation)}"
+    return MemoryUse(label, m.device.used_mib_by_s, m.device.device_total_mib)

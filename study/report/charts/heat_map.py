@@ -1,0 +1,123 @@
+"""Lay the space out as a table of tiles, before it is drawn or written. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from objectives.allocation import SHARE, SPEECH, Scalar
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision
+from study.report.answer import launches_and_error
+from study.storage.context import StudyContext
+from study.wording import SHORT, failure_in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile is one place of the heat map: the best configuration there, and its text by line."""
+
+    configuration: Configuration
+    category: Category
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """The heat map is the space as a table of tiles over its first two parameters.
+
+    Args:
+        x_name: the parameter from left to right, as its axis is called
+        y_name: the parameter from top to bottom
+        xs: the values of x, as the axis shows them
+        ys: the values of y
+        tiles: the tiles by (x, y)
+        others: the other searched parameters; a tile shows the best over them
+    """
+
+    x_name: str
+    y_name: str
+    xs: tuple[str, ...]
+    ys: tuple[str, ...]
+    tiles: Mapping[tuple[str, str], Tile]
+    others: tuple[str, ...]
+
+    @property
+    def fitnesses(self) -> list[float]:
+        """Return the fitness of every tile that has one."""
+        tiles = self.tiles.values()
+        return [f for t in tiles if (f := t.configuration.fitness) is not None]
+
+
+def spelled(name: str, value: Scalar) -> str:
+    """Spell a value of a parameter as an axis shows it.
+
+    >>> spelled("vllm_memory_util", 0.375), spelled("whisper.beam_size", 5)
+    ('37.5 %', '5')
+    """
+    if name == SHARE:
+        return f"{100 * float(value):g} %"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def heat_map(
+    configurations: Sequence[Configuration], decision: Decision, context: StudyContext
+) -> HeatMap:
+    """Lay the space out over its first two searched parameters."""
+    names = sorted(context.searched, key=lambda n: (n != SHARE, n != SPEECH))
+    x_name = names[0]
+    y_name = names[1] if len(names) > 1 else next(n for n in (SPEECH, SHARE) if n != x_name)
+    places: dict[tuple[str, str], list[Configuration]] = {}
+    for c in configurations:
+        x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))
+        places.setdefault((x, y), []).append(c)
+    tiles = {
+        place: _tile(
+            max(group, key=lambda c: (decision.is_winner(c), c.is_feasible, c.fitness or 0.0)),
+            len(group),
+            decision,
+            context,
+        )
+        for place, group in places.items()
+    }
+    xs, ys = (_axis(n, configurations, context) for n in (x_name, y_name))
+    return HeatMap(
+        SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, tuple(names[2:])
+    )
+
+
+def transposed(table: HeatMap) -> HeatMap:
+    """Exchange the axes: a phone has room for more rows, not for more columns."""
+    tiles = {(y, x): tile for (x, y), tile in table.tiles.items()}
+    return HeatMap(table.y_name, table.x_name, table.ys, table.xs, tiles, table.others)
+
+
+def _axis(
+    name: str, configurations: Sequence[Configuration], context: StudyContext
+) -> tuple[str, ...]:
+    values = context.searched.get(name) or sorted(
+        {c.allocation.values[name] for c in configurations}, key=_order
+    )
+    return tuple(spelled(name, v) for v in values)
+
+
+def _order(value: Scalar) -> tuple[bool, float, str]:
+    return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")
+
+
+def _tile(c: Configuration, count: int, decision: Decision, context: StudyContext) -> Tile:
+    """Make the tile of a configuration that is the best of `count`."""
+    kind = category(c, decision, context)
+    lines = [] if c.fitness is None else [f"{c.fitness:.3f}", *launches_and_error(c)]
+    if c.failed:
+        diagnosis = c.failed[-1].diagnosis
+        deficit_mib = diagnosis.deficit_mib if diagnosis else None
+        lines.append(failure_in_words(diagnosis.failure_class) if diagnosis else "failed")
+        if c.measured:
+            lines[-1] += f" in {len(c.failed)} of {len(c.failed) + len(c.measured)}"
+        elif deficit_mib:
+            lines.append(f"{deficit_mib:,.0f} MiB short")
+    if kind not in (Category.WORKS, Category.FAILED):
+        lines.append(kind)
+    return Tile(c, kind, (*lines, *([f"best of {count}"] if count > 1 else [])))

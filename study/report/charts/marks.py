@@ -1,0 +1,60 @@
+"""Define how a category, a tile and a phase look, the same in every picture and plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from study import wording
+from study.analysis.category import Category
+from study.analysis.study_cost import PHASES, UNTOLD
+from study.report.charts.heat_map import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark shows a category by its shape too, not by its colour alone.
+
+    Args:
+        colour: as #RRGGBB
+        shape: SVG around 0, 0
+        symbol: plotly's name of the same shape
+    """
+
+    colour: str
+    shape: str
+    symbol: str
+
+
+CROSS = '<path d="M-6-6 6 6M-6 6 6-6"/>'
+STAR = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
+# Okabe and Ito's palette: people who are colour-blind can tell its colours apart
+MARKS: Mapping[Category, Mark] = {
+    Category.WINNER: Mark("#009E73", STAR, "star"),
+    Category.BASELINE: Mark("#0072B2", '<rect x="-6" y="-6" width="12" height="12"/>', "square"),
+    Category.INELIGIBLE: Mark("#E69F00", '<path d="M0-8 8 0 0 8-8 0Z"/>', "diamond"),
+    Category.WORKS: Mark("#56B4E9", '<circle r="6"/>', "circle"),
+    Category.OVER: Mark("#999999", CROSS, "x-thin-open"),
+    Category.FAILED: Mark("#D55E00", CROSS, "x"),
+}
+COLOURS: Mapping[Category, str] = {category: mark.colour for category, mark in MARKS.items()}
+PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
+PHASE_COLOURS: Mapping[str, str] = dict(
+    zip(
+        (wording.PHASES.get(phase, phase) for phase in (*PHASES, UNTOLD)),
+        ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
+        strict=True,
+    )
+)
+
+
+def shade(tile: Tile | None, fitnesses: Sequence[float]) -> str:
+    """Return the colour of a tile, deeper the better it is among these fitnesses."""
+    if tile is None:
+        return "#fff"
+    if (fitness := tile.configuration.fitness) is None:
+        return LOST
+    low, high = min(fitnesses), max(fitnesses)
+    part = (fitness - low) / (high - low) if high > low else 1.0
+    mixed = (round(a + (b - a) * part) for a, b in zip(PALE, DEEP, strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)

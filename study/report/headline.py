@@ -1,0 +1,132 @@
+"""Tell the answer of a study in a sentence, how sure it is, and what fresh launches said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from objectives.figures import SHOWN
+from study.analysis.compare import Difference, Verdict, difference, differences
+from study.analysis.configurations import Configuration
+from study.analysis.interference import warnings
+from study.analysis.noise import FITNESS, SESSIONS, is_noise
+from study.confirmation.verdict_file import Confirmation
+from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
+from study.report.comparison import change
+from study.report.reasons import why
+from study.report.summary import Summary
+from study.wording import allocation_in_words, short
+
+SPOKEN = {"stt_latency_p95_ms": "speech answers", "llm_latency_p95_ms": "the LLM"}
+
+
+def standing(summary: Summary) -> str:
+    """Say in a few words how sure the answer is."""
+    if summary.confirmation is not None:
+        return summary.confirmation.standing
+    return unconfirmed_standing(summary.decision, summary.context)
+
+
+def sentence(summary: Summary) -> str:
+    """Say the answer in a sentence, and in a second one where noise could explain its gain."""
+    decision, context = summary.decision, summary.context
+    today, other, launched = summary.today, summary.other, summary.configurations
+    confirmation = summary.confirmation
+    is_confirmed = confirmation is not None and confirmation.verdict == "confirmed"
+    plain = _capital(answer(decision, context, is_confirmed=is_confirmed))
+    if summary.is_rejected and other is not None:
+        stays, name = allocation_in_words(context.baseline), short(other.allocation)
+        return f"Stay with {stays}: {name} won the study, and fresh launches rejected it."
+    if decision.winner is None or today is None or other is None:
+        return f"{plain}."
+    if not summary.is_ended:
+        return (
+            "Run the replay again, which did not come to its end, before you believe what won so "
+            f"far: {plain}."
+        )
+    parts = [part for name in SPOKEN if (part := _sooner(difference(name, today, other, launched)))]
+    if other.mean(SESSIONS) is not None:
+        parts.append(_sessions(today, other, launched))
+    worse = "; ".join(
+        f"{SHOWN[d.name].title} {change(d, is_judged=False)}"
+        for d in differences(today, other, launched, without=(*SPOKEN, SESSIONS))
+        if d.verdict is Verdict.WORSE
+    )
+    unsure = {
+        None: " How much of that is noise was not measured.",
+        True: " Noise alone could explain the difference in fitness.",
+        False: "",
+    }[is_noise(FITNESS, today, other, launched)]
+    ending = f" Worse: {worse}." if worse else ""
+    return f"{plain}: {', '.join(parts)}.{ending}{'' if confirmation else unsure}"
+
+
+def _sooner(d: Difference) -> str:
+    """Say how much sooner a service answers; empty where either was not measured."""
+    if d.pct is None or d.verdict is Verdict.NOT_MEASURED or not d.new:
+        return ""
+    is_same = d.verdict in (Verdict.EQUAL, Verdict.ABOUT_EQUAL, Verdict.WITHIN_NOISE)
+    when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
+    return f"{SPOKEN[d.name]} {'as soon' if is_same else when}"
+
+
+def _sessions(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
+    d = difference(SESSIONS, today, other, launched)
+    was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.0f}"
+    which = ", within noise" if is_noise(SESSIONS, today, other, launched) else ""
+    which = "; which has more is not known" if d.verdict is Verdict.BOUND else which
+    return f"{'at least ' * d.new_is_bound}{d.new:.0f} voice sessions at once (today: {was}{which})"
+
+
+def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
+    """Say what speaks for the answer and against it, in a list of sentences.
+
+    with_source: whether to begin with where a replay's figures were measured
+    """
+    context, decision, today = summary.context, summary.decision, summary.today
+    lines = []
+    if context.is_replay and with_source:
+        lines.append(
+            f"These figures were {context.measured_elsewhere}. They hold for that machine and say "
+            "nothing about another: measure yours, as the project's README shows."
+        )
+    if summary.confirmation is not None:
+        lines.append(fresh(summary.confirmation))
+    elif decision.winner is not None and not context.is_replay:
+        lines.append(
+            "Not confirmed: the best of one study is a candidate. "
+            "Fresh runs of both, in turn, would confirm it."
+        )
+    lines += fitness_gap(today, summary.other, summary.configurations)
+    lines += [f"{line}." for line in certainty(decision)]
+    count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
+    lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
+    unpressed = warnings(summary.measured, context.workload, context.services.llm.args)
+    lines += [f"{_capital(line)}." for line in unpressed]
+    contributions = [t.contributions for t in summary.trials]
+    if contributions and not any(c.get("capacity") is not None for c in contributions):
+        lines.append(
+            "Voice sessions count for nothing in these scores: "
+            "they were not measured for today's allocation."
+        )
+    if decision.winner is None and today is not None and today.is_feasible:
+        lines.append("Nothing that may be promoted scored better than what is in use today.")
+    elif decision.winner is None:
+        lines.append(f"{_capital(why(decision, context))}.")
+    return lines
+
+
+def fresh(confirmation: Confirmation) -> str:
+    """Say what fresh launches of both showed, and what speaks against the winner by them."""
+    c = confirmation
+    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}."]
+    lines += [f"Against it: {reason}." for reason in c.against]
+    worse = [line for line in c.lines if line.standing == "worse"]
+    for metric in dict.fromkeys(line.metric for line in worse):
+        gains = [f"{line.gain} on {line.workload}" for line in worse if line.metric == metric]
+        title = SHOWN[metric].title if metric in SHOWN else metric
+        lines.append(f"Worse, {title} ({metric}): {', '.join(gains)}.")
+    return " ".join(lines)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]

@@ -1,0 +1,133 @@
+"""Fill the longer sections of the report: pictures, presets, failures, provenance. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objectives.fitness import PRESETS
+from study.analysis.category import Category
+from study.analysis.configurations import Configuration
+from study.analysis.pareto import compared, pareto
+from study.analysis.reweigh import answers, is_contested
+from study.report.charts import svg
+from study.report.charts.data import bars, memory_use, spots
+from study.report.charts.marks import PHASE_COLOURS
+from study.report.reasons import over
+from study.report.summary import Summary
+from study.report.trial_words import limits, traffic
+from study.wording import FAILURES, failure_in_words, number, short
+
+
+def pictures(summary: Summary) -> dict[str, Any]:
+    """Return SVG pictures, what their signs mean, and which pictures there are none of."""
+    context, slo = summary.context, summary.context.slo
+    points = spots(summary.configurations, summary.decision, context)
+    timed = bars(summary.trials)
+    best = summary.decision.winner or summary.decision.baseline
+    memory = memory_use(best.measured[0] if best else None)
+    figures: list[dict[str, Any]] = []
+    if points:
+        limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
+        for service, ms in zip(("speech", "LLM"), limit, strict=True):
+            title = f"{service}: 95 % answered within, ms"
+            figures.append(_figure(title, svg.tradeoff(points, service, ms)))
+    if timed:
+        phases = {phase for b in timed for phase in b.seconds}
+        legend = tuple((p, colour) for p, colour in PHASE_COLOURS.items() if p in phases)
+        title = "Where the time went"
+        figures.append(_figure(title, svg.phases(timed), note="every launch", legend=legend))
+    if memory is not None:
+        figures.append(_figure("Memory in use", svg.memory(memory), note=memory.label))
+    present = {s.category for s in points}
+    return {
+        "pictures": figures,
+        "marks": [(c, _sign(c)) for c in Category if c in present],
+        "not_shown": [
+            *([] if points else ["latency against capacity: nothing was measured to its end"]),
+            *([] if timed else ["where the time went: no trial tells it"]),
+            *([] if memory else ["memory over time: it was not recorded"]),
+        ],
+    }
+
+
+def _figure(
+    title: str, drawing: str, *, note: str = "", legend: tuple[tuple[str, str], ...] = ()
+) -> dict[str, Any]:
+    return {"title": title, "note": note, "svg": drawing, "legend": legend}
+
+
+def _sign(category: Category) -> str:
+    """Return the sign of a category as a picture of its own, for the legend."""
+    is_filled = category not in (Category.OVER, Category.FAILED)
+    drawing = svg.mark(category, 0, 0, is_filled=is_filled, title=category)
+    return f'<svg viewBox="-11 -11 22 22" aria-hidden="true">{drawing}</svg>'
+
+
+def presets(summary: Summary) -> list[tuple[str, ...]]:
+    """Return a row for each preset: its choice, the fitness of that and of today's, its weights."""
+    rows = []
+    for preset, decision in answers(summary.trials, summary.context).items():
+        w, best = PRESETS[preset], decision.winner or decision.baseline
+        choice = short(best.allocation) if best else "none"
+        base = decision.baseline.fitness if decision.baseline else None
+        weights = (f"{x:g}" for x in (w.stt, w.llm, w.capacity, w.stability, w.efficiency))
+        choice += "" if decision.winner else " (as today)"
+        scores = f"{number(best.fitness if best else None, 4)} / {number(base, 4)}"
+        rows.append((preset, choice, scores, *weights))
+    return rows
+
+
+def presets_verdict(summary: Summary) -> str:
+    """Say whether the presets agree, and if not what is sensible whatever the weights."""
+    context, launched = summary.context, summary.configurations
+    if not is_contested(answers(summary.trials, context)):
+        rejected = ", which fresh launches rejected" if summary.is_rejected else ""
+        return f"All of them choose the same{rejected}."
+    names = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
+    by = ", ".join(compared(launched, context))
+    return (
+        "They disagree, so it is for you to say what matters. Sensible whatever the weights "
+        f"(nothing else that may be promoted is at least as good in all of {by}): {names}."
+    )
+
+
+def failures(configuration: Configuration) -> list[tuple[str, str, str]]:
+    """Return a row for each failure and broken limit: what, why, and the line that proves it."""
+    name = short(configuration.allocation)
+    rows: list[tuple[str, str, str]] = []
+    for trial in configuration.failed:
+        if (d := trial.diagnosis) is not None:
+            deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
+            why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
+            rows.append((name, f"{failure_in_words(d.failure_class)}{deficit}: {why}", d.evidence))
+    return rows + [(name, f"{Category.OVER}: {why}", "") for why in over(configuration.measured)]
+
+
+def provenance(summary: Summary) -> list[tuple[str, str]]:
+    """Return where the figures come from, as pairs of a name and a text."""
+    context, trials = summary.context, summary.trials
+    device, gates, weights = context.device, context.gates, context.fitness.effective_weights
+    moments = [t.measurement.measured_at for t in trials if t.measurement]
+    if not context.is_replay:  # a replayed trial's own moment is that of the replay
+        moments += [t.at for t in trials]
+    when = sorted(moment for moment in moments if moment)
+    servers = (*context.versions.llm.items(), *context.versions.stt.items())
+    driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
+    tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
+    terms = ("stt", "llm", "capacity", "stability", "efficiency")
+    launches = sum(t.repeat_of is None for t in trials)
+    words = f"at most {gates.wer_points:g} points more wrong words than today's"
+    return [
+        ("measured", context.measured_elsewhere or "live, on the machine below"),
+        ("device", f"{device.product}, {device.total_mib:,.0f} MiB{driver}"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in servers) or "not told by the servers"),
+        ("when", f"{when[0]} to {when[-1]}" if when else "not told"),
+        ("traffic", traffic(context)),
+        ("limits of a voice session", limits(context)),
+        ("gates", f"{words}, {gates.free_memory_mib:g} MiB left free"),
+        ("weights", ", ".join(f"{term} {getattr(weights, term):g}" for term in terms)),
+        ("also on the device", ", ".join(tenants) or "nothing of the study's own"),
+        ("search", f"{summary.sampler}; {launches} launches"),
+        ("spec", f"{context.spec_file}, SHA-256 {context.spec_sha256}"),
+        ("code", f"commit {context.git_commit}" if context.git_commit else "not in a git checkout"),
+    ]
