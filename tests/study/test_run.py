@@ -176,7 +176,14 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
     told = partial(
-        plan, spec, setting_of(spec), env={}, total_mib=None, held_mib=0.0, measurements=[], max_trials=40
+        plan,
+        spec,
+        setting_of(spec),
+        env={},
+        total_mib=None,
+        held_mib=0.0,
+        measurements=[],
+        max_trials=40,
     )
     done = {str(a): True for a in spec.search_space.grid()}
     assert told(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
