@@ -67,7 +67,7 @@ class StudyContext:
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
         """Both servers' command lines, by service."""
-        engines = engines_of(self.services)
+        engines = reversed(engines_of(self.services))  # people look for the LLM's first
         return {e.name: e.command(allocation, self.server_env) for e in engines}
 
     def to_json(self) -> dict[str, Any]:
