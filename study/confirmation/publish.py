@@ -14,8 +14,8 @@ from study.confirmation.records import Journal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
 from study.confirmation.verdict.assess import evidence, noise, verdict, words
-from study.confirmation.verdict.findings import Finding
 from study.confirmation.verdict.judge import Verdict
+from study.confirmation.verdict.metric_comparison import Finding
 from study.promotion import seal
 
 

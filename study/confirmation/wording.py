@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from objectives.figures import JUDGED, Direction
 from study.confirmation.protocol import Rule, gain_pct
-from study.confirmation.verdict.findings import Finding
 from study.confirmation.verdict.judge import Verdict
+from study.confirmation.verdict.metric_comparison import Finding
 
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000

@@ -17,8 +17,8 @@ from objectives.servers import memory_budget
 from objectives.setting import Setting
 from study.bench.commands import commands, order_by_llm
 from study.bench.source import Source, held_in
+from study.search.expected_time import guess_s
 from study.search.open_study import succession
-from study.search.schedule import guess_s
 from study.service_pause.options import Lending, outage
 from study.spec.model import Spec
 from study.storage.trials import State, Trial, counted, measured_in

@@ -22,12 +22,11 @@ from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
 from study.bench.commands import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
-from study.search.carry_over import carry_over, not_held
 from study.search.ending import Ending, Limit
+from study.search.expected_time import expected_s
 from study.search.known_results import KnownResults
-from study.search.schedule import expected_s
-from study.search.score import Yardstick, yardstick_of
-from study.search.stale_trials import free_left_behind
+from study.search.resume import resume
+from study.search.score import Yardstick
 from study.search.tell import give_up, note, tell_failure, tell_score
 from study.spec.model import Spec
 from study.storage.artifacts import attach
@@ -85,7 +84,10 @@ class Epoch:
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         started = time.monotonic()
-        self._resume()
+        self._yardstick = resume(self.study, self.spec, self._results, self.progress.on_line)
+        self._metrics.catch_up()
+        if self.only is None and not counted(self.study):
+            queue_baseline(self.study, self.spec)
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
@@ -99,20 +101,6 @@ class Epoch:
                     return Ending(limit=Limit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
                 self._one(trial, begun, earlier, [t for t, _ in batch[position + 1 :]])
         return ending
-
-    def _resume(self) -> None:
-        """Go on from what was measured before, here and in the study that this one grew from."""
-        grown = not_held(self.study, self.spec)
-        self._yardstick = yardstick_of(self.spec, [*counted(self.study), *grown])
-        carry_over(self._results, grown, self._yardstick)
-        freed = free_left_behind(self.study, self.spec)
-        if freed:
-            self.progress.on_line(
-                f"{freed} trial(s) left by a dead process were freed and come first"
-            )
-        self._metrics.catch_up()
-        if self.only is None and not counted(self.study):
-            queue_baseline(self.study, self.spec)
 
     def _finished(self) -> Ending | None:
         if len(counted(self.study)) >= self.max_trials:

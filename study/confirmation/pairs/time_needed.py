@@ -5,7 +5,7 @@ from __future__ import annotations
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.records import Journal
 from study.confirmation.subject import Subject
-from study.search.schedule import guess_s
+from study.search.expected_time import guess_s
 
 
 def expected_s(step: Next, journal: Journal, of: Subject) -> tuple[float, bool]:

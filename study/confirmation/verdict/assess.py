@@ -9,8 +9,8 @@ from study.confirmation.records import Journal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.findings import LOST
 from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.metric_comparison import LOST
 from study.confirmation.verdict.paired_statistics import Estimate, estimate
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.speech.wer import Gate
-from study.confirmation.verdict.findings import Gains
+from study.confirmation.verdict.metric_comparison import Gains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.protocol import Key
 from study.confirmation.records import Pair
-from study.confirmation.verdict.findings import LOST
+from study.confirmation.verdict.metric_comparison import LOST
 from study.search.score import score
 from study.spec.model import Spec
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from study.confirmation.protocol import LEAST_PAIRS, Key, Rule, confidence, looks
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.findings import FIRST_STOP, Finding, findings_of
+from study.confirmation.verdict.metric_comparison import FIRST_STOP, Finding, findings_of
 from study.confirmation.verdict.paired_statistics import chance
 from study.confirmation.verdict.reasons import against, still_open
 

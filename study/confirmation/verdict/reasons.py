@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from study.confirmation.protocol import LEAST_PAIRS, Key, Rule
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.findings import FIRST_STOP, LOST, Finding
+from study.confirmation.verdict.metric_comparison import FIRST_STOP, LOST, Finding
 from study.confirmation.verdict.paired_statistics import estimate
 
 SENSIBLE = 100  # pairs that somebody might still measure

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment
 from study.systemd import systemctl
 
@@ -43,10 +44,8 @@ def arm(deployment: Deployment, seconds: float) -> DeadMan:
     raises: SetupError where it cannot be armed
     """
     copy = deployment.folder / COPY
-    copy.unlink(missing_ok=True)
-    # whatever the umask: what others could write, the timer would refuse to read
-    copy.touch(mode=0o600)
-    copy.write_bytes(deployment.path.read_bytes())
+    # what others could write, the timer would refuse to read
+    write_atomic(copy, deployment.path.read_bytes(), mode=0o600, durable=True)
     arguments = [str(deployment.folder), str(copy)]
     if not BOOTED.is_dir():  # a process of its own session at least survives ours
         waiting = [sys.executable, "-m", ENTRY, "--after", f"{seconds:g}", *arguments]

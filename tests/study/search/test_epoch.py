@@ -29,8 +29,8 @@ from study.search.ask import bridge, queue
 from study.search.ending import Ending, Limit
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
+from study.search.resume import free_left_behind
 from study.search.samplers import frontiers
-from study.search.stale_trials import free_left_behind
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.comparability import identity_of

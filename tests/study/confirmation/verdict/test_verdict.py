@@ -13,9 +13,9 @@ from objectives.speech.wer import Gate
 from study.confirmation import wording
 from study.confirmation.protocol import Key, Margins, Rule, read_margins
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.findings import LOST
 from study.confirmation.verdict.gains import failed_more
 from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.metric_comparison import LOST
 from study.spec.model import Claim
 
 RULE = Rule("llm_latency_ms")

@@ -1,14 +1,41 @@
-"""Fails trials whose process died, and asks for their configurations again first."""
+"""A study goes on here from what was measured before, also by a process that died."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import optuna
 import psutil
 from optuna.trial import TrialState
 
 from study.search.ask import queue
+from study.search.carry_over import carry_over, not_held
+from study.search.known_results import KnownResults
+from study.search.score import Yardstick, yardstick_of
 from study.spec.model import Spec
 from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
+
+
+def resume(
+    study: optuna.Study, spec: Spec, results: KnownResults, on_line: Callable[[str], None]
+) -> Yardstick:
+    """Take over what is known, and free the trials that a dead process left.
+
+    Args:
+        study: The study that is run again.
+        spec: What it searches.
+        results: They get what the study that this one grew from has measured.
+        on_line: It is told of trials that were freed.
+
+    Returns:
+        What every score is relative to, as the earlier runs fixed it.
+    """
+    grown = not_held(study, spec)
+    yardstick = yardstick_of(spec, [*counted(study), *grown])
+    carry_over(results, grown, yardstick)
+    if freed := free_left_behind(study, spec):
+        on_line(f"{freed} trial(s) left by a dead process were freed and come first")
+    return yardstick
 
 
 def free_left_behind(study: optuna.Study, spec: Spec) -> int:
