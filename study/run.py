@@ -131,7 +131,9 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     this.terminal.study = study.study_name
     say(f"study {study.study_name}, sampler {this.sampler}, in {shown(this.storage_url)}")
     keep(study, context_for(spec, source))
-    if source.bench is not None and bridge(study, spec, source.identity):
+    if source.bench is not None and bridge(
+        study, spec.search_space, spec.baseline, source.identity
+    ):
         what = "another card of the same product, or another driver"
         say(f"{what}: the baseline is measured again as a bridge")
     return study

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from objectives.allocation import Allocation
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
@@ -45,15 +46,15 @@ def bench(spec: Spec) -> Bench:
     return Bench(device, setting, installed, device.occupants())
 
 
-def refuse_full_device(spec: Spec, machine: Bench) -> None:
+def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """Refuse to start where the baseline does not fit beside what is on the device now.
 
     raises: SetupError with the processes that hold memory and the line that would free it
     """
     total = machine.device.identity.total_mib
     free = machine.device.sample().free_mib
-    ballast = sum(t.held_mib(total) for t in spec.tenants)
-    need = memory_budget.share_mib(spec.baseline, total)
+    ballast = sum(t.held_mib(total) for t in machine.setting.tenants)
+    need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free
     if missing <= 0:
         return
@@ -72,7 +73,7 @@ def refuse_full_device(spec: Spec, machine: Bench) -> None:
         )
         way_out += " would free the largest"
     raise SetupError(
-        f"the baseline ({spec.baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
+        f"the baseline ({baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
         f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{way_out}\n" + "\n".join(lines)
     )
 
@@ -95,7 +96,7 @@ def borrowed(
         if lending.units:
             _settle(machine.device)
             machine = replace(machine, occupants=machine.device.occupants())
-        refuse_full_device(spec, machine)
+        refuse_full_device(spec.baseline, machine)
         yield machine
 
 

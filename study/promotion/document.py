@@ -70,13 +70,13 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     return round(gain, 2) + 0.0  # no -0.0
 
 
-def flags(allocation: Allocation, spec: Spec) -> dict[str, str]:
-    """Return the exact settings to deploy, by service."""
+def flags(allocation: Allocation, *, is_template: bool) -> dict[str, str]:
+    """Return the exact settings to deploy, by service; of a template only its values."""
     llm = [f"--gpu-memory-utilization {allocation.share:g}"]
     llm += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
     stt = [f"model size {allocation.speech}"]
     stt += [f"{k}={v}" for k, v in allocation.options("whisper.").items()]
-    if spec.services.llm.command is not None:
+    if is_template:
         llm = [str(allocation)]
     return {"llm": " ".join(llm), "stt": ", ".join(stt)}
 
@@ -111,7 +111,7 @@ def document(
         "note": origin.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": spec.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, spec),
+        "set": flags(winner.allocation, is_template=spec.services.llm.command is not None),
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},

@@ -64,4 +64,4 @@ def longest_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> f
     """
     own = [e.wall_s for e in entries if e.key == str(allocation)]
     walls = [e.wall_s for e in entries if e.measurement is not None]
-    return max(own) if own else 1.4 * median(walls) if walls else guess_s(spec)
+    return max(own) if own else 1.4 * median(walls) if walls else guess_s(spec.workload)

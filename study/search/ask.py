@@ -13,9 +13,8 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
-from objectives.search_space.space import suggest
+from objectives.search_space.space import Space, suggest
 from study.search.tell import note
-from study.spec.model import Spec
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 
@@ -25,9 +24,9 @@ def queue(study: optuna.Study) -> list[dict[str, Any]]:
     return [w.system_attrs.get("fixed_params", {}) for w in waiting]
 
 
-def queue_baseline(study: optuna.Study, spec: Spec) -> None:
+def queue_baseline(study: optuna.Study, space: Space, baseline: Allocation) -> None:
     """Let the baseline come first, unless it waits already."""
-    params = spec.search_space.encode(spec.baseline)
+    params = space.encode(baseline)
     if params not in queue(study):
         study.enqueue_trial(params, user_attrs={"role": BASELINE})
 
@@ -44,7 +43,11 @@ def missing(study: optuna.Study, allocations: Sequence[Allocation]) -> list[Allo
 
 
 def queue_launches(
-    study: optuna.Study, spec: Spec, allocations: Sequence[Allocation], count: int
+    study: optuna.Study,
+    space: Space,
+    baseline: Allocation,
+    allocations: Sequence[Allocation],
+    count: int,
 ) -> None:
     """Queue the next launches that are not measured, less what waits already.
 
@@ -52,20 +55,20 @@ def queue_launches(
         allocations: one for each launch, in order
         count: the most to queue
     """
-    waiting = Counter(str(spec.search_space.decode(params)) for params in queue(study))
+    waiting = Counter(str(space.decode(params)) for params in queue(study))
     queued = {str(r.allocation) for r in counted(study)}
     for allocation in missing(study, allocations)[:count]:
         key = str(allocation)
-        role = REPLICATE if key in queued else BASELINE if key == str(spec.baseline) else None
+        role = REPLICATE if key in queued else BASELINE if key == str(baseline) else None
         queued.add(key)
         waiting[key] -= 1
         if waiting[key] < 0:
             study.enqueue_trial(
-                spec.search_space.encode(allocation), user_attrs={"role": role} if role else None
+                space.encode(allocation), user_attrs={"role": role} if role else None
             )
 
 
-def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
+def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Identity) -> bool:
     """Say whether the study has moved to another card or driver.
 
     Where it has, the baseline is queued once more.
@@ -74,18 +77,18 @@ def bridge(study: optuna.Study, spec: Spec, device: Identity) -> bool:
     then = study.user_attrs.get("device")
     moved = then not in (None, now)
     if moved:
-        study.enqueue_trial(spec.search_space.encode(spec.baseline), user_attrs={"role": BRIDGE})
+        study.enqueue_trial(space.encode(baseline), user_attrs={"role": BRIDGE})
     study.set_user_attr("device", now)
     return moved
 
 
-def ask(study: optuna.Study, spec: Spec) -> tuple[optuna.Trial, Allocation]:
+def ask(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:
     """Ask for one trial with all its parameters stored; return it and its configuration."""
     trial = study.ask()
     me = psutil.Process(os.getpid())
     # by it a later run tells whether we still live
     note(trial, process=[me.pid, me.create_time()])
-    allocation = suggest(trial, spec.search_space)
+    allocation = suggest(trial, space)
     note(trial, allocation=dict(allocation.values))
     return trial, allocation
 

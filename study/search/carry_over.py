@@ -15,11 +15,10 @@ from objectives.search_space.space import Space
 from study.search.known_results import KnownResults
 from study.search.score import Score, Yardstick
 from study.search.tell import failed_attributes, scored_attributes
-from study.spec.model import Spec
 from study.storage.trials import State, Trial, rows
 
 
-def not_held(study: optuna.Study, spec: Spec) -> list[Trial]:
+def not_held(study: optuna.Study, space: Space) -> list[Trial]:
     """Return measured trials of the study that this one has grown from and does not hold yet."""
     source = study.user_attrs.get("grown_from")
     if source is None:
@@ -29,7 +28,7 @@ def not_held(study: optuna.Study, spec: Spec) -> list[Trial]:
     trials = []
     for r in rows(old):
         try:
-            spec.search_space.encode(r.allocation)
+            space.encode(r.allocation)
         except ValueError:
             continue  # a value that is no longer in the list
         if r.counts and r.number not in held:

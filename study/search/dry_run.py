@@ -93,7 +93,7 @@ def plan(
             f"a replay, which takes seconds: nothing is launched; the recording holds {which}",
         ]
     remaining = min(max_trials, size or max_trials) - len(done)
-    each_s = seconds_per_trial or guess_s(spec)
+    each_s = seconds_per_trial or guess_s(spec.workload)
     fits = max(1, int(timeout_s // each_s))
     starts = len({str(commands(a, setting, env)["llm"]) for a in cells if str(a) not in done})
     source = "measured" if seconds_per_trial else "estimated"
@@ -156,5 +156,5 @@ def foreseen(
         max_trials=max_trials,
         recorded=recorded,
     )
-    expected_s = min(timeout_s, left * (each_s or guess_s(spec)))
+    expected_s = min(timeout_s, left * (each_s or guess_s(spec.workload)))
     return lines + outage(lent, expected_s, lending.max_outage_s) if lent else lines

@@ -87,13 +87,15 @@ class Epoch:
         self._yardstick = resume(self.study, self.spec, self._results, self.progress.on_line)
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
-            queue_baseline(self.study, self.spec)
+            queue_baseline(self.study, self.spec.search_space, self.spec.baseline)
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
                 begun = with_origin(self.study, trial, allocation)
                 earlier = self._results.answer(begun)
-                needed_s = expected_s(self.spec, counted(self.study)) if earlier is None else 0.0
+                needed_s = (
+                    expected_s(self.spec.workload, counted(self.study)) if earlier is None else 0.0
+                )
                 over = time.monotonic() - started + needed_s > self.timeout_s
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
@@ -117,8 +119,8 @@ class Epoch:
         if (left := self._results.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
-            queue_launches(self.study, self.spec, self.only, size)
-        pairs = [ask(self.study, self.spec) for _ in range(size)]
+            queue_launches(self.study, self.spec.search_space, self.spec.baseline, self.only, size)
+        pairs = [ask(self.study, self.spec.search_space) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from study.spec.model import Spec
+from objectives.traffic.workload import Workload
 from study.storage.trials import State, Trial
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 
-def expected_s(spec: Spec, trials: Sequence[Trial]) -> float:
+def expected_s(workload: Workload, trials: Sequence[Trial]) -> float:
     """Return the seconds of a trial by those so far; by the workload before the first."""
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.repeat_of is None]
-    return median(walls) if walls else guess_s(spec)
+    return median(walls) if walls else guess_s(workload)
 
 
-def guess_s(spec: Spec) -> float:
+def guess_s(workload: Workload) -> float:
     """Return the seconds of a trial before any was measured.
 
     It has the starts, the services alone, the window twice over, and the ladder.
     """
-    w = spec.workload
-    return START_GUESS_S + 15.0 + 1.5 * w.window_s + w.ladder_s
+    return START_GUESS_S + 15.0 + 1.5 * workload.window_s + workload.ladder_s

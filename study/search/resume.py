@@ -8,6 +8,8 @@ import optuna
 import psutil
 from optuna.trial import TrialState
 
+from objectives.allocation import Allocation
+from objectives.search_space.space import Space
 from study.search.ask import queue
 from study.search.carry_over import carry_over, not_held
 from study.search.known_results import KnownResults
@@ -30,15 +32,15 @@ def resume(
     Returns:
         What every score is relative to, as the earlier runs fixed it.
     """
-    grown = not_held(study, spec)
+    grown = not_held(study, spec.search_space)
     yardstick = yardstick_of(spec, [*counted(study), *grown])
     carry_over(results, grown, yardstick)
-    if freed := free_left_behind(study, spec):
+    if freed := free_left_behind(study, spec.search_space, spec.baseline):
         on_line(f"{freed} trial(s) left by a dead process were freed and come first")
     return yardstick
 
 
-def free_left_behind(study: optuna.Study, spec: Spec) -> int:
+def free_left_behind(study: optuna.Study, space: Space, baseline: Allocation) -> int:
     """Fail the RUNNING trials of dead processes, and queue their configurations to come first.
 
     Returns how many were failed.
@@ -59,13 +61,13 @@ def free_left_behind(study: optuna.Study, spec: Spec) -> int:
             continue
         params = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
         try:
-            allocation = spec.search_space.decode(params)
-            encoded = spec.search_space.encode(allocation)
+            allocation = space.decode(params)
+            encoded = space.encode(allocation)
         except (KeyError, ValueError, IndexError):
             continue  # killed while it was asked, or a value that is no longer in the list
         if str(allocation) not in measured and encoded not in queued:
             queued.append(encoded)
-            role = {"role": BASELINE} if str(allocation) == str(spec.baseline) else None
+            role = {"role": BASELINE} if str(allocation) == str(baseline) else None
             study.enqueue_trial(encoded, user_attrs=role)
     return freed
 

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput, SetupError
+from objectives.search_space.parameter import Parameter
 from study.spec.choices import RECORDED, SAMPLERS
 from study.spec.model import Spec
 from study.tournament import TournamentSampler
@@ -167,25 +168,25 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
         )
     }
     options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
-    options |= {"monotone": frontiers(spec)}
+    options |= {"monotone": frontiers(spec.search_space.parameters, spec.monotone)}
     if name != "tournament":  # it draws by the trial's number
         seed = (seed + 1_000_003 * trials) % 2**32
     return sampler(name, seed=seed, space=spec.search_space.distributions(), options=options)
 
 
-def frontiers(spec: Spec) -> dict[str, dict[str, int]]:
+def frontiers(
+    parameters: Sequence[Parameter], monotone: Sequence[str]
+) -> dict[str, dict[str, int]]:
     """Return what the tournament may conclude from one failure.
 
     Keys are constraints, then Optuna's parameter names. More of a declared parameter takes more
     memory. The KV cache gains by the LLM's share, loses by what else grows inside it, and does not
     know of the speech server's.
     """
-    declared = {p.name: p.key for p in spec.search_space.parameters if p.name in spec.monotone}
+    declared = {p.name: p.key for p in parameters if p.name in monotone}
     if not declared:
         return {}
-    speech = [
-        p for p in spec.search_space.parameters if p.name == SPEECH or p.name.startswith("whisper.")
-    ]
+    speech = [p for p in parameters if p.name == SPEECH or p.name.startswith("whisper.")]
     inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
     return {
         "memory": dict.fromkeys(declared.values(), 1),

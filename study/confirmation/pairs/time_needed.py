@@ -12,11 +12,11 @@ def expected_s(step: Next, journal: Journal, of: Subject) -> tuple[float, bool]:
     """Return what the step took at most so far, s, or a guess; and whether it was measured."""
     took = [p.wall_s for p in journal.pairs]
     if step.step == "stress":
-        return (0.75 * max(took) if took else guess_s(of.spec)), False
+        return (0.75 * max(took) if took else guess_s(of.spec.workload)), False
     if took:
         return 1.05 * max(took), True
     held_out = sum(1.2 * t.workload.window_s + 5 for t in of.traffics[1:])
-    return 2 * (guess_s(of.spec) + held_out), False
+    return 2 * (guess_s(of.spec.workload) + held_out), False
 
 
 def outlook(journal: Journal, of: Subject) -> str:

@@ -390,7 +390,7 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
     waiting = [r for r in rows(study) if r.state == "not_started"]
     assert len(waiting) == 3 * 4 and len(own(study)) == 3
     for _ in range(2):
-        assert free_left_behind(study, spec) == 0
+        assert free_left_behind(study, spec.search_space, spec.baseline) == 0
         assert len(queue(study)) == len(
             {str(r.allocation) for r in waiting} - set(bench.launched)
         ), "each once"
@@ -452,12 +452,11 @@ def test_repeats_that_are_carried_over_name_their_trial_in_the_new_study(
 
 def test_another_driver_measures_the_baseline_again_as_a_bridge(spec, storage, tmp_path) -> None:
     study, bench = opened(spec, storage), Bench()
-    assert not bridge(study, spec, DEVICE)
+    assert not bridge(study, spec.search_space, spec.baseline, DEVICE)
     epoch(study, spec, bench, tmp_path, max_trials=2).run()
-    assert not bridge(study, spec, DEVICE)
-    assert bridge(
-        study, spec, Identity(DEVICE.product, DEVICE.uuid, DEVICE.total_mib, "999.9", DEVICE.cuda)
-    )
+    assert not bridge(study, spec.search_space, spec.baseline, DEVICE)
+    other = Identity(DEVICE.product, DEVICE.uuid, DEVICE.total_mib, "999.9", DEVICE.cuda)
+    assert bridge(study, spec.search_space, spec.baseline, other)
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched[2] == BASELINE and own(study)[-1].repeat_of is None
 
@@ -549,11 +548,11 @@ def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -
     named = load(
         write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"])
     )
-    assert frontiers(named) == {
+    assert frontiers(named.search_space.parameters, named.monotone) == {
         "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
         "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},
     }
-    assert frontiers(spec) == {}
+    assert frontiers(spec.search_space.parameters, spec.monotone) == {}
 
 
 def test_only_what_is_searched_can_be_monotone(spec, tmp_path) -> None:
