@@ -1,7 +1,4 @@
-"""Reads YAML within bounds.
-
-It bounds how large a file is, how deep it nests, and what its aliases unfold to.
-"""
+"""Reads YAML within bounds that PyYAML lacks: a file's size, its depth, what aliases unfold to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw the space, and latency against capacity, as plotly figures for optuna-dashboard."""
+"""Draw the space, and latency against capacity, in plotly: optuna-dashboard takes nothing else."""
 
 from __future__ import annotations
 

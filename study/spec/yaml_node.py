@@ -1,4 +1,4 @@
-"""Types one value of a YAML file, and says in one line where it stands and what is wrong."""
+"""Types one value of a YAML file by hand: no library names file, line and way out at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A small Gaussian process in plain numpy predicts configurations from those that were measured.
+"""A small Gaussian process in plain numpy, since a package that ships alone brings no torch.
+
+It predicts configurations from those that were measured.
 
 Its kernel is Matern 5/2 on the scaled distance between configurations, with one length scale a
 parameter and a noise level of its own. Hyperparameters are the best of a short list by marginal
