@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import run_script, run_study
-from factories import Outcome, cell, make, measurement
+from factories import Outcome, cell, changed, make, measurement
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
@@ -29,8 +29,12 @@ def at(
 def calm(share: float, size: str) -> Outcome:
     outcome = cell(share, size)
     if isinstance(outcome, Measurement):
-        return replace(
-            outcome, kv_peak_pct=30.0, kv_tokens=50_000, interference_stt=1.5, interference_llm=1.1
+        return changed(
+            outcome,
+            llm_kv_peak_pct=30.0,
+            llm_kv_tokens=50_000,
+            stt_interference=1.5,
+            llm_interference=1.1,
         )
     return outcome
 

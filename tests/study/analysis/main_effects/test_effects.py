@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from commands import process, run_script
-from factories import only
+from factories import changed, only
 from scipy import stats
 
 from objectives import recording
@@ -58,7 +57,7 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
 
 
 def launches(observations, card=None):
-    measured = [m and replace(m, measured_on=card) for _, m in observations]
+    measured = [m and changed(m, measured_on=card) for _, m in observations]
     return [
         Launch(Allocation(a), m, 60.0, {}, frozenset())
         for (a, _), m in zip(observations, measured, strict=True)
