@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
-from study.analysis.launches import timed
+from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, launches, look, measuring
@@ -147,7 +147,7 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
     """
     terminal, recording = this.terminal, source.recording
     with (
-        timed(study, began),
+        timing(study, began),
         measuring(source, study, this.folder, terminal.phase) as (measure, occupancy),
     ):
         epoch = Epoch(

@@ -1,1 +1,1 @@
-"""What a study shows: its configurations, what is eligible for promotion, and the decision."""
+"""The analysis of a study gives its configurations, what may be promoted, and the decision."""

@@ -1,4 +1,4 @@
-"""What a configuration is to the answer: the winner, in use today, ineligible, out. Pure."""
+"""Sort configurations by what they are to the answer: winner, in use today, ineligible, out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from study.storage.context import StudyContext
 
 
 class Category(StrEnum):
-    """What a configuration is to the answer, in the order of a legend."""
+    """A category says what a configuration is to the answer; they stand in a legend's order."""
 
     WINNER = "winner"
     BASELINE = "in use today"
@@ -22,7 +22,7 @@ class Category(StrEnum):
 
 
 def category(configuration: Configuration, decision: Decision, context: StudyContext) -> Category:
-    """What a configuration is to the answer."""
+    """Return what a configuration is to the answer."""
     if decision.is_winner(configuration):
         return Category.WINNER
     if not configuration.measured:
@@ -39,5 +39,8 @@ def category(configuration: Configuration, decision: Decision, context: StudyCon
 def obstacle(
     configuration: Configuration, decision: Decision, context: StudyContext
 ) -> Ineligibility | None:
-    """Why a configuration that works may not be chosen; None where nothing stands against it."""
+    """Return why a configuration that works may not be chosen.
+
+    None where nothing stands against it.
+    """
     return decision.against(configuration.allocation) or ineligibility(configuration, context)

@@ -1,4 +1,4 @@
-"""Two configurations figure by figure: today's, another one's, and whether it is better. Pure."""
+"""Compare two configurations figure by figure: today's with another one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAME_PCT = 1.0  # a smaller difference is called none
 
 
 class Verdict(StrEnum):
-    """What a difference between two configurations says."""
+    """A verdict says how another configuration's figure stands to today's."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -39,7 +39,8 @@ class Difference:
         old, new: today's mean and the other's; None where it was not measured
         verdict: what the difference says
         is_noise_known: whether enough was launched again to tell noise from a difference
-        old_is_bound, new_is_bound: whether it is only known to be at least that
+        old_is_bound: whether the old figure is only a lower bound
+        new_is_bound: whether the new one is
     """
 
     name: str
@@ -52,7 +53,7 @@ class Difference:
 
     @property
     def pct(self) -> float | None:
-        """The difference in percent of today's; None where that is 0 or not measured."""
+        """Return the difference in percent of today's; None where that is 0 or not measured."""
         if not self.old or self.new is None:
             return None
         return 100 * (self.new - self.old) / self.old
@@ -61,7 +62,7 @@ class Difference:
 def rival(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> Configuration | None:
-    """The winner; where the baseline stays, what came closest to it, eligible or not."""
+    """Return the winner; where the baseline stays, what came closest to it, eligible or not."""
     if decision.winner is not None:
         return configuration_of(decision.winner.allocation, configurations)
     today = configuration_of(context.baseline, configurations)
@@ -77,9 +78,13 @@ def differences(
     configurations: Sequence[Configuration],
     without: Collection[str] = (),
 ) -> list[Difference]:
-    """Every figure that people ask for, of both.
+    """Compare every figure that people ask for.
 
-    configurations: all that was launched, whose repeats tell the noise too
+    Args:
+        today: what is in use
+        other: what is held against it
+        configurations: all that was launched, whose repeats give the noise too
+        without: names of figures to leave out
     """
     return [difference(name, today, other, configurations) for name in SHOWN if name not in without]
 
@@ -90,14 +95,14 @@ def difference(
     other: Configuration,
     configurations: Sequence[Configuration],
 ) -> Difference:
-    """One figure of both."""
+    """Compare one figure of both; the arguments are those of `differences`."""
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
     if name != SESSIONS:
         return Difference(name, old, new, verdict, noise is not None)
     bounds = today.is_lower_bound, other.is_lower_bound
-    if not bounds_tell(today, other):
+    if not is_capacity_order_known(today, other):
         verdict = Verdict.BOUND
     return Difference(name, old, new, verdict, noise is not None, *bounds)
 
@@ -117,8 +122,8 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
     return Verdict.BETTER if is_better else Verdict.WORSE
 
 
-def bounds_tell(today: Configuration, other: Configuration) -> bool:
-    """Whether the capacities say which is more.
+def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
+    """Whether the capacities show which configuration serves more.
 
     A lower bound can only be more than what is less than it.
     """

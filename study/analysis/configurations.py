@@ -1,4 +1,4 @@
-"""All trials of one allocation as one record, with the mean and the interval of any figure. Pure."""
+"""Group the trials of one allocation, with the mean and the interval of any figure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Configuration:
 
     @property
     def number(self) -> int:
-        """The number of its first launch."""
+        """Return the number of its first launch."""
         return min(t.number for t in (self.measured or self.failed))
 
     @property
@@ -42,23 +42,25 @@ class Configuration:
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether the capacity of some launch is only known to be at least what is told."""
+        """Whether the capacity of some launch is only a lower bound."""
         return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
 
     def values(self, metric: str) -> list[float]:
-        """A figure of `Measurement`, or the fitness, in every launch that has it."""
+        """Return a figure of `Measurement`, or the fitness, of every launch that has it."""
         if metric == FITNESS:
             return [t.fitness or 0.0 for t in self.measured]
         values = [t.measurement.figure(metric) for t in self.measured if t.measurement]
         return [float(v) for v in values if v is not None]
 
     def mean(self, metric: str) -> float | None:
-        """The mean over the launches, in the figure's unit; None where no launch has it."""
+        """Return the mean over the launches, in the figure's unit; None where no launch has it."""
         values = self.values(metric)
         return fmean(values) if values else None
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """The 95 % interval of the mean (Student's t); None below two launches, or without an end.
+        """Return the 95 % interval of the mean, by Student's t.
+
+        None below two launches, or where a figure is infinite.
 
         Source: Montgomery, Design and Analysis of Experiments (2017), section 2.4.
         """
@@ -72,43 +74,46 @@ class Configuration:
 
     @property
     def fitness(self) -> float | None:
-        """The mean fitness; None where no launch gave a measurement."""
+        """Return the mean fitness; None where no launch gave a measurement."""
         return self.mean(FITNESS)
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean fitness; None below two launches, where nothing is known of the noise."""
+        """Return the standard error of the mean fitness; None below two launches."""
         scores = self.values(FITNESS)
         return stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else None
 
     @property
     def contributions(self) -> dict[str, float | None]:
-        """What each term contributes to the fitness, the mean of the launches that have it."""
+        """Return what each term contributes to the fitness, the mean of launches that have it."""
         names = self.measured[0].contributions if self.measured else ()
-        known = {
+        terms = {
             name: [v for t in self.measured if (v := t.contributions.get(name)) is not None]
             for name in names
         }
-        return {name: fmean(values) if values else None for name, values in known.items()}
+        return {name: fmean(values) if values else None for name, values in terms.items()}
 
     @property
     def word_gate(self) -> str | None:
-        """The verdict on its words; of several launches the first that is not a pass."""
+        """Return the verdict on its words; of several launches the first that is not a pass."""
         verdicts = [t.word_gate for t in self.measured]
         return next((v for v in verdicts if v != "pass"), verdicts[0] if verdicts else None)
 
     @property
     def figures(self) -> Mapping[str, Any]:
-        """Every figure by its flat name: means of several launches, the first launch's where a mean says nothing."""
+        """Return every figure by its flat name.
+
+        Of several launches it is the mean; where a mean has no meaning, the first launch's.
+        """
         records = [t.measurement for t in self.measured if t.measurement is not None]
         if len(records) < 2:
             return records[0].flat() if records else {}
         figures = records[0].flat()
         for name in figures:
             values = [m.figure(name) for m in records]
-            known = [v for v in values if isinstance(v, float)]
-            if known and all(v is None or isinstance(v, float) for v in values):
-                figures[name] = fmean(known)
+            numbers = [v for v in values if isinstance(v, float)]
+            if numbers and all(v is None or isinstance(v, float) for v in values):
+                figures[name] = fmean(numbers)
         capacity = self.mean("concurrent_capacity")
         means: dict[str, Any] = plain(dict(figures))
         return means | {
@@ -119,7 +124,7 @@ class Configuration:
         }
 
     def to_json(self, test_id: str) -> dict[str, Any]:
-        """Its first measured launch as a line of metrics.jsonl, with the means of all of them."""
+        """Return its first measured launch as a line of metrics.jsonl, with the means of all."""
         figures = {name: value for name, value in self.figures.items() if name != "wall_s"}
         means = {"fitness": self.fitness, "contributions": self.contributions}
         gate = {"word_gate": self.word_gate}
@@ -127,23 +132,26 @@ class Configuration:
 
 
 def configurations(trials: Iterable[Trial]) -> list[Configuration]:
-    """Every configuration, in the order of its first launch; told repeats are no launches."""
+    """Return every configuration, in the order of its first launch.
+
+    A repeat that took a known result is no launch.
+    """
     launches: dict[str, list[Trial]] = {}
     for t in trials:
         if t.counts and t.repeat_of is None:
             launches.setdefault(str(t.allocation), []).append(t)
     return [
         Configuration(
-            of[0].allocation,
-            tuple(t for t in of if t.measurement is not None),
-            tuple(t for t in of if t.measurement is None),
+            group[0].allocation,
+            tuple(t for t in group if t.measurement is not None),
+            tuple(t for t in group if t.measurement is None),
         )
-        for of in launches.values()
+        for group in launches.values()
     ]
 
 
 def configuration_of(
     allocation: Allocation, among: Iterable[Configuration]
 ) -> Configuration | None:
-    """The configuration of an allocation; None where it was never launched."""
+    """Return the configuration of an allocation; None where it was never launched."""
     return next((c for c in among if str(c.allocation) == str(allocation)), None)

@@ -1,4 +1,4 @@
-"""What a study says: the configuration to promote, or why the baseline stays. Pure."""
+"""Decide what a study promotes: its best eligible configuration, or nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from study.tournament import Standing, compare
 
 
 class Outcome(StrEnum):
-    """What came of a study."""
+    """An outcome says what came of a study."""
 
     WINNER = "winner"
     NOTHING_WORKS = "nothing_works"
@@ -40,7 +40,7 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a study says: a winner to promote, or why the baseline stays.
+    """A decision names a winner to promote, or says why the baseline stays.
 
     Args:
         outcome: what came of it
@@ -71,17 +71,22 @@ class Decision:
         return any(s.n > 1 for s in self.standings)
 
     def standing(self, configuration: Configuration | None) -> Standing | None:
-        """What is known of a configuration."""
+        """Return what is known of a configuration; None where it is not feasible."""
         if configuration is None:
             return None
         values = dict(configuration.allocation.values)
         return next((s for s in self.standings if s.params == values), None)
 
     def against(self, allocation: Allocation) -> Ineligibility | None:
-        """Why this allocation was passed over though it scored better; None where it was not."""
+        """Return why this allocation was passed over though it scored better.
+
+        None where it was not.
+        """
         name = str(allocation)
-        of = (p.ineligibility for p in self.passed_over if str(p.configuration.allocation) == name)
-        return next(of, None)
+        reasons = (
+            p.ineligibility for p in self.passed_over if str(p.configuration.allocation) == name
+        )
+        return next(reasons, None)
 
     def is_winner(self, configuration: Configuration) -> bool:
         """Whether the decision is for this configuration."""
@@ -91,7 +96,7 @@ class Decision:
 
 
 def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
-    """The best configuration by smoothed mean that is eligible, if it beats the baseline.
+    """Choose the best eligible configuration by smoothed mean, if it beats the baseline.
 
     A lead by efficiency and stability alone does not count.
     """
@@ -128,7 +133,7 @@ def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
 
 
 def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) -> Trial | None:
-    """The best single trial, where its configuration is not the one with the best mean."""
+    """Return the best single trial, where its configuration is not the best by its mean."""
     works = [t for c in launched for t in c.measured if t.is_feasible]
     best = max(works, key=lambda t: t.fitness or 0.0, default=None)
     is_other = best and standings and dict(best.allocation.values) != standings[0].params
@@ -138,9 +143,10 @@ def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) 
 def ranking(
     launched: Sequence[Configuration], context: StudyContext
 ) -> tuple[list[Standing], list[Configuration], list[bool]]:
-    """How the feasible configurations stand, the best first.
+    """Rank the feasible configurations, the best first.
 
-    And, in the same order, the configurations themselves, and whether each is eligible.
+    The three lists, in the same order, are the standings, the configurations, and whether each is
+    eligible.
     """
     feasible = [c for c in launched if c.is_feasible]
     scores = [(dict(c.allocation.values), c.values("fitness")) for c in feasible]
@@ -154,12 +160,15 @@ def ranking(
 
 
 def _space(values: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
-    """The ranges that these allocations span: numbers from least to greatest, else what is there."""
+    """Return the space that these allocations span.
+
+    A number ranges from the least to the greatest; anything else has the values that occur.
+    """
     space: dict[str, BaseDistribution] = {}
     for name in values[0] if values else ():
-        seen = [v[name] for v in values]
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in seen):
-            space[name] = FloatDistribution(float(min(seen)), float(max(seen)))
+        choices = [v[name] for v in values]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in choices):
+            space[name] = FloatDistribution(float(min(choices)), float(max(choices)))
         else:
-            space[name] = CategoricalDistribution(list(dict.fromkeys(seen)))
+            space[name] = CategoricalDistribution(list(dict.fromkeys(choices)))
     return space

@@ -1,4 +1,4 @@
-"""What is eligible for promotion: the one place that decides why a configuration is not. Pure."""
+"""Decide whether a configuration may be promoted, and why not; it is decided nowhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEADING_TERMS = ("stt", "llm", "capacity")  # a lead by the others alone promote
 
 
 class Reason(StrEnum):
-    """Why a configuration is not eligible."""
+    """A reason says why a configuration is not eligible."""
 
     OUT_OF_MEMORY = "out_of_memory"
     LATE_REQUESTS = "late_requests"
@@ -25,14 +25,20 @@ class Reason(StrEnum):
     NO_LEADING_TERM = "no_leading_term"
 
 
-OF_WORDS = {"cannot_tell": Reason.WORDS_UNSURE, "not_measured": Reason.WORDS_NOT_MEASURED}
+WORD_GATE_REASONS = {
+    "cannot_tell": Reason.WORDS_UNSURE,
+    "not_measured": Reason.WORDS_NOT_MEASURED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Ineligibility:
-    """Why a configuration may not be promoted.
+    """The reason why a configuration may not be promoted, with its detail.
 
-    minutes_more_audio: of each launch, how much more speech would decide; empty where none would
+    Args:
+        reason: the reason
+        minutes_more_audio: how much more speech would decide, for each launch; empty where none
+            would
     """
 
     reason: Reason
@@ -42,10 +48,10 @@ class Ineligibility:
 def ineligibility(
     configuration: Configuration, context: StudyContext, baseline: Configuration | None = None
 ) -> Ineligibility | None:
-    """Why a configuration that works may not be promoted; None where nothing stands against it.
+    """Return why a configuration that works may not be promoted; None where nothing is against it.
 
-    baseline: to be promoted over it, which also takes a lead by latency or capacity; None leaves
-        that out: then it is whatever it scores
+    baseline: what it is to be promoted over, which also takes a lead by latency or capacity; None
+        leaves that out, whatever it scores
     """
     if not configuration.measured:
         return None
@@ -59,7 +65,7 @@ def ineligibility(
         minutes = tuple(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )
-        reason = OF_WORDS.get(str(configuration.word_gate), Reason.WORDS_WORSE)
+        reason = WORD_GATE_REASONS.get(str(configuration.word_gate), Reason.WORDS_WORSE)
         return Ineligibility(reason, minutes)
     if baseline is not None and _lead(configuration, baseline) <= 0:
         return Ineligibility(Reason.NO_LEADING_TERM)
@@ -67,7 +73,7 @@ def ineligibility(
 
 
 def _lead(configuration: Configuration, baseline: Configuration) -> float:
-    """By how much its latency and capacity terms are ahead of the baseline's."""
+    """Return by how much its latency and capacity terms are ahead of the baseline's."""
     new, old = configuration.contributions, baseline.contributions
     return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in LEADING_TERMS)
 
@@ -78,5 +84,5 @@ def is_eligible(configuration: Configuration, context: StudyContext) -> bool:
 
 
 def broken_limits(trials: Iterable[Trial]) -> list[str]:
-    """The names of the constraints that any of these launches broke, each once."""
+    """Return the names of the constraints that any of these launches broke, each once."""
     return list(dict.fromkeys(k for t in trials for k, v in t.constraints.items() if v > 0))

@@ -1,4 +1,4 @@
-"""The Pareto set: the sensible choices whatever the weights. Pure."""
+"""Find the Pareto set of a study: its sensible choices, whatever the weights."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ OBJECTIVES = (
 
 
 def pareto(configurations: Sequence[Configuration], context: StudyContext) -> list[Configuration]:
-    """The eligible ones that no other one beats in everything.
+    """Return the eligible configurations that no other one beats in everything.
 
-    A figure that one of them lacks is left out for all, see `compared`.
+    A figure that one of them lacks is left out for all, see `compared_figures`.
     """
     eligible = [c for c in configurations if is_eligible(c, context)]
     values = {id(c): _objectives(c, context.fitness.headroom_mib) for c in eligible}
-    kept = [n for n in range(len(OBJECTIVES)) if all(v[n] is not None for v in values.values())]
+    columns = [n for n in range(len(OBJECTIVES)) if all(v[n] is not None for v in values.values())]
 
     def beats(a: Configuration, b: Configuration) -> bool:
-        pairs = [(values[id(a)][n] or 0.0, values[id(b)][n] or 0.0) for n in kept]
+        pairs = [(values[id(a)][n] or 0.0, values[id(b)][n] or 0.0) for n in columns]
         return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
 
     return [c for c in eligible if not any(beats(other, c) for other in eligible)]
 
 
-def compared(configurations: Sequence[Configuration], context: StudyContext) -> list[str]:
-    """What `pareto` compares: the figures that all of them have."""
+def compared_figures(configurations: Sequence[Configuration], context: StudyContext) -> list[str]:
+    """Name for people the figures that `pareto` compares: those that all of them have."""
     eligible = [c for c in configurations if is_eligible(c, context)]
     values = [_objectives(c, context.fitness.headroom_mib) for c in eligible]
     names = [
@@ -52,7 +52,10 @@ def compared(configurations: Sequence[Configuration], context: StudyContext) -> 
 
 
 def _objectives(c: Configuration, headroom_mib: float) -> tuple[float | None, ...]:
-    """Figures of which less is better; free memory beyond the headroom is worth no more."""
+    """Return its figures, of which less is better; None where one was not measured.
+
+    Free memory beyond the headroom is worth no more.
+    """
     sessions, free_mib = c.mean("concurrent_capacity"), c.mean("free_memory_mib")
     return (
         c.mean("stt_latency_p95_ms"),

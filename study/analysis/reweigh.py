@@ -1,4 +1,4 @@
-"""How the answer would change with other weights: measurements are scored again, nothing is measured again. Pure."""
+"""Score the measurements of a study again, to see how other weights would change the answer."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from study.storage.trials import Trial
 
 
 def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
-    """The rule with a preset's weights in place of its own; None changes nothing."""
+    """Return the rule with a preset's weights in place of its own; None changes nothing."""
     return rule if preset is None else replace(rule, preset=preset, weights=None)
 
 
 def reference(rows: Sequence[Trial]) -> Reference | None:
-    """What the terms of these trials are relative to; None where no launch had finite latencies."""
-    own = [r for r in rows if r.measurement is not None and r.repeat_of is None]
-    found = [
+    """Return what the terms of these trials are relative to.
+
+    None where no launch had finite latencies.
+    """
+    launches = [r for r in rows if r.measurement is not None and r.repeat_of is None]
+    references = (
         reference_of(r.measurement)
-        for r in sorted(own, key=lambda r: not r.is_reference)
+        for r in sorted(launches, key=lambda r: not r.is_reference)
         if r.measurement
-    ]
-    return next((f for f in found if f is not None), None)
+    )
+    return next((x for x in references if x is not None), None)
 
 
-def rescored(rows: Sequence[Trial], asked: StudyContext, rule: FitnessRule) -> list[Trial]:
-    """The same trials with their fitness under another rule; gates and failures stay as they are."""
+def rescored(rows: Sequence[Trial], context: StudyContext, rule: FitnessRule) -> list[Trial]:
+    """Return the trials with their fitness under another rule; gates and failures stay."""
     base, weights = reference(rows) or Reference({}, None), rule.effective_weights
-    top = asked.workload.ladder_max_sessions
-    found = []
+    top = context.workload.ladder_max_sessions
+    trials = []
     for r in rows:
         if r.measurement is None:
-            found.append(r)
+            trials.append(r)
             continue
         if rule.normalisation == "fixed":
             value = fixed_fitness(r.measurement, weights)
@@ -43,15 +46,17 @@ def rescored(rows: Sequence[Trial], asked: StudyContext, rule: FitnessRule) -> l
             value = fitness(
                 r.measurement, base, weights, headroom_mib=rule.headroom_mib, top_rung=top
             )
-        found.append(replace(r, fitness=value.value, contributions=value.contributions))
-    return found
+        trials.append(replace(r, fitness=value.value, contributions=value.contributions))
+    return trials
 
 
-def answers(rows: Sequence[Trial], asked: StudyContext) -> Mapping[Preset, Decision]:
-    """What each preset would decide."""
-    return {p: decide(rescored(rows, asked, weighed(asked.fitness, p)), asked) for p in PRESETS}
+def answers(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:
+    """Return what each preset would decide."""
+    return {
+        p: decide(rescored(rows, context, weighed(context.fitness, p)), context) for p in PRESETS
+    }
 
 
-def is_contested(found: Mapping[Preset, Decision]) -> bool:
+def is_contested(decisions: Mapping[Preset, Decision]) -> bool:
     """Whether the presets do not all choose the same configuration."""
-    return len({str(d.winner.allocation) if d.winner else None for d in found.values()}) > 1
+    return len({str(d.winner.allocation) if d.winner else None for d in decisions.values()}) > 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
-from study.analysis.interference import warnings
+from study.analysis.kv_cache import warnings
 from study.cli.console import Terminal
 from study.cli.end_tables import against, failures, measured
 from study.cli.next_steps import advice

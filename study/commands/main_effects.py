@@ -39,7 +39,7 @@ def main() -> None:
     from rich.table import Table
 
     from objectives.errors import SetupError
-    from study.analysis.launches import WIDE, read
+    from study.analysis.cost.launches import WIDE, read
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
     from study.report.effects_contrast import versus

@@ -31,9 +31,10 @@ def main() -> None:
 
     from rich.table import Table
 
-    from study.analysis.interference import HEAD, by_share, warnings
-    from study.analysis.launches import read
-    from study.analysis.study_cost import ratios, told
+    from study.analysis.cost.cost_lines import cost_lines, ratio_lines
+    from study.analysis.cost.launches import read
+    from study.analysis.interference import HEAD, by_share
+    from study.analysis.kv_cache import warnings
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
     from study.storage.find import DEFAULT
@@ -43,13 +44,13 @@ def main() -> None:
         sources = arguments.sources or [str(DEFAULT)]
         costs = [cost for source in sources for cost in read(source)]
         for cost in costs:
-            for line in told(cost):
+            for line in cost_lines(cost):
                 console.print(line, markup=False, soft_wrap=True)
             table = Table(*HEAD, title="Does sharing hurt?", title_justify="left")
-            for shared in by_share(cost.known):
+            for shared in by_share(cost.measurements):
                 table.add_row(*shared.texts())
             console.print(table)
-            for line in (*warnings(cost.known, cost.workload, cost.llm_args), ""):
+            for line in (*warnings(cost.measurements, cost.workload, cost.llm_args), ""):
                 console.print(line, markup=False, soft_wrap=True)
-        for line in ratios(costs):
+        for line in ratio_lines(costs):
             console.print(line, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
 from study.analysis.configurations import configuration_of
-from study.analysis.pareto import compared, pareto
+from study.analysis.pareto import compared_figures, pareto
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
 from study.report.summary import Summary
@@ -65,7 +65,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     packages = ", ".join(f"{k} {v}" for k, v in (*versions.llm.items(), *versions.stt.items()))
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     elsewhere = context.measured_elsewhere
-    objectives = ", ".join(compared(launched, context)) or "nothing"
+    objectives = ", ".join(compared_figures(launched, context)) or "nothing"
     sensible = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
     lines = [
         f"# How should {device.product} be shared?",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.analysis.compare import bounds_tell
-from study.analysis.configurations import Configuration
+from study.analysis.compare import is_capacity_order_known
+from study.analysis.configurations import FITNESS, Configuration
 from study.analysis.decision import Decision
-from study.analysis.noise import FITNESS, noise_of
+from study.analysis.noise import noise_of
 from study.storage.context import StudyContext
 from study.tournament import Standing
 from study.wording import allocation_in_words, short
@@ -125,7 +125,7 @@ def _best_of_several(configurations: Sequence[Configuration]) -> str:
 
 def _sessions(today: Configuration, other: Configuration) -> str:
     old, new = (c.contributions.get("capacity") for c in (today, other))
-    if old is None or new is None or new == old or bounds_tell(today, other):
+    if old is None or new is None or new == old or is_capacity_order_known(today, other):
         return ""
     what = "comes from voice sessions, where a lower bound leaves open which has more"
     return f" {new - old:+.4f} of it {what}."

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from objectives.allocation import Scalar
 from objectives.errors import BadInput
 from objectives.figures import FIGURES
-from study.analysis.additive_model import Observed, UntoldError, in_order, is_time
-from study.analysis.main_effects import differences
+from study.analysis.main_effects.additive_model import (
+    NotEstimableError,
+    Observations,
+    in_order,
+    is_time,
+)
+from study.analysis.main_effects.effects import level_differences
 from study.report.effects_table import HEADS, EffectsTable, Launch, observations, value_in_words
 from study.wording import label
 
@@ -34,8 +39,8 @@ def versus(launches: Sequence[Launch], metrics: Sequence[str], choice: str) -> E
             notes.append(f"{FIGURES[metric].title}: the same wherever it was measured")
             continue
         try:
-            columns[metric] = differences(observed, metric, parameter, value)
-        except UntoldError as why:
+            columns[metric] = level_differences(observed, metric, parameter, value)
+        except NotEstimableError as why:
             notes.append(f"{FIGURES[metric].title}: cannot be told, {why}")
     others = sorted({v for column in columns.values() for v in column}, key=in_order)
     if not others:
@@ -51,7 +56,7 @@ def versus(launches: Sequence[Launch], metrics: Sequence[str], choice: str) -> E
     return EffectsTable(head, tuple(rows), (NOTE, *notes))
 
 
-def _parameter_and_value(observed: Observed, choice: str) -> tuple[str, Scalar]:
+def _parameter_and_value(observed: Observations, choice: str) -> tuple[str, Scalar]:
     """Read NAME=VALUE, or raise BadInput with the names or the values that there are."""
     names = dict.fromkeys(name for setting, _ in observed for name in setting)
     name, has_value, text = choice.partition("=")

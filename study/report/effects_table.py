@@ -11,16 +11,16 @@ from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
 from objectives.errors import SetupError
 from objectives.figures import FIGURES
 from objectives.measurement import Measurement
-from study.analysis.additive_model import (
+from study.analysis.main_effects.additive_model import (
     CARD,
-    Given,
-    Observed,
-    UntoldError,
-    configurations,
+    FactorLevels,
+    NotEstimableError,
+    Observations,
+    configuration_count,
     in_order,
     is_time,
 )
-from study.analysis.main_effects import Effect, Effects, main_effects
+from study.analysis.main_effects.effects import Effect, Effects, main_effects
 from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
@@ -86,7 +86,7 @@ def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS))
         without = f"; {lost} launches without an end to it are left out" if lost else ""
         try:
             effects[metric] = main_effects(observed, metric)
-        except UntoldError as why:
+        except NotEstimableError as why:
             notes.append(f"{title}: cannot be told, {why}{without}")
             continue
         except SetupError as missing:
@@ -114,30 +114,30 @@ def _unexplained(effects: Effects, metric: str) -> str:
     """Say what the model leaves unexplained of a figure, and the noise of one launch."""
     noise = "not known, none was launched twice"
     if effects.noise is not None:
-        again = f"{effects.again} launched again on the same card"
+        again = f"{effects.repeat_count} launched again on the same card"
         noise = f"{_spread(effects.noise, metric)}, from {again}"
     left = _spread(effects.residual, metric)
     return f"{left} are left unexplained; noise of one launch: {noise}"
 
 
 def _parameters(effects: Mapping[str, Effects]) -> list[str]:
-    return list(dict.fromkeys(e.parameter for several in effects.values() for e in several.of))
+    return list(dict.fromkeys(e.parameter for several in effects.values() for e in several.effects))
 
 
 def _rows(
-    effects: Mapping[str, Effects], observed: Observed, failed: Sequence[Given]
+    effects: Mapping[str, Effects], observed: Observations, failed: Sequence[FactorLevels]
 ) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     settings = [*failed, *(setting for setting, _ in observed)]
     for name in _parameters(effects):
         of_name = {
-            metric: next((e for e in several.of if e.parameter == name), None)
+            metric: next((e for e in several.effects if e.parameter == name), None)
             for metric, several in effects.items()
         }
         rows.append((label(name), *(_p_value(e) for e in of_name.values())))
         for value in sorted({s[name] for s in settings if name in s}, key=in_order):
-            worked = configurations(s for s, _ in observed if s[name] == value)
-            lost = configurations(s for s in failed if s.get(name) == value)
+            worked = configuration_count(s for s, _ in observed if s[name] == value)
+            lost = configuration_count(s for s in failed if s.get(name) == value)
             count = f"{worked}, {lost} failed" if lost else f"{worked}"
             first = f"  {value_in_words(name, value)} ({count})"
             rows.append((first, *(_level(e, value, metric) for metric, e in of_name.items())))
@@ -149,15 +149,15 @@ def value_in_words(parameter: str, value: Scalar) -> str:
     return f"{100 * float(value):g} %" if parameter == SHARE else f"{value}"
 
 
-def observations(launches: Sequence[Launch]) -> tuple[Observed, list[Given]]:
+def observations(launches: Sequence[Launch]) -> tuple[Observations, list[FactorLevels]]:
     """Return the settings of the launches that worked, with their measurements, and the others.
 
     The two classic parameters come first; the card is one more where there were several.
     """
     cards = _cards(launches)
     letters = next(n for n in range(8, 999) if len({card[:n] for card in cards}) == len(cards))
-    measured: list[tuple[Given, Measurement]] = []
-    failed: list[Given] = []
+    measured: list[tuple[FactorLevels, Measurement]] = []
+    failed: list[FactorLevels] = []
     for launch in launches:
         values = launch.allocation.values
         setting = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from objectives.figures import SHOWN
 from study.analysis.compare import Difference, Verdict, difference, differences
-from study.analysis.configurations import Configuration
-from study.analysis.interference import warnings
-from study.analysis.noise import FITNESS, SESSIONS, is_noise
+from study.analysis.configurations import FITNESS, Configuration
+from study.analysis.kv_cache import warnings
+from study.analysis.noise import SESSIONS, is_noise
 from study.confirmation.verdict_file import Confirmation
 from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
 from study.report.comparison import change

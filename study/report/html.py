@@ -14,7 +14,7 @@ from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.eligibility import ineligibility
 from study.analysis.interference import HEAD, by_share
-from study.analysis.pareto import compared
+from study.analysis.pareto import compared_figures
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import COLOURS, shade
 from study.report.comparison import comparison
@@ -77,7 +77,7 @@ def _content(summary: Summary) -> dict[str, Any]:
         **_comparison(summary),
         "commands": _commands(summary),
         "heat": table if len(table.xs) <= len(table.ys) else transposed(table),
-        "compares": ", ".join(compared(launched, context)),
+        "compares": ", ".join(compared_figures(launched, context)),
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
         "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),

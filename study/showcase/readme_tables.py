@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
-from study.analysis.launches import WIDE, read
+from study.analysis.cost.launches import WIDE, read
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture

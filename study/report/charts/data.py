@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from objectives.measurement import INFINITE
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
+from study.analysis.cost.phases import phase_seconds
 from study.analysis.decision import Decision
 from study.analysis.pareto import pareto
-from study.analysis.study_cost import seconds
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import PHASES, pair, short
@@ -100,7 +100,7 @@ def bars(trials: Sequence[Trial]) -> list[Bar]:
             {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
         )
         for t in trials
-        if t.repeat_of is None and (by_phase := seconds(t.measurement, t.measured, t.wall_s))
+        if t.repeat_of is None and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s))
     ]
 
 

@@ -1,4 +1,4 @@
-"""Up to which difference noise could explain it, where one of the two was launched once."""
+"""Tests show up to which difference noise could explain it, with few launches and many."""
 
 from __future__ import annotations
 
@@ -10,36 +10,52 @@ from factories import only
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
-from study.analysis.compare import bounds_tell
-from study.analysis.configurations import Configuration
-from study.analysis.noise import FITNESS, noise_of
+from study.analysis.compare import is_capacity_order_known
+from study.analysis.configurations import FITNESS, Configuration
+from study.analysis.noise import noise_of
 from study.report.answer import fitness_gap
 from study.report.comparison import comparison
 from study.storage.trials import State, Trial
 
 
-def cell(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
-    """A configuration with one launch for each latency."""
+def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
+    """Return a configuration with one launch for each latency."""
     allocation = Allocation(
         {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
     )
     rows = [
-        Trial(n, allocation, State.COMPLETE, fitness + n / 100, only(llm_latency_p95_ms=ms, free_memory_mib=ms),
-            None, {}, {}, {}, "pass", None, None, False, 90.0, n, None)
+        Trial(
+            number=n,
+            allocation=allocation,
+            state=State.COMPLETE,
+            fitness=fitness + n / 100,
+            measurement=only(llm_latency_p95_ms=ms, free_memory_mib=ms),
+            diagnosis=None,
+            measured={},
+            constraints={},
+            contributions={},
+            word_gate="pass",
+            minutes_more_audio=None,
+            repeat_of=None,
+            is_reference=False,
+            wall_s=90.0,
+            seed=n,
+            at=None,
+        )
         for n, ms in enumerate(latencies)
-    ]  # fmt: skip
+    ]
     return Configuration(allocation, tuple(rows), ())
 
 
-LOUD = [cell(n, [900.0, 1000.0]) for n in range(2, 9)]
+LOUD = [configuration(n, [900.0, 1000.0]) for n in range(2, 9)]
 
 
 def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Configuration:
-    """A configuration with one launch, so many sessions and a tenth of them as its fitness by capacity."""
-    made = cell(number, [1000.0])
+    """Return a configuration with one launch of `count` sessions, worth a tenth each."""
+    usual = configuration(number, [1000.0])
     figures = only(concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card)
-    row = replace(made.measured[0], measurement=figures, contributions={"capacity": count / 10})
-    return replace(made, measured=(row,))
+    row = replace(usual.measured[0], measurement=figures, contributions={"capacity": count / 10})
+    return replace(usual, measured=(row,))
 
 
 @pytest.mark.parametrize(
@@ -48,11 +64,11 @@ def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -
 def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100(
     name: str, relative: bool
 ) -> None:
-    rng, held, runs = np.random.default_rng(29), 0, 1000
+    rng, hits, runs = np.random.default_rng(29), 0, 1000
     for _ in range(runs):
         means = [6000.0, 9000.0, 3000.0, 5000.0, 7000.0, 9000.0, 12_000.0]
-        found = [
-            cell(
+        configurations = [
+            configuration(
                 n,
                 [
                     mean + rng.normal() * (0.05 * mean if relative else 300.0)
@@ -61,22 +77,22 @@ def test_the_interval_by_what_was_launched_again_holds_the_truth_95_times_in_100
             )
             for n, mean in enumerate(means)
         ]
-        half = noise_of(name, found[0], found[1], found)
+        half = noise_of(name, configurations[0], configurations[1], configurations)
         assert half is not None
-        gap = (found[1].mean(name) or 0.0) - (found[0].mean(name) or 0.0)
-        held += abs(gap - 3000.0) <= half
-    assert 0.93 * runs <= held <= 0.975 * runs
+        gap = (configurations[1].mean(name) or 0.0) - (configurations[0].mean(name) or 0.0)
+        hits += abs(gap - 3000.0) <= half
+    assert 0.93 * runs <= hits <= 0.975 * runs
 
 
 def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
-    today, other = cell(0, [900.0, 1000.0]), cell(1, [500.0])
+    today, other = configuration(0, [900.0, 1000.0]), configuration(1, [500.0])
     (latency,) = [
         x
         for x in comparison(today, other, [today, other])
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("better, noise unknown")
-    again = [cell(n, [900.0, 1000.0]) for n in range(2, 5)]
+    again = [configuration(n, [900.0, 1000.0]) for n in range(2, 5)]
     (latency,) = [
         x
         for x in comparison(today, other, [today, other, *again])
@@ -90,29 +106,29 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
 
 
 def test_a_latency_without_an_end_tells_no_noise() -> None:
-    today, other = cell(0, [1000.0, 1010.0]), cell(1, [500.0])
-    endless = [cell(n, [1000.0, INFINITE]) for n in range(2, 9)]
+    today, other = configuration(0, [1000.0, 1010.0]), configuration(1, [500.0])
+    endless = [configuration(n, [1000.0, INFINITE]) for n in range(2, 9)]
     assert noise_of("llm_latency_p95_ms", today, other, [today, other, *endless]) is None
-    assert noise_of("llm_latency_p95_ms", today, cell(1, [INFINITE]), [today] * 9) is None
+    assert noise_of("llm_latency_p95_ms", today, configuration(1, [INFINITE]), [today] * 9) is None
 
 
 def test_few_launches_are_told_by_the_noise_of_all_and_many_by_their_own() -> None:
-    name, loud = "llm_latency_p95_ms", [cell(n, [1000.0, 3000.0]) for n in range(2, 9)]
-    few = cell(0, [1000.0, 1001.0]), cell(1, [500.0, 501.0])
-    many = cell(0, [1000.0, 1001.0] * 2), cell(1, [500.0, 501.0] * 2)
+    name, loud = "llm_latency_p95_ms", [configuration(n, [1000.0, 3000.0]) for n in range(2, 9)]
+    few = configuration(0, [1000.0, 1001.0]), configuration(1, [500.0, 501.0])
+    many = configuration(0, [1000.0, 1001.0] * 2), configuration(1, [500.0, 501.0] * 2)
     assert (noise_of(name, *few, [*few, *loud]) or 0.0) > 300.0
     assert (noise_of(name, *many, [*many, *loud]) or 0.0) < 2.0
     assert (noise_of(name, *few, few) or 0.0) < 10.0, "nothing else was launched again"
 
 
 def test_figures_that_agree_to_the_digit_tell_no_noise() -> None:
-    today, other = cell(0, [1000.0, 1000.0]), cell(1, [500.0, 500.0])
-    found = [today, other, *(cell(n, [700.0, 700.0]) for n in range(2, 9))]
-    assert noise_of("llm_latency_p95_ms", today, other, found) is None
+    today, other = configuration(0, [1000.0, 1000.0]), configuration(1, [500.0, 500.0])
+    configurations = [today, other, *(configuration(n, [700.0, 700.0]) for n in range(2, 9))]
+    assert noise_of("llm_latency_p95_ms", today, other, configurations) is None
 
 
 def test_what_broke_a_limit_tells_no_noise() -> None:
-    today, other = cell(0, [1000.0, 1010.0]), cell(1, [500.0])
+    today, other = configuration(0, [1000.0, 1010.0]), configuration(1, [500.0])
     over = [
         replace(c, measured=tuple(replace(r, constraints={"free": 1.0}) for r in c.measured))
         for c in LOUD
@@ -122,7 +138,7 @@ def test_what_broke_a_limit_tells_no_noise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "known"),
+    ("old", "new", "is_known"),
     [
         ((8, False), (10, False), True),
         ((8, True), (10, False), False),
@@ -134,32 +150,34 @@ def test_what_broke_a_limit_tells_no_noise() -> None:
     ],
 )
 def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
-    old: tuple[int, bool], new: tuple[int, bool], known: bool
+    old: tuple[int, bool], new: tuple[int, bool], is_known: bool
 ) -> None:
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
-    assert bounds_tell(today, other) is known
+    assert is_capacity_order_known(today, other) is is_known
     (row,) = [
         x for x in comparison(today, other, [today, other]) if x.title.startswith("voice sessions")
     ]
-    assert (row.change == "not known: ≥ is a lower bound") is not known
+    assert (row.change == "not known: ≥ is a lower bound") is not is_known
 
 
 def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_lead() -> None:
     today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
-    (said,) = fitness_gap(today, other, [today, other])
+    (line,) = fitness_gap(today, other, [today, other])
     assert (
-        "+0.2000 of it comes from voice sessions" in said
-        and "not measured on the same cards; how" in said
+        "+0.2000 of it comes from voice sessions" in line
+        and "not measured on the same cards; how" in line
     )
-    (said,) = fitness_gap(today, sessions(1, 10, True, "GPU-1"), [today])
-    assert "card" not in said
+    (line,) = fitness_gap(today, sessions(1, 10, True, "GPU-1"), [today])
+    assert "card" not in line
 
 
 def test_a_lead_beyond_noise_is_still_that_of_the_best_of_several() -> None:
-    found = [cell(n, [1000.0, 1010.0, 1005.0, 1001.0], 0.5 + 0.2 * (n == 1)) for n in range(4)]
-    (said,) = fitness_gap(found[0], found[1], found)
-    assert "more than noise explains; but it is the best of 4" in said
-    (said,) = fitness_gap(found[0], found[1], found[:2])
-    assert said.endswith("more than noise explains.")
-    (said,) = fitness_gap(found[1], found[0], found)
-    assert said.endswith("more than noise explains."), "what is worse was not chosen"
+    configurations = [
+        configuration(n, [1000.0, 1010.0, 1005.0, 1001.0], 0.5 + 0.2 * (n == 1)) for n in range(4)
+    ]
+    (line,) = fitness_gap(configurations[0], configurations[1], configurations)
+    assert "more than noise explains; but it is the best of 4" in line
+    (line,) = fitness_gap(configurations[0], configurations[1], configurations[:2])
+    assert line.endswith("more than noise explains.")
+    (line,) = fitness_gap(configurations[1], configurations[0], configurations)
+    assert line.endswith("more than noise explains."), "what is worse was not chosen"

@@ -1,4 +1,4 @@
-"""Whether the workload can show what the memory share does, and the one that could."""
+"""Tests show whether a workload fills the KV cache, and which one is offered instead."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from commands import run_script, run_study
-from factories import Outcome, cell, make, measurement
+from factories import Outcome, cell, changed, make, measurement
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from objectives.traffic.workload import Workload, trace
-from study.analysis.interference import by_share, unpressed, warnings
+from study.analysis.interference import by_share
+from study.analysis.kv_cache import share_warnings, warnings
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)
 
@@ -26,16 +27,20 @@ def at(
 
 
 def calm(share: float, size: str) -> Outcome:
-    made = cell(share, size)
-    if isinstance(made, Measurement):
-        return replace(
-            made, kv_peak_pct=30.0, kv_tokens=50_000, interference_stt=1.5, interference_llm=1.1
+    outcome = cell(share, size)
+    if isinstance(outcome, Measurement):
+        return changed(
+            outcome,
+            llm_kv_peak_pct=30.0,
+            llm_kv_tokens=50_000,
+            stt_interference=1.5,
+            llm_interference=1.1,
         )
-    return made
+    return outcome
 
 
 @pytest.mark.parametrize(
-    "known",
+    "launches",
     [
         [at(0.4, 50.0), at(0.6, 10.0)],
         [at(0.4, None), at(0.6, None)],
@@ -49,20 +54,20 @@ def calm(share: float, size: str) -> Outcome:
         "nothing measured",
     ],
 )
-def test_nothing_is_said_where_the_cache_was_pressed_or_is_not_known(known) -> None:
-    assert warnings(known, LOAD, ()) == []
+def test_nothing_is_said_where_the_cache_was_pressed_or_is_not_known(launches) -> None:
+    assert warnings(launches, LOAD, ()) == []
 
 
 def test_the_highest_peak_and_the_smallest_cache_count() -> None:
-    said = warnings([at(0.4, 20.0), at(0.4, 40.0), at(0.6, 5.0, 300_000)], LOAD, ())
-    assert "never more than 40 % full at any of the 2 shares measured" in said[0]
-    assert "the 100,000 tokens that the cache holds at 40 %" in said[1]
+    lines = warnings([at(0.4, 20.0), at(0.4, 40.0), at(0.6, 5.0, 300_000)], LOAD, ())
+    assert "never more than 40 % full at any of the 2 shares measured" in lines[0]
+    assert "the 100,000 tokens that the cache holds at 40 %" in lines[1]
 
 
 def test_the_burst_that_is_offered_fills_the_smallest_cache() -> None:
-    (_, offered, *_) = warnings([at(0.4, 20.0)], LOAD, ())
+    (_, offer, *_) = warnings([at(0.4, 20.0)], LOAD, ())
     burst, per_s = (
-        float(x) for x in re.findall(r"llm_burst: (\d+), llm_per_s: ([\d.]+)", offered)[0]
+        float(x) for x in re.findall(r"llm_burst: (\d+), llm_per_s: ([\d.]+)", offer)[0]
     )
     requests = trace(replace(LOAD, llm_burst=int(burst), llm_per_s=per_s), clips=1)
     together = [r for r in requests if r.service == "llm"]
@@ -84,30 +89,30 @@ def test_longer_prompts_are_offered_only_where_the_model_takes_them() -> None:
 
 
 def test_an_engine_that_takes_fewer_requests_than_the_burst_is_named() -> None:
-    said = warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "64"))
+    lines = warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "64"))
     assert (
-        "one that would, with `--max-num-seqs " in said[1]
-        and "instead of 64: `workload:" in said[1]
+        "one that would, with `--max-num-seqs " in lines[1]
+        and "instead of 64: `workload:" in lines[1]
     )
     assert "--max-num-seqs" not in warnings([at(0.4, 20.0)], LOAD, ("--max-num-seqs", "256"))[1]
 
 
 def test_a_cache_of_unknown_size_gets_no_figures() -> None:
-    said = warnings([at(0.4, 20.0, None)], LOAD, ())
+    lines = warnings([at(0.4, 20.0, None)], LOAD, ())
     assert (
-        len(said) == 2
-        and "cannot be" not in said[0]
-        and "no workload that fills it can be worked out" in said[1]
+        len(lines) == 2
+        and "cannot be" not in lines[0]
+        and "no workload that fills it can be worked out" in lines[1]
     )
 
 
 def test_a_share_is_summed_up_by_medians_of_what_was_measured() -> None:
-    known = [
+    launches = [
         at(0.4, 20.0, interference_stt=x, interference_llm=None) for x in (1.0, 1.2, 3.0, INFINITE)
     ]
-    (found,) = by_share(known)
-    assert (found.launches, found.interference_stt, found.interference_llm) == (4, 1.2, None)
-    assert found.texts() == ("40 %", "4", "1.20 x", "-", "20", "100,000")
+    (summary,) = by_share(launches)
+    assert (summary.launches, summary.interference_stt, summary.interference_llm) == (4, 1.2, None)
+    assert summary.texts() == ("40 %", "4", "1.20 x", "-", "20", "100,000")
 
 
 def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
@@ -123,5 +128,5 @@ def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
     assert "<h2>Does sharing hurt?</h2>" in text and "1.50 x" in text
 
 
-def test_unpressed_says_the_one_share_where_there_is_one() -> None:
-    assert "at the one share measured" in unpressed(by_share([at(0.4, 20.0)]), LOAD)[0]
+def test_a_warning_says_the_one_share_where_there_is_one() -> None:
+    assert "at the one share measured" in share_warnings(by_share([at(0.4, 20.0)]), LOAD)[0]

@@ -1,4 +1,4 @@
-"""Cells, the Pareto set and other weights: what is computed from launches without measuring anything again."""
+"""Tests show what is computed from launches alone: configurations, Pareto set, other weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from study.storage.find import study_in
 from study.wording import short
 
 
-def told(folder: Path, cells_: object = cell, *arguments: object) -> Summary:
-    """The case of a study on made-up cells."""
-    ran = run_study(make(folder, cells_, repeats=1), "--out", folder / "out", *arguments)  # type: ignore[arg-type]
+def summary_of(folder: Path, cells: object = cell, *arguments: object) -> Summary:
+    """Return the summary of a study on made-up cells."""
+    ran = run_study(make(folder, cells, repeats=1), "--out", folder / "out", *arguments)  # type: ignore[arg-type]
     assert ran.returncode in (0, 4), ran.stderr
     return summary(study_in(f"sqlite:///{folder}/out/made/study.db"))
 
@@ -32,19 +32,20 @@ def torn(share: float, size: str) -> Outcome:
     if share > 0.57:
         return oom()
     return measurement(
-        llm_latency_p95_ms=2500.0 - 16_000 * (share - 0.5), concurrent_capacity=round(8 - 100 * (share - 0.5)),
+        llm_latency_p95_ms=2500.0 - 16_000 * (share - 0.5),
+        concurrent_capacity=round(8 - 100 * (share - 0.5)),
         word_errors=words(6 if size == "tiny" else 4),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    return told(tmp_path_factory.mktemp("usual"))
+    return summary_of(tmp_path_factory.mktemp("usual"))
 
 
 @pytest.fixture(scope="module")
 def contested(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    return told(tmp_path_factory.mktemp("contested"), torn)
+    return summary_of(tmp_path_factory.mktemp("contested"), torn)
 
 
 def test_rescoring_by_its_own_weights_changes_nothing(usual: Summary) -> None:
@@ -62,13 +63,13 @@ def test_one_launch_has_no_standard_error_and_several_have(usual: Summary) -> No
     assert three.standard_error == pytest.approx(0.1 / 3**0.5)
 
 
-def test_launches_of_one_configuration_are_one_cell_and_told_repeats_are_none(
+def test_launches_of_one_allocation_are_one_configuration_and_told_repeats_are_none(
     usual: Summary,
 ) -> None:
     row = usual.configurations[0].measured[0]
     again, repeat = replace(row, number=98), replace(row, number=99, repeat_of=row.number)
-    (found,) = configurations([row, again, repeat])
-    assert [r.number for r in found.measured] == [row.number, 98]
+    (configuration,) = configurations([row, again, repeat])
+    assert [r.number for r in configuration.measured] == [row.number, 98]
 
 
 def test_a_configuration_that_failed_once_does_not_count_as_working(usual: Summary) -> None:
@@ -95,9 +96,9 @@ def test_presets_that_agree_are_not_contested(usual: Summary) -> None:
 
 
 def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Summary) -> None:
-    found = answers(contested.trials, contested.context)
-    assert is_contested(found)
-    latency, capacity = found["latency"].winner, found["capacity"].winner
+    decisions = answers(contested.trials, contested.context)
+    assert is_contested(decisions)
+    latency, capacity = decisions["latency"].winner, decisions["capacity"].winner
     assert latency and capacity
     assert (latency.allocation.share, capacity.allocation.share) == (0.55, 0.4)
     sensible = {str(c.allocation) for c in pareto(contested.configurations, contested.context)}
@@ -107,7 +108,7 @@ def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Summ
 def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(
     contested: Summary, tmp_path: Path
 ) -> None:
-    other = told(tmp_path, torn, "--preset", "capacity")
+    other = summary_of(tmp_path, torn, "--preset", "capacity")
     assert other.context.fitness.preset == "capacity"
     url = f"sqlite:///{tmp_path}/out/made/study.db"
     assert run_study(tmp_path / "spec.yaml", "--out", tmp_path / "out").returncode == 0
@@ -138,7 +139,7 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Summary) 
     assert any("noise alone could explain it" in s for s in how_sure(wide))
 
 
-def test_a_cell_is_found_by_its_configuration(usual: Summary) -> None:
+def test_a_configuration_is_found_by_its_allocation(usual: Summary) -> None:
     assert configuration_of(Allocation(BEST), usual.configurations) is not None
     assert (
         configuration_of(Allocation({**BEST, "vllm_memory_util": 0.99}), usual.configurations)

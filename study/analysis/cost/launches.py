@@ -1,4 +1,4 @@
-"""Which launches a study or a recording made, and what its runs took."""
+"""Find the launches that a study or a recording made, and what its runs took."""
 
 from __future__ import annotations
 
@@ -17,39 +17,45 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.study_cost import STARTS, Cost, Launch, seconds
+from study.analysis.cost.cost import Cost, Launch
+from study.analysis.cost.phases import STARTS, phase_seconds
 from study.storage.comparability import LIFETIME
 from study.storage.context import context_of
 from study.storage.find import names, storage_url
 from study.storage.trials import counted, rows
 from study.storage.url import open_storage
 
-WIDE = (
-    Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
-)  # the wider space, which ships
+# the recording of the wider space, which ships
+WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 
 @contextmanager
-def timed(study: optuna.Study, began: float) -> Iterator[None]:
-    """Note what a live run took, from `began` (monotonic) until its servers are stopped, if it measured anything."""
-    before = len(_made(study))
+def timing(study: optuna.Study, begin_s: float) -> Iterator[None]:
+    """Note in the study what a live run took, if it measured anything.
+
+    The run lasts from `begin_s` (monotonic) until its servers are stopped, where this ends.
+    """
+    count = len(_launched(study))
     try:
         yield
     finally:
-        made = _made(study)[before:]
-        if made and not context_of(study).is_replay:
+        numbers = _launched(study)[count:]
+        if numbers and not context_of(study).is_replay:
             run = {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "wall_s": round(time.monotonic() - began, 2),
-                "trials": len(made),
+                "wall_s": round(time.monotonic() - begin_s, 2),
+                "trials": len(numbers),
             }
             with suppress(StorageInternalError):
                 study.set_user_attr(RUNS, [*study.user_attrs.get(RUNS, []), run])
 
 
-def _made(study: optuna.Study) -> list[int]:
-    """Numbers of the trials that this study measured itself: neither told again nor carried over."""
+def _launched(study: optuna.Study) -> list[int]:
+    """Return the numbers of the trials that this study launched itself.
+
+    Repeats that took a known result, and trials carried over from another study, are left out.
+    """
     carried = {t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
     return [
         r.number
@@ -59,53 +65,60 @@ def _made(study: optuna.Study) -> list[int]:
 
 
 def of_study(study: optuna.Study) -> Cost:
-    """What a study cost, trials left out that another study had measured."""
-    asked, made = context_of(study), set(_made(study))
-    found = counted(study)
+    """Return what a study cost, without the trials that another study had measured."""
+    context, numbers = context_of(study), set(_launched(study))
+    trials = counted(study)
     runs = study.user_attrs.get(RUNS, [])
     launches = tuple(
-        _launch(r.allocation, r.measurement, r.measured, r.wall_s)
-        for r in found
-        if r.number in made
+        _launch(t.allocation, t.measurement, t.measured, t.wall_s)
+        for t in trials
+        if t.number in numbers
     )
     is_whole = sum(run["trials"] for run in runs) == len(launches)
     identity = study.user_attrs.get("identity", {})
     return Cost(
         name=study.study_name,
-        trials=len(found),
+        trials=len(trials),
         launches=launches,
         restarts=identity.get(LIFETIME) is not None,
         runs_s=sum(run["wall_s"] for run in runs) if runs and is_whole else None,
-        measured_elsewhere=asked.measured_elsewhere,
+        measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
-        workload=asked.workload,
-        llm_args=asked.services.llm.args,
+        workload=context.workload,
+        llm_args=context.services.llm.args,
     )
 
 
-def of_recording(found: recording.Recording) -> Cost:
-    """What a recording cost: it kept servers and ordered its evaluations within each round."""
-    made = tuple(
-        _launch(Allocation(e.values), found.measured(e), e.measured, e.wall_s)
-        for e in found.entries
+def of_recording(source: recording.Recording) -> Cost:
+    """Return what a recording cost: it kept servers and ordered its evaluations in each round."""
+    launches = tuple(
+        _launch(Allocation(e.values), source.measured(e), e.measured, e.wall_s)
+        for e in source.entries
     )
-    conditions = found.provenance.conditions
+    conditions = source.provenance.conditions
     try:
-        asked = conditions["workload"]
-        workload = Workload(**{**asked, "prompt_tokens": tuple(asked["prompt_tokens"])})
+        fields = conditions["workload"]
+        workload = Workload(**{**fields, "prompt_tokens": tuple(fields["prompt_tokens"])})
         llm_args = tuple(conditions["services"]["llm"]["args"])
     except (KeyError, TypeError) as error:
         raise BadInput(
-            f"{found.path}:1: its workload or services are not those of a recording ({error})"
+            f"{source.path}:1: its workload or services are not those of a recording ({error})"
         ) from error
     return Cost(
-        name=found.path.name, trials=len(made), launches=made, restarts=False, runs_s=None, measured_elsewhere=None,
-        identity=conditions, workload=workload, llm_args=llm_args,
-    )  # fmt: skip
+        name=source.path.name,
+        trials=len(launches),
+        launches=launches,
+        restarts=False,
+        runs_s=None,
+        measured_elsewhere=None,
+        identity=conditions,
+        workload=workload,
+        llm_args=llm_args,
+    )
 
 
 def read(source: str) -> list[Cost]:
-    """Of every study of a storage that launched something, or of a recording.
+    """Read the cost of every study of a storage that launched something, or of a recording.
 
     source: a folder with a study.db, the file, a storage URL, or a recording (.jsonl)
     raises: BadInput where there is nothing to read
@@ -114,21 +127,25 @@ def read(source: str) -> list[Cost]:
         return [of_recording(recording.read(Path(source)))]
     url = storage_url(str(Path(source) / "study.db") if Path(source).is_dir() else source)
     storage = open_storage(url)
-    found = [
+    costs = [
         of_study(optuna.load_study(study_name=name, storage=storage)) for name in names(storage)
     ]
-    if not any(c.launches for c in found):
+    if not any(c.launches for c in costs):
         raise BadInput(
-            f"{source} holds no study that launched anything; run python scripts/run_study.py with it first"
+            f"{source} holds no study that launched anything; "
+            "run python scripts/run_study.py with it first"
         )
-    return [c for c in found if c.launches]
+    return [c for c in costs if c.launches]
 
 
 def _launch(
     allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float
 ) -> Launch:
-    """A phase also passes where a server was kept; its start is then said to have taken 0 s."""
-    phase_s = seconds(m, measured, wall_s)
+    """Return a launch with the servers that it started.
+
+    A phase also passes where a server was kept; its start is then noted as 0 s.
+    """
+    phase_s = phase_seconds(m, measured, wall_s)
     started = set()
     for phase, name in zip(STARTS, ("stt_start_s", "llm_start_s"), strict=True):
         start_s = m.figure(name) if m is not None else measured.get(name)

@@ -1,4 +1,4 @@
-"""What a study cost: the split of its time, the shortest possible, and restarting per trial, measured or estimated."""
+"""Tests show how a study's time is split, and beside restarting for every trial."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis import launches
-from study.analysis.study_cost import UNTOLD, Cost, Launch, ratios, told
+from study.analysis.cost import launches
+from study.analysis.cost.cost import Cost, Launch
+from study.analysis.cost.cost_lines import cost_lines, ratio_lines
+from study.analysis.cost.phases import UNATTRIBUTED
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.spec.load import load
@@ -45,12 +47,18 @@ def launch(share: float, phase_s: dict[str, float], *started: str, rest_s: float
     )
 
 
-def cost(*launches: Launch, **changed: Any) -> Cost:
+def cost(*launches: Launch, **changes: Any) -> Cost:
     usual: dict[str, Any] = {
-        "name": "s", "trials": len(launches), "restarts": False, "runs_s": None, "measured_elsewhere": None,
-        "identity": {}, "workload": Workload(), "llm_args": (),
-    }  # fmt: skip
-    return Cost(launches=launches, **usual | changed)
+        "name": "s",
+        "trials": len(launches),
+        "restarts": False,
+        "runs_s": None,
+        "measured_elsewhere": None,
+        "identity": {},
+        "workload": Workload(),
+        "llm_args": (),
+    }
+    return Cost(launches=launches, **usual | changes)
 
 
 BOTH = ("starting stt", "starting llm")
@@ -62,15 +70,15 @@ TWO_STARTS = (
 
 
 def test_the_shortest_starts_each_llm_command_once_and_loads_as_often() -> None:
-    found = cost(*TWO_STARTS, launch(0.4, FULL, *BOTH))
-    assert (len(found.starters("starting llm")), found.commands) == (3, 2)
-    assert found.shortest_s == pytest.approx(2 * 40.0 + 4 * 50.0)
+    total = cost(*TWO_STARTS, launch(0.4, FULL, *BOTH))
+    assert (len(total.starters("starting llm")), total.commands) == (3, 2)
+    assert total.shortest_s == pytest.approx(2 * 40.0 + 4 * 50.0)
 
 
 def test_restarting_would_add_a_start_and_a_stop_for_each_server_that_was_kept() -> None:
-    found = cost(*TWO_STARTS)
-    assert found.restarting_s == pytest.approx(found.wall_s + 40.0 + (3.0 - 1.0))
-    assert ratios([found])[0].endswith("(s; restart per trial is estimated from it)")
+    total = cost(*TWO_STARTS)
+    assert total.restarting_s == pytest.approx(total.wall_s + 40.0 + (3.0 - 1.0))
+    assert ratio_lines([total])[0].endswith("(s; restart per trial is estimated from it)")
 
 
 def test_what_was_ruled_out_without_a_launch_would_cost_nothing_when_restarting() -> None:
@@ -85,10 +93,10 @@ def test_a_measured_restart_takes_the_place_of_the_estimate_where_the_conditions
     slow = cost(
         *TWO_STARTS, restarts=True, runs_s=2 * kept.wall_s, name="r", identity={"workload": 1}
     )
-    (said,) = ratios([kept, slow])
-    assert "= 2.00 : 1 :" in said and said.endswith("(r beside s, measured)")
-    (said,) = ratios([kept, replace(slow, identity={"workload": 2})])
-    assert said == "s and r: no ratio, they differ in workload"
+    (line,) = ratio_lines([kept, slow])
+    assert "= 2.00 : 1 :" in line and line.endswith("(r beside s, measured)")
+    (line,) = ratio_lines([kept, replace(slow, identity={"workload": 2})])
+    assert line == "s and r: no ratio, they differ in workload"
 
 
 def test_unequal_numbers_of_launches_are_compared_for_each_launch_too() -> None:
@@ -96,48 +104,53 @@ def test_unequal_numbers_of_launches_are_compared_for_each_launch_too() -> None:
     slow = cost(
         *TWO_STARTS, launch(0.6, FULL, *BOTH), restarts=True, runs_s=2 * kept.wall_s, name="r"
     )
-    assert "for each launch 1.50 : 1" in ratios([kept, slow])[0]
+    assert "for each launch 1.50 : 1" in ratio_lines([kept, slow])[0]
 
 
 def test_the_shares_of_the_split_are_of_the_runs_where_those_told() -> None:
-    found = cost(*TWO_STARTS, runs_s=600.0)
-    text = "\n".join(told(found))
+    total = cost(*TWO_STARTS, runs_s=600.0)
+    text = "\n".join(cost_lines(total))
     assert "wall time            10.0 min\n" in text and "between trials 5.4 min" in text
     assert f"windows, ladders   2.5 min, {100 * 150 / 600:.1f} %" in text
-    assert "what lay between them is not known" in "\n".join(told(cost(*TWO_STARTS)))
+    assert "what lay between them is not known" in "\n".join(cost_lines(cost(*TWO_STARTS)))
 
 
 def test_ladders_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
-    found = cost(*TWO_STARTS, launch(0.5, {"starting llm": 40.0, UNTOLD: 30.0}, "starting llm"))
-    assert found.shortest_s is None
-    assert "shortest possible    not known" in told(found)[-1] and "at least 3" in "\n".join(
-        told(found)
+    total = cost(
+        *TWO_STARTS, launch(0.5, {"starting llm": 40.0, UNATTRIBUTED: 30.0}, "starting llm")
     )
-    assert ": 1 : not known" in ratios([found])[0]
+    assert total.shortest_s is None
+    assert "shortest possible    not known" in cost_lines(total)[-1] and "at least 3" in "\n".join(
+        cost_lines(total)
+    )
+    assert ": 1 : not known" in ratio_lines([total])[0]
 
 
 class Live:
-    """Measures at once; the LLM server is kept where the share is the last one's, unless the run is to be fresh."""
+    """A live source measures at once.
+
+    The LLM server is kept where the share is the last one's, unless the job is to be fresh.
+    """
 
     def __init__(self, ends_after: int = 1000) -> None:
-        self.asked: list[tuple[str, bool]] = []
+        self.jobs: list[tuple[str, bool]] = []
         self.ends_after = ends_after
 
     def __call__(self, job: Job) -> Outcome:
         allocation = job.allocation
-        if len(self.asked) == self.ends_after:
+        if len(self.jobs) == self.ends_after:
             raise KeyboardInterrupt
         kept = (
-            bool(self.asked)
-            and self.asked[-1][0].split()[0] == str(allocation).split()[0]
+            bool(self.jobs)
+            and self.jobs[-1][0].split()[0] == str(allocation).split()[0]
             and not job.is_fresh
         )
-        self.asked.append((str(allocation), job.is_fresh))
-        found = cell(min(allocation.share, 0.55), allocation.speech)
-        assert isinstance(found, Measurement)
+        self.jobs.append((str(allocation), job.is_fresh))
+        measurement = cell(min(allocation.share, 0.55), allocation.speech)
+        assert isinstance(measurement, Measurement)
         start_s = 0.0 if kept else 40.0
         phase_s = KEPT if kept else FULL
-        return Outcome(changed(found, llm_start_s=start_s, stt_start_s=5.0, phase_s=phase_s))
+        return Outcome(changed(measurement, llm_start_s=start_s, stt_start_s=5.0, phase_s=phase_s))
 
 
 def run_live(
@@ -153,7 +166,7 @@ def run_live(
         seed=0,
         fresh=False,
     )
-    asked = StudyContext(
+    context = StudyContext(
         **asked_by(spec, setting_of(spec)),
         device=DEVICE,
         versions=VERSIONS,
@@ -163,10 +176,20 @@ def run_live(
         measured_elsewhere=None,
         git_commit=None,
     )
-    keep(study, asked)
-    epoch = Epoch(study=study, spec=spec, measure=measure, folder=folder, max_trials=n, timeout_s=1e6, seed=0,
-                  progress=Progress(), is_replay=False, restarts=restarts)  # fmt: skip
-    with launches.timed(study, time.monotonic() - 100.0):
+    keep(study, context)
+    epoch = Epoch(
+        study=study,
+        spec=spec,
+        measure=measure,
+        folder=folder,
+        max_trials=n,
+        timeout_s=1e6,
+        seed=0,
+        progress=Progress(),
+        is_replay=False,
+        restarts=restarts,
+    )
+    with launches.timing(study, time.monotonic() - 100.0):
         epoch.run()
     return launches.of_study(study)
 
@@ -182,16 +205,16 @@ def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(
     storage, kept, restarted = optuna.storages.InMemoryStorage(), Live(), Live()
     one = run_live(spec, storage, tmp_path / "k", kept)
     other = run_live(spec, storage, tmp_path / "r", restarted, restarts=True)
-    assert len(kept.asked) == len(restarted.asked) == 10
-    assert not any(fresh for _, fresh in kept.asked) and all(fresh for _, fresh in restarted.asked)
+    assert len(kept.jobs) == len(restarted.jobs) == 10
+    assert not any(fresh for _, fresh in kept.jobs) and all(fresh for _, fresh in restarted.jobs)
     order = [
         t.user_attrs["allocation"]
         for t in optuna.load_study(study_name="r", storage=storage).trials
     ]
-    assert [text for text, _ in restarted.asked] == [str(Allocation(a)) for a in order]
+    assert [text for text, _ in restarted.jobs] == [str(Allocation(a)) for a in order]
     assert len(one.starters("starting llm")) < len(other.starters("starting llm")) == 10
     assert (one.restarts, other.restarts) == (False, True)
-    assert ratios([one, other])[0].endswith("measured)")
+    assert ratio_lines([one, other])[0].endswith("measured)")
 
 
 def test_what_the_runs_took_counts_all_of_them_also_an_interrupted_one(
@@ -200,11 +223,11 @@ def test_what_the_runs_took_counts_all_of_them_also_an_interrupted_one(
     storage = optuna.storages.InMemoryStorage()
     with pytest.raises(KeyboardInterrupt):
         run_live(spec, storage, tmp_path, Live(ends_after=3))
-    found = run_live(spec, storage, tmp_path, Live())
-    assert found.trials == 10
-    assert found.runs_s is not None and 200.0 <= found.runs_s < 260.0
+    total = run_live(spec, storage, tmp_path, Live())
+    assert total.trials == 10
+    assert total.runs_s is not None and 200.0 <= total.runs_s < 260.0
     again = run_live(spec, storage, tmp_path, Live())  # nothing is left to measure: no run is added
-    assert again.runs_s == found.runs_s
+    assert again.runs_s == total.runs_s
 
 
 def test_a_run_that_was_killed_and_could_not_tell_leaves_only_the_time_of_the_trials(

@@ -1,17 +1,16 @@
-"""Main effects: true differences are found in the size they have, and what is not there is rarely claimed."""
+"""Tests show that true effects are found in their size, and others are rarely claimed."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from commands import process, run_script
-from factories import only
+from factories import changed, only
 from scipy import stats
 
 from objectives import recording
@@ -19,26 +18,29 @@ from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
-from study.analysis.additive_model import NEEDS_STATSMODELS, UntoldError
-from study.analysis.launches import WIDE
-from study.analysis.main_effects import differences, main_effects
+from study.analysis.cost.cost import Launch
+from study.analysis.cost.launches import WIDE
+from study.analysis.main_effects.additive_model import NEEDS_STATSMODELS, NotEstimableError
+from study.analysis.main_effects.effects import level_differences, main_effects
 from study.analysis.noise import holm
-from study.analysis.study_cost import Launch
 from study.recording.sobol import spread
 from study.report.effects_table import influence
 
 RECORDINGS = Path(recording.__file__).parent / "recordings"
 
 
-def given(share, size, seqs=32):
+def levels(share, size, seqs=32):
     return {"vllm_memory_util": share, "whisper_model_size": size, "vllm.max_num_seqs": seqs}
 
 
-GRID = [given(s, w, n) for s in (0.4, 0.5, 0.6) for w in ("tiny.en", "base") for n in (16, 32, 64)]
+GRID = [levels(s, w, n) for s in (0.4, 0.5, 0.6) for w in ("tiny.en", "base") for n in (16, 32, 64)]
 
 
 def launched(generator, *, noise=0.05, share=0.0, repeats=1):
-    """Launches of the grid: an LLM latency that falls by `share` (natural log) a step of the share, and noise."""
+    """Return launches of the grid with a noisy LLM latency.
+
+    It falls by `share` (natural log) with each step of the share.
+    """
     return [
         (
             a,
@@ -54,23 +56,29 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
     ]
 
 
-def launches(known, card=None):
-    measured = [m and replace(m, measured_on=card) for _, m in known]
+def launches(observations, card=None):
+    measured = [m and changed(m, measured_on=card) for _, m in observations]
     return [
         Launch(Allocation(a), m, 60.0, {}, frozenset())
-        for (a, _), m in zip(known, measured, strict=True)
+        for (a, _), m in zip(observations, measured, strict=True)
     ]
 
 
 def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
-    known = launched(np.random.default_rng(1), share=0.02)
-    told = main_effects(known, "llm_latency_ms")
-    logs = np.array([math.log(m.figure("llm_latency_ms")) for _, m in known])
+    observations = launched(np.random.default_rng(1), share=0.02)
+    effects = main_effects(observations, "llm_latency_ms")
+    logs = np.array([math.log(m.figure("llm_latency_ms")) for _, m in observations])
     left, freedom = float(np.sum((logs - logs.mean()) ** 2)), len(logs) - 1
     between = []
-    for effect in told.of:
-        groups = [[y for (a, _), y in zip(known, logs, strict=True) if a[effect.parameter] == x.value]
-                  for x in effect.levels]  # fmt: skip
+    for effect in effects.effects:
+        groups = [
+            [
+                y
+                for (a, _), y in zip(observations, logs, strict=True)
+                if a[effect.parameter] == x.value
+            ]
+            for x in effect.levels
+        ]
         assert [x.mean for x in effect.levels] == pytest.approx(
             [math.exp(np.mean(g)) for g in groups]
         )
@@ -79,75 +87,81 @@ def test_on_a_balanced_grid_it_is_the_textbook_analysis_of_variance():
         )
         left, freedom = left - between[-1][0], freedom - between[-1][1]
     p_values = [stats.f.sf(squares / df / (left / freedom), df, freedom) for squares, df in between]
-    assert [e.p_value for e in told.of] == pytest.approx(holm(p_values))
-    assert told.residual == pytest.approx(math.sqrt(left / freedom))
+    assert [e.p_value for e in effects.effects] == pytest.approx(holm(p_values))
+    assert effects.residual == pytest.approx(math.sqrt(left / freedom))
 
 
 def test_a_true_effect_is_found_in_its_size_and_the_other_parameters_are_not_blamed():
-    told = main_effects(launched(np.random.default_rng(2), noise=0.03, share=0.2), "llm_latency_ms")
-    p_values = {e.parameter: e.p_value for e in told.of}
+    effects = main_effects(
+        launched(np.random.default_rng(2), noise=0.03, share=0.2), "llm_latency_ms"
+    )
+    p_values = {e.parameter: e.p_value for e in effects.effects}
     assert p_values.pop("vllm_memory_util") < 0.001
     assert all(p > 0.05 for p in p_values.values())
-    first, _, last = told.of[0].levels
+    first, _, last = effects.effects[0].levels
     assert last.mean / first.mean == pytest.approx(math.exp(-0.4), rel=0.05)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say_and_nothing_is_claimed_more_often_than_5_percent():
+def test_intervals_hold_the_truth_as_often_as_they_say_and_claims_are_wrong_in_5_percent():
     generator, runs = np.random.default_rng(3), 400
-    held = claimed = 0
+    hits = claims = 0
     for _ in range(runs):
-        told = main_effects(launched(generator), "llm_latency_ms")
-        level = told.of[0].levels[0]
-        held += level.mean / (1 + level.half_width) <= 1000 <= level.mean * (1 + level.half_width)
-        claimed += any(e.p_value < 0.05 for e in told.of)
-    assert 0.92 <= held / runs <= 0.98
-    assert claimed / runs <= 0.08
+        effects = main_effects(launched(generator), "llm_latency_ms")
+        level = effects.effects[0].levels[0]
+        hits += level.mean / (1 + level.half_width) <= 1000 <= level.mean * (1 + level.half_width)
+        claims += any(e.p_value < 0.05 for e in effects.effects)
+    assert 0.92 <= hits / runs <= 0.98
+    assert claims / runs <= 0.08
 
 
 def test_repeats_tell_the_noise_and_weigh_no_more_than_one_launch():
-    known = launched(np.random.default_rng(4), repeats=3, noise=0.1)
-    told = main_effects(known, "llm_latency_ms")
-    assert told.noise == pytest.approx(0.1, rel=0.3)
+    observations = launched(np.random.default_rng(4), repeats=3, noise=0.1)
+    effects = main_effects(observations, "llm_latency_ms")
+    assert effects.noise == pytest.approx(0.1, rel=0.3)
     assert main_effects(launched(np.random.default_rng(4)), "llm_latency_ms").noise is None
-    again = [*known, *[known[0]] * 50]
+    again = [*observations, *[observations[0]] * 50]
     first, heavier = (
-        main_effects(k, "llm_latency_ms").of[1].levels[0].mean for k in (known, again)
+        main_effects(k, "llm_latency_ms").effects[1].levels[0].mean for k in (observations, again)
     )
     assert heavier == pytest.approx(first, rel=0.05)
-    assert told.again == len(GRID)
+    assert effects.repeat_count == len(GRID)
 
 
 @pytest.mark.parametrize("lost", [None, INFINITE])
 def test_what_was_not_measured_is_left_out(lost):
-    known = [(a, only(llm_latency_ms=lost)) for a in GRID[:2]] + launched(np.random.default_rng(5))[
-        2:
-    ]
-    assert main_effects(known, "llm_latency_ms") == main_effects(known[2:], "llm_latency_ms")
+    observations = [(a, only(llm_latency_ms=lost)) for a in GRID[:2]] + launched(
+        np.random.default_rng(5)
+    )[2:]
+    assert main_effects(observations, "llm_latency_ms") == main_effects(
+        observations[2:], "llm_latency_ms"
+    )
 
 
 def test_what_was_the_same_everywhere_has_no_effects():
-    told = main_effects([(a, only(stt_wer_pct=100 / 79.5)) for a in GRID], "stt_wer_pct")
-    assert [e.p_value for e in told.of] == [1.0, 1.0, 1.0]
-    assert told.residual == 0
+    effects = main_effects([(a, only(stt_wer_pct=100 / 79.5)) for a in GRID], "stt_wer_pct")
+    assert [e.p_value for e in effects.effects] == [1.0, 1.0, 1.0]
+    assert effects.residual == 0
 
 
 def test_a_table_counts_configurations_and_those_that_failed():
-    known = [(a, only(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)]
-    lost = [(given(0.6, "tiny.en", 128), None), (given(0.6, "base", 128), None)] * 2
-    told = influence(launches([*known, known[0], *lost]))
-    assert told.head == ("", "LLM each token ms")
-    assert [row[0] for row in told.rows[:4]] == [
+    observations = [
+        (a, only(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)
+    ]
+    lost = [(levels(0.6, "tiny.en", 128), None), (levels(0.6, "base", 128), None)] * 2
+    table = influence(launches([*observations, observations[0], *lost]))
+    assert table.head == ("", "LLM each token ms")
+    assert [row[0] for row in table.rows[:4]] == [
         "LLM share",
         "  40 % (6)",
         "  50 % (6)",
         "  60 % (6, 2 failed)",
     ]
-    assert ("  128 (0, 2 failed)", "-") in told.rows
-    assert told.notes[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
-    assert "words wrong: 1.2 % wherever it was measured" in told.notes
-    [line] = [x for x in told.notes if x.startswith("LLM: each further token, median: ")]
+    assert ("  128 (0, 2 failed)", "-") in table.rows
+    assert table.notes[1] == "20 configurations in 23 launches, 4 of which failed and are left out"
+    assert "words wrong: 1.2 % wherever it was measured" in table.notes
+    [line] = [x for x in table.notes if x.startswith("LLM: each further token, median: ")]
     assert line.endswith("from 1 launched again on the same card")
-    assert "memory that stayed free: not measured" in told.notes
+    assert "memory that stayed free: not measured" in table.notes
 
 
 def test_another_card_is_told_apart_from_what_the_parameters_do():
@@ -160,11 +174,12 @@ def test_another_card_is_told_apart_from_what_the_parameters_do():
         (a, only(llm_tpot_ms=2 * m.figure("llm_latency_ms")))
         for a, m in launched(generator, noise=0.03)
     ]
-    # the second card measured the high share alone, and one more: without a block the share would be blamed
+    # the second card measured the high share alone, and one more: without a block the share would
+    # be blamed
     high = [x for x in second if x[0]["vllm_memory_util"] > 0.5] + second[:1]
     low = [x for x in first if x[0]["vllm_memory_util"] <= 0.5] + first[-2:]
-    told = influence([*launches(low, "GPU-1"), *launches(high, "GPU-2")], ["llm_tpot_ms"])
-    p = {row[0]: row[1] for row in told.rows if not row[0].startswith(" ")}
+    table = influence([*launches(low, "GPU-1"), *launches(high, "GPU-2")], ["llm_tpot_ms"])
+    p = {row[0]: row[1] for row in table.rows if not row[0].startswith(" ")}
     assert p["card"] == "p < 0.001"
     assert p["LLM share"].startswith("(p")
     blamed = influence(launches([*low, *high]), ["llm_tpot_ms"])
@@ -173,42 +188,46 @@ def test_another_card_is_told_apart_from_what_the_parameters_do():
 
 def test_what_two_cards_measured_is_not_twice_as_much_known():
     four = [(0.4, "a"), (0.4, "b"), (0.5, "a"), (0.5, "b")]
-    figures = [(given(s, w), only(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
-    told = influence([x for n in range(8) for x in launches(figures, f"GPU-{n}")], ["llm_tpot_ms"])
-    assert told.rows == ()
-    assert told.notes[-1].endswith(
+    figures = [(levels(s, w), only(llm_tpot_ms=10.0 + n)) for n, (s, w) in enumerate(four)]
+    table = influence([x for n in range(8) for x in launches(figures, f"GPU-{n}")], ["llm_tpot_ms"])
+    assert table.rows == ()
+    assert table.notes[-1].endswith(
         "cannot be told, 4 configurations have a figure, and 3 parameters need 15"
     )
 
 
 def test_parameters_that_always_changed_together_are_not_told_apart():
     twins = [
-        (given(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), only(llm_tpot_ms=100.0 + n))
+        (levels(s, w, {0.4: 16, 0.5: 32, 0.6: 64}[s]), only(llm_tpot_ms=100.0 + n))
         for n, (s, w) in enumerate(
             [(s, w) for s in (0.4, 0.5, 0.6) for w in ("a", "b", "c", "d", "e", "f")]
         )
     ]
-    with pytest.raises(UntoldError, match="always changed together"):
+    with pytest.raises(NotEstimableError, match="always changed together"):
         main_effects(twins, "llm_tpot_ms")
-    told = influence(launches(twins), ["llm_tpot_ms"])
-    assert told.rows == () and "always changed together" in told.notes[-1]
+    table = influence(launches(twins), ["llm_tpot_ms"])
+    assert table.rows == () and "always changed together" in table.notes[-1]
 
 
 def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two():
     figures = [INFINITE if n in (3, 4) else 900.0 + n % 4 for n in range(len(GRID))]
-    known = [(a, only(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
-    lost = launches([(GRID[0], None)])  # of no known card
-    told = influence(
-        [*launches(known[:9], "NVIDIA-H100-a"), *launches(known[8:], "NVIDIA-H100-b"), *lost]
+    observations = [(a, only(llm_latency_p95_ms=ms)) for a, ms in zip(GRID, figures, strict=True)]
+    lost = launches([(GRID[0], None)])  # of no observations card
+    table = influence(
+        [
+            *launches(observations[:9], "NVIDIA-H100-a"),
+            *launches(observations[8:], "NVIDIA-H100-b"),
+            *lost,
+        ]
     )
     assert (
         "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out"
-        in told.notes
+        in table.notes
     )
     assert any(
-        line.endswith("; 2 launches without an end to it are left out") for line in told.notes
+        line.endswith("; 2 launches without an end to it are left out") for line in table.notes
     )
-    assert [row[0] for row in told.rows[-3:]] == [
+    assert [row[0] for row in table.rows[-3:]] == [
         "card",
         "  NVIDIA-H100-a (9)",
         "  NVIDIA-H100-b (10)",
@@ -216,7 +235,7 @@ def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two()
 
 
 def test_nothing_varied_has_no_effects():
-    with pytest.raises(UntoldError, match="nothing was varied"):
+    with pytest.raises(NotEstimableError, match="nothing was varied"):
         main_effects([(GRID[0], only(llm_tpot_ms=10.0 + n)) for n in range(9)], "llm_tpot_ms")
 
 
@@ -224,15 +243,19 @@ def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
     text = (Path(recording.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text(
         "utf-8"
     )
-    searched = yaml.safe_load(text)["search_space"]
-    wide = Space(tuple(Parameter(name, tuple(choices)) for name, choices in searched.items()), {})
-    known = [(a.values, only(llm_latency_ms=100.0 + n % 7)) for n, a in enumerate(spread(wide, 40))]
-    told = main_effects(known, "llm_latency_ms")
-    assert {e.parameter for e in told.of} == set(searched)
+    search_space = yaml.safe_load(text)["search_space"]
+    wide = Space(
+        tuple(Parameter(name, tuple(choices)) for name, choices in search_space.items()), {}
+    )
+    observations = [
+        (a.values, only(llm_latency_ms=100.0 + n % 7)) for n, a in enumerate(spread(wide, 40))
+    ]
+    effects = main_effects(observations, "llm_latency_ms")
+    assert {e.parameter for e in effects.effects} == set(search_space)
 
 
 def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -> None:
-    rng, held = np.random.default_rng(7), 0
+    rng, hits = np.random.default_rng(7), 0
     grid = [
         {"share": s, "size": w, "beam": b} for s in (0.4, 0.5, 0.6) for w in "abc" for b in (1, 5)
     ]
@@ -241,13 +264,13 @@ def test_a_difference_is_that_of_two_levels_and_its_interval_holds_the_truth() -
             10.0 * (2.0 if g["share"] == 0.6 else 1.0) * float(np.exp(rng.normal(0, 0.1)))
             for g in grid
         ]
-        seen = [(g, only(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
-        told = differences(seen, "llm_tpot_ms", "share", 0.5)
-        assert set(told) == {0.4, 0.6}
-        held += told[0.6][1] <= 2.0 <= told[0.6][2]
-    assert 0.92 <= held / 400 <= 0.98
-    with pytest.raises(UntoldError, match="was not measured beside another"):
-        differences(seen, "llm_tpot_ms", "share", 0.7)
+        launches = [(g, only(llm_tpot_ms=x)) for g, x in zip(grid, ms, strict=True)]
+        ratios = level_differences(launches, "llm_tpot_ms", "share", 0.5)
+        assert set(ratios) == {0.4, 0.6}
+        hits += ratios[0.6][1] <= 2.0 <= ratios[0.6][2]
+    assert 0.92 <= hits / 400 <= 0.98
+    with pytest.raises(NotEstimableError, match="was not measured beside another"):
+        level_differences(launches, "llm_tpot_ms", "share", 0.7)
 
 
 def test_without_statsmodels_the_script_ends_with_the_command_that_brings_it(
@@ -255,7 +278,7 @@ def test_without_statsmodels_the_script_ends_with_the_command_that_brings_it(
 ) -> None:
     (tmp_path / "statsmodels.py").write_text("raise ModuleNotFoundError(name=__name__)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
-    ran = process("main_effects.py", cwd=Path(__file__).parents[3])
+    ran = process("main_effects.py", cwd=Path(__file__).parents[4])
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr == f"error: {NEEDS_STATSMODELS}\n"
     assert "pip install 'gpu-allocation-study[effects]'" in NEEDS_STATSMODELS
@@ -290,8 +313,8 @@ def test_the_script_shows_what_is_stored_and_refuses_what_is_not(tmp_path):
         "max_num_seqs": "write NAME=VALUE",
         "LLM share=0.3": "the values of vllm_memory_util are 0.5, 0.525,",
     }
-    for given_as, why in wrong.items():
-        ran = run_script("main_effects.py", "--versus", given_as)
+    for choice, why in wrong.items():
+        ran = run_script("main_effects.py", "--versus", choice)
         assert ran.returncode == 2 and why in ran.stderr
     ran = run_script("main_effects.py", "--versus", "max_num_seqs=16", "--metric", "stt_wer_pct")
     assert ran.returncode == 2 and "words wrong: the same wherever it was measured" in ran.stderr

@@ -1,0 +1,121 @@
+"""A study's cost is its launches with their wall time by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from objectives.allocation import Allocation
+from objectives.measurement import Measurement
+from objectives.traffic.workload import Workload
+from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
+from study.bench.commands import llm_key
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One evaluation that launched servers, rather than took a known result.
+
+    Args:
+        allocation: what was launched
+        measurement: what it measured; None where it failed
+        wall_s: its wall time
+        phase_s: seconds by phase
+        started: the phases whose servers were started rather than kept
+    """
+
+    allocation: Allocation
+    measurement: Measurement | None
+    wall_s: float
+    phase_s: Mapping[str, float]
+    started: frozenset[str]
+
+    def sum_s(self, *phases: str) -> float:
+        """Return the seconds of some phases together."""
+        return sum(self.phase_s.get(p, 0.0) for p in phases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The launches of one study or recording, and the wall time of its runs.
+
+    Args:
+        name: of the study, or the recording's file
+        trials: how many trials there are, also those that took a known result
+        launches: the trials that launched servers
+        restarts: whether servers were restarted for every trial
+        runs_s: seconds from the begin of each run to its last server's end; None where some run
+            was killed before it could note them
+        measured_elsewhere: where a replay's times come from
+        identity: the conditions that two studies must share to be compared
+        workload: the load of the launches
+        llm_args: the flags of the LLM server
+    """
+
+    name: str
+    trials: int
+    launches: tuple[Launch, ...]
+    restarts: bool
+    runs_s: float | None
+    measured_elsewhere: str | None
+    identity: Mapping[str, Any]
+    workload: Workload
+    llm_args: tuple[str, ...]
+
+    @property
+    def measurements(self) -> list[tuple[Allocation, Measurement]]:
+        """Return the launches that worked, as `study.analysis.interference` takes them."""
+        return [(x.allocation, x.measurement) for x in self.launches if x.measurement is not None]
+
+    @property
+    def wall_s(self) -> float:
+        """Return the wall time of the runs; where it is not known, that of the trials."""
+        return self.runs_s if self.runs_s is not None else sum(x.wall_s for x in self.launches)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether every launch has its time split by phase."""
+        return not any(UNATTRIBUTED in x.phase_s for x in self.launches)
+
+    def sum_s(self, *phases: str) -> float:
+        """Return the seconds of some phases, over all launches."""
+        return sum(x.sum_s(*phases) for x in self.launches)
+
+    def starters(self, phase: str) -> list[Launch]:
+        """Return the launches that started this server rather than keep it."""
+        return [x for x in self.launches if phase in x.started]
+
+    def start_s(self, phase: str) -> float:
+        """Return the mean seconds of a start, failed ones too; 0 where there was none."""
+        return fmean([x.sum_s(phase) for x in self.starters(phase)] or [0.0])
+
+    @property
+    def commands(self) -> int:
+        """Count the distinct commands of the LLM server that were launched."""
+        return len({llm_key(x.allocation) for x in self.starters("starting llm")})
+
+    @property
+    def shortest_s(self) -> float | None:
+        """Return the seconds of one start for each LLM command and of all windows and ladders.
+
+        None where a recording does not split off the ladders.
+        """
+        if not self.is_split:
+            return None
+        return self.commands * self.start_s("starting llm") + self.sum_s(*LOADS)
+
+    @property
+    def restarting_s(self) -> float:
+        """Estimate the seconds that restarting for every trial would have taken.
+
+        Each server that was kept would have cost a mean start and a mean stop.
+        """
+        reused = {
+            p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS
+        }
+        starts_s = sum(len(launches) * self.start_s(phase) for phase, launches in reused.items())
+        stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting llm")[1:]] or [0.0])
+        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused["starting llm"])
+        return self.wall_s + starts_s + stops_s

@@ -1,0 +1,37 @@
+"""Split the seconds of one launch by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.measurement import Measurement, current_names
+
+STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
+PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
+UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
+
+
+def phase_seconds(
+    measurement: Measurement | None, measured: Mapping[str, Any], wall_s: float
+) -> dict[str, float]:
+    """Return the seconds of a launch by phase.
+
+    Args:
+        measurement: what the launch measured; None where it failed
+        measured: what a launch that failed had measured by then
+        wall_s: the wall time of the launch
+    """
+    m = measurement
+    phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
+    if not phase_s:
+        own = {
+            "starting stt": "stt_start_s",
+            "starting llm": "llm_start_s",
+            "window": "window_s",
+        }
+        figures = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
+        phase_s = {p: float(s) for p, s in figures.items() if s}
+        rest_s = wall_s - sum(phase_s.values())
+        phase_s |= {UNATTRIBUTED: rest_s} if rest_s > 0.5 else {}
+    return {p: phase_s[p] for p in (*PHASES, UNATTRIBUTED) if p in phase_s}

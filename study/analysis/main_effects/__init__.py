@@ -1,0 +1,1 @@
+"""Main effects: which parameter of a space moves a figure, and by how much."""
