@@ -12,43 +12,14 @@ Exit: 0 built, 2 bad input, 3 set-up.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import study.cli.startup  # noqa: F401
-from objectives.errors import BadInput
 from study.cli.exit_codes import exiting
-from study.cli.output_folder import usable
 from study.cli.parser import parser
+from study.showcase.optunahub_package import build
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGE = Path("package/samplers/tournament")
-
-
-def build(into: Path) -> Path:
-    """Write the package beside its place, then rename it.
-
-    What an earlier build left there is replaced.
-    """
-    target = usable(into, "--into") / PACKAGE
-    if target.exists() and not (target / "sampler.py").is_file():
-        raise BadInput(
-            f"{target} is not a package that was built here; move it away or choose another --into"
-        )
-    usable(target.parent, "--into")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as beside:
-        draft, old = Path(beside, "new"), Path(beside, "old")
-        no_caches = shutil.ignore_patterns("__pycache__", ".*")
-        shutil.copytree(REPOSITORY / "study/tournament", draft, ignore=no_caches)
-        shutil.copytree(
-            REPOSITORY / "scripts/optunahub", draft, ignore=no_caches, dirs_exist_ok=True
-        )
-        shutil.copy(REPOSITORY / "LICENSE", draft)
-        if target.exists():
-            target.replace(old)
-        draft.replace(target)
-    return target
 
 
 def main() -> None:
@@ -60,7 +31,7 @@ def main() -> None:
     )
     arguments = options.parse_args()
     with exiting():
-        print(build(arguments.into))
+        print(build(arguments.into, REPOSITORY))
 
 
 if __name__ == "__main__":

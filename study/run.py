@@ -33,7 +33,7 @@ from study.storage.comparability import identity_of
 from study.storage.context import context_of, keep
 from study.storage.find import promotions_of
 from study.storage.trials import counted
-from study.storage.url import open_storage, shown
+from study.storage.url import open_storage, without_password
 
 NOTHING_FEASIBLE = 4
 
@@ -129,7 +129,8 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         fresh=options.fresh,
     )
     this.terminal.study = study.study_name
-    say(f"study {study.study_name}, sampler {this.sampler}, in {shown(this.storage_url)}")
+    place = without_password(this.storage_url)
+    say(f"study {study.study_name}, sampler {this.sampler}, in {place}")
     keep(study, context_for(spec, source))
     if source.bench is not None and bridge(
         study, spec.search_space, spec.baseline, source.identity

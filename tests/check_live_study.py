@@ -1,6 +1,9 @@
-"""Check what a short live study has left: `python tests/check_live_study.py DIR`, DIR being its --out.
+"""This program checks what a short live study has left.
 
-Standard library and PyYAML only. Prints what it found; exits 1 with every complaint.
+    python tests/check_live_study.py DIR        DIR is the study's --out
+
+It needs the standard library and PyYAML only, prints what is there, and exits 1 with every
+complaint.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ GRACE_S = 10.0
 
 
 def check(out: Path) -> list[str]:
+    """Return every complaint about a study's --out; print what is there."""
     trials = [
         json.loads(line)
         for path in sorted(out.glob("*/epoch_*/metrics.jsonl"))
@@ -44,9 +48,8 @@ def check(out: Path) -> list[str]:
     ]
     classes = [t["failure"]["failure_class"] for t in pruned]
     complete = [t for t in trials if t.get("status") == "complete"]
-    print(
-        f"{len(trials)} trials: {len(complete)} complete, {len(pruned)} pruned ({', '.join(classes) or '-'})"
-    )
+    counts = f"{len(complete)} complete, {len(pruned)} pruned ({', '.join(classes) or '-'})"
+    print(f"{len(trials)} trials: {counts}")
     if "oom_budget" not in classes:
         complaints.append("no trial was pruned with a real memory failure of class oom_budget")
     if not complete:
@@ -55,7 +58,7 @@ def check(out: Path) -> list[str]:
 
 
 def check_trial(trial: dict[str, Any]) -> list[str]:
-    """Complaints about one line of metrics.jsonl."""
+    """Return the complaints about one line of metrics.jsonl."""
     name = f"trial {trial.get('trial', '?')}"
     complaints = [f"{name}: {key} is missing" for key in KEYS if key not in trial]
     if not set(trial.get("parameters") or ()) >= PARAMETERS:
@@ -74,7 +77,10 @@ def check_trial(trial: dict[str, Any]) -> list[str]:
 
 
 def check_verdict(out: Path) -> list[str]:
-    """A candidate of schema 1, or a run that says that the baseline stays."""
+    """Return the complaints about the verdict.
+
+    It is a candidate of schema 1, or a run that says that the baseline stays.
+    """
     promotions = sorted((out / "promotions").glob("*.yaml"))
     complaints = []
     for path in promotions:
@@ -91,15 +97,15 @@ def check_verdict(out: Path) -> list[str]:
     lines = [
         line for log in sorted(out.glob("*/runner.log")) for line in log.read_text().splitlines()
     ]
-    said = [line for line in lines if "baseline" in line and "stays" in line]
-    print("\n".join(said))
-    if not promotions and not said:
+    sentences = [line for line in lines if "baseline" in line and "stays" in line]
+    print("\n".join(sentences))
+    if not promotions and not sentences:
         complaints.append("neither a promotion nor a runner.log that says that the baseline stays")
     return complaints
 
 
 def check_processes() -> list[str]:
-    """None of our servers may be left; what is ending has ten seconds."""
+    """Return a complaint about each server of ours that is left ten seconds from now."""
     deadline = time.monotonic() + GRACE_S
     while (left := servers()) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -107,8 +113,11 @@ def check_processes() -> list[str]:
 
 
 def servers() -> dict[int, str]:
-    """Command lines of running processes that carry our mark and were started in this folder, by process id."""
-    found = {}
+    """Return the command lines of running processes, by process id.
+
+    They are those that carry our mark and were started in this folder.
+    """
+    commands = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             variables = (process / "environ").read_bytes().split(b"\0")
@@ -117,12 +126,11 @@ def servers() -> dict[int, str]:
                 command = (
                     (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 )
-                found[int(process.name)] = command[:120]
+                commands[int(process.name)] = command[:120]
         except OSError:
             continue  # ended, or another user's
-    return found
+    return commands
 
 
 if __name__ == "__main__":
-    found_wrong = check(Path(sys.argv[1]))
-    sys.exit("\n".join(found_wrong) or 0)
+    sys.exit("\n".join(check(Path(sys.argv[1]))) or 0)

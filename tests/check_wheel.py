@@ -1,4 +1,7 @@
-"""Check that a wheel carries what is not code: `python tests/check_wheel.py WHEEL`, in a git checkout."""
+"""This program checks that a wheel carries what is not code.
+
+python tests/check_wheel.py WHEEL        in a git checkout
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ NEEDED = (
 
 
 def check(wheel: str) -> list[str]:
+    """Return a complaint about each file that is missing."""
     with zipfile.ZipFile(wheel) as archive:
         carried = set(archive.namelist())
     listed = subprocess.run(

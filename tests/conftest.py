@@ -1,6 +1,7 @@
-"""Tests of what this machine may lack: skipped with the reason, and in CI (CI=true) failed where it must be there.
+"""This module holds the hooks and fixtures of all tests.
 
-And what several tests stand on: a fake server process, a device that is only numbers.
+Tests of what this machine may lack are skipped with the reason, and in CI (CI=true) fail where it
+must be there. The fixtures are a fake server process, a device that is only numbers, and others.
 """
 
 import os
@@ -25,7 +26,10 @@ SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
 def pytest_configure():
-    """One thread a worker; temporary folders in memory, since a study commits hundreds of times."""
+    """Give each worker one thread, and temporary folders in memory.
+
+    A study commits hundreds of times.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
@@ -36,13 +40,19 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Live tests last: among parallel workers each waits until the others are done."""
+    """Put live tests last.
+
+    Among parallel workers each of them waits until the others are done.
+    """
     items.sort(key=lambda item: item.get_closest_marker("live") is not None)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """A live test runs alone, also among parallel workers: real servers need every core, and two pairs the memory."""
+    """Run a live test alone, also among parallel workers.
+
+    Real servers need every core, and two pairs of them the memory.
+    """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
     with (Path(tempfile.gettempdir()) / "gpu-allocation-tests.lock").open("w") as lock:
@@ -83,7 +93,10 @@ def missing_gpu() -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def locks(tmp_path_factory):
-    """Locks of devices in a folder of this worker's own: a test must not wait for a study that runs on this machine."""
+    """Put the locks of devices into a folder of this worker's own.
+
+    A test must not wait for a study that runs on this machine.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
@@ -91,7 +104,10 @@ def locks(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
-    """Finished studies to read, of this session and all its workers; `copied` ones may be changed."""
+    """Return the finished studies to read, of this session and all its workers.
+
+    One that `copied` has copied may be changed.
+    """
     own = tmp_path_factory.getbasetemp()
     root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "studies"
     root.mkdir(exist_ok=True)
@@ -105,7 +121,7 @@ def device():
 
 @pytest.fixture
 def fake_command():
-    """The command of a fake server: `fake_command(mood, *options, start_timeout_s=...)`."""
+    """Return what makes commands: `fake_command(mood, *options, start_timeout_s=...)`."""
 
     def make(mood="well", *options, start_timeout_s=30.0):
         argv = (sys.executable, str(FAKE), "--port", "{port}", "--mood", mood, *map(str, options))

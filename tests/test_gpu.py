@@ -1,9 +1,12 @@
-"""On a real NVIDIA GPU: the right card, memory seen as it moves, real out-of-memory of both services named right.
+r"""Checks, on a real NVIDIA GPU, that memory is seen and failures are named as they are.
 
-    ALLOCATION_TEST_GPU=0 ALLOCATION_TEST_LOGS=/tmp/logs python3 -m pytest -m gpu tests/test_gpu.py -x -q
+    ALLOCATION_TEST_GPU=0 ALLOCATION_TEST_LOGS=/tmp/logs \
+        python3 -m pytest -m gpu tests/test_gpu.py -x -q
 
-ALLOCATION_TEST_GPU is an index or a UUID (default: the first card); the logs of all servers are copied to
-ALLOCATION_TEST_LOGS. Needs faster-whisper and vLLM beside this Python, and the models of scripts/make_models.py.
+It is the right card, memory is seen as it moves, and real out-of-memory of both services gets its
+right name. ALLOCATION_TEST_GPU is an index or a UUID (default: the first card); the logs of all
+servers are copied to ALLOCATION_TEST_LOGS. It needs faster-whisper and vLLM beside this Python, and
+the models of scripts/make_models.py.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ STT = SttService(
     compute_type="float16",
     random_weights=("small",),
 )
-# CTranslate2 may keep what a request freed for the next one; so told, each request takes its memory anew.
+# CTranslate2 may keep what a request freed for the next one; with these variables each request
+# takes its memory anew.
 UNCACHED = {"CT2_CUDA_ALLOCATOR": "cub_caching", "CT2_CUDA_CACHING_ALLOCATOR_CONFIG": "4,3,12,0"}
 LIMITS = ("--max-model-len", "4096", "--max-num-seqs", "64", "--max-num-batched-tokens", "4096")
 LLM = LlmService(
@@ -65,7 +69,8 @@ KNOWN_MIB, STRANGE_MIB, BRIEF_MIB = 4096, 8192, 4096
 SEEN = """
 import ctypes, uuid
 cuda = ctypes.CDLL("libcuda.so.1")
-count, device, size, raw = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t(), (ctypes.c_ubyte * 16)()
+count, device, size = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+raw = (ctypes.c_ubyte * 16)()
 assert cuda.cuInit(0) == 0
 assert cuda.cuDeviceGetCount(ctypes.byref(count)) == 0
 for number in range(count.value):
@@ -83,14 +88,14 @@ def gpu():
 
 @pytest.fixture(autouse=True)
 def memory_proven_back(gpu, request, tmp_path):
-    """Around every test: what was free is free again after it, and the servers' logs are kept."""
+    """Check after every test that what was free is free again; keep the servers' logs."""
     before_mib = gpu.sample().free_mib
     yield
-    if kept := os.environ.get("ALLOCATION_TEST_LOGS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
+    if logs := os.environ.get("ALLOCATION_TEST_LOGS"):
+        Path(logs).mkdir(parents=True, exist_ok=True)
         for file in sorted(tmp_path.iterdir()):
             if file.suffix in (".log", ".exit"):
-                shutil.copy(file, Path(kept) / f"{request.node.name}-{file.name}")
+                shutil.copy(file, Path(logs) / f"{request.node.name}-{file.name}")
     comes_back(gpu, before_mib)
 
 
@@ -108,7 +113,7 @@ def comes_back(gpu, before_mib):
 
 @pytest.fixture(scope="module")
 def context_mib(gpu, tmp_path_factory):
-    """What a ballast takes beside the memory it was asked for."""
+    """Return what a ballast takes beside the memory it was asked for, MiB."""
     before_mib = gpu.sample().free_mib
     with holding([Tenant(name="probe", mib=64)], gpu, tmp_path_factory.mktemp("probe")):
         taken_mib = before_mib - gpu.sample().free_mib - 64
@@ -118,7 +123,7 @@ def context_mib(gpu, tmp_path_factory):
 
 @pytest.fixture
 def say(capsys):
-    """Evidence for the one who runs this, also where the test passes."""
+    """Return what prints evidence for the one who runs this, also where the test passes."""
 
     def show(line):
         with capsys.disabled():
@@ -134,14 +139,16 @@ def a_7b_fits(gpu):
     if importlib.util.find_spec("vllm") is None:
         pytest.skip(f"{sys.executable} has no vLLM")
     if gpu.identity.total_mib < 70_000:
-        pytest.skip(
-            f"its shares are meant for a card of 80 GB; this one has {gpu.identity.total_mib:,.0f} MiB"
-        )
+        total = f"{gpu.identity.total_mib:,.0f} MiB"
+        pytest.skip(f"its shares are meant for a card of 80 GB; this one has {total}")
 
 
 @contextmanager
 def filled(gpu, folder, context_mib, leave_mib):
-    """Another process takes all but `leave_mib`, or as little more as the driver lets it: what is then free, MiB."""
+    """Let another process take all but `leave_mib`, and yield what is then free, MiB.
+
+    It leaves as little more as the driver makes it.
+    """
     with ExitStack() as stack:
         for spared_mib in range(0, 512, 32):
             mib = int(gpu.sample().free_mib - context_mib - leave_mib - spared_mib)
@@ -169,7 +176,10 @@ def start_llm(pair, share, log):
 
 
 def load(suspects, requests):
-    """The requests through the real exchange; the diagnosis of what went wrong, and what the client saw."""
+    """Send the requests through the real exchange.
+
+    Returns the failure with the diagnosis of what went wrong, and what the client saw.
+    """
     engines = (FasterWhisper(STT), Vllm(LLM))
     endpoints = {e.name: e.endpoint(suspects.servers[e.name].url) for e in engines}
     window = drive(endpoints, CLIPS, requests, timeout_s=60.0, broken=suspects.broken)
@@ -184,7 +194,7 @@ def test_a_uuid_names_the_same_card_and_its_servers_see_no_other(gpu, say):
     named = open_device(gpu.identity.uuid)
     assert named.identity == gpu.identity
     env = {**os.environ, **named.server_env}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SEEN],
         env=env,
         capture_output=True,
@@ -192,11 +202,11 @@ def test_a_uuid_names_the_same_card_and_its_servers_see_no_other(gpu, say):
         timeout=60,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    [(seen, size)] = [line.split() for line in told.stdout.splitlines()]
+    assert process.returncode == 0, process.stderr
+    [(card, size)] = [line.split() for line in process.stdout.splitlines()]
     total_mib = int(size) / MIB
-    say(f"{gpu.identity}; CUDA sees {seen} of {total_mib:,.0f} MiB under {dict(named.server_env)}")
-    assert uuid.UUID(seen) == uuid.UUID(gpu.identity.uuid.partition("-")[2])
+    say(f"{gpu.identity}; CUDA sees {card} of {total_mib:,.0f} MiB under {dict(named.server_env)}")
+    assert uuid.UUID(card) == uuid.UUID(gpu.identity.uuid.partition("-")[2])
     assert gpu.identity.total_mib == pytest.approx(total_mib, rel=0.005)
 
 
@@ -213,7 +223,8 @@ def test_samples_come_at_20_hz_and_see_what_was_held_for_half_a_second(gpu, tmp_
     full = [s for s in watch.samples if before_mib - s.free_mib >= BRIEF_MIB]
     gaps = [b.at_s - a.at_s for a, b in zip(watch.samples, watch.samples[1:], strict=False)]
     say(
-        f"{rate_hz:.1f} Hz; longest gap {max(gaps):.3f} s; {len(full)} samples saw the peak of {peak_mib:,.0f} MiB"
+        f"{rate_hz:.1f} Hz; longest gap {max(gaps):.3f} s; "
+        f"{len(full)} samples saw the peak of {peak_mib:,.0f} MiB"
     )
     assert rate_hz >= 20
     assert BRIEF_MIB <= peak_mib <= BRIEF_MIB + CONTEXT_MIB
@@ -237,13 +248,13 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
                 with pytest.raises(Disturbed) as caught:
                     start_stt(pair, "tiny.en", tmp_path / "never.log")
                 pids = [p.pid for p in psutil.Process(stranger.pid).children()]
-                told = [o for o in gpu.occupants() if o.pid in pids and o.mib is not None]
-            found = caught.value.diagnosis
-            say(f"{found}; NVML tells {'its pid' if told else 'no pid of this container'}")
-            assert (found.failure_class, found.phase) == ("foreign_tenant", "precheck")
-            assert STRANGE_MIB - BACK_MIB <= found.deficit_mib <= STRANGE_MIB + CONTEXT_MIB
+                listed = [o for o in gpu.occupants() if o.pid in pids and o.mib is not None]
+            diagnosis = caught.value.diagnosis
+            say(f"{diagnosis}; NVML tells {'its pid' if listed else 'no pid of this container'}")
+            assert (diagnosis.failure_class, diagnosis.phase) == ("foreign_tenant", "precheck")
+            assert STRANGE_MIB - BACK_MIB <= diagnosis.deficit_mib <= STRANGE_MIB + CONTEXT_MIB
             assert not (tmp_path / "never.log").exists()
-            assert all(f"largest process: {o.pid} " in found.evidence for o in told)
+            assert all(f"largest process: {o.pid} " in diagnosis.evidence for o in listed)
         comes_back(gpu, beside_mib)
     comes_back(gpu, before_mib)
 
@@ -258,9 +269,13 @@ def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_stt(pair, "small", tmp_path / "stt.log")
-        found = caught.value.diagnosis
-        say(f"{free_mib:,.0f} MiB free: {found}")
-        assert (found.failure_class, found.victim, found.phase) == ("oom_startup", "stt", "start")
+        diagnosis = caught.value.diagnosis
+        say(f"{free_mib:,.0f} MiB free: {diagnosis}")
+        assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+            "oom_startup",
+            "stt",
+            "start",
+        )
         comes_back(gpu, free_mib)
 
 
@@ -293,11 +308,15 @@ def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.60, tmp_path / "llm.log")
-        found = caught.value.diagnosis
-        say(f"0.60 with {pair.free_at_rest_mib:,.0f} MiB free: {found}")
-        assert (found.failure_class, found.victim, found.phase) == ("oom_budget", "llm", "start")
+        diagnosis = caught.value.diagnosis
+        say(f"0.60 with {pair.free_at_rest_mib:,.0f} MiB free: {diagnosis}")
+        assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+            "oom_budget",
+            "llm",
+            "start",
+        )
         lacking_mib = 0.60 * gpu.identity.total_mib - pair.free_at_rest_mib
-        assert found.deficit_mib == pytest.approx(
+        assert diagnosis.deficit_mib == pytest.approx(
             lacking_mib, abs=CONTEXT_MIB
         )  # vLLM counts its own context
         comes_back(gpu, pair.free_at_rest_mib)
@@ -308,9 +327,13 @@ def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
     with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.15, tmp_path / "llm.log")  # 11.9 GiB for weights of 13.5
-        found = caught.value.diagnosis
-        say(f"0.15 with {pair.free_at_rest_mib:,.0f} MiB free: {found}")
-        assert (found.failure_class, found.victim, found.phase) == ("kv_too_small", "llm", "start")
+        diagnosis = caught.value.diagnosis
+        say(f"0.15 with {pair.free_at_rest_mib:,.0f} MiB free: {diagnosis}")
+        assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+            "kv_too_small",
+            "llm",
+            "start",
+        )
 
 
 @pytest.mark.usefixtures("a_7b_fits")

@@ -1,4 +1,7 @@
-"""What the pages say exists and runs: their commands, options, links, metric names, spec keys and failure classes."""
+"""Checks that what the pages say exists and runs.
+
+That is their commands, options, links, metric names, spec keys and failure classes.
+"""
 
 import re
 import shlex
@@ -6,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from studies import copied
 
 from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
-from objectives.measurement import Measurement
+from objectives.measurement import is_figure
+from study.cli import exit_codes
 from study.showcase.readme_tables import rendered, replayed, stale
 from study.spec.load import load
 
@@ -26,43 +29,76 @@ PAGES = {
     p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)
 }
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
-COMMANDS = sorted((REPOSITORY / "study/commands").glob("[!_]*.py"))  # with the help of the others
+COMMANDS = sorted((REPOSITORY / "study/commands").glob("[!_]*.py"))  # most scripts' help is there
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
 PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
 
-# Commands that are not run here: their arguments are parsed by the real script, and they run where it says.
+# Commands that are not run here: the real script parses their arguments, and the first file of each
+# runs them; the words say why they are not run here.
 ELSEWHERE = {
     "python scripts/run_study.py my_gpu.yaml": ("tests/test_gpu.py", "needs a GPU"),
-    "python scripts/run_study.py study/specs/cpu.yaml": (".ci/run", "half an hour, live; there a short one"),
+    "python scripts/run_study.py study/specs/cpu.yaml": (
+        ".ci/run",
+        "half an hour, live; there a short one",
+    ),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
-    "python scripts/bench_load.py": ("tests/objectives/rig/test_load_bench.py", "minutes; there a short one, live"),
+    "python scripts/bench_load.py": (
+        "tests/objectives/rig/test_load_bench.py",
+        "minutes; there a short one, live",
+    ),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
-    "python scripts/build_optunahub.py": ("tests/scripts/test_build_optunahub.py", "writes into the repository"),
-    "python scripts/show_recording.py": ("tests/test_readme.py", "writes these pages; a test says if they are current"),
-    "python scripts/init_spec.py": ("tests/study/init_spec/test_init_spec.py", "reads units of systemd"),
-    "python scripts/schedule_study.py": ("tests/study/service_pause/test_schedule.py", "reads units of systemd"),
+    "python scripts/build_optunahub.py": (
+        "tests/scripts/test_build_optunahub.py",
+        "writes into the repository",
+    ),
+    "python scripts/show_recording.py": (
+        "tests/test_readme.py",
+        "writes these pages; a test says if they are current",
+    ),
+    "python scripts/init_spec.py": (
+        "tests/study/init_spec/test_init_spec.py",
+        "reads units of systemd",
+    ),
+    "python scripts/schedule_study.py": (
+        "tests/study/service_pause/test_schedule.py",
+        "reads units of systemd",
+    ),
     "install -m 644 systemd/": ("tests/study/service_pause/test_schedule.py", "installs units"),
     "systemctl daemon-reload": ("tests/study/service_pause/test_schedule.py", "needs systemd"),
-    "systemctl enable --now gpu-allocation-study.timer": ("tests/study/service_pause/test_schedule.py", "systemd"),
-    "python scripts/confirm.py": ("tests/study/confirmation/test_confirm.py", "launches servers for an hour"),
-    "python scripts/promote.py": ("tests/study/deploy/test_rollout_rig.py", "changes systemd units"),
-}  # fmt: skip
+    "systemctl enable --now gpu-allocation-study.timer": (
+        "tests/study/service_pause/test_schedule.py",
+        "systemd",
+    ),
+    "python scripts/confirm.py": (
+        "tests/study/confirmation/test_confirm.py",
+        "launches servers for an hour",
+    ),
+    "python scripts/promote.py": (
+        "tests/study/deploy/test_rollout_rig.py",
+        "changes systemd units",
+    ),
+}
 
 
 def blocks(text: str) -> list[str]:
-    """Lines that are indented as commands; a block of Python, or that begins as YAML or JSON does, holds none."""
+    """Return the lines that are indented as commands, those that a backslash continues as one.
+
+    A block of Python, or one that begins as YAML or JSON does, holds none.
+    """
     text = re.sub(r"^```python\n.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    found = re.findall(r"(?:^ {4,}\S.*\n)+", text, re.MULTILINE)
+    text = re.sub(r" \\\n +", " ", text)
     lines = [
-        block.splitlines() for block in found if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)
+        block.splitlines()
+        for block in re.findall(r"(?:^ {4,}\S.*\n)+", text, re.MULTILINE)
+        if not re.match(r" +([\w.-]+:(\s|$)|[-{#])", block)
     ]
     return [part.strip() for block in lines for line in block for part in line.split(" && ")]
 
 
 def inline(text: str) -> list[str]:
-    """Commands between backquotes."""
+    """Return the commands between backquotes."""
     return [
         c
         for c in re.findall(r"`([^`\n]+)`", text)
@@ -71,7 +107,7 @@ def inline(text: str) -> list[str]:
 
 
 def bare(command: str) -> str:
-    """Without what a docstring or a page says behind it, and as the user who runs it."""
+    """Return a command without what stands behind it or before it: a comment, sudo."""
     words = shlex.split(re.split(r"\s{2,}", command)[0], comments=True)
     words = words[1:] if words[0] == "sudo" else words
     is_python = words[0].endswith("/python")  # of a virtual environment, which sudo does not know
@@ -80,14 +116,22 @@ def bare(command: str) -> str:
 
 
 IN_PAGES = sorted({bare(c) for text in PAGES.values() for c in (*blocks(text), *inline(text))})
-IN_HELP = sorted({
-    bare(line) for p in (*SCRIPTS, *COMMANDS) for line in blocks(p.read_text().split('"""')[1]) if "python" in line
-})  # fmt: skip
+IN_HELP = sorted(
+    {
+        bare(line)
+        for path in (*SCRIPTS, *COMMANDS)
+        for line in blocks(path.read_text().split('"""')[1])
+        if "python" in line
+    }
+)
 OF_SCRIPTS = sorted({c for c in (*IN_PAGES, *IN_HELP) if c.startswith("python scripts/")})
 
 
 def parsed(command: str) -> tuple[int, str]:
-    """The exit code with which a script understood its arguments, or did not, and what it said."""
+    """Return the exit code of a script that is stopped where its work would begin, and its text.
+
+    It is PARSED where the script understood its arguments.
+    """
 
     @contextmanager
     def stop() -> Iterator[None]:
@@ -96,16 +140,18 @@ def parsed(command: str) -> tuple[int, str]:
 
     script, *arguments = shlex.split(command)[1:]
     name = Path(script).name
+    own = main_of(name).__globals__  # of a script; a command imports `exiting` when it is called
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(main_of(name).__globals__, "exiting", stop)  # where the work would begin
+        patch.setitem(own, "exiting", stop)
+        patch.setattr(exit_codes, "exiting", stop)
         ran = run_script(name, *arguments, cwd=REPOSITORY)
     return ran.returncode, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("command", OF_SCRIPTS)
 def test_the_script_understands_the_command(command):
-    code, said = parsed(command)
-    assert code == (0 if "--help" in command else PARSED), said
+    code, text = parsed(command)
+    assert code == (0 if "--help" in command else PARSED), text
     for file in (
         a for a in shlex.split(command) if a.startswith(("study/", "tests/", "objectives/"))
     ):
@@ -119,7 +165,10 @@ def test_a_flag_that_does_not_exist_would_be_noticed(arguments):
 
 @pytest.fixture(scope="module")
 def place(shared, tmp_path_factory):
-    """A folder that looks like the repository and keeps what is written; the studies that ship have been replayed."""
+    """Return a folder that looks like the repository and keeps what is written.
+
+    The studies that ship have been replayed there.
+    """
     folder = tmp_path_factory.mktemp("pages")
     for path in REPOSITORY.iterdir():
         if path.name not in ("artifacts", "dist", ".servers", ".git"):
@@ -165,9 +214,9 @@ def test_a_command_of_the_pages_runs(command, place):
 
 
 def test_what_is_not_run_here_is_still_in_the_pages():
-    said = " \n".join([*IN_PAGES, *IN_HELP])
+    commands = " \n".join([*IN_PAGES, *IN_HELP])
     there = [begin for begin in ELSEWHERE if (REPOSITORY / begin.split()[1]).exists()]
-    assert [begin for begin in there if begin not in said] == []
+    assert [begin for begin in there if begin not in commands] == []
 
 
 def test_the_checks_before_a_commit_are_those_of_this_environment():
@@ -198,12 +247,12 @@ def test_a_link_leads_somewhere(page):
 def test_every_guide_is_linked_from_the_readme_and_every_script_is_in_a_page():
     readme = PAGES[REPOSITORY / "README.md"]
     assert [p.name for p in GUIDES if f"(study/guides/{p.name})" not in readme] == []
-    told = "\n".join(PAGES.values())
-    assert [p.name for p in SCRIPTS if f"scripts/{p.name}" not in told] == []
+    text = "\n".join(PAGES.values())
+    assert [p.name for p in SCRIPTS if f"scripts/{p.name}" not in text] == []
 
 
 def rows(page: str, table: int = 0) -> list[list[str]]:
-    """The cells of a table of a guide, below its head."""
+    """Return the cells of a table of a guide, below its head."""
     tables = re.findall(
         r"(?:^\|.*\n)+", PAGES[REPOSITORY / f"study/guides/{page}.md"], re.MULTILINE
     )
@@ -220,15 +269,15 @@ def options_in(text: str) -> set[str]:
 
 
 def test_the_options_are_those_of_the_command():
-    told = options_in(run_script("run_study.py", "--help").stdout)
-    assert {o for row in rows("commands", 1) for o in options_in(row[0])} == told - {"--help"}
+    options = options_in(run_script("run_study.py", "--help").stdout)
+    assert {o for row in rows("commands", 1) for o in options_in(row[0])} == options - {"--help"}
 
 
 def test_the_metrics_are_fields_of_a_measurement():
     names = [name for row in rows("metrics") for name in quoted(row[0])]
     assert len(names) >= 25
     assert sorted(set(names)) == sorted(names)
-    assert set(names) <= {field.name for field in fields(Measurement)}
+    assert [name for name in names if not is_figure(name)] == []
 
 
 def test_the_failure_classes_are_those_of_the_diagnosis():
@@ -245,7 +294,7 @@ def spec_keys() -> list[str]:
 
 
 def complaint(key: str, folder: Path) -> str:
-    """What is said about a spec that has this key, with a value that most keys refuse."""
+    """Return the error about a spec that has this key, with a value that most keys refuse."""
     value: object = {"it": {}}
     path = key.split(".")
     for name in reversed(path):

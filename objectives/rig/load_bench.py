@@ -15,6 +15,9 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from rich.console import Console
+from rich.table import Table
+
 from objectives.errors import SetupError
 from objectives.load.figures_of_replies import quantile
 from objectives.plain_data.atomic import write_atomic
@@ -102,6 +105,26 @@ def table(runs: Sequence[Sent]) -> list[tuple[str, ...]]:
             ratio = f"{cost[name] / cost['vllm']:.2f}" if name in cost and "vllm" in cost else "-"
             rows.append((str(streams), name, cpu, ratio, *late, str(sum(s.failed for s in group))))
     return rows
+
+
+def show_run(run: Sent) -> None:
+    """Print one run at its end."""
+    _console().print(
+        f"{run.streams:>4} streams, {run.generator}: {run.cpu_s:.2f} CPU s, {run.failed} failed"
+    )
+
+
+def show(runs: Sequence[Sent]) -> None:
+    """Print the medians over the repeats."""
+    head, *body = table(runs)
+    medians = Table(*head, title="Medians over the repeats", title_justify="left")
+    for row in body:
+        medians.add_row(*row)
+    _console().print(medians)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
 
 
 def save(runs: Sequence[Sent], path: Path) -> None:

@@ -26,7 +26,7 @@ from study.spec.choices import RECORDED
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
-from study.storage.context import StudyContext, asked_by
+from study.storage.context import StudyContext, fields_from
 from study.storage.trials import counted, measured_in
 
 
@@ -129,7 +129,7 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
     if bench is not None:
         held_mib = round(source.identity.total_mib - bench.device.sample().free_mib)
     return StudyContext(
-        **asked_by(spec, source.setting),
+        **fields_from(spec, source.setting),
         device=source.identity,
         versions=source.versions,
         server_env=dict(bench.device.server_env) if bench else {},

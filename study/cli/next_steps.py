@@ -14,7 +14,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.promotion import seal
 from study.storage.find import DEFAULT
-from study.storage.url import shown, sqlite_file
+from study.storage.url import sqlite_file, without_password
 
 
 def next_commands(
@@ -26,7 +26,7 @@ def next_commands(
         promotion: the winner's file, if there is one
     """
     file = sqlite_file(storage)
-    place = [] if file == DEFAULT else [str(file) if file is not None else shown(storage)]
+    place = [without_password(storage) if file is None else str(file)] if file != DEFAULT else []
     lines = [
         (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
         (["scripts/dashboard.py", *place], "look at every trial in the browser"),

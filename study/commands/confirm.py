@@ -1,7 +1,8 @@
-"""Confirm a promotion: baseline and winner are launched afresh in turn.
+r"""Confirm a promotion: baseline and winner are launched afresh in turn.
 
     python scripts/confirm.py artifacts/promotions/NAME.yaml
-    python scripts/confirm.py NAME.yaml --claim llm_latency_ms --workloads long_context
+    python scripts/confirm.py artifacts/promotions/NAME.yaml --claim llm_latency_ms \
+        --workloads long_context
 
 They are launched until it is clear whether the winner is better: first the baseline against
 itself, then a stress of the winner, then pairs. Run again, it goes on where it stopped.

@@ -1,7 +1,8 @@
-"""Write a study spec and a deployment file from the two units that run today.
+r"""Write a study spec and a deployment file from the two units that run today.
 
     python scripts/init_spec.py --unit judge.service --unit whisper.service
-    python scripts/init_spec.py --unit judge.service --unit voice.service --size WHISPER_MODEL=base
+    python scripts/init_spec.py --unit judge.service --unit assistant.service \
+        --size WHISPER_MODEL=base
     python scripts/init_spec.py --unit judge.service --unit whisper.service --observe 24h
 
 One of them runs vLLM, the other holds Whisper. Interpreter, model, flags and today's share are read

@@ -1,13 +1,15 @@
-"""Write a unit and a timer that run a study under systemd's quotas; nothing is installed.
+r"""Write a unit and a timer that run a study under systemd's quotas; nothing is installed.
 
-    python scripts/schedule_study.py my_gpu.yaml --lend-from judge.service --max-outage 2h
-    sudo install -m 644 systemd/gpu-allocation-study.* /etc/systemd/system/
+    python scripts/schedule_study.py my_gpu.yaml --on-calendar 'Sun 03:00' \
+        --lend-from judge.service --max-outage 2h
+    sudo install -m 644 systemd/gpu-allocation-study.service \
+        systemd/gpu-allocation-study.timer /etc/systemd/system/
     sudo systemctl daemon-reload
     sudo systemctl enable --now gpu-allocation-study.timer
 
-It runs at 'Sun 03:00', or as --on-calendar says. A study that runs away is ended from outside:
-RuntimeMaxSec above the spec's budget, CPUQuota and MemoryMax not below what the deployed units
-have, since the servers under test run inside it. Each run goes on where the last one stopped.
+A study that runs away is ended from outside: RuntimeMaxSec above the spec's budget, CPUQuota and
+MemoryMax not below what the deployed units have, since the servers under test run inside it. Each
+run goes on where the last one stopped.
 Exit: 0 written, 2 bad input, 3 set-up.
 """
 

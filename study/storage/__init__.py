@@ -1,1 +1,1 @@
-"""A study as it is stored: where it lies, what it asked, and its trials."""
+"""Read and write a study as it is stored: where it lies, what it asks, and its trials."""

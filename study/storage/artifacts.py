@@ -1,4 +1,4 @@
-"""The files of a trial, kept with it as artifacts: logs, metrics, memory by second."""
+"""Keep the files of a trial with it as artifacts: logs, metrics, memory by second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOGS = ("*.log", "replies.jsonl")
 
 
 def store(folder: Path) -> FileSystemArtifactStore:
-    """Where the files of a study's trials lie; `folder` holds its study.db."""
+    """Return the store of the files of a study's trials; `folder` holds its study.db."""
     (folder / ATTACHMENTS).mkdir(parents=True, exist_ok=True)
     return FileSystemArtifactStore(folder / ATTACHMENTS)
 
@@ -31,7 +31,9 @@ def attach(
     figures: Mapping[str, Any],
     used_mib_by_s: Sequence[int] = (),
 ) -> None:
-    """Keep a trial's logs, metrics and memory timeline with it; to be called before it is told.
+    """Keep a trial's logs, metrics and memory timeline with it.
+
+    It must be called before Optuna is told the trial's result.
 
     Args:
         trial: The trial that ran.
@@ -41,13 +43,13 @@ def attach(
         used_mib_by_s: The device memory in use in each second, MiB.
     """
     artifacts = store(folder)
-    with TemporaryDirectory() as made:
+    with TemporaryDirectory() as folder_of_new:
         files = [file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()]
-        files.append(Path(made) / "metrics.json")
+        files.append(Path(folder_of_new) / "metrics.json")
         measured = {k: v for k, v in figures.items() if v is not None}
         files[-1].write_text(json.dumps(plain(measured), indent=1, sort_keys=True), "utf-8")
         if used_mib_by_s:
-            files.append(Path(made) / "memory.csv")
+            files.append(Path(folder_of_new) / "memory.csv")
             with files[-1].open("w", newline="") as out:
                 csv.writer(out).writerows([("second", "used_mib"), *enumerate(used_mib_by_s)])
         for file in files:

@@ -1,4 +1,4 @@
-"""What makes the trials of two studies comparable, and the names of what differs."""
+"""Say what makes the trials of two studies comparable, and name what differs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from objectives.servers.versions import Versions
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 
-LIFETIME = "lifetime of the servers"  # in an identity: ONE_TRIAL, or None where they are kept while trials need them
+# The key of an identity: ONE_TRIAL, or None where servers are kept while trials need them.
+LIFETIME = "lifetime of the servers"
 ONE_TRIAL = "one trial"
 
 
 def identity_of(
-    spec: Spec, device: Identity, found: Versions, *, restarts: bool = False
+    spec: Spec, device: Identity, versions: Versions, *, restarts: bool = False
 ) -> dict[str, Any]:
-    """What makes two trials comparable; names are those a person reads when it differs.
+    """Return what makes two trials comparable, by the names that a person reads where it differs.
 
-    restarts: servers are launched anew for every trial; then the time that a study takes is not another's
+    Args:
+        spec: The spec of the study.
+        device: Its card.
+        versions: The versions of both servers.
+        restarts: Servers are launched anew for every trial; then the time that a study takes is
+            not another's.
     """
     return {
         "search space names": sorted(p.name for p in spec.search_space.parameters),
@@ -33,32 +39,33 @@ def identity_of(
         **conditions(setting_of(spec)),
         "device product": device.product,
         "device total MiB": round(device.total_mib),
-        "server versions": {"llm": dict(found.llm), "stt": dict(found.stt)},
+        "server versions": {"llm": dict(versions.llm), "stt": dict(versions.stt)},
         "measure": "live" if spec.measure == "live" else "recorded",
         LIFETIME: ONE_TRIAL if restarts else None,
     }
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The names under which two identities differ; the total may breathe by 2 %, a size may come or go."""
-    found = []
+    """Return the names under which two identities differ.
+
+    The total memory may breathe by 2 %, and a size of the speech model may come or go.
+    """
+    names = []
     for name in now:
-        a, b = (
-            then.get(name, 1 if name == "load generator" else None),
-            now[name],
-        )  # older ones did not say it
+        default = 1 if name == "load generator" else None  # of older studies, which do not say it
+        a, b = then.get(name, default), now[name]
         if name == "device total MiB" and a and abs(a / b - 1) <= TOTAL_TOLERANCE:
             continue
         if name == "services" and a:
             sizes = a["stt"]["models"].keys() & b["stt"]["models"].keys()
             a, b = _of_sizes(a, sizes), _of_sizes(b, sizes)
         if a != b:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _of_sizes(services: Mapping[str, Any], sizes: Collection[str]) -> dict[str, Any]:
-    """The services with no other speech models than these."""
+    """Return the services with no other speech models than these."""
     stt = services["stt"]
     return {
         **services,

@@ -1,4 +1,4 @@
-"""What a study asks and where its figures come from, kept in the study itself for whoever reads it later."""
+"""Keep in a study what it asks and where its figures come from, for whoever reads it later."""
 
 from __future__ import annotations
 
@@ -28,12 +28,28 @@ KEY = "question"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyContext:
-    """Everything that a reader of a study needs and its trials do not hold.
+    """The context of a study is what its reader needs and its trials do not hold.
 
-    searched: the values of each searched parameter, in order; none for a continuous range
-    held_mib: what others held on the device when the study was opened, tenants not included; None for a recording
-    measured_elsewhere: where a replay's figures come from; None for a live study
-    slo: the p95 limits of the capacity ladder; None until the baseline has fixed them
+    Args:
+        name: The name of the spec.
+        spec_file: The name of the spec's file.
+        spec_sha256: The hash of its text.
+        searched: The values of each searched parameter, in order; none for a continuous range.
+        baseline: The allocation in use today.
+        fitness: How the fitness weighs its terms.
+        gates: What an allocation must meet to be promoted.
+        workload: What both servers are asked for.
+        tenants: The neighbours whose memory the study itself holds.
+        services: Both servers.
+        server_env: The environment by which servers see the device.
+        reserve_mib: What is left free for others, MiB.
+        held_mib: What others held on the device when the study was opened, tenants not included,
+            MiB; None for a recording.
+        slo: The p95 limits of the capacity ladder; None until the baseline has fixed them.
+        device: The card.
+        versions: The versions of both servers.
+        measured_elsewhere: Where a replay's figures come from; None for a live study.
+        git_commit: The commit of this project; None where it is not known.
     """
 
     name: str
@@ -57,40 +73,42 @@ class StudyContext:
 
     @property
     def is_replay(self) -> bool:
-        """Whether the figures were measured elsewhere."""
+        """Return whether the figures were measured elsewhere."""
         return self.measured_elsewhere is not None
 
     @property
     def tenants_mib(self) -> float:
-        """What the study's own tenants hold."""
+        """Return what the study's own tenants hold, MiB."""
         return sum(t.held_mib(self.device.total_mib) for t in self.tenants)
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
-        """Both servers' command lines, by service."""
+        """Return both servers' command lines, by service."""
         engines = reversed(engines_of(self.services))  # people look for the LLM's first
         return {e.name: e.command(allocation, self.server_env) for e in engines}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         own = {"baseline": dict(self.baseline.values), "slo": self.slo and self.slo.to_json()}
         data: dict[str, Any] = plain({**asdict(self), **own})
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StudyContext:
-        """The inverse of `to_json`; what this version does not know is left out.
+        """Return the context of such data; keys that this version does not know are left out.
 
-        raises: KeyError or TypeError where something else is missing or different
+        Raises:
+            KeyError: Something else is missing.
+            TypeError: Something is of another type.
         """
-        known = {f.name: data[f.name] for f in fields(cls)}
+        own_keys = {f.name: data[f.name] for f in fields(cls)}
         limits_ms = data["slo"] and {"p95_ms": Slo.from_json(data["slo"]).p95_ms}
         own = {"baseline": {"values": data["baseline"]}, "slo": limits_ms}
-        context: StudyContext = from_plain(cls, {**known, **own})
+        context: StudyContext = from_plain(cls, {**own_keys, **own})
         return context
 
 
-def asked_by(spec: Spec, setting: Setting) -> dict[str, Any]:
-    """The fields of a context that follow from the spec and its setting."""
+def fields_from(spec: Spec, setting: Setting) -> dict[str, Any]:
+    """Return the fields of a context that follow from the spec and its setting."""
     names = {f.name for f in fields(StudyContext)} - {"device", "slo"}  # a spec says which it wants
     return {
         **{
@@ -108,17 +126,21 @@ def asked_by(spec: Spec, setting: Setting) -> dict[str, Any]:
 
 
 def keep(study: optuna.Study, context: StudyContext) -> None:
-    """Store it with the study, unless it is there."""
+    """Store a context with its study, unless it is there."""
     if study.user_attrs.get(KEY) != (data := context.to_json()):
         study.set_user_attr(KEY, data)
 
 
 def context_of(study: optuna.Study) -> StudyContext:
-    """The question of a study.
+    """Return the context of a study.
 
-    raises: BadInput where the study holds none, or one that this version cannot read
+    Raises:
+        BadInput: The study holds none, or one that this version cannot read.
     """
-    way_out = "run scripts/run_study.py on it once more: it measures nothing twice and writes what is missing"
+    way_out = (
+        "run scripts/run_study.py on it once more: "
+        "it measures nothing twice and writes what is missing"
+    )
     if KEY not in study.user_attrs:
         raise BadInput(f"study {study.study_name} does not say what it asked; {way_out}")
     data, anchor = study.user_attrs[KEY], study.user_attrs.get("anchor") or {}

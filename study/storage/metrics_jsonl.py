@@ -1,4 +1,7 @@
-"""The metrics.jsonl of a run: a line for each trial that it ended, and for those that a killed run still owed."""
+"""Write the metrics.jsonl of a run.
+
+It has a line for each trial that the run ended, and for those that a killed run still owed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,14 @@ from study.storage.trials import Trial, counted
 
 @dataclass(slots=True)
 class MetricsFile:
-    """Lies in folder/epoch_<n>, behind every earlier epoch; it begins with its first line and is always whole."""
+    """The file lies in folder/epoch_<n>, where n follows every earlier epoch.
+
+    It comes to be with its first line, and is always whole.
+
+    Args:
+        study: The study that the run goes on with.
+        folder: The folder of all its epochs.
+    """
 
     study: optuna.Study
     folder: Path
@@ -22,7 +32,7 @@ class MetricsFile:
     _rows: list[Trial] = field(default_factory=list, init=False)
 
     def catch_up(self) -> None:
-        """Write the trials that were told and whose line a killed run could not write any more."""
+        """Write the trials that have ended and whose line a killed run could not write any more."""
         written = "".join(p.read_text() for p in self.folder.glob("epoch_*/metrics.jsonl"))
         carried = {
             t.number
@@ -34,7 +44,7 @@ class MetricsFile:
             self.add(*owed)
 
     def add(self, *ended: Trial) -> None:
-        """Write all trials of this run, these behind the earlier ones: whole or not at all."""
+        """Write all trials of this run, these after the earlier ones, whole or not at all."""
         self._rows += ended
         if not self._epoch:
             names = [p.name.removeprefix("epoch_") for p in self.folder.glob("epoch_*")]

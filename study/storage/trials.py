@@ -1,4 +1,7 @@
-"""One record a trial: what was launched, what was measured, what it was worth. Reads all trial attributes."""
+"""Read each trial as one record: what was launched and measured, and what it was worth.
+
+A record is made of the user attributes of its trial.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ BRIDGE = "bridge"  # the role of a baseline that is measured again on another ca
 
 
 class State(StrEnum):
-    """What became of a trial that has ended."""
+    """The state says what became of a trial that has ended."""
 
     COMPLETE = "complete"
     PRUNED = "pruned"  # the allocation does not work: it ran out of memory, or would
@@ -37,12 +40,22 @@ class Trial:
     """One trial that has ended.
 
     Args:
-        state: what became of it
-        measured: what had been measured by the time it failed, by flat name
-        constraints: shares without a unit, met when <= 0
-        repeat_of: the trial whose result it was told; None where it was launched
-        wall_s: what the measurement took where it was made, seconds
-        at: when it began, ISO 8601
+        number: Its number in the study.
+        allocation: What was launched.
+        state: What became of it.
+        fitness: 0 where the allocation does not work; None where nothing was measured.
+        measurement: What a complete launch measured.
+        diagnosis: Why it failed.
+        measured: What had been measured by the time it failed, by flat name.
+        constraints: Shares without a unit, met when <= 0.
+        contributions: What each term adds to the fitness.
+        word_gate: Whether its word errors pass: passes, fails, cannot tell or not measured.
+        minutes_more_audio: How much more audio would decide it, minutes; None where it is decided.
+        repeat_of: The trial whose result it was given; None where it was launched.
+        is_reference: Whether the terms of all others are relative to it.
+        wall_s: What the measurement took where it was made, seconds.
+        seed: The seed of its workload.
+        at: When it began, ISO 8601.
     """
 
     number: int
@@ -64,23 +77,23 @@ class Trial:
 
     @property
     def counts(self) -> bool:
-        """Whether it uses budget: a trial that was never measured does not."""
+        """Return whether it uses budget: a trial that was never measured does not."""
         return self.state not in NEVER_MEASURED
 
     @property
     def is_known(self) -> bool:
-        """Whether the configuration needs no further launch."""
+        """Return whether the configuration needs no further launch."""
         return self.state in (State.COMPLETE, State.PRUNED)
 
     @property
     def is_feasible(self) -> bool:
-        """Complete, with every constraint met."""
+        """Return whether it is complete with every constraint met."""
         return self.state is State.COMPLETE and all(v <= 0 for v in self.constraints.values())
 
     def to_json(self, test_id: str) -> dict[str, Any]:
-        """One line of metrics.jsonl."""
+        """Return one line of metrics.jsonl."""
         figures = self.measurement.flat() if self.measurement else dict(self.measured)
-        figures.pop("wall_s", None)  # said below
+        figures.pop("wall_s", None)  # it comes below
         return {
             "test_id": test_id,
             "trial": self.number,
@@ -101,7 +114,7 @@ class Trial:
 
 
 def rows(study: optuna.Study) -> list[Trial]:
-    """Every trial that was asked whole and has ended, in order of its number."""
+    """Return every trial that got its allocation and has ended, in order of its number."""
     ended = study.get_trials(
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
@@ -109,31 +122,31 @@ def rows(study: optuna.Study) -> list[Trial]:
 
 
 def counted(study: optuna.Study) -> list[Trial]:
-    """The trials that use budget."""
+    """Return the trials that use budget."""
     return [r for r in rows(study) if r.counts]
 
 
 def row(trial: FrozenTrial) -> Trial:
-    """One ended trial."""
-    kept = trial.user_attrs
-    measurement = Measurement.from_json(kept["measurement"]) if kept.get("measurement") else None
+    """Return one ended trial."""
+    attributes = trial.user_attrs
+    measurement, failure = attributes.get("measurement"), attributes.get("failure")
     return Trial(
         number=trial.number,
-        allocation=Allocation(kept["allocation"]),
+        allocation=Allocation(attributes["allocation"]),
         state=_state(trial),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
-        measurement=measurement,
-        diagnosis=Diagnosis(**kept["failure"]) if kept.get("failure") else None,
-        measured=current_names(kept.get("measured", {})),
+        measurement=Measurement.from_json(measurement) if measurement else None,
+        diagnosis=Diagnosis(**failure) if failure else None,
+        measured=current_names(attributes.get("measured", {})),
         constraints=trial.constraints,
-        contributions=kept.get("contributions", {}),
-        word_gate=kept.get("word_gate"),
-        minutes_more_audio=kept.get("minutes_more_audio"),
-        repeat_of=kept.get("repeat_of"),
-        is_reference=bool(kept.get("is_reference")),
-        wall_s=float(kept.get("wall_s", 0.0)),
-        seed=kept.get("seed"),
-        at=kept.get("at"),
+        contributions=attributes.get("contributions", {}),
+        word_gate=attributes.get("word_gate"),
+        minutes_more_audio=attributes.get("minutes_more_audio"),
+        repeat_of=attributes.get("repeat_of"),
+        is_reference=bool(attributes.get("is_reference")),
+        wall_s=float(attributes.get("wall_s", 0.0)),
+        seed=attributes.get("seed"),
+        at=attributes.get("at"),
     )
 
 
@@ -149,7 +162,14 @@ def _state(trial: FrozenTrial) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A trial that begins; generation and role are the tournament's, None and empty for another sampler."""
+    """A trial that begins.
+
+    Args:
+        number: Its number in the study.
+        allocation: What is launched.
+        generation: The generation of the tournament; None for another sampler.
+        role: Its role in the tournament; empty for another sampler.
+    """
 
     number: int
     allocation: Allocation
@@ -159,7 +179,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """Where a trial of the tournament comes from; role: random, child, fresh, enqueued, repeat, replicate ..."""
+    """The birth says where a trial of the tournament comes from.
+
+    Args:
+        number: Its number in the study.
+        generation: The generation in which it was proposed.
+        role: Such as random, child, fresh, enqueued, repeat or replicate.
+        parents: The numbers of the trials that it was crossed from.
+    """
 
     number: int
     generation: int
@@ -168,16 +195,19 @@ class Birth:
 
 
 def births(study: optuna.Study) -> list[Birth]:
-    """Of every trial that the tournament proposed; none for another sampler."""
+    """Return the birth of every trial that the tournament proposed; none for another sampler."""
     return [
         Birth(
-            t.number, kept["generation"], str(kept.get("role", "")), tuple(kept.get("parents", ()))
+            number=trial.number,
+            generation=trial.user_attrs["generation"],
+            role=str(trial.user_attrs.get("role", "")),
+            parents=tuple(trial.user_attrs.get("parents", ())),
         )
-        for t in study.get_trials(deepcopy=False)
-        if "generation" in (kept := t.user_attrs)
+        for trial in study.get_trials(deepcopy=False)
+        if "generation" in trial.user_attrs
     ]
 
 
-def measured_in(found: list[Trial]) -> list[tuple[Allocation, Measurement]]:
-    """What was measured, by allocation."""
-    return [(r.allocation, r.measurement) for r in found if r.measurement is not None]
+def measured_in(trials: list[Trial]) -> list[tuple[Allocation, Measurement]]:
+    """Return what was measured, each with its allocation."""
+    return [(t.allocation, t.measurement) for t in trials if t.measurement is not None]

@@ -1,4 +1,4 @@
-"""Opens an Optuna storage by its URL, and reads and writes such URLs."""
+"""Open an Optuna storage by its URL, and read and write such URLs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from study.text import one_line
 
 
 def open_storage(url: str) -> BaseStorage:
-    """The storage of a URL, made where it does not exist.
+    """Return the storage of a URL, made where it does not exist.
 
-    raises: BadInput where it cannot be opened, in one line
+    Raises:
+        BadInput: It cannot be opened; the reason is one line.
     """
     logging.getLogger("optuna").setLevel(logging.WARNING)
     try:
@@ -32,30 +33,32 @@ def open_storage(url: str) -> BaseStorage:
         RuntimeError,
         OSError,
     ) as error:
-        said = str(getattr(error, "orig", None) or error.__cause__ or error)
+        reason = one_line(str(getattr(error, "orig", None) or error.__cause__ or error))[:200]
         raise BadInput(
-            f"cannot open the storage {shown(url)} ({one_line(said)[:200]}); "
+            f"cannot open the storage {without_password(url)} ({reason}); "
             "name another, such as --storage sqlite:///study.db"
         ) from error
     return storage
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file behind an SQLite URL; None for any other storage."""
+    """Return the file behind an SQLite URL; None for any other storage."""
     try:
         parsed = make_url(url)
     except SQLAlchemyError:
         return None
-    return (
-        Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-    )
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database
+    return Path(parsed.database) if is_file else None
 
 
 def sqlite_url(file: Path) -> str:
-    """The URL of an SQLite file, whatever characters its path has.
+    """Return the URL of an SQLite file, whatever characters its path has.
 
     >>> sqlite_url(Path("out/study.db"))
     'sqlite:///out/study.db'
+
+    Raises:
+        BadInput: No such URL can name the file.
     """
     url = URL.create("sqlite", database=str(file)).render_as_string()
     if sqlite_file(url) != file:
@@ -63,8 +66,8 @@ def sqlite_url(file: Path) -> str:
     return url
 
 
-def shown(url: str) -> str:
-    """A storage's URL without its password."""
+def without_password(url: str) -> str:
+    """Return a storage's URL with its password hidden."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except SQLAlchemyError:

@@ -261,6 +261,8 @@ def test_without_a_gpu_cuda_is_refused_at_the_start(tmp_path, capsys):
 
 
 class TestLive:
+    """Checks the speech server with a real model."""
+
     pytestmark = pytest.mark.live
 
     def test_it_hears_what_was_said_and_the_same_each_time(self, tmp_path):

@@ -1,4 +1,7 @@
-"""The OptunaHub package: built from study/tournament, in the registry's form, at home without this project."""
+"""Checks the OptunaHub package.
+
+It is built from study/tournament, has the registry's form, and works without this project.
+"""
 
 import ast
 import json
@@ -33,7 +36,8 @@ def objective(trial):
         raise optuna.TrialPruned
     return share * len(size) + 0.01 * (trial.number % 3)
 
-study = optuna.create_study(sampler=module.TournamentSampler(seed=3, monotone={"memory": {"share": 1, "size": 0}}))
+monotone = {"memory": {"share": 1, "size": 0}}
+study = optuna.create_study(sampler=module.TournamentSampler(seed=3, monotone=monotone))
 study.optimize(objective, n_trials=25)
 proposals = [[trial.params, trial.user_attrs["role"]] for trial in study.trials]
 """
@@ -47,7 +51,10 @@ def build(into):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """A cache of optunahub in which the registry has the package: load_module asks no network for what is there."""
+    """Return a cache of optunahub in which the registry has the package.
+
+    load_module asks no network for what is there.
+    """
     folder = tmp_path_factory.mktemp("cache")
     done = build(folder / "github.com/optuna/optunahub-registry/main")
     assert done.returncode == 0, done.stderr
@@ -65,7 +72,7 @@ def package(registry):
 
 
 def alone(code, cache, tmp_path):
-    """What a process prints that cannot import this project."""
+    """Return what a process prints that cannot import this project."""
     env = {**os.environ, "OPTUNAHUB_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-I", "-B", "-c", ALONE + code]
     done = subprocess.run(
@@ -75,23 +82,28 @@ def alone(code, cache, tmp_path):
     return done.stdout
 
 
+def load(registry):
+    """Return the line of code that loads the sampler from the registry."""
+    arguments = f'"samplers/tournament", registry_root={str(registry)!r}'
+    return f"module = optunahub.load_local_module({arguments})"
+
+
 def test_it_proposes_exactly_what_ours_does(cache, registry, tmp_path):
-    load = f'module = optunahub.load_local_module("samplers/tournament", registry_root={str(registry)!r})'
-    told = alone(load + PROPOSALS + "print(json.dumps(proposals))", cache, tmp_path)
+    text = alone(load(registry) + PROPOSALS + "print(json.dumps(proposals))", cache, tmp_path)
     ours = {
         "optuna": optuna,
         "module": sys.modules[TournamentSampler.__module__.rpartition(".")[0]],
     }
     exec(PROPOSALS, ours)
-    assert json.loads(told) == ours["proposals"]
+    assert json.loads(text) == ours["proposals"]
     assert {role for _, role in ours["proposals"]} == {"random", "child", "fresh", "replicate"}
 
 
 def test_the_example_runs(cache, package, tmp_path):
-    told = alone(
+    text = alone(
         f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')", cache, tmp_path
     )
-    assert re.search(r"\{'share': 0\.5, 'size': 'base'\}: .* the best with probability", told)
+    assert re.search(r"\{'share': 0\.5, 'size': 'base'\}: .* the best with probability", text)
 
 
 def test_the_example_of_its_readme_runs(cache, package, tmp_path):
@@ -102,45 +114,34 @@ def test_the_example_of_its_readme_runs(cache, package, tmp_path):
 def test_its_doctests_hold(cache, registry, tmp_path):
     code = f"""
 import doctest
-module = optunahub.load_local_module("samplers/tournament", registry_root={str(registry)!r})
+{load(registry)}
 for name in [name for name in sys.modules if name.startswith(module.__name__)]:
-    found = doctest.testmod(sys.modules[name])
-    print(name.rpartition(".")[2], found.attempted, found.failed)
+    results = doctest.testmod(sys.modules[name])
+    print(name.rpartition(".")[2], results.attempted, results.failed)
 """
-    told = dict(line.split(maxsplit=1) for line in alone(code, cache, tmp_path).splitlines())
-    assert {name for name, counts in told.items() if not counts.startswith("0 ")} >= {
+    counts = dict(line.split(maxsplit=1) for line in alone(code, cache, tmp_path).splitlines())
+    assert {name for name, count in counts.items() if not count.startswith("0 ")} >= {
         "tournament",
         "exhaustion",
     }
-    assert all(counts.endswith(" 0") for counts in told.values())
+    assert all(count.endswith(" 0") for count in counts.values())
 
 
 def test_its_own_tests_pass(package, tmp_path):
-    command = [
-        sys.executable,
-        "-I",
-        "-B",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "error",
-        package,
-    ]
+    options = ["-q", "-p", "no:cacheprovider", "-W", "error"]
+    command = [sys.executable, "-I", "-B", "-m", "pytest", *options, package]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
 
 def test_the_head_of_its_readme_is_what_the_registry_checks(package):
     _, head, body = (package / "README.md").read_text().split("---\n", 2)
-    found = yaml.safe_load(head)
-    assert found.keys() == {"author", "title", "description", "tags", "optuna_versions", "license"}
-    assert all(isinstance(found[name], str) for name in ("author", "title", "description"))
-    assert all(isinstance(entry, str) for entry in [*found["tags"], *found["optuna_versions"]])
-    assert "sampler" in found["tags"]
-    assert found["license"] == "MIT License"
+    data = yaml.safe_load(head)
+    assert data.keys() == {"author", "title", "description", "tags", "optuna_versions", "license"}
+    assert all(isinstance(data[name], str) for name in ("author", "title", "description"))
+    assert all(isinstance(entry, str) for entry in [*data["tags"], *data["optuna_versions"]])
+    assert "sampler" in data["tags"]
+    assert data["license"] == "MIT License"
     for section in ("Abstract", "APIs", "Example"):
         assert f"\n## {section}\n" in body
 

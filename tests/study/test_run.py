@@ -1,4 +1,4 @@
-"""The real command on a recording: what it promises about files, exit codes, resuming and refusing."""
+"""Checks the real command on a recording: its files and exit codes, resuming and refusing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"
 
 @pytest.fixture(scope="module")
 def finished(shared: Shared) -> tuple[Path, str]:
-    """A folder with a spec and a study that has ended, and what the command said."""
+    """Return a folder with a spec and a study that has ended, and what the command printed."""
     folder = shared.finished()
     return folder, (folder / "said.txt").read_text()
 
 
 @pytest.fixture
 def place(finished: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path]:
-    """Spec and --out of a copy of the finished study."""
+    """Return the spec and the --out of a copy of the finished study."""
     copied(finished[0], tmp_path / "copy")
     return tmp_path / "copy" / "spec.yaml", tmp_path / "copy" / "out"
 
@@ -175,7 +175,7 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
-    told = partial(
+    plan_of = partial(
         plan,
         spec,
         setting_of(spec),
@@ -186,13 +186,13 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
         max_trials=40,
     )
     done = {str(a): True for a in spec.search_space.grid()}
-    assert told(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
-        "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), 10 min for 10 trials: "
-        "2 run(s) of 300 s"
+    assert plan_of(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
+        "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), "
+        "10 min for 10 trials: 2 run(s) of 300 s"
     )
     assert (
         "(estimated), 0 min for 0 trials"
-        in told(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
+        in plan_of(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
     )
 
 
@@ -212,7 +212,7 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "said"),
+    ("changes", "arguments", "message"),
     [
         ({}, ["--sampler", "tpee"], "invalid choice: 'tpee'"),
         ({}, ["--n-trials", "-1"], "--n-trials must be from 1 to 2147483647, not -1"),
@@ -262,12 +262,12 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
     ],
 )
 def test_bad_input_is_one_line_and_exit_2_and_leaves_nothing(
-    tmp_path: Path, changes: dict[str, Any], arguments: list[str], said: str
+    tmp_path: Path, changes: dict[str, Any], arguments: list[str], message: str
 ) -> None:
     make(tmp_path)
     spec = write_spec(tmp_path, **changes)
     ran = run_study(spec, "--out", tmp_path / "out", *arguments, cwd=tmp_path)
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
     assert {p.name for p in tmp_path.iterdir()} == {"spec.yaml", "made.jsonl"}
 
@@ -352,8 +352,10 @@ def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path
         line["parameters"] for line in metrics(tmp_path / "out", 2) if line["repeat_of"] is None
     ]
     assert sorted((p["vllm_memory_util"], p["whisper_model_size"]) for p in grown) == [
-        (0.5, "tiny"), (0.55, "base"), (0.55, "tiny")
-    ]  # fmt: skip
+        (0.5, "tiny"),
+        (0.55, "base"),
+        (0.55, "tiny"),
+    ]
     assert promotions(tmp_path / "out")[-1]["parameters"] == BEST
 
 
@@ -475,8 +477,11 @@ def test_every_sampler_comes_to_the_end_of_the_space(tmp_path: Path, sampler: st
 def test_a_seed_that_is_resumed_does_not_draw_its_first_configurations_again(
     tmp_path: Path,
 ) -> None:
-    spec, drawn = make(tmp_path), []
+    spec, configurations = make(tmp_path), []
     for n in (2, 4):
         run_study(spec, "--out", tmp_path / "out", "--sampler", "random", "--n-trials", n)
-        drawn.append([t.params for t in study(tmp_path / "out", "made-random-0").trials][n - 2 :])
-    assert drawn[0][1] != drawn[1][0], "the first one that was drawn, behind the baseline"
+        trials = study(tmp_path / "out", "made-random-0").trials
+        configurations.append([t.params for t in trials[n - 2 :]])
+    assert configurations[0][1] != configurations[1][0], (
+        "the first one that was drawn, behind the baseline"
+    )

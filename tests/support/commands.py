@@ -40,7 +40,7 @@ def run_script(
     out, err = stream(), stream()
     with (
         contextlib.chdir(cwd or Path.cwd()),
-        kept(),
+        restoring(),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -69,7 +69,7 @@ def stream() -> io.TextIOWrapper:
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
+def restoring() -> Iterator[None]:
     """Restore what a command changes of its process: arguments, signals, environment."""
     argv, env = sys.argv, dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

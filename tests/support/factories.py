@@ -152,13 +152,13 @@ def make(
         for a in spec.search_space.grid():
             if (a.share, a.speech) in skip:
                 continue
-            got = cells(a.share, a.speech)
-            found = got if isinstance(got, Measurement) else None
-            failed = got if isinstance(got, Diagnosis) else None
-            known = {} if found else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
+            outcome = cells(a.share, a.speech)
+            result = outcome if isinstance(outcome, Measurement) else None
+            failure = outcome if isinstance(outcome, Diagnosis) else None
+            figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
             entries.append(
-                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, found, failed, known)
+                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, result, failure, figures)
             )
     recording.write(folder / "made.jsonl", provenance, entries)
     return path
@@ -166,17 +166,17 @@ def make(
 
 def write_spec(folder: Path, name: str = "spec.yaml", **changes: Any) -> Path:
     """Write the spec with its top-level keys replaced; None leaves one out."""
-    kept = {k: v for k, v in (SPEC | changes).items() if v is not None}
+    data = {k: v for k, v in (SPEC | changes).items() if v is not None}
     path = folder / name
-    path.write_text(yaml.safe_dump(kept, sort_keys=False))
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
 
 
 def timed(share: float, size: str) -> Outcome:
     """Return `cell` with all that pictures show: seconds by phase, memory by second."""
-    made = cell(share, size)
-    if isinstance(made, Diagnosis):
-        return made
+    outcome = cell(share, size)
+    if isinstance(outcome, Diagnosis):
+        return outcome
     seconds = {
         "starting stt": 6.0,
         "starting llm": 42.0,
@@ -186,7 +186,7 @@ def timed(share: float, size: str) -> Outcome:
         "stopping": 3.0,
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
-    return changed(made, phase_s=seconds, used_mib_by_s=used_mib)
+    return changed(outcome, phase_s=seconds, used_mib_by_s=used_mib)
 
 
 def pair(

@@ -121,6 +121,8 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    """A handler that logs nothing and answers with a whole body."""
+
     def log_message(self, format, *args):
         pass
 

@@ -164,7 +164,7 @@ def setting(
 
 
 class Phases(list):
-    """Every phase that a measurement went through."""
+    """The phases that a measurement went through, in order."""
 
     @property
     def launches(self):

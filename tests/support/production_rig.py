@@ -23,7 +23,7 @@ LLM, STT = "judge.service", "whisper.service"
 
 
 def free_port() -> int:
-    """A free port below those that outgoing connections take."""
+    """Return a free port below those that outgoing connections take."""
     while True:
         with socket.socket() as s, suppress(OSError):
             port = random.randrange(20_000, 32_000)
@@ -33,38 +33,42 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Machine(Rig):
-    """A rig with both units; ports: of the stand-ins, by service."""
+    """A rig with both units.
+
+    Args:
+        ports: The ports of the stand-ins, by service.
+    """
 
     ports: Mapping[str, int]
 
     def promote(self, *words: str) -> tuple[int, str]:
-        """promote.py inside: its exit code and all that it said."""
+        """Run promote.py inside; return its exit code and all that it printed."""
         process = self.begin(PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
-        said, _ = process.communicate(timeout=90)
-        return process.returncode, said
+        text, _ = process.communicate(timeout=90)
+        return process.returncode, text
 
     def kill_when(self, words: str, *, apply: list[str]) -> str:
-        """Begin an apply and kill it by SIGKILL when it says this; what it had said."""
+        """Begin an apply and kill it by SIGKILL when it prints this; return all that it printed."""
         process = self.begin(PROMOTE, "apply", *apply, "--deployment", "/etc/deployment.yaml")
-        said = ""
+        text = ""
         assert process.stdout is not None
         for line in process.stdout:
-            said += line
+            text += line
             if words in line:
                 break
         else:
             process.communicate()
-            raise AssertionError(f"never said {words!r}: {said}")
+            raise AssertionError(f"never said {words!r}: {text}")
         self.run("pkill", "-9", "-f", "promote.py apply")  # inside its own process namespace
         process.communicate(timeout=10)
-        return said
+        return text
 
     def moods(self, *lines: str) -> None:
         self.write("/etc/moods", "\n".join(lines) + "\n")
 
     def running(self) -> tuple[str, str]:
         """Return the share and the speech model of the running processes; "" before the exec."""
-        found = []
+        settings = []
         for unit in (LLM, STT):
             pid = self.systemctl("show", unit, "--property=MainPID", "--value")
             command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
@@ -72,11 +76,10 @@ class Machine(Rig):
                 e.partition("=")[::2]
                 for e in (self.root / "proc" / pid / "environ").read_text().split("\0")
             )
-            given = dict(pairwise(command)).get(
-                "--gpu-memory-utilization", ""
-            )  # systemd's own command until it execs
-            found.append(given if unit == LLM else env.get("WHISPER_MODEL", ""))
-        return found[0], found[1]
+            # the command is systemd's own until it execs
+            share = dict(pairwise(command)).get("--gpu-memory-utilization", "")
+            settings.append(share if unit == LLM else env.get("WHISPER_MODEL", ""))
+        return settings[0], settings[1]
 
     def drop_ins(self) -> list[str]:
         folders = ("run/systemd/system", "etc/systemd/system")
@@ -146,7 +149,7 @@ memory_timeout_s: 3
         )
 
     def promotion(self, name: str = "p", share: Any = 0.55, size: Any = "tiny", **more: Any) -> str:
-        """A sealed, confirmed promotion inside; its path."""
+        """Write a sealed, confirmed promotion inside; return its path."""
         data = {
             "schema": 1,
             "status": "confirmed",
@@ -170,7 +173,7 @@ memory_timeout_s: 3
 
 @contextmanager
 def production() -> Iterator[Machine]:
-    """A rig of its own with both units enabled and running; gone at the end."""
+    """Yield a rig of its own with both units enabled and running, gone at the end."""
     with rig() as bare:
         machine = Machine(bare.state, {"llm": free_port(), "stt": free_port()})
         machine.units()

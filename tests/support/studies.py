@@ -22,9 +22,10 @@ WIDE = "study/specs/h100_wide_recorded.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The studies of this session, whichever of the parallel workers comes to one first.
+    """The studies of this session are made by whichever parallel worker comes to one first.
 
-    root: a folder that all workers share
+    Args:
+        root: A folder that all workers share.
     """
 
     root: Path
@@ -42,7 +43,7 @@ class Shared:
         return folder
 
     def finished(self) -> Path:
-        """Return the made-up study, replayed by default; `said.txt` is what the command said."""
+        """Return the made-up study, replayed by default; `said.txt` is what the command printed."""
         return self.folder("finished", lambda folder: _said(folder, make(folder)))
 
     def pictured(self) -> Path:
@@ -101,9 +102,9 @@ def _real(folder: Path, *arguments: str) -> None:
 def _studied(folder: Path, repeats: int, extra_baselines: int) -> None:
     spec = make(folder, repeats=repeats + extra_baselines)
     file = folder / "made.jsonl"
-    found = read(file)
+    recording = read(file)
     entries = []
-    for e in found.entries:
+    for e in recording.entries:
         if e.repeat > repeats and (
             e.values["vllm_memory_util"],
             e.values["whisper_model_size"],
@@ -121,5 +122,5 @@ def _studied(folder: Path, repeats: int, extra_baselines: int) -> None:
         entries.append(
             replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")
         )
-    write(file, found.provenance, entries)
+    write(file, recording.provenance, entries)
     _said(folder, spec)

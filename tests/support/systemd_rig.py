@@ -58,7 +58,7 @@ def missing() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """A running systemd; paths are those inside it, and `state` is its folder outside."""
+    """A rig is a running systemd; paths are those inside it, `state` is its folder outside."""
 
     state: Path
 
@@ -84,7 +84,7 @@ class Rig:
 
     @property
     def group(self) -> Path:
-        """Its control group."""
+        """Return its control group."""
         mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
         return next(Path(m[1]) for m in mounts if m[2] == "cgroup2") / self.state.name
 
@@ -104,11 +104,11 @@ class Rig:
             Path(folder).rmdir()
 
     def run(self, *words: str, check: bool = True) -> str:
-        """A command inside; its standard output."""
+        """Run a command inside; return its standard output."""
         return self._script("exec", *words, check=check)
 
     def systemctl(self, *words: str, check: bool = True) -> str:
-        """What systemctl answers inside."""
+        """Return what systemctl answers inside."""
         return self.run("systemctl", *words, check=check)
 
     def show(self, unit: str, key: str, *flags: str) -> str:
@@ -121,7 +121,7 @@ class Rig:
         `site` is one more folder of packages.
         """
         command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
-        told = self._env(
+        env_inside = self._env(
             ALLOCATION_STUDY_LOCKS="",
             PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"),
             PYTHONUNBUFFERED="1",
@@ -129,7 +129,7 @@ class Rig:
         )
         return subprocess.Popen(
             command,
-            env=told,
+            env=env_inside,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,17 +138,17 @@ class Rig:
 
     @property
     def root(self) -> Path:
-        """Where its files are reached from outside."""
+        """Return where its files are reached from outside."""
         return Path(self._script("root"))
 
     def write(self, path: str, text: str) -> None:
-        """A file inside."""
+        """Write a file inside."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def read(self, path: str) -> str:
-        """A file inside."""
+        """Return the text of a file inside."""
         return (self.root / path.lstrip("/")).read_text()
 
     def boot_again(self) -> None:
@@ -156,14 +156,14 @@ class Rig:
 
         What was in /run, all processes and all timers are gone.
         """
-        kept = self.state / "etc"
-        copy = ("cp", "-a", "--remove-destination")
-        subprocess.run([*copy, str(self.root / "etc"), str(kept)], check=True)
-        (kept / "machine-id").unlink()
+        copy_of_etc = self.state / "etc"
+        copying = ("cp", "-a", "--remove-destination")
+        subprocess.run([*copying, str(self.root / "etc"), str(copy_of_etc)], check=True)
+        (copy_of_etc / "machine-id").unlink()
         self.stop()
         self.start()
-        subprocess.run([*copy, f"{kept}/.", str(self.root / "etc")], check=True)
-        shutil.rmtree(kept)
+        subprocess.run([*copying, f"{copy_of_etc}/.", str(self.root / "etc")], check=True)
+        shutil.rmtree(copy_of_etc)
         self.systemctl("daemon-reload")
         self.systemctl("start", "multi-user.target")
 
@@ -178,7 +178,7 @@ def wait_until(what: Callable[[], object], seconds: float = 30.0) -> None:
 
 @contextmanager
 def rig() -> Iterator[Rig]:
-    """A rig of this test's own; skips where there can be none, and fails in CI."""
+    """Yield a rig of this test's own; skip where there can be none, and fail in CI."""
     if why := missing():
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must run the tests on a real systemd: {why}", pytrace=False)

@@ -21,6 +21,8 @@ module = optunahub.load_local_module(package="samplers/tournament", registry_roo
 
 
 class TestContract(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+    """Checks what Optuna demands of every sampler."""
+
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         return lambda: module.TournamentSampler(seed=0)

@@ -29,6 +29,8 @@ HELD = {"ballast": 2048.0, "stt": 512.0}
 
 
 class Clock:
+    """A clock that shows what a test sets."""
+
     now = 100.0
 
     def __call__(self) -> float:

@@ -99,6 +99,8 @@ def test_an_enqueued_trial_told_when_one_cell_is_left_is_no_error(name):
 
 
 class Broken(optuna.samplers.RandomSampler):
+    """A sampler whose storage goes away."""
+
     def after_trial(self, study, trial, state, values):
         raise RuntimeError("the storage is gone")
 

@@ -1,4 +1,7 @@
-"""What a study asks is kept whole in the study, and read back; what cannot be read says what to do."""
+"""Checks that a study keeps its context whole and gives it back.
+
+One that cannot be read says what to do.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.context import KEY, StudyContext, asked_by, context_of, keep
+from study.storage.context import KEY, StudyContext, context_of, fields_from, keep
 from study.text import without_secrets
 
 RECORDINGS = Path(recording.__file__).parent / "recordings"
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> StudyContext:
+def context(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
     spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
     return StudyContext(
-        **asked_by(spec, setting_of(spec)),
+        **fields_from(spec, setting_of(spec)),
         device=DEVICE,
         versions=VERSIONS,
         server_env={"A": "1"},
@@ -39,42 +42,44 @@ def asked(tmp_path: Path) -> StudyContext:
     )
 
 
-def test_a_question_is_read_back_as_it_was_kept(asked: StudyContext) -> None:
+def test_a_question_is_read_back_as_it_was_kept(context: StudyContext) -> None:
     study = optuna.create_study()
-    keep(study, asked)
-    assert context_of(study) == asked
+    keep(study, context)
+    assert context_of(study) == context
 
 
-def test_a_context_is_plain_data_and_back(asked: StudyContext) -> None:
-    assert StudyContext.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+def test_a_context_is_plain_data_and_back(context: StudyContext) -> None:
+    assert StudyContext.from_json(json.loads(json.dumps(context.to_json()))) == context
 
 
 def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
-    """Nothing that they hold is lost or changed; a key that came later has its default."""
+    """They lose and change nothing; a key that came later has its default."""
     shutil.copy(RECORDINGS / "h100_studies.db", tmp_path)
     storage = f"sqlite:///{tmp_path}/h100_studies.db"
     names = optuna.get_all_study_names(storage)
     assert len(names) == 2
     for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
-        kept = study.user_attrs[KEY]
-        kept["workload"]["session_ramp_s"] = None
-        assert context_of(study).to_json() == kept
+        data = study.user_attrs[KEY]
+        data["workload"]["session_ramp_s"] = None
+        assert context_of(study).to_json() == data
 
 
-def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(asked: StudyContext) -> None:
+def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
+    context: StudyContext,
+) -> None:
     study = optuna.create_study()
-    keep(study, replace(asked, slo=None))
+    keep(study, replace(context, slo=None))
     assert context_of(study).slo is None
     study.set_user_attr("anchor", {"slo": {"stt_p95_ms": 1.0, "llm_p95_ms": 2.0}, "first_rung": 8})
     assert context_of(study).slo == Slo({"stt": 1.0, "llm": 2.0})
 
 
-@pytest.mark.parametrize("kept", [None, {"name": "a study"}, {"services": 3}])
-def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(kept: object) -> None:
+@pytest.mark.parametrize("data", [None, {"name": "a study"}, {"services": 3}])
+def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(data: object) -> None:
     study = optuna.create_study()
-    if kept is not None:
-        study.set_user_attr(KEY, kept)
+    if data is not None:
+        study.set_user_attr(KEY, data)
     with pytest.raises(BadInput, match="on it once more"):
         context_of(study)
 

@@ -34,6 +34,8 @@ def quiet():
 
 
 class TestContract(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+    """Checks what Optuna demands of every sampler."""
+
     @pytest.fixture
     def sampler(self):
         return lambda: TournamentSampler(seed=0)

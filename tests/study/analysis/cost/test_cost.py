@@ -27,7 +27,7 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import LIFETIME, identity_of
-from study.storage.context import StudyContext, asked_by, keep
+from study.storage.context import StudyContext, fields_from, keep
 
 FULL = {
     "starting stt": 5.0,
@@ -167,7 +167,7 @@ def run_live(
         fresh=False,
     )
     context = StudyContext(
-        **asked_by(spec, setting_of(spec)),
+        **fields_from(spec, setting_of(spec)),
         device=DEVICE,
         versions=VERSIONS,
         server_env={},

@@ -1,0 +1,17 @@
+"""Checks the sizes of the house, of which no linter knows: its scripts and its folders."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def test_a_script_has_less_than_60_lines():
+    scripts = (REPOSITORY / "scripts").glob("*.py")
+    assert [p.name for p in scripts if len(p.read_text().splitlines()) >= 60] == []
+
+
+def test_a_folder_has_no_more_than_13_modules():
+    folders = {
+        p.parent for name in ("objectives", "study") for p in (REPOSITORY / name).rglob("*.py")
+    }
+    assert [str(f) for f in folders if len(list(f.glob("*.py"))) > 13] == []
