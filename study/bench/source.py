@@ -17,7 +17,8 @@ from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.load.ladder import Slo
-from objectives.recording import Recording, conditions, read
+from objectives.recording import Recording, read
+from objectives.setting import conditions
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting
 from study.bench.bench import Bench, bench, mib

@@ -13,11 +13,11 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
-from objectives.recording import Provenance, conditions, entry, read, write
+from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
-from objectives.setting import Setting
+from objectives.setting import Setting, conditions
 from objectives.speech.wer import WordErrors
 from objectives.traffic.workload import Workload
 

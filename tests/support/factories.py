@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from objectives import recording
+from objectives.setting import conditions
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
@@ -145,7 +146,7 @@ def make(
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        DEVICE, VERSIONS, recording.conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        DEVICE, VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
     )
     entries = []
     for repeat in range(1, repeats + 1):
