@@ -43,7 +43,7 @@ class Colocation:
         folder: The folder for the tenants' logs.
         on_phase: Called as each phase begins.
         anchor: The SLO and first rung; None lets the first measurement fix them.
-        known: The study's measurements so far, for the memory arithmetic.
+        measurements: The study's measurements so far, for the memory arithmetic.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Colocation:
         *,
         on_phase: OnPhase = lambda _: None,
         anchor: Anchor | None = None,
-        known: Sequence[tuple[Allocation, Measurement]] = (),
+        measurements: Sequence[tuple[Allocation, Measurement]] = (),
     ) -> None:
         self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
         self.on_phase = on_phase
-        self._starts = Starts(list(known))
+        self._starts = Starts(list(measurements))
         self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
         self._stack = ExitStack()
 
@@ -161,7 +161,7 @@ class Colocation:
             self._open()
         once = partial(self._once, job, phases)
         measurement = undisturbed(once, self.device, self.setting.reserve_mib)
-        self._starts.known.append((job.allocation, measurement))
+        self._starts.launches.append((job.allocation, measurement))
         return measurement
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:

@@ -29,11 +29,9 @@ PRESETS: dict[Preset, Weights] = {
     "capacity": Weights(stt=0.15, llm=0.15, capacity=0.45, stability=0.20, efficiency=0.05),
     "quality": Weights(stt=0.30, llm=0.20, capacity=0.10, stability=0.35, efficiency=0.05),
 }
-
-
 WHOLE = ("capacity", "stability", "efficiency")  # terms of the whole; the others are services
 FIXED_MS = {"stt": 500.0, "llm": 1000.0}  # medians at which the older normalisation gives nothing
-UNKNOWN_MS = 1.0  # in place of a reference that is not finite: what is slower counts next to nothing
+UNKNOWN_MS = 1.0  # a reference that is not finite: what is slower counts next to nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from objectives import recording
-from objectives.setting import conditions
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
@@ -22,6 +21,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
+from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Launch, Pair
 from study.sampler_benchmark.trial_run import Run
