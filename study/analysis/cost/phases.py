@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from objectives.measurement import Measurement, current_names
+from objectives.measurement import Measurement
+from objectives.plain_data.names_of_0_1 import current_names
 
 STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
 PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
