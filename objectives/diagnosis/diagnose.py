@@ -42,11 +42,13 @@ class Consequence:
         kind: Whether the candidate is infeasible, the trial is run again, or the study stops.
         retries: How often it is run again.
         then: What it is once the retries are used up; None where there are none.
+        breaks: What there was too little of; None where that is not known.
     """
 
     kind: Literal["infeasible", "retry", "stop"]
     retries: int = 0
     then: Literal["infeasible", "fail"] | None = None
+    breaks: Literal["memory", "kv_cache"] | None = None
 
 
 def diagnose(

@@ -40,5 +40,5 @@ SYMPTOMS: Mapping[str, Names] = {
 
 
 def names_of(service: str | None) -> Names:
-    """Return the names of a service's symptoms; those of an LLM for one that has none of its own."""
+    """Return the names of a service's symptoms; an LLM's where it has none of its own."""
     return SYMPTOMS.get(service or "", LLM)

@@ -20,7 +20,7 @@ from objectives.errors import (
 )
 from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Verdict
-from objectives.servers.process import Server
+from objectives.servers.process import TENANT, Server
 
 PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying
@@ -124,7 +124,7 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     measured = suspects.measured
     for tenant in suspects.tenants:
         if not tenant.alive:
-            name = f"tenant:{tenant.name.removeprefix('tenant-')}"
+            name = f"tenant:{tenant.name.removeprefix(TENANT)}"
             return raised(
                 Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
             )

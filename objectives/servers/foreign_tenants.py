@@ -13,7 +13,7 @@ import psutil
 
 from objectives.devices.device import Device, Occupant
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.servers.process import MARK
+from objectives.servers.process import MARK, TENANT
 
 LOOK_S = 1.5
 LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context takes more
@@ -131,12 +131,13 @@ def yielding(device: Device, reserve_mib: float) -> Iterator[Neighbours]:
 
 
 def end_servers() -> None:
-    """Kill what our two servers' supervisors have started; the supervisors see to the rest and end."""
+    """Kill what our servers' supervisors have started; these see to the rest and end."""
     _each(psutil.Process().children(), _kill_below)
 
 
 def _kill_below(supervisor: psutil.Process) -> None:
-    if supervisor.environ().get(MARK, "").startswith(("llm-", "stt-")):
+    mark = supervisor.environ().get(MARK)
+    if mark is not None and not mark.startswith(TENANT):
         _each(supervisor.children(recursive=True), psutil.Process.kill)
 
 

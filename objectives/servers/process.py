@@ -21,6 +21,7 @@ from objectives.plain_data.atomic import write_atomic
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MARK = "ALLOCATION_STUDY_SERVER"
+TENANT = "tenant-"  # begins the name of what stands in for a neighbour
 READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
 STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it starts
 

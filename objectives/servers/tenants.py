@@ -15,7 +15,7 @@ from objectives.devices.device import Device
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
 from objectives.plain_data.ranges import Range
-from objectives.servers.process import Server, serving
+from objectives.servers.process import TENANT, Server, serving
 
 BALLAST = Path(ballast.__file__)
 
@@ -63,10 +63,10 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
                 )
             argv = (sys.executable, str(BALLAST), "--mib", str(mib), "--device", kind)
             command = Command(argv, device.server_env, "", 120.0)
-            log = folder / f"tenant-{tenant.name}.log"
+            log = folder / f"{TENANT}{tenant.name}.log"
             try:
                 running = serving(
-                    f"tenant-{tenant.name}", command, log=log, ready=partial(_says, log)
+                    f"{TENANT}{tenant.name}", command, log=log, ready=partial(_says, log)
                 )
                 servers.append(stack.enter_context(running))
             except (ServerDied, StartTimeout) as error:

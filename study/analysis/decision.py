@@ -18,8 +18,8 @@ from study.storage.trials import Trial
 from study.tournament import Standing, compare
 
 
-class Outcome(StrEnum):
-    """An outcome says what came of a study."""
+class Conclusion(StrEnum):
+    """A conclusion says what came of a study."""
 
     WINNER = "winner"
     NOTHING_WORKS = "nothing_works"
@@ -55,7 +55,7 @@ class Decision:
         reference: what the terms are relative to where the baseline gave no usable measurement
     """
 
-    outcome: Outcome
+    outcome: Conclusion
     winner: Configuration | None
     baseline: Configuration | None
     passed_over: Sequence[PassedOver] = ()
@@ -115,7 +115,7 @@ def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
         baseline = configuration_of(context.baseline, launched)
         baseline = baseline if baseline and baseline.measured else None
         reference = next((t.allocation for t in trials if t.is_reference), None)
-        outcome = Outcome.BASELINE_NOT_MEASURED if standings else Outcome.NOTHING_WORKS
+        outcome = Conclusion.BASELINE_NOT_MEASURED if standings else Conclusion.NOTHING_WORKS
         return decision(outcome, None, baseline, reference=reference)
     baseline, passed_over = ranked[today], list[PassedOver]()
     for standing, leader in zip(standings[:today], ranked, strict=False):
@@ -124,11 +124,11 @@ def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
             alone = max(contending, key=lambda s: s.raw_mean)
             is_ahead = alone.raw_mean > standing.raw_mean
             ahead = ranked[standings.index(alone)] if is_ahead else None
-            return decision(Outcome.WINNER, leader, baseline, passed_over, ahead_alone=ahead)
+            return decision(Conclusion.WINNER, leader, baseline, passed_over, ahead_alone=ahead)
         passed_over.append(PassedOver(leader, standing, obstacle))
-    outcome = Outcome.NOTHING_ELIGIBLE_BETTER if passed_over else Outcome.NOTHING_BETTER
+    outcome = Conclusion.NOTHING_ELIGIBLE_BETTER if passed_over else Conclusion.NOTHING_BETTER
     if [str(c.allocation) for c in launched] == [str(context.baseline)]:
-        outcome = Outcome.NOTHING_ELSE_MEASURED
+        outcome = Conclusion.NOTHING_ELSE_MEASURED
     return decision(outcome, None, baseline, passed_over)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.promotion import seal
@@ -81,9 +81,7 @@ def advice(
     if figures.non_kv_mib is not None and figures.one_request_mib is not None:
         least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
         lines.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
-    too_small = [
-        (a, d) for a, d in failed if d.failure_class in ("kv_too_small", "predicted_kv_too_small")
-    ]
+    too_small = [(a, d) for a, d in failed if consequence_of(d.failure_class).breaks == "kv_cache"]
     if too_small and figures.non_kv_mib is None:
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
@@ -97,7 +95,11 @@ def advice(
         f"at share {s:g} the largest max_model_len is about {n:,}"
         for s, n in sorted(longest.items())
     ]
-    short = [d.deficit_mib for _, d in failed if d.deficit_mib and "oom" in d.failure_class]
+    short = [
+        d.deficit_mib
+        for _, d in failed
+        if d.deficit_mib and consequence_of(d.failure_class).breaks == "memory"
+    ]
     if short:
         held = sorted((o for o in occupants if o.mib), key=lambda o: -(o.mib or 0))[:3]
         who = "; ".join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from study.analysis.configurations import Configuration
-from study.analysis.decision import Decision, Outcome, PassedOver
+from study.analysis.decision import Conclusion, Decision, PassedOver
 from study.analysis.eligibility import Ineligibility, Reason, broken_limits
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -75,20 +75,20 @@ def _audio(minutes: Sequence[float]) -> str:
 def why(decision: Decision, context: StudyContext) -> str:
     """Say why the winner wins, or why the baseline stays."""
     match decision.outcome:
-        case Outcome.WINNER:
+        case Conclusion.WINNER:
             return _gains(decision.winner, decision.baseline)
-        case Outcome.NOTHING_WORKS:
+        case Conclusion.NOTHING_WORKS:
             return "no allocation met every constraint: the baseline stays"
-        case Outcome.BASELINE_NOT_MEASURED:
+        case Conclusion.BASELINE_NOT_MEASURED:
             ending = "it has no usable measurement of its own, so nothing can be said to beat it"
             if decision.reference is not None:
                 ending += f"; terms are relative to {decision.reference}"
             return f"the baseline stays: {ending}"
-        case Outcome.NOTHING_ELSE_MEASURED:
+        case Conclusion.NOTHING_ELSE_MEASURED:
             rivals = "nothing else was measured"
-        case Outcome.NOTHING_ELIGIBLE_BETTER:
+        case Conclusion.NOTHING_ELIGIBLE_BETTER:
             rivals = "nothing that may be promoted beat it"
-        case Outcome.NOTHING_BETTER:
+        case Conclusion.NOTHING_BETTER:
             rivals = "nothing beat it"
     standing = decision.standing(decision.baseline)
     score = f", fitness {standing.mean:.4f}" if standing else ""

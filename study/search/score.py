@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
 from objectives.servers.memory_budget import speech_key
@@ -110,9 +110,7 @@ def broken(diagnosis: Diagnosis) -> str:
     >>> broken(Diagnosis("predicted_kv_too_small", "llm", "precheck", 900.0, ""))
     'kv_cache'
     """
-    if "kv_too_small" in diagnosis.failure_class:
-        return "kv_cache"
-    return "memory" if "oom" in diagnosis.failure_class else diagnosis.failure_class
+    return consequence_of(diagnosis.failure_class).breaks or diagnosis.failure_class
 
 
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:

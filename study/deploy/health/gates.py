@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.diagnose import consequence_of, diagnose
+from objectives.diagnosis.symptoms import SYMPTOMS
 from study.deploy.config.deployment import NAMES, Deployment, Name
 from study.deploy.config.values import Assignment, is_same
 from study.deploy.errors import StepFailed
@@ -17,7 +18,7 @@ from study.deploy.targets.target import Target
 KV_TOLERANCE = 0.02
 POLL_S = 0.2
 STABLE_LOOKS = 2
-FATAL = ("oom", "host_oom", "kv_too_small", "stt_cpu_fallback", "llm_cpu_offload")
+ELSEWHERE = {names.elsewhere for names in SYMPTOMS.values()}  # it runs on the CPU instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ def out_of_memory(target: Target, name: Name, since_s: float | None = None) -> s
     since_s: Unix time in s from which on the log is read; None: all of it
     """
     diagnosis = diagnose(target.log(name, since_s), service=name)
-    if diagnosis is not None and diagnosis.failure_class.startswith(FATAL):
-        return f"{diagnosis.failure_class}: {diagnosis.evidence}"
-    return None
+    if diagnosis is None:
+        return None
+    failure = diagnosis.failure_class
+    is_fatal = consequence_of(failure).breaks is not None or failure in ELSEWHERE
+    return f"{failure}: {diagnosis.evidence}" if is_fatal else None

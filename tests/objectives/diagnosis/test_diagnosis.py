@@ -535,7 +535,7 @@ def test_every_class_has_an_outcome():
         "stt_wrong",
     }
     assert named | made == set(patterns()["outcomes"])
-    assert consequence_of("oom_startup") == Consequence("infeasible")
+    assert consequence_of("oom_startup") == Consequence("infeasible", breaks="memory")
     assert consequence_of("contaminated") == Consequence("retry", 2, "fail")
     assert consequence_of("gpu_hardware") == Consequence("stop")
     assert all(

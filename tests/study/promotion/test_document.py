@@ -47,7 +47,7 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
         diagnosis=None,
         measured={},
         constraints=scored.constraints,
-        contributions=scored.fitness.contributions(),
+        contributions=scored.fitness.contributions,
         word_gate=scored.word_gate.verdict,
         minutes_more_audio=scored.word_gate.minutes_more_audio,
         repeat_of=None,

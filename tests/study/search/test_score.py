@@ -39,7 +39,7 @@ def test_a_latency_without_an_end_is_infeasible_never_fast(
 ) -> None:
     found = scored(tmp_path, {figure: value})
     assert found.constraints["latency_is_finite"] == 1.0 and not found.is_feasible
-    assert found.fitness.contributions()[figure[:3]] == 0.0
+    assert found.fitness.contributions[figure[:3]] == 0.0
 
 
 def test_a_missed_memory_gate_is_points_over_the_gate(tmp_path: Path) -> None:
