@@ -47,8 +47,8 @@ def sqlite_file(url: str) -> Path | None:
         parsed = make_url(url)
     except SQLAlchemyError:
         return None
-    is_file = parsed.get_backend_name() == "sqlite" and parsed.database
-    return Path(parsed.database) if is_file else None
+    database = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    return Path(database) if database else None
 
 
 def sqlite_url(file: Path) -> str:
