@@ -49,7 +49,7 @@ class TournamentSampler(BaseSampler):
         seed: The seed of all proposals, 0 or more; without one the study draws a seed and keeps it.
 
     Raises:
-        ValueError: An argument makes no sense, or the study has several objectives.
+        ValueError: An argument makes no sense, or the study has more than one objective.
     """
 
     def __init__(
