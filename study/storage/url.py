@@ -47,8 +47,9 @@ def sqlite_file(url: str) -> Path | None:
         parsed = make_url(url)
     except SQLAlchemyError:
         return None
-    database = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    return Path(database) if database else None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    return Path(parsed.database)
 
 
 def sqlite_url(file: Path) -> str:
