@@ -382,7 +382,7 @@ def test_two_products_never_mix(place: tuple[Path, Path]) -> None:
     path = place[0].parent / "made.jsonl"
     head, *rest = path.read_text().splitlines()
     other = json.loads(head)
-    other["device"] |= {"product": "Other card", "total_mib": 24_000.0}
+    other["devices"][0] |= {"product": "Other card", "total_mib": 24_000.0}
     other["versions"]["llm"]["vllm"] = "0.27.0"
     path.write_text("\n".join([json.dumps(other), *rest]) + "\n")
     ran = run_study(place[0], "--out", place[1])
