@@ -1,4 +1,4 @@
-"""Every figure that anybody shows or judges: title, unit, digits and which way is better. Pure."""
+"""This module holds every figure that is shown or judged: title, unit, digits, direction. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Which way a figure is better."""
+    """A direction says which way a figure is better."""
 
     UP = "up"
     DOWN = "down"
@@ -20,17 +20,17 @@ UP, DOWN, NEUTRAL = Direction
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure, as people read it.
+    """A figure has a name and a unit, as people read them.
 
     Args:
-        name: what it is, with its unit, without what it belongs to
-        of: the service it belongs to, `turn` for a turn through all services, empty for the whole
-        unit: as it is shown; empty for a count or a share
-        digits: decimals that are shown
-        direction: which way is better
-        title: its line in a table of figures; empty where it is in no such table
-        short: its name in a sentence and, with the unit, at the head of a column
-        narrow: the same where a terminal leaves little room; empty for `short`
+        name: The flat name without what it belongs to; it ends with the unit.
+        of: The service it belongs to; `turn` for a turn through all services, empty for the whole.
+        unit: The unit as it is shown; empty for a count or a share.
+        digits: The number of decimals that are shown.
+        direction: The way that is better.
+        title: Its line in a table of figures; empty where it is in no such table.
+        short: Its name in a sentence and, with the unit, at the head of a column.
+        narrow: The same where a terminal leaves little room; empty for `short`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def flat(self) -> str:
-        """Its name as an attribute of `Measurement` and in files.
+        """Return its flat name, as files have it.
 
         >>> FIGURES["stt_wer_pct"].flat
         'stt_wer_pct'
@@ -53,7 +53,7 @@ class Figure:
 
     @property
     def head(self) -> str:
-        """The head of its column.
+        """Return the head of its column.
 
         >>> FIGURES["free_memory_mib"].head, FIGURES["concurrent_capacity"].head
         ('free MiB', 'sessions')
@@ -62,7 +62,7 @@ class Figure:
 
     @property
     def narrow_head(self) -> str:
-        """The head of its column in a terminal.
+        """Return the head of its column in a terminal.
 
         >>> FIGURES["stt_wer_pct"].head, FIGURES["stt_wer_pct"].narrow_head
         ('words wrong %', 'WER %')

@@ -1,4 +1,4 @@
-"""One number for one measurement: five terms in 0..1, weighed, relative to the allocation in use today."""
+"""The fitness is one number for one measurement: five weighed terms, relative to the baseline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Preset = Literal["balanced", "latency", "capacity", "quality"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Weights of the five terms; they are divided by their sum."""
+    """The weights of the five terms are divided by their sum."""
 
     stt: Annotated[float, Range(0, 1e6)] = 0.25
     llm: Annotated[float, Range(0, 1e6)] = 0.25
@@ -29,22 +29,18 @@ PRESETS: dict[Preset, Weights] = {
     "capacity": Weights(stt=0.15, llm=0.15, capacity=0.45, stability=0.20, efficiency=0.05),
     "quality": Weights(stt=0.30, llm=0.20, capacity=0.10, stability=0.35, efficiency=0.05),
 }
-
-
 WHOLE = ("capacity", "stability", "efficiency")  # terms of the whole; the others are services
 FIXED_MS = {"stt": 500.0, "llm": 1000.0}  # medians at which the older normalisation gives nothing
-UNKNOWN_MS = (
-    1.0  # a reference that is not finite: whatever is slower than it counts next to nothing
-)
+UNKNOWN_MS = 1.0  # a reference that is not finite: what is slower counts next to nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What terms are relative to: the baseline's own figures.
+    """A reference holds the baseline's own figures, which the terms are relative to.
 
     Args:
-        latency_p95_ms: by service, finite
-        concurrent_capacity: sessions; None where it was not measured
+        latency_p95_ms: The p95 latencies by service, finite, ms.
+        concurrent_capacity: The most sessions at once; None where it was not measured.
     """
 
     latency_p95_ms: Mapping[str, float]
@@ -53,7 +49,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Fitness:
-    """The value in 0..1 and what each term contributed to it; a term that was not measured is None."""
+    """A fitness is a value in 0..1, with what each term contributed to it.
+
+    Args:
+        value: The weighed sum of the terms.
+        contributions: The parts of that sum by term; None for a term that was not measured.
+    """
 
     value: float
     contributions: Mapping[str, float | None]
@@ -72,18 +73,20 @@ def reference_of(baseline: Measurement) -> Reference | None:
 
 
 def latency_term(value_ms: float | None, reference_ms: float) -> float:
-    """1 at no latency, one half at the reference's, 0 when it is infinite or not known.
+    """Return 1 at no latency, one half at the reference's, 0 when it is infinite or not known.
 
     >>> latency_term(600, reference_ms=600), latency_term(float("inf"), reference_ms=600)
     (0.5, 0.0)
     """
-    if value_ms is None or value_ms == float("inf"):
+    if value_ms is None or value_ms == INFINITE:
         return 0.0
     return reference_ms / (reference_ms + value_ms)
 
 
 def capacity_term(sessions: int | None, reference: int | None, top_rung: int) -> float | None:
-    """One half at the reference's capacity; `x / top rung` where the reference's is 0; None if not measured.
+    """Return one half at the reference's capacity; None where a capacity was not measured.
+
+    Where the reference's is 0, the term is the share of the top rung.
 
     >>> capacity_term(8, reference=8, top_rung=64), capacity_term(16, reference=0, top_rung=64)
     (0.5, 0.25)
@@ -113,8 +116,11 @@ def fitness(
     whole study; one that only this trial lacks counts as 0.
 
     Args:
-        headroom_mib: free memory that counts as safe
-        top_rung: the most sessions that the ladder tries
+        measured: The measurement to value.
+        reference: The figures of the baseline.
+        weights: The weights of the terms.
+        headroom_mib: The free memory that counts as safe, MiB.
+        top_rung: The most sessions that the ladder tries.
     """
     free = measured.device.free_memory_mib
     safe = (
@@ -146,7 +152,10 @@ def fitness(
 
 
 def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
-    """The older, absolute normalisation: medians, 500 ms, 1,000 ms, 20 requests, 50 points of utilisation.
+    """Return the fitness by the older, absolute normalisation.
+
+    It takes medians, and gives nothing at 500 ms for speech, 1,000 ms for the LLM, or 50 points
+    off 70 % of utilisation; 20 sessions are full capacity.
 
     >>> from objectives.measurement import Measurement
     >>> m = Measurement.from_flat({
@@ -175,5 +184,5 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
 
 
 def _fitness(parts: dict[str, float], terms: dict[str, float | None]) -> Fitness:
-    shown = {k: None if terms[k] is None else round(parts.get(k, 0.0), 6) for k in terms}
-    return Fitness(round(sum(parts.values()), 6), shown)
+    contributions = {k: None if terms[k] is None else round(parts.get(k, 0.0), 6) for k in terms}
+    return Fitness(round(sum(parts.values()), 6), contributions)

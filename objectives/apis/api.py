@@ -78,7 +78,8 @@ class Endpoint:
         url: Its scheme, host and port.
         api: How requests are written and answers read.
         metrics_path: Its Prometheus page; None where it has none that tells of a KV cache.
-        usage: It reads the usage of the KV cache in percent and the preemptions so far from that page.
+        usage: It reads the usage of the KV cache in percent, and the preemptions so far, from that
+            page.
     """
 
     url: str

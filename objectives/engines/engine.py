@@ -1,4 +1,4 @@
-"""An engine is a server program that serves one service; this module says what a launch needs of one."""
+"""An engine is a program that serves one service; this module says what a launch needs of it."""
 
 from __future__ import annotations
 

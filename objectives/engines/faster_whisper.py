@@ -18,8 +18,6 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
 TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
-
-
 STT_PACKAGES = ("faster-whisper", "ctranslate2")
 
 

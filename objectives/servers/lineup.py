@@ -42,22 +42,22 @@ class Lineup:
         self._held: dict[str, _Held] = {}
 
     def runs(self, service: str, command: Command) -> bool:
-        """Whether this very command is running and alive."""
+        """Return whether this very command is running and alive."""
         held = self._held.get(service)
         return held is not None and held.command == command and held.server.alive
 
     def server(self, service: str) -> Server:
-        """The running server of a service."""
+        """Return the running server of a service."""
         return self._held[service].server
 
     @property
     def taken_mib(self) -> dict[str, float]:
-        """What each server that runs had taken when it was ready, MiB."""
+        """Return the memory that each running server had taken when it was ready, MiB."""
         return {service: held.taken_mib for service, held in list(self._held.items())}
 
     @property
     def started_first(self) -> str | None:
-        """Which of the servers that run was started first."""
+        """Return the service whose running server was started first; None without one."""
         return next(iter(self._held), None)
 
     def start(
@@ -69,10 +69,22 @@ class Lineup:
         measured: Mapping[str, Any],
         entitled_mib: float = 0.0,
     ) -> dict[str, Any]:
-        """Start a server unless this command runs already: `<service>_start_s` and `<service>_memory_mib`.
+        """Start a server unless this command runs already.
 
-        entitled_mib: what it may grow to; vLLM takes back under load what it let go after its memory profile
-        raises: OutOfMemory, Disturbed or SetupError, diagnosed from its log
+        Args:
+            service: The service that it serves.
+            command: Its command.
+            ready: Whether the server at a url is ready.
+            log: The file for its output.
+            measured: The figures known by then, which a failure carries.
+            entitled_mib: What it may grow to, MiB: vLLM takes back under load what it let go after
+                its memory profile.
+
+        Returns:
+            Its `<service>_start_s` and `<service>_memory_mib`.
+
+        Raises:
+            OutOfMemory, Disturbed or SetupError: It does not start; its log says why.
         """
         if self.runs(service, command):
             return {
@@ -107,7 +119,10 @@ class Lineup:
         self.stop(*reversed(self._held))
 
     def stop(self, *services: str) -> None:
-        """Stop servers, then wait up to 20 s until their memory is back; the next start proves it."""
+        """Stop servers, then wait up to 20 s until their memory is back.
+
+        The next start proves that it is.
+        """
         stopped = [self._held.pop(s) for s in services if s in self._held]
         for held in stopped:
             held.stack.close()

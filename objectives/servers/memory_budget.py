@@ -1,4 +1,4 @@
-"""The joint memory arithmetic before a launch: would it fit, going by what this study has already measured? Pure."""
+"""Arithmetic says before a launch whether it would fit, by the study's own measurements. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What earlier starts of this study showed, MiB; None until one has shown it.
+    """The figures of a study's earlier starts, MiB; each is None until a start has shown it.
 
-    outside_share_mib: what the LLM server holds beyond its share (CUDA graphs, its front-end processes on a CPU)
-    non_kv_mib: weights and activations inside the share
-    one_request_mib: KV cache of one request of the largest model length
-    speech_mib: by speech configuration
+    Args:
+        outside_share_mib: What the LLM server holds beyond its share: CUDA graphs, or its
+            front-end processes on a CPU.
+        non_kv_mib: The weights and activations inside the share.
+        one_request_mib: The KV cache of one request of the largest model length.
+        speech_mib: The memory of the speech server, by its configuration.
     """
 
     outside_share_mib: float | None
@@ -33,7 +35,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The arithmetic's answer; a positive `deficit_mib` is what is missing, a negative one what is left."""
+    """A verdict is the answer of the arithmetic.
+
+    Args:
+        fits: Whether the allocation fits, or why not.
+        deficit_mib: The memory that is missing, MiB; what is left is below zero.
+        explanation: The sum.
+        margin_mib: The uncertainty of the sum, MiB.
+    """
 
     fits: Fits
     deficit_mib: float | None
@@ -42,12 +51,12 @@ class Verdict:
 
     @property
     def is_ruled_out(self) -> bool:
-        """Whether it does not fit, so that no launch is needed to know."""
+        """Return whether it does not fit, so that no launch is needed to know."""
         return self.fits in ("predicted_oom", "predicted_kv_too_small")
 
     @property
     def is_sure(self) -> bool:
-        """Whether it fits by more than the margin, so that the order in which the servers start cannot matter."""
+        """Return whether it fits by more than the margin, whatever the order of the starts."""
         return (
             self.fits == "fits"
             and self.deficit_mib is not None
@@ -56,9 +65,10 @@ class Verdict:
 
 
 def speech_key(allocation: Allocation) -> str:
-    """What the speech server's memory depends on.
+    """Return what the speech server's memory depends on, as text.
 
-    >>> speech_key(Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", "whisper.beam_size": 5}))
+    >>> values = {"vllm_memory_util": 0.5, "whisper_model_size": "base", "whisper.beam_size": 5}
+    >>> speech_key(Allocation(values))
     'base beam_size=5'
     """
     options = allocation.options("whisper.")
@@ -66,25 +76,25 @@ def speech_key(allocation: Allocation) -> str:
 
 
 def share_mib(allocation: Allocation, total_mib: float) -> float:
-    """What the LLM server asks for, MiB."""
+    """Return the memory that the LLM server asks for, MiB."""
     return allocation.share * total_mib
 
 
-def figures(known: Iterable[tuple[Allocation, Measurement]]) -> Figures:
-    """Medians over the starts measured so far."""
+def figures(launches: Iterable[tuple[Allocation, Measurement]]) -> Figures:
+    """Return the medians over launches; of each speech configuration the largest memory."""
     outside, non_kv, request = [], [], []
     speech: dict[str, list[float]] = {}
-    for allocation, m in known:
+    for allocation, m in launches:
         stt, llm = (m.services.get(name, NOTHING) for name in ("stt", "llm"))
         if stt.memory_mib is not None:
             speech.setdefault(speech_key(allocation), []).append(stt.memory_mib)
         if m.device.device_total_mib is None:
             continue
-        asked = share_mib(allocation, m.device.device_total_mib)
+        llm_mib = share_mib(allocation, m.device.device_total_mib)
         if llm.memory_mib is not None:
-            outside.append(max(0.0, llm.memory_mib - asked))
+            outside.append(max(0.0, llm.memory_mib - llm_mib))
         if llm.kv_cache_mib is not None:
-            non_kv.append(asked - llm.kv_cache_mib)
+            non_kv.append(llm_mib - llm.kv_cache_mib)
             if llm.kv_tokens and llm.max_model_len:
                 request.append(llm.kv_cache_mib / llm.kv_tokens * llm.max_model_len)
     return Figures(
@@ -97,15 +107,27 @@ def figures(known: Iterable[tuple[Allocation, Measurement]]) -> Figures:
 
 def check(
     allocation: Allocation,
-    known: Figures,
+    starts: Figures,
     *,
     total_mib: float,
     tenants_mib: float,
     reserve_mib: float,
 ) -> Verdict:
-    """Whether an allocation fits beside the tenants and the reserve; `unknown` until figures were measured.
+    """Return whether an allocation fits beside the tenants and the reserve.
 
-    >>> f = Figures(outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, speech_mib={"base": 1000})
+    It is `unknown` until the figures that decide were measured.
+
+    Args:
+        allocation: The allocation.
+        starts: The figures of earlier starts.
+        total_mib: The memory of the device, MiB.
+        tenants_mib: The memory that others hold, MiB.
+        reserve_mib: The memory that must stay free, MiB.
+
+    >>> speech_mib = {"base": 1000}
+    >>> f = Figures(
+    ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, speech_mib=speech_mib
+    ... )
     >>> a = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
     >>> check(a, f, total_mib=12000, tenants_mib=0, reserve_mib=500).fits
     'fits'
@@ -114,24 +136,25 @@ def check(
     >>> check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits
     'predicted_kv_too_small'
     """
-    asked_mib = share_mib(allocation, total_mib)
+    llm_mib = share_mib(allocation, total_mib)
     margin_mib = MARGIN * total_mib
-    speech_mib = known.speech_mib.get(speech_key(allocation))
-    if known.non_kv_mib is not None and known.one_request_mib is not None:
-        short_mib = known.non_kv_mib + known.one_request_mib - asked_mib
-        if short_mib > margin_mib or (asked_mib <= known.non_kv_mib and short_mib > 0):
+    speech_mib = starts.speech_mib.get(speech_key(allocation))
+    if starts.non_kv_mib is not None and starts.one_request_mib is not None:
+        short_mib = starts.non_kv_mib + starts.one_request_mib - llm_mib
+        if short_mib > margin_mib or (llm_mib <= starts.non_kv_mib and short_mib > 0):
             return Verdict(
                 "predicted_kv_too_small",
                 short_mib,
-                f"{asked_mib:,.0f} MiB is less than {known.non_kv_mib:,.0f} MiB for weights and activations "
-                f"plus {known.one_request_mib:,.0f} MiB for one request",
+                f"{llm_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
+                f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
-    if speech_mib is None or known.outside_share_mib is None:
+    if speech_mib is None or starts.outside_share_mib is None:
         return Verdict("unknown", None, "not measured yet: the servers are asked")
-    need_mib = asked_mib + known.outside_share_mib + speech_mib + reserve_mib + tenants_mib
+    need_mib = llm_mib + starts.outside_share_mib + speech_mib + reserve_mib + tenants_mib
     sum_text = (
-        f"{asked_mib:,.0f} share + {known.outside_share_mib:,.0f} beyond it + {speech_mib:,.0f} speech "
-        f"+ {tenants_mib:,.0f} tenants + {reserve_mib:,.0f} reserve = {need_mib:,.0f} of {total_mib:,.0f} MiB"
+        f"{llm_mib:,.0f} share + {starts.outside_share_mib:,.0f} beyond it "
+        f"+ {speech_mib:,.0f} speech + {tenants_mib:,.0f} tenants + {reserve_mib:,.0f} reserve "
+        f"= {need_mib:,.0f} of {total_mib:,.0f} MiB"
     )
     if need_mib - total_mib > margin_mib:
         return Verdict("predicted_oom", need_mib - total_mib, sum_text)

@@ -1,4 +1,4 @@
-"""Where the time of one evaluation goes: seconds by phase."""
+"""The time of one evaluation is added up by phase, in seconds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ TIMED = {
 
 
 class PhaseTimes:
-    """Passes each phase on and adds up the seconds until the next one.
+    """Phase times pass each phase on, and add up the seconds until the next one.
 
     A second launch adds to the same phases.
 
+    Args:
+        on_phase: What each phase is passed on to.
+
     >>> phases = PhaseTimes(lambda phase: None)
-    >>> for phase in (Phase(Step.STOPPING), Phase(Step.STARTING, "llm"), Phase(Step.LADDER), Phase(Step.LADDER)):
+    >>> for phase in (Phase(Step.STOPPING), Phase(Step.STARTING, "llm"), Phase(Step.LADDER)):
     ...     phases(phase)
     >>> list(phases.seconds())
     ['stopping', 'starting llm', 'ladder']
@@ -41,7 +44,7 @@ class PhaseTimes:
         self._on_phase(phase)
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by phase until now; what belongs to none is not among them."""
+        """Return the seconds by phase until now, without what belongs to none."""
         self._add()
         return {name: round(s, 3) for name, s in self._seconds.items()}
 

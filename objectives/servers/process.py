@@ -1,4 +1,4 @@
-"""A server process that lives as long as a `with` block, under a supervisor that outlives a killed study."""
+"""A server process lives as long as a `with` block; its supervisor outlives a killed study."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it sta
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server.
+    """A server is a process that runs and was ready.
 
-    url: on 127.0.0.1; start_s: launch to ready, seconds; pid: of its supervisor
+    Args:
+        name: Its name, for people.
+        url: Its address on 127.0.0.1.
+        log: The file that holds its output.
+        pid: The process id of its supervisor.
+        start_s: The time from its launch until it was ready, seconds.
     """
 
     name: str
@@ -42,21 +47,21 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether the server's main process still runs."""
+        """Return whether the server's main process still runs."""
         return self._supervisor.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """The server's own exit code, negative for a signal; None while it runs."""
+        """Return the server's own exit code, negative for a signal; None while it runs."""
         return _exit_code(self._supervisor, self._status)
 
     def log_text(self) -> str:
-        """Everything the server has written so far."""
+        """Return everything the server has written so far."""
         return self.log.read_text(errors="replace")
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that is free now."""
+    """Return a port on 127.0.0.1 that is free now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
@@ -68,8 +73,15 @@ def serving(
 ) -> Iterator[Server]:
     """Start a server, wait until it is ready, and stop it with all its descendants at the end.
 
-    ready: called with the server's url about four times a second until it is true
-    raises: ServerDied with its log when it exits first; StartTimeout after `command.start_timeout_s`
+    Args:
+        name: Its name, for people and in its mark.
+        command: Its command line and environment.
+        log: The file for its output.
+        ready: Called with the server's url about four times a second until it is true.
+
+    Raises:
+        ServerDied: It ended before it was ready.
+        StartTimeout: It was not ready within `command.start_timeout_s`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -143,22 +155,22 @@ def _exit_code(supervisor: subprocess.Popen[bytes], status: Path) -> int | None:
 
 
 def marked(mark: str) -> list[int]:
-    """Processes whose environment carries this mark: ours, wherever they were re-parented to."""
+    """Return the processes whose environment carries this mark, whoever their parents are now."""
     needle = f"{MARK}={mark}".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 if needle in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
+                    pids.append(int(entry.name))
             except OSError:
                 continue  # ended, or another user's
-    return found
+    return pids
 
 
 def reap_left_behind(folder: Path) -> list[str]:
-    """Kill what a dead study left running below `folder`; one sentence for each server found."""
-    said = []
+    """Kill what a dead study left running below `folder`; return a sentence for each server."""
+    sentences = []
     for record in sorted(folder.rglob("*.running.json")):
         try:
             mark = str(json.loads(record.read_text())["mark"])
@@ -166,16 +178,16 @@ def reap_left_behind(folder: Path) -> list[str]:
             record.unlink(missing_ok=True)
             continue
         if pids := _kill_marked(mark):
-            said.append(
+            sentences.append(
                 f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})"
             )
         record.unlink(missing_ok=True)
-    return said
+    return sentences
 
 
 def _kill_marked(mark: str, patience_s: float = 10.0) -> list[int]:
-    """Kill every process with this mark until none is left; the first ones found."""
-    found = pids = marked(mark)
+    """Kill every process with this mark until none is left; return those of the first look."""
+    first = pids = marked(mark)
     deadline = time.monotonic() + patience_s
     while pids and time.monotonic() < deadline:
         for pid in pids:
@@ -185,4 +197,4 @@ def _kill_marked(mark: str, patience_s: float = 10.0) -> list[int]:
                 continue
         time.sleep(0.2)
         pids = marked(mark)
-    return found
+    return first

@@ -1,8 +1,9 @@
-"""Outlives the study to end its servers: `supervisor.py CONTROL_FD STATUS_FILE -- COMMAND...`.
+"""A supervisor runs one server, and outlives the study to end it.
 
-Run as a plain file; standard library only. It adopts every orphan below it (child subreaper) and holds the read end
-of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe, for whatever reason, kills
-every descendant at once, whatever session or process group it has moved to.
+Usage: `supervisor.py CONTROL_FD STATUS_FILE -- COMMAND...`. It is run as a plain file and imports
+the standard library only. It adopts every orphan below it (child subreaper) and holds the read end
+of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe, for
+whatever reason, kills every descendant at once, whatever session or process group it has moved to.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def descendants(root: int) -> list[int]:
-    """Every living process below `root`, found by parent ids; zombies are left out."""
+    """Return every living process below `root`, by parent ids; zombies are left out."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -34,16 +35,16 @@ def descendants(root: int) -> list[int]:
             state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
             if state != "Z":
                 children.setdefault(int(parent), []).append(int(entry.name))
-    found, queue = [], [root]
+    pids, queue = [], [root]
     while queue:
         below = children.get(queue.pop(), [])
-        found += below
+        pids += below
         queue += below
-    return found
+    return pids
 
 
 def reap() -> dict[int, int]:
-    """Collect every ended child; its exit code (negative for a signal) by process id."""
+    """Collect every ended child; return exit codes (negative for a signal) by process id."""
     ended: dict[int, int] = {}
     while True:
         try:
@@ -56,10 +57,11 @@ def reap() -> dict[int, int]:
 
 
 def kill_all(patience_s: float) -> dict[int, int]:
-    """Kill descendants until several looks in a row find none.
+    """Kill descendants until several looks in a row find none; return exit codes by process id.
 
-    One look is not enough: /proc is not read at one moment, and a process whose parent dies meanwhile is seen
-    neither below the one nor, yet, below us. A process may also fork while it is being killed.
+    One look is not enough: /proc is not read at one moment, and a process whose parent dies
+    meanwhile is seen neither below the one nor, yet, below us. A process may also fork while it is
+    being killed.
     """
     ended: dict[int, int] = {}
     deadline = time.monotonic() + patience_s
@@ -93,29 +95,35 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
         child = subprocess.Popen(command, start_new_session=True, preexec_fn=in_child)  # noqa: PLW1509
     except OSError as error:
         print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
-        report(status_file, 127, asked=False)
+        report(status_file, 127, is_stop=False)
         return
     ended: dict[int, int] = {}
-    asked, kill_at = False, float("inf")
+    is_stop, kill_at = False, float("inf")
     while child.pid not in ended:
         readable, _, _ = select.select([control], [], [], 0.1)
         if readable:
             message = os.read(control, 64)
             if not message:
                 break
-            asked, kill_at = True, time.monotonic() + float(message.split()[1])
+            is_stop, kill_at = True, time.monotonic() + float(message.split()[1])
             os.killpg(child.pid, signal.SIGTERM)
         if time.monotonic() > kill_at:
             break
         ended |= reap()
     ended |= kill_all(8.0)
-    report(status_file, ended.get(child.pid, -signal.SIGKILL), asked=asked)
+    report(status_file, ended.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
 
 
-def report(status_file: Path, exit_code: int, *, asked: bool) -> None:
-    """Leave the server's own exit code for the study, whole or not at all."""
+def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:
+    """Write the server's own exit code for the study, whole or not at all.
+
+    Args:
+        status_file: The file.
+        exit_code: The exit code; negative for a signal.
+        is_stop: Whether the study asked for the end.
+    """
     draft = status_file.with_suffix(".draft")
-    draft.write_text(json.dumps({"exit_code": exit_code, "asked": asked}))
+    draft.write_text(json.dumps({"exit_code": exit_code, "asked": is_stop}))
     draft.replace(status_file)
 
 

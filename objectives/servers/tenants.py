@@ -1,4 +1,4 @@
-"""Other tenants of the device: memory that really is held while a study runs, and released at its end."""
+"""Tenants of the device really hold memory while a study runs, and release it at its end."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ BALLAST = Path(ballast.__file__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """Another user of the device that holds `mib` MiB, or `share` (0-1) of its total."""
+    """A tenant is another user of the device.
+
+    Args:
+        name: Its name, for people and its log.
+        mib: The memory that it holds, MiB.
+        share: The same as a share of the device's total, 0-1, where `mib` is None.
+    """
 
     name: str
     mib: Annotated[float | None, Range(1, 1e7)] = None
     share: Annotated[float | None, Range(0.001, 0.999)] = None
 
     def held_mib(self, total_mib: float) -> int:
-        """How much it holds on a device of this size.
+        """Return how much it holds on a device of this size, MiB.
 
         >>> Tenant(name="ballast", share=0.25).held_mib(8000)
         2000
@@ -41,7 +47,8 @@ class Tenant:
 def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator[list[Server]]:
     """Start every tenant and keep it for as long as the block lasts.
 
-    raises: SetupError where the device has no room for one
+    Raises:
+        SetupError: The device has no room for one.
     """
     kind = "cuda" if device.identity.cuda else "cpu"
     with ExitStack() as stack:
@@ -58,16 +65,17 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
             command = Command(argv, device.server_env, "", 120.0)
             log = folder / f"tenant-{tenant.name}.log"
             try:
-                serving_it = serving(
+                running = serving(
                     f"tenant-{tenant.name}", command, log=log, ready=partial(_says, log)
                 )
-                servers.append(stack.enter_context(serving_it))
+                servers.append(stack.enter_context(running))
             except (ServerDied, StartTimeout) as error:
+                why = log.read_text().strip()[-200:]
                 raise SetupError(
-                    f"tenant {tenant.name!r} could not hold {mib:,} MiB: {log.read_text().strip()[-200:]}"
+                    f"tenant {tenant.name!r} could not hold {mib:,} MiB: {why}"
                 ) from error
         yield servers
 
 
-def _says(log: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port: its log says when it holds
+def _says(log: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port
     return "ballast holds" in log.read_text(errors="replace")

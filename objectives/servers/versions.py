@@ -1,4 +1,4 @@
-"""What runs on this machine: versions of the servers, whether they fit the driver, models resolved offline."""
+"""This module finds the servers' versions, whether they fit the driver, and models in the cache."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ from objectives.services import Services
 
 ASK = (
     "import importlib.metadata as m, json, sys\n"
-    "found = {}\n"
+    "versions = {}\n"
     "for name in sys.argv[1:]:\n"
-    "    try: found[name] = m.version(name)\n"
+    "    try: versions[name] = m.version(name)\n"
     "    except m.PackageNotFoundError: pass\n"
-    "print(json.dumps(found))"
+    "print(json.dumps(versions))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Installed versions by package, for the LLM server's interpreter and the speech server's."""
+    """The versions hold what is installed for each server, by package.
+
+    Args:
+        llm: The packages of the LLM server's interpreter.
+        stt: The packages of the speech server's interpreter.
+    """
 
     llm: Mapping[str, str]
     stt: Mapping[str, str]
 
 
 def versions(services: Services) -> Versions:
-    """Ask both interpreters; a server given by a command template has none to ask.
+    """Return the versions in both interpreters; a server of a command template has none.
 
-    raises: SetupError where the package that should serve is not installed there
+    Raises:
+        SetupError: The package that should serve is not installed there.
     """
     llm = {} if services.llm.command else installed(services.llm.python, LLM_PACKAGES)
     stt = {} if services.stt.command else installed(services.stt.python, STT_PACKAGES)
@@ -54,41 +60,47 @@ def versions(services: Services) -> Versions:
 
 
 def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
-    """Versions of those packages that another interpreter has, by name."""
+    """Return the versions of those packages that another interpreter has, by name.
+
+    Raises:
+        SetupError: The interpreter does not run.
+    """
     try:
-        asked = subprocess.run(
+        answer = subprocess.run(
             [python, "-c", ASK, *packages], capture_output=True, text=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"the interpreter {python} does not run: {error}") from error
-    found: dict[str, str] = json.loads(asked.stdout)
-    return found
+    by_name: dict[str, str] = json.loads(answer.stdout)
+    return by_name
 
 
-def fit(device: Device, found: Versions) -> list[str]:
-    """Sentences about what does not fit what; empty where all is well or cannot be told."""
+def fit(device: Device, servers: Versions) -> list[str]:
+    """Return sentences about what does not fit; none where all is well or cannot be known."""
     driver = device.identity.driver
     if driver is None:
         return []
-    said = []
+    sentences = []
     major = int(driver.split(".")[0])
-    vllm = found.llm.get("vllm")
+    vllm = servers.llm.get("vllm")
     if vllm and major < 580 and tuple(map(int, re.findall(r"\d+", vllm)[:2])) >= (0, 12):
-        said.append(
+        sentences.append(
             f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
             "update the driver, or use vLLM 0.11"
         )
-    if found.stt.get("ctranslate2") and major < 525:
-        said.append(
-            f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; update the driver"
+    if servers.stt.get("ctranslate2") and major < 525:
+        sentences.append(
+            f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; "
+            "update the driver"
         )
-    return said
+    return sentences
 
 
 def resolved(services: Services) -> Services:
-    """The same services with hub ids replaced by folders of the local cache.
+    """Return the same services with hub ids replaced by folders of the local cache.
 
-    raises: SetupError with the download command where a model is not there
+    Raises:
+        SetupError: A model is not there; the message has the command that downloads it.
     """
     llm = services.llm
     if llm.command is None and not Path(llm.model).is_dir():
@@ -101,7 +113,11 @@ def resolved(services: Services) -> Services:
 
 
 def cached(hub_id: str) -> str:
-    """The folder of a hub model in the local cache, found without the network."""
+    """Return the folder of a hub model in the local cache, without the network.
+
+    Raises:
+        SetupError: It is not there.
+    """
     from huggingface_hub import snapshot_download  # noqa: PLC0415  0.3 s that only hub ids pay
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
@@ -109,5 +125,6 @@ def cached(hub_id: str) -> str:
         return str(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, OSError) as error:
         raise SetupError(
-            f"the model {hub_id} is not on this machine; download it first: `hf download {hub_id}`, or name a folder"
+            f"the model {hub_id} is not on this machine; "
+            f"download it first: `hf download {hub_id}`, or name a folder"
         ) from error
