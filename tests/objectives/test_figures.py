@@ -1,4 +1,4 @@
-"""The table of figures is the one place for titles and units: `Measurement` and the guide agree with it."""
+"""The table of figures is the one place for titles and units; the guide agrees with it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GUIDE = Path(study.__file__).parent / "guides/metrics.md"
 
 
 def rows() -> list[tuple[list[str], str]]:
-    """The guide's table: the names and the units of each row."""
-    found = re.findall(r"^\| (`.+?`) \| (.+?) \| .+ \|$", GUIDE.read_text(), re.M)
-    return [(re.findall(r"`(\w+)`", names), unit) for names, unit in found]
+    """Return the names and the units of each row of the guide's table."""
+    lines = re.findall(r"^\| (`.+?`) \| (.+?) \| .+ \|$", GUIDE.read_text(), re.M)
+    return [(re.findall(r"`(\w+)`", names), unit) for names, unit in lines]
 
 
 def test_every_figure_is_one_of_a_measurement() -> None:

@@ -1,4 +1,4 @@
-"""The one number: bounded terms that rise with what is better, weighed, relative to the baseline."""
+"""The fitness weighs bounded terms that rise with what is better, relative to the baseline."""
 
 from dataclasses import asdict, replace
 
@@ -33,8 +33,12 @@ def value(measured, weights=None, reference=REFERENCE):
 
 def test_the_baseline_itself_is_one_half_in_what_is_relative():
     assert value(BASE).contributions == {
-        "stt": 0.125, "llm": 0.125, "capacity": 0.1, "stability": 0.2, "efficiency": 0.1
-    }  # fmt: skip
+        "stt": 0.125,
+        "llm": 0.125,
+        "capacity": 0.1,
+        "stability": 0.2,
+        "efficiency": 0.1,
+    }
     assert value(BASE).value == 0.65
 
 
@@ -67,9 +71,9 @@ def test_better_is_more(better):
     ],
 )
 def test_worse_is_less_and_never_below_zero(worse):
-    found = value(changed(BASE, **worse))
-    assert found.value < value(BASE).value
-    assert all(part is None or part >= 0 for part in found.contributions.values())
+    score = value(changed(BASE, **worse))
+    assert score.value < value(BASE).value
+    assert all(part is None or part >= 0 for part in score.contributions.values())
 
 
 def test_medians_are_not_in_it():
@@ -80,10 +84,10 @@ def test_medians_are_not_in_it():
 
 def test_parts_add_up_whatever_the_weights_sum_to():
     weights = Weights(stt=5, llm=3, capacity=1, stability=1, efficiency=0)
-    found = value(BASE, weights)
-    assert sum(found.contributions.values()) == pytest.approx(found.value)
-    assert found.value == pytest.approx(0.5 * 0.5 + 0.3 * 0.5 + 0.1 * 0.5 + 0.1)
-    assert found == value(BASE, Weights(**{k: 10 * v for k, v in asdict(weights).items()}))
+    score = value(BASE, weights)
+    assert sum(score.contributions.values()) == pytest.approx(score.value)
+    assert score.value == pytest.approx(0.5 * 0.5 + 0.3 * 0.5 + 0.1 * 0.5 + 0.1)
+    assert score == value(BASE, Weights(**{k: 10 * v for k, v in asdict(weights).items()}))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -94,9 +98,9 @@ def test_presets_sum_to_one(name):
 def test_a_reference_without_capacity_leaves_the_term_out_for_all():
     reference = replace(REFERENCE, concurrent_capacity=None)
     for sessions in (None, 64):
-        found = value(changed(BASE, concurrent_capacity=sessions), reference=reference)
-        assert found.contributions["capacity"] is None
-        assert found.value == pytest.approx((0.125 + 0.125 + 0.2 + 0.1) / 0.8)
+        score = value(changed(BASE, concurrent_capacity=sessions), reference=reference)
+        assert score.contributions["capacity"] is None
+        assert score.value == pytest.approx((0.125 + 0.125 + 0.2 + 0.1) / 0.8)
 
 
 def test_a_reference_of_zero_sessions_counts_by_the_top_rung():
@@ -117,6 +121,5 @@ def test_the_older_fixed_caps_are_kept():
     assert fixed_fitness(old, Weights()).value == pytest.approx(0.309, abs=5e-4)
     best = only(stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70)
     assert fixed_fitness(best, Weights()).value == 1
-    assert (
-        fixed_fitness(only(stt_latency_ms=INFINITE), Weights()).value == 0.2
-    )  # its stability is always 1
+    endless = only(stt_latency_ms=INFINITE)
+    assert fixed_fitness(endless, Weights()).value == 0.2  # its stability is always 1

@@ -1,4 +1,4 @@
-"""How replies become figures; what an infinite one does; plain data and back."""
+"""Replies become figures, of which some are infinite; they go to plain data and back."""
 
 import json
 
@@ -67,8 +67,10 @@ def test_latency_counts_from_the_schedule_even_where_we_were_late():
 
 
 def test_figures_of_a_window():
-    found = summarise([llm(), llm(at=10, end=2.2, tokens=21), stt(), stt(at=5, end=1.0, audio=4.0)])
-    assert {k: pytest.approx(v) for k, v in found.items()} == {
+    figures = summarise(
+        [llm(), llm(at=10, end=2.2, tokens=21), stt(), stt(at=5, end=1.0, audio=4.0)]
+    )
+    assert {k: pytest.approx(v) for k, v in figures.items()} == {
         "stt_latency_ms": 500,
         "stt_latency_p95_ms": 1000,
         "stt_rtfx": 4,
@@ -86,17 +88,17 @@ def test_figures_of_a_window():
 
 
 def test_failed_requests_are_offered_ones():
-    found = summarise([llm(), llm(error=BAD), stt(error=BAD)])
-    assert found["failure_rate"] == pytest.approx(2 / 3)
-    assert (found["llm_latency_ms"], found["llm_latency_p95_ms"]) == (1200, INFINITE)
-    assert (found["stt_latency_ms"], found["stt_rtfx"]) == (INFINITE, None)
-    assert found["llm_tpot_ms"] == pytest.approx(100)
+    figures = summarise([llm(), llm(error=BAD), stt(error=BAD)])
+    assert figures["failure_rate"] == pytest.approx(2 / 3)
+    assert (figures["llm_latency_ms"], figures["llm_latency_p95_ms"]) == (1200, INFINITE)
+    assert (figures["stt_latency_ms"], figures["stt_rtfx"]) == (INFINITE, None)
+    assert figures["llm_tpot_ms"] == pytest.approx(100)
 
 
 def test_a_service_without_requests_was_not_measured():
-    found = summarise([llm()])
-    assert not [name for name in found if name.startswith("stt_")]
-    assert only(**found).services.keys() == {"llm"}
+    figures = summarise([llm()])
+    assert not [name for name in figures if name.startswith("stt_")]
+    assert only(**figures).services.keys() == {"llm"}
     assert summarise([])["failure_rate"] is None
 
 

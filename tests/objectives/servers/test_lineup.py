@@ -1,4 +1,4 @@
-"""Two servers on one device: kept while the command stays, started beside what is expected, stopped for good."""
+"""Two servers share one device: kept while the command stays, started, and stopped for good."""
 
 from dataclasses import replace
 from functools import partial
@@ -23,9 +23,9 @@ CLIP = read_clips("assistant")[0]
 
 @pytest.fixture
 def pair(device):
-    made = Lineup(device, reserve_mib=512.0)
-    yield made
-    made.stop("llm", "stt")
+    lineup = Lineup(device, reserve_mib=512.0)
+    yield lineup
+    lineup.stop("llm", "stt")
 
 
 def ready(url):

@@ -1,4 +1,4 @@
-"""Real vLLM leaves nothing behind when the study, or the study and the API server together, are killed."""
+"""Real vLLM leaves nothing behind when the study, alone or with the API server, is killed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SPEC = ROOT / "tests" / "specs" / "ci_live.yaml"
 
 
 def ours() -> dict[int, str]:
-    """Command lines of all processes that carry the mark of a server of ours, by process id."""
-    found = {}
+    """Return the command lines of all processes that carry our servers' mark, by process id."""
+    commands = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 if f"{MARK}=".encode() in (entry / "environ").read_bytes():
-                    found[int(entry.name)] = (
+                    commands[int(entry.name)] = (
                         (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     )
             except OSError:
                 continue
-    return found
+    return commands
 
 
 @pytest.mark.live
@@ -41,13 +41,14 @@ def ours() -> dict[int, str]:
 def test_nothing_outlives_a_killed_study(tmp_path: Path, phase: str, with_api_server: bool) -> None:
     before = set(ours())
     command = [sys.executable, "scripts/run_study.py", str(SPEC), "--out", str(tmp_path)]
-    with (tmp_path / "said.txt").open("w") as said:
-        study = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+    output = tmp_path / "output.txt"
+    with output.open("w") as file:
+        study = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
         try:
             log = tmp_path / "ci_live" / "runner.log"
             deadline = time.monotonic() + 240
             while not (log.exists() and phase in log.read_text()):
-                assert study.poll() is None, (tmp_path / "said.txt").read_text()
+                assert study.poll() is None, output.read_text()
                 assert time.monotonic() < deadline, f"no {phase!r} in {log}"
                 time.sleep(0.2)
             engine = "EngineCore"

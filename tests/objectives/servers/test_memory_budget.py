@@ -1,4 +1,4 @@
-"""The arithmetic before a launch: figures of this study's own starts, and a margin inside which servers are asked."""
+"""Arithmetic before a launch goes by the study's own starts, with a margin of uncertainty."""
 
 import pytest
 from factories import only
@@ -15,21 +15,21 @@ def at(share, speech="base", **options):
 
 
 def start(share, **figures_):
-    known = {
+    values = {
         "device_total_mib": TOTAL,
         "llm_memory_mib": share * TOTAL + 300,
         "stt_memory_mib": 1000,
     }
-    known |= {
+    values |= {
         "kv_cache_mib": share * TOTAL - 3000,
         "kv_tokens": 1000,
         "max_model_len": 500,
     } | figures_
-    return at(share), only(**known)
+    return at(share), only(**values)
 
 
-def says(allocation, known, *, tenants=0.0, reserve=500.0):
-    return check(allocation, known, total_mib=TOTAL, tenants_mib=tenants, reserve_mib=reserve)
+def says(allocation, starts, *, tenants=0.0, reserve=500.0):
+    return check(allocation, starts, total_mib=TOTAL, tenants_mib=tenants, reserve_mib=reserve)
 
 
 def test_figures_are_what_starts_have_shown():
@@ -40,27 +40,27 @@ def test_figures_are_what_starts_have_shown():
 
 def test_figures_are_medians_and_the_largest_speech():
     odd = start(0.4, llm_memory_mib=9000, stt_memory_mib=1200)
-    known = figures([start(0.4), odd, start(0.4)])
-    assert known.outside_share_mib == 300
-    assert known.speech_mib == {"base": 1200}
+    starts = figures([start(0.4), odd, start(0.4)])
+    assert starts.outside_share_mib == 300
+    assert starts.speech_mib == {"base": 1200}
 
 
 def test_a_server_below_its_share_has_nothing_outside_it():
     assert figures([start(0.4, llm_memory_mib=2000)]).outside_share_mib == 0
 
 
-@pytest.mark.parametrize("known", [[], [(at(0.4), Measurement())]])
-def test_without_figures_the_servers_are_asked(known):
-    assert figures(known) == Figures(None, None, None, {})
-    verdict = says(at(0.7), figures(known))
+@pytest.mark.parametrize("launches", [[], [(at(0.4), Measurement())]])
+def test_without_figures_the_servers_are_asked(launches):
+    assert figures(launches) == Figures(None, None, None, {})
+    verdict = says(at(0.7), figures(launches))
     assert (verdict.fits, verdict.deficit_mib) == ("unknown", None)
 
 
 def test_figures_of_one_speech_configuration_do_not_stand_for_another():
-    known = figures([start(0.4)])
-    assert says(at(0.4), known).fits == "fits"
-    assert says(at(0.4, "tiny"), known).fits == "unknown"
-    assert says(at(0.4, **{"whisper.beam_size": 1}), known).fits == "unknown"
+    starts = figures([start(0.4)])
+    assert says(at(0.4), starts).fits == "fits"
+    assert says(at(0.4, "tiny"), starts).fits == "unknown"
+    assert says(at(0.4, **{"whisper.beam_size": 1}), starts).fits == "unknown"
     assert (
         speech_key(at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8}))
         == "base beam_size=1"
@@ -77,7 +77,7 @@ def test_figures_of_one_speech_configuration_do_not_stand_for_another():
     ],
 )
 def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
-    """5,000 share + 300 beyond it + 1,000 speech + 500 reserve = 6,800 of 10,000 MiB."""
+    # 5,000 share + 300 beyond it + 1,000 speech + 500 reserve = 6,800 of 10,000 MiB
     verdict = says(at(0.5), figures([start(0.4)]), tenants=tenants)
     assert (verdict.fits, verdict.deficit_mib) == (fits, pytest.approx(deficit))
     assert "5,000 share + 300 beyond it + 1,000 speech" in verdict.explanation
@@ -93,7 +93,7 @@ def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
     ],
 )
 def test_a_share_must_hold_weights_and_one_request_within_the_margin(share, fits):
-    """3,000 MiB of weights and activations and 500 of one request; the margin is 200."""
+    # 3,000 MiB of weights and activations and 500 of one request; the margin is 200
     verdict = says(at(share), figures([start(0.4)]))
     assert verdict.fits == fits
     if fits != "fits":

@@ -1,4 +1,4 @@
-"""A server's life: ready, died, late, deaf, and nothing left of it whoever is killed."""
+"""A server is ready, dies, is late or deaf; nothing is left of it, whoever is killed."""
 
 import json
 import os
@@ -24,8 +24,11 @@ from pathlib import Path
 from objectives.engines.command import Command
 from objectives.servers.process import serving
 log = Path(sys.argv[1]) / "llm.log"
-with serving("llm", Command(tuple(sys.argv[2:]), {}, "/health", 30), log=log, ready=lambda u: "grandchild" in
-             (text := log.read_text()) and "complete." in text):
+command = Command(tuple(sys.argv[2:]), {}, "/health", 30)
+def ready(url):
+    text = log.read_text()
+    return "grandchild" in text and "complete." in text
+with serving("llm", command, log=log, ready=ready):
     print("ready", flush=True)
     time.sleep(3600)
 """
@@ -48,7 +51,7 @@ def says(log, *words):
 
 
 def main_process(mark):
-    """The server's own process leads a session, as its supervisor does; its grandchild is in one without a leader."""
+    """Return the server's own process: it leads a session, as its supervisor does."""
     leaders = [pid for pid in marked(mark) if os.getsid(pid) == pid]
     [pid] = [pid for pid in leaders if parent(pid) in leaders]
     return pid
@@ -60,7 +63,7 @@ def parent(pid):
 
 @pytest.fixture
 def study(tmp_path, fake_command):
-    """A study process that holds a server which has left a deaf grandchild in a session of its own."""
+    """Start a study process whose server has left a deaf grandchild in a session of its own."""
     argv = [sys.executable, "-c", STUDY, str(tmp_path), *fake_command("leaves-child").argv]
     with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
@@ -89,7 +92,7 @@ def test_a_command_finds_its_port_and_environment(tmp_path, fake_command):
         process = Path(f"/proc/{main_process(mark_of(tmp_path))}")
         port = server.url.removeprefix("http://127.0.0.1:")
         assert f"\0--port\0{port}\0" in (process / "cmdline").read_text()
-        # setproctitle, which vLLM's engine uses, would otherwise write over the environment and the mark in it
+        # else setproctitle, which vLLM's engine uses, would write over the mark in the environment
         assert "\0SPT_NOENV=1\0" in (process / "environ").read_text()
 
 
