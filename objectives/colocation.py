@@ -1,10 +1,11 @@
-"""This module measures live: all servers on one device, loaded at once, kept while they are needed."""
+"""A colocation measures live: all servers on one device, loaded at once, kept while needed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,32 +13,37 @@ from typing import Any, Self
 from objectives.allocation import Allocation
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
-from objectives.diagnosis.diagnose import outcome
 from objectives.engines.engine import engines_of
-from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
+from objectives.errors import TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
-from objectives.exercise import Exercise
+from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
-from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.measurement import Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
-from objectives.servers.foreign_tenants import yielding
 from objectives.servers.launch import Launcher
 from objectives.servers.lineup import Lineup
 from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
+from objectives.servers.retries import retried, undisturbed
 from objectives.servers.tenants import holding
 from objectives.setting import Anchor, Setting, anchored
-from objectives.speech.wer import wer_pct
 from objectives.traffic.clips import read_clips
 
 
 class Colocation:
-    """Measures allocations on one device; a context manager that holds the tenants and stops every server.
+    """A colocation measures allocations on one device.
 
-    anchor: set by the first measurement unless given; known: this study's measurements, for the arithmetic
+    It is a context manager that holds the tenants' memory, and stops every server at its end.
+
+    Args:
+        setting: What is the same for all trials.
+        device: The device that the servers share.
+        folder: The folder for the tenants' logs.
+        on_phase: Called as each phase begins.
+        anchor: The SLO and first rung; None lets the first measurement fix them.
+        measurements: The study's measurements so far, for the memory arithmetic.
     """
 
     def __init__(
@@ -48,11 +54,11 @@ class Colocation:
         *,
         on_phase: OnPhase = lambda _: None,
         anchor: Anchor | None = None,
-        known: Sequence[tuple[Allocation, Measurement]] = (),
+        measurements: Sequence[tuple[Allocation, Measurement]] = (),
     ) -> None:
         self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
         self.on_phase = on_phase
-        self._starts = Starts(list(known))
+        self._starts = Starts(list(measurements))
         self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
         self._stack = ExitStack()
 
@@ -88,7 +94,9 @@ class Colocation:
     def under(self, exercise: Exercise, anchor: Anchor | None) -> None:
         """Measure under this traffic from now on; servers that run are kept for it.
 
-        anchor: what the first measurement under it fixed; None where there was none yet
+        Args:
+            exercise: The traffic.
+            anchor: What the first measurement under it fixed; None where there was none yet.
         """
         self.setting = replace(self.setting, workload=exercise.workload)
         self._exercise, self.anchor = exercise, anchor
@@ -113,7 +121,10 @@ class Colocation:
         return None
 
     def occupancy(self) -> Occupancy:
-        """Who holds the device's memory now: tenants what they asked for, servers what they had taken when ready."""
+        """Return who holds the device's memory now.
+
+        Tenants count by what they asked for, servers by what they had taken when ready.
+        """
         total_mib = self.device.identity.total_mib
         tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
         others_mib = max(0.0, total_mib - self._lineup.free_at_rest_mib - sum(tenants.values()))
@@ -122,62 +133,36 @@ class Colocation:
         )
 
     def measure(self, job: Job) -> Outcome:
-        """One allocation, launched again as often as its failure's class allows.
+        """Measure one allocation, launched again as often as its failure's class allows.
 
-        raises: SetupError where the machine cannot run it
+        Raises:
+            SetupError: The machine cannot run it.
         """
         phases = PhaseTimes(self.on_phase)
         try:
-            measurement = self._retried(job, phases)
+            if job.is_fresh:
+                phases(Phase(Step.STOPPING))
+                self.restart()
+            attempt = partial(self._attempt, job, phases)
+            measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
         except TrialFailed as failed:
             failed.measured["phase_s"] = phases.seconds()
             return Outcome.of(failed)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
-    def _retried(self, job: Job, phases: PhaseTimes) -> Measurement:
-        """One measurement, after as many launches as it takes.
+    def _attempt(self, job: Job, phases: PhaseTimes) -> Measurement:
+        """Return one measurement of a launch that nobody disturbed; a dead tenant is started again.
 
-        raises: OutOfMemory where the allocation does not work; Disturbed after the last retry
+        Raises:
+            TrialFailed or SetupError: The launch failed.
         """
-        attempt = 0
-        if job.is_fresh:
-            phases(Phase(Step.STOPPING))
-            self.restart()
-        while True:
-            if not all(tenant.alive for tenant in self._tenants):
-                self._stack.close()
-                self._open()  # a tenant that died is there again for the next launch
-            try:
-                measurement = self._undisturbed(job, phases)
-            except TrialFailed as failed:
-                diagnosis = failed.diagnosis
-                if diagnosis.phase != "precheck":
-                    phases(Phase(Step.STOPPING))
-                    self._lineup.stop_all()
-                if isinstance(failed, OutOfMemory):
-                    raise
-                rule = outcome(diagnosis.failure_class)
-                if attempt >= rule.retries:
-                    if rule.then == "infeasible":
-                        raise OutOfMemory(diagnosis, failed.measured) from failed
-                    raise
-                attempt += 1
-                phases(Phase(Step.RETRYING, diagnosis=diagnosis))
-            else:
-                self._starts.known.append((job.allocation, measurement))
-                return measurement
-
-    def _undisturbed(self, job: Job, on_phase: OnPhase) -> Measurement:
-        """One launch, given up as soon as another process needs the device's memory."""
-        with yielding(self.device, self.setting.reserve_mib) as neighbours:
-            try:
-                return self._once(job, on_phase)
-            except (TrialFailed, SetupError) as failed:
-                if neighbours.seen is None:
-                    raise
-                measured = failed.measured if isinstance(failed, TrialFailed) else {}
-                diagnosis = neighbours.seen.diagnosis(self.setting.reserve_mib)
-                raise Disturbed(diagnosis, measured) from failed
+        if not all(tenant.alive for tenant in self._tenants):
+            self._stack.close()
+            self._open()
+        once = partial(self._once, job, phases)
+        measurement = undisturbed(once, self.device, self.setting.reserve_mib)
+        self._starts.launches.append((job.allocation, measurement))
+        return measurement
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
         on_phase(Phase(Step.CHECKING))
@@ -199,7 +184,10 @@ class Colocation:
         suspects: Suspects,
         watch: Watch,
     ) -> dict[str, Any]:
-        """Each service alone, both under the trace, the ladder: added to what their starts showed."""
+        """Return the figures of every load, added to those of the starts, by flat name.
+
+        Each service is loaded alone, then all under the trace, then up the ladder.
+        """
         measured, allocation = suspects.measured, job.allocation
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
@@ -209,34 +197,27 @@ class Colocation:
         window = self._exercise.window(endpoints, suspects, on_phase)
         samples = watch.since(window.started_s)
         window.write(job.folder)
-        measured |= summarise(window.replies)
-        measured |= {f"{s}_kv_peak_pct": pct for s, pct in window.kv_peak_pct.items()}
-        measured |= {f"{s}_preemptions": count for s, count in window.preemptions.items()}
-        measured |= {
-            f"{s}_interference": interference(window.replies, alone, s)
-            for s in services_in(window.replies)
-        }
+        measured |= window_figures(window, alone)
         total_mib = self.device.identity.total_mib
         measured |= memory(samples, total_mib, held_mib=total_mib - self._lineup.free_at_rest_mib)
         measured |= self._ladder(endpoints, suspects, on_phase, measured)
-        words = self._exercise.word_errors.get(speech, ())
-        for service, endpoint in endpoints.items():
-            if endpoint.api.is_fed_audio:
-                measured[f"{service}_word_errors"] = words
-                measured[f"{service}_wer_pct"] = wer_pct(words) if words else None
+        measured |= self._exercise.word_figures(endpoints, speech)
         return measured
 
     def _ladder(
         self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, measured: dict[str, Any]
     ) -> dict[str, Any]:
-        """The capacity ladder; the first measurement with finite latencies fixes the SLO for the study."""
+        """Climb the capacity ladder and return its figures.
+
+        The first measurement with finite latencies fixes the SLO for the study.
+        """
         is_first = self.anchor is None
         self.anchor = self.anchor or anchored(self.setting, measured, tuple(endpoints))
         if self.anchor is None or self.setting.workload.ladder_s <= 0:
             return {}
-        found = self._exercise.ladder(
+        figures = self._exercise.ladder(
             endpoints, suspects, on_phase, self.anchor.slo, self.anchor.first_rung
         )
-        if is_first and found["concurrent_capacity"]:
-            self.anchor = replace(self.anchor, first_rung=found["concurrent_capacity"])
-        return found
+        if is_first and figures["concurrent_capacity"]:
+            self.anchor = replace(self.anchor, first_rung=figures["concurrent_capacity"])
+        return figures

@@ -1,4 +1,4 @@
-"""The one seam: a job goes in, its outcome comes out, be it live, from a recording or from elsewhere.
+"""An evaluation takes a job and gives its outcome: live, from a recording or from elsewhere.
 
 Both are plain data and cross a process as such. A failure is an outcome, not an exception.
 """
@@ -14,11 +14,12 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import OutOfMemory, TrialFailed
-from objectives.measurement import Measurement, plain
+from objectives.measurement import Measurement
+from objectives.plain_data.infinity import plain, with_infinity
 
 
 class Step(StrEnum):
-    """What a launch is doing."""
+    """A step is what a launch is doing."""
 
     REPLAYING = "replaying"
     CHECKING = "checking"
@@ -34,12 +35,13 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A step with what it is about.
+    """A phase is a step with what it is about.
 
     Args:
-        service: which server is starting
-        sessions: of the ladder's rung
-        diagnosis: of the failure after which it is tried again
+        step: The step.
+        service: The service whose server is starting.
+        sessions: The voice sessions of the ladder's rung.
+        diagnosis: The failure after which it is tried again.
     """
 
     step: Step
@@ -53,14 +55,14 @@ OnPhase = Callable[[Phase], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One evaluation to be made.
+    """A job is one evaluation to be made.
 
     Args:
-        allocation: what to launch
-        seed: draws one of the repeats of a recording
-        folder: for its logs
-        is_fresh: launch every server anew, also one that runs already: a replicate must not share
-            a launch
+        allocation: The allocation to launch.
+        seed: It draws one of the repeats of a recording.
+        folder: The folder for its logs.
+        is_fresh: Whether every server is launched anew, also one that runs already: a replicate
+            must not share a launch.
     """
 
     allocation: Allocation
@@ -69,7 +71,7 @@ class Job:
     is_fresh: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The job as plain data."""
+        """Return it as plain data."""
         values = dict(self.allocation.values)
         return {
             "allocation": values,
@@ -80,24 +82,35 @@ class Job:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """The inverse of `to_json`."""
+        """Return the inverse of `to_json`."""
         allocation = Allocation(data["allocation"])
         return cls(allocation, data["seed"], Path(data["folder"]), data["is_fresh"])
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a launch gave no measurement.
+    """A failure says why a launch gave no measurement.
 
     Args:
-        diagnosis: what happened
-        is_ruled_out: whether the allocation does not work; else it may not be its doing
-        measured: figures known by then, by flat name
+        diagnosis: What happened.
+        is_ruled_out: Whether the allocation does not work; else it may not be its doing.
+        measured: The figures known by then, by flat name.
     """
 
     diagnosis: Diagnosis
     is_ruled_out: bool
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data; an infinite figure is the string "inf"."""
+        data: dict[str, Any] = plain(asdict(self))
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Failure:
+        """Return the inverse of `to_json`."""
+        measured = with_infinity(data["measured"])
+        return cls(Diagnosis(**data["diagnosis"]), data["is_ruled_out"], measured)
 
     def __str__(self) -> str:
         return f"{self.diagnosis.failure_class}: {self.diagnosis.evidence}"
@@ -105,9 +118,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job: a measurement or a failure, never both.
+    """An outcome is what came of a job: a measurement or a failure, never both.
 
-    wall_s: what it took where it was made, seconds; None where it was made here and now
+    Args:
+        measurement: What was measured.
+        failure: Why nothing was.
+        wall_s: What it took where it was made, seconds; None where it was made here and now.
     """
 
     measurement: Measurement | None = None
@@ -116,26 +132,23 @@ class Outcome:
 
     @classmethod
     def of(cls, error: TrialFailed) -> Outcome:
-        """The outcome of a launch that failed."""
+        """Return the outcome of a launch that failed."""
         is_ruled_out = isinstance(error, OutOfMemory)
         return cls(failure=Failure(error.diagnosis, is_ruled_out, error.measured))
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome as plain data."""
-        failure = self.failure and plain(asdict(self.failure))
+        """Return it as plain data; an infinite figure is the string "inf"."""
+        failure = self.failure and self.failure.to_json()
         measurement = self.measurement and self.measurement.to_json()
         return {"measurement": measurement, "failure": failure, "wall_s": self.wall_s}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
-        """The inverse of `to_json`."""
+        """Return the inverse of `to_json`."""
         measurement, failure = data["measurement"], data["failure"]
         return cls(
             Measurement.from_json(measurement) if measurement else None,
-            failure
-            and Failure(
-                Diagnosis(**failure["diagnosis"]), failure["is_ruled_out"], failure["measured"]
-            ),
+            Failure.from_json(failure) if failure else None,
             data["wall_s"],
         )
 

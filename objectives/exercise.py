@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from objectives.capacity.estimate import capacity
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.load.client import Endpoints
-from objectives.load.figures_of_replies import summarise
+from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
-from objectives.speech.wer import WordErrors, score
+from objectives.speech.wer import WordErrors, score, wer_pct
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, trace
 
@@ -78,6 +79,16 @@ class Exercise:
             self.word_errors[speech] = score(texts, [c.references for c in self.clips])
         by_service = ([r for r in replies if r.service == service] for service in requests)
         return [reply for own in by_service for reply in own[:count]]
+
+    def word_figures(self, endpoints: Endpoints, speech: str) -> dict[str, Any]:
+        """Return the word errors of each service that transcribes; none where none were scored."""
+        words = self.word_errors.get(speech, ())
+        figures: dict[str, Any] = {}
+        for service, endpoint in endpoints.items():
+            if endpoint.api.is_fed_audio:
+                figures[f"{service}_word_errors"] = words
+                figures[f"{service}_wer_pct"] = wer_pct(words) if words else None
+        return figures
 
     def _prompts(self, service: str) -> list[Request]:
         """Return warm-ups and requests of the longest prompts, no two of them alike."""
@@ -145,3 +156,19 @@ class Exercise:
             "turn_ttft_ms": rung.turn_ttft_ms if rung else None,
             "turn_ttft_p95_ms": rung.turn_ttft_p95_ms if rung else None,
         }
+
+
+def window_figures(window: Window, alone: Sequence[Reply]) -> dict[str, Any]:
+    """Return the figures of the joint load, by flat name.
+
+    Args:
+        window: The replies of all services under the trace, and the use of their KV caches.
+        alone: The replies of each service while it was alone, for its interference.
+    """
+    figures = summarise(window.replies)
+    figures |= {f"{s}_kv_peak_pct": pct for s, pct in window.kv_peak_pct.items()}
+    figures |= {f"{s}_preemptions": count for s, count in window.preemptions.items()}
+    return figures | {
+        f"{s}_interference": interference(window.replies, alone, s)
+        for s in services_in(window.replies)
+    }

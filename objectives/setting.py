@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from objectives.load.ladder import Slo
+from objectives.load.open_loop import GENERATOR
 from objectives.measurement import INFINITE
+from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
@@ -71,3 +74,47 @@ def anchored(
         return None
     slo = setting.slo or Slo({s: ms * setting.slo_multiple for s, ms in finite.items()})
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))
+
+
+def signature(services: Services) -> dict[str, Any]:
+    """Return what of the services changes figures, as plain data.
+
+    Models count by the name of their folder, with flags and precision; where things are installed
+    does not count.
+    """
+    llm, stt = services.llm, services.stt
+    shaped = {
+        "random_weights": list(stt.random_weights),
+        "fixed_output_tokens": stt.fixed_output_tokens,
+    }
+    return {
+        "llm": {
+            "model": Path(llm.model).name,
+            "args": list(llm.args),
+            "env": dict(llm.env),
+            "command": llm.command,
+        },
+        "stt": {
+            "models": {size: Path(model).name for size, model in sorted(stt.models.items())},
+            "device": stt.device,
+            "compute_type": stt.compute_type,
+            "beam_size": stt.beam_size,
+            "language": stt.language,
+            "extra_mib": stt.extra_mib,
+            "args": list(stt.args),
+            "env": dict(stt.env),
+            "command": stt.command,
+            **(shaped if stt.random_weights else {}),
+        },
+    }
+
+
+def conditions(setting: Setting) -> dict[str, Any]:
+    """Return what must be equal for two measurements to be comparable, as plain data."""
+    data = {
+        "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
+        "services": signature(setting.services),
+        "tenants": [asdict(t) for t in setting.tenants],
+        "load generator": GENERATOR,
+    }
+    return dict(plain(data))

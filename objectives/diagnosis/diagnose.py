@@ -35,8 +35,8 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """An outcome says what becomes of a trial that failed.
+class Consequence:
+    """A consequence says what becomes of a trial that failed.
 
     Args:
         kind: Whether the candidate is infeasible, the trial is run again, or the study stops.
@@ -96,20 +96,20 @@ def diagnose(
     return None
 
 
-def outcome(failure_class: str) -> Outcome:
+def consequence_of(failure_class: str) -> Consequence:
     """Return what becomes of a trial that failed with this class.
 
     Raises:
         ValueError: There is no such class.
 
-    >>> outcome("host_oom")
-    Outcome(kind='retry', retries=1, then='infeasible')
+    >>> consequence_of("host_oom")
+    Consequence(kind='retry', retries=1, then='infeasible')
     """
     if failure_class not in (outcomes := patterns()["outcomes"]):
         raise ValueError(
             f"unknown failure class {failure_class!r}; choose one of {', '.join(outcomes)}"
         )
-    return Outcome(**outcomes[failure_class])
+    return Consequence(**outcomes[failure_class])
 
 
 def first_match(rule: Rule, log: Log) -> Match | None:

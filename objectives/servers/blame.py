@@ -1,4 +1,4 @@
-"""From symptoms to a named failure: a server that died, an answer that was an error, a neighbour that grew."""
+"""Failures are named from symptoms: a dead server, a wrong answer, a neighbour that grew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Diagnosis, diagnose, outcome
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
     Disturbed,
@@ -31,7 +31,7 @@ class Suspects:
     """The suspects may be to blame for trouble under load.
 
     Args:
-        servers: By service, in the order in which their logs are read.
+        servers: The servers by service, in the order in which their logs are read.
         tenants: The programs that hold memory beside them.
         measured: What had been measured by then, by flat name.
     """
@@ -41,7 +41,7 @@ class Suspects:
     measured: dict[str, Any] = field(default_factory=dict)
 
     def broken(self) -> Symptom | None:
-        """The symptom when one of them has ended; None while all run."""
+        """Return the symptom when one of them has ended; None while all run."""
         for server in (*self.servers.values(), *self.tenants):
             if not server.alive:
                 return Symptom(f"the {server.name} server ended under load")
@@ -49,8 +49,8 @@ class Suspects:
 
 
 def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed | SetupError:
-    """The exception for a diagnosis, by the outcome of its class."""
-    match outcome(diagnosis.failure_class).kind:
+    """Return the exception for a diagnosis, by the consequence of its class."""
+    match consequence_of(diagnosis.failure_class).kind:
         case "infeasible":
             return OutOfMemory(diagnosis, measured)
         case "retry":
@@ -62,7 +62,7 @@ def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed 
 
 
 def prechecked(verdict: Verdict) -> OutOfMemory:
-    """The arithmetic said no before anything was launched."""
+    """Return the exception for an allocation that the arithmetic ruled out before its launch."""
     return OutOfMemory(
         Diagnosis(verdict.fits, None, "precheck", verdict.deficit_mib, verdict.explanation)
     )
@@ -74,10 +74,17 @@ def failed_start(
     measured: Mapping[str, object],
     free: tuple[float, float],
 ) -> TrialFailed | SetupError:
-    """A server that did not become ready; `free` is what was free and what should have been, MiB."""
+    """Return the exception for a server that did not become ready.
+
+    Args:
+        error: It died, or was not ready in time.
+        service: The service that it serves.
+        measured: The figures known by then, by flat name.
+        free: The memory that was free before its launch, and that should have been, MiB.
+    """
     log = error.log.read_text(errors="replace")
     exit_code = error.server_exit_code if isinstance(error, ServerDied) else None
-    found = diagnose(
+    diagnosis = diagnose(
         log,
         exit_code=exit_code,
         phase="start",
@@ -85,19 +92,19 @@ def failed_start(
         free_before_mib=free[0],
         expected_free_mib=free[1],
     )
-    if found is None:
-        found = Diagnosis("startup_timeout", service, "start", None, str(error))
-    if found.failure_class == "setup_error":
+    if diagnosis is None:
+        diagnosis = Diagnosis("startup_timeout", service, "start", None, str(error))
+    if diagnosis.failure_class == "setup_error":
         return SetupError(
-            f"the {service} server does not start: {found.evidence}; its log: {error.log}"
+            f"the {service} server does not start: {diagnosis.evidence}; its log: {error.log}"
         )
-    return raised(found, measured)
+    return raised(diagnosis, measured)
 
 
 def elsewhere(
     service: str, taken_mib: float, measured: Mapping[str, object]
 ) -> TrialFailed | SetupError:
-    """A server that answers although memory did not rise on the GPU that it was to use."""
+    """Return the exception for a server that answers without memory on the GPU it was to use."""
     evidence = (
         f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
     )
@@ -106,7 +113,11 @@ def elsewhere(
 
 
 def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupError:
-    """Trouble after readiness: the first server with a reason in its log, or with none but its end."""
+    """Return the exception for trouble after readiness.
+
+    To blame is a tenant that ended; else the first server with a reason in its log, or with none
+    but its end; else the service whose answer was wrong.
+    """
     deadline = time.monotonic() + DYING_S
     while suspects.broken() is None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -118,11 +129,11 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
                 Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
             )
     for service, server in suspects.servers.items():
-        found = diagnose(
+        diagnosis = diagnose(
             server.log_text(), exit_code=server.exit_code, phase="load", service=service
         )
-        if found is not None:
-            return raised(found, measured)
+        if diagnosis is not None:
+            return raised(diagnosis, measured)
     status = symptom.error.status if symptom.error else None
     names = names_of(symptom.service)
     why = (symptom.text if symptom.service is None else f"{names.title}: {symptom.text}")[:300]
@@ -135,16 +146,26 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
 
 
 def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
-    """A request that failed while its service was alone."""
+    """Return the exception for a request that failed while its service was alone."""
     return failed_load(suspects, reply.symptom or Symptom("no answer"))
 
 
 def check_neighbours(
     device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
 ) -> None:
-    """Refuse to launch into a device whose other tenants have grown beyond the reserve, and stay so for a while.
+    """Refuse to launch where the device's other tenants have grown beyond the reserve.
 
-    raises: Disturbed, class foreign_tenant, naming the largest process
+    Growth that passes within `PATIENCE_S` is waited for.
+
+    Args:
+        device: The device.
+        expected_mib: The memory that should be free, MiB.
+        reserve_mib: How much less may be free, MiB.
+        measured: The figures known by then, by flat name.
+
+    Raises:
+        Disturbed: They have, and stay so; its class is foreign_tenant, and its evidence names the
+            largest process.
     """
     deadline = time.monotonic() + PATIENCE_S
     while (grown := expected_mib - device.sample().free_mib) > reserve_mib:
@@ -153,12 +174,15 @@ def check_neighbours(
         time.sleep(0.5)
     else:
         return
-    held = [o for o in device.occupants() if o.mib is not None]
-    largest = max(held, key=lambda o: o.mib or 0.0, default=None)
+    occupants = [o for o in device.occupants() if o.mib is not None]
+    largest = max(occupants, key=lambda o: o.mib or 0.0, default=None)
     who = (
         f"; largest process: {largest.pid} {largest.command[:80]} ({largest.mib:,.0f} MiB)"
         if largest
         else ""
     )
-    evidence = f"{grown:,.0f} MiB more are held by others than before the study (reserve {reserve_mib:,.0f}){who}"
+    evidence = (
+        f"{grown:,.0f} MiB more are held by others than before the study "
+        f"(reserve {reserve_mib:,.0f}){who}"
+    )
     raise Disturbed(Diagnosis("foreign_tenant", None, "precheck", grown, evidence), measured)

@@ -1,4 +1,4 @@
-"""What the starts of a study have shown: whether another one would fit, and whether it came up like those before it."""
+"""Earlier starts of a study show whether another would fit, and whether it came up like them."""
 
 from __future__ import annotations
 
@@ -17,32 +17,41 @@ CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of o
 
 @dataclass(slots=True)
 class Starts:
-    """What is known so far; it grows with every start.
+    """The starts of a study show its memory; what they show grows with every start.
 
-    known: this study's measurements; kv_tokens: by command of the LLM server
+    Args:
+        launches: The study's measurements.
+        kv_tokens: The sizes of the KV cache, by command of the LLM server.
     """
 
-    known: list[tuple[Allocation, Measurement]]
+    launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
     def verdict(
         self, allocation: Allocation, lineup: Lineup, speech: Measurement | None = None
     ) -> memory_budget.Verdict:
-        """Whether it would fit, by this study's figures and what `speech`, just started, holds."""
-        known = [*self.known, *([(allocation, speech)] if speech else [])]
+        """Return whether an allocation would fit, by the study's figures.
+
+        Args:
+            allocation: The allocation.
+            lineup: The servers that run, and their device.
+            speech: What the start of its speech server, just now, showed; None without one.
+        """
+        launches = [*self.launches, *([(allocation, speech)] if speech else [])]
         total_mib = lineup.device.identity.total_mib
         return memory_budget.check(
             allocation,
-            memory_budget.figures(known),
+            memory_budget.figures(launches),
             total_mib=total_mib,
             tenants_mib=total_mib - lineup.free_at_rest_mib,
             reserve_mib=lineup.reserve_mib,
         )
 
     def compare(self, command: str, tokens: int, measured: Mapping[str, object]) -> None:
-        """Hold a KV cache against that of the command's first start.
+        """Compare the size of a KV cache with that of the command's first start.
 
-        raises: Disturbed where its size is another: the engine's memory profile was disturbed
+        Raises:
+            Disturbed: It is another: the engine's memory profile was disturbed.
         """
         earlier = self.kv_tokens.setdefault(command, tokens)
         if abs(tokens - earlier) > CONTAMINATED * earlier:

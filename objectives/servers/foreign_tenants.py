@@ -1,4 +1,4 @@
-"""Tenants win: whoever grows or comes while a trial runs ends it within seconds, and is named."""
+"""Foreign tenants win: one that grows or comes ends a trial within seconds, and is named."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context take
 
 @dataclass(frozen=True, slots=True)
 class Intrusion:
-    """Who came or grew, and by how much all others grew together, MiB; is_new: not there when the trial began."""
+    """An intrusion is a process that came or grew while a trial ran.
+
+    Args:
+        occupant: The process.
+        grown_mib: By how much all others grew together, MiB.
+        is_new: Whether it was not there when the trial began.
+    """
 
     occupant: Occupant
     grown_mib: float
     is_new: bool
 
     def diagnosis(self, reserve_mib: float) -> Diagnosis:
-        """The trial's failure: nobody's fault but the neighbour's, so it is retried."""
+        """Return the diagnosis of the trial: the neighbour's fault, so that it is retried."""
         who = self.occupant
         what = "came" if self.is_new else f"grew with others by {self.grown_mib:,.0f} MiB"
         unit = f" of {who.unit}" if who.unit else ""
@@ -47,13 +53,22 @@ def intrusion(
     *,
     is_gpu: bool,
 ) -> Intrusion | None:
-    """What of the others' memory ends a trial: growth of all together beyond the reserve; on a GPU, also a new process.
+    """Return what ends a trial: growth of all others beyond the reserve; on a GPU, a new process.
 
     On the host new processes come and go all the time: there they count by what they hold.
 
+    Args:
+        at_rest: What each process held when the trial began, by its id, MiB; None where it was
+            not known.
+        others: The processes now, without our own.
+        reserve_mib: By how much all of them may grow together, MiB.
+        is_gpu: Whether the device is a GPU.
+
     >>> game = Occupant(7, "game", 900.0, None)
-    >>> intrusion({7: 800.0}, [game], 512.0, is_gpu=True) is None, intrusion({}, [game], 512.0, is_gpu=True).is_new
-    (True, True)
+    >>> intrusion({7: 800.0}, [game], 512.0, is_gpu=True) is None
+    True
+    >>> intrusion({}, [game], 512.0, is_gpu=True).is_new
+    True
     """
     grown = [(max(0.0, (o.mib or 0.0) - (at_rest.get(o.pid) or 0.0)), o) for o in others]
     total = sum(g for g, _ in grown)
@@ -67,34 +82,43 @@ def intrusion(
 
 
 class Neighbours:
-    """The watch of one trial; `seen` is the first intrusion."""
+    """The neighbours of one trial are the other processes on its device.
+
+    Attributes:
+        at_rest: What each held when the trial began, by its id, MiB.
+        intrusion: The first intrusion; None so far.
+    """
 
     def __init__(self, device: Device, reserve_mib: float) -> None:
         self.device, self.reserve_mib = device, reserve_mib
         self.at_rest = {o.pid: o.mib for o in device.occupants()}
-        self.seen: Intrusion | None = None
+        self.intrusion: Intrusion | None = None
 
     def look(self) -> None:
-        """Look once; what is our own is nobody's intrusion."""
+        """Check once for an intrusion; our own processes are none."""
         is_gpu = self.device.identity.cuda is not None
         others = [
             o
             for o in self.device.occupants()
             if not _is_ours(o.pid) and (not is_gpu or _uses_gpu(o.pid))
         ]
-        self.seen = self.seen or intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
+        if self.intrusion is None:
+            self.intrusion = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
 
 
 @contextmanager
 def yielding(device: Device, reserve_mib: float) -> Iterator[Neighbours]:
-    """Watch while the block lasts; at an intrusion our servers are killed at once: whatever waits for them ends."""
+    """Watch the neighbours while the block lasts, and kill our servers at an intrusion.
+
+    Whatever waits for the servers then ends at once.
+    """
     neighbours, stop = Neighbours(device, reserve_mib), threading.Event()
 
     def run() -> None:
-        while not stop.wait(LOOK_S if neighbours.seen is None else 0.2):
-            if neighbours.seen is None:
+        while not stop.wait(LOOK_S if neighbours.intrusion is None else 0.2):
+            if neighbours.intrusion is None:
                 neighbours.look()
-            if neighbours.seen is not None:
+            if neighbours.intrusion is not None:
                 end_servers()  # again and again: one may just be starting
 
     thread = threading.Thread(target=run, name="neighbours", daemon=True)
@@ -107,7 +131,7 @@ def yielding(device: Device, reserve_mib: float) -> Iterator[Neighbours]:
 
 
 def end_servers() -> None:
-    """Kill what our two servers' supervisors have started; the supervisors see to the rest and end."""
+    """Kill what our servers' supervisors have started; the supervisors see to the rest and end."""
     _each(psutil.Process().children(), _kill_below)
 
 
@@ -125,7 +149,7 @@ def _each(processes: Sequence[psutil.Process], act: Callable[[psutil.Process], o
 
 
 def _is_ours(pid: int) -> bool:
-    """This process, or one below it; supervisors adopt what would leave."""
+    """Return whether it is this process or one below; supervisors adopt what would leave."""
     try:
         return pid == os.getpid() or os.getpid() in (p.pid for p in psutil.Process(pid).parents())
     except psutil.Error:
@@ -133,7 +157,10 @@ def _is_ours(pid: int) -> bool:
 
 
 def _uses_gpu(pid: int) -> bool:
-    """Whether a process really has the GPU open: in a container, NVML may number processes as the host does."""
+    """Return whether a process really has the GPU open.
+
+    In a container, NVML may number processes as the host does.
+    """
     try:
         return any(
             str(f.readlink()).startswith("/dev/nvidia") for f in Path(f"/proc/{pid}/fd").iterdir()

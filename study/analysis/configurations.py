@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.measurement import plain
+from objectives.plain_data.infinity import plain
 from study.storage.trials import State, Trial
 
 FITNESS = "fitness"

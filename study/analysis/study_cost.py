@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.measurement import Measurement, current_names
+from objectives.measurement import Measurement
+from objectives.plain_data.names_of_0_1 import current_names
 from objectives.traffic.workload import Workload
 from study.bench.commands import llm_key
 from study.storage.comparability import differences

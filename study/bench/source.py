@@ -17,9 +17,9 @@ from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.load.ladder import Slo
-from objectives.recording import Recording, conditions, read
+from objectives.recording import Recording, read
 from objectives.servers.versions import Versions
-from objectives.setting import Anchor, Setting
+from objectives.setting import Anchor, Setting, conditions
 from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
 from study.spec.choices import RECORDED
@@ -170,7 +170,7 @@ def measuring(
     measurements = measured_in(counted(study))
     device = source.bench.device
     with Colocation(
-        source.setting, device, folder, on_phase=on_phase, anchor=anchor, known=measurements
+        source.setting, device, folder, on_phase=on_phase, anchor=anchor, measurements=measurements
     ) as colocation:
 
         def measure(job: Job) -> Outcome:

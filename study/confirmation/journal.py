@@ -13,8 +13,9 @@ from typing import Any
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
-from objectives.measurement import Measurement, plain
+from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.infinity import plain
 from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
 from study.confirmation.records import FailedLaunch, Head, Journal, Launch, Pair, Stress

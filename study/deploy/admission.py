@@ -11,7 +11,7 @@ from typing import Any
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput
-from objectives.measurement import current_names
+from objectives.plain_data.names_of_0_1 import current_names
 from study.deploy.comparison import (
     check_confirmation,
     compare_device,

@@ -14,8 +14,8 @@ from objectives.colocation import Colocation
 from objectives.errors import BadInput
 from objectives.evaluation import Job
 from objectives.load.ladder import Slo
-from objectives.recording import Entry, Provenance, Recording, conditions, entry, read, write
-from objectives.setting import Anchor
+from objectives.recording import Entry, Provenance, Recording, entry, read, write
+from objectives.setting import Anchor, conditions
 from study.bench.bench import Bench, bench, borrowed
 from study.bench.run_lock import alone
 from study.provenance import git_commit

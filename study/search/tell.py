@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.evaluation import Failure
-from objectives.measurement import Measurement, plain
+from objectives.measurement import Measurement
+from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
 from study.storage.trials import State
 

@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
-from objectives.measurement import plain
+from objectives.plain_data.infinity import plain
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
 LOGS = ("*.log", "replies.jsonl")

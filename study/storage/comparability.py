@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
-from objectives.recording import conditions
 from objectives.servers.versions import Versions
+from objectives.setting import conditions
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 

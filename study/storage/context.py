@@ -14,8 +14,8 @@ from objectives.engines.command import Command
 from objectives.engines.engine import engines_of
 from objectives.errors import BadInput
 from objectives.load.ladder import Slo
-from objectives.measurement import plain
 from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import Services

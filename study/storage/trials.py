@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.measurement import Measurement, current_names
+from objectives.measurement import Measurement
+from objectives.plain_data.names_of_0_1 import current_names
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more

@@ -1,4 +1,4 @@
-"""A recording comes back as it was written, replays what happened, and holds no more than it holds."""
+"""A recording comes back as it was written, replays what happened, and refuses anything else."""
 
 import json
 from dataclasses import replace
@@ -13,11 +13,11 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
-from objectives.recording import Provenance, conditions, entry, read, write
+from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
-from objectives.setting import Setting
+from objectives.setting import Setting, conditions
 from objectives.speech.wer import WordErrors
 from objectives.traffic.workload import Workload
 
@@ -86,8 +86,10 @@ def test_an_infinite_latency_comes_back(recording, tmp_path):
 
 
 def test_the_seed_chooses_the_repeat(recording):
-    found = [recording.measure(job(seed)).measurement.figure("stt_latency_ms") for seed in range(6)]
-    assert found == [1, 2, 3, 1, 2, 3]
+    figures = [
+        recording.measure(job(seed)).measurement.figure("stt_latency_ms") for seed in range(6)
+    ]
+    assert figures == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_replay_says_how_long_the_measurement_took(recording):
@@ -127,8 +129,8 @@ def test_it_says_where_its_numbers_come_from(recording):
         replace(recording.entries[0], at="2026-11-27T01:00:00+00:00", card="GPU-2"),
         *recording.entries[1:],
     ]
-    said = replace(recording, entries=tuple(later)).sentence()
-    assert "driver 580.1 (2 cards) from 2026-11-24 to 2026-11-27 with vllm" in said
+    sentence = replace(recording, entries=tuple(later)).sentence()
+    assert "driver 580.1 (2 cards) from 2026-11-24 to 2026-11-27 with vllm" in sentence
 
 
 def test_a_launch_that_is_there_twice_is_refused(recording):
@@ -141,7 +143,7 @@ def test_a_launch_that_is_there_twice_is_refused(recording):
 
 
 def changed(at, change):
-    """A file whose line `at` was changed in place."""
+    """Return what changes line `at` of a file in place."""
 
     def spoil(lines):
         data = json.loads(lines[at])
@@ -172,8 +174,8 @@ def last_line_cut(lines):
         (changed(1, lambda d: d["values"].update(vllm_memory_util="half")), 2),
         (changed(1, lambda d: d["values"].update(vllm_memory_util=[1])), 2),
         (changed(1, lambda d: d.update(card=5)), 2),
-        (changed(1, lambda d: d["measurement"]["services"]["llm"].update(latency_ms="soon")), 2),
-        (changed(1, lambda d: d["measurement"]["services"]["llm"].update(latency_ms=10**400)), 2),
+        (changed(1, lambda d: d["measurement"]["services"]["stt"].update(latency_ms="soon")), 2),
+        (changed(1, lambda d: d["measurement"]["services"]["stt"].update(latency_ms=10**400)), 2),
         (changed(1, lambda d: d.update(measurement=5)), 2),
         (changed(1, lambda d: d.update(measurement=None)), 2),
     ],

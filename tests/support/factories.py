@@ -21,6 +21,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
 from objectives.servers.versions import Versions
+from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Launch, Pair
 from study.sampler_benchmark.trial_run import Run
@@ -145,7 +146,7 @@ def make(
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        DEVICE, VERSIONS, recording.conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        DEVICE, VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
     )
     entries = []
     for repeat in range(1, repeats + 1):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from objectives.diagnosis.__main__ import main
-from objectives.diagnosis.diagnose import Outcome, diagnose, outcome
+from objectives.diagnosis.diagnose import Consequence, consequence_of, diagnose
 from objectives.diagnosis.patterns import patterns
 
 LOGS = Path(__file__).parents[2] / "logs"
@@ -535,13 +535,13 @@ def test_every_class_has_an_outcome():
         "stt_wrong",
     }
     assert named | made == set(patterns()["outcomes"])
-    assert outcome("oom_startup") == Outcome("infeasible")
-    assert outcome("contaminated") == Outcome("retry", 2, "fail")
-    assert outcome("gpu_hardware") == Outcome("stop")
+    assert consequence_of("oom_startup") == Consequence("infeasible")
+    assert consequence_of("contaminated") == Consequence("retry", 2, "fail")
+    assert consequence_of("gpu_hardware") == Consequence("stop")
     assert all(
-        (outcome(name).kind == "retry")
-        == (outcome(name).retries > 0)
-        == (outcome(name).then is not None)
+        (consequence_of(name).kind == "retry")
+        == (consequence_of(name).retries > 0)
+        == (consequence_of(name).then is not None)
         for name in named | made
     )
 
@@ -550,7 +550,7 @@ def test_an_unknown_class_is_named_with_the_choices():
     with pytest.raises(
         ValueError, match=r"unknown failure class 'oom'; choose one of predicted_oom, "
     ):
-        outcome("oom")
+        consequence_of("oom")
 
 
 def test_the_command_prints_one_json_object(capsys):

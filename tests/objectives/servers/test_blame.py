@@ -1,4 +1,4 @@
-"""Failures of real (fake) servers through a whole trial: class, victim, phase, and what becomes of the trial."""
+"""Fake servers fail in a whole trial: the class, victim and phase are named, and what follows."""
 
 import time
 
@@ -32,7 +32,7 @@ def _hurry(monkeypatch):
 
 @pytest.fixture
 def failed(device, tmp_path):
-    """The failure of one trial, which must rule the allocation out or not, and what it went through."""
+    """Measure one trial that fails, and return its failure and its phases."""
 
     def measure(*moods, is_ruled_out, **more):
         phases, fails = Phases(), setting(*moods, **more)
@@ -214,19 +214,19 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
 def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
     (tmp_path / "1").mkdir()  # no server writes its log there
     with Colocation(setting(), device, tmp_path) as colocation:
-        first, same, other, kept = (
+        first, same, other, last = (
             colocation.measure(Job(allocation, 0, tmp_path / str(n))).measurement
             for n, allocation in enumerate([TINY, TINY, LOW, TINY])
         )
     assert min(first.figure("llm_start_s"), first.figure("stt_start_s")) > 0
     assert (same.figure("llm_start_s"), same.figure("stt_start_s")) == (0, 0)
-    # `base` was never measured: it was started beside the LLM server, and then the figures were sure
+    # `base` was not measured before: it was started beside the LLM server, which made figures sure
     assert (other.figure("llm_start_s"), other.figure("stt_start_s") > 0, other.started_first) == (
         0,
         True,
         "llm",
     )
-    assert (kept.figure("llm_start_s"), kept.figure("stt_start_s") > 0, kept.started_first) == (
+    assert (last.figure("llm_start_s"), last.figure("stt_start_s") > 0, last.started_first) == (
         0,
         True,
         "llm",
@@ -240,13 +240,15 @@ def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_
         device, "free_mib", 4_700.0
     )  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
     with Colocation(setting(), device, tmp_path) as colocation:
-        found = [
+        measurements = [
             colocation.measure(Job(a, 0, tmp_path / str(n))).measurement
             for n, a in enumerate([TINY, LOW, TINY])
         ]
-    assert [(m.figure("llm_start_s") > 0, m.started_first) for m in found] == [(True, "stt")] * 3
-    assert "stopping" in found[1].phase_s
-    assert found[1].phase_s["starting llm"] > 0
+    assert [(m.figure("llm_start_s") > 0, m.started_first) for m in measurements] == [
+        (True, "stt")
+    ] * 3
+    assert "stopping" in measurements[1].phase_s
+    assert measurements[1].phase_s["starting llm"] > 0
 
 
 def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp_path):

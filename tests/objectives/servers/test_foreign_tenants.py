@@ -1,4 +1,4 @@
-"""Tenants win: who grows or comes ends a trial in whatever phase it is, is named, and the trial is retried."""
+"""A foreign tenant that grows or comes ends a trial in any phase; the trial is retried."""
 
 import os
 import subprocess
@@ -16,9 +16,8 @@ from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
 
-GAME = Occupant(
-    os.getppid(), "a game", 4000.0, "game.service"
-)  # a process that lives and is not below this one
+# a process that lives and is not below this one
+GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +30,7 @@ def _hurry(monkeypatch):
 
 @pytest.fixture
 def card(device, monkeypatch):
-    """A GPU whose occupants a test sets; what is free stays, so that only processes tell."""
+    """Return a GPU whose occupants a test sets; free memory stays, so that only processes tell."""
     device.identity = replace(device.identity, cuda="13.0")
     device.here = [GAME]
     monkeypatch.setattr(device, "occupants", lambda: list(device.here), raising=False)
@@ -40,7 +39,7 @@ def card(device, monkeypatch):
 
 
 class When(Phases):
-    """Does something once, when a phase begins."""
+    """Phases that do something once, when a step begins."""
 
     def __init__(self, step, act):
         super().__init__()
@@ -86,9 +85,10 @@ def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_th
     with Colocation(setting(window_s=3), card, tmp_path, on_phase=on_phase) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
     assert not outcome.failure.is_ruled_out
-    found = outcome.failure.diagnosis
-    assert (found.failure_class, found.victim) == ("foreign_tenant", "tenant:game.service")
-    assert "grew with others by 600 MiB" in found.evidence and "reserve 512" in found.evidence
+    diagnosis = outcome.failure.diagnosis
+    assert (diagnosis.failure_class, diagnosis.victim) == ("foreign_tenant", "tenant:game.service")
+    assert "grew with others by 600 MiB" in diagnosis.evidence
+    assert "reserve 512" in diagnosis.evidence
     assert len(phases.retries) == 2
 
 
@@ -116,29 +116,26 @@ def test_our_own_servers_are_no_intruders(card, tmp_path):
 def test_a_window_of_the_desktop_may_come_and_a_program_may_not():
     window, program = Occupant(8, "a terminal", 20.0, None), Occupant(9, "a program", 300.0, None)
     assert intrusion({}, [window], 512.0, is_gpu=True) is None
-    found = intrusion({}, [window, program], 512.0, is_gpu=True)
-    assert found is not None and found.occupant is program
+    first = intrusion({}, [window, program], 512.0, is_gpu=True)
+    assert first is not None and first.occupant is program
 
 
 def test_a_process_whose_memory_is_not_told_is_seen_when_it_comes():
-    found = intrusion({}, [Occupant(9, "a program", None, None)], 512.0, is_gpu=True)
-    assert found is not None and found.is_new
+    first = intrusion({}, [Occupant(9, "a program", None, None)], 512.0, is_gpu=True)
+    assert first is not None and first.is_new
     assert intrusion({9: None}, [Occupant(9, "a program", None, None)], 512.0, is_gpu=True) is None
 
 
 def test_on_the_host_a_new_process_counts_by_what_it_holds():
     assert intrusion({}, [Occupant(9, "a test", 500.0, None)], 512.0, is_gpu=False) is None
-    found = intrusion(
+    first = intrusion(
         {},
         [Occupant(9, "a test", 400.0, None), Occupant(8, "another", 300.0, None)],
         512.0,
         is_gpu=False,
     )
-    assert found is not None and (found.grown_mib, found.occupant.pid, found.is_new) == (
-        700.0,
-        9,
-        True,
-    )
+    assert first is not None
+    assert (first.grown_mib, first.occupant.pid, first.is_new) == (700.0, 9, True)
 
 
 def test_numbers_of_another_container_say_nothing(card, monkeypatch):
@@ -152,7 +149,7 @@ def test_numbers_of_another_container_say_nothing(card, monkeypatch):
             Occupant(sleeper.pid, "ours", 900.0, None),
         ]
         watch.look()
-        assert watch.seen is None
+        assert watch.intrusion is None
     finally:
         sleeper.kill()
         sleeper.wait()

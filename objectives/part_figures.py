@@ -1,0 +1,80 @@
+"""A launch measures figures of each service and of each device; this module reads both back.
+
+Names and definitions of all figures: study/guides/metrics.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from objectives.plain_data.infinity import with_infinity
+from objectives.speech.wer import WordErrors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFigures:
+    """A launch measured these figures of one service; `None` is not measured or not applicable."""
+
+    latency_ms: float | None = None
+    latency_p95_ms: float | None = None
+    ttft_ms: float | None = None
+    ttft_p95_ms: float | None = None
+    tpot_ms: float | None = None
+    rtfx: float | None = None
+    wer_pct: float | None = None
+    interference: float | None = None
+    offered: int | None = None
+    start_s: float | None = None
+    memory_mib: float | None = None
+    kv_peak_pct: float | None = None
+    kv_tokens: int | None = None
+    kv_cache_mib: float | None = None
+    max_model_len: int | None = None
+    preemptions: int | None = None
+    word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFigures:
+    """A launch measured these figures of one device; `None` is not measured."""
+
+    device_total_mib: float | None = None
+    free_memory_mib: float | None = None
+    own_memory_pct: float | None = None
+    gpu_utilization_pct: float | None = None
+    gpu_busy_pct: float | None = None
+    gpu_power_w: float | None = None
+    used_mib_by_s: tuple[int, ...] = field(default=(), repr=False)
+
+
+def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a class of figures from plain data, without names unknown to it.
+
+    Raises:
+        ValueError: A figure is no number.
+    """
+    values = {}
+    for f in fields(kind):
+        if f.name not in data:
+            continue
+        value = with_infinity(data[f.name])
+        is_figure = str(f.type).removesuffix(" | None") in ("int", "float")
+        if is_figure and not (value is None or _is_number(value)):
+            raise ValueError(f"{f.name} is {str(value)[:40]}, which is no figure")
+        values[f.name] = value
+    if "word_errors" in values:
+        values["word_errors"] = tuple(
+            w if isinstance(w, WordErrors) else WordErrors(**w) for w in values["word_errors"]
+        )
+    if "used_mib_by_s" in values:
+        values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
+    if "ladder" in values:
+        values["ladder"] = tuple(dict(rung.items()) for rung in values["ladder"])
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and (value == math.inf or not abs(value) >= 1e15)

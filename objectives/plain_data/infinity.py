@@ -1,0 +1,32 @@
+"""JSON has no infinity: in plain data an infinite figure is the string "inf"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return the same for JSON: tuples become lists, and an infinite figure the string "inf".
+
+    >>> plain({"ladder": ({"p95_ms": float("inf")},)})
+    {'ladder': [{'p95_ms': 'inf'}]}
+    """
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return "inf" if value == math.inf else value
+
+
+def with_infinity(value: Any) -> Any:
+    """Return plain data with infinite figures as numbers again, at any depth.
+
+    >>> with_infinity({"ladder": [{"p95_ms": "inf"}]})
+    {'ladder': [{'p95_ms': inf}]}
+    """
+    if isinstance(value, dict):
+        return {k: with_infinity(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [with_infinity(v) for v in value]
+    return math.inf if value == "inf" else value

@@ -1,0 +1,37 @@
+"""Version 0.1 named some figures and phases otherwise; its files are read under today's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FIGURES_OF_0_1 = {  # flat names that did not begin with their service
+    "interference_stt": "stt_interference",
+    "interference_llm": "llm_interference",
+    "offered_stt": "stt_offered",
+    "offered_llm": "llm_offered",
+    "kv_peak_pct": "llm_kv_peak_pct",
+    "kv_tokens": "llm_kv_tokens",
+    "kv_cache_mib": "llm_kv_cache_mib",
+    "max_model_len": "llm_max_model_len",
+    "preemptions": "llm_preemptions",
+    "word_errors": "stt_word_errors",
+}
+PHASES_OF_0_1 = {"starting speech": "starting stt", "starting LLM": "starting llm"}
+
+
+def current_name(name: str) -> str:
+    """Return today's flat name of a figure."""
+    return FIGURES_OF_0_1.get(name, name)
+
+
+def current_names(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat figures under today's names, also those of phases.
+
+    >>> current_names({"kv_tokens": 4096, "stt_start_s": 3.5})
+    {'llm_kv_tokens': 4096, 'stt_start_s': 3.5}
+    """
+    renamed = {current_name(name): value for name, value in figures.items()}
+    if renamed.get("phase_s"):
+        renamed["phase_s"] = {PHASES_OF_0_1.get(p, p): s for p, s in renamed["phase_s"].items()}
+    return renamed

@@ -1,0 +1,121 @@
+"""A recording is written to a file of JSON lines, and read from it with every line checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from objectives.allocation import SHARE, SPEECH
+from objectives.devices.device import Identity
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of
+from objectives.errors import BadInput
+from objectives.evaluation import Job, Outcome
+from objectives.measurement import Measurement
+from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.infinity import plain, with_infinity
+from objectives.plain_data.names_of_0_1 import current_names
+from objectives.recording.recording import FORMAT, Entry, Provenance, Recording
+from objectives.servers.versions import Versions
+
+
+def entry(job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | None = None) -> Entry:
+    """Return the entry of an evaluation that has just ended."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    failure, measurement = outcome.failure, outcome.measurement
+    return Entry(
+        values=dict(job.allocation.values),
+        repeat=repeat,
+        seed=job.seed,
+        at=at,
+        wall_s=round(wall_s, 2),
+        measurement=measurement,
+        diagnosis=failure.diagnosis if failure else None,
+        measured=failure.measured if failure else {},
+        card=card,
+    )
+
+
+def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
+    """Write the whole file, or none of it: a header line, then one line per evaluation."""
+    head = asdict(provenance)
+    head["devices"] = [head.pop("device")]
+    lines: list[dict[str, Any]] = [{"format": FORMAT, **head}]
+    for e in entries:
+        line = asdict(e)
+        line["measurement"] = e.measurement.to_json() if e.measurement else None
+        line["measured"] = plain(dict(e.measured))
+        lines.append(line)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+
+
+def read(path: Path) -> Recording:
+    """Return the recording in a file.
+
+    Raises:
+        BadInput: It cannot be read; the message names the file and the line.
+    """
+    number = 0
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        number = 1
+        head = json.loads(lines[0])
+        form = head.pop("format")
+        if form not in (1, FORMAT):
+            # the clause below makes one sentence of every error
+            raise ValueError(f"not a recording of format 1 or {FORMAT}")  # noqa: TRY301
+        device = head["device"] if form == 1 else head.pop("devices")[0]
+        head["device"], head["versions"] = Identity(**device), Versions(**head["versions"])
+        provenance, entries = Provenance(**head), []
+        if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
+            raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
+        line_numbers: dict[tuple[str, int], int] = {}
+        for line in lines[1:]:
+            number += 1
+            data = json.loads(line)
+            data["measured"] = with_infinity(current_names(data["measured"]))
+            if data["measurement"] is not None:
+                data["measurement"] = Measurement.from_json(data["measurement"])
+            if data["diagnosis"] is not None:
+                data["diagnosis"] = Diagnosis(**data["diagnosis"])
+            last = Entry(**data)
+            entries.append(last)
+            _check(last, entries[0])
+            if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
+                twice = f"repeat {last.repeat} of its configuration is line {first} too"
+                raise ValueError(twice)  # noqa: TRY301
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        where = f"{path}:{number}" if number else str(path)
+        raise BadInput(
+            f"{where}: cannot read this recording ({error}); "
+            "make one with `python scripts/record.py SPEC`"
+        ) from error
+    return Recording(path, provenance, tuple(entries), form)
+
+
+def _check(e: Entry, first: Entry) -> None:
+    """Check that a line has the parameters of the first one with plain values, and a card if any.
+
+    Raises:
+        ValueError, KeyError or TypeError: It has not.
+    """
+    share, speech = e.values[SHARE], e.values[SPEECH]
+    if isinstance(share, bool) or not isinstance(share, int | float) or not isinstance(speech, str):
+        raise TypeError(f"{SHARE} is {share!r} and {SPEECH} {speech!r}")
+    if e.values.keys() != first.values.keys():
+        raise ValueError(
+            f"its parameters are {', '.join(e.values)} "
+            f"and the first line's {', '.join(first.values)}"
+        )
+    if not all(isinstance(v, bool | int | float | str) for v in e.values.values()):
+        raise ValueError("a value is neither a number nor a text")
+    if e.measurement is None and e.diagnosis is None:
+        raise ValueError("neither a measurement nor a diagnosis")
+    if e.diagnosis is not None:
+        consequence_of(e.diagnosis.failure_class)  # raises for a class that is not known here
+    if not isinstance(e.card, str | None):
+        raise TypeError(f"its card is {e.card!r}")

@@ -1,0 +1,65 @@
+"""A measurement that failed is made again, as often as the class of its failure allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from objectives.devices.device import Device
+from objectives.diagnosis.diagnose import consequence_of
+from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
+from objectives.evaluation import OnPhase, Phase, Step
+from objectives.measurement import Measurement
+from objectives.servers.foreign_tenants import yielding
+
+
+def retried(
+    measure: Callable[[], Measurement], *, stop_all: Callable[[], None], on_phase: OnPhase
+) -> Measurement:
+    """Return one measurement, after as many launches as it takes.
+
+    Args:
+        measure: One launch and its measurement.
+        stop_all: Stops every server after a failure.
+        on_phase: Called with each phase that this adds.
+
+    Raises:
+        OutOfMemory: The allocation does not work.
+        Disturbed: The last retry failed too.
+        SetupError: The machine cannot run it.
+    """
+    attempt = 0
+    while True:
+        try:
+            return measure()
+        except TrialFailed as failed:
+            diagnosis = failed.diagnosis
+            if diagnosis.phase != "precheck":
+                on_phase(Phase(Step.STOPPING))
+                stop_all()
+            if isinstance(failed, OutOfMemory):
+                raise
+            consequence = consequence_of(diagnosis.failure_class)
+            if attempt >= consequence.retries:
+                if consequence.then == "infeasible":
+                    raise OutOfMemory(diagnosis, failed.measured) from failed
+                raise
+            attempt += 1
+            on_phase(Phase(Step.RETRYING, diagnosis=diagnosis))
+
+
+def undisturbed(
+    measure: Callable[[], Measurement], device: Device, reserve_mib: float
+) -> Measurement:
+    """Return one measurement, given up as soon as another process needs the device's memory.
+
+    Raises:
+        TrialFailed or SetupError: The launch failed; it is Disturbed where a process came or grew.
+    """
+    with yielding(device, reserve_mib) as neighbours:
+        try:
+            return measure()
+        except (TrialFailed, SetupError) as failed:
+            if neighbours.intrusion is None:
+                raise
+            measured = failed.measured if isinstance(failed, TrialFailed) else {}
+            raise Disturbed(neighbours.intrusion.diagnosis(reserve_mib), measured) from failed
