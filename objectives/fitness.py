@@ -184,5 +184,5 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
 
 
 def _fitness(parts: dict[str, float], terms: dict[str, float | None]) -> Fitness:
-    shown = {k: None if terms[k] is None else round(parts.get(k, 0.0), 6) for k in terms}
-    return Fitness(round(sum(parts.values()), 6), shown)
+    contributions = {k: None if terms[k] is None else round(parts.get(k, 0.0), 6) for k in terms}
+    return Fitness(round(sum(parts.values()), 6), contributions)

@@ -100,10 +100,10 @@ class Launcher:
         changing = [e for e in self.engines if not lineup.runs(e.name, commands[e.name])]
         lineup.stop(*(e.name for e in reversed(changing)))
         swapped = [e for e in changing if e.share(job.allocation) is None]
-        kept = [
+        stable = [
             e for e in self.engines if e not in changing and e.share(job.allocation) is not None
         ]
-        if not swapped or not kept or verdict.is_sure:
+        if not swapped or not stable or verdict.is_sure:
             return {}
         if verdict.fits == "unknown":
             with suppress(TrialFailed):  # beside the others this says nothing of a start in order

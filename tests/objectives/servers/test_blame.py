@@ -172,7 +172,8 @@ def test_a_speech_server_that_answers_500_without_a_word_counts_as_memory(failed
 def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, victim):
     failure, phases = failed(*moods, is_ruled_out=False)
     assert facts(failure) == (name, victim, "load", None)
-    assert failure.diagnosis.evidence == f"{victim}: empty answer"
+    title = {"llm": "LLM", "stt": "speech"}[victim]
+    assert failure.diagnosis.evidence == f"{title}: empty answer"
     assert phases.launches == (0, 1)
 
 
@@ -214,7 +215,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
 def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
     (tmp_path / "1").mkdir()  # no server writes its log there
     with Colocation(setting(), device, tmp_path) as colocation:
-        first, same, other, kept = (
+        first, same, other, last = (
             colocation.measure(Job(allocation, 0, tmp_path / str(n))).measurement
             for n, allocation in enumerate([TINY, TINY, LOW, TINY])
         )
@@ -226,7 +227,7 @@ def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
         True,
         "llm",
     )
-    assert (kept.figure("llm_start_s"), kept.figure("stt_start_s") > 0, kept.started_first) == (
+    assert (last.figure("llm_start_s"), last.figure("stt_start_s") > 0, last.started_first) == (
         0,
         True,
         "llm",
