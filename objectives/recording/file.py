@@ -16,6 +16,7 @@ from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.recording.recording import FORMAT, Entry, Provenance, Recording
@@ -69,7 +70,8 @@ def read(path: Path) -> Recording:
             # the clause below makes one sentence of every error
             raise ValueError(f"not a recording of format 1 or {FORMAT}")  # noqa: TRY301
         device = head["device"] if form == 1 else head.pop("devices")[0]
-        head["device"], head["versions"] = Identity(**device), Versions(**head["versions"])
+        head["device"] = Identity(**device)
+        head["versions"] = from_plain(Versions, head["versions"])
         provenance, entries = Provenance(**head), []
         if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301

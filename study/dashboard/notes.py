@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
@@ -62,7 +63,9 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     """
     context, launched, decision = summary.context, summary.configurations, summary.decision
     device, versions = context.device, context.versions
-    packages = ", ".join(f"{k} {v}" for k, v in (*versions.llm.items(), *versions.stt.items()))
+    packages = ", ".join(
+        f"{k} {v}" for k, v in chain.from_iterable(x.items() for x in versions.values())
+    )
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     elsewhere = context.measured_elsewhere
     objectives = ", ".join(compared_figures(launched, context)) or "nothing"

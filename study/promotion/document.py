@@ -128,7 +128,7 @@ def document(
         "seeds": {"sampler": origin.seed, "trial": first.seed, "workload": spec.workload.seed},
         "spec": {"file": str(spec.path) if spec.path else None, "sha256": spec.text_sha256},
         "device": {**asdict(device), "total_mib": round(device.total_mib)},
-        "versions": {"llm": dict(origin.versions.llm), "stt": dict(origin.versions.stt)},
+        "versions": {service: dict(packages) for service, packages in origin.versions.items()},
         "git_commit": origin.git_commit,
         "commands": {k: str(c) for k, c in origin.commands.items()},
         "measured_at": new["measured_at"] or first.at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from objectives.fitness import PRESETS
@@ -111,7 +112,7 @@ def provenance(summary: Summary) -> list[tuple[str, str]]:
     if not context.is_replay:  # a replayed trial's own moment is that of the replay
         moments += [t.at for t in trials]
     when = sorted(moment for moment in moments if moment)
-    servers = (*context.versions.llm.items(), *context.versions.stt.items())
+    servers = chain.from_iterable(x.items() for x in context.versions.values())
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
     terms = ("stt", "llm", "capacity", "stability", "efficiency")

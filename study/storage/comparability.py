@@ -39,7 +39,7 @@ def identity_of(
         **conditions(setting_of(spec)),
         "device product": device.product,
         "device total MiB": round(device.total_mib),
-        "server versions": {"llm": dict(versions.llm), "stt": dict(versions.stt)},
+        "server versions": {service: dict(packages) for service, packages in versions.items()},
         "measure": "live" if spec.measure == "live" else "recorded",
         LIFETIME: ONE_TRIAL if restarts else None,
     }

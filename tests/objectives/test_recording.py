@@ -15,7 +15,6 @@ from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
-from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting, conditions
 from objectives.speech.wer import WordErrors
@@ -53,9 +52,10 @@ def job(seed, allocation=LOW):
 def recording(tmp_path):
     provenance = Provenance(
         device=Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),
-        versions=Versions(
-            {"vllm": "0.26.0", "torch": "2.13"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"}
-        ),
+        versions={
+            "llm": {"vllm": "0.26.0", "torch": "2.13"},
+            "stt": {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"},
+        },
         conditions=conditions(setting()),
         started="2026-11-24T01:00:00+00:00",
         slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},

@@ -20,7 +20,6 @@ from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
-from objectives.servers.versions import Versions
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Launch, Pair
@@ -31,7 +30,10 @@ from study.spec.setting import setting_of
 SHARES, SIZES = (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny", "base")
 TOTAL_MIB = 12_000.0
 DEVICE = Identity("Made-up card", "GPU-made-up", TOTAL_MIB, "580.1", "13.0")
-VERSIONS = Versions({"vllm": "0.26.0"}, {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"})
+VERSIONS = {
+    "llm": {"vllm": "0.26.0"},
+    "stt": {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"},
+}
 BEST, HELD_BACK = (
     {"vllm_memory_util": 0.55, "whisper_model_size": "base"},
     "vllm_memory_util=0.55 whisper_model_size=tiny",

@@ -15,7 +15,6 @@ from fakes import FAKE
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.evaluation import Step
-from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
@@ -123,7 +122,7 @@ def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) 
 
 def shelf(spec_file: Path) -> Bench:
     """Return the fake servers on a device of numbers."""
-    return Bench(Shelf(), setting_of(load(spec_file)), Versions({}, {}), ())
+    return Bench(Shelf(), setting_of(load(spec_file)), {"llm": {}, "stt": {}}, ())
 
 
 def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):

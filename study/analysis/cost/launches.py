@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError
 
+import objectives
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
@@ -26,7 +27,7 @@ from study.storage.trials import counted, rows
 from study.storage.url import open_storage
 
 # the recording of the wider space, which ships
-WIDE = Path(recording.__file__).parent / "recordings/h100_wide.jsonl"
+WIDE = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 

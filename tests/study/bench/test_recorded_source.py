@@ -17,6 +17,7 @@ from commands import SCRIPT, run_script, run_study
 from factories import SHARES, SIZES, cell, make, write_spec
 from studies import Shared, copied
 
+import objectives
 from objectives import recording
 from objectives.allocation import Allocation
 from study.report.html import html
@@ -222,7 +223,7 @@ def test_the_wide_recording_that_ships_is_replayed_whole(
 ) -> None:
     folder = copied(shared.wide(), tmp_path)
     lines = [json.loads(line) for line in (folder / "said.txt").read_text().splitlines()]
-    shipped = recording.read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
+    shipped = recording.read(Path(objectives.__file__).parent / "recordings/h100_wide.jsonl")
     assert sum("parameters" in line for line in lines) == len(shipped.entries)
     storage, page = folder / "artifacts/h100_wide_recorded/study.db", tmp_path / "report.html"
     assert run_script("report.py", storage, "-o", page).returncode == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import objectives
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
@@ -21,9 +22,9 @@ from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
 
-SPEC = load(Path(recording.__file__).parents[1] / "study/specs/h100_recorded.yaml")
-SHIPPED = read(Path(recording.__file__).parent / "recordings/h100.jsonl")
-STUDIES = Path(recording.__file__).parent / "recordings/h100_studies.db"
+SPEC = load(Path(objectives.__file__).parents[1] / "study/specs/h100_recorded.yaml")
+SHIPPED = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
+STUDIES = Path(objectives.__file__).parent / "recordings/h100_studies.db"
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(l
 
 def test_other_conditions_are_refused_by_name(live, tmp_path):
     other = replace(
-        SHIPPED.provenance, versions=replace(SHIPPED.provenance.versions, llm={"vllm": "0.27.0"})
+        SHIPPED.provenance,
+        versions={**SHIPPED.provenance.versions, "llm": {"vllm": "0.27.0"}},
     )
     with pytest.raises(BadInput, match="with other versions of the servers"):
         gather([SHIPPED.path], live, other, [])
@@ -154,7 +156,7 @@ def test_another_card_measures_the_baseline_before_it_goes_on(live):
 
 
 def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values():
-    wide = read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
+    wide = read(Path(objectives.__file__).parent / "recordings/h100_wide.jsonl")
     values = wide.entries[1].values
     assert list(values) != sorted(values, reverse=True)
     assert (
@@ -170,7 +172,7 @@ def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values():
 
 
 def test_the_wide_recording_has_every_launch_once_under_its_own_number():
-    wide = read(Path(recording.__file__).parent / "recordings/h100_wide.jsonl")
+    wide = read(Path(objectives.__file__).parent / "recordings/h100_wide.jsonl")
     launches = [(e.key, e.repeat) for e in wide.entries]
     assert len(set(launches)) == len(launches) == 63
     assert len({e.key for e in wide.entries}) == 41

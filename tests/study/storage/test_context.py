@@ -14,7 +14,7 @@ import optuna
 import pytest
 from factories import DEVICE, VERSIONS, make
 
-from objectives import recording
+import objectives
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
@@ -23,7 +23,7 @@ from study.spec.setting import setting_of
 from study.storage.context import KEY, StudyContext, context_of, fields_from, keep
 from study.text import without_secrets
 
-RECORDINGS = Path(recording.__file__).parent / "recordings"
+RECORDINGS = Path(objectives.__file__).parent / "recordings"
 
 
 @pytest.fixture

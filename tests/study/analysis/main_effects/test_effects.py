@@ -13,7 +13,7 @@ from commands import process, run_script
 from factories import changed, only
 from scipy import stats
 
-from objectives import recording
+import objectives
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
 from objectives.search_space.parameter import Parameter
@@ -26,7 +26,7 @@ from study.analysis.noise import holm
 from study.recording.sobol import spread
 from study.report.effects_table import influence
 
-RECORDINGS = Path(recording.__file__).parent / "recordings"
+RECORDINGS = Path(objectives.__file__).parent / "recordings"
 
 
 def levels(share, size, seqs=32):
@@ -240,7 +240,7 @@ def test_nothing_varied_has_no_effects():
 
 
 def test_a_design_of_40_tells_every_parameter_of_the_wide_space_apart():
-    text = (Path(recording.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text(
+    text = (Path(objectives.__file__).parents[1] / "study/specs/gpu_h100_wide.yaml").read_text(
         "utf-8"
     )
     search_space = yaml.safe_load(text)["search_space"]
