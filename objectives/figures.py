@@ -51,6 +51,14 @@ class Figure:
         """
         return f"{self.of}_{self.name}" if self.of else self.name
 
+    def text(self, value: float | None) -> str:
+        """Return a value with the digits that are shown; a dash where it was not measured.
+
+        >>> FIGURES["llm_tpot_ms"].text(36.72), FIGURES["llm_tpot_ms"].text(None)
+        ('36.7', '-')
+        """
+        return "-" if value is None else f"{value:.{self.digits}f}"
+
     @property
     def head(self) -> str:
         """Return the head of its column.

@@ -9,10 +9,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
 from study.storage.trials import State, Trial
-
-FITNESS = "fitness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Configuration:
 
     def values(self, metric: str) -> list[float]:
         """Return a figure of `Measurement`, or the fitness, of every launch that has it."""
-        if metric == FITNESS:
+        if metric == FITNESS.flat:
             return [t.fitness or 0.0 for t in self.measured]
         values = [t.measurement.figure(metric) for t in self.measured if t.measurement]
         return [float(v) for v in values if v is not None]
@@ -75,12 +74,12 @@ class Configuration:
     @property
     def fitness(self) -> float | None:
         """Return the mean fitness; None where no launch gave a measurement."""
-        return self.mean(FITNESS)
+        return self.mean(FITNESS.flat)
 
     @property
     def standard_error(self) -> float | None:
         """Return the standard error of the mean fitness; None below two launches."""
-        scores = self.values(FITNESS)
+        scores = self.values(FITNESS.flat)
         return stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else None
 
     @property

@@ -80,7 +80,7 @@ def _figures(c: Configuration, *, is_wide: bool) -> tuple[str, ...]:
 def _score(c: Configuration) -> str:
     """Return the mean fitness; of what does not work the 0 that the study was told."""
     score = c.fitness if c.measured else c.failed[0].fitness
-    return "-" if score is None else f"{score:.4f}"
+    return "-" if score is None else FITNESS.text(score)
 
 
 def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
@@ -176,7 +176,7 @@ def against(summary: Summary, standing: str) -> Table | None:
     table.add_column("difference")
     old, new = today.fitness, other.fitness
     gain = "-" if old is None or new is None else f"{new - old:+.4f}"
-    table.add_row("fitness, 1 is best", number(old, 4), number(new, 4), gain)
+    table.add_row("fitness, 1 is best", FITNESS.text(old), FITNESS.text(new), gain)
     style = {"better": "green", "worse": "red"}
     for row in comparison(today, other, summary.configurations):
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))

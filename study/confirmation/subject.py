@@ -27,7 +27,7 @@ from study.text import one_line
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
 DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)
-FITNESS = "fitness or gates in the spec"
+SCORING = "fitness or gates in the spec"
 BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
 
 
@@ -87,7 +87,7 @@ class Subject:
         """
         fixed = {
             "version of the servers": _sha256(versions),
-            FITNESS: _sha256(scoring_signature(self.spec)),
+            SCORING: _sha256(scoring_signature(self.spec)),
         }
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
             for service, command in commands(allocation, setting, env).items():

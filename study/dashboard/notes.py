@@ -8,7 +8,7 @@ from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.figures import SHOWN
+from objectives.figures import FITNESS, SHOWN
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
@@ -178,9 +178,10 @@ def _figures(trial: Trial, m: Measurement) -> str:
 def _contributions(trial: Trial) -> str:
     """Write the fitness as the sum of its terms."""
     parts = ", ".join(
-        f"{k} {'not measured' if v is None else f'{v:.4f}'}" for k, v in trial.contributions.items()
+        f"{k} {'not measured' if v is None else FITNESS.text(v)}"
+        for k, v in trial.contributions.items()
     )
-    return f"Fitness {number(trial.fitness, 4)} = {parts}"
+    return f"Fitness {FITNESS.text(trial.fitness)} = {parts}"
 
 
 def _joined(lines: Sequence[str]) -> str:

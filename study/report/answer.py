@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.figures import FITNESS
 from study.analysis.compare import is_capacity_order_known
-from study.analysis.configurations import FITNESS, Configuration
+from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.noise import noise_of
 from study.storage.context import StudyContext
@@ -60,24 +61,26 @@ def certainty(decision: Decision) -> list[str]:
     if choice is None or s is None:
         return []
     today = decision.baseline.allocation if decision.baseline else None
-    error = "not known" if s.standard_error is None else f"{s.standard_error:.4f}"
+    error = "not known" if s.standard_error is None else FITNESS.text(s.standard_error)
     may = "" if decision.contenders == len(decision.standings) else " that may be promoted"
     sure = f" (standard error {error}, {_measurements(s)}); "
     sure += f"probability {s.probability_best:.2f} of being the best of "
     if not decision.is_noise_known:
         sure = "; nothing was measured twice, so it is not known how sure that is, among "
     if len(decision.standings) == 1:
-        fitness = f"its mean fitness is {s.mean:.4f}"
+        fitness = f"its mean fitness is {FITNESS.text(s.mean)}"
         return [f"{short(choice.allocation)}: {fitness}; nothing else that works was measured"]
-    mean = f"smoothed with its neighbours, which decides, the mean fitness is {s.mean:.4f}"
+    mean = (
+        f"smoothed with its neighbours, which decides, the mean fitness is {FITNESS.text(s.mean)}"
+    )
     lines = [f"{short(choice.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
     if (other := decision.ahead_alone) and (t := decision.standing(other)) is not None:
         name = short(other.allocation, today)
-        alone = f"by its own launches alone {name} is ahead of it: {t.raw_mean:.4f}"
-        lines.append(f"{alone} ({_measurements(t)}), smoothed {t.mean:.4f}")
+        alone = f"by its own launches alone {name} is ahead of it: {FITNESS.text(t.raw_mean)}"
+        lines.append(f"{alone} ({_measurements(t)}), smoothed {FITNESS.text(t.mean)}")
     if (best := decision.luckiest) is not None:
         held = ", which is held back" if decision.against(best.allocation) else ""
-        score = f"{best.fitness:.4f} in trial {best.number}{held}"
+        score = f"{FITNESS.text(best.fitness)} in trial {best.number}{held}"
         name = short(best.allocation, today)
         lines.append(f"the best single trial was another: {name}, {score}")
     return lines
@@ -101,10 +104,12 @@ def fitness_gap(
     gap = other.fitness - today.fitness
     name = short(other.allocation, today.allocation)
     name += " (what is not named is as today)" if short(other.allocation) != name else ""
-    scores = f"{name} scores {other.fitness:.4f} and today's {today.fitness:.4f}"
+    scores = (
+        f"{name} scores {FITNESS.text(other.fitness)} and today's {FITNESS.text(today.fitness)}"
+    )
     counts = f"({launches(other)}; today's: {launches(today)})"
     more = f"{_sessions(today, other)}{_cards(today, other)}"
-    if (half := noise_of(FITNESS, today, other, configurations)) is None:
+    if (half := noise_of(FITNESS.flat, today, other, configurations)) is None:
         unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."
         return [f"{scores} {counts}. {unknown}{more}"]
     verdict = "noise alone could explain it" if abs(gap) <= half else "more than noise explains"

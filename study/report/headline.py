@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import SHOWN
+from objectives.figures import FITNESS, SHOWN
 from study.analysis.compare import Difference, Verdict, difference, differences
-from study.analysis.configurations import FITNESS, Configuration
+from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import warnings
 from study.analysis.noise import SESSIONS, is_noise
 from study.confirmation.verdict_file import Confirmation
@@ -55,7 +55,7 @@ def sentence(summary: Summary) -> str:
         None: " How much of that is noise was not measured.",
         True: " Noise alone could explain the difference in fitness.",
         False: "",
-    }[is_noise(FITNESS, today, other, launched)]
+    }[is_noise(FITNESS.flat, today, other, launched)]
     ending = f" Worse: {worse}." if worse else ""
     return f"{plain}: {', '.join(parts)}.{ending}{'' if confirmation else unsure}"
 

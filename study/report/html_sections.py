@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from objectives.figures import FITNESS
 from objectives.fitness import PRESETS
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
@@ -16,7 +17,7 @@ from study.report.charts.marks import PHASE_COLOURS
 from study.report.reasons import over
 from study.report.summary import Summary
 from study.report.trial_words import limits, traffic
-from study.wording import FAILURES, failure_in_words, number, short
+from study.wording import FAILURES, failure_in_words, short
 
 
 def pictures(summary: Summary) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
         base = decision.baseline.fitness if decision.baseline else None
         weights = (f"{x:g}" for x in (w.stt, w.llm, w.capacity, w.stability, w.efficiency))
         choice += "" if decision.winner else " (as today)"
-        scores = f"{number(best.fitness if best else None, 4)} / {number(base, 4)}"
+        scores = f"{FITNESS.text(best.fitness if best else None)} / {FITNESS.text(base)}"
         rows.append((preset, choice, scores, *weights))
     return rows
 

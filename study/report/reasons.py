@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from objectives.figures import FITNESS
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision, PassedOver
 from study.analysis.eligibility import Ineligibility, Reason, broken_limits
@@ -36,7 +37,7 @@ def ineligible(why: Ineligibility) -> str:
 def passed_over(decision: Decision) -> list[str]:
     """Say of each that scored better why it may not be promoted, as a promotion keeps it."""
     return [
-        f"{p.configuration.allocation} (fitness {p.standing.mean:.4f}): "
+        f"{p.configuration.allocation} (fitness {FITNESS.text(p.standing.mean)}): "
         f"{ineligible(p.ineligibility)}"
         for p in decision.passed_over
     ]
@@ -55,7 +56,7 @@ def held_back(decision: Decision) -> list[str]:
     lines = []
     for reason, several in by_reason.items():
         names = [
-            f"{short(p.configuration.allocation, today)} (smoothed {p.standing.mean:.4f})"
+            f"{short(p.configuration.allocation, today)} (smoothed {FITNESS.text(p.standing.mean)})"
             for p in several[:NAMED]
         ]
         names += [f"{len(several) - len(names)} more"] if len(several) > len(names) else []
@@ -91,7 +92,7 @@ def why(decision: Decision, context: StudyContext) -> str:
         case Conclusion.NOTHING_BETTER:
             rivals = "nothing beat it"
     standing = decision.standing(decision.baseline)
-    score = f", fitness {standing.mean:.4f}" if standing else ""
+    score = f", fitness {FITNESS.text(standing.mean)}" if standing else ""
     return f"the baseline stays: {rivals} ({context.baseline}{score})"
 
 
@@ -101,7 +102,8 @@ def _gains(winner: Configuration | None, baseline: Configuration | None) -> str:
     old = baseline.contributions
     gains = {k: (v or 0.0) - (old.get(k) or 0.0) for k, v in winner.contributions.items()}
     parts = ", ".join(f"{k} {g:+.4f}" for k, g in sorted(gains.items(), key=lambda kv: -kv[1]))
-    return f"fitness {winner.fitness:.4f} against the baseline's {baseline.fitness:.4f}: {parts}"
+    new, today = FITNESS.text(winner.fitness), FITNESS.text(baseline.fitness)
+    return f"fitness {new} against the baseline's {today}: {parts}"
 
 
 def over(trials: Sequence[Trial]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from objectives.figures import FITNESS
 from study.analysis.category import Category, category, obstacle
 from study.report.answer import launches
 from study.report.reasons import ineligible, over
@@ -54,7 +55,7 @@ def configurations_table(summary: Summary) -> str:
         if c.failed:
             mark += f": {outcome(c.failed[-1])}"
         lines.append(
-            f"| {short(c.allocation)} | {number(c.fitness, 4)} "
+            f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
             f"| {launches(c) if c.measured else '-'} "
             f"| {number(c.mean('stt_latency_p95_ms'))} | {number(c.mean('llm_latency_p95_ms'))} "
             f"| {'≥ ' * c.is_lower_bound}{number(c.mean('concurrent_capacity'))} | {mark} |"
@@ -91,7 +92,9 @@ def outcome(trial: Trial) -> str:
         return f"{trial.state}: {d.failure_class}{deficit}"
     if not trial.is_feasible:
         return "over: " + ", ".join(k for k, v in trial.constraints.items() if v > 0)
-    return f"fitness {trial.fitness:.4f}" if trial.fitness is not None else str(trial.state)
+    return (
+        f"fitness {FITNESS.text(trial.fitness)}" if trial.fitness is not None else str(trial.state)
+    )
 
 
 def sessions(trial: Trial) -> str:
