@@ -8,6 +8,7 @@ from typing import Any
 
 from objectives.capacity.estimate import capacity
 from objectives.evaluation import OnPhase, Phase, Step
+from objectives.figures import flat_name
 from objectives.load.client import Endpoints
 from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.ladder import Slo, climb
@@ -86,8 +87,8 @@ class Exercise:
         figures: dict[str, Any] = {}
         for service, endpoint in endpoints.items():
             if endpoint.api.is_fed_audio:
-                figures[f"{service}_word_errors"] = words
-                figures[f"{service}_wer_pct"] = wer_pct(words) if words else None
+                figures[flat_name(service, "word_errors")] = words
+                figures[flat_name(service, "wer_pct")] = wer_pct(words) if words else None
         return figures
 
     def _prompts(self, service: str) -> list[Request]:
@@ -166,9 +167,9 @@ def window_figures(window: Window, alone: Sequence[Reply]) -> dict[str, Any]:
         alone: The replies of each service while it was alone, for its interference.
     """
     figures = summarise(window.replies)
-    figures |= {f"{s}_kv_peak_pct": pct for s, pct in window.kv_peak_pct.items()}
-    figures |= {f"{s}_preemptions": count for s, count in window.preemptions.items()}
+    figures |= {flat_name(s, "kv_peak_pct"): pct for s, pct in window.kv_peak_pct.items()}
+    figures |= {flat_name(s, "preemptions"): count for s, count in window.preemptions.items()}
     return figures | {
-        f"{s}_interference": interference(window.replies, alone, s)
+        flat_name(s, "interference"): interference(window.replies, alone, s)
         for s in services_in(window.replies)
     }

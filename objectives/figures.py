@@ -18,6 +18,15 @@ class Direction(StrEnum):
 UP, DOWN, NEUTRAL = Direction
 
 
+def flat_name(service: str, figure: str) -> str:
+    """Return the name of a service's figure in files, attributes and tables.
+
+    >>> flat_name("stt", "latency_p95_ms")
+    'stt_latency_p95_ms'
+    """
+    return f"{service}_{figure}"
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A figure has a name and a unit, as people read them.
@@ -49,7 +58,7 @@ class Figure:
         >>> FIGURES["stt_wer_pct"].flat
         'stt_wer_pct'
         """
-        return f"{self.of}_{self.name}" if self.of else self.name
+        return flat_name(self.of, self.name) if self.of else self.name
 
     def text(self, value: float | None) -> str:
         """Return a value with the digits that are shown; a dash where it was not measured.

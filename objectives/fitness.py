@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
+from objectives.figures import flat_name
 from objectives.measurement import INFINITE, Measurement
 from objectives.plain_data.ranges import Range
 
@@ -133,7 +134,7 @@ def fitness(
     used = {f.name: float(getattr(weights, f.name)) for f in fields(weights)}
     terms: dict[str, float | None] = {
         service: latency_term(
-            measured.figure(f"{service}_latency_p95_ms"),
+            measured.figure(flat_name(service, "latency_p95_ms")),
             reference.latency_p95_ms.get(service, UNKNOWN_MS),
         )
         for service in used
@@ -172,7 +173,7 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     used = measured.device.gpu_utilization_pct
     sessions = measured.concurrent_capacity
     terms: dict[str, float | None] = {
-        service: capped(measured.figure(f"{service}_latency_ms"), cap_ms)
+        service: capped(measured.figure(flat_name(service, "latency_ms")), cap_ms)
         for service, cap_ms in FIXED_MS.items()
     }
     terms["capacity"] = None if sessions is None else min(1.0, sessions / 20)

@@ -13,6 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Self
 
+from objectives.figures import flat_name
 from objectives.part_figures import DeviceFigures, ServiceFigures, arguments_of
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.names_of_0_1 import current_name, current_names
@@ -144,7 +145,7 @@ class Measurement:
         Of several devices it holds the one with the least free memory.
         """
         services = {
-            f"{service}_{f.name}": value
+            flat_name(service, f.name): value
             for service, figures in self.services.items()
             for f in fields(figures)
             if f.name not in TOO_LONG and (value := getattr(figures, f.name)) is not None

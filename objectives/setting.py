@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from objectives.figures import flat_name
 from objectives.load.ladder import Slo
 from objectives.load.open_loop import GENERATOR
 from objectives.measurement import INFINITE
@@ -68,7 +69,7 @@ def anchored(
         measured: The figures by flat name.
         services: The services that the SLO limits.
     """
-    p95_ms = {s: measured.get(f"{s}_latency_p95_ms") for s in services}
+    p95_ms = {s: measured.get(flat_name(s, "latency_p95_ms")) for s in services}
     finite = {s: ms for s, ms in p95_ms.items() if ms is not None and ms != INFINITE}
     if len(finite) < len(services):
         return None

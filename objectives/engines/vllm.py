@@ -16,6 +16,7 @@ from objectives.allocation import Allocation
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.engines.command import Command, filled, flag
+from objectives.figures import flat_name
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
@@ -190,7 +191,7 @@ class Vllm:
         self, figures: Mapping[str, Any], workload: Workload, allocation: Allocation
     ) -> dict[str, Any]:
         """Return how many of the longest requests its KV cache holds."""
-        tokens = figures[f"{self.name}_kv_tokens"]
+        tokens = figures[flat_name(self.name, "kv_tokens")]
         bound = kv_capacity_bound(tokens, workload, allocation, self.service.args)
         return {"kv_capacity_bound": bound}
 

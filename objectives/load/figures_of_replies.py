@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.figures import flat_name
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
 
@@ -40,7 +41,7 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
     """
     by_service = {s: [r for r in replies if r.service == s] for s in services_in(replies)}
     figures = {
-        f"{service}_{name}": value
+        flat_name(service, name): value
         for service, own in by_service.items()
         for name, value in _figures(own).items()
     }

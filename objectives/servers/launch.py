@@ -12,6 +12,7 @@ from objectives.engines.command import Command
 from objectives.engines.engine import Engine
 from objectives.errors import TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
+from objectives.figures import flat_name
 from objectives.load.client import Endpoints
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -130,4 +131,4 @@ class Launcher:
         figures = engine.figures(server.url, server.log_text())
         if (tokens := figures.get("kv_tokens")) is not None:
             self.starts.compare(str(command), tokens, measured)
-        return {f"{engine.name}_{name}": value for name, value in figures.items()}
+        return {flat_name(engine.name, name): value for name, value in figures.items()}

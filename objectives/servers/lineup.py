@@ -12,6 +12,7 @@ from typing import Any
 from objectives.devices.device import Device
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
+from objectives.figures import flat_name
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
@@ -88,8 +89,8 @@ class Lineup:
         """
         if self.runs(service, command):
             return {
-                f"{service}_start_s": 0.0,
-                f"{service}_memory_mib": self._held[service].taken_mib,
+                flat_name(service, "start_s"): 0.0,
+                flat_name(service, "memory_mib"): self._held[service].taken_mib,
             }
         expected = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values())
         check_neighbours(self.device, expected, self.reserve_mib, measured)
@@ -107,7 +108,10 @@ class Lineup:
             stack.close()
             raise elsewhere(service, taken, measured)
         self._held[service] = _Held(command, server, stack, taken, max(taken, entitled_mib))
-        return {f"{service}_start_s": server.start_s, f"{service}_memory_mib": taken}
+        return {
+            flat_name(service, "start_s"): server.start_s,
+            flat_name(service, "memory_mib"): taken,
+        }
 
     def close(self) -> None:
         """Stop all at once, without waiting for their memory: nothing is measured after it."""
