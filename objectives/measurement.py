@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from objectives.figures import flat_name
 from objectives.part_figures import DeviceFigures, ServiceFigures, arguments_of
+from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.names_of_0_1 import current_name, current_names
 from objectives.speech.wer import WordErrors
@@ -104,8 +105,9 @@ class Measurement:
 
         Raises:
             ValueError: A figure is no number.
+            KeyError or TypeError: It is no measurement.
         """
-        if "services" not in data:
+        if "services" not in mapping_of(data):
             return cls.from_flat(data)
         names = {f.name for f in fields(cls)} - {"services", "devices"}
         whole = {name: value for name, value in data.items() if name in names}
@@ -121,11 +123,11 @@ class Measurement:
         return cls(
             services={
                 name: ServiceFigures(**arguments_of(ServiceFigures, values))
-                for name, values in services.items()
+                for name, values in mapping_of(services).items()
             },
             devices={
                 uuid: DeviceFigures(**arguments_of(DeviceFigures, values))
-                for uuid, values in devices.items()
+                for uuid, values in mapping_of(devices).items()
             },
             **arguments_of(cls, whole),
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import with_infinity
 from objectives.speech.wer import WordErrors
 
@@ -58,7 +59,7 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = {}
     for f in fields(kind):
-        if f.name not in data:
+        if f.name not in mapping_of(data):
             continue
         value = with_infinity(data[f.name])
         is_figure = str(f.type).removesuffix(" | None") in ("int", "float")
@@ -72,7 +73,9 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
     if "used_mib_by_s" in values:
         values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
     if "ladder" in values:
-        values["ladder"] = tuple(dict(rung.items()) for rung in values["ladder"])
+        values["ladder"] = tuple(dict(mapping_of(rung)) for rung in values["ladder"])
+    if "phase_s" in values:
+        values["phase_s"] = mapping_of(values["phase_s"])
     return values
 
 

@@ -105,7 +105,7 @@ def consequence_of(failure_class: str) -> Consequence:
         ValueError: There is no such class.
 
     >>> consequence_of("host_oom")
-    Consequence(kind='retry', retries=1, then='infeasible')
+    Consequence(kind='retry', retries=1, then='infeasible', breaks='memory')
     """
     if failure_class not in (outcomes := patterns()["outcomes"]):
         raise ValueError(

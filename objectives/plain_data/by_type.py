@@ -24,7 +24,7 @@ def from_plain(kind: Any, data: Any) -> Any:
     ((1, 2), None)
     """
     if is_dataclass(kind):
-        return _dataclass(kind, _mapping(data))
+        return _dataclass(kind, mapping_of(data))
     arguments = [a for a in get_args(kind) if a is not types.NoneType]
     match get_origin(kind):
         case typing.Union | types.UnionType if data is not None and len(arguments) == 1:
@@ -32,7 +32,7 @@ def from_plain(kind: Any, data: Any) -> Any:
         case origin if origin is tuple:
             return tuple(from_plain(arguments[0], v) for v in data)
         case origin if origin is Mapping:
-            return {k: from_plain(arguments[1], v) for k, v in _mapping(data).items()}
+            return {k: from_plain(arguments[1], v) for k, v in mapping_of(data).items()}
     return data
 
 
@@ -41,7 +41,12 @@ def _dataclass(kind: Any, data: Mapping[str, Any]) -> Any:
     return kind(**{name: from_plain(hints[name], value) for name, value in data.items()})
 
 
-def _mapping(data: Any) -> Mapping[str, Any]:
+def mapping_of(data: Any) -> Mapping[str, Any]:
+    """Return the data.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
     if not isinstance(data, Mapping):
         raise TypeError(f"{str(data)[:40]!r} is no mapping")
     return data

@@ -32,6 +32,6 @@ def current_names(figures: Mapping[str, Any]) -> dict[str, Any]:
     {'llm_kv_tokens': 4096, 'stt_start_s': 3.5}
     """
     renamed = {current_name(name): value for name, value in figures.items()}
-    if renamed.get("phase_s"):
+    if isinstance(renamed.get("phase_s"), Mapping):
         renamed["phase_s"] = {PHASES_OF_0_1.get(p, p): s for p, s in renamed["phase_s"].items()}
     return renamed

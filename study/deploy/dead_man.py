@@ -37,9 +37,10 @@ def main() -> int:
         return 0
     try:
         with pending.locked(folder, take_over=begun, wait_s=30):
-            pending.put_aside(folder)
+            is_unread = pending.put_aside(folder)
             print("the dead-man timer fired: the change was not committed in time", flush=True)
-            print(settled(deployment, why="the dead-man timer fired").summary, flush=True)
+            ended = settled(deployment, "the dead-man timer fired", is_unread=is_unread)
+            print(ended.summary, flush=True)
     except StudyError as error:
         print(f"error: {error}", flush=True)
         return error.exit_code

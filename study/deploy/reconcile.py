@@ -52,6 +52,7 @@ def settled(
     say: Say = print_line,
     *,
     is_sure: bool = False,
+    is_unread: bool = False,
     died_in: str | None = None,
 ) -> Settled:
     """Make production agree with the version in force, or else with the one before the change.
@@ -60,11 +61,12 @@ def settled(
 
     why: what led here, for the record
     is_sure: what runs is the version in force, as its soak has just shown
+    is_unread: a change had begun whose record cannot be read, so that anything may run
     died_in: the step in which the process of the change ended, for the record
     raises: ProductionDown where neither version answers
     """
     with undisturbed():
-        return _settled(deployment, why, say, is_sure=is_sure, died_in=died_in)
+        return _settled(deployment, why, say, is_sure=is_sure, is_unread=is_unread, died_in=died_in)
 
 
 @contextmanager
@@ -81,7 +83,13 @@ def undisturbed() -> Iterator[None]:
 
 
 def _settled(
-    deployment: Deployment, why: str, say: Say, *, is_sure: bool, died_in: str | None
+    deployment: Deployment,
+    why: str,
+    say: Say,
+    *,
+    is_sure: bool,
+    is_unread: bool,
+    died_in: str | None,
 ) -> Settled:
     chain, target = Chain(deployment.folder), target_of(deployment)
     begun = pending.read(deployment.folder)
@@ -100,7 +108,8 @@ def _settled(
                 say(f"putting version {version.number} back in force")
                 chain.put_in_force(version.number)
             target.take_off()
-            trusts = begun is None or (is_sure and version is current)
+            is_at_rest = begun is None and not is_unread
+            trusts = is_at_rest or (is_sure and version is current)
             restarted = _agree(deployment, target, version, say, trusts=trusts)
             if begun is not None:
                 target.start_others(begun.dependents)

@@ -46,7 +46,8 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
     with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
         is_broken = is_broken and pending.put_aside(deployment.folder)
         if begun is not None or is_broken:
-            say(f"rolled back: {settled(deployment, 'rolled back by hand', say).summary}")
+            ended = settled(deployment, "rolled back by hand", say, is_unread=is_broken)
+            say(f"rolled back: {ended.summary}")
             if is_broken:
                 dead_man_timer.disarm(dead_man_timer.unit_of(deployment))
             if to is None:

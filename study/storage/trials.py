@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
 
@@ -115,11 +116,26 @@ class Trial:
 
 
 def rows(study: optuna.Study) -> list[Trial]:
-    """Return every trial that got its allocation and has ended, in order of its number."""
+    """Return every trial that got its allocation and has ended, in order of its number.
+
+    Raises:
+        BadInput: What a trial keeps cannot be read.
+    """
     ended = study.get_trials(
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
-    return [row(t) for t in ended if t.user_attrs.get("allocation")]
+    trials = []
+    for trial in ended:
+        if not trial.user_attrs.get("allocation"):
+            continue
+        try:
+            trials.append(row(trial))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"study {study.study_name}: what trial {trial.number} keeps cannot be read "
+                f"({error}); name another study, or open a new one with --fresh"
+            ) from error
+    return trials
 
 
 def counted(study: optuna.Study) -> list[Trial]:

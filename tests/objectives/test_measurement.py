@@ -159,6 +159,24 @@ def test_plain_data_is_strict_json_and_comes_back_whole():
     assert Measurement.from_json(json.loads(text)) == FULL
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        {"services": [], "devices": {}},
+        {"services": {"llm": 5}, "devices": {}},
+        {"services": {}, "devices": None},
+        {"services": {}, "devices": {}, "phase_s": "x"},
+        {"services": {}, "devices": {}, "ladder": [1]},
+        {"services": {}},
+        {"services": {"llm": {"latency_ms": "fast"}}, "devices": {}},
+    ],
+)
+def test_what_is_no_measurement_is_refused(data):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Measurement.from_json(data)
+
+
 def test_figures_of_another_version_are_left_out():
     assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == only(
         stt_latency_ms=2.0

@@ -16,7 +16,7 @@ import psutil
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import from_plain, mapping_of
 from study.deploy.state.dead_man_timer import DeadMan
 from study.deploy.state.version import author
 
@@ -93,7 +93,12 @@ def read(folder: Path) -> Pending | None:
     raises: UnreadableRecord
     """
     try:
-        pending: Pending = from_plain(Pending, json.loads(path_of(folder).read_text("utf-8")))
+        data = mapping_of(json.loads(path_of(folder).read_text("utf-8")))
+        if isinstance(timer := data.get("dead_man"), str):  # 0.1 wrote it as one text
+            is_process = timer.startswith("pid ")
+            timer = {"pid": int(timer[4:])} if is_process else {"unit": timer}
+            data = {**data, "dead_man": timer}
+        pending: Pending = from_plain(Pending, data)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:

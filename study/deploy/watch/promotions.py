@@ -84,7 +84,8 @@ def apply_promotion(deployment: Deployment, admitted: Admitted, say: Say) -> Ite
 
 def is_verdict(event: Mapping[str, object]) -> bool:
     """Tell a change that was judged from one that lost its process."""
-    return event.get("event") == "rolled_back" and event.get("died_in") is None
+    lost = str(event.get("why")).startswith("its process ended")  # what 0.1 wrote of it
+    return event.get("event") == "rolled_back" and event.get("died_in") is None and not lost
 
 
 def _key(data: Mapping[str, object]) -> str:

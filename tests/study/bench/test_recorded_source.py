@@ -63,7 +63,7 @@ def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
     shipped = recording.read(path)
     for n, e in enumerate(shipped.entries):  # no two alike
         if e.measurement is not None:
-            object.__setattr__(e.measurement, "llm_tpot_ms", 10.0 + n)
+            object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
     recording.write(path, shipped.provenance, shipped.entries)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     study = optuna.load_study(
@@ -137,7 +137,7 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
     whole = recording.read(path)
     for n, e in enumerate(whole.entries):
         if e.measurement is not None:
-            object.__setattr__(e.measurement, "llm_tpot_ms", 10.0 + n)
+            object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
     for entries in (whole.entries[:8], whole.entries):
         recording.write(path, whole.provenance, entries)
         assert run_study(spec, "--out", tmp_path / "out", *FOLLOW, "--seed", 1).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,16 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path, timer: DeadMan | Non
     assert pending.read(tmp_path) == change
 
 
+@pytest.mark.parametrize(
+    ("text", "timer"), [("pid 42", DeadMan(pid=42)), ("a-dead-man", DeadMan(unit="a-dead-man"))]
+)
+def test_a_record_of_0_1_has_its_timer_as_a_text(tmp_path: Path, text: str, timer: DeadMan) -> None:
+    pending.write(tmp_path, replace(CHANGE, dead_man=timer))
+    file = pending.path_of(tmp_path)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "dead_man": text}))
+    assert pending.read(tmp_path) == replace(CHANGE, dead_man=timer)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"kind": "apply"}', '{"colour": 1}'])
 def test_a_damaged_record_says_what_is_wrong_and_the_way_out(tmp_path: Path, text: str) -> None:
     file = pending.path_of(tmp_path)
@@ -35,4 +46,5 @@ def test_a_damaged_record_says_what_is_wrong_and_the_way_out(tmp_path: Path, tex
 def test_a_change_whose_process_ended_was_not_judged(tmp_path: Path) -> None:
     pending.note(tmp_path, "rolled_back", {"why": "p95"})
     pending.note(tmp_path, "rolled_back", {"why": "it died", "died_in": "soak"})
-    assert [is_verdict(event) for event in pending.events(tmp_path)] == [True, False]
+    pending.note(tmp_path, "rolled_back", {"why": "its process ended in step: soak"})  # of 0.1
+    assert [is_verdict(event) for event in pending.events(tmp_path)] == [True, False, False]

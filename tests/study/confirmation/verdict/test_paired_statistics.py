@@ -17,8 +17,8 @@ from scipy import stats
 
 from objectives.speech.wer import Gate
 from study.confirmation.protocol import Key, Rule, confidence
-from study.confirmation.verdict import findings, paired_statistics, reasons
 from study.confirmation.verdict import judge as judging
+from study.confirmation.verdict import metric_comparison, paired_statistics, reasons
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.judge import Verdict, judge
 from study.confirmation.verdict.paired_statistics import (
@@ -49,7 +49,7 @@ def _remembered() -> Iterator[None]:
     flips, interval, win = (lru_cache(20_000)(f) for f in (sign_flip_p, estimate, chance))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paired_statistics, "sign_flip_p", lambda gains: flips(tuple(gains)))
-        for module in (findings, reasons):
+        for module in (metric_comparison, reasons):
             patch.setattr(module, "estimate", lambda gains, level: interval(tuple(gains), level))
         patch.setattr(judging, "chance", win)
         yield
