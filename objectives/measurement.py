@@ -152,8 +152,9 @@ class Measurement:
             for f in fields(figures)
             if f.name not in TOO_LONG and (value := getattr(figures, f.name)) is not None
         }
+        tightest = self.device
         device = {
-            f.name: getattr(self.device, f.name)
+            f.name: getattr(tightest, f.name)
             for f in fields(DeviceFigures)
             if f.name not in TOO_LONG
         }
@@ -180,8 +181,11 @@ class Measurement:
     @property
     def device(self) -> DeviceFigures:
         """Return the figures of the device with the least free memory; all `None` without one."""
-        devices = self.devices.values()
-        return min(devices, key=lambda d: d.free_memory_mib or 0.0, default=DeviceFigures())
+
+        def free_mib(device: DeviceFigures) -> float:
+            return INFINITE if device.free_memory_mib is None else device.free_memory_mib
+
+        return min(self.devices.values(), key=free_mib, default=DeviceFigures())
 
     @property
     def measured_on(self) -> str | None:

@@ -56,10 +56,11 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: A figure is no number.
+        TypeError: The data, a rung or the phases are no mapping.
     """
-    values = {}
+    values, data = {}, mapping_of(data)
     for f in fields(kind):
-        if f.name not in mapping_of(data):
+        if f.name not in data:
             continue
         value = with_infinity(data[f.name])
         is_figure = str(f.type).removesuffix(" | None") in ("int", "float")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import optuna
 
+from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
-from study.bench.commands import commands
 from study.bench.source import Source
 from study.confirmation.lookup import confirmation_beside
 from study.promotion.document import Origin
@@ -52,7 +52,7 @@ def promote_winner(this: Run, source: Source, study: optuna.Study, result: Summa
         versions=source.versions,
         git_commit=git_commit(Path(__file__).parent),
         measured_elsewhere=result.context.measured_elsewhere,
-        commands=commands(result.decision.winner.allocation, source.setting, env),
+        commands=commands_of(source.setting.services, result.decision.winner.allocation, env),
     )
     return promote(
         study,

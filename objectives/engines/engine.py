@@ -52,3 +52,11 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
     What takes the memory it needs is started before what asks for a share of it.
     """
     return FasterWhisper(services.stt), Vllm(services.llm)
+
+
+def commands_of(
+    services: Services, allocation: Allocation, device_env: Mapping[str, str]
+) -> dict[str, Command]:
+    """Return the commands of an allocation by service, the LLM's first, for which people look."""
+    engines = reversed(engines_of(services))
+    return {e.name: e.command(allocation, device_env) for e in engines}

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
-from study.bench.commands import commands
 from study.confirmation.protocol import Rule, read_margins
 from study.promotion.seal import verify
 from study.search.score import scoring_signature
@@ -90,7 +90,7 @@ class Subject:
             SCORING: _sha256(scoring_signature(self.spec)),
         }
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
-            for service, command in commands(allocation, setting, env).items():
+            for service, command in commands_of(setting.services, allocation, env).items():
                 fixed[f"{service} command of the {role}"] = str(command)
         return fixed
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from objectives.allocation import Allocation
 from objectives.recording import Entry
-from study.bench.commands import llm_key, order_by_llm
+from study.bench.launch_order import llm_key, order_by_llm
 from study.recording.sobol import spread
 from study.search.expected_time import guess_s
 from study.spec.model import Spec

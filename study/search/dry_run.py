@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import commands_of
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.setting import Setting
-from study.bench.commands import commands, order_by_llm
+from study.bench.launch_order import order_by_llm
 from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
 from study.search.open_study import succession
@@ -81,10 +82,11 @@ def plan(
             )
             verdict = f"{check.fits}: {check.explanation}"
         lines.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
-    by_allocation = [commands(a, setting, env) for a in order_by_llm(cells, spec.baseline)]
+    ordered = order_by_llm(cells, spec.baseline)
+    by_cell = {str(a): commands_of(setting.services, a, env) for a in ordered}
     lines += [
         "server commands:",
-        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in by_allocation),
+        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in by_cell.values()),
     ]
     if recorded is not None:
         which = f"{len(set(recorded))} configurations in {len(recorded)} launches"
@@ -95,7 +97,7 @@ def plan(
     remaining = min(max_trials, size or max_trials) - len(done)
     each_s = seconds_per_trial or guess_s(spec.workload)
     fits = max(1, int(timeout_s // each_s))
-    starts = len({str(commands(a, setting, env)["llm"]) for a in cells if str(a) not in done})
+    starts = len({str(c["llm"]) for cell, c in by_cell.items() if cell not in done})
     source = "measured" if seconds_per_trial else "estimated"
     lines.append(
         f"at least {starts} starts of the LLM server for these; "

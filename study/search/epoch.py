@@ -20,7 +20,7 @@ from objectives.allocation import Allocation
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
-from study.bench.commands import order_by_llm
+from study.bench.launch_order import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
 from study.search.ending import Ending, Limit
 from study.search.expected_time import expected_s

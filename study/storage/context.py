@@ -11,7 +11,7 @@ import optuna
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.engines.engine import engines_of
+from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.load.ladder import Slo
 from objectives.plain_data.by_type import from_plain
@@ -83,8 +83,7 @@ class StudyContext:
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
         """Return both servers' command lines, by service."""
-        engines = reversed(engines_of(self.services))  # people look for the LLM's first
-        return {e.name: e.command(allocation, self.server_env) for e in engines}
+        return commands_of(self.services, allocation, self.server_env)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""

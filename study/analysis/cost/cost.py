@@ -11,7 +11,7 @@ from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
-from study.bench.commands import llm_key
+from study.bench.launch_order import llm_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from objectives.allocation import Allocation
 from study.report.html import html
 from study.report.summary import summary
 from study.storage.find import study_in
-from study.storage.trials import counted
+from study.storage.trials import Trial, counted
 
 PART = ((0.40, "tiny"), (0.45, "base"), (0.60, "tiny"))
 FOLLOW = ("--sampler", "recorded")
@@ -57,28 +58,30 @@ def test_a_part_of_a_space_is_replayed_launch_by_launch_the_baseline_first(tmp_p
     assert trials(tmp_path) == configurations
 
 
+def tell_apart(entries: Sequence[recording.Entry]) -> None:
+    """Give each launch another time a token, so that no two are alike."""
+    for n, e in enumerate(entries):
+        if e.measurement is not None:
+            object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
+
+
+def tokens_ms(launches: Sequence[recording.Entry | Trial]) -> list[float]:
+    """Return the times a token of all launches that measured one, ms."""
+    measured = [x.measurement for x in launches if x.measurement is not None]
+    return sorted(m.figure("llm_tpot_ms") or 0.0 for m in measured)
+
+
 def test_every_launch_counts_with_what_it_measured(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
     path = tmp_path / "made.jsonl"
     shipped = recording.read(path)
-    for n, e in enumerate(shipped.entries):  # no two alike
-        if e.measurement is not None:
-            object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
+    tell_apart(shipped.entries)
     recording.write(path, shipped.provenance, shipped.entries)
     run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     study = optuna.load_study(
         study_name="made-recorded-0", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
-    values = sorted(
-        r.measurement.figure("llm_tpot_ms") or 0.0
-        for r in counted(study)
-        if r.measurement is not None
-    )
-    assert values == sorted(
-        e.measurement.figure("llm_tpot_ms") or 0.0
-        for e in shipped.entries
-        if e.measurement is not None
-    )
+    assert tokens_ms(counted(study)) == tokens_ms(shipped.entries)
 
 
 def test_a_dry_run_lists_what_is_recorded_and_promises_no_launch(tmp_path: Path) -> None:
@@ -135,25 +138,14 @@ def test_a_recording_that_grew_gives_each_line_once(tmp_path: Path) -> None:
     spec = make(tmp_path, skip=PART)
     path = tmp_path / "made.jsonl"
     whole = recording.read(path)
-    for n, e in enumerate(whole.entries):
-        if e.measurement is not None:
-            object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
+    tell_apart(whole.entries)
     for entries in (whole.entries[:8], whole.entries):
         recording.write(path, whole.provenance, entries)
         assert run_study(spec, "--out", tmp_path / "out", *FOLLOW, "--seed", 1).returncode == 0
     study = optuna.load_study(
         study_name="made-recorded-1", storage=f"sqlite:///{tmp_path}/out/made/study.db"
     )
-    values = sorted(
-        r.measurement.figure("llm_tpot_ms") or 0.0
-        for r in counted(study)
-        if r.measurement is not None
-    )
-    assert values == sorted(
-        e.measurement.figure("llm_tpot_ms") or 0.0
-        for e in whole.entries
-        if e.measurement is not None
-    )
+    assert tokens_ms(counted(study)) == tokens_ms(whole.entries)
 
 
 def test_changed_weights_open_the_next_study_with_all_of_it_and_nothing_twice(

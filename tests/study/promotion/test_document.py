@@ -12,9 +12,9 @@ import yaml
 from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import commands_of
 from objectives.fitness import reference_of
 from study.analysis.decision import decide
-from study.bench.commands import commands
 from study.promotion.document import Origin, document, improvement_pct, write
 from study.promotion.seal import verify
 from study.report.answer import certainty
@@ -22,7 +22,6 @@ from study.report.reasons import passed_over, why
 from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec
-from study.spec.setting import setting_of
 from study.storage.trials import State, Trial
 
 
@@ -170,7 +169,7 @@ def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
 def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
     decision = decide([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
     assert decision.winner is not None
-    both = commands(decision.winner.allocation, setting_of(spec), {})
+    both = commands_of(spec.services, decision.winner.allocation, {})
     return document(
         decision,
         spec,

@@ -16,7 +16,7 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
-from study.bench.commands import llm_key
+from study.bench.launch_order import llm_key
 from study.recording.export_study import gather
 from study.recording.record import record
 from study.recording.rounds import remaining, rounds

@@ -1,13 +1,10 @@
-"""Makes both servers' command lines, and the order of allocations that restarts them least."""
+"""Orders allocations so that servers restart least, by what their commands depend on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from objectives.allocation import SPEECH, Allocation
-from objectives.engines.command import Command
-from objectives.engines.engine import engines_of
-from objectives.setting import Setting
 
 
 def order_by_llm(
@@ -29,10 +26,3 @@ def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
     return tuple(
         sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
     )
-
-
-def commands(
-    allocation: Allocation, setting: Setting, env: Mapping[str, str]
-) -> dict[str, Command]:
-    """Return both servers' command lines, by service."""
-    return {e.name: e.command(allocation, env) for e in engines_of(setting.services)}
