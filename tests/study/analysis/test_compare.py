@@ -9,9 +9,10 @@ import pytest
 from factories import only
 
 from objectives.allocation import Allocation
+from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
 from study.analysis.compare import is_capacity_order_known
-from study.analysis.configurations import FITNESS, Configuration
+from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.answer import fitness_gap
 from study.report.comparison import comparison
@@ -99,8 +100,8 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("(-47 %), better")
-    assert noise_of(FITNESS, today, other, [today, other]) is None
-    assert noise_of(FITNESS, today, other, [today, other, *again]) == pytest.approx(
+    assert noise_of(FITNESS.flat, today, other, [today, other]) is None
+    assert noise_of(FITNESS.flat, today, other, [today, other, *again]) == pytest.approx(
         2.776 * 0.00707 * 1.5**0.5, rel=1e-3
     )
 
@@ -133,8 +134,8 @@ def test_what_broke_a_limit_tells_no_noise() -> None:
         replace(c, measured=tuple(replace(r, constraints={"free": 1.0}) for r in c.measured))
         for c in LOUD
     ]
-    assert noise_of(FITNESS, today, other, [today, other, *over]) is None
-    assert noise_of(FITNESS, today, other, [today, other, *LOUD]) is not None
+    assert noise_of(FITNESS.flat, today, other, [today, other, *over]) is None
+    assert noise_of(FITNESS.flat, today, other, [today, other, *LOUD]) is not None
 
 
 @pytest.mark.parametrize(
