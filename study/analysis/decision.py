@@ -11,7 +11,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.allocation import Allocation
-from study.analysis.configurations import Configuration, configuration_of, configurations
+from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.eligibility import Ineligibility, ineligibility
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -95,12 +95,12 @@ class Decision:
         )
 
 
-def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
+def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     """Choose the best eligible configuration by smoothed mean, if it beats the baseline.
 
     A lead by efficiency and stability alone does not count.
     """
-    launched = configurations(trials)
+    launched = configurations_in(trials)
     standings, ranked, eligible = ranking(launched, context)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
     decision = partial(

@@ -47,16 +47,16 @@ def by_share(launches: Iterable[tuple[Allocation, Measurement]]) -> list[ShareSu
             len(group),
             _median(m.figure("stt_interference") for m in group),
             _median(m.figure("llm_interference") for m in group),
-            max(figures(group, "llm_kv_peak_pct"), default=None),
-            min(figures(group, "llm_kv_tokens"), default=None),
+            max(measured_values(group, "llm_kv_peak_pct"), default=None),
+            min(measured_values(group, "llm_kv_tokens"), default=None),
             any(m.capacity_bound_by == "kv" for m in group),
-            max(figures(group, "llm_kv_tokens"), default=None),
+            max(measured_values(group, "llm_kv_tokens"), default=None),
         )
         for share, group in sorted(groups.items())
     ]
 
 
-def figures(group: Sequence[Measurement], name: str) -> list[Any]:
+def measured_values(group: Sequence[Measurement], name: str) -> list[Any]:
     """Return a figure of every measurement that has it."""
     return [value for m in group if (value := m.figure(name)) is not None]
 

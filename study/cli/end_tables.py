@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.figures import FIGURES, FITNESS
-from study.analysis.configurations import Configuration, configurations
+from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
 from study.report.comparison import comparison
@@ -48,7 +48,7 @@ def measured(
     Args:
         width: of the terminal, in columns
     """
-    launched, own = configurations(trials), [t for t in trials if t.repeat_of is None]
+    launched, own = configurations_in(trials), [t for t in trials if t.repeat_of is None]
     several = len(launched) < len(own)
     is_wide = width >= WIDE
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []

@@ -31,7 +31,7 @@ def main() -> None:
 
     from rich.table import Table
 
-    from study.analysis.cost.launches import read
+    from study.analysis.cost.launches import read_costs
     from study.analysis.interference import by_share
     from study.analysis.kv_cache import unfilled_cache
     from study.cli.console import console_of
@@ -43,7 +43,7 @@ def main() -> None:
     console = console_of()
     with exiting():
         sources = arguments.sources or [str(DEFAULT)]
-        costs = [cost for source in sources for cost in read(source)]
+        costs = [cost for source in sources for cost in read_costs(source)]
         for cost in costs:
             for line in cost_lines(cost):
                 console.print(line, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
-from study.confirmation.protocol import Rule, read_margins
+from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.seal import verify
 from study.search.score import scoring_signature
 from study.spec.choices import Claim
@@ -52,7 +52,7 @@ class Subject:
     spec: Spec
     baseline: Allocation
     winner: Allocation
-    rule: Rule
+    rule: ClaimRule
     traffics: tuple[Traffic, ...]
     clips: tuple[Clip, ...]
 
@@ -166,7 +166,7 @@ def subject(
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=Rule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
+        rule=ClaimRule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
         traffics=(Traffic("main", spec.workload), *held_out),
         clips=clips,
     )

@@ -11,7 +11,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.figures import FITNESS, SHOWN
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.category import Category, category, obstacle
+from study.analysis.category import Category, category, obstacle_to
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import pareto_figures_in_words
@@ -109,7 +109,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
         f"**{kind}**: {outcome(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
-    if configuration and (reason := obstacle(configuration, decision, context)):
+    if configuration and (reason := obstacle_to(configuration, decision, context)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
     lines += [f"- {Category.OVER}: {limit}" for limit in over([trial] if trial.measurement else [])]
     if trial.diagnosis is not None:

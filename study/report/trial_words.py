@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from objectives.figures import FITNESS
-from study.analysis.category import Category, category, obstacle
+from study.analysis.category import Category, category, obstacle_to
 from study.report.answer import launches
 from study.report.reasons import ineligible, over
 from study.report.summary import Summary
@@ -50,7 +50,7 @@ def configurations_table(summary: Summary) -> str:
             mark = f"**{kind}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
-        elif c.measured and (why := obstacle(c, decision, context)):
+        elif c.measured and (why := obstacle_to(c, decision, context)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome(c.failed[-1])}"

@@ -15,7 +15,7 @@ from study.bench.launch_order import llm_key
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class TimedLaunch:
     """One evaluation that launched servers, rather than took a known result.
 
     Args:
@@ -56,7 +56,7 @@ class Cost:
 
     name: str
     trials: int
-    launches: tuple[Launch, ...]
+    launches: tuple[TimedLaunch, ...]
     restarts: bool
     runs_s: float | None
     measured_elsewhere: str | None
@@ -83,7 +83,7 @@ class Cost:
         """Return the seconds of some phases, over all launches."""
         return sum(x.sum_s(*phases) for x in self.launches)
 
-    def starters(self, phase: str) -> list[Launch]:
+    def starters(self, phase: str) -> list[TimedLaunch]:
         """Return the launches that started this server rather than keep it."""
         return [x for x in self.launches if phase in x.started]
 

@@ -9,7 +9,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
 
 STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
-PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
+LAUNCH_PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 
 
@@ -35,4 +35,4 @@ def phase_seconds(
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())
         phase_s |= {UNATTRIBUTED: rest_s} if rest_s > 0.5 else {}
-    return {p: phase_s[p] for p in (*PHASES, UNATTRIBUTED) if p in phase_s}
+    return {p: phase_s[p] for p in (*LAUNCH_PHASES, UNATTRIBUTED) if p in phase_s}

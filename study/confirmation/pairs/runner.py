@@ -18,13 +18,13 @@ from objectives.servers.memory_budget import speech_key
 from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.bench.bench import Bench
-from study.confirmation.journal import write
+from study.confirmation.journal import write_journal
 from study.confirmation.pairs.next_step import Next, next_step
 from study.confirmation.pairs.stress import measure_stress
-from study.confirmation.pairs.time_needed import expected_s, outlook
-from study.confirmation.records import FailedLaunch, Journal, Launch, Pair, Role
+from study.confirmation.pairs.time_needed import expected_step_s, outlook
+from study.confirmation.records import FailedLaunch, Pair, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
-from study.confirmation.verdict.assess import verdict
+from study.confirmation.verdict.assess import verdict_of
 from study.spec.traffic import Traffic
 from study.wording import phase_in_words
 
@@ -48,7 +48,7 @@ class Runner:
     of: Subject
     bench: Bench
     folder: Path
-    journal: Journal
+    journal: PairsJournal
     tell: Callable[[str], None]
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
@@ -56,7 +56,7 @@ class Runner:
     _anchors: dict[str, Anchor] = field(default_factory=dict)
     _under: str = ""  # the traffic of the moment, before a phase
 
-    def run(self) -> Journal:
+    def run(self) -> PairsJournal:
         """Measure until the verdict is over or the time is up; what is measured is on disk.
 
         Raises:
@@ -81,7 +81,7 @@ class Runner:
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
                 disturbed = disturbed + 1 if len(self.journal.left_out) > before else 0
-                write(self.journal, self.folder)
+                write_journal(self.journal, self.folder)
                 if disturbed >= PATIENCE:
                     raise SetupError(
                         f"two in a row were disturbed ({self.journal.left_out[-1]}); "
@@ -115,7 +115,7 @@ class Runner:
         return False
 
     def _expected_s(self, step: Next) -> tuple[float, bool]:
-        return expected_s(step, self.journal, self.of)
+        return expected_step_s(step, self.journal, self.of)
 
     def _take(self, step: Next, colocation: Colocation) -> None:
         if step.step == "stress":
@@ -186,7 +186,7 @@ class Runner:
 
     def _launch(
         self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
-    ) -> Launch | FailedLaunch | Failure:
+    ) -> PairLaunch | FailedLaunch | Failure:
         """Launch afresh and measure under each workload in turn, the study's own first.
 
         A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
@@ -201,7 +201,7 @@ class Runner:
                 return FailedLaunch(role, traffic.name, failure.diagnosis)
             if outcome.measurement is not None:
                 measured[traffic.name] = outcome.measurement.without_samples()
-        return Launch(role, measured)
+        return PairLaunch(role, measured)
 
     def _measured(
         self,
@@ -224,7 +224,7 @@ class Runner:
     def _progress(self, step: Next) -> None:
         if step.step == "aa":
             return
-        finding = verdict(self.journal, self.of).finding(self.of.rule.primary)
+        finding = verdict_of(self.journal, self.of).finding(self.of.rule.primary)
         gain = finding.estimate if finding is not None else None
         if gain is not None and gain.low is not None:
             self.tell(

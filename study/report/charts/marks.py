@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from study import wording
 from study.analysis.category import Category
-from study.analysis.cost.phases import PHASES, UNATTRIBUTED
+from study.analysis.cost.phases import LAUNCH_PHASES, UNATTRIBUTED
 from study.report.charts.heat_map import Tile
 
 
@@ -41,7 +41,7 @@ COLOURS: Mapping[Category, str] = {category: mark.colour for category, mark in M
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(
-        (wording.PHASES.get(phase, phase) for phase in (*PHASES, UNATTRIBUTED)),
+        (wording.PHASES.get(phase, phase) for phase in (*LAUNCH_PHASES, UNATTRIBUTED)),
         ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
         strict=True,
     )
