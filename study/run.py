@@ -30,6 +30,7 @@ from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
+from study.search.score import Scorer
 from study.service_pause.options import outage
 from study.spec.model import Spec
 from study.spec.setting import conditions_of
