@@ -36,7 +36,7 @@ class Others:
         return round(self.peak_mib - self.least_mib)
 
 
-def observe_others(
+def observe(
     device: Device, own: Callable[[], Collection[int]], for_s: float, tell: Callable[[str], None]
 ) -> Others | None:
     """Look every 10 s at what others hold; None where the device does not tell.

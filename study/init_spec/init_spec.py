@@ -11,7 +11,7 @@ from pathlib import Path
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
-from study.init_spec.gpu_processes import Others, observe_others
+from study.init_spec.gpu_processes import Others, observe
 from study.init_spec.llm_unit import Llm, read_llm
 from study.init_spec.running_units import Running, running, serves_llm
 from study.init_spec.speech_unit import Speech, read_stt
@@ -134,7 +134,7 @@ def _others(
     def own() -> set[int]:
         return {pid for u in options.units for pid in running(u).pids}
 
-    return observe_others(device, own, options.observe_s, tell)
+    return observe(device, own, options.observe_s, tell)
 
 
 def _held(device: Device | None, unit: Running) -> float | None:

@@ -43,7 +43,7 @@ class WindowFigures:
         return text
 
 
-Observed = Mapping[Name, WindowFigures]
+Observed = Mapping[str, WindowFigures]
 
 
 def judge_window(

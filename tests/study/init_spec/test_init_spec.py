@@ -9,7 +9,7 @@ from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 from objectives.devices.device import Identity, Occupant
 from objectives.errors import BadInput
 from study.init_spec import gpu_processes as observing
-from study.init_spec.gpu_processes import observe_others
+from study.init_spec.gpu_processes import observe
 from study.init_spec.llm_unit import read_llm
 from study.init_spec.running_units import Running
 from study.init_spec.speech_unit import read_stt
@@ -219,7 +219,7 @@ class Card:
 def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
     monkeypatch.setattr(observing, "NEIGHBOUR_LOOK_S", 0.001)
     lines = []
-    others = observe_others(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, lines.append)
+    others = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, lines.append)
     assert (others.least_mib, others.peak_mib, others.reserve_mib, others.largest) == (
         100.0,
         350.0,
@@ -230,4 +230,4 @@ def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
 
 
 def test_memory_that_cannot_be_told_is_no_reserve():
-    assert observe_others(Card(None), lambda: {1}, 0.0, print) is None
+    assert observe(Card(None), lambda: {1}, 0.0, print) is None
