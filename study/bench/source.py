@@ -18,6 +18,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.load.ladder import Slo
 from objectives.recording import Recording, read
+from objectives.search_space.space import Space
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting, conditions
 from study.bench.bench import Bench, bench, mib
@@ -57,9 +58,9 @@ def look(
         say(f"note: {note}")
     if spec.ignored:
         say(f"ignored in the spec: {', '.join(spec.ignored)}")
+    setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)
-        setting = setting_of(spec)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]
@@ -89,7 +90,7 @@ def look(
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
-    machine = bench(spec)
+    machine = bench(setting, spec.device)
     identity = machine.device.identity
     driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
@@ -103,20 +104,22 @@ def look(
     return Source(machine.device.identity, machine.versions, machine.setting, machine, None)
 
 
-def launches(spec: Spec, source: Source, sampler: str) -> list[Allocation] | None:
+def launches(
+    space: Space, baseline: Allocation, source: Source, sampler: str
+) -> list[Allocation] | None:
     """Return each launch that a study which follows its recording asks for, the baseline's first.
 
     It is None where the study follows none.
     """
     if source.recording is None or sampler != RECORDED:
         return None
-    return sorted(held_in(source.recording, spec), key=lambda a: str(a) != str(spec.baseline))
+    return sorted(held_in(source.recording, space), key=lambda a: str(a) != str(baseline))
 
 
-def held_in(recording: Recording, spec: Spec) -> list[Allocation]:
+def held_in(recording: Recording, space: Space) -> list[Allocation]:
     """Return the configuration of each launch of a recording in the space, in its order."""
-    space = {str(a): a for a in spec.search_space.grid()}
-    return [space[e.key] for e in recording.entries if e.key in space]
+    allocations = {str(a): a for a in space.grid()}
+    return [allocations[e.key] for e in recording.entries if e.key in allocations]
 
 
 def context_for(spec: Spec, source: Source) -> StudyContext:

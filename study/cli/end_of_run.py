@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
-from study.analysis.kv_cache import warnings
+from study.analysis.kv_cache import unfilled_cache
 from study.cli.console import Terminal
 from study.cli.end_tables import against, failures, measured
 from study.cli.next_steps import advice
+from study.report.analysis_words import cache_warnings
 from study.report.answer import certainty, fitness_gap
 from study.report.headline import fresh, sentence
 from study.report.reasons import held_back, passed_over, why
@@ -90,7 +91,8 @@ def show(end: End, terminal: Terminal) -> None:
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
     for line in (*gap, *certainty(decision)):
         terminal.line(line)
-    for line in warnings(summary.measured, context.workload, context.services.llm.args):
+    cache = unfilled_cache(summary.measured, context.workload, context.services.llm.args)
+    for line in cache_warnings(cache):
         terminal.heading(line)
     better = held_back(decision)
     if decision.winner is None:

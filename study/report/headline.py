@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from objectives.figures import FITNESS, SHOWN
 from study.analysis.compare import Difference, Verdict, difference, differences
 from study.analysis.configurations import Configuration
-from study.analysis.kv_cache import warnings
+from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import SESSIONS, is_noise
 from study.confirmation.verdict_file import Confirmation
+from study.report.analysis_words import cache_warnings
 from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
 from study.report.comparison import change
 from study.report.reasons import why
@@ -100,8 +101,8 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    unpressed = warnings(summary.measured, context.workload, context.services.llm.args)
-    lines += [f"{_capital(line)}." for line in unpressed]
+    cache = unfilled_cache(summary.measured, context.workload, context.services.llm.args)
+    lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
     contributions = [t.contributions for t in summary.trials]
     if contributions and not any(c.get("capacity") is not None for c in contributions):
         lines.append(
