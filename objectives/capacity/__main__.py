@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, RampCapacity, ramp_capacity, together
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply, read
 from objectives.capacity.turns import turns_of
 from objectives.errors import BadInput
-from objectives.limits import DEFAULT_LIMITS, Limit
 
 DESCRIPTION = "How many turns a second the servers of a ramp can serve, as JSON."
 SLACK_S = 1.0  # a turn may be due so much after the end of its ramp

@@ -37,7 +37,7 @@ def breaking_point(rates: Sequence[float], good: Sequence[bool]) -> BreakingPoin
     import numpy as np  # noqa: PLC0415  a second of imports, for which no --help waits
     from scipy.optimize import isotonic_regression  # noqa: PLC0415
 
-    if len(rates) == 0:
+    if not rates:
         return BreakingPoint(None, None, 0)
     distinct, place, counts = np.unique(rates, return_inverse=True, return_counts=True)
     shares = np.bincount(place, weights=np.asarray(good, dtype=float)) / counts

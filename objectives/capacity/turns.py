@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from objectives.capacity.limits import FAILED, Limit, missed
 from objectives.capacity.ramp_replies import RampReply
-from objectives.limits import FAILED, Limit, missed
 
 
 @dataclass(frozen=True, slots=True)

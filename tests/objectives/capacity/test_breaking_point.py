@@ -8,31 +8,36 @@ from objectives.capacity.breaking_point import BreakingPoint, breaking_point
 from objectives.capacity.ramp_rate import RampRate
 
 
+def point(rates, good):
+    """Return the breaking point of numbers, whatever holds them."""
+    return breaking_point([float(r) for r in rates], [bool(g) for g in good])
+
+
 def test_it_lies_between_the_last_rate_that_passes_and_the_first_that_fails():
-    assert breaking_point([1, 2, 3, 4], [1, 1, 0, 0]) == BreakingPoint(2.0, 3.0, 2)
+    assert point([1, 2, 3, 4], [1, 1, 0, 0]) == BreakingPoint(2.0, 3.0, 2)
 
 
 def test_nothing_good_everything_good_and_nothing_at_all():
-    assert breaking_point([1, 2, 3], [0, 0, 0]) == BreakingPoint(None, 1.0, 0)
-    assert breaking_point([1, 2, 3], [1, 1, 1]) == BreakingPoint(3.0, None, 3)
-    assert breaking_point([], []) == BreakingPoint(None, None, 0)
+    assert point([1, 2, 3], [0, 0, 0]) == BreakingPoint(None, 1.0, 0)
+    assert point([1, 2, 3], [1, 1, 1]) == BreakingPoint(3.0, None, 3)
+    assert point([], []) == BreakingPoint(None, None, 0)
 
 
 def test_nineteen_of_twenty_pass_and_fewer_do_not():
-    assert breaking_point(range(20), [0] + [1] * 19).last_pass_per_s == 19.0
-    assert breaking_point(range(19), [0] + [1] * 18).last_pass_per_s is None
+    assert point(range(20), [0] + [1] * 19).last_pass_per_s == 19.0
+    assert point(range(19), [0] + [1] * 18).last_pass_per_s is None
 
 
 def test_one_bad_turn_in_a_good_crowd_breaks_nothing():
     good = [True] * 100 + [False] + [True] * 99 + [False] * 50
-    assert breaking_point(range(250), good) == BreakingPoint(199.0, 200.0, 200)
+    assert point(range(250), good) == BreakingPoint(199.0, 200.0, 200)
 
 
 def test_equal_rates_are_one_point_whatever_their_order():
     rates = [1.0] * 40 + [2.0] * 4
     good = [True] * 40 + [True, True, False, True]
-    assert breaking_point(rates, good) == breaking_point(rates[::-1], good[::-1])
-    assert breaking_point(rates, good).last_pass_per_s == 1.0
+    assert point(rates, good) == point(rates[::-1], good[::-1])
+    assert point(rates, good).last_pass_per_s == 1.0
 
 
 def test_the_order_of_turns_is_that_of_their_rates():
@@ -40,9 +45,9 @@ def test_the_order_of_turns_is_that_of_their_rates():
     rates = np.linspace(1, 8, 300)
     good = rng.uniform(size=300) < np.interp(rates, [1, 5, 6, 8], [1, 0.98, 0.3, 0])
     order = rng.permutation(300)
-    assert breaking_point(rates[order], good[order]) == breaking_point(rates, good)
+    assert point(rates[order], good[order]) == point(rates, good)
     fit = isotonic_regression(good.astype(float), increasing=False).x
-    assert breaking_point(rates, good).last_pass_per_s == rates[fit >= 0.95].max()
+    assert point(rates, good).last_pass_per_s == rates[fit >= 0.95].max()
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import math
 import pytest
 from ramps import line, replies
 
+from objectives.capacity.limits import DEFAULT_LIMITS, FAILED, Limit
 from objectives.capacity.ramp_capacity import ramp_capacity, together
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import Turn, turns_of
-from objectives.limits import DEFAULT_LIMITS, FAILED, Limit
 
 LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]
 LINEAR = RampRate(1, 12, 120)

@@ -5,11 +5,11 @@ import pytest
 from ramps import replies
 
 from objectives.capacity.breaking_point import breaking_point
+from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S, ramp_capacity
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import turns_of
-from objectives.limits import DEFAULT_LIMITS, Limit
 from objectives.load.ramp import is_broken_beyond_doubt, turn_times
 
 LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from objectives.capacity.limits import DEFAULT_LIMITS, FAILED, SHORT_NAMES, Limit, missed, own_ms
 from objectives.capacity.ramp_replies import RampReply
-from objectives.limits import DEFAULT_LIMITS, FAILED, SHORT_NAMES, Limit, missed, own_ms
 
 LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]
 
