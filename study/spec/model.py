@@ -14,7 +14,7 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.choices import Claim, SamplerName
+from study.spec.choices import MARGIN_PCT, Claim, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +88,6 @@ class FitnessRule:
     def effective_weights(self) -> Weights:
         """Return the weights that count."""
         return self.weights or PRESETS[self.preset]
-
-
-MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 
 @dataclass(frozen=True, slots=True)
