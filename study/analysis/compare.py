@@ -35,12 +35,12 @@ class Difference:
     """One figure of two configurations, in the figure's own unit.
 
     Args:
-        name: of the figure, flat
-        old, new: today's mean and the other's; None where it was not measured
-        verdict: what the difference says
-        is_noise_known: whether enough was launched again to tell noise from a difference
-        old_is_bound: whether the old figure is only a lower bound
-        new_is_bound: whether the new one is
+        name: Of the figure, flat.
+        old, new: Today's mean and the other's; None where it was not measured.
+        verdict: What the difference says.
+        is_noise_known: Whether enough was launched again to tell noise from a difference.
+        old_is_bound: Whether the old figure is only a lower bound.
+        new_is_bound: Whether the new one is.
     """
 
     name: str
@@ -81,10 +81,10 @@ def figure_differences(
     """Compare every figure that people ask for.
 
     Args:
-        today: what is in use
-        other: what is held against it
-        configurations: all that was launched, whose repeats give the noise too
-        without: names of figures to leave out
+        today: What is in use.
+        other: What is held against it.
+        configurations: All that was launched, whose repeats give the noise too.
+        without: Names of figures to leave out.
     """
     return [difference(name, today, other, configurations) for name in SHOWN if name not in without]
 

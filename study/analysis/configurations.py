@@ -20,9 +20,9 @@ class Configuration:
     """An allocation with its launches: those that gave a measurement, and those that failed.
 
     Args:
-        allocation: what was launched
-        measured: trials with a measurement, in the order of their numbers
-        failed: trials without one; one that another process disturbed says nothing against it
+        allocation: What was launched.
+        measured: Trials with a measurement, in the order of their numbers.
+        failed: Trials without one; one that another process disturbed says nothing against it.
     """
 
     allocation: Allocation

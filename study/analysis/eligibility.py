@@ -36,9 +36,9 @@ class Ineligibility:
     """The reason why a configuration may not be promoted, with its detail.
 
     Args:
-        reason: the reason
-        minutes_more_audio: how much more speech would decide, for each launch; empty where none
-            would
+        reason: The reason.
+        minutes_more_audio: How much more speech would decide, for each launch; empty where none
+            would.
     """
 
     reason: Reason
@@ -50,8 +50,11 @@ def ineligibility(
 ) -> Ineligibility | None:
     """Return why a configuration that works may not be promoted; None where nothing is against it.
 
-    baseline: what it is to be promoted over, which also takes a lead by latency or capacity; None
-        leaves that out, whatever it scores
+    Args:
+        configuration: A configuration that was launched.
+        context: What the study asks.
+        baseline: What it is to be promoted over, which also takes a lead by latency or capacity;
+            None leaves that out, whatever it scores.
     """
     if not configuration.measured:
         return None

@@ -16,14 +16,14 @@ class ShareSummary:
     """All launches at one share of the memory, summed up.
 
     Args:
-        share: the LLM's share of the memory
-        launches: how many launches there are
-        interference_stt: median speech latency together / alone, x; None where not measured
-        interference_llm: the same of the LLM
-        kv_peak_pct: the highest use of the KV cache; None where no server reported it
-        kv_tokens: what the smallest cache of this share holds
-        kv_limited: whether some capacity ladder ended at a full KV cache
-        kv_tokens_most: what the largest cache of this share holds
+        share: The LLM's share of the memory.
+        launches: How many launches there are.
+        interference_stt: Median speech latency together / alone, x; None where not measured.
+        interference_llm: The same of the LLM.
+        kv_peak_pct: The highest use of the KV cache; None where no server reported it.
+        kv_tokens: What the smallest cache of this share holds.
+        kv_limited: Whether some capacity ladder ended at a full KV cache.
+        kv_tokens_most: What the largest cache of this share holds.
     """
 
     share: float

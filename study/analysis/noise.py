@@ -26,7 +26,8 @@ def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
     Both are 0 where nothing was repeated.
 
-    groups: the figures of each configuration; one figure alone does not count
+    Args:
+        groups: The figures of each configuration; one figure alone does not count.
 
     >>> pooled([[9.0, 11.0], [20.0], [30.0, 30.0, 33.0]])
     (2.6666666666666665, 3)
@@ -61,11 +62,11 @@ def noise_of(
     """Return up to which difference noise could explain it; None where that is not known.
 
     Args:
-        name: a figure of `Measurement`, or the fitness
-        today: the one configuration
-        other: the other one
-        configurations: all that was measured: where one of the two was launched only a few times,
-            the repeats of all that works give the noise, if there are enough of them
+        name: A figure of `Measurement`, or the fitness.
+        today: The one configuration.
+        other: The other one.
+        configurations: All that was measured: where one of the two was launched only a few times,
+            the repeats of all that works give the noise, if there are enough of them.
     """
     a, b = today.values(name), other.values(name)
     if not (a and b and math.isfinite(sum(a) + sum(b))):

@@ -121,8 +121,11 @@ def of_recording(source: recording.Recording) -> Cost:
 def read_costs(source: str) -> list[Cost]:
     """Read the cost of every study of a storage that launched something, or of a recording.
 
-    source: a folder with a study.db, the file, a storage URL, or a recording (.jsonl)
-    raises: BadInput where there is nothing to read
+    Args:
+        source: A folder with a study.db, the file, a storage URL, or a recording (.jsonl).
+
+    Raises:
+        BadInput: There is nothing to read.
     """
     if source.endswith(".jsonl"):
         return [of_recording(recording.read(Path(source)))]

@@ -19,9 +19,9 @@ def phase_seconds(
     """Return the seconds of a launch by phase.
 
     Args:
-        measurement: what the launch measured; None where it failed
-        measured: what a launch that failed had measured by then
-        wall_s: the wall time of the launch
+        measurement: What the launch measured; None where it failed.
+        measured: What a launch that failed had measured by then.
+        wall_s: The wall time of the launch.
     """
     m = measurement
     phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})

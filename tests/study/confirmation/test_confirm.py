@@ -19,6 +19,7 @@ from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT, ConfirmOptions, confirm
+from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairLaunch, Role, Stress
@@ -40,11 +41,11 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
     launched: list[str] = []
 
-    def launch(runner: Runner, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
+    def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
         launched.append(role)
         share = allocation.share + len(launched) % 3 / 1000
         return PairLaunch(
-            role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads}
+            role, {n: measurement(llm_latency_ms=1000 * share) for n in launcher.of.workloads}
         )
 
     def stress(runner: Runner, *_: object) -> None:
@@ -61,7 +62,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         )
         runner.journal = replace(runner.journal, stress=s)
 
-    monkeypatch.setattr(Runner, "_launch", launch)
+    monkeypatch.setattr(Launcher, "launch", launch)
     monkeypatch.setattr(Runner, "_stress", stress)
     return launched
 
@@ -105,8 +106,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
                 held_out.figure("llm_offered"),
                 held_out.figure("stt_offered"),
             ) == (6, 6, 6, 6)
-    going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
-    assert set(going_on._words()) == {"base"}  # which are not transcribed again
+    assert set(scored_words(found, subject(path))) == {"base"}  # which are not transcribed again
     told = verify(path)["confirmation"]
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
@@ -162,12 +162,12 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
 def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drifting(runner: Runner, role: Role, *_: object) -> PairLaunch:
+    def drifting(launcher: Launcher, role: Role, *_: object) -> PairLaunch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return PairLaunch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
+        return PairLaunch(role, {n: measurement(llm_latency_ms=ms) for n in launcher.of.workloads})
 
-    monkeypatch.setattr(Runner, "_launch", drifting)
+    monkeypatch.setattr(Launcher, "launch", drifting)
     path = promotion(tmp_path)
     code, _ = confirmed(path)
     data = verify(path)
@@ -183,15 +183,15 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = promotion(tmp_path)
-    launch = Runner._launch
+    launch = Launcher.launch
 
-    def cut(runner: Runner, *arguments: Any) -> Any:
-        found = launch(runner, *arguments)
+    def cut(launcher: Launcher, *arguments: Any) -> Any:
+        found = launch(launcher, *arguments)
         if len(instant) == 6:
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(Runner, "_launch", cut)
+    monkeypatch.setattr(Launcher, "launch", cut)
     with pytest.raises(KeyboardInterrupt):
         confirmed(path)
     found = journal.read_journal(folder_of(path))
@@ -309,12 +309,12 @@ def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(runner: Runner, *arguments: Any) -> PairLaunch:
+    def late(launcher: Launcher, *arguments: Any) -> PairLaunch:
         return PairLaunch(
-            arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads}
+            arguments[0], {n: measurement(lag_exceeded=True) for n in launcher.of.workloads}
         )
 
-    monkeypatch.setattr(Runner, "_launch", late)
+    monkeypatch.setattr(Launcher, "launch", late)
     path = promotion(tmp_path)
     with pytest.raises(
         SetupError, match=r"two in a row were disturbed .*our own requests left late"
