@@ -11,7 +11,7 @@ from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 
-LEADING_TERMS = ("stt", "llm", "capacity")  # a lead by the others alone promotes nothing
+TRAILING_TERMS = ("stability", "efficiency")  # a lead by these alone promotes nothing
 
 
 class Reason(StrEnum):
@@ -78,7 +78,8 @@ def ineligibility(
 def _lead(configuration: Configuration, baseline: Configuration) -> float:
     """Return by how much its latency and capacity terms are ahead of the baseline's."""
     new, old = configuration.contributions, baseline.contributions
-    return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in LEADING_TERMS)
+    leading = [k for k in new if k not in TRAILING_TERMS]
+    return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in leading)
 
 
 def is_eligible(configuration: Configuration, context: StudyContext) -> bool:

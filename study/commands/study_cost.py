@@ -32,7 +32,7 @@ def main() -> None:
     from study.cli.console import console_of
     from study.cli.cost_lines import cost_lines, ratio_lines
     from study.cli.exit_codes import exiting
-    from study.report.analysis_words import SHARE_HEAD, cache_warnings, share_row
+    from study.report.analysis_words import cache_warnings, share_table
     from study.storage.find import DEFAULT
 
     console = console_of()
@@ -42,9 +42,10 @@ def main() -> None:
         for cost in costs:
             for line in cost_lines(cost):
                 console.print(line, markup=False, soft_wrap=True)
-            table = Table(*SHARE_HEAD, title="Does sharing hurt?", title_justify="left")
-            for shared in by_share(cost.measurements):
-                table.add_row(*share_row(shared))
+            head, rows = share_table(by_share(cost.measurements))
+            table = Table(*head, title="Does sharing hurt?", title_justify="left")
+            for row in rows:
+                table.add_row(*row)
             console.print(table)
             cache = unfilled_cache(cost.measurements, cost.workload, cost.llm_args)
             for line in (*cache_warnings(cache), ""):
