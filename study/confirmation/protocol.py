@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
 from objectives.figures import Direction, figure
-from study.spec.choices import JUDGED, Claim
-from study.spec.model import MARGIN_PCT
+from study.spec.choices import JUDGED, MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6
