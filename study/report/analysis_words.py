@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from objectives.figures import FIGURES
+from objectives.figures import SERVICE_NAMES, figure, service_name
 from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
-from study.wording import SERVICE_NAMES
 
 CATEGORY_WORDS: Mapping[Category, str] = {
     Category.WINNER: "winner",
@@ -26,7 +25,7 @@ def share_table(shares: Sequence[ShareSummary]) -> tuple[tuple[str, ...], list[t
     measured = dict.fromkeys(name for s in shares for name in s.interference)
     services = [*(n for n in SERVICE_NAMES if n in measured or not measured)]
     services += [n for n in measured if n not in SERVICE_NAMES]
-    times = (f"{SERVICE_NAMES.get(name, name)}: together / alone" for name in services)
+    times = (f"{service_name(name)}: together / alone" for name in services)
     head = ("LLM share", "launches", *times, "KV peak %", "KV tokens")
     return head, [_share_row(s, services) for s in shares]
 
@@ -102,6 +101,6 @@ def pareto_figures_in_words(figures: ParetoFigures) -> str:
     """
     special = {"free_memory_mib": "free memory up to the headroom"}
     if figures.has_lower_bounds:
-        sessions = FIGURES["concurrent_capacity"].short
+        sessions = figure("concurrent_capacity").short
         special["concurrent_capacity"] = f"{sessions} (some are lower bounds)"
-    return ", ".join(special.get(name, FIGURES[name].short) for name in figures.names)
+    return ", ".join(special.get(name, figure(name).short) for name in figures.names)

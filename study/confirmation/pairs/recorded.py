@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from objectives.errors import BadInput
-from objectives.recording import Entry, Recording
+from objectives.recording import RecordedLaunch, Recording
 from study.confirmation.records import (
     FailedLaunch,
     Head,
@@ -55,7 +55,7 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
     return PairsJournal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
 
 
-def _launches(entries: Sequence[Entry]) -> list[Entry]:
+def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:
     """Return the measured entries that are launches of their own, in the order of time.
 
     An entry for which both servers were kept is none.
@@ -68,7 +68,13 @@ def _launches(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(own, key=lambda e: e.at)
 
 
-def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: Recording) -> Pair:
+def _pair(
+    stage: Stage,
+    number: int,
+    baseline: RecordedLaunch,
+    winner: RecordedLaunch,
+    recording: Recording,
+) -> Pair:
     launches = [
         (baseline.at, _launch("baseline", baseline)),
         (winner.at, _launch("winner", winner)),
@@ -86,11 +92,11 @@ def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: 
     )
 
 
-def _launch(role: Role, entry: Entry) -> PairLaunch:
+def _launch(role: Role, entry: RecordedLaunch) -> PairLaunch:
     if entry.measurement is None:
         raise ValueError("a pair is of measured launches")
     return PairLaunch(role, {"main": entry.measurement})
 
 
-def _seconds(entry: Entry) -> float:
+def _seconds(entry: RecordedLaunch) -> float:
     return datetime.fromisoformat(entry.at).timestamp()
