@@ -16,10 +16,13 @@ import objectives
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
+from objectives.figures import flat_name
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
 from study.analysis.cost.cost import Cost, TimedLaunch
-from study.analysis.cost.phases import STARTS, phase_seconds
+from study.analysis.cost.phases import phase_seconds
+from study.spec.choices import APIS
 from study.storage.comparability import LIFETIME
 from study.storage.context import context_of
 from study.storage.find import names, storage_url
@@ -151,7 +154,8 @@ def _launch(
     """
     phase_s = phase_seconds(m, measured, wall_s)
     started = set()
-    for phase, name in zip(STARTS, ("stt_start_s", "llm_start_s"), strict=True):
+    for service in APIS:
+        phase, name = start_name(service), flat_name(service, "start_s")
         start_s = m.figure(name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)
