@@ -14,7 +14,7 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.choices import Claim, SamplerName
+from study.spec.choices import MARGIN_PCT, Claim, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +79,12 @@ class FitnessRule:
     """Says how a measurement becomes one number.
 
     Args:
-        weights: replace those of the preset
+        weights: replace those of the preset, by term
         headroom_mib: free memory beyond which more counts for nothing, MiB
     """
 
     preset: Preset = "balanced"
-    weights: Weights | None = None
+    weights: Annotated[Weights | None, Range(0, 1e6)] = None
     normalisation: Literal["relative", "fixed"] = "relative"
     headroom_mib: Annotated[float, Range(0, 1e7)] = 1024.0
 
@@ -95,7 +95,6 @@ class FitnessRule:
 
 
 SERVICES = ("stt", "llm")  # that a study measures, in the order of a voice turn
-MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 
 @dataclass(frozen=True, slots=True)
