@@ -215,4 +215,13 @@ def test_a_bar_is_as_wide_as_asked_whatever_is_held() -> None:
         (8192.0, {}),
         (100.0, {"a": 1.0, "stt": 2.0, "llm": 8000.0}),
     ):
-        assert len(memory_bar(occupancy(free, holders), 50, None)[0]) == 50
+        bar, _ = memory_bar(occupancy(free, holders), ["stt", "llm"], 50, None)
+        assert len(bar) == 50
+
+
+def test_each_service_of_several_has_a_sign_of_its_own() -> None:
+    holders = {"game": 1024.0, "stt": 1024.0, "llm": 2048.0, "embed": 1024.0}
+    services = ["stt", "llm", "embed"]
+    bar, legend = memory_bar(Occupancy(8192.0, 3072.0, holders), services, 8, None)
+    assert str(bar) == "▒▓██▞···"
+    assert str(legend) == "▒ game 1.0 ▓ speech 1.0 █ LLM 2.0 ▞ embed 1.0 · free 3.0 of 8.0"
