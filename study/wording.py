@@ -39,7 +39,7 @@ def short(allocation: Allocation, today: Allocation | None = None) -> str:
     It has the LLM's share of the memory, the speech model, and what else is searched.
 
     Args:
-        today: what is in use, to name of the rest only what differs from it
+        today: What is in use, to name of the rest only what differs from it
 
     >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     >>> one = Allocation(both | {"vllm.max_num_seqs": 64})

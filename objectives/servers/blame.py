@@ -19,6 +19,7 @@ from objectives.errors import (
     StartTimeout,
     TrialFailed,
 )
+from objectives.figures import service_name
 from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Verdict
 from objectives.servers.process import TENANT, Server
@@ -141,11 +142,11 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
         if diagnosis is not None:
             return raised(diagnosis, measured)
     status = symptom.error.status if symptom.error else None
-    names = names_of(symptom.service)
-    why = (symptom.text if symptom.service is None else f"{names.title}: {symptom.text}")[:300]
+    names, who = names_of(symptom.service), service_name(symptom.service or "")
+    why = (symptom.text if symptom.service is None else f"{who}: {symptom.text}")[:300]
     is_refused = status is not None and 400 <= status < 500
     if is_refused and names.way_out is not None:
-        return SetupError(f"the {names.title} server refuses our requests ({why}); {names.way_out}")
+        return SetupError(f"the {who} server refuses our requests ({why}); {names.way_out}")
     name = names.crashed if status is not None and status >= 500 else names.broken
     service = symptom.service or [*suspects.servers][-1]
     return raised(Diagnosis(name, service, FailurePhase.LOAD, None, why), measured)
