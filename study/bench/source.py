@@ -26,7 +26,7 @@ from study.provenance import git_commit
 from study.spec.choices import RECORDED
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.storage.comparability import differences
+from study.storage.comparability import differing_names
 from study.storage.context import StudyContext, fields_from
 from study.storage.trials import counted, measured_in
 
@@ -42,7 +42,7 @@ class Source:
     recording: Recording | None
 
 
-def look(
+def find_source(
     spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> Source:
     """Look at the recording or at this machine, and say plainly which.
@@ -64,7 +64,7 @@ def look(
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]
-            if differences({part: there}, {part: here[part]}):
+            if differing_names({part: there}, {part: here[part]}):
                 names = _differing(here[part], there)
                 raise BadInput(
                     f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
@@ -104,7 +104,7 @@ def look(
     return Source(machine.device.identity, machine.versions, machine.setting, machine, None)
 
 
-def launches(
+def launches_to_replay(
     space: Space, baseline: Allocation, source: Source, sampler: str
 ) -> list[Allocation] | None:
     """Return each launch that a study which follows its recording asks for, the baseline's first.

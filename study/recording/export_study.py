@@ -14,7 +14,7 @@ import optuna
 
 from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
-from study.storage.comparability import differences, identity_of
+from study.storage.comparability import differing_names, identity_of
 from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
@@ -75,7 +75,7 @@ def _of_studies(source: Path, asked: Mapping[str, Any], provenance: Provenance) 
         identity = study.user_attrs.get("identity", {})
         own_identity = identity_of(asked, provenance.device, provenance.versions, is_live=True)
         own_identity["load generator"] = provenance.conditions.get("load generator", 1)
-        if differing := differences(identity, own_identity):
+        if differing := differing_names(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured with another {', another '.join(differing)}"
             )
@@ -122,7 +122,7 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     """
     then = earlier.provenance
     for name in ("workload", "services", "tenants", "load generator"):
-        if differences(_only(name, then), _only(name, now)):
+        if differing_names(_only(name, then), _only(name, now)):
             raise BadInput(
                 f"{earlier.path} was recorded with another {name}; "
                 "name another --out, or move it away"

@@ -20,11 +20,16 @@ import optuna
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import suites
-from study.sampler_benchmark.journal import Journal
-from study.sampler_benchmark.samplers import RIVALS, SENTENCES, obstacle, telling
-from study.sampler_benchmark.samplers import missing as missing_sampler
+from study.sampler_benchmark.journal import RunJournal
+from study.sampler_benchmark.samplers import (
+    RIVALS,
+    SENTENCES,
+    hindrance,
+    missing_for_sampler,
+    telling,
+)
 from study.sampler_benchmark.suites import PROBLEMS, problem, small
-from study.sampler_benchmark.trial_run import Run, race
+from study.sampler_benchmark.trial_run import SamplerRun, race
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
 # the population of the tournament: a live study asks a generation before any of it is told
@@ -33,7 +38,7 @@ SLOW = ("gp", "nevergrad", "tpe4")  # 30, 3 and 2 ms a trial, and more in larger
 LEAST = 5  # seeds, unless fewer are asked for
 QUICK_SAMPLERS = ("tournament", "tpe", "random", "nsga2", "exhaustive")
 QUICK_PROBLEMS = ("smooth", "noisy-cliff")
-CHUNK = 5  # seeds of one task
+SEEDS_A_TASK = 5  # seeds of one task
 Task = tuple[str, str, int, tuple[int, ...]]
 
 
@@ -56,7 +61,7 @@ class Contest:
 
     def seeds_of(self, name: str, sampler: str) -> range:
         """Return the seeds of one sampler on one problem, from 0."""
-        share = 4 if sampler in SLOW or name in suites.NEEDS else 1
+        share = 4 if sampler in SLOW or name in suites.PROBLEM_PACKAGES else 1
         if sampler == "gp":
             share = 20 if small(name) else 40
         return range(max(min(LEAST, self.seeds), self.seeds // share))
@@ -67,7 +72,7 @@ class Contest:
             space = problem(name, 0).space
             for batch in self.batches:
                 for sampler in self.samplers:
-                    if obstacle(sampler, space) is None:
+                    if hindrance(sampler, space) is None:
                         yield from (
                             (name, sampler, batch, seed) for seed in self.seeds_of(name, sampler)
                         )
@@ -78,7 +83,7 @@ class Contest:
         problems: dict[tuple[str, str], list[str]] = {}
         for name, space in spaces.items():
             for sampler in self.samplers:
-                if why := obstacle(sampler, space):
+                if why := hindrance(sampler, space):
                     problems.setdefault((sampler, why), []).append(name)
         return [
             f"{sampler} takes no part in {', '.join(names)}: {why}"
@@ -135,9 +140,9 @@ def entered(
     if quick:
         samplers, problems = samplers or QUICK_SAMPLERS, problems or QUICK_PROBLEMS
     usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
-    chosen, without = available(samplers, RIVALS, missing_sampler, "sampler")
+    chosen, without = available(samplers, RIVALS, missing_for_sampler, "sampler")
     fields, also = available(
-        problems or None, PROBLEMS if problems else usual, suites.missing, "problem"
+        problems or None, PROBLEMS if problems else usual, suites.missing_for_problem, "problem"
     )
     contest = Contest(
         samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds
@@ -159,8 +164,8 @@ def telling_notes(samplers: Sequence[str]) -> list[str]:
 
 
 def hold(
-    contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int, str], None]
-) -> list[Run]:
+    contest: Contest, journal: RunJournal, *, jobs: int, ended: Callable[[int, str], None]
+) -> list[SamplerRun]:
     """Run what the journal does not hold yet; return the runs of this contest, old and new.
 
     Args:
@@ -194,7 +199,7 @@ def hold(
 
 
 def _in_processes(
-    tasks: Sequence[Task], journal: Journal, jobs: int, ended: Callable[[int, str], None]
+    tasks: Sequence[Task], journal: RunJournal, jobs: int, ended: Callable[[int, str], None]
 ) -> None:
     # each process has a processor of its own
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -225,7 +230,7 @@ def _tasks(runs: Sequence[tuple[str, str, int, int]]) -> list[Task]:
         seeds.setdefault((name, sampler, batch), []).append(seed)
     tasks = []
     for (name, sampler, batch), all_of_them in seeds.items():
-        size = 1 if sampler == "gp" else CHUNK
+        size = 1 if sampler == "gp" else SEEDS_A_TASK
         tasks += [
             (name, sampler, batch, tuple(all_of_them[i : i + size]))
             for i in range(0, len(all_of_them), size)
@@ -239,7 +244,7 @@ def _prepare() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def _race(task: Task) -> list[Run]:
+def _race(task: Task) -> list[SamplerRun]:
     name, sampler, batch, seeds = task
     if sampler == "gp":
         import torch  # noqa: PLC0415  an extra

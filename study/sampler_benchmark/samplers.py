@@ -12,6 +12,7 @@ exhaustive  every configuration once in random order, then the least measured of
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,13 +30,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.errors import BadInput
-from study.sampler_benchmark.problems import levels, place, size, stream, value_at
-from study.search.samplers import NAMES, sampler
+from study.sampler_benchmark.problems import stream
+from study.search.samplers import SEARCHERS, sampler
+from study.tournament.axes import levels, place, value_at
+from study.tournament.configurations import size
 
-RIVALS = (*NAMES, "tpe4", "cmaes", "nevergrad", "exhaustive")
-NEEDS = {"gp": ("torch", "gp"), "cmaes": ("cmaes", "bench"), "nevergrad": ("nevergrad", "bench")}
+RIVALS = (*SEARCHERS, "tpe4", "cmaes", "nevergrad", "exhaustive")
+SAMPLER_PACKAGES = {
+    "gp": ("torch", "gp"),
+    "cmaes": ("cmaes", "bench"),
+    "nevergrad": ("nevergrad", "bench"),
+}
 # on larger spaces grid and bruteforce are what exhaustive is: random order without repeats
-LISTABLE = 1000
+MOST_LISTED = 1000
 AS_PRUNED, AS_WORST, AS_VALUE = "pruned", "worst", "value"
 TELLING: Mapping[str, str] = {  # all others: AS_PRUNED
     "gp": AS_WORST,
@@ -56,29 +63,29 @@ def telling(name: str) -> str:
     return TELLING.get(name, AS_PRUNED)
 
 
-def missing(name: str) -> str | None:
+def missing_for_sampler(name: str) -> str | None:
     """Say which package a sampler lacks here; None where it lacks none."""
-    package, extra = NEEDS.get(name, (None, None))
+    package, extra = SAMPLER_PACKAGES.get(name, (None, None))
     if package is None or importlib.util.find_spec(package):
         return None
     return f"sampler {name!r} needs {package}; python -m pip install -e '.[{extra}]'"
 
 
-def obstacle(name: str, space: Mapping[str, BaseDistribution]) -> str | None:
+def hindrance(name: str, space: Mapping[str, BaseDistribution]) -> str | None:
     """Say why a sampler takes no part on this space; None where it does."""
     cells = size(space)
     numeric = sum(not isinstance(axis, CategoricalDistribution) for axis in space.values())
     match name:
-        case "grid" | "bruteforce" if cells is not None and cells > LISTABLE:
-            return f"on {cells:,} configurations it would be what exhaustive is"
-        case "grid" | "bruteforce" | "exhaustive" if cells is None:
+        case "grid" | "bruteforce" | "exhaustive" if math.isinf(cells):
             return "a continuous axis cannot be listed"
+        case "grid" | "bruteforce" if cells > MOST_LISTED:
+            return f"on {cells:,.0f} configurations it would be what exhaustive is"
         case "cmaes" if numeric < 2:
             return "it has no categories, and fewer than two numeric axes are left"
     return None
 
 
-def rival(
+def contestant(
     name: str, *, seed: int, space: Mapping[str, BaseDistribution], budget: int, batch: int
 ) -> BaseSampler:
     """Return the sampler of this name for one study.
@@ -102,7 +109,7 @@ def rival(
             return DiscreteOnePlusOne(seed, space, budget=budget, workers=batch)
         case "exhaustive":
             return Exhaustive(seed, space)
-        case _ if name not in NAMES:
+        case _ if name not in SEARCHERS:
             raise BadInput(
                 f"unknown sampler {name!r}; choose {', '.join(RIVALS[:-1])} or {RIVALS[-1]}"
             )
@@ -143,7 +150,7 @@ class Exhaustive(_WholeSpace):
 
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(space)
-        self._counts = [levels(axis) or 0 for axis in space.values()]
+        self._counts = [int(levels(axis)) for axis in space.values()]
         self._order = stream("exhaustive", seed).permutation(int(np.prod(self._counts)))
 
     def sample_relative(
@@ -153,7 +160,7 @@ class Exhaustive(_WholeSpace):
             return self._config(trial.number)
         times: Counter[int] = Counter()
         for other in study.get_trials(deepcopy=False)[: trial.number]:
-            at = [int(place(axis, other.params[name])) for name, axis in search_space.items()]
+            at = [place(axis, other.params[name]) for name, axis in search_space.items()]
             fits = other.state != TrialState.PRUNED and all(
                 v <= 0 for v in other.constraints.values()
             )
@@ -225,5 +232,5 @@ def _nevergrad_axis(kinds: Any, axis: BaseDistribution) -> Any:
         case FloatDistribution(low=low, high=high, step=None):
             return kinds.Scalar(lower=low, upper=high)
         case IntDistribution() | FloatDistribution():
-            return kinds.TransitionChoice([value_at(axis, i) for i in range(levels(axis) or 0)])
+            return kinds.TransitionChoice([value_at(axis, i) for i in range(int(levels(axis)))])
     raise BadInput(f"nevergrad has no axis like {axis}")

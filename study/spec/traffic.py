@@ -13,14 +13,14 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
 from study.spec.model import SERVICES, HeldOut, SloRule
 from study.spec.traffic_trace import captured
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class WindowTraffic:
     """Is what is sent in one window.
 
     Args:
@@ -32,7 +32,7 @@ class Traffic:
     requests: tuple[Request, ...] = ()
 
 
-def read_slo(entry: Entry) -> SloRule:
+def read_slo(entry: YamlEntry) -> SloRule:
     """Read the spec's `slo:`: a multiple, and the limit of each service.
 
     Raises:
@@ -52,7 +52,7 @@ def read_slo(entry: Entry) -> SloRule:
     return SloRule(**values, p95_ms={s: ms for s, ms in p95_ms.items() if ms is not None})
 
 
-def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
+def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
     """Read the spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
 
     raises: BadInput with file, line and key
@@ -88,9 +88,9 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
     return tuple(workloads)
 
 
-def traffic(
+def held_out_traffic(
     held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
-) -> Traffic:
+) -> WindowTraffic:
     """Return a held-out workload's traffic, without a ladder and without the services alone.
 
     Args:
@@ -98,7 +98,7 @@ def traffic(
     """
     main = replace(main, ladder_s=0.0, alone_requests=0)
     if held_out.replay is None:
-        return Traffic(held_out.name, ready_made(held_out.name, main))
+        return WindowTraffic(held_out.name, ready_made(held_out.name, main))
     requests = captured(held_out.replay, clips, longest)
     llm = [r for r in requests if r.service == "llm"]
     prompts = [r.prompt_tokens for r in llm] or list(main.prompt_tokens)
@@ -108,7 +108,7 @@ def traffic(
         prompt_tokens=(min(prompts), max(prompts)),
         output_tokens=max((r.output_tokens for r in llm), default=main.output_tokens),
     )
-    return Traffic(held_out.name, workload, requests)
+    return WindowTraffic(held_out.name, workload, requests)
 
 
 def ready_made(name: str, main: Workload) -> Workload:
@@ -150,8 +150,12 @@ def ready_made(name: str, main: Workload) -> Workload:
 
 
 def stress(
-    main: Traffic, others: Sequence[Traffic], clips: Sequence[Clip], kv_bound: int | None, seed: int
-) -> Traffic:
+    main: WindowTraffic,
+    others: Sequence[WindowTraffic],
+    clips: Sequence[Clip],
+    kv_bound: int | None,
+    seed: int,
+) -> WindowTraffic:
     """Return the worst moment: a full cache of the longest prompts and every clip, all at once.
 
     Args:
@@ -165,7 +169,7 @@ def stress(
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]
     quiet = replace(worst, ladder_s=0.0, alone_requests=0)
-    return Traffic("stress", quiet, (*llm, *stt))
+    return WindowTraffic("stress", quiet, (*llm, *stt))
 
 
 def longest_request(args: Sequence[str]) -> int | None:

@@ -41,7 +41,7 @@ def identity_of(
     }
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the names under which two identities differ.
 
     The total memory may breathe by 2 %, and a size of the speech model may come or go.

@@ -9,9 +9,9 @@ from commands import needs
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import suites
-from study.sampler_benchmark.problems import levels, value_at
 from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.synthetic import SYNTHETIC, TABLES
+from study.tournament.axes import levels, value_at
 
 CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
 SUITES = {
@@ -25,7 +25,7 @@ SUITES = {
 def cells(made):
     """Return every configuration of a small space, by its key."""
     return list(
-        itertools.product(*(map(float, range(levels(axis))) for axis in made.space.values()))
+        itertools.product(*(map(float, range(int(levels(axis)))) for axis in made.space.values()))
     )
 
 
@@ -130,7 +130,9 @@ def test_a_suite_has_a_best_that_no_random_point_beats(name):
     rng = np.random.default_rng(0)
     for _ in range(200):
         key = tuple(
-            float(rng.integers(n)) if (n := levels(axis)) else rng.uniform(axis.low, axis.high)
+            rng.uniform(axis.low, axis.high)
+            if math.isinf(n := levels(axis))
+            else float(rng.integers(n))
             for axis in made.space.values()
         )
         assert made.regret(key) >= 0
@@ -162,7 +164,7 @@ def test_places_and_values_are_each_other_s_inverse():
     for name in ("smooth", "mixed"):
         made = problem(name, 0)
         for axis_name, axis in made.space.items():
-            for at in range(levels(axis)):
+            for at in range(int(levels(axis))):
                 whole = {k: value_at(a, 0) for k, a in made.space.items()} | {
                     axis_name: value_at(axis, at)
                 }

@@ -9,7 +9,7 @@ from study.sampler_benchmark.problems import Problem, Truth
 from study.sampler_benchmark.statistics import (
     curve,
     estimates,
-    figures,
+    figures_of_run,
     paired_p,
     ratios,
     share_interval,
@@ -30,20 +30,20 @@ def test_a_miss_counts_as_one_trial_more_than_the_budget():
 
 def test_regret_is_that_of_the_best_among_the_first_trials():
     run = run_of(found=15, budget=20)
-    assert [figures(run)[f"regret_{at}"] for at in (10, 20)] == [1.0, 0.0]
-    assert "regret_40" not in figures(run)
+    assert [figures_of_run(run)[f"regret_{at}"] for at in (10, 20)] == [1.0, 0.0]
+    assert "regret_40" not in figures_of_run(run)
 
 
 def test_a_figure_that_was_not_measured_is_absent_and_not_0():
-    assert "oom" not in figures(run_of())
-    assert figures(run_of(oom=3, oom_repeats=0))["oom_repeats"] == 0
+    assert "oom" not in figures_of_run(run_of())
+    assert figures_of_run(run_of(oom=3, oom_repeats=0))["oom_repeats"] == 0
 
 
 def test_the_best_is_named_where_the_regret_of_the_named_is_0():
     named = {40: Named(best_trial=0.2, recommend=0.0)}
-    found = figures(run_of(named=named))
+    found = figures_of_run(run_of(named=named))
     assert (found["best_trial_named_40"], found["recommend_named_40"]) == (0.0, 1.0)
-    assert figures(run_of(named={40: Named(None, None)}))["recommend_named_40"] == 0.0
+    assert figures_of_run(run_of(named={40: Named(None, None)}))["recommend_named_40"] == 0.0
 
 
 def test_one_seed_has_no_interval():

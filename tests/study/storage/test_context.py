@@ -19,7 +19,7 @@ from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from study.spec.load import load
-from study.storage.context import KEY, StudyContext, context_of, keep
+from study.storage.context import CONTEXT_ATTRIBUTE, StudyContext, context_of, keep
 from study.text import without_secrets
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
@@ -56,7 +56,7 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
     assert len(names) == 2
     for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
-        data = study.user_attrs[KEY]
+        data = study.user_attrs[CONTEXT_ATTRIBUTE]
         data["workload"]["session_ramp_s"] = None
         assert context_of(study).to_json() == data
 
@@ -75,7 +75,7 @@ def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
 def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(data: object) -> None:
     study = optuna.create_study()
     if data is not None:
-        study.set_user_attr(KEY, data)
+        study.set_user_attr(CONTEXT_ATTRIBUTE, data)
     with pytest.raises(BadInput, match="on it once more"):
         context_of(study)
 
