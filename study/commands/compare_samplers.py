@@ -77,11 +77,11 @@ def main() -> None:
             arguments.samplers, arguments.problems, arguments.batches, seeds, quick=is_quick
         )
         # it draws: `entered` says what that needs
-        from study.sampler_benchmark.results import compare, show_results
+        from study.sampler_benchmark.results import compare_samplers, show_results
 
         usual_out = Path("artifacts") / ("comparison-quick" if is_quick else "comparison")
         console = Console(highlight=False)
-        results = compare(
+        results = compare_samplers(
             contest,
             usable(arguments.out or usual_out, "--out"),
             jobs=arguments.jobs,

@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution
 from study.tournament.axes import levels, place
 from study.tournament.configurations import size
 
-Places = tuple[float, ...]
+Coordinates = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Problem:
     name: str
     seed: int
     space: Mapping[str, BaseDistribution]
-    outcome: Callable[[Places], Truth]
-    noise: Callable[[Places, int], float]
+    outcome: Callable[[Coordinates], Truth]
+    noise: Callable[[Coordinates, int], float]
     best: float
     median: float
     worst: float
@@ -74,14 +74,14 @@ class Problem:
         count = size(self.space)
         return None if math.isinf(count) else int(count)
 
-    def key(self, params: Mapping[str, Any]) -> Places:
+    def key(self, params: Mapping[str, Any]) -> Coordinates:
         """Return the place of a configuration on every axis; on a continuous one its value."""
         return tuple(
             float(params[name]) if math.isinf(levels(axis)) else float(place(axis, params[name]))
             for name, axis in self.space.items()
         )
 
-    def regret(self, key: Places) -> float:
+    def regret(self, key: Coordinates) -> float:
         """Return the regret of a configuration; that of the worst where it does not fit."""
         truth = self.outcome(key)
         return self.regret_of(truth.value if truth.fits else self.worst)
@@ -126,7 +126,7 @@ def tabulated(
     flat = values.ravel()
     short = np.zeros(flat.size) if deficits is None else deficits.ravel()
 
-    def index(key: Places) -> int:
+    def index(key: Coordinates) -> int:
         return int(sum(at * stride for at, stride in zip(key, strides, strict=True)))
 
     fitting = flat[short <= 0]

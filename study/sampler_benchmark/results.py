@@ -80,7 +80,7 @@ class Results:
         return charts
 
 
-def compare(
+def compare_samplers(
     contest: Contest,
     folder: Path,
     *,

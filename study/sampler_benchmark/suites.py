@@ -25,7 +25,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.fitness import reference_of
 from objectives.search_space.parameter import Parameter
 from objectives.servers.memory_budget import speech_key
-from study.sampler_benchmark.problems import Places, Problem, Truth, stream, tabulated
+from study.sampler_benchmark.problems import Coordinates, Problem, Truth, stream, tabulated
 from study.sampler_benchmark.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
 from study.search.score import Scorer, failure_constraint
 from study.spec.load import load
@@ -242,7 +242,7 @@ def _mixint(seed: int) -> Problem:
     )
 
 
-def _clipped(key: Places, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _clipped(key: Coordinates, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     inside: np.ndarray = np.clip(np.asarray(key, float), low, high)
     return inside
 

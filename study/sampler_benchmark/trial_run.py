@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study.sampler_benchmark.problems import Places, Problem, Truth
+from study.sampler_benchmark.problems import Coordinates, Problem, Truth
 from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, contestant, telling
 from study.tournament import recommend
 
@@ -76,7 +76,7 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
     sampler = contestant(name, seed=problem.seed, space=problem.space, budget=budget, batch=batch)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     space, way = dict(problem.space), telling(name)
-    counts: dict[Places, int] = {}
+    counts: dict[Coordinates, int] = {}
     path = [(0, problem.regret_of(problem.worst))]
     worst, first_hit = 0.0, None
     fresh = min(budget, problem.size or budget)

@@ -94,7 +94,7 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
-SERVICES = ("stt", "llm")  # that a study measures, in the order of a voice turn
+SERVICE_NAMES = ("stt", "llm")  # that a study measures, in the order of a voice turn
 MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from study.deploy.config.deployment import NAMES, Binding, Deployed, Deployment, Probe
-from study.spec.yaml_file import read
+from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
@@ -31,7 +31,7 @@ def load_deployment(path: Path) -> Deployment:
             "or copy study/deploy/example.yaml and edit it"
         )
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
-    entry, _, _ = read(path)
+    entry, _, _ = read_yaml(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(
