@@ -46,8 +46,10 @@ NOTHING_FEASIBLE = 4
 def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
     """Run a study's next epoch; return 0, or 4 where nothing is feasible.
 
-    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study
-        resumable
+    Raises:
+        BadInput: The spec, an option or the study is at fault.
+        SetupError: This machine cannot measure.
+        KeyboardInterrupt: Every server is stopped, and the study can be resumed.
     """
     began = time.monotonic()
     this = plan_run(spec, options, terminal)
@@ -171,7 +173,7 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """Measure until the budget, the time or the space ends.
 
     Args:
-        began: the run's start, monotonic
+        began: The start of the run, seconds of the monotonic clock.
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)

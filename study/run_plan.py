@@ -21,14 +21,14 @@ class RunOptions:
     """Is what the command line adds to a spec; None leaves the spec's own.
 
     Args:
-        n_trials: the most over all runs
-        timeout_s: of this run, seconds
-        out: the folder of artifacts
-        fresh: whether to open a new study beside one of other conditions
-        preset: whose weights count
-        restart_per_trial: whether to launch both servers anew for every trial, trials in the order
-            asked: a study of its own
-        lending: the units that lend their GPU meanwhile
+        n_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        out: The folder of artifacts.
+        fresh: Whether to open a new study beside one of other conditions.
+        preset: Whose weights count.
+        restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
+            asked: a study of its own.
+        lending: The units that lend their GPU meanwhile.
     """
 
     sampler: str | None = None

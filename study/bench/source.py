@@ -48,11 +48,13 @@ def find_source(
     """Look at the recording or at this machine, and say plainly which.
 
     Args:
-        sampler: its name: one that searches needs every configuration of the space in a recording
-        say: is given a line each
-        warn: is given the lines that must be seen
+        sampler: Its name: one that searches needs every configuration of the space in a recording.
+        say: It is given a line each.
+        warn: It is given the lines that must be seen.
 
-    raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
+    Raises:
+        BadInput: The spec and the recording differ.
+        SetupError: Nothing can be measured here.
     """
     for note in spec.notes:
         say(f"note: {note}")

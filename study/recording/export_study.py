@@ -118,7 +118,8 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
 
     That is another workload, services, tenants, versions or product.
 
-    raises: BadInput naming the recording and what differs
+    Raises:
+        BadInput: They differ; the error names the recording and what differs.
     """
     then = earlier.provenance
     for name in ("workload", "services", "tenants", "load generator"):

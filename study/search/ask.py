@@ -52,8 +52,8 @@ def queue_launches(
     """Queue the next launches that are not measured, less what waits already.
 
     Args:
-        allocations: one for each launch, in order
-        count: the most to queue
+        allocations: One for each launch, in order.
+        count: The most to queue.
     """
     waiting = Counter(str(space.decode(params)) for params in queue(study))
     queued = {str(r.allocation) for r in counted(study)}

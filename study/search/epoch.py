@@ -50,18 +50,18 @@ class Epoch:
     """Holds the state of one run.
 
     Args:
-        study: what is searched on
-        context: what it asks, by which it is scored
-        space: what is searched
-        selector: how many trials a generation has, and what follows once all is measured
-        measure: live or replayed
-        folder: artifacts/<name>
-        max_trials: the most over all runs
-        timeout_s: of this run, seconds
-        available: how often a configuration can be measured; a replay has what was recorded
-        restarts: launch both servers anew for every trial, trials in the order asked
-        only: the launches to make, in order, instead of asking the sampler; None to ask it
-        seconds_measured: what the measurements of this run took where they were made
+        study: It is asked, and told what was measured.
+        context: What it asks, by which it is scored.
+        space: What is searched.
+        selector: How many trials a generation has, and what follows once all is measured.
+        measure: It measures live, or replays.
+        folder: The folder of the study's artifacts.
+        max_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        available: How often a configuration can be measured; a replay has what was recorded.
+        restarts: Launch both servers anew for every trial, trials in the order asked.
+        only: The launches to make, in order, instead of asking the sampler; None to ask it.
+        seconds_measured: What the measurements of this run took where they were made.
     """
 
     study: optuna.Study

@@ -36,7 +36,7 @@ def sampler(  # noqa: PLR0911  one return for each name
     """Return the sampler of this name for this search space.
 
     Args:
-        options: parameters of `TournamentSampler`, under their own names; the others have none
+        options: Parameters of `TournamentSampler`, under their own names; the others have none.
 
     >>> str(sampler("tpe", seed=0, space={}))
     'TPESampler'

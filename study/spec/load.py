@@ -50,7 +50,8 @@ DEPENDENT = (
 def load(path: Path | None, experiment: str | None = None) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
 
-    raises: BadInput in one line, with file, line and key
+    Raises:
+        BadInput: Something is wrong with it; the error is one line, with file, line and key.
     """
     path = path or Path(str(files("study"))) / DEFAULT_SPEC
     root, text, data = read_yaml(path)

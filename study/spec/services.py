@@ -48,7 +48,7 @@ def read_services(
     """Return both services, checked, and notes for a person.
 
     Args:
-        folder: the spec's, for a live study, whose interpreters must exist; else None
+        folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
     if entry.is_present:

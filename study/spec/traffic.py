@@ -24,7 +24,7 @@ class WindowTraffic:
     """Is what is sent in one window.
 
     Args:
-        requests: the captured ones, in place of the workload's own trace; empty where it is its own
+        requests: The captured ones, in place of the workload's own trace; none where it is its own.
     """
 
     name: str
@@ -55,7 +55,8 @@ def read_slo(entry: YamlEntry) -> SloRule:
 def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
     """Read the spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
 
-    raises: BadInput with file, line and key
+    Raises:
+        BadInput: A workload is wrong; it has file, line and key.
     """
     workloads: list[HeldOut] = []
     for e in entry.elements() if entry.is_present else []:
@@ -94,7 +95,7 @@ def held_out_traffic(
     """Return a held-out workload's traffic, without a ladder and without the services alone.
 
     Args:
-        longest: tokens of prompt and answer that the LLM server takes; None where it is not known
+        longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
     """
     main = replace(main, ladder_s=0.0, alone_requests=0)
     if held_out.replay is None:
@@ -159,7 +160,7 @@ def stress(
     """Return the worst moment: a full cache of the longest prompts and every clip, all at once.
 
     Args:
-        kv_bound: how many of the longest requests the KV cache holds; None where it is not known
+        kv_bound: How many of the longest requests the KV cache holds; None where it is not known.
     """
     worst = max(
         (main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens

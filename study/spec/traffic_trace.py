@@ -31,7 +31,8 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
     A line is {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64} or
     {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name.
 
-    raises: BadInput, one line, with file and line
+    Raises:
+        BadInput: A line is wrong; the error has file and line, in one line.
     """
 
     def wrong(number: int, what: str) -> BadInput:

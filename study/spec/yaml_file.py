@@ -24,7 +24,8 @@ WAYS_OUT = {
 def read_yaml(path: Path) -> tuple[YamlEntry, str, bytes]:
     """Return the file's outermost mapping, its text and its bytes.
 
-    raises: BadInput in one line where it cannot be read
+    Raises:
+        BadInput: It cannot be read; the error is one line.
     """
     try:
         data = read_bytes(path, links=True)

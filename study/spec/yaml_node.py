@@ -44,7 +44,7 @@ class YamlEntry:
         """Refuse the first key that is not allowed.
 
         Args:
-            own: the keys worth proposing instead
+            own: The keys worth proposing instead.
         """
         names = list(allowed)
         for name, entry in self.items().items():
@@ -167,7 +167,7 @@ class YamlEntry:
         """Build a frozen dataclass, tuple, Mapping, Literal, optional or plain type of the value.
 
         Args:
-            within: the lowest and highest number allowed, where `kind` is not `Annotated` with one
+            within: The lowest and highest number allowed, where `kind` is not `Annotated` with one.
         """
         if get_origin(kind) is Annotated:
             kind, within = get_args(kind)
