@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -18,7 +19,11 @@ import objectives
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
+from objectives.plain_data.infinity import plain
+from objectives.services import LlmService, SttService
+from objectives.traffic.workload import Workload
 from study.spec.load import load
+from study.spec.model import FitnessRule, Gates
 from study.storage.context import CONTEXT_ATTRIBUTE, StudyContext, context_of, keep
 from study.text import without_secrets
 
@@ -57,8 +62,23 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
     for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
         data = study.user_attrs[CONTEXT_ATTRIBUTE]
-        data["workload"]["session_ramp_s"] = None
-        assert context_of(study).to_json() == data
+        assert "session_ramp_s" not in data["workload"]
+        assert context_of(study).to_json() == with_later_keys(data)
+
+
+def with_later_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a context of an earlier version with the keys that came later, at their defaults."""
+    sections = {"workload": Workload(), "gates": Gates(), "fitness": FitnessRule()}
+    services = {"llm": LlmService(), "stt": SttService()}
+
+    def whole(defaults: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+        return {name: {**plain(asdict(d)), **stored[name]} for name, d in defaults.items()}
+
+    return {
+        **data,
+        **whole(sections, data),
+        "services": {**data["services"], **whole(services, data["services"])},
+    }
 
 
 def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
