@@ -17,8 +17,8 @@ from pathlib import Path
 
 from study.cli.parser import parser
 from study.sampler_benchmark.ask_time import STORAGES, STUDY_SIZES
+from study.sampler_benchmark.problems.suites import PROBLEMS
 from study.sampler_benchmark.samplers import RIVALS
-from study.sampler_benchmark.suites import PROBLEMS
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.output_folder import usable
-    from study.sampler_benchmark.benchmark import entered
+    from study.sampler_benchmark.contest import entered
 
     with exiting():
         contest, notes = entered(

@@ -19,9 +19,9 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, create_trial
 
-from study.sampler_benchmark.problems import Problem
+from study.sampler_benchmark.problems.problem import Problem
+from study.sampler_benchmark.problems.synthetic import MIXED, synthetic
 from study.sampler_benchmark.samplers import contestant
-from study.sampler_benchmark.synthetic import MIXED, synthetic
 from study.tournament.axes import levels, value_at
 
 STORAGES = ("memory", "sqlite", "journal")

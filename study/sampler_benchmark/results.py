@@ -31,7 +31,8 @@ from rich.table import Table as RichTable
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
-from study.sampler_benchmark.benchmark import Contest, budget_of, hold, telling_notes
+from study.sampler_benchmark.benchmark import budget_of, hold
+from study.sampler_benchmark.contest import Contest, telling_notes
 from study.sampler_benchmark.journal import RunJournal, made_with
 from study.sampler_benchmark.statistics import FigureEstimate, estimates, ratios
 from study.sampler_benchmark.trial_run import SamplerRun

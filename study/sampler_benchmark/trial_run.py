@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study.sampler_benchmark.problems import Coordinates, Problem, Truth
+from study.sampler_benchmark.problems.problem import Coordinates, Problem, Truth
 from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, contestant, telling
 from study.tournament import recommend
 

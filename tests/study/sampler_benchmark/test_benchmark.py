@@ -9,10 +9,11 @@ from factories import run_of
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import benchmark as module
-from study.sampler_benchmark.benchmark import Contest, entered, hold
+from study.sampler_benchmark.benchmark import hold
+from study.sampler_benchmark.contest import Contest, entered
 from study.sampler_benchmark.journal import RunJournal
+from study.sampler_benchmark.problems.suites import PROBLEMS
 from study.sampler_benchmark.samplers import RIVALS
-from study.sampler_benchmark.suites import PROBLEMS
 
 SMALL = Contest(
     samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3

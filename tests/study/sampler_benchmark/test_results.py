@@ -13,7 +13,7 @@ from commands import needs
 from factories import run_of
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
-from study.sampler_benchmark.benchmark import entered
+from study.sampler_benchmark.contest import entered
 from study.sampler_benchmark.statistics import FigureEstimate, estimates
 from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
 

@@ -6,6 +6,7 @@ from commands import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput
+from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.samplers import (
     RIVALS,
     SAMPLER_PACKAGES,
@@ -14,7 +15,6 @@ from study.sampler_benchmark.samplers import (
     missing_for_sampler,
     telling,
 )
-from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.trial_run import race
 
 PACKAGES = {name: module for name, (module, _) in SAMPLER_PACKAGES.items()}

@@ -5,7 +5,8 @@ import pytest
 from factories import run_of
 
 from study.analysis.noise import holm
-from study.sampler_benchmark.problems import Problem, Truth
+from study.sampler_benchmark.problems.problem import Problem, Truth
+from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.statistics import (
     curve,
     estimates,
@@ -14,7 +15,6 @@ from study.sampler_benchmark.statistics import (
     ratios,
     share_interval,
 )
-from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.trial_run import Named, race
 
 
@@ -151,7 +151,7 @@ def test_a_race_counts_trials_repeats_and_what_does_not_fit(monkeypatch):
             share, speech = script[trial.number]
             return round(share, 2) if param_name == "share" else speech
 
-    monkeypatch.setattr(module, "rival", lambda *_, **__: Scripted())
+    monkeypatch.setattr(module, "contestant", lambda *_, **__: Scripted())
     run = race(made, "tpe", batch=2, budget=6)
     assert (run.found, run.repeats, run.oom, run.oom_repeats) == (5, 3, 2, 1)
     assert run.path[0] == (0, round(made.regret_of(made.worst), 6))

@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from study.sampler_benchmark.problems import Problem, stream, tabulated
+from study.sampler_benchmark.problems.problem import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
 SYNTHETIC = (*TABLES, "mixed")

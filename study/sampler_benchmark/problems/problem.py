@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,16 @@ def stream(purpose: str, *numbers: int) -> np.random.Generator:
     first, since numpy pads with zeros: [1, 2] and [1, 2, 0] are the same seed.
     """
     return np.random.default_rng([zlib.crc32(purpose.encode()), *numbers])
+
+
+def repeat_noise(seed: int, repeats: Sequence[float], index: int, k: int) -> float:
+    """Return what the k-th measurement adds: a recorded repeat less their mean.
+
+    Each repeat comes once before any comes again.
+    """
+    turn, position = divmod(k, len(repeats))
+    order = stream("repeats", seed, index, turn).permutation(len(repeats))
+    return float(repeats[order[position]] - np.mean(repeats))
 
 
 def tabulated(
