@@ -74,7 +74,7 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
-        planned = [*rounds(spec.search_space, spec.baseline, repeats, points, part)]
+        planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]
         return _record(spec, out, planned, tell, timeout_s, take, lending)
 
 

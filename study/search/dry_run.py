@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, engines_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
 from objectives.servers.memory_budget import Verdict
 from objectives.setting import Setting
-from study.bench.launch_order import order_by_llm
+from study.bench.launch_order import launch_key, order_by_restarts
 from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
 from study.search.open_study import succession
@@ -66,7 +66,7 @@ class Effort:
     """Says what the trials that are left take.
 
     Args:
-        starts: The fewest starts of the LLM server.
+        starts: The fewest starts of servers that ask for a share of the device.
         each_s: What a trial takes, seconds.
         is_measured: Whether trials of this study say so; else it is estimated.
         trials: How many are left.
@@ -141,7 +141,7 @@ def forecast(
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
     chosen = list(itertools.islice(listable, LISTED))
-    ordered = order_by_llm(chosen, baseline)
+    ordered = order_by_restarts(setting.services, chosen, baseline)
     tenants = setting.tenants if total_mib is not None else ()
     total = total_mib or 0.0
     neighbours = [
@@ -175,11 +175,11 @@ def forecast(
         neighbours=tuple(neighbours),
         commands={
             name: tuple(dict.fromkeys(str(c[name]) for c in by_allocation.values()))
-            for name in ("stt", "llm")
+            for name in (e.name for e in engines_of(setting.services))
         },
         recorded=recorded,
         effort=Effort(
-            starts=len({str(c["llm"]) for a, c in by_allocation.items() if a not in done}),
+            starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
             trials=left,

@@ -21,7 +21,7 @@ from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
-from study.bench.launch_order import order_by_llm
+from study.bench.launch_order import order_by_restarts
 from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
 from study.search.ending import Ending, Limit
 from study.search.expected_time import expected_trial_s
@@ -124,7 +124,7 @@ class Epoch:
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
         """Ask for a whole batch, the same size for every sampler.
 
-        It is ordered by LLM command, the baseline first while there is no reference.
+        It is ordered by launch key, the baseline first while there is no reference.
         """
         size = min(self.selector.population_size, self.max_trials - len(counted(self.study)))
         if (left := self._results.unmeasured()) is not None:
@@ -139,7 +139,8 @@ class Epoch:
         if self._yardstick.reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
-            allocations = order_by_llm(allocations, self._last.allocation if self._last else None)
+            last = self._last.allocation if self._last else None
+            allocations = order_by_restarts(self.context.services, allocations, last)
         return [(by_text[str(a)].pop(0), a) for a in allocations]
 
     def _one(
