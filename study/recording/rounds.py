@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from objectives.allocation import Allocation
-from objectives.recording import Entry
+from objectives.recording import RecordedLaunch
 from objectives.search_space.space import Space
 from objectives.services import Services
 from objectives.traffic.workload import Workload
@@ -39,7 +39,7 @@ def rounds(
 
 def remaining(
     planned: Sequence[tuple[Allocation, int]],
-    entries: Sequence[Entry],
+    entries: Sequence[RecordedLaunch],
     baseline: Allocation,
     card: str,
 ) -> list[tuple[Allocation, int]]:
@@ -67,7 +67,9 @@ def _part(
     return [a for a, key in zip(of, keys, strict=True) if key in mine]
 
 
-def longest_s(workload: Workload, entries: Sequence[Entry], allocation: Allocation) -> float:
+def longest_s(
+    workload: Workload, entries: Sequence[RecordedLaunch], allocation: Allocation
+) -> float:
     """Return how long an evaluation may take, in seconds.
 
     It is as long as this one took at most, or the median of the others and some.

@@ -17,7 +17,7 @@ from factories import context_of_spec, make
 
 import objectives
 from objectives.errors import BadInput
-from objectives.fitness import Weights
+from objectives.fitness import PRESETS
 from objectives.load.ladder import Slo
 from objectives.plain_data.infinity import plain
 from objectives.services import LlmService, SttService
@@ -33,7 +33,7 @@ RECORDINGS = Path(objectives.__file__).parent / "recordings"
 @pytest.fixture
 def context(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
-    spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
+    spec = replace(spec, fitness=replace(spec.fitness, weights={**PRESETS["balanced"], "stt": 0.5}))
     return context_of_spec(
         spec,
         server_env={"A": "1"},
