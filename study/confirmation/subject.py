@@ -23,7 +23,7 @@ from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
 from study.spec.model import Spec
-from study.spec.traffic import Traffic, longest_request, traffic
+from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
@@ -53,7 +53,7 @@ class Subject:
     baseline: Allocation
     winner: Allocation
     rule: ClaimRule
-    traffics: tuple[Traffic, ...]
+    traffics: tuple[WindowTraffic, ...]
     clips: tuple[Clip, ...]
 
     @property
@@ -160,13 +160,13 @@ def subject(
             "--workloads: a recording holds the study's own workload alone; leave it out"
         )
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
-    held_out: list[Traffic] = []
+    held_out: list[WindowTraffic] = []
     if is_live:
         longest = longest_request(spec.services.llm.args)
         named = held_out_by_name(workloads or (), spec.workloads)
         held_out = [
             replace(t, workload=replace(t.workload, ladder_s=ladder))
-            for t in (traffic(h, spec.workload, clips, longest) for h in named)
+            for t in (held_out_traffic(h, spec.workload, clips, longest) for h in named)
         ]
     return Subject(
         path=path,
@@ -175,7 +175,7 @@ def subject(
         baseline=baseline,
         winner=winner,
         rule=ClaimRule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
-        traffics=(Traffic("main", spec.workload), *held_out),
+        traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )
 

@@ -25,7 +25,7 @@ from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Pair, PairLaunch
-from study.sampler_benchmark.trial_run import Run
+from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
@@ -234,7 +234,7 @@ def run_of(
     found: int | None = 5,
     budget: int = 40,
     **changes: Any,
-) -> Run:
+) -> SamplerRun:
     """Return a run whose path ends at the target, or misses it."""
     path = ((0, 2.0), (1, 1.0), *(((found, 0.0),) if found else ()))
     usual: dict[str, Any] = {
@@ -252,7 +252,7 @@ def run_of(
         "named": {},
         "wall_s": 0.1,
     }
-    return Run(**usual | changes)
+    return SamplerRun(**usual | changes)
 
 
 def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:

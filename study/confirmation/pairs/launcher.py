@@ -16,7 +16,7 @@ from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
-from study.spec.traffic import Traffic
+from study.spec.traffic import WindowTraffic
 from study.wording import phase_in_words
 
 
@@ -72,7 +72,7 @@ class Launcher:
 
     def _measured(
         self,
-        traffic: Traffic,
+        traffic: WindowTraffic,
         allocation: Allocation,
         colocation: Colocation,
         folder: Path,
