@@ -194,10 +194,10 @@ class Colocation:
         random_weights = self.setting.services.stt.random_weights
         speech, is_random = speech_key(allocation), allocation.speech in random_weights
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
-        window = self._exercise.window(endpoints, suspects, on_phase)
+        window, figures = self._exercise.window(endpoints, suspects, on_phase)
         samples = watch.since(window.started_s)
         window.write(job.folder)
-        measured |= window_figures(window, alone)
+        measured |= figures | window_figures(window, alone)
         total_mib = self.device.identity.total_mib
         measured |= memory(samples, total_mib, held_mib=total_mib - self._lineup.free_at_rest_mib)
         measured |= self._ladder(endpoints, suspects, on_phase, measured)

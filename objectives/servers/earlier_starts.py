@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -58,4 +59,6 @@ class Starts:
             evidence = (
                 f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
             )
-            raise Disturbed(Diagnosis("contaminated", None, "start", None, evidence), measured)
+            raise Disturbed(
+                Diagnosis("contaminated", None, FailurePhase.START, None, evidence), measured
+            )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.measurement import Measurement
@@ -33,7 +34,7 @@ def retried(
             return measure()
         except TrialFailed as failed:
             diagnosis = failed.diagnosis
-            if diagnosis.phase != "precheck":
+            if diagnosis.phase is not FailurePhase.PRECHECK:
                 on_phase(Phase(Step.STOPPING))
                 stop_all()
             if isinstance(failed, OutOfMemory):

@@ -18,6 +18,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.names_of_0_1 import current_names
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
@@ -158,7 +159,7 @@ def row(trial: FrozenTrial) -> Trial:
         state=_state(trial),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=Measurement.from_json(measurement) if measurement else None,
-        diagnosis=Diagnosis(**failure) if failure else None,
+        diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(attributes.get("measured", {})),
         constraints=trial.constraints,
         contributions=attributes.get("contributions", {}),
@@ -197,37 +198,6 @@ class Begun:
     allocation: Allocation
     generation: int | None = None
     role: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """The birth says where a trial of the tournament comes from.
-
-    Args:
-        number: Its number in the study.
-        generation: The generation in which it was proposed.
-        role: Such as random, child, fresh, enqueued, repeat or replicate.
-        parents: The numbers of the trials that it was crossed from.
-    """
-
-    number: int
-    generation: int
-    role: str
-    parents: tuple[int, ...]
-
-
-def births(study: optuna.Study) -> list[Birth]:
-    """Return the birth of every trial that the tournament proposed; none for another sampler."""
-    return [
-        Birth(
-            number=trial.number,
-            generation=trial.user_attrs["generation"],
-            role=str(trial.user_attrs.get("role", "")),
-            parents=tuple(trial.user_attrs.get("parents", ())),
-        )
-        for trial in study.get_trials(deepcopy=False)
-        if "generation" in trial.user_attrs
-    ]
 
 
 def measured_in(trials: list[Trial]) -> list[tuple[Allocation, Measurement]]:

@@ -19,12 +19,13 @@ from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Launch, Pair
-from study.sampler_benchmark.trial_run import Run
+from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
@@ -159,7 +160,7 @@ def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
     return Diagnosis(
         "oom_budget",
         "llm",
-        "start",
+        FailurePhase.START,
         deficit_mib,
         "Free memory is less than desired memory utilization",
     )
@@ -207,7 +208,9 @@ def make(
             figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
             entries.append(
-                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, result, failure, figures)
+                recording.RecordedLaunch(
+                    dict(a.values), repeat, repeat, at, 90.0, result, failure, figures
+                )
             )
     recording.write(folder / "made.jsonl", provenance, entries)
     return path
@@ -270,7 +273,7 @@ def run_of(
     found: int | None = 5,
     budget: int = 40,
     **changes: Any,
-) -> Run:
+) -> SamplerRun:
     """Return a run whose path ends at the target, or misses it."""
     path = ((0, 2.0), (1, 1.0), *(((found, 0.0),) if found else ()))
     usual: dict[str, Any] = {
@@ -288,7 +291,7 @@ def run_of(
         "named": {},
         "wall_s": 0.1,
     }
-    return Run(**usual | changes)
+    return SamplerRun(**usual | changes)
 
 
 def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:
