@@ -191,9 +191,11 @@ class Colocation:
         measured, allocation = suspects.measured, job.allocation
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
-        random_weights = self.setting.services.stt.random_weights
-        speech, is_random = speech_key(allocation), allocation.speech in random_weights
-        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
+        speech, is_scored = (
+            speech_key(allocation),
+            not any(e.is_random(allocation) for e in self._engines),
+        )
+        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
         window = self._exercise.window(endpoints, suspects, on_phase)
         samples = watch.since(window.started_s)
         window.write(job.folder)

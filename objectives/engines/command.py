@@ -47,6 +47,15 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", str(value))
 
 
+def is_at_least(version: str, *least: int) -> bool:
+    """Return whether a version begins with numbers as high as these, or higher.
+
+    >>> is_at_least("0.12.1", 0, 12), is_at_least("570.86.15", 580)
+    (True, False)
+    """
+    return tuple(map(int, re.findall(r"\d+", version)[: len(least)])) >= least
+
+
 def placeholders(template: str) -> set[str]:
     """Return the names in braces of a command template.
 

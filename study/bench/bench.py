@@ -12,7 +12,7 @@ from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
-from objectives.servers.versions import Versions, fit, resolved, versions
+from objectives.servers.versions import Versions, misfits, resolved, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
@@ -40,8 +40,8 @@ def bench(spec: Spec) -> Bench:
     """
     installed = versions(spec.services)
     device = open_device(spec.device)
-    if misfits := fit(device, installed):
-        raise SetupError("; ".join(misfits))
+    if sentences := misfits(device, spec.services, installed):
+        raise SetupError("; ".join(sentences))
     setting = setting_of(replace(spec, services=resolved(spec.services)))
     return Bench(device, setting, installed, device.occupants())
 

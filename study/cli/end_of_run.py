@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
+from objectives.engines.engine import kv_cache_args
 from study.analysis.kv_cache import warnings
 from study.cli.console import Terminal
 from study.cli.end_tables import against, failures, measured
@@ -90,7 +91,7 @@ def show(end: End, terminal: Terminal) -> None:
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
     for line in (*gap, *certainty(decision)):
         terminal.line(line)
-    for line in warnings(summary.measured, context.workload, context.services.llm.args):
+    for line in warnings(summary.measured, context.workload, kv_cache_args(context.services)):
         terminal.heading(line)
     better = held_back(decision)
     if decision.winner is None:

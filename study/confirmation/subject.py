@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
@@ -195,7 +195,7 @@ def _held_out(
         what = f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(by_name)}"
         raise BadInput(one_line(what))
     held_out = [by_name[n] for n in dict.fromkeys(names or ())]
-    longest = longest_request(spec.services.llm.args)
+    longest = longest_request(kv_cache_args(spec.services))
     traffics = [
         traffic(h, spec.workload, clips, longest)
         for h in held_out or spec.workloads or DEFAULT_HELD_OUT

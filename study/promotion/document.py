@@ -111,7 +111,7 @@ def document(
         "note": origin.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": spec.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, is_template=spec.services.llm.command is not None),
+        "set": flags(winner.allocation, is_template=spec.services["llm"].command is not None),
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},

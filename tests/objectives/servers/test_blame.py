@@ -277,7 +277,7 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
     with Colocation(setting(), device, tmp_path) as colocation:
-        colocation._starts.kv_tokens = {str(Vllm(services().llm).command(LOW, {})): 1500}
+        colocation._starts.kv_tokens = {str(Vllm(services()["llm"]).command(LOW, {})): 1500}
         colocation.on_phase = (phases := Phases()).append
         failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
     assert not failure.is_ruled_out
