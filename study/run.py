@@ -18,6 +18,7 @@ from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, launches, look, measuring
 from study.cli.console import Terminal
+from study.cli.dry_run_text import forecast_in_words
 from study.cli.end_of_run import End, ended, show
 from study.cli.live_view import Outlook
 from study.cli.next_steps import next_commands
@@ -28,6 +29,7 @@ from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
+from study.service_pause.options import outage
 from study.spec.model import Spec
 from study.storage.comparability import identity_of
 from study.storage.context import context_of, keep
@@ -81,15 +83,21 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
 def foretell(this: Run) -> int:
     """Say what the run would do; nothing is launched or written."""
     source = choose_source(this)
-    lines = foreseen(
-        this.spec,
+    lending = this.options.lending
+    lent = lending.states()
+    forecast = foreseen(
+        this.spec.search_space,
+        this.spec.baseline,
         source,
-        this.storage_url,
-        this.study_name,
-        this.max_trials,
-        this.timeout_s,
-        this.options.lending,
+        storage=this.storage_url,
+        name=this.study_name,
+        max_trials=this.max_trials,
+        timeout_s=this.timeout_s,
+        lent=[state.unit for state in lent],
     )
+    lines = forecast_in_words(forecast)
+    if lent:
+        lines += outage(lent, forecast.effort.first_run_s, lending.max_outage_s)
     for line in lines:
         this.terminal.line(line)
     return 0

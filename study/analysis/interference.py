@@ -10,15 +10,6 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 
-HEAD = (
-    "LLM share",
-    "launches",
-    "speech: together / alone",
-    "LLM: together / alone",
-    "KV peak %",
-    "KV tokens",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary:
@@ -43,18 +34,6 @@ class ShareSummary:
     kv_tokens: int | None
     kv_limited: bool
     kv_tokens_most: int | None = None
-
-    def texts(self) -> tuple[str, ...]:
-        """Write the cells of a table's row; what was not measured is a dash."""
-        times = (
-            ("-" if x is None else f"{x:.2f} x")
-            for x in (self.interference_stt, self.interference_llm)
-        )
-        peak = "-" if self.kv_peak_pct is None else f"{self.kv_peak_pct:.0f}"
-        tokens = "-" if self.kv_tokens is None else f"{self.kv_tokens:,}"
-        if (self.kv_tokens_most or 0) > (self.kv_tokens or 0):
-            tokens += f" to {self.kv_tokens_most:,}"
-        return (f"{100 * self.share:g} %", str(self.launches), *times, peak, tokens)
 
 
 def by_share(launches: Iterable[tuple[Allocation, Measurement]]) -> list[ShareSummary]:

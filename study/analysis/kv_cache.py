@@ -1,136 +1,148 @@
-"""Warn where a workload never fills the KV cache, so that it cannot show what a share does."""
+"""Find where a workload never fills the KV cache, and a load that would."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.interference import ShareSummary, by_share, figures
+from study.analysis.interference import by_share, figures
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: there it must preempt
 
 
-def share_warnings(
-    shares: Sequence[ShareSummary],
-    workload: Workload,
-    *,
-    max_model_len: int | None = None,
-    max_num_seqs: int | None = None,
-) -> list[str]:
-    """Warn where the KV cache was never half full, and name a workload that would fill it.
-
-    Empty where some share had a cache under pressure, or where no server reported its KV cache.
+@dataclass(frozen=True, slots=True)
+class LongerPrompts:
+    """Prompts as much longer as would fill the cache.
 
     Args:
-        shares: the shares that were measured
-        workload: the load of the launches
-        max_model_len: the engine's own limit of tokens in a request; None where it is not known
-        max_num_seqs: the engine's own limit of requests at once; None where it is not known
+        tokens: The least and the most tokens of a prompt.
+        at_once: How many requests were in the cache at once.
+        ratio: How many times as long each request must be.
+        is_limit_known: Whether the model's own limit of length is known.
+    """
+
+    tokens: tuple[int, int]
+    at_once: float
+    ratio: float
+    is_limit_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FillingLoad:
+    """A load that asks for more tokens at once than the smallest cache holds.
+
+    Args:
+        share: The share of the memory at which that cache was measured.
+        cache_tokens: The tokens that it holds.
+        burst: How many requests must come at once.
+        per_s: The requests a second that such bursts need.
+        request_tokens: The mean tokens of a request, prompt and answer.
+        too_few_seqs: The engine's own limit of requests at once, where it is below the burst.
+        longer: Longer prompts instead; None where they would not help or the model takes none.
+    """
+
+    share: float
+    cache_tokens: int
+    burst: int
+    per_s: float
+    request_tokens: float
+    too_few_seqs: int | None
+    longer: LongerPrompts | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnfilledCache:
+    """A KV cache that was never half full, so that it cannot show what a share does.
+
+    Args:
+        peak_pct: The highest use of it, percent.
+        shares: At how many shares of the memory its use is known.
+        load: A load that would fill it; None where no server told its size.
+    """
+
+    peak_pct: float
+    shares: int
+    load: FillingLoad | None
+
+
+def unfilled_cache(
+    launches: Iterable[tuple[Allocation, Measurement]], workload: Workload, args: Sequence[str]
+) -> UnfilledCache | None:
+    """Return what is known of a KV cache that was never half full, and what would fill it.
+
+    None where some share had a cache under pressure, or where no server reported its KV cache.
+
+    Args:
+        launches: What was launched and measured.
+        workload: The load of the launches.
+        args: The flags that the LLM server was started with.
 
     >>> calm = [
-    ...     ShareSummary(0.4, 1, None, None, 20.0, 100_000, False),
-    ...     ShareSummary(0.6, 1, None, None, 10.0, 200_000, False),
+    ...     (
+    ...         Allocation({"vllm_memory_util": share}),
+    ...         Measurement.from_flat({"llm_kv_peak_pct": peak, "llm_kv_tokens": tokens}),
+    ...     )
+    ...     for share, peak, tokens in ((0.4, 20.0, 100_000), (0.6, 10.0, 200_000))
     ... ]
     >>> load = Workload(prompt_tokens=(500, 1500), output_tokens=100)
-    >>> for line in share_warnings(calm, load, max_model_len=16384):
-    ...     print(line)  # doctest: +NORMALIZE_WHITESPACE
-    the KV cache was never more than 20 % full at any of the 2 shares measured:
-        this workload cannot show what the memory share does
-    one that would: `workload: {llm_burst: 100, llm_per_s: 1.7}` (100 requests of about 1,100
-        tokens at once ask for 1.1 x the 100,000 tokens that the cache holds at 40 %)
-    or `workload: {prompt_tokens: [3200, 8700]}` (about 18 requests were in the cache at once;
-        each must be 5.5 x as long)
+    >>> cache = unfilled_cache(calm, load, ("--max-model-len", "16384"))
+    >>> cache.peak_pct, cache.shares, cache.load.share, cache.load.cache_tokens
+    (20.0, 2, 0.4, 100000)
+    >>> cache.load.burst, cache.load.per_s, cache.load.request_tokens, cache.load.longer.tokens
+    (100, 1.7, 1100.0, (3200, 8700))
     """
+    pairs = list(launches)
+    shares = by_share(pairs)
     peaks = [s.kv_peak_pct for s in shares if s.kv_peak_pct is not None]
     if not peaks or max(peaks) >= HALF_PCT or any(s.kv_limited for s in shares):
-        return []
-    where = (
-        f"any of the {len(peaks)} shares measured" if len(peaks) > 1 else "the one share measured"
-    )
-    lines = [
-        f"the KV cache was never more than {max(peaks):.0f} % full at {where}: "
-        "this workload cannot show what the memory share does"
-    ]
+        return None
     sizes = [(s.kv_tokens, s.share) for s in shares if s.kv_tokens]
     if not sizes:
-        unknown = (
-            "how many tokens the cache holds was not told, "
-            "so no workload that fills it can be worked out"
-        )
-        return [*lines, unknown]
+        return UnfilledCache(max(peaks), len(peaks), None)
     smallest, share = min(sizes)
     tokens = round(PRESSED * smallest)
-    in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
-    cache = f"{smallest:,} tokens that the cache holds at {100 * share:g} %"
-    return [
-        *lines,
-        f"{_burst(workload, tokens, max_num_seqs)} ask for {PRESSED:g} x the {cache})",
-        *_longer_prompts(workload, tokens, in_use, max_model_len),
-    ]
-
-
-def _request_tokens(workload: Workload) -> float:
-    """Return the mean tokens of a request, prompt and answer."""
-    return sum(workload.prompt_tokens) / 2 + workload.output_tokens
-
-
-def _burst(workload: Workload, tokens: int, max_num_seqs: int | None) -> str:
-    """Name a workload whose burst asks for this many tokens at once, with an open bracket."""
-    request = _request_tokens(workload)
-    burst = math.ceil(tokens / request)
-    per_s = max(workload.llm_per_s, math.ceil(10 * burst / workload.window_s) / 10)
-    is_enough = max_num_seqs is None or max_num_seqs >= burst
-    least = "" if is_enough else f", with `--max-num-seqs {burst}` instead of {max_num_seqs}"
-    return (
-        f"one that would{least}: `workload: {{llm_burst: {burst}, llm_per_s: {per_s:g}}}` "
-        f"({burst} requests of about {request:,.0f} tokens at once"
+    request_tokens = sum(workload.prompt_tokens) / 2 + workload.output_tokens
+    burst = math.ceil(tokens / request_tokens)
+    max_seqs = _least(
+        "--max-num-seqs", [a.options("vllm.").get("max_num_seqs") for a, _ in pairs], args
     )
+    max_len = _least("--max-model-len", figures([m for _, m in pairs], "llm_max_model_len"), args)
+    in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
+    load = FillingLoad(
+        share,
+        smallest,
+        burst,
+        max(workload.llm_per_s, math.ceil(10 * burst / workload.window_s) / 10),
+        request_tokens,
+        max_seqs if max_seqs is not None and max_seqs < burst else None,
+        _longer_prompts(workload, tokens, in_use, max_len) if in_use >= request_tokens else None,
+    )
+    return UnfilledCache(max(peaks), len(peaks), load)
 
 
 def _longer_prompts(
-    workload: Workload, tokens: int, in_use: float, max_model_len: int | None
-) -> list[str]:
-    """Offer prompts as much longer as would fill the cache, where the model takes them."""
-    request, answer = _request_tokens(workload), workload.output_tokens
-    if in_use < request:
-        return []
-    ratio = tokens / in_use
+    workload: Workload, tokens: int, in_use: float, max_len: int | None
+) -> LongerPrompts | None:
+    """Return prompts that make `tokens` out of those in use; None where the model takes none."""
+    answer, ratio = workload.output_tokens, tokens / in_use
     shortest, longest = (
         math.ceil((ratio * (n + answer) - answer) / 50) * 50 for n in workload.prompt_tokens
     )
-    if max_model_len is not None and longest + answer > max_model_len:
-        return []
-    unsure = "" if max_model_len else "; the model's own limit of length was not told"
-    return [
-        f"or `workload: {{prompt_tokens: [{shortest}, {longest}]}}` "
-        f"(about {in_use / request:.0f} requests were in the cache at once; "
-        f"each must be {ratio:.1f} x as long{unsure})"
-    ]
+    if max_len is not None and longest + answer > max_len:
+        return None
+    request_tokens = sum(workload.prompt_tokens) / 2 + answer
+    return LongerPrompts((shortest, longest), in_use / request_tokens, ratio, bool(max_len))
 
 
-def limits(
-    launches: Iterable[tuple[Allocation, Measurement]], args: Sequence[str]
-) -> Mapping[str, int | None]:
-    """Return the least `max_model_len` and `max_num_seqs` of the launches, None where unknown.
-
-    The first is what the engine reported; the second is what the search or the flags set.
-    """
-    pairs = list(launches)
-    lengths = figures([m for _, m in pairs], "llm_max_model_len")
-    seqs = [int(n) for a, _ in pairs if (n := a.options("vllm.").get("max_num_seqs")) is not None]
-    for name, values in (("--max-model-len", lengths), ("--max-num-seqs", seqs)):
-        if not values and name in args[:-1]:
-            values.append(int(args[args.index(name) + 1]))
-    return {"max_model_len": min(lengths, default=None), "max_num_seqs": min(seqs, default=None)}
-
-
-def warnings(
-    launches: Iterable[tuple[Allocation, Measurement]], workload: Workload, args: Sequence[str]
-) -> list[str]:
-    """Return `share_warnings` with the limits that the servers were started with."""
-    pairs = list(launches)
-    return share_warnings(by_share(pairs), workload, **limits(pairs, args))
+def _least(flag: str, values: Iterable[Any], args: Sequence[str]) -> int | None:
+    """Return the least limit that launches had; else what the flag sets; None where unknown."""
+    known = [int(v) for v in values if v is not None]
+    if not known and flag in args[:-1]:
+        known.append(int(args[args.index(flag) + 1]))
+    return min(known, default=None)

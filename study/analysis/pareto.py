@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from objectives.figures import FIGURES
+from objectives.figures import FIGURES, Direction
 from study.analysis.configurations import Configuration
 from study.analysis.eligibility import is_eligible
 from study.storage.context import StudyContext
 
-# names for people, in the order of `_objectives`
-OBJECTIVES = (
-    *(
-        FIGURES[n].short
-        for n in ("stt_latency_p95_ms", "llm_latency_p95_ms", "concurrent_capacity")
-    ),
-    "free memory up to the headroom",
-)
+FREE = "free_memory_mib"
+OBJECTIVES = ("stt_latency_p95_ms", "llm_latency_p95_ms", "concurrent_capacity", FREE)
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoFigures:
+    """The figures that the Pareto set compares.
+
+    Args:
+        names: Their flat names.
+        has_lower_bounds: Whether some capacities are only lower bounds.
+    """
+
+    names: tuple[str, ...]
+    has_lower_bounds: bool
 
 
 def pareto(configurations: Sequence[Configuration], context: StudyContext) -> list[Configuration]:
@@ -25,41 +33,29 @@ def pareto(configurations: Sequence[Configuration], context: StudyContext) -> li
     A figure that one of them lacks is left out for all, see `compared_figures`.
     """
     eligible = [c for c in configurations if is_eligible(c, context)]
-    values = {id(c): _objectives(c, context.fitness.headroom_mib) for c in eligible}
-    columns = [n for n in range(len(OBJECTIVES)) if all(v[n] is not None for v in values.values())]
+    names = compared_figures(configurations, context).names
+    costs = {id(c): [_cost(c, n, context.fitness.headroom_mib) for n in names] for c in eligible}
 
     def beats(a: Configuration, b: Configuration) -> bool:
-        pairs = [(values[id(a)][n] or 0.0, values[id(b)][n] or 0.0) for n in columns]
+        pairs = list(zip(costs[id(a)], costs[id(b)], strict=True))
         return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
 
     return [c for c in eligible if not any(beats(other, c) for other in eligible)]
 
 
-def compared_figures(configurations: Sequence[Configuration], context: StudyContext) -> list[str]:
-    """Name for people the figures that `pareto` compares: those that all of them have."""
+def compared_figures(
+    configurations: Sequence[Configuration], context: StudyContext
+) -> ParetoFigures:
+    """Return the figures that `pareto` compares: those that all eligible configurations have."""
     eligible = [c for c in configurations if is_eligible(c, context)]
-    values = [_objectives(c, context.fitness.headroom_mib) for c in eligible]
     names = [
-        name
-        for n, name in enumerate(OBJECTIVES)
-        if values and all(v[n] is not None for v in values)
+        name for name in OBJECTIVES if eligible and all(c.mean(name) is not None for c in eligible)
     ]
-    bounds = any(c.is_lower_bound for c in eligible)
-    return [
-        f"{name} (some are lower bounds)" if bounds and name == "sessions" else name
-        for name in names
-    ]
+    return ParetoFigures(tuple(names), any(c.is_lower_bound for c in eligible))
 
 
-def _objectives(c: Configuration, headroom_mib: float) -> tuple[float | None, ...]:
-    """Return its figures, of which less is better; None where one was not measured.
-
-    Free memory beyond the headroom is worth no more.
-    """
-    sessions, free_mib = c.mean("concurrent_capacity"), c.mean("free_memory_mib")
-    return (
-        c.mean("stt_latency_p95_ms"),
-        c.mean("llm_latency_p95_ms"),
-        None if sessions is None else -sessions,
-        None if free_mib is None else -min(free_mib, headroom_mib),
-    )
+def _cost(configuration: Configuration, name: str, headroom_mib: float) -> float:
+    """Return a figure so that less is better; free memory beyond the headroom is worth no more."""
+    value = configuration.mean(name) or 0.0
+    value = min(value, headroom_mib) if name == FREE else value
+    return -value if FIGURES[name].direction is Direction.UP else value

@@ -18,6 +18,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.load.ladder import Slo
 from objectives.recording import Recording, read
+from objectives.search_space.space import Space
 from objectives.servers.versions import Versions
 from objectives.setting import Anchor, Setting, conditions
 from study.bench.bench import Bench, bench, mib
@@ -110,13 +111,15 @@ def launches(spec: Spec, source: Source, sampler: str) -> list[Allocation] | Non
     """
     if source.recording is None or sampler != RECORDED:
         return None
-    return sorted(held_in(source.recording, spec), key=lambda a: str(a) != str(spec.baseline))
+    return sorted(
+        held_in(source.recording, spec.search_space), key=lambda a: str(a) != str(spec.baseline)
+    )
 
 
-def held_in(recording: Recording, spec: Spec) -> list[Allocation]:
+def held_in(recording: Recording, space: Space) -> list[Allocation]:
     """Return the configuration of each launch of a recording in the space, in its order."""
-    space = {str(a): a for a in spec.search_space.grid()}
-    return [space[e.key] for e in recording.entries if e.key in space]
+    allocations = {str(a): a for a in space.grid()}
+    return [allocations[e.key] for e in recording.entries if e.key in allocations]
 
 
 def context_for(spec: Spec, source: Source) -> StudyContext:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from objectives.devices.device import Occupant
 from objectives.engines.engine import kv_cache_args
-from study.analysis.kv_cache import warnings
+from study.analysis.kv_cache import unfilled_cache
 from study.cli.console import Terminal
 from study.cli.end_tables import against, failures, measured
 from study.cli.next_steps import advice
+from study.report.analysis_words import cache_warnings
 from study.report.answer import certainty, fitness_gap
 from study.report.headline import fresh, sentence
 from study.report.reasons import held_back, passed_over, why
@@ -91,7 +92,8 @@ def show(end: End, terminal: Terminal) -> None:
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
     for line in (*gap, *certainty(decision)):
         terminal.line(line)
-    for line in warnings(summary.measured, context.workload, kv_cache_args(context.services)):
+    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
+    for line in cache_warnings(cache):
         terminal.heading(line)
     better = held_back(decision)
     if decision.winner is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
@@ -12,9 +13,14 @@ from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
+from study.cli.checkout import as_typed, command_of
 from study.promotion import seal
 from study.storage.find import DEFAULT
 from study.storage.url import sqlite_file, without_password
+
+OWN_SPEC = Path("my_gpu.yaml")
+
+Step = tuple[list[str], str]  # the words of a command, and what it does
 
 
 def next_commands(
@@ -23,47 +29,52 @@ def next_commands(
     """Return what to type next, each with what it does.
 
     Args:
-        promotion: the winner's file, if there is one
+        promotion: The winner's file, if there is one.
     """
     file = sqlite_file(storage)
     place = [without_password(storage) if file is None else str(file)] if file != DEFAULT else []
-    lines = [
-        (["scripts/report.py", *place, "--study", study], "the whole answer as one file to send"),
-        (["scripts/dashboard.py", *place], "look at every trial in the browser"),
+    report = [*command_of("report"), *place, "--study", study]
+    steps = [
+        (report, "the whole answer as one file to send"),
+        ([*command_of("dashboard"), *place], "look at every trial in the browser"),
     ]
-    match (
-        seal.read(promotion).get("status")
-        if promotion is not None and promotion.is_file()
-        else None
-    ):
+    if promotion is not None and promotion.is_file():
+        steps += _of_promotion(promotion)
+    if is_replay:
+        steps += _of_own_devices()
+    return ["Next:", *(f"  {shlex.join(words)}    # {what}" for words, what in steps)]
+
+
+def _of_promotion(promotion: Path) -> list[Step]:
+    """Return how a promotion becomes confirmed, and then applied."""
+    match seal.read(promotion).get("status"):
         case "candidate" | "inconclusive":
             what = "is it really better? fresh launches of both, in turn"
-            lines.append((["scripts/confirm.py", str(promotion)], what))
+            return [([*command_of("confirm"), str(promotion)], what)]
         case "confirmed":
-            lines.append(
-                (["scripts/promote.py", "plan", str(promotion)], "what applying it would change")
-            )
-    if is_replay:
-        if Path(".servers/vllm").is_dir():
-            words, what = (
-                ["scripts/run_study.py", "study/specs/cpu.yaml", "--dry-run"],
-                "what measuring this machine takes",
-            )
-        else:
-            words, what = (
-                ["scripts/install_cpu_servers.py"],
-                "real servers without a GPU, to measure this machine",
-            )
-        lines.append((words, what))
-    own, what = "cp study/specs/gpu.yaml my_gpu.yaml", "three things to edit in it, as README says"
-    if Path("my_gpu.yaml").exists():
-        own = "python scripts/run_study.py my_gpu.yaml --dry-run"
-        what = "what would be launched"
-    return [
-        "Next:",
-        *(f"  python {shlex.join(words)}    # {what}" for words, what in lines),
-        *[f"  {own}    # your own GPU: {what}"] * is_replay,
-    ]
+            plan = [*command_of("promote"), "plan", str(promotion)]
+            return [(plan, "what applying it would change")]
+    return []
+
+
+def _of_own_devices() -> list[Step]:
+    """Return how this machine is measured after a replay: without a GPU, and with one's own."""
+    steps: list[Step] = []
+    run, specs = command_of("run_study"), Path(str(files("study"))) / "specs"
+    is_checkout = Path("scripts/run_study.py").is_file()
+    if Path(".servers/vllm").is_dir():
+        dry_run = [*run, as_typed(specs / "cpu.yaml"), "--dry-run"]
+        steps.append((dry_run, "what measuring this machine takes"))
+    elif install := command_of("install_cpu_servers"):
+        into = [] if is_checkout else ["--into", ".servers"]
+        what = "real servers without a GPU, to measure this machine"
+        steps.append(([*install, *into], what))
+    if OWN_SPEC.exists():
+        dry_run = [*run, str(OWN_SPEC), "--dry-run"]
+        return [*steps, (dry_run, "your own GPU: what would be launched")]
+    copy = ["cp", as_typed(specs / "gpu.yaml"), str(OWN_SPEC)]
+    guide = "README says" if is_checkout else "its first lines say"
+    return [*steps, (copy, f"your own GPU: three things to edit in it, as {guide}")]
 
 
 def advice(

@@ -14,7 +14,7 @@ from typing import NoReturn
 from objectives.errors import BadInput
 
 PROGRAM = "gpu-allocation"
-VERBS: Mapping[str, str] = {  # of the program, each with the script that it stands for
+SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "run": "run_study",
     "record": "record",
     "confirm": "confirm",
@@ -34,6 +34,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BadInput.exit_code, f"error: {message}; {command} --help explains the options\n")
 
 
+def is_program() -> bool:
+    """Return whether the installed program was started, not a script."""
+    return Path(sys.argv[0]).name.startswith(PROGRAM)
+
+
 def parser(doc: str) -> argparse.ArgumentParser:
     """Make a parser with this help.
 
@@ -43,8 +48,8 @@ def parser(doc: str) -> argparse.ArgumentParser:
         doc: its examples name scripts; under the program's name they name its verbs
     """
     name = Path(sys.argv[0]).name
-    if name.startswith(PROGRAM):
-        for verb, script in VERBS.items():
+    if is_program():
+        for verb, script in SCRIPTS.items():
             doc = doc.replace(f"python scripts/{script}.py", f"{PROGRAM} {verb}")
     shape = argparse.RawDescriptionHelpFormatter
     return _Parser(prog=name, usage=argparse.SUPPRESS, description=doc, formatter_class=shape)

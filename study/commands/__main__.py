@@ -21,17 +21,17 @@ import sys
 from importlib import import_module
 
 import study.cli.startup  # noqa: F401
-from study.cli.parser import PROGRAM, VERBS, parser
+from study.cli.parser import PROGRAM, SCRIPTS, parser
 
 
 def main() -> None:
     """Run the command of the first argument, with the arguments that follow."""
     sys.argv[0] = PROGRAM
     options = parser(__doc__)
-    options.add_argument("verb", choices=VERBS, metavar="VERB", help="what to do, see above")
+    options.add_argument("verb", choices=SCRIPTS, metavar="VERB", help="what to do, see above")
     verb = options.parse_args(sys.argv[1:2]).verb
     sys.argv[:2] = [f"{PROGRAM} {verb}"]  # for this name the parser of the command explains itself
-    import_module(f"study.commands.{VERBS[verb]}").main()
+    import_module(f"study.commands.{SCRIPTS[verb]}").main()
 
 
 if __name__ == "__main__":

@@ -31,12 +31,13 @@ def main() -> None:
 
     from rich.table import Table
 
-    from study.analysis.cost.cost_lines import cost_lines, ratio_lines
     from study.analysis.cost.launches import read
-    from study.analysis.interference import HEAD, by_share
-    from study.analysis.kv_cache import warnings
+    from study.analysis.interference import by_share
+    from study.analysis.kv_cache import unfilled_cache
     from study.cli.console import console_of
+    from study.cli.cost_lines import cost_lines, ratio_lines
     from study.cli.exit_codes import exiting
+    from study.report.analysis_words import SHARE_HEAD, cache_warnings, share_row
     from study.storage.find import DEFAULT
 
     console = console_of()
@@ -46,11 +47,12 @@ def main() -> None:
         for cost in costs:
             for line in cost_lines(cost):
                 console.print(line, markup=False, soft_wrap=True)
-            table = Table(*HEAD, title="Does sharing hurt?", title_justify="left")
+            table = Table(*SHARE_HEAD, title="Does sharing hurt?", title_justify="left")
             for shared in by_share(cost.measurements):
-                table.add_row(*shared.texts())
+                table.add_row(*share_row(shared))
             console.print(table)
-            for line in (*warnings(cost.measurements, cost.workload, cost.llm_args), ""):
+            cache = unfilled_cache(cost.measurements, cost.workload, cost.llm_args)
+            for line in (*cache_warnings(cache), ""):
                 console.print(line, markup=False, soft_wrap=True)
         for line in ratio_lines(costs):
             console.print(line, markup=False, soft_wrap=True)

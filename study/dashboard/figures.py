@@ -11,6 +11,7 @@ from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.pareto import compared_figures
+from study.report.analysis_words import pareto_figures_in_words
 from study.report.charts.data import Spot, limit_text, spots
 from study.report.charts.heat_map import Tile, heat_map
 from study.report.charts.marks import COLOURS, LOST, MARKS
@@ -131,7 +132,7 @@ def tradeoff(
     figure.update_yaxes(rangemode="tozero", tickformat=",.0f")
     figure.update_yaxes(title="speech p95, ms", row=1, col=1)
     figure.update_yaxes(title="LLM p95, ms", row=1, col=2)
-    best = ", ".join(compared_figures(configurations, context))
+    best = pareto_figures_in_words(compared_figures(configurations, context))
     note = (
         "p95: 95 % answered within; lower and further right is better;"
         f"<br>filled: the Pareto set by {best}"

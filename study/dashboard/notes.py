@@ -14,6 +14,7 @@ from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
+from study.report.analysis_words import pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
 from study.report.summary import Summary
@@ -68,7 +69,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     )
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     elsewhere = context.measured_elsewhere
-    objectives = ", ".join(compared_figures(launched, context)) or "nothing"
+    objectives = pareto_figures_in_words(compared_figures(launched, context)) or "nothing"
     sensible = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
     lines = [
         f"# How should {device.product} be shared?",

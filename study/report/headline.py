@@ -8,9 +8,10 @@ from objectives.engines.engine import kv_cache_args
 from objectives.figures import FITNESS, SHOWN
 from study.analysis.compare import Difference, Verdict, difference, differences
 from study.analysis.configurations import Configuration
-from study.analysis.kv_cache import warnings
+from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import SESSIONS, is_noise
 from study.confirmation.verdict_file import Confirmation
+from study.report.analysis_words import cache_warnings
 from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
 from study.report.comparison import change
 from study.report.reasons import why
@@ -101,8 +102,8 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    unpressed = warnings(summary.measured, context.workload, kv_cache_args(context.services))
-    lines += [f"{_capital(line)}." for line in unpressed]
+    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
+    lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
     contributions = [t.contributions for t in summary.trials]
     if contributions and not any(c.get("capacity") is not None for c in contributions):
         lines.append(

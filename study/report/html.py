@@ -13,8 +13,9 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.eligibility import ineligibility
-from study.analysis.interference import HEAD, by_share
+from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
+from study.report.analysis_words import SHARE_HEAD, pareto_figures_in_words, share_row
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import COLOURS, shade
 from study.report.comparison import comparison
@@ -77,12 +78,12 @@ def _content(summary: Summary) -> dict[str, Any]:
         **_comparison(summary),
         "commands": _commands(summary),
         "heat": table if len(table.xs) <= len(table.ys) else transposed(table),
-        "compares": ", ".join(compared_figures(launched, context)),
+        "compares": pareto_figures_in_words(compared_figures(launched, context)),
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
         "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),
-        "sharing_head": HEAD,
-        "sharing": [s.texts() for s in by_share(summary.measured)],
+        "sharing_head": SHARE_HEAD,
+        "sharing": [share_row(s) for s in by_share(summary.measured)],
         "presets": presets(summary),
         "presets_say": presets_verdict(summary),
         "failures": [row for c in launched for row in failures(c)],

@@ -11,6 +11,7 @@ from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.pareto import compared_figures, pareto
 from study.analysis.reweigh import answers, is_contested
+from study.report.analysis_words import pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, memory_use, spots
 from study.report.charts.marks import PHASE_COLOURS
@@ -86,7 +87,7 @@ def presets_verdict(summary: Summary) -> str:
         rejected = ", which fresh launches rejected" if summary.is_rejected else ""
         return f"All of them choose the same{rejected}."
     names = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
-    by = ", ".join(compared_figures(launched, context))
+    by = pareto_figures_in_words(compared_figures(launched, context))
     return (
         "They disagree, so it is for you to say what matters. Sensible whatever the weights "
         f"(nothing else that may be promoted is at least as good in all of {by}): {names}."

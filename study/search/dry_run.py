@@ -1,6 +1,6 @@
-"""Says what a run would do, without launching anything.
+"""Says what a run would do, as data, without launching anything.
 
-It lists every configuration, its arithmetic, commands, starts and time.
+It has every configuration with its arithmetic, commands, starts and time.
 """
 
 from __future__ import annotations
@@ -8,28 +8,115 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import optuna
 
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of
 from objectives.measurement import Measurement
+from objectives.search_space.space import Space
 from objectives.servers import memory_budget
+from objectives.servers.memory_budget import Verdict
 from objectives.setting import Setting
 from study.bench.launch_order import order_by_llm
 from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
 from study.search.open_study import succession
-from study.service_pause.options import Lending, outage
-from study.spec.model import Spec
 from study.storage.trials import State, Trial, counted, measured_in
 from study.storage.url import open_storage, sqlite_file
 
-SHOWN = 60
+LISTED = 60  # configurations; a space may have thousands
 
 
-def plan(
-    spec: Spec,
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Is a tenant that the study holds itself.
+
+    Args:
+        name: its name
+        mib: what it will hold, MiB
+        left_mib: what is left of the device beside it and what others hold now, MiB
+    """
+
+    name: str
+    mib: int
+    left_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """Is a configuration that a run may launch.
+
+    Args:
+        allocation: what would be launched
+        is_baseline: whether it is in use today
+        works: whether it was measured within every limit; None where it was not measured
+        check: what arithmetic says of it; None where there is no device
+    """
+
+    allocation: Allocation
+    is_baseline: bool
+    works: bool | None
+    check: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Says what the trials that are left take.
+
+    Args:
+        starts: the fewest starts of the LLM server
+        each_s: what a trial takes, seconds
+        is_measured: whether trials of this study say so; else it is estimated
+        trials: how many are left
+        runs: how many runs of `timeout_s` they need
+        timeout_s: of one run, seconds
+    """
+
+    starts: int
+    each_s: float
+    is_measured: bool
+    trials: int
+    runs: int
+    timeout_s: float
+
+    @property
+    def first_run_s(self) -> float:
+        """Return the seconds that the next run takes."""
+        return min(self.timeout_s, self.trials * self.each_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Says what a run would do.
+
+    Args:
+        size: configurations in the space; None where a range is continuous
+        measured: how many of them are measured
+        max_trials: the most over all runs
+        prospects: the configurations, in the order of their launches
+        has_more: whether the space has more than are listed
+        neighbours: the study's own tenants; none where there is no device
+        commands: each command once, by service, in the order of their start
+        recorded: of a replay, the configuration of each launch that it can draw
+        effort: what the trials that are left take
+    """
+
+    size: int | None
+    measured: int
+    max_trials: int
+    prospects: tuple[Prospect, ...]
+    has_more: bool
+    neighbours: tuple[Neighbour, ...]
+    commands: Mapping[str, tuple[str, ...]]
+    recorded: Sequence[str] | None
+    effort: Effort
+
+
+def forecast(
+    space: Space,
+    baseline: Allocation,
     setting: Setting,
     *,
     env: Mapping[str, str],
@@ -41,8 +128,8 @@ def plan(
     max_trials: int,
     timeout_s: float,
     recorded: Sequence[str] | None = None,
-) -> list[str]:
-    """Return the plan in lines for a person; arithmetic needs the device's total.
+) -> Forecast:
+    """Return the forecast; arithmetic needs the device's total.
 
     Args:
         total_mib: of the device; None where there is none here
@@ -51,75 +138,74 @@ def plan(
         seconds_per_trial: as measured so far; None where nothing was
         recorded: of a replay, the configuration of each launch that it can draw
     """
-    size = spec.search_space.size
-    if size is None:
-        lines = ["the space has a continuous range: no list of configurations"]
-        cells = [spec.baseline]
-    else:
-        listed = (a for a in spec.search_space.grid() if recorded is None or str(a) in recorded)
-        cells = list(itertools.islice(listed, SHOWN))
-        lines = [
-            f"{size} configurations, {len(done)} of them measured; "
-            f"at most {max_trials} trials over all runs"
-        ]
-        lines += [f"(the first {SHOWN} are shown)"] if next(listed, None) is not None else []
-    figures = memory_budget.figures(measurements)
-    for tenant in spec.tenants if total_mib is not None else ():
-        mib = tenant.held_mib(total_mib or 0.0)
-        left = (total_mib or 0.0) - held_mib - mib
-        lines.append(
-            f"tenant {tenant.name} will hold {mib:,} MiB; {left:,.0f} MiB are left beside it"
-        )
-    for a in order_by_llm(cells, spec.baseline):
-        mark = "baseline" if str(a) == str(spec.baseline) else ""
-        if (works := done.get(str(a))) is not None:
-            mark = "measured: works" if works else "measured: does not work"
-        verdict = "no device here, no arithmetic"
-        if total_mib is not None:
-            held = held_mib + sum(t.held_mib(total_mib) for t in spec.tenants)
-            check = memory_budget.check(
-                a, figures, total_mib=total_mib, tenants_mib=held, reserve_mib=setting.reserve_mib
-            )
-            verdict = f"{check.fits}: {check.explanation}"
-        lines.append(f"  {a}  {verdict}" + (f"  [{mark}]" if mark else ""))
-    ordered = order_by_llm(cells, spec.baseline)
-    by_cell = {str(a): commands_of(setting.services, a, env) for a in ordered}
-    lines += [
-        "server commands:",
-        *dict.fromkeys(f"  {name}  {c[name]}" for name in ("stt", "llm") for c in by_cell.values()),
+    grid = space.grid() if space.size is not None else [baseline]
+    listable = (a for a in grid if recorded is None or str(a) in recorded)
+    chosen = list(itertools.islice(listable, LISTED))
+    ordered = order_by_llm(chosen, baseline)
+    tenants = setting.tenants if total_mib is not None else ()
+    total = total_mib or 0.0
+    neighbours = [
+        Neighbour(t.name, mib := t.held_mib(total), total - held_mib - mib) for t in tenants
     ]
-    if recorded is not None:
-        which = f"{len(set(recorded))} configurations in {len(recorded)} launches"
-        return [
-            *lines,
-            f"a replay, which takes seconds: nothing is launched; the recording holds {which}",
-        ]
-    remaining = min(max_trials, size or max_trials) - len(done)
-    each_s = seconds_per_trial or guess_s(spec.workload)
-    fits = max(1, int(timeout_s // each_s))
-    starts = len({str(c["llm"]) for cell, c in by_cell.items() if cell not in done})
-    source = "measured" if seconds_per_trial else "estimated"
-    lines.append(
-        f"at least {starts} starts of the LLM server for these; "
-        f"about {each_s / 60:.1f} min a trial ({source}), "
-        f"{max(0, remaining) * each_s / 60:.0f} min for {max(0, remaining)} trials: "
-        f"{math.ceil(max(0, remaining) / fits)} run(s) of {timeout_s:g} s"
+    tenants_mib = held_mib + sum(n.mib for n in neighbours)
+    figures = memory_budget.figures(measurements)
+
+    def check(a: Allocation) -> Verdict | None:
+        if total_mib is None:
+            return None
+        return memory_budget.check(
+            a,
+            figures,
+            total_mib=total_mib,
+            tenants_mib=tenants_mib,
+            reserve_mib=setting.reserve_mib,
+        )
+
+    by_allocation = {str(a): commands_of(setting.services, a, env) for a in ordered}
+    left = max(0, min(max_trials, space.size or max_trials) - len(done))
+    each_s = seconds_per_trial or guess_s(setting.workload)
+    return Forecast(
+        size=space.size,
+        measured=len(done),
+        max_trials=max_trials,
+        prospects=tuple(
+            Prospect(a, str(a) == str(baseline), done.get(str(a)), check(a)) for a in ordered
+        ),
+        has_more=next(listable, None) is not None,
+        neighbours=tuple(neighbours),
+        commands={
+            name: tuple(dict.fromkeys(str(c[name]) for c in by_allocation.values()))
+            for name in ("stt", "llm")
+        },
+        recorded=recorded,
+        effort=Effort(
+            starts=len({str(c["llm"]) for a, c in by_allocation.items() if a not in done}),
+            each_s=each_s,
+            is_measured=bool(seconds_per_trial),
+            trials=left,
+            runs=math.ceil(left / max(1, int(timeout_s // each_s))),
+            timeout_s=timeout_s,
+        ),
     )
-    return lines
 
 
 def foreseen(
-    spec: Spec,
+    space: Space,
+    baseline: Allocation,
     source: Source,
+    *,
     storage: str,
     name: str,
     max_trials: int,
     timeout_s: float,
-    lending: Lending,
-) -> list[str]:
-    """Return the plan from what the study already knows, in lines for a person.
+    lent: Sequence[str],
+) -> Forecast:
+    """Return the forecast from what the study already knows.
 
     Nothing is opened that does not exist.
+
+    Args:
+        lent: the units whose memory the study would have
     """
     trials: list[Trial] = []
     file = sqlite_file(storage)
@@ -129,34 +215,28 @@ def foreseen(
             trials = counted(optuna.load_study(study_name=names[-1], storage=opened))
     measurements, recorded = measured_in(trials), None
     if source.recording is not None:
-        recorded = [str(a) for a in held_in(source.recording, spec)]
+        recorded = [str(a) for a in held_in(source.recording, space)]
         measurements = [
             (Allocation(e.values), e.measurement)
             for e in source.recording.entries
             if e.measurement is not None
         ]
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    held, lent = 0.0, lending.states()
+    held_mib = 0.0
     if source.bench is not None:
-        held = source.identity.total_mib - source.bench.device.sample().free_mib
-        held -= sum(
-            o.mib or 0.0 for o in source.bench.occupants if o.unit in {s.unit for s in lent}
-        )
-    each_s = sum(walls) / len(walls) if walls else None
-    done = {str(r.allocation): r.is_feasible for r in trials if r.is_known}
-    left = max(0, min(max_trials, spec.search_space.size or max_trials) - len(done))
-    lines = plan(
-        spec,
+        held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
+        held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
+    return forecast(
+        space,
+        baseline,
         source.setting,
         env=source.bench.device.server_env if source.bench else {},
         total_mib=source.identity.total_mib,
-        held_mib=held,
+        held_mib=held_mib,
         measurements=measurements,
-        done=done,
-        timeout_s=timeout_s,
-        seconds_per_trial=each_s,
+        done={str(r.allocation): r.is_feasible for r in trials if r.is_known},
+        seconds_per_trial=sum(walls) / len(walls) if walls else None,
         max_trials=max_trials,
+        timeout_s=timeout_s,
         recorded=recorded,
     )
-    expected_s = min(timeout_s, left * (each_s or guess_s(spec.workload)))
-    return lines + outage(lent, expected_s, lending.max_outage_s) if lent else lines

@@ -16,7 +16,8 @@ from commands import run_study
 from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, write_spec
 from studies import Shared, copied
 
-from study.search.dry_run import plan
+from study.cli.dry_run_text import forecast_in_words
+from study.search.dry_run import forecast
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.comparability import differences
@@ -175,9 +176,10 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
-    plan_of = partial(
-        plan,
-        spec,
+    forecast_of = partial(
+        forecast,
+        spec.search_space,
+        spec.baseline,
         setting_of(spec),
         env={},
         total_mib=None,
@@ -186,14 +188,13 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
         max_trials=40,
     )
     done = {str(a): True for a in spec.search_space.grid()}
-    assert plan_of(done={}, seconds_per_trial=60.0, timeout_s=300.0)[-1] == (
+    todo = forecast_of(done={}, seconds_per_trial=60.0, timeout_s=300.0)
+    assert forecast_in_words(todo)[-1] == (
         "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), "
         "10 min for 10 trials: 2 run(s) of 300 s"
     )
-    assert (
-        "(estimated), 0 min for 0 trials"
-        in plan_of(done=done, seconds_per_trial=None, timeout_s=300.0)[-1]
-    )
+    over = forecast_of(done=done, seconds_per_trial=None, timeout_s=300.0)
+    assert "(estimated), 0 min for 0 trials" in forecast_in_words(over)[-1]
 
 
 def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, Path]) -> None:

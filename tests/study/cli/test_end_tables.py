@@ -1,20 +1,17 @@
 """Checks the end of a run.
 
-It puts today's allocation against the winner, says what is ruled out and why, and what to type.
+It puts today's allocation against the winner, and says what is ruled out and why.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from commands import ROOT, run_script, run_study
-from factories import SIZES, cell, make, measurement, oom, write_spec
+from commands import run_script, run_study
+from factories import SIZES, cell, make, measurement, write_spec
 from studies import Shared, copied, promotion_in
-
-from study.cli.next_steps import next_commands
 
 
 @pytest.fixture(scope="module")
@@ -87,76 +84,6 @@ def test_what_is_worse_is_not_called_held_back(tmp_path: Path) -> None:
     )
     ran = run_study(spec, "--out", tmp_path / "out")
     assert "(not better)" in ran.stdout and "held back" not in ran.stdout
-
-
-def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
-    begin = said.splitlines().index("Next:")
-    *lines, own = said.splitlines()[begin + 1 :]
-    assert len(lines) == 3
-    _, source, _ = shlex.split(own, comments=True)
-    assert own.strip().startswith("cp ") and (ROOT / source).is_file()
-    for text in lines:
-        python, script, *arguments = shlex.split(text, comments=True)
-        assert python == "python" and (ROOT / script).is_file()
-        if script == "scripts/report.py":
-            ran = run_script("report.py", *arguments, "-o", tmp_path / "report.html")
-            assert (ran.returncode, ran.stderr) == (0, "")
-
-
-def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
-    first, second = next_commands(
-        "sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False
-    )[1:]
-    assert first.split("#")[0].strip() == "python scripts/report.py --study s"
-    assert second.split("#")[0].strip() == "python scripts/dashboard.py"
-    assert "secret" not in "".join(
-        next_commands("mysql://me:secret@host/db", "s", None, is_replay=True)
-    )
-
-
-def test_a_spec_of_ones_own_is_not_offered_to_be_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1].strip().startswith("cp ")
-    (tmp_path / "my_gpu.yaml").touch()
-    assert (
-        "run_study.py my_gpu.yaml --dry-run"
-        in next_commands("sqlite:///s.db", "s", None, is_replay=True)[-1]
-    )
-
-
-def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
-    ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
-    assert ran.returncode == 4 and "python scripts/dashboard.py" in ran.stdout
-
-
-@pytest.mark.parametrize(
-    ("status", "command"),
-    [
-        ("candidate", "confirm.py"),
-        ("inconclusive", "confirm.py"),
-        ("confirmed", "promote.py plan"),
-        ("rejected", None),
-        ("replay", None),
-    ],
-)
-def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
-    tmp_path: Path, status: str, command: str | None
-) -> None:
-    file = tmp_path / "made.yaml"
-    assert "made.yaml" not in "".join(
-        next_commands("sqlite:///s.db", "s", file, is_replay=False)
-    ), "there is no file"
-    file.write_text(f"schema: 1\nstatus: {status}\n")
-    said = [
-        line
-        for line in next_commands("sqlite:///s.db", "s", file, is_replay=False)
-        if "made.yaml" in line
-    ]
-    assert [line.split("#")[0].strip() for line in said] == (
-        [f"python scripts/{command} {file}"] if command else []
-    )
 
 
 def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(

@@ -16,7 +16,7 @@ from factories import make
 
 from objectives.errors import SetupError
 from study.cli import checkout
-from study.cli.parser import PROGRAM, VERBS
+from study.cli.parser import PROGRAM, SCRIPTS
 
 DEVELOPERS = {
     "bench_load",
@@ -69,7 +69,7 @@ def run_program(*words: object, cwd: Path | None = None) -> CompletedProcess[str
 @pytest.fixture(scope="module")
 def helps() -> dict[str, tuple[str, str, list[str]]]:
     """Return the help of every verb, that of its script, and the slow modules imported."""
-    last = sorted(VERBS.items(), key=lambda item: item[0] == "effects")
+    last = sorted(SCRIPTS.items(), key=lambda item: item[0] == "effects")
     ran = run_python(EVERY_HELP, json.dumps(dict(last)), json.dumps(SLOW))
     assert (ran.returncode, ran.stderr) == (0, "")
     texts: dict[str, tuple[str, str, list[str]]] = json.loads(ran.stdout)
@@ -83,28 +83,28 @@ def test_an_installation_has_the_program() -> None:
 
 
 def test_every_script_that_a_user_needs_is_a_verb() -> None:
-    assert {p.stem for p in (ROOT / "scripts").glob("*.py")} == {*VERBS.values()} | DEVELOPERS
+    assert {p.stem for p in (ROOT / "scripts").glob("*.py")} == {*SCRIPTS.values()} | DEVELOPERS
 
 
 def test_its_help_and_the_guide_name_every_verb() -> None:
     ran = run_program("--help")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert set(re.findall(rf"^ +{PROGRAM} (\w+) ", ran.stdout, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(rf"^ +{PROGRAM} (\w+) ", ran.stdout, re.MULTILINE)) == set(SCRIPTS)
     guide = (ROOT / "study/guides/commands.md").read_text().partition("\n| command")[0]
-    assert set(re.findall(r"`(\w+)`", guide)) == set(VERBS)
+    assert set(re.findall(r"`(\w+)`", guide)) == set(SCRIPTS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", SCRIPTS)
 def test_the_help_of_a_verb_is_that_of_its_script_under_its_own_name(
     verb: str, helps: dict[str, tuple[str, str, list[str]]]
 ) -> None:
     of_verb, of_script, _ = helps[verb]
-    old, new = f"\n    python scripts/{VERBS[verb]}.py", f"\n    {PROGRAM} {verb}"
+    old, new = f"\n    python scripts/{SCRIPTS[verb]}.py", f"\n    {PROGRAM} {verb}"
     assert old in of_script and new in of_verb
-    assert of_verb == of_script.replace(f"python scripts/{VERBS[verb]}.py", f"{PROGRAM} {verb}")
+    assert of_verb == of_script.replace(f"python scripts/{SCRIPTS[verb]}.py", f"{PROGRAM} {verb}")
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"effects"}))  # its metrics are a report's
+@pytest.mark.parametrize("verb", sorted(set(SCRIPTS) - {"effects"}))  # its metrics are a report's
 def test_help_and_a_wrong_option_import_nothing_that_takes_time(
     verb: str, helps: dict[str, tuple[str, str, list[str]]]
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_verb_does_what_its_script_does(tmp_path: Path) -> None:
     assert by_verb.stdout == by_script.stdout
 
 
-@pytest.mark.parametrize("name", VERBS.values())
+@pytest.mark.parametrize("name", SCRIPTS.values())
 def test_a_script_calls_its_command_and_nothing_else(name: str) -> None:
     _, _, code = (ROOT / f"scripts/{name}.py").read_text().split('"""')
     lines = [line for line in code.splitlines() if line]

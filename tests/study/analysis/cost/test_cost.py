@@ -19,8 +19,8 @@ from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost import launches
 from study.analysis.cost.cost import Cost, Launch
-from study.analysis.cost.cost_lines import cost_lines, ratio_lines
 from study.analysis.cost.phases import UNATTRIBUTED
+from study.cli.cost_lines import cost_lines, ratio_lines
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.spec.load import load

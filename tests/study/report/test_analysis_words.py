@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from objectives.traffic.workload import Workload, trace
 from study.analysis.interference import by_share
-from study.analysis.kv_cache import share_warnings, warnings
+from study.analysis.kv_cache import unfilled_cache
+from study.report.analysis_words import cache_warnings, share_row
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)
 
@@ -24,6 +26,12 @@ def at(
 ) -> tuple[Allocation, Measurement]:
     allocation = Allocation({"vllm_memory_util": share, "whisper_model_size": "base"})
     return allocation, measurement(kv_peak_pct=peak, kv_tokens=tokens, **more)
+
+
+def warnings(
+    launches: Iterable[tuple[Allocation, Measurement]], load: Workload, args: Sequence[str]
+) -> list[str]:
+    return cache_warnings(unfilled_cache(launches, load, args))
 
 
 def calm(share: float, size: str) -> Outcome:
@@ -112,7 +120,7 @@ def test_a_share_is_summed_up_by_medians_of_what_was_measured() -> None:
     ]
     (summary,) = by_share(launches)
     assert (summary.launches, summary.interference_stt, summary.interference_llm) == (4, 1.2, None)
-    assert summary.texts() == ("40 %", "4", "1.20 x", "-", "20", "100,000")
+    assert share_row(summary) == ("40 %", "4", "1.20 x", "-", "20", "100,000")
 
 
 def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
@@ -129,4 +137,4 @@ def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
 
 
 def test_a_warning_says_the_one_share_where_there_is_one() -> None:
-    assert "at the one share measured" in share_warnings(by_share([at(0.4, 20.0)]), LOAD)[0]
+    assert "at the one share measured" in warnings([at(0.4, 20.0)], LOAD, ())[0]

@@ -1,0 +1,50 @@
+"""Puts in words what a run would do."""
+
+from __future__ import annotations
+
+from study.search.dry_run import LISTED, Effort, Forecast, Prospect
+
+
+def forecast_in_words(forecast: Forecast) -> list[str]:
+    """Return the forecast in lines for a person."""
+    lines = ["the space has a continuous range: no list of configurations"]
+    if forecast.size is not None:
+        lines = [
+            f"{forecast.size} configurations, {forecast.measured} of them measured; "
+            f"at most {forecast.max_trials} trials over all runs"
+        ]
+        lines += [f"(the first {LISTED} are shown)"] if forecast.has_more else []
+    lines += [
+        f"tenant {n.name} will hold {n.mib:,} MiB; {n.left_mib:,.0f} MiB are left beside it"
+        for n in forecast.neighbours
+    ]
+    lines += [_prospect(p) for p in forecast.prospects]
+    lines.append("server commands:")
+    lines += [
+        f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
+    ]
+    if forecast.recorded is None:
+        return [*lines, _effort(forecast.effort)]
+    which = f"{len(set(forecast.recorded))} configurations in {len(forecast.recorded)} launches"
+    replay = "a replay, which takes seconds: nothing is launched; the recording holds"
+    return [*lines, f"{replay} {which}"]
+
+
+def _prospect(p: Prospect) -> str:
+    verdict = "no device here, no arithmetic"
+    if p.check is not None:
+        verdict = f"{p.check.fits}: {p.check.explanation}"
+    mark = "  [baseline]" if p.is_baseline else ""
+    if p.works is not None:
+        mark = f"  [measured: {'works' if p.works else 'does not work'}]"
+    return f"  {p.allocation}  {verdict}{mark}"
+
+
+def _effort(effort: Effort) -> str:
+    source = "measured" if effort.is_measured else "estimated"
+    return (
+        f"at least {effort.starts} starts of the LLM server for these; "
+        f"about {effort.each_s / 60:.1f} min a trial ({source}), "
+        f"{effort.trials * effort.each_s / 60:.0f} min for {effort.trials} trials: "
+        f"{effort.runs} run(s) of {effort.timeout_s:g} s"
+    )
