@@ -67,7 +67,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
             annotate(study, promotions_of(this.storage_url))
         result, broken = decide(this, source, study)
         earlier = promoted(study, result.decision) if len(counted(study)) == before else None
-        promotion = earlier or promote_winner(this, source, study, result)
+        promotion = earlier or promote_winner(this, study, result)
         occupants = source.bench.occupants if source.bench else ()
         is_new = promotion is not None and earlier is None
         end = End(result, promotion, is_new, broken, source.identity.total_mib, occupants)

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import optuna
 
-from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from study.bench.source import Source
 from study.confirmation.lookup import confirmation_beside
 from study.promotion.document import Origin
 from study.promotion.promote import promote
-from study.provenance import git_commit
 from study.report.reasons import passed_over, why
 from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summary
 from study.run_plan import Run
@@ -39,26 +37,15 @@ def decide(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str
     return replace(result, confirmation=confirmation), None
 
 
-def promote_winner(this: Run, source: Source, study: optuna.Study, result: Summary) -> Path | None:
+def promote_winner(this: Run, study: optuna.Study, result: Summary) -> Path | None:
     """Write the winner's file; return None where nothing won."""
     if result.decision.winner is None:
         return None
-    env = source.bench.device.server_env if source.bench else {}
-    origin = Origin(
-        study=study.study_name,
-        sampler=this.sampler,
-        seed=this.options.seed,
-        device=source.identity,
-        versions=source.versions,
-        git_commit=git_commit(Path(__file__).parent),
-        measured_elsewhere=result.context.measured_elsewhere,
-        commands=commands_of(source.setting.services, result.decision.winner.allocation, env),
-    )
     return promote(
         study,
-        this.spec,
         result.decision,
-        origin,
+        result.context,
+        Origin(study.study_name, this.sampler, this.options.seed, this.spec.path),
         this.promotions,
         why=why(result.decision, result.context),
         passed_over=passed_over(result.decision),

@@ -13,6 +13,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
+from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.protocol import Rule, read_margins
@@ -135,8 +136,8 @@ def subject(
     spec = load(file, experiment)
     if ladder_s is not None:
         spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
-    baseline = _allocation(path, data, "baseline", spec)
-    winner = _allocation(path, data, "parameters", spec)
+    baseline = _allocation(path, data, "baseline", spec.search_space, file)
+    winner = _allocation(path, data, "parameters", spec.search_space, file)
     if dict(baseline.values) != dict(spec.baseline.values):
         raise BadInput(
             f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
@@ -171,17 +172,19 @@ def subject(
     )
 
 
-def _allocation(path: Path, data: Mapping[str, Any], key: str, spec: Spec) -> Allocation:
+def _allocation(
+    path: Path, data: Mapping[str, Any], key: str, space: Space, spec_file: Path
+) -> Allocation:
     values = data.get(key)
     try:
         if not isinstance(values, dict):
             raise TypeError(f"{key} is no mapping")  # noqa: TRY301  one message for all
-        allocation = spec.search_space.allocation(values)
-        spec.search_space.encode(allocation)
+        allocation = space.allocation(values)
+        space.encode(allocation)
         if differing := sorted(set(values) ^ set(allocation.values)):
             raise ValueError(f"{key} names {differing}")  # noqa: TRY301
     except (ArithmeticError, ValueError, TypeError, KeyError) as error:
-        what = f"its {key} do not lie in the search space of {spec.path.name} ({error})"
+        what = f"its {key} do not lie in the search space of {spec_file.name} ({error})"
         raise BadInput(one_line(f"{path}: {what}; name the right --spec")) from error
     return allocation
 

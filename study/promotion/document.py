@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.devices.device import Identity
-from objectives.engines.command import Command
 from objectives.figures import FIGURES, JUDGED, Direction
 from objectives.measurement import INFINITE
-from objectives.servers.versions import Versions
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
-from study.spec.model import Spec
+from study.storage.context import StudyContext
 
 SCHEMA = 1
 COMPARED = (  # p95 of a turn may only be compared at equal sessions
@@ -34,27 +31,19 @@ COMPARED = (  # p95 of a turn may only be compared at equal sessions
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a promotion's figures come from.
+    """How a promotion was found.
 
     Args:
         study: The study's name.
         sampler: Its sampler's name.
         seed: The sampler's seed.
-        device: The device that was measured.
-        versions: The versions of the servers.
-        git_commit: The commit of this project, where it is known.
-        measured_elsewhere: Of a replay, what says that it is not valid here; else None.
-        commands: The servers' commands by service.
+        spec_file: The file of its spec.
     """
 
     study: str
     sampler: str
     seed: int
-    device: Identity
-    versions: Versions
-    git_commit: str | None
-    measured_elsewhere: str | None
-    commands: Mapping[str, Command]
+    spec_file: Path
 
 
 def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:
@@ -82,7 +71,12 @@ def flags(allocation: Allocation, *, is_template: bool) -> dict[str, str]:
 
 
 def document(
-    decision: Decision, spec: Spec, origin: Origin, *, why: str, passed_over: Sequence[str]
+    decision: Decision,
+    context: StudyContext,
+    origin: Origin,
+    *,
+    why: str,
+    passed_over: Sequence[str],
 ) -> dict[str, Any]:
     """Return the promotion as plain data; its status is "candidate" or "replay".
 
@@ -90,8 +84,8 @@ def document(
 
     Args:
         decision: Winner and baseline.
-        spec: The study's spec.
-        origin: Where the figures come from.
+        context: What the study asks, and where its figures come from.
+        origin: How it was found.
         why: Why this one won, in words.
         passed_over: Why better ones did not, a sentence each.
 
@@ -102,16 +96,15 @@ def document(
     if winner is None or baseline is None:
         raise ValueError("nothing to promote")
     new, old, first = winner.figures, baseline.figures, winner.measured[0]
-    is_replay, device = origin.measured_elsewhere is not None, origin.device
-    best = decision.luckiest
+    device, best = context.device, decision.luckiest
     return {
         "schema": SCHEMA,
-        "status": "replay" if is_replay else "candidate",
-        "measured_elsewhere": is_replay,
-        "note": origin.measured_elsewhere or "unconfirmed: one study's best is not proof",
-        "name": spec.name,
+        "status": "replay" if context.is_replay else "candidate",
+        "measured_elsewhere": context.is_replay,
+        "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
+        "name": context.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, is_template=spec.services["llm"].command is not None),
+        "set": flags(winner.allocation, is_template=context.services["llm"].command is not None),
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
@@ -119,18 +112,18 @@ def document(
         "best_single_trial": dict(best.allocation.values) if best else None,
         "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
-        "gates": {"word_error_rate": winner.word_gate, "llm_quality": spec.gates.llm_quality},
+        "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
         "passed_over": list(passed_over),
         "started_first": new["started_first"],
         "study": origin.study,
         "trial": winner.number,
         "sampler": origin.sampler,
-        "seeds": {"sampler": origin.seed, "trial": first.seed, "workload": spec.workload.seed},
-        "spec": {"file": str(spec.path) if spec.path else None, "sha256": spec.text_sha256},
+        "seeds": {"sampler": origin.seed, "trial": first.seed, "workload": context.workload.seed},
+        "spec": {"file": str(origin.spec_file), "sha256": context.spec_sha256},
         "device": {**asdict(device), "total_mib": round(device.total_mib)},
-        "versions": {service: dict(packages) for service, packages in origin.versions.items()},
-        "git_commit": origin.git_commit,
-        "commands": {k: str(c) for k, c in origin.commands.items()},
+        "versions": {service: dict(packages) for service, packages in context.versions.items()},
+        "git_commit": context.git_commit,
+        "commands": {k: str(c) for k, c in context.commands(winner.allocation).items()},
         "measured_at": new["measured_at"] or first.at,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

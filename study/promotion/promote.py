@@ -9,15 +9,15 @@ import optuna
 
 from study.analysis.decision import Decision
 from study.promotion.document import Origin, document, write
-from study.spec.model import Spec
+from study.storage.context import StudyContext
 
 PROMOTED, FILE = "promoted", "promotion"  # attributes of a study: the winner's trial, its file
 
 
 def promote(
     study: optuna.Study,
-    spec: Spec,
     decision: Decision,
+    context: StudyContext,
     origin: Origin,
     folder: Path,
     *,
@@ -31,8 +31,8 @@ def promote(
     Raises:
         ValueError: There is no winner.
     """
-    data = document(decision, spec, origin, why=why, passed_over=passed_over)
-    path = write(data, folder, spec.name)
+    data = document(decision, context, origin, why=why, passed_over=passed_over)
+    path = write(data, folder, context.name)
     study.set_user_attr(PROMOTED, data["trial"])
     study.set_user_attr(FILE, str(path))
     return path

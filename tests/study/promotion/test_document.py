@@ -12,7 +12,6 @@ import yaml
 from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
 from objectives.fitness import reference_of
 from study.analysis.decision import decide
 from study.promotion.document import Origin, document, improvement_pct, write
@@ -22,6 +21,8 @@ from study.report.reasons import passed_over, why
 from study.search.score import score
 from study.spec.load import load
 from study.spec.model import Spec
+from study.spec.setting import setting_of
+from study.storage.context import StudyContext, fields_from
 from study.storage.trials import State, Trial
 
 
@@ -57,7 +58,22 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
     )
 
 
-ORIGIN = Origin("s", "tpe", 3, DEVICE, VERSIONS, None, None, {})
+ORIGIN = Origin("s", "tpe", 3, Path("a/spec.yaml"))
+
+
+def context_of(spec: Spec, measured_elsewhere: str | None = None) -> StudyContext:
+    return StudyContext(
+        **fields_from(spec, setting_of(spec)),
+        device=DEVICE,
+        versions=VERSIONS,
+        server_env={},
+        held_mib=0,
+        slo=None,
+        measured_elsewhere=measured_elsewhere,
+        git_commit="abc123+",
+    )
+
+
 FAST: Mapping[str, Any] = {"llm_latency_p95_ms": 1500.0}
 
 
@@ -169,11 +185,10 @@ def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
 def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
     decision = decide([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
     assert decision.winner is not None
-    both = commands_of(spec.services, decision.winner.allocation, {})
     return document(
         decision,
-        spec,
-        Origin("s", "tpe", 3, DEVICE, VERSIONS, "abc123+", measured_elsewhere, both),
+        context_of(spec, measured_elsewhere),
+        replace(ORIGIN, spec_file=spec.path),
         why=why(decision, spec),
         passed_over=passed_over(decision),
     )
@@ -314,7 +329,7 @@ def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
     decision = decide(
         [row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec
     )
-    standing = document(decision, spec, ORIGIN, why="", passed_over=())["standing"]
+    standing = document(decision, context_of(spec), ORIGIN, why="", passed_over=())["standing"]
     assert standing["winner"]["measurements"] == 2 and standing["baseline"]["measurements"] == 1
     assert standing["winner"]["mean"] > standing["baseline"]["mean"]
     probabilities = [standing[which]["probability_best"] for which in ("winner", "baseline")]
@@ -334,7 +349,7 @@ def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -
         and "standard error" not in said
         and "probability" not in said
     )
-    standing = document(decision, spec, ORIGIN, why="", passed_over=())["standing"]
+    standing = document(decision, context_of(spec), ORIGIN, why="", passed_over=())["standing"]
     assert (standing["winner"]["standard_error"], standing["winner"]["probability_best"]) == (
         None,
         None,
