@@ -29,8 +29,11 @@ from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
+from study.search.samplers import sampler_of
+from study.search.score import Scorer
 from study.service_pause.options import outage
 from study.spec.model import Spec
+from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import context_of, keep
 from study.storage.find import promotions_of
@@ -118,7 +121,7 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
         yield this, source
         return
     lending, lent_at = this.options.lending, time.monotonic()
-    with borrowed(this.spec, source.bench, lending, this.terminal.line) as bench:
+    with borrowed(this.spec.baseline, source.bench, lending, this.terminal.line) as bench:
         timeout_s = min(this.timeout_s, lending.left_s(lent_at))
         yield replace(this, timeout_s=timeout_s), replace(source, bench=bench)
 
@@ -127,14 +130,30 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     """Open the study, new or resumed, with its context kept in it."""
     spec, options, say = this.spec, this.options, this.terminal.line
     restarts = options.restart_per_trial
+    identity = identity_of(
+        conditions_of(spec),
+        source.identity,
+        source.versions,
+        is_live=not this.is_replay,
+        restarts=restarts,
+    )
     study = open_study(
-        spec,
-        identity_of(spec, source.identity, source.versions, restarts=restarts),
+        spec.search_space,
+        Scorer(spec.fitness, spec.gates, spec.workload).signature,
+        identity,
         storage=storage,
         name=this.study_name,
         sampler_name=this.sampler,
         seed=options.seed,
         fresh=options.fresh,
+    )
+    study.sampler = sampler_of(
+        this.sampler,
+        options.seed,
+        spec.search_space,
+        spec.selector,
+        spec.monotone,
+        len(study.get_trials(deepcopy=False)),
     )
     this.terminal.study = study.study_name
     place = without_password(this.storage_url)
@@ -154,14 +173,17 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
     Args:
         began: the run's start, monotonic
     """
-    terminal, recording = this.terminal, source.recording
+    spec, terminal, recording = this.spec, this.terminal, source.recording
+    context = context_of(study)
     with (
         timing(study, began),
         measuring(source, study, this.folder, terminal.phase) as (measure, occupancy),
     ):
         epoch = Epoch(
             study=study,
-            spec=this.spec,
+            context=context,
+            space=spec.search_space,
+            selector=spec.selector,
             measure=measure,
             folder=this.folder,
             max_trials=this.max_trials,
@@ -171,11 +193,11 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
             is_replay=this.is_replay,
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,
-            only=launches(this.spec, source, this.sampler),
+            only=launches(spec.search_space, spec.baseline, source, this.sampler),
         )
         outlook = Outlook(
-            context_of(study),
-            this.spec.search_space.size,
+            context,
+            spec.search_space.size,
             this.max_trials,
             this.timeout_s,
             counted(study),

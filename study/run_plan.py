@@ -11,6 +11,7 @@ from study.analysis.reweigh import weighed
 from study.cli.console import Terminal
 from study.search.samplers import sampler_of
 from study.service_pause.options import Lending
+from study.spec.choices import RECORDED
 from study.spec.model import Spec
 from study.storage.url import sqlite_url
 
@@ -83,8 +84,12 @@ def load(spec: Spec, options: Options, terminal: Terminal) -> Run:
         raise BadInput(f"--restart-per-trial: a replay starts no servers; {live}")
     if options.lending.units and spec.measure != "live":
         raise BadInput(f"--lend-from: a replay needs no GPU; {live}")
+    if sampler == RECORDED and spec.measure == "live":
+        raise BadInput(
+            f"sampler {sampler!r} replays a recording; name one with `measure: {{recorded: FILE}}`"
+        )
     spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
-    sampler_of(spec, sampler, options.seed)
+    sampler_of(sampler, options.seed, spec.search_space, spec.selector, spec.monotone)
     return Run(
         spec=spec,
         options=options,

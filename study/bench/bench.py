@@ -17,8 +17,6 @@ from objectives.setting import Setting
 from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
-from study.spec.model import Spec
-from study.spec.setting import setting_of
 
 SETTLE_S, STEADY_MIB = 20.0, 64.0
 
@@ -33,17 +31,22 @@ class Bench:
     occupants: Sequence[Occupant]
 
 
-def bench(spec: Spec) -> Bench:
+def bench(setting: Setting, name: str) -> Bench:
     """Look at this machine: device, neighbours, interpreters, models.
 
-    raises: SetupError where the study cannot run here, with what to do
+    Args:
+        setting: What is measured here, with models as the spec names them.
+        name: The device: cpu, cuda, an index or a UUID.
+
+    Raises:
+        SetupError: The study cannot run here; it says what to do.
     """
-    installed = versions(spec.services)
-    device = open_device(spec.device)
-    if sentences := misfits(device, spec.services, installed):
+    installed = versions(setting.services)
+    device = open_device(name)
+    if sentences := misfits(device, setting.services, installed):
         raise SetupError("; ".join(sentences))
-    setting = setting_of(replace(spec, services=resolved(spec.services)))
-    return Bench(device, setting, installed, device.occupants())
+    here = replace(setting, services=resolved(setting.services))
+    return Bench(device, here, installed, device.occupants())
 
 
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
@@ -80,7 +83,7 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
 
 @contextmanager
 def borrowed(
-    spec: Spec, machine: Bench, lending: Lending, tell: Callable[[str], None]
+    baseline: Allocation, machine: Bench, lending: Lending, tell: Callable[[str], None]
 ) -> Iterator[Bench]:
     """Hold the device for this process alone, with the memory of the units that lend it.
 
@@ -96,7 +99,7 @@ def borrowed(
         if lending.units:
             _settle(machine.device)
             machine = replace(machine, occupants=machine.device.occupants())
-        refuse_full_device(spec.baseline, machine)
+        refuse_full_device(baseline, machine)
         yield machine
 
 

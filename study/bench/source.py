@@ -58,9 +58,9 @@ def look(
         say(f"note: {note}")
     if spec.ignored:
         say(f"ignored in the spec: {', '.join(spec.ignored)}")
+    setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)
-        setting = setting_of(spec)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]
@@ -90,7 +90,7 @@ def look(
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
-    machine = bench(spec)
+    machine = bench(setting, spec.device)
     identity = machine.device.identity
     driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
@@ -104,16 +104,16 @@ def look(
     return Source(machine.device.identity, machine.versions, machine.setting, machine, None)
 
 
-def launches(spec: Spec, source: Source, sampler: str) -> list[Allocation] | None:
+def launches(
+    space: Space, baseline: Allocation, source: Source, sampler: str
+) -> list[Allocation] | None:
     """Return each launch that a study which follows its recording asks for, the baseline's first.
 
     It is None where the study follows none.
     """
     if source.recording is None or sampler != RECORDED:
         return None
-    return sorted(
-        held_in(source.recording, spec.search_space), key=lambda a: str(a) != str(spec.baseline)
-    )
+    return sorted(held_in(source.recording, space), key=lambda a: str(a) != str(baseline))
 
 
 def held_in(recording: Recording, space: Space) -> list[Allocation]:

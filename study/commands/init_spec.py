@@ -36,12 +36,12 @@ def main() -> None:
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
-    from study.init_spec.init_spec import Options, start
+    from study.init_spec.init_spec import InitOptions, write_files
     from study.service_pause.options import seconds
 
     with exiting():
         observe = arguments.observe
-        request = Options(
+        request = InitOptions(
             units=tuple(arguments.unit),
             spec=arguments.out or Path(f"{arguments.name}.yaml"),
             deployment=arguments.deployment,
@@ -50,4 +50,4 @@ def main() -> None:
             size=arguments.size,
             observe_s=seconds(observe, "--observe") if observe else None,
         )
-        start(request, partial(print, flush=True))
+        write_files(request, partial(print, flush=True))

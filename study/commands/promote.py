@@ -77,8 +77,8 @@ def main() -> None:
     from study.cli.checkout import script_path
     from study.cli.exit_codes import exiting
     from study.deploy.admission import refuse_at_once
-    from study.deploy.commands import run
-    from study.deploy.config.load import load
+    from study.deploy.commands import run_verb
+    from study.deploy.config.load import load_deployment
 
     with exiting():
         if arguments["verb"] in ("plan", "apply"):
@@ -87,4 +87,4 @@ def main() -> None:
             )  # before a deployment and a device are looked for
         if arguments.get("print_unit") or arguments.get("install"):
             script_path("promote.py")  # which that unit runs
-        run(load(arguments.pop("deployment")), **arguments)
+        run_verb(load_deployment(arguments.pop("deployment")), **arguments)

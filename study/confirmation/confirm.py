@@ -85,11 +85,11 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
     with alone(folder) as reaped:
         for line in reaped:
             tell(line)
-        own = bench(of.spec)
+        own = bench(setting_of(of.spec), of.spec.device)
         device = own.device.identity
         _refuse_another(of, device, own.versions)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
-        with borrowed(of.spec, own, options.lending, tell) as lent:
+        with borrowed(of.spec.baseline, own, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
                 began_s = lent_at
                 timeout_s = min(timeout_s or math.inf, options.lending.left_s(lent_at))

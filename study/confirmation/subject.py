@@ -18,7 +18,7 @@ from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.protocol import Rule, read_margins
 from study.promotion.seal import verify
-from study.search.score import scoring_signature
+from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
 from study.spec.model import HeldOut, Spec
@@ -86,9 +86,10 @@ class Subject:
 
         That is the servers' versions and commands, and by what the launches are scored.
         """
+        s = self.spec
         fixed = {
             "version of the servers": _sha256(versions),
-            SCORING: _sha256(scoring_signature(self.spec)),
+            SCORING: _sha256(Scorer(s.fitness, s.gates, s.workload).signature),
         }
         for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
             for service, command in commands_of(setting.services, allocation, env).items():

@@ -17,8 +17,8 @@ from study.deploy.comparison import (
     compare_device,
     compare_stack,
     least_free_mib,
-    mapping,
-    number,
+    mapping_at,
+    number_at,
     wide_margins,
 )
 from study.deploy.config.deployment import Deployment
@@ -111,11 +111,11 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
-    notes += check_versions(mapping(data, "versions"), deployment, path)
-    figures = current_names(mapping(mapping(data, "metrics"), "winner"))
-    stt_mib, free_mib = number(figures, "stt_memory_mib"), least_free_mib(data)
+    notes += check_versions(mapping_at(data, "versions"), deployment, path)
+    figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
+    stt_mib, free_mib = number_at(figures, "stt_memory_mib"), least_free_mib(data)
     notes += [*compare_stack(data, deployment, stt_mib, free_mib), *wide_margins(data)]
-    tokens = number(figures, "llm_kv_tokens")
+    tokens = number_at(figures, "llm_kv_tokens")
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),
@@ -123,7 +123,7 @@ def admit(
         assigned=assigned,
         written_at=at,
         kv_tokens=int(tokens) if tokens else None,
-        share=number(parameters, "vllm_memory_util"),
+        share=number_at(parameters, "vllm_memory_util"),
         stt_mib=stt_mib,
         free_mib=free_mib,
         notes=tuple(notes),
@@ -141,7 +141,7 @@ def _status(data: Mapping[str, Any]) -> str:
 
 def _date(data: Mapping[str, Any], path: Path) -> datetime:
     """Return when it was last measured for its confirmation, else written."""
-    confirmed = mapping(data, "confirmation")
+    confirmed = mapping_at(data, "confirmation")
     stamp = confirmed.get("last_pair_at") or confirmed.get("written_at") or data.get("written_at")
     if (at := moment(stamp)) is None:
         raise BadInput(

@@ -12,17 +12,17 @@ from study.bench.device_lock import sole_use
 from study.deploy.admission import Admitted, device_of
 from study.deploy.change import (
     Say,
-    begin,
+    begin_change,
     first_version,
     print_line,
     put_in_force,
+    record_step,
     restart,
-    step,
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
 from study.deploy.errors import RolledBack, StepFailed
-from study.deploy.health.gates import Gate, failures, gates
+from study.deploy.health.gates import GateResult, failed_gates, try_gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Guard, Observed, baseline, soak
 from study.deploy.plan import next_values
@@ -73,7 +73,7 @@ def apply(
             new = chain.draft(
                 _version(deployment, target, device, admitted, values), files, target.like()
             )
-            begin(deployment, target, "apply", current, new)
+            begin_change(deployment, target, "apply", current, new)
         except OSError as error:
             raise SetupError(
                 f"{error.strerror}: {error.filename}; nothing was changed: free some space first"
@@ -81,7 +81,7 @@ def apply(
         try:
             last = _try(deployment, target, device, admitted, new, files, before, say)
             if hold:
-                begun = step(deployment, "on trial", held=True)
+                begun = record_step(deployment, "on trial", held=True)
                 say(
                     f"version {new.number} is on trial until {_clock(begun.until_s)}; "
                     "`promote.py commit` keeps it"
@@ -123,7 +123,7 @@ def _try(
     """Take every step up to the end of the soak, and return the soak's last figures."""
 
     def now(what: str) -> None:
-        say(f"step: {step(deployment, what).step}")
+        say(f"step: {record_step(deployment, what).step}")
 
     now("write the trial's configuration")
     target.try_on(files)
@@ -135,7 +135,7 @@ def _try(
     begun = pending.read(deployment.folder)
     target.start_others(begun.dependents if begun else ())
     now("gates on the running processes")
-    results = gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
+    results = try_gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
     for gate in results:
         say(f"  {gate}")
     _require(results)
@@ -166,8 +166,8 @@ def _version(
     )
 
 
-def _require(results: Sequence[Gate]) -> None:
-    if problems := failures(results):
+def _require(results: Sequence[GateResult]) -> None:
+    if problems := failed_gates(results):
         raise StepFailed(problems)
 
 
@@ -194,7 +194,7 @@ def commit(deployment: Deployment, say: Say = print_line) -> None:
             raise BadInput(nothing)
         new = chain.read(begun.target)
         try:
-            _require(gates(target, deployment, assigned(new.values, deployment)))
+            _require(try_gates(target, deployment, assigned(new.values, deployment)))
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:

@@ -41,16 +41,16 @@ def first_version(deployment: Deployment, target: Target) -> Version:
     chain = Chain(deployment.folder)
     values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
     for name in NAMES:
-        for parameter, setting in deployment.service(name).set.items():
-            texts = target.running(Assignment(name, parameter, setting, None))
+        for parameter, binding in deployment.service(name).set.items():
+            texts = target.running(Assignment(name, parameter, binding, None))
             if isinstance(target, EnvTarget):
-                texts = [target.values().get(str(setting.variable))]
+                texts = [target.values().get(str(binding.variable))]
             if texts is None or len(set(texts)) != 1:
                 problem = (
                     "cannot be seen" if texts is None else f"differs between its processes: {texts}"
                 )
                 raise BadInput(
-                    f"{name}: what {setting.label} is now {problem}; "
+                    f"{name}: what {binding.label} is now {problem}; "
                     f"is {deployment.service(name).unit} running?"
                 )
             values[name][parameter] = texts[0]
@@ -61,7 +61,9 @@ def first_version(deployment: Deployment, target: Target) -> Version:
     return version
 
 
-def begin(deployment: Deployment, target: Target, kind: str, source: Version, new: Version) -> None:
+def begin_change(
+    deployment: Deployment, target: Target, kind: str, source: Version, new: Version
+) -> None:
     """Record the change and arm the timer, before anything of production is touched."""
     begun = Pending(
         kind=kind,
@@ -80,13 +82,13 @@ def begin(deployment: Deployment, target: Target, kind: str, source: Version, ne
         armed = replace(begun, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
         pending.write(deployment.folder, armed)
     except BaseException:
-        dead_man_timer.disarm(dead_man_timer.unit_of(deployment))
+        dead_man_timer.disarm(dead_man_timer.timer_of(deployment))
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         Chain(deployment.folder).discard(new.number)
         raise
 
 
-def step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
+def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
     """Record the step that begins now, and return the record.
 
     held: the change is on trial until somebody commits it
@@ -109,7 +111,7 @@ def put_in_force(deployment: Deployment, target: Target, version: Version) -> No
 
     raises: OSError where the disk refuses, and the old version stays in force
     """
-    step(deployment, "commit")
+    record_step(deployment, "commit")
     target.prepare()
     Chain(deployment.folder).put_in_force(version.number)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from study.deploy.admission import admit, device_of
 from study.deploy.apply import apply, commit
 from study.deploy.config.deployment import Deployment
-from study.deploy.plan import check_times, plan
+from study.deploy.plan import check_times, plan_lines
 from study.deploy.reconcile import target_of
 from study.deploy.rollback import rollback
-from study.deploy.status import history, status
+from study.deploy.status import history_lines, status_lines
 from study.deploy.watch.unit import install_unit, unit_text
 from study.deploy.watch.watch import watch
 
 
-def run(
+def run_verb(
     deployment: Deployment,
     verb: str,
     *,
@@ -32,7 +32,7 @@ def run(
     match verb:
         case "plan":
             admitted = admit(promotion, deployment, device_of(deployment), i_know=i_know)
-            for line in plan(deployment, target_of(deployment), admitted):
+            for line in plan_lines(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
             # a lost connection is an interruption
@@ -48,10 +48,10 @@ def run(
         case "rollback":
             rollback(deployment, to)
         case "status":
-            for line in status(deployment, target_of(deployment)):
+            for line in status_lines(deployment, target_of(deployment)):
                 print(line, flush=True)
         case "history":
-            for line in history(deployment):
+            for line in history_lines(deployment):
                 print(line)
         case _ if install:
             print(install_unit(deployment))

@@ -18,7 +18,7 @@ def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -
 
     raises: BadInput where the promotion was measured on another card or driver
     """
-    measured = mapping(data, "device")
+    measured = mapping_at(data, "device")
     if device is None:
         return ["device and driver were not compared: the deployment says `device: none`"]
     here = device.identity
@@ -39,7 +39,7 @@ def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Pat
 
     raises: BadInput where the confirmation itself says otherwise, or was of another card or driver
     """
-    confirmation = mapping(data, "confirmation")
+    confirmation = mapping_at(data, "confirmation")
     if confirmation.get("verdict") != "confirmed":
         raise BadInput(
             f"{path}: its status is confirmed and its confirmation is not; "
@@ -65,10 +65,11 @@ def compare_stack(
     raises: BadInput where the unit needs more memory than the winner leaves
     """
     own, notes = deployment.services.stt.stack, []
-    words = str(mapping(data, "commands").get("stt", "")).split()
+    words = str(mapping_at(data, "commands").get("stt", "")).split()
     measured = {
         "library": next(
-            (p for p in mapping(mapping(data, "versions"), "stt") if p == "faster-whisper"), None
+            (p for p in mapping_at(mapping_at(data, "versions"), "stt") if p == "faster-whisper"),
+            None,
         ),
         "compute_type": _after(words, "--compute-type"),
         "beam_size": _after(words, "--beam-size"),
@@ -99,9 +100,9 @@ def compare_stack(
 
 def wide_margins(data: Mapping[str, Any]) -> list[str]:
     """Return how much worse its confirmation let metrics be, where that is more than usual."""
-    c = mapping(data, "confirmation")
-    margins = {"every metric": c.get("margin_pct"), **mapping(c, "margins_pct")}
-    wide = {k: v for k in margins if (v := number(margins, k)) is not None and v > DEFAULT_PCT}
+    c = mapping_at(data, "confirmation")
+    margins = {"every metric": c.get("margin_pct"), **mapping_at(c, "margins_pct")}
+    wide = {k: v for k in margins if (v := number_at(margins, k)) is not None and v > DEFAULT_PCT}
     if not wide:
         return []
     may = ", ".join(f"{one_line(k)} may be {v:g} % worse" for k, v in wide.items())
@@ -113,8 +114,10 @@ def least_free_mib(data: Mapping[str, Any]) -> float | None:
 
     None: it was not measured
     """
-    stress = number(mapping(mapping(data, "confirmation"), "stress"), "least_free_memory_mib")
-    window = number(mapping(mapping(data, "metrics"), "winner"), "free_memory_mib")
+    stress = number_at(
+        mapping_at(mapping_at(data, "confirmation"), "stress"), "least_free_memory_mib"
+    )
+    window = number_at(mapping_at(mapping_at(data, "metrics"), "winner"), "free_memory_mib")
     return min((v for v in (stress, window) if v is not None), default=None)
 
 
@@ -122,13 +125,13 @@ def _after(words: list[str], flag: str) -> str | None:
     return words[words.index(flag) + 1] if flag in words[:-1] else None
 
 
-def mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def mapping_at(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return the mapping under a key; empty where there is none."""
     value = data.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
-def number(data: Mapping[str, Any], key: str) -> float | None:
+def number_at(data: Mapping[str, Any], key: str) -> float | None:
     """Return the number under a key; None where there is none, or it is not finite."""
     value: Any = data.get(key)
     return float(value) if type(value) in (int, float) and abs(value) < 1e15 else None  # nor NaN

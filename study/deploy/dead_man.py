@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from objectives.errors import StudyError
-from study.deploy.config.load import load
+from study.deploy.config.load import load_deployment
 from study.deploy.reconcile import settled
 from study.deploy.state import pending
 
@@ -24,7 +24,7 @@ def main() -> int:
     if words[0] == "--after":
         time.sleep(float(words[1]))
         words = words[2:]
-    folder, deployment = Path(words[0]), load(Path(words[1]))
+    folder, deployment = Path(words[0]), load_deployment(Path(words[1]))
     try:
         begun = pending.read(folder)
         is_over = begun is None

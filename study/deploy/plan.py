@@ -14,7 +14,7 @@ from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
 
 
-def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
+def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
     """Yield the lines of the plan.
 
     raises: BadInput where this could not be applied
@@ -34,7 +34,7 @@ def plan(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator
             if values is None
             else ", ".join(sorted({"(not set)" if v is None else v for v in values}))
         )
-        yield f"  {a.service}: {a.setting.label} {now} -> {a.text}"
+        yield f"  {a.service}: {a.binding.label} {now} -> {a.text}"
     files = target.files(next_values(current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"

@@ -20,7 +20,7 @@ from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
 from study.deploy.errors import ProductionDown, StepFailed
-from study.deploy.health.gates import failures, gates
+from study.deploy.health.gates import failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
@@ -65,12 +65,12 @@ def settled(
     died_in: the step in which the process of the change ended, for the record
     raises: ProductionDown where neither version answers
     """
-    with undisturbed():
+    with signals_ignored():
         return _settled(deployment, why, say, is_sure=is_sure, is_unread=is_unread, died_in=died_in)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Ignore Ctrl-C and SIGTERM for as long as the block lasts."""
     before = {
         n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -149,11 +149,11 @@ def _agree(
     """
     assignments = _assignments(deployment, target, version)
     is_visible = bool(assignments) and all(target.running(a) is not None for a in assignments)
-    if (is_visible or trusts) and not failures(gates(target, deployment, assignments)):
+    if (is_visible or trusts) and not failed_gates(try_gates(target, deployment, assignments)):
         return False
     say(f"restarting both services on version {version.number}")
     restart(deployment, target, device_of(deployment), None, say)
-    if problems := failures(gates(target, deployment, assignments)):
+    if problems := failed_gates(try_gates(target, deployment, assignments)):
         raise StepFailed(problems)
     return True
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
-from study.deploy.change import Say, begin, print_line, put_in_force
+from study.deploy.change import Say, begin_change, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
 from study.deploy.reconcile import needs_root, settled, target_of
@@ -49,7 +49,7 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
             ended = settled(deployment, "rolled back by hand", say, is_unread=is_broken)
             say(f"rolled back: {ended.summary}")
             if is_broken:
-                dead_man_timer.disarm(dead_man_timer.unit_of(deployment))
+                dead_man_timer.disarm(dead_man_timer.timer_of(deployment))
             if to is None:
                 return
         history = _history(chain)
@@ -118,7 +118,7 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
         values = before.values if is_known else {}
         new = replace(before, values=values, restores=restored, units=target.hashes())
         new = Chain(deployment.folder).draft(new, files, target.like())
-        begin(deployment, target, "rollback", current, new)
+        begin_change(deployment, target, "rollback", current, new)
     except OSError as error:
         raise SetupError(
             f"{error.strerror}: {error.filename}; nothing was changed: free some space first"

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
 from study.deploy.errors import ProductionDown
-from study.deploy.health.gates import failures, gates
+from study.deploy.health.gates import failed_gates, try_gates
 from study.deploy.plan import changed
 from study.deploy.state import pending
 from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
 
 
-def status(deployment: Deployment, target: Target) -> Iterator[str]:
+def status_lines(deployment: Deployment, target: Target) -> Iterator[str]:
     """Yield the state in lines.
 
     raises: ProductionDown at the end where a service does not answer
@@ -32,10 +32,10 @@ def status(deployment: Deployment, target: Target) -> Iterator[str]:
     if current is not None and begun is None:
         is_changed = current.is_own and target.hashes() != dict(current.units)
         assignments = () if is_changed else assigned(current.values, deployment)
-    results = gates(target, deployment, assignments)
+    results = try_gates(target, deployment, assignments)
     yield from (str(g) for g in results)
     is_at_work = begun is not None and begun.is_alive  # a change at work restarts them
-    if (problems := failures(results)) and not is_at_work:
+    if (problems := failed_gates(results)) and not is_at_work:
         raise ProductionDown(
             f"production is not what it should be: {problems}. Do this: "
             f"`sudo python scripts/promote.py rollback --deployment {deployment.path}`, "
@@ -60,7 +60,7 @@ def _begun(begun: pending.Pending) -> str:
     return f"{died}; {timer}; `promote.py rollback` does it now"
 
 
-def history(deployment: Deployment) -> Iterator[str]:
+def history_lines(deployment: Deployment) -> Iterator[str]:
     """Yield the chain of versions, newest first, and the changes that did not last.
 
     raises: BadInput where the chain does not hold

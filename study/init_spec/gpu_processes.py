@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from objectives.devices.device import Device
 
-LOOK_S = 10.0
+NEIGHBOUR_LOOK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +58,4 @@ def observe(
             tell(f"others hold {held:,.0f} MiB, the most so far; largest: {largest}")
         if time.monotonic() >= deadline:
             return Others(least, peak, largest, looks)
-        time.sleep(min(LOOK_S, max(0.0, deadline - time.monotonic())))
+        time.sleep(min(NEIGHBOUR_LOOK_S, max(0.0, deadline - time.monotonic())))

@@ -15,11 +15,11 @@ from study.init_spec.gpu_processes import Others, observe
 from study.init_spec.llm_unit import Llm, read_llm
 from study.init_spec.running_units import Running, running, serves_llm
 from study.init_spec.speech_unit import Speech, read_stt
-from study.init_spec.write_spec import deployment_of, spec_of, write
+from study.init_spec.write_spec import deployment_of, spec_of, write_checked
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class InitOptions:
     """These options come from the command line.
 
     Args:
@@ -41,7 +41,7 @@ class Options:
     observe_s: float | None = None
 
 
-def start(options: Options, tell: Callable[[str], None]) -> None:
+def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     """Write the spec and the deployment file from the units that run today; change nothing else.
 
     raises: BadInput, SetupError
@@ -77,13 +77,13 @@ def start(options: Options, tell: Callable[[str], None]) -> None:
         "Every key is explained in study/specs/gpu.yaml.",
         *notes,
     ]
-    write(options.spec, head, spec_of(options.name, name, llm, stt, others))
+    write_checked(options.spec, head, spec_of(options.name, name, llm, stt, others))
     head = [
         origin,
         "Every key: study/deploy/config/deployment.py.",
         *notes,
     ]
-    write(options.deployment, head, deployment_of(options.name, name, llm, stt, held))
+    write_checked(options.deployment, head, deployment_of(options.name, name, llm, stt, held))
     for note in notes:
         tell(f"note: {note}")
     tell(
@@ -125,7 +125,9 @@ def _opened(name: str, tell: Callable[[str], None]) -> Device | None:
         return None
 
 
-def _others(options: Options, device: Device | None, tell: Callable[[str], None]) -> Others | None:
+def _others(
+    options: InitOptions, device: Device | None, tell: Callable[[str], None]
+) -> Others | None:
     if options.observe_s is None or device is None:
         return None
 

@@ -14,7 +14,7 @@ SHARE_FLAG = "--gpu-memory-utilization"
 VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
 # the study sets these itself
 OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
-SECRET = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
+SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
 KEPT_ENV = re.compile(
     r"VLLM_(?!API_KEY)[A-Z0-9_]+|HF_HOME|HF_HUB_CACHE|LD_LIBRARY_PATH|PYTORCH_[A-Z_]+"
 )
@@ -81,12 +81,12 @@ def read_llm(unit: Running) -> Llm:
         raise BadInput(
             f"{unit.unit}: {SHARE_FLAG} {arguments[SHARE_FLAG]} is no share between 0 and 1"
         )
-    dropped = sorted({name for name, _ in flags if name in SECRET})
+    dropped = sorted({name for name, _ in flags if name in SECRET_FLAGS})
     if dropped:
         notes.append(f"left out of the spec, a study needs none: {', '.join(dropped)}")
     args: list[str] = []
     for name, values in flags:
-        if name not in (*OWN, *SECRET):
+        if name not in (*OWN, *SECRET_FLAGS):
             args += [name, *map(unit.path, values)]
     port = 8000 if 8000 in unit.ports or not unit.ports else unit.ports[0]
     if arguments.get("--port", "").isdigit():

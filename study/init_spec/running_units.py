@@ -15,7 +15,7 @@ from objectives.errors import BadInput, SetupError
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
 
-PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart")
+RUNNING_PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def running(unit: str) -> Running:
     """
     state = find_unit(unit)
     output = state.manager.systemctl(
-        "show", *(f"--property={p}" for p in PROPERTIES), "--", state.unit
+        "show", *(f"--property={p}" for p in RUNNING_PROPERTIES), "--", state.unit
     )
     properties = parse_show(output)
     pid = int(properties.get("MainPID") or 0)
@@ -130,7 +130,7 @@ def _ports(process: psutil.Process) -> list[int]:
     return [c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN]
 
 
-def answers(port: int, method: str, path: str) -> int | None:
+def http_status(port: int, method: str, path: str) -> int | None:
     """Return the HTTP status of a request without a body on this machine.
 
     None: nothing answers within 2 s

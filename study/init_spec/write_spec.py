@@ -11,10 +11,10 @@ import yaml
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
-from study.deploy.config.load import load as load_deployment
+from study.deploy.config.load import load_deployment
 from study.init_spec.gpu_processes import Others
 from study.init_spec.llm_unit import SHARE_FLAG, Llm
-from study.init_spec.running_units import answers
+from study.init_spec.running_units import http_status
 from study.init_spec.speech_unit import Speech
 from study.spec.load import load as load_spec
 
@@ -86,9 +86,11 @@ def deployment_of(
         "set": {SPEECH: {**size, "choices": dict(stt.choices)}},
     }
     for port in stt.running.ports:
-        if answers(port, "GET", "/health") == 200:
+        if http_status(port, "GET", "/health") == 200:
             speech["health_url"] = f"http://127.0.0.1:{port}/health"
-        if answers(port, "GET", "/v1/audio/transcriptions") == 405:  # there, and it wants a POST
+        if (
+            http_status(port, "GET", "/v1/audio/transcriptions") == 405
+        ):  # there, and it wants a POST
             url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
             speech["probe"] = {"kind": "transcription", "url": url}
     speech.setdefault("probe", {"kind": "none"})
@@ -121,7 +123,7 @@ def deployment_of(
     }
 
 
-def write(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
+def write_checked(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
     """Write a file whole, after the study or the rollout has read its draft.
 
     raises: BadInput where it exists already, or would be refused, with the reason

@@ -14,31 +14,37 @@ import optuna
 
 from objectives.errors import BadInput
 from objectives.recording import Entry, Provenance, Recording, read
-from study.spec.model import Spec
 from study.storage.comparability import differences, identity_of
 from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
 
 def gather(
-    sources: Iterable[Path], spec: Spec, provenance: Provenance, held: Sequence[Entry]
+    sources: Iterable[Path],
+    asked: Mapping[str, Any],
+    provenance: Provenance,
+    held: Sequence[Entry],
 ) -> list[Entry]:
     """Return `held` and, behind it, every evaluation of the sources that it does not hold yet.
 
     Repeats are counted on.
 
     Args:
-        sources: recordings (`.jsonl`) and databases of live studies (`study.db`); only what was
-            really launched is taken
+        sources: Recordings (`.jsonl`) and databases of live studies (`study.db`); only what was
+            really launched is taken.
+        asked: What of the spec must be equal in a live study (`conditions_of`).
+        provenance: Where the recording comes from.
+        held: The evaluations that it holds already.
 
-    raises: BadInput where a source is neither, or was measured under other conditions
+    Raises:
+        BadInput: A source is neither, or was measured under other conditions.
     """
     entries, keys = list(held), {(e.key, e.at, e.card) for e in held}
     for source in sources:
         candidates = (
             _of_recording(source, provenance)
             if source.suffix == ".jsonl"
-            else _of_studies(source, spec, provenance)
+            else _of_studies(source, asked, provenance)
         )
         for e in candidates:
             if (e.key, e.at, e.card) not in keys:
@@ -57,7 +63,7 @@ def _of_recording(source: Path, provenance: Provenance) -> list[Entry]:
     return [replace(e, card=e.card or recording.provenance.device.uuid) for e in recording.entries]
 
 
-def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]:
+def _of_studies(source: Path, asked: Mapping[str, Any], provenance: Provenance) -> list[Entry]:
     if not source.is_file():
         raise BadInput(
             f"--take {source} does not exist; "
@@ -67,7 +73,7 @@ def _of_studies(source: Path, spec: Spec, provenance: Provenance) -> list[Entry]
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         identity = study.user_attrs.get("identity", {})
-        own_identity = identity_of(spec, provenance.device, provenance.versions)
+        own_identity = identity_of(asked, provenance.device, provenance.versions, is_live=True)
         own_identity["load generator"] = provenance.conditions.get("load generator", 1)
         if differing := differences(identity, own_identity):
             raise BadInput(

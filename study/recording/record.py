@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
@@ -23,7 +24,7 @@ from study.recording.export_study import gather, refuse_other_conditions
 from study.recording.rounds import longest_s, remaining, rounds
 from study.service_pause.options import Lending
 from study.spec.model import Spec
-from study.spec.setting import setting_of
+from study.spec.setting import conditions_of, setting_of
 from study.wording import phase_in_words
 
 
@@ -68,16 +69,15 @@ def record(
     if not out.suffix or out.is_dir():
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
-        return _merge(spec, out, take)
+        return _merge(conditions_of(spec), out, take)
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
-        return _record(
-            spec, out, [*rounds(spec, repeats, points, part)], tell, timeout_s, take, lending
-        )
+        planned = [*rounds(spec.search_space, spec.baseline, repeats, points, part)]
+        return _record(spec, out, planned, tell, timeout_s, take, lending)
 
 
-def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
+def _merge(asked: Mapping[str, Any], out: Path, take: Sequence[Path]) -> Recording:
     """Merge what other recordings hold into one; no device is needed.
 
     The header is that of the first.
@@ -86,7 +86,7 @@ def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
     if not files or any(f.suffix != ".jsonl" for f in files):
         raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
     provenance = read(files[0]).provenance
-    write(out, provenance, gather(files, spec, provenance, []))
+    write(out, provenance, gather(files, asked, provenance, []))
     return read(out)
 
 
@@ -101,9 +101,9 @@ def _record(
 ) -> Recording:
     began = time.monotonic()
     # launch even what the arithmetic rules out: evidence is recorded
-    machine = bench(replace(spec, precheck="report"))
+    machine = bench(replace(setting_of(spec), precheck=False), spec.device)
     lent_at = time.monotonic()
-    with borrowed(spec, machine, lending, tell) as machine:
+    with borrowed(spec.baseline, machine, lending, tell) as machine:
         if lending.max_outage_s is not None:
             began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
         return _launched(spec, out, planned, tell, began, timeout_s, take, machine)
@@ -120,13 +120,13 @@ def _launched(
     machine: Bench,
 ) -> Recording:
     entries: list[Entry] = []
-    provenance = _provenance(machine, spec)
+    provenance = _provenance(machine, conditions(setting_of(spec)))
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
         entries, provenance = list(earlier.entries), earlier.provenance
     if take:
-        entries = gather(take, spec, provenance, entries)
+        entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
     anchor = None
     if provenance.slo and provenance.first_rung:
@@ -142,7 +142,7 @@ def _launched(
     ) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
-            expected_s = longest_s(spec, entries, allocation)
+            expected_s = longest_s(spec.workload, entries, allocation)
             if timeout_s is not None and time.monotonic() - began + expected_s > timeout_s:
                 tell(
                     f"{allocation} takes about {expected_s:.0f} s and would not end in time; "
@@ -173,11 +173,11 @@ def _launched(
     return read(out)
 
 
-def _provenance(machine: Bench, spec: Spec) -> Provenance:
+def _provenance(machine: Bench, asked: Mapping[str, Any]) -> Provenance:
     return Provenance(
         device=machine.device.identity,
         versions=machine.versions,
-        conditions=conditions(setting_of(spec)),  # models as the spec names them, for a replay
+        conditions=asked,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=git_commit(Path(__file__).parent),
     )

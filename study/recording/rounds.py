@@ -7,27 +7,32 @@ from statistics import median
 
 from objectives.allocation import Allocation
 from objectives.recording import Entry
+from objectives.search_space.space import Space
+from objectives.traffic.workload import Workload
 from study.bench.launch_order import llm_key, order_by_llm
 from study.recording.sobol import spread
 from study.search.expected_time import guess_s
-from study.spec.model import Spec
 
 
 def rounds(
-    spec: Spec, repeats: int, points: int | None = None, part: tuple[int, int] = (1, 1)
+    space: Space,
+    baseline: Allocation,
+    repeats: int,
+    points: int | None = None,
+    part: tuple[int, int] = (1, 1),
 ) -> Iterator[tuple[Allocation, int]]:
     """Yield what is measured, in order.
 
     Each round begins and ends with the baseline, whose repeats are 1, 2; 3, 4; ...
     """
-    chosen = list(spec.search_space.grid()) if points is None else spread(spec.search_space, points)
-    rest = [a for a in chosen if str(a) != str(spec.baseline)]
+    chosen = list(space.grid()) if points is None else spread(space, points)
+    rest = [a for a in chosen if str(a) != str(baseline)]
     for repeat in range(1, repeats + 1):
         again = rest if points is None or repeat == 1 else rest[: points // 4]
-        yield spec.baseline, 2 * repeat - 1
-        for allocation in order_by_llm(_part(again, *part), spec.baseline):
+        yield baseline, 2 * repeat - 1
+        for allocation in order_by_llm(_part(again, *part), baseline):
             yield allocation, repeat
-        yield spec.baseline, 2 * repeat
+        yield baseline, 2 * repeat
 
 
 def remaining(
@@ -57,11 +62,11 @@ def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]
     return [a for a in of if llm_key(a) in commands]
 
 
-def longest_s(spec: Spec, entries: Sequence[Entry], allocation: Allocation) -> float:
+def longest_s(workload: Workload, entries: Sequence[Entry], allocation: Allocation) -> float:
     """Return how long an evaluation may take, in seconds.
 
     It is as long as this one took at most, or the median of the others and some.
     """
     own = [e.wall_s for e in entries if e.key == str(allocation)]
     walls = [e.wall_s for e in entries if e.measurement is not None]
-    return max(own) if own else 1.4 * median(walls) if walls else guess_s(spec.workload)
+    return max(own) if own else 1.4 * median(walls) if walls else guess_s(workload)

@@ -27,7 +27,7 @@ from objectives.search_space.parameter import Parameter
 from objectives.servers.memory_budget import speech_key
 from study.sampler_benchmark.problems import Key, Problem, Truth, stream, tabulated
 from study.sampler_benchmark.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
-from study.search.score import failure_constraint, score
+from study.search.score import Scorer, failure_constraint
 from study.spec.load import load
 
 HPO: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
@@ -144,12 +144,12 @@ def _recorded_cells(
     reference = reference_of(baseline)
     if reference is None:
         raise BadInput(f"{spec.measure}: the baseline has no finite latency")
-    cells, deficits = [], []
+    scorer, cells, deficits = Scorer(spec.fitness, spec.gates, spec.workload), [], []
     for allocation in spec.search_space.grid():
         same = speech_key(allocation) == speech_key(spec.baseline)
         repeats = entries.cell(allocation)
         scores = [
-            score(spec, e.measurement, reference, baseline, same_speech=same)
+            scorer.score(e.measurement, reference, baseline, same_speech=same)
             for e in repeats
             if e.measurement
         ]

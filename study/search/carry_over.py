@@ -48,7 +48,7 @@ def carry_over(results: KnownResults, trials: Sequence[Trial], yardstick: Yardst
             for t in results.study.get_trials(deepcopy=False)
         }
         repeat_of, spent = held.get(r.repeat_of, r.repeat_of), results.is_last(r.allocation)
-        carry(results.study, results.spec.search_space, r, scored, repeat_of, spent=spent)
+        carry(results.study, results.space, r, scored, repeat_of, spent=spent)
 
 
 def carry(

@@ -20,6 +20,7 @@ from objectives.allocation import Allocation
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
+from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_llm
 from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
 from study.search.ending import Ending, Limit
@@ -28,8 +29,9 @@ from study.search.known_results import KnownResults
 from study.search.resume import resume
 from study.search.score import Yardstick
 from study.search.tell import give_up, note, tell_failure, tell_score
-from study.spec.model import Spec
+from study.spec.model import Selector
 from study.storage.artifacts import attach
+from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
@@ -48,6 +50,10 @@ class Epoch:
     """Holds the state of one run.
 
     Args:
+        study: what is searched on
+        context: what it asks, by which it is scored
+        space: what is searched
+        selector: how many trials a generation has, and what follows once all is measured
         measure: live or replayed
         folder: artifacts/<name>
         max_trials: the most over all runs
@@ -59,7 +65,9 @@ class Epoch:
     """
 
     study: optuna.Study
-    spec: Spec
+    context: StudyContext
+    space: Space
+    selector: Selector
     measure: Measure
     folder: Path
     max_trials: int
@@ -78,23 +86,26 @@ class Epoch:
     _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._results = KnownResults(self.study, self.spec, self.available, self.only)
+        replicates = self.selector.exhausted == "replicate"
+        self._results = KnownResults(self.study, self.space, self.available, replicates, self.only)
         self._metrics = MetricsFile(self.study, self.folder)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         started = time.monotonic()
-        self._yardstick = resume(self.study, self.spec, self._results, self.progress.on_line)
+        self._yardstick = resume(self._results, self.context, self.progress.on_line)
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
-            queue_baseline(self.study, self.spec.search_space, self.spec.baseline)
+            queue_baseline(self.study, self.space, self.context.baseline)
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
                 begun = with_origin(self.study, trial, allocation)
                 earlier = self._results.answer(begun)
                 needed_s = (
-                    expected_s(self.spec.workload, counted(self.study)) if earlier is None else 0.0
+                    expected_s(self.context.workload, counted(self.study))
+                    if earlier is None
+                    else 0.0
                 )
                 over = time.monotonic() - started + needed_s > self.timeout_s
                 if over and self._launched and not self.is_replay:
@@ -115,18 +126,18 @@ class Epoch:
 
         It is ordered by LLM command, the baseline first while there is no reference.
         """
-        size = min(self.spec.selector.population_size, self.max_trials - len(counted(self.study)))
+        size = min(self.selector.population_size, self.max_trials - len(counted(self.study)))
         if (left := self._results.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
-            queue_launches(self.study, self.spec.search_space, self.spec.baseline, self.only, size)
-        pairs = [ask(self.study, self.spec.search_space) for _ in range(size)]
+            queue_launches(self.study, self.space, self.context.baseline, self.only, size)
+        pairs = [ask(self.study, self.space) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
         allocations = [allocation for _, allocation in pairs]
         if self._yardstick.reference is None:
-            allocations.sort(key=lambda a: str(a) != str(self.spec.baseline))
+            allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
             allocations = order_by_llm(allocations, self._last.allocation if self._last else None)
         return [(by_text[str(a)].pop(0), a) for a in allocations]

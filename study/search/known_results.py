@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.search_space.space import Space
 from study.search.ask import missing
 from study.search.ending import Ending, Limit
-from study.spec.model import Spec
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
 
@@ -24,13 +24,17 @@ class KnownResults:
     """Reads the storage anew for every question.
 
     Args:
-        available: how often a configuration can be measured
-        only: the launches to measure, instead of all
+        study: What was measured.
+        space: What is searched.
+        available: How often a configuration can be measured.
+        replicates: Whether the leaders are measured again once the space is measured.
+        only: The launches to measure, instead of all.
     """
 
     study: optuna.Study
-    spec: Spec
+    space: Space
     available: Callable[[Allocation], float]
+    replicates: bool
     only: Sequence[Allocation] | None = None
 
     def measured(self, allocation: Allocation) -> list[Trial]:
@@ -61,7 +65,7 @@ class KnownResults:
             return None
         if self.only is not None:
             return Ending(limit=Limit.RECORDING)
-        size, settled = self.spec.search_space.size or 0, len(self._settled())
+        size, settled = self.space.size or 0, len(self._settled())
         return Ending(limit=Limit.SPACE, size=size, settled=settled)
 
     def unmeasured(self) -> int | None:
@@ -71,14 +75,14 @@ class KnownResults:
         """
         if self.only is not None:
             return len(missing(self.study, self.only))
-        if self.spec.search_space.size is None:
+        if self.space.size is None:
             return None
         if (
             isinstance(self.study.sampler, TournamentSampler)
             and (open_ones := left(self.study)) is not None
         ):
             return open_ones
-        return self.spec.search_space.size - len(self._settled())
+        return self.space.size - len(self._settled())
 
     def _settled(self) -> set[str]:
         """Return what needs no further launch: measured, out of memory, or failed twice."""
@@ -98,7 +102,7 @@ class KnownResults:
     def _replicates(self) -> bool:
         """Say whether the sampler would spend the rest of the budget on the leaders once more."""
         return (
-            self.spec.selector.exhausted == "replicate"
+            self.replicates
             and isinstance(self.study.sampler, TournamentSampler)
             and can_replicate(self.study)
         )

@@ -14,9 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
-from study.search.samplers import sampler_of
-from study.search.score import scoring_signature
-from study.spec.model import Spec
+from objectives.search_space.space import Space
 from study.storage.comparability import differences
 
 
@@ -27,7 +25,8 @@ def succession(storage: BaseStorage, name: str) -> list[str]:
 
 
 def open_study(
-    spec: Spec,
+    space: Space,
+    scoring: Mapping[str, Any],
     identity: Mapping[str, Any],
     *,
     storage: BaseStorage,
@@ -41,7 +40,18 @@ def open_study(
     A changed list of values or a changed weight opens the next one and carries every measurement
     over.
 
-    raises: BadInput where what was measured cannot be compared, naming what differs
+    Args:
+        space: What is searched.
+        scoring: What turns measurements into values.
+        identity: What makes two trials comparable.
+        storage: It holds the studies.
+        name: The name of the first of them.
+        sampler_name: It is noted in a new study; whoever opens it sets the sampler itself.
+        seed: It is noted likewise.
+        fresh: Whether to open a new study beside one of other conditions.
+
+    Raises:
+        BadInput: What was measured cannot be compared; it names what differs.
     """
     studies = [optuna.load_study(study_name=n, storage=storage) for n in succession(storage, name)]
     unfinished = None
@@ -52,8 +62,8 @@ def open_study(
     ):
         unfinished = studies.pop()  # a process died while it made this one
     old = studies[-1] if studies and not fresh else None
-    shape = {k: repr(d) for k, d in spec.search_space.distributions().items()}
-    basis = {"distributions": shape, "scoring": scoring_signature(spec)}
+    shape = {k: repr(d) for k, d in space.distributions().items()}
+    basis = {"distributions": shape, "scoring": scoring}
     if old is not None:
         differing = differences(old.user_attrs.get("identity", {}), identity)
         if differing:
@@ -62,10 +72,8 @@ def open_study(
                 "run with --fresh to open a new study beside it (nothing is deleted)"
             )
         if old.user_attrs.get("basis") == basis:
-            old.sampler = sampler_of(spec, sampler_name, seed, len(old.get_trials(deepcopy=False)))
             return old
     new = unfinished or _create(storage, name)
-    new.sampler = sampler_of(spec, sampler_name, seed)
     with warnings.catch_warnings():
         # names on the dashboard's axes, nothing more
         warnings.simplefilter("ignore", ExperimentalWarning)

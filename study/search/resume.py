@@ -14,28 +14,28 @@ from study.search.ask import queue
 from study.search.carry_over import carry_over, not_held
 from study.search.known_results import KnownResults
 from study.search.score import Yardstick, yardstick_of
-from study.spec.model import Spec
+from study.storage.context import StudyContext
 from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def resume(
-    study: optuna.Study, spec: Spec, results: KnownResults, on_line: Callable[[str], None]
+    results: KnownResults, context: StudyContext, on_line: Callable[[str], None]
 ) -> Yardstick:
     """Take over what is known, and free the trials that a dead process left.
 
     Args:
-        study: The study that is run again.
-        spec: What it searches.
         results: They get what the study that this one grew from has measured.
+        context: By it trials are scored.
         on_line: It is told of trials that were freed.
 
     Returns:
         What every score is relative to, as the earlier runs fixed it.
     """
-    grown = not_held(study, spec.search_space)
-    yardstick = yardstick_of(spec, [*counted(study), *grown])
+    study, space = results.study, results.space
+    grown = not_held(study, space)
+    yardstick = yardstick_of(context, [*counted(study), *grown])
     carry_over(results, grown, yardstick)
-    if freed := free_left_behind(study, spec.search_space, spec.baseline):
+    if freed := free_left_behind(study, space, context.baseline):
         on_line(f"{freed} trial(s) left by a dead process were freed and come first")
     return yardstick
 

@@ -17,8 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput, SetupError
 from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
 from study.spec.choices import RECORDED, SAMPLERS
-from study.spec.model import Spec
+from study.spec.model import Selector
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
@@ -143,21 +144,31 @@ class UntilExhausted(BaseSampler):
         self._inner.reseed_rng()
 
 
-def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler:
-    """Return the sampler of this name with the spec's selector.
+def sampler_of(
+    name: str,
+    seed: int,
+    space: Space,
+    selector: Selector,
+    monotone: Sequence[str] = (),
+    trials: int = 0,
+) -> BaseSampler:
+    """Return the sampler of this name with a spec's settings of the tournament.
 
     Args:
-        trials: how many the study holds; a resumed sampler must not draw once more what it drew at
-            the start
+        name: Its name.
+        seed: The study's.
+        space: What is searched.
+        selector: The settings of the tournament.
+        monotone: The parameters that take more memory as they grow.
+        trials: The number of trials that the study holds; a resumed sampler must not draw once
+            more what it drew at the start.
 
-    raises: BadInput or SetupError where it does not suit the spec or this machine
+    Raises:
+        BadInput: It does not suit the space, or its settings are no whole numbers.
+        SetupError: A package that it needs is not installed here.
     """
-    if name == RECORDED and spec.measure == "live":
-        raise BadInput(
-            f"sampler {name!r} replays a recording; name one with `measure: {{recorded: FILE}}`"
-        )
     options: dict[str, Any] = {
-        k: getattr(spec.selector, k)
+        k: getattr(selector, k)
         for k in (
             "tournament_size",
             "survivors",
@@ -167,11 +178,11 @@ def sampler_of(spec: Spec, name: str, seed: int, trials: int = 0) -> BaseSampler
             "n_offspring",
         )
     }
-    options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
-    options |= {"monotone": frontiers(spec.search_space.parameters, spec.monotone)}
+    options |= {"exhausted": "replicate" if selector.exhausted == "replicate" else "repeat"}
+    options |= {"monotone": frontiers(space.parameters, monotone)}
     if name != "tournament":  # it draws by the trial's number
         seed = (seed + 1_000_003 * trials) % 2**32
-    return sampler(name, seed=seed, space=spec.search_space.distributions(), options=options)
+    return sampler(name, seed=seed, space=space.distributions(), options=options)
 
 
 def frontiers(

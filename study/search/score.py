@@ -15,7 +15,9 @@ from objectives.measurement import INFINITE, Measurement
 from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
 from objectives.traffic.clips import read_clips
-from study.spec.model import Spec
+from objectives.traffic.workload import Workload
+from study.spec.model import FitnessRule, Gates
+from study.storage.context import StudyContext
 from study.storage.trials import Trial
 
 
@@ -38,64 +40,81 @@ class Score:
         return all(v <= 0 for v in self.constraints.values())
 
 
-def scoring_signature(spec: Spec) -> dict[str, object]:
-    """Return what turns measurements into values: where it differs, trials are scored anew."""
-    return {
-        "weights": asdict(spec.fitness.effective_weights),
-        "normalisation": spec.fitness.normalisation,
-        "headroom_mib": spec.fitness.headroom_mib,
-        "gates": asdict(spec.gates),
-    }
-
-
-def score(
-    spec: Spec,
-    measured: Measurement,
-    reference: Reference,
-    baseline: Measurement | None,
-    *,
-    same_speech: bool,
-    clip_seconds: Sequence[float] | None = None,
-) -> Score:
-    """Return fitness against the reference, and every constraint.
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Turns measurements into values, as a spec says.
 
     Args:
-        same_speech: whether the speech configuration is the baseline's own, so that its words
-            cannot differ
+        rule: How a measurement becomes one number.
+        gates: What a winner must keep.
+        workload: The traffic, with the most voice sessions that are tried.
     """
-    rule = spec.fitness
-    if rule.normalisation == "fixed":
-        value = fixed_fitness(measured, rule.effective_weights)
-    else:
-        value = fitness(
-            measured,
-            reference,
-            rule.effective_weights,
-            headroom_mib=rule.headroom_mib,
-            top_rung=spec.workload.ladder_max_sessions,
+
+    rule: FitnessRule
+    gates: Gates
+    workload: Workload
+
+    @property
+    def signature(self) -> dict[str, object]:
+        """Return what turns measurements into values: where it differs, trials are scored anew."""
+        return {
+            "weights": asdict(self.rule.effective_weights),
+            "normalisation": self.rule.normalisation,
+            "headroom_mib": self.rule.headroom_mib,
+            "gates": asdict(self.gates),
+        }
+
+    def score(
+        self,
+        measured: Measurement,
+        reference: Reference,
+        baseline: Measurement | None,
+        *,
+        same_speech: bool,
+        clip_seconds: Sequence[float] | None = None,
+    ) -> Score:
+        """Return fitness against the reference, and every constraint.
+
+        Args:
+            measured: What a launch measured.
+            reference: What the terms of the fitness are relative to.
+            baseline: What a launch of the allocation in use today measured.
+            same_speech: Whether the speech configuration is the baseline's own, so that its words
+                cannot differ.
+            clip_seconds: The length of each clip of speech, seconds.
+        """
+        weights = self.rule.effective_weights
+        if self.rule.normalisation == "fixed":
+            value = fixed_fitness(measured, weights)
+        else:
+            value = fitness(
+                measured,
+                reference,
+                weights,
+                headroom_mib=self.rule.headroom_mib,
+                top_rung=self.workload.ladder_max_sessions,
+            )
+        words = gate(
+            measured.word_errors,
+            baseline.word_errors if baseline else (),
+            limit_points=self.gates.wer_points,
+            clip_seconds=clip_seconds,
+            same_configuration=same_speech,
         )
-    words = gate(
-        measured.word_errors,
-        baseline.word_errors if baseline else (),
-        limit_points=spec.gates.wer_points,
-        clip_seconds=clip_seconds,
-        same_configuration=same_speech,
-    )
-    free_mib = measured.device.free_memory_mib
-    p95 = [s.latency_p95_ms for s in measured.services.values()]
-    constraints = {
-        "latency_is_finite": 1.0 if not p95 or None in p95 or INFINITE in p95 else -1.0,
-        "memory": -_share(free_mib, measured.device.device_total_mib),
-    }
-    if spec.gates.free_memory_mib > 0 and free_mib is not None:
-        limit = spec.gates.free_memory_mib
-        constraints["free_memory"] = (limit - free_mib) / limit
-    if words.verdict == "fail" and words.difference_points is not None:
-        limit = max(spec.gates.wer_points, 0.01)
-        constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
-    else:
-        constraints["word_error_rate"] = 0.0
-    return Score(value, constraints, words)
+        free_mib = measured.device.free_memory_mib
+        p95 = [s.latency_p95_ms for s in measured.services.values()]
+        constraints = {
+            "latency_is_finite": 1.0 if not p95 or None in p95 or INFINITE in p95 else -1.0,
+            "memory": -_share(free_mib, measured.device.device_total_mib),
+        }
+        if (limit := self.gates.free_memory_mib) > 0 and free_mib is not None:
+            constraints["free_memory"] = (limit - free_mib) / limit
+        if words.verdict == "fail" and words.difference_points is not None:
+            limit = max(self.gates.wer_points, 0.01)
+            constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
+        else:
+            constraints["word_error_rate"] = 0.0
+        return Score(value, constraints, words)
 
 
 def _share(part: float | None, whole: float | None) -> float:
@@ -131,7 +150,8 @@ class Yardstick:
     The first finite measurement becomes the reference if the baseline's did not.
     """
 
-    spec: Spec
+    scorer: Scorer
+    baseline: Allocation
     clip_seconds: tuple[float, ...]
     reference: Reference | None = field(default=None, init=False)
     _baseline: Measurement | None = field(default=None, init=False)
@@ -141,7 +161,7 @@ class Yardstick:
 
         Returns whether this measurement became the reference.
         """
-        if self._baseline is None and str(allocation) == str(self.spec.baseline):
+        if self._baseline is None and str(allocation) == str(self.baseline):
             self._baseline = measured
         if self.reference is not None:
             return False
@@ -150,22 +170,23 @@ class Yardstick:
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
         """Return what a measurement is worth."""
-        return score(
-            self.spec,
+        return self.scorer.score(
             measured,
             self.reference or Reference({}, None),
             self._baseline,
-            same_speech=speech_key(allocation) == speech_key(self.spec.baseline),
+            same_speech=speech_key(allocation) == speech_key(self.baseline),
             clip_seconds=self.clip_seconds,
         )
 
 
-def yardstick_of(spec: Spec, trials: Sequence[Trial]) -> Yardstick:
+def yardstick_of(context: StudyContext, trials: Sequence[Trial]) -> Yardstick:
     """Return the yardstick after what has been measured before.
 
     An earlier run's reference stays the reference.
     """
-    yardstick = Yardstick(spec, tuple(c.seconds for c in read_clips(spec.workload.clips)))
+    scorer = Scorer(context.fitness, context.gates, context.workload)
+    clip_seconds = tuple(c.seconds for c in read_clips(context.workload.clips))
+    yardstick = Yardstick(scorer, context.baseline, clip_seconds)
     for r in sorted(trials, key=lambda r: not r.is_reference):
         if r.measurement is not None and r.repeat_of is None:
             yardstick.take(r.allocation, r.measurement)

@@ -6,18 +6,18 @@ import time
 from collections.abc import Sequence
 
 from objectives.errors import BadInput
-from study.service_pause.restore_timer import PREFIX
-from study.systemd.manager import UNIT, Manager, State, state
+from study.service_pause.restore_timer import PROMISE_PREFIX
+from study.systemd.manager import UNIT_NAME, Manager, UnitState, state
 
 BACK_S = 30.0
 
 
-def closure(named: Sequence[State]) -> list[State]:
+def closure(named: Sequence[UnitState]) -> list[UnitState]:
     """Return these units, what would start them meanwhile, and what stops with them and runs.
 
     raises: BadInput where one could not be given back
     """
-    states: dict[tuple[Manager, str], State] = {}
+    states: dict[tuple[Manager, str], UnitState] = {}
     waiting = list(named)
     while waiting:
         s = waiting.pop()
@@ -27,7 +27,7 @@ def closure(named: Sequence[State]) -> list[State]:
         states[s.manager, s.unit] = s
         for unit in (*s.triggers, *s.stopped_with):
             other = state(s.manager, unit)
-            if other.is_on and not UNIT.fullmatch(unit):
+            if other.is_on and not UNIT_NAME.fullmatch(unit):
                 raise BadInput(
                     f"to stop {s.unit} would stop {unit} too; "
                     "remove that dependency, or leave it out"
@@ -37,11 +37,11 @@ def closure(named: Sequence[State]) -> list[State]:
     return list(states.values())
 
 
-def _refuse(s: State) -> None:
+def _refuse(s: UnitState) -> None:
     if s.load != "loaded":
         raise BadInput(
             f"--lend-from {s.unit}: it is {s.load}; leave it out, or see "
-            f"`systemctl list-units '{PREFIX}*' --all` for a study that has it"
+            f"`systemctl list-units '{PROMISE_PREFIX}*' --all` for a study that has it"
         )
     if s.enabled == "transient":
         raise BadInput(
@@ -50,7 +50,7 @@ def _refuse(s: State) -> None:
         )
 
 
-def missing(states: Sequence[State]) -> list[str]:
+def missing(states: Sequence[UnitState]) -> list[str]:
     """Return a sentence for each unit that is not as it was.
 
     One that was on may take a moment to be on again.

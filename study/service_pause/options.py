@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from objectives.errors import BadInput
 from study.service_pause.lent_units import closure
 from study.service_pause.pause import must_end_after_s
-from study.systemd.manager import State, find_unit
+from study.systemd.manager import UnitState, find_unit
 
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 LEAST_OUTAGE_S = 60.0
@@ -38,7 +38,7 @@ class Lending:
             return float("inf")
         return max(1.0, began + must_end_after_s(self.max_outage_s) - time.monotonic())
 
-    def states(self) -> list[State]:
+    def states(self) -> list[UnitState]:
         """Return all that would be lent, as it is now.
 
         raises: BadInput, SetupError
@@ -93,7 +93,7 @@ def seconds(text: str, what: str) -> float:
     return float(match[1]) * UNITS_S[match[2] or ""]
 
 
-def outage(states: Sequence[State], expected_s: float, max_outage_s: float | None) -> list[str]:
+def outage(states: Sequence[UnitState], expected_s: float, max_outage_s: float | None) -> list[str]:
     """Return lines that say what the units would go through.
 
     expected_s: how long the measurement takes, s

@@ -14,12 +14,15 @@ from pathlib import Path
 from objectives.errors import SetupError
 from study.service_pause import restore
 from study.service_pause.lent_units import closure, missing
-from study.service_pause.restore_timer import PREFIX, Promise
+from study.service_pause.restore_timer import PROMISE_PREFIX, Promise
+from study.systemd import systemctl
 from study.systemd.manager import STOP_S, Manager, find_unit, state
-from study.systemd.systemctl import LEND, run
+from study.systemd.systemctl import LEND
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
-MARGIN_S = GRACE_S + 10.0  # before the end of the outage: grace, then what its supervisors take
+OUTAGE_MARGIN_S = (
+    GRACE_S + 10.0
+)  # before the end of the outage: grace, then what its supervisors take
 GUARD = "gpu-allocation-guard-"
 Tell = Callable[[str], None]
 
@@ -30,7 +33,7 @@ def must_end_after_s(max_outage_s: float) -> float:
     >>> must_end_after_s(2700), must_end_after_s(20)
     (2675.0, 10.0)
     """
-    return max(max_outage_s - MARGIN_S, max_outage_s / 2)
+    return max(max_outage_s - OUTAGE_MARGIN_S, max_outage_s / 2)
 
 
 @contextmanager
@@ -122,7 +125,7 @@ def _guard(promise: Promise, end_s: float) -> None:
     """Start a unit of systemd's, in its own control group, that waits for our process to end."""
     script = str(Path(restore.__file__).absolute())
     since = restore.started(os.getpid())
-    run(
+    systemctl.run(
         "systemd-run",
         *promise.manager.flags,
         f"--unit={GUARD}{promise.token}",
@@ -145,8 +148,8 @@ def _guard(promise: Promise, end_s: float) -> None:
 def _settle_earlier(tell: Tell) -> None:
     """Give back what a study borrowed whose guard is gone too."""
     for manager in (Manager(is_user=False), Manager(is_user=True)):
-        for path in sorted(manager.lasting.glob(f"{PREFIX}*.service")):
-            guard = path.name.replace(PREFIX, GUARD)
+        for path in sorted(manager.lasting.glob(f"{PROMISE_PREFIX}*.service")):
+            guard = path.name.replace(PROMISE_PREFIX, GUARD)
             if state(manager, guard).is_on:
                 continue  # it is at work, or another study borrows
             if problems := restore.give_back(path, _words(manager)):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from objectives.plain_data.atomic import sync_folder, write_atomic
-from study.systemd.manager import Manager, State
+from study.systemd.manager import Manager, UnitState
 
-PREFIX = "gpu-allocation-lent-"
+PROMISE_PREFIX = "gpu-allocation-lent-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Promise:
 
     manager: Manager
     token: str
-    states: Sequence[State]
+    states: Sequence[UnitState]
 
     @property
     def unit(self) -> str:
         """Return the name of its own unit."""
-        return f"{PREFIX}{self.token}.service"
+        return f"{PROMISE_PREFIX}{self.token}.service"
 
     @property
     def path(self) -> Path:

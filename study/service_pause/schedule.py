@@ -18,12 +18,12 @@ from objectives.plain_data.atomic import write_atomic
 from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
-from study.systemd.manager import State
+from study.systemd.manager import UnitState
 from study.systemd.systemctl import parse_show
 from study.systemd.units import span_s
 
 NAME = "gpu-allocation-study"
-MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
+RUNTIME_MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
 HOST_SHARE = 0.9  # of the host's memory, where the deployed units have no limit
 STUDY_MIB = 4096  # what the study itself may take beside the servers
 CALENDAR = re.compile(r"[A-Za-z0-9 *,:./~-]{1,100}")
@@ -44,7 +44,7 @@ class Quotas:
     memory_max_mib: int
 
 
-def quotas(spec: Spec, lending: Lending, states: Sequence[State]) -> Quotas:
+def quotas(spec: Spec, lending: Lending, states: Sequence[UnitState]) -> Quotas:
     """Return quotas above the budget and the outage, and not below the deployed units together."""
     run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
     cpus, memories = [], []
@@ -62,7 +62,7 @@ def quotas(spec: Spec, lending: Lending, states: Sequence[State]) -> Quotas:
         )
     host_mib = psutil.virtual_memory().total / 2**20
     return Quotas(
-        runtime_max_s=round(run_s + MARGIN_S),
+        runtime_max_s=round(run_s + RUNTIME_MARGIN_S),
         cpu_pct=round(100 * max(os.cpu_count() or 1, sum(cpus))),
         memory_max_mib=round(max(HOST_SHARE * host_mib, sum(memories) + STUDY_MIB)),
     )

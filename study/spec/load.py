@@ -29,13 +29,22 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import read_workloads
+from study.spec.traffic import read_slo, read_workloads
 from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
 # `load` reads these by a function each, since their value depends on other keys; the rest by type
-DEPENDENT = ("search_space", "measure", "baseline", "bounds", "device", "services", "workloads")
+DEPENDENT = (
+    "search_space",
+    "measure",
+    "baseline",
+    "bounds",
+    "device",
+    "services",
+    "slo",
+    "workloads",
+)
 
 
 def load(path: Path | None, experiment: str | None = None) -> Spec:
@@ -57,6 +66,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     plain: dict[str, Any] = {
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
+    plain["slo"] = read_slo(top.at("slo"))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"

@@ -62,12 +62,16 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slo:
-    """Limits the capacity ladder, in ms or by a multiple of the baseline's own p95."""
+class SloRule:
+    """Limits the capacity ladder, in ms or by a multiple of the baseline's own p95.
+
+    Args:
+        multiple: the limit of a service as a multiple of the baseline's p95
+        p95_ms: the limit in ms, by service; `<service>_p95_ms` in the file
+    """
 
     multiple: Annotated[float, Range(1, 1000)] = 1.5
-    stt_p95_ms: Annotated[float | None, Range(1, 1e7)] = None
-    llm_p95_ms: Annotated[float | None, Range(1, 1e7)] = None
+    p95_ms: Annotated[Mapping[str, float], Range(1, 1e7)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
+SERVICES = ("stt", "llm")  # that a study measures, in the order of a voice turn
 MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 
@@ -144,7 +149,7 @@ class Spec(SpecFile):
     device: str
     services: Services
     workload: Workload = field(default_factory=Workload)
-    slo: Slo = field(default_factory=Slo)
+    slo: SloRule = field(default_factory=SloRule)
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
     monotone: tuple[str, ...] = ()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from objectives.figures import flat_name
 from objectives.load.ladder import Slo
-from objectives.setting import Setting
-from study.spec.model import Spec
+from objectives.setting import Setting, conditions
+from study.spec.model import SERVICES, Spec
 
 
 def setting_of(spec: Spec) -> Setting:
     """Return what is the same for all trials of a spec."""
-    limits_ms = {"stt": spec.slo.stt_p95_ms, "llm": spec.slo.llm_p95_ms}
-    absolute_ms = {service: ms for service, ms in limits_ms.items() if ms is not None}
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     usual_mib = 1024.0 if has_display else 512.0
     return Setting(
@@ -21,6 +21,17 @@ def setting_of(spec: Spec) -> Setting:
         tenants=spec.tenants,
         reserve_mib=usual_mib if spec.reserve_mib is None else spec.reserve_mib,
         slo_multiple=spec.slo.multiple,
-        slo=Slo(absolute_ms) if len(absolute_ms) == len(limits_ms) else None,
+        slo=Slo(spec.slo.p95_ms) if len(spec.slo.p95_ms) == len(SERVICES) else None,
         precheck=spec.precheck == "prune",
     )
+
+
+def conditions_of(spec: Spec) -> dict[str, Any]:
+    """Return what of a spec makes its trials comparable, by the names that a person reads."""
+    limits_ms = {flat_name(s, "p95_ms"): spec.slo.p95_ms.get(s) for s in SERVICES}
+    return {
+        "search space names": sorted(p.name for p in spec.search_space.parameters),
+        "slo": {"multiple": spec.slo.multiple, **limits_ms},
+        "baseline": dict(spec.baseline.values),
+        **conditions(setting_of(spec)),
+    }

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
+from objectives.figures import flat_name
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
-from study.spec.model import HeldOut
+from study.spec.model import SERVICES, HeldOut, SloRule
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import Entry
 from study.text import meant
@@ -28,6 +30,26 @@ class Traffic:
     name: str
     workload: Workload
     requests: tuple[Request, ...] = ()
+
+
+def read_slo(entry: Entry) -> SloRule:
+    """Read the spec's `slo:`: a multiple, and the limit of each service.
+
+    Raises:
+        BadInput: A key or value is wrong; it has file, line and key.
+    """
+    if not entry.is_present:
+        return SloRule()
+    services = {flat_name(service, "p95_ms"): service for service in SERVICES}
+    entry.only(("multiple", *services))
+    hints = get_type_hints(SloRule, include_extras=True)
+    _, limits = get_args(hints["p95_ms"])
+    values: dict[str, Any] = {
+        key: value.build(hints[key]) if key in hints else value.build(float | None, limits)
+        for key, value in entry.items().items()
+    }
+    p95_ms = {s: values.pop(k, None) for k, s in services.items()}
+    return SloRule(**values, p95_ms={s: ms for s, ms in p95_ms.items() if ms is not None})
 
 
 def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:

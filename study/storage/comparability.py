@@ -7,9 +7,6 @@ from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
 from objectives.servers.versions import Versions
-from objectives.setting import conditions
-from study.spec.model import Spec
-from study.spec.setting import setting_of
 
 # The key of an identity: ONE_TRIAL, or None where servers are kept while trials need them.
 LIFETIME = "lifetime of the servers"
@@ -17,30 +14,29 @@ ONE_TRIAL = "one trial"
 
 
 def identity_of(
-    spec: Spec, device: Identity, versions: Versions, *, restarts: bool = False
+    asked: Mapping[str, Any],
+    device: Identity,
+    versions: Versions,
+    *,
+    is_live: bool,
+    restarts: bool = False,
 ) -> dict[str, Any]:
     """Return what makes two trials comparable, by the names that a person reads where it differs.
 
     Args:
-        spec: The spec of the study.
-        device: Its card.
-        versions: The versions of both servers.
+        asked: What of the spec must be equal (`conditions_of`).
+        device: The card of the study.
+        versions: The versions of the servers.
+        is_live: It is measured here, and not replayed.
         restarts: Servers are launched anew for every trial; then the time that a study takes is
             not another's.
     """
     return {
-        "search space names": sorted(p.name for p in spec.search_space.parameters),
-        "slo": {
-            "multiple": spec.slo.multiple,
-            "stt_p95_ms": spec.slo.stt_p95_ms,
-            "llm_p95_ms": spec.slo.llm_p95_ms,
-        },
-        "baseline": dict(spec.baseline.values),
-        **conditions(setting_of(spec)),
+        **asked,
         "device product": device.product,
         "device total MiB": round(device.total_mib),
         "server versions": {service: dict(packages) for service, packages in versions.items()},
-        "measure": "live" if spec.measure == "live" else "recorded",
+        "measure": "live" if is_live else "recorded",
         LIFETIME: ONE_TRIAL if restarts else None,
     }
 

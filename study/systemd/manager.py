@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.systemd.systemctl import LEND, parse_show, run
+from study.systemd import systemctl
+from study.systemd.systemctl import LEND, parse_show
 
-UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
-PROPERTIES = (
+STATE_PROPERTIES = (
     "Id LoadState ActiveState UnitFileState ActiveEnterTimestampMonotonic TriggeredBy "
     f"{STOPPED_WITH}"
 )
@@ -65,11 +66,11 @@ class Manager:
 
         raises: SetupError where it is missing, fails or takes too long, or no systemd runs
         """
-        return run("systemctl", *self.flags, *words, timeout_s=timeout_s, way_out=LEND)
+        return systemctl.run("systemctl", *self.flags, *words, timeout_s=timeout_s, way_out=LEND)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class UnitState:
     """A state is what a manager knows of a unit at one moment.
 
     Args:
@@ -98,11 +99,13 @@ class State:
         return self.active in ON
 
 
-def state(manager: Manager, unit: str) -> State:
+def state(manager: Manager, unit: str) -> UnitState:
     """Return a unit as its manager knows it now."""
-    output = manager.systemctl("show", *(f"--property={p}" for p in PROPERTIES.split()), "--", unit)
+    output = manager.systemctl(
+        "show", *(f"--property={p}" for p in STATE_PROPERTIES.split()), "--", unit
+    )
     properties = parse_show(output)
-    return State(
+    return UnitState(
         manager=manager,
         unit=properties.get("Id", unit),
         load=properties.get("LoadState", "not-found"),
@@ -116,7 +119,7 @@ def state(manager: Manager, unit: str) -> State:
     )
 
 
-def find_unit(name: str) -> State:
+def find_unit(name: str) -> UnitState:
     """Find a unit by the name that a user writes: `judge.service`, or `user:judge.service`.
 
     raises: BadInput where no manager knows it, or both do; SetupError where no systemd runs
@@ -124,7 +127,7 @@ def find_unit(name: str) -> State:
     which, _, unit = (
         name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
     )
-    if not UNIT.fullmatch(unit):
+    if not UNIT_NAME.fullmatch(unit):
         raise BadInput(
             f"--lend-from {name!r} is no unit; write its whole name, such as judge.service"
         )
@@ -133,7 +136,7 @@ def find_unit(name: str) -> State:
         for is_user in (False, True)
         if which in ("", "user" if is_user else "system")
     ]
-    states: list[State] = []
+    states: list[UnitState] = []
     problem: SetupError | None = None
     for manager in managers:
         try:

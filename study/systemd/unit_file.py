@@ -9,7 +9,7 @@ from pathlib import PurePath
 from objectives.errors import BadInput
 
 WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
-PREFIX = re.compile(r"[-+!:@|]*")
+EXEC_PREFIX = re.compile(r"[-+!:@|]*")
 SCRIPT = re.compile(r"-[A-Za-z]{0,5}c[A-Za-z]?")  # -c, -lc, -ec
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 
@@ -60,7 +60,7 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
             "only a unit with one can get a flag by a drop-in"
         )
     words = [m[0] for m in WORD.finditer(commands[0])]
-    names = [PurePath(PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
+    names = [PurePath(EXEC_PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
     program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
     if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
         way_out = "let it read a variable and map `variable:`, or run the server without the shell"

@@ -12,10 +12,11 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import SetupError
-from study.systemd.systemctl import parse_show, run
+from study.systemd import systemctl
+from study.systemd.systemctl import parse_show
 from study.systemd.unit_file import settings
 
-PROPERTIES = (
+UNIT_PROPERTIES = (
     "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths "
     "Restart TimeoutStartUSec EnvironmentFiles UnitFileState RequiredBy BoundBy ConsistsOf"
 )
@@ -24,7 +25,7 @@ KILL_S = 10.0
 COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
 # another name than the committed one: a file in /etc would hide one of the same name in /run
 TRIAL = "zzz-gpu-allocation-2-trial.conf"
-OURS = (COMMITTED, TRIAL)
+OUR_DROP_INS = (COMMITTED, TRIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class Unit:
 
 def unit(name: str) -> Unit:
     """Return a unit as systemd knows it now."""
-    output = run("systemctl", "show", name, *(f"--property={p}" for p in PROPERTIES.split()))
+    output = systemctl.run(
+        "systemctl", "show", name, *(f"--property={p}" for p in UNIT_PROPERTIES.split())
+    )
     properties = parse_show(output)
     drop_ins = tuple(Path(p) for p in properties.get("DropInPaths", "").split())
     dependents = {
@@ -90,7 +93,7 @@ def unit(name: str) -> Unit:
         restarts=int(properties.get("NRestarts") or 0),
         invocation=properties.get("InvocationID", ""),
         result=properties.get("Result", ""),
-        files=tuple(own + [p for p in drop_ins if p.name not in OURS]),
+        files=tuple(own + [p for p in drop_ins if p.name not in OUR_DROP_INS]),
         drop_ins=drop_ins,
         restart=properties.get("Restart", "no"),
         start_timeout_s=span_s(properties.get("TimeoutStartUSec", "infinity")),
@@ -113,7 +116,7 @@ def ordered_after(name: str, *, but: str) -> set[str]:
         words = ("--property=After", "--", *waiting)
         lines = [
             line
-            for line in run("systemctl", "show", *words).splitlines()
+            for line in systemctl.run("systemctl", "show", *words).splitlines()
             if line.startswith("After=")
         ]
         before = {
@@ -148,7 +151,7 @@ def span_s(text: str) -> float:
 
 def reload() -> None:
     """Have systemd read its files anew."""
-    run("systemctl", "daemon-reload", timeout_s=120)
+    systemctl.run("systemctl", "daemon-reload", timeout_s=120)
 
 
 def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
@@ -158,9 +161,11 @@ def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
     """
     killed = []
     for name, timeout_s in zip(names, timeouts_s, strict=True):
-        run("systemctl", "stop", "--no-block", name)
+        systemctl.run("systemctl", "stop", "--no-block", name)
         if not _ended(name, timeout_s):
-            run("systemctl", "kill", "--signal=SIGKILL", "--kill-who=all", name, check=False)
+            systemctl.run(
+                "systemctl", "kill", "--signal=SIGKILL", "--kill-who=all", name, check=False
+            )
             killed.append(name)
             if not _ended(name, KILL_S):
                 raise SetupError(f"{name} does not stop, even by SIGKILL")
@@ -178,8 +183,8 @@ def _ended(name: str, timeout_s: float) -> bool:
 
 def start(name: str) -> None:
     """Forget earlier failures, then start a unit without waiting for it."""
-    run("systemctl", "reset-failed", name, check=False)
-    run("systemctl", "start", "--no-block", name)
+    systemctl.run("systemctl", "reset-failed", name, check=False)
+    systemctl.run("systemctl", "start", "--no-block", name)
 
 
 def journal(state: Unit, since_s: float | None = None) -> str:
@@ -190,7 +195,7 @@ def journal(state: Unit, since_s: float | None = None) -> str:
     span = () if since_s is None else (f"--since=@{since_s:.3f}",)
     own = f"_SYSTEMD_INVOCATION_ID={state.invocation}"
     flags = ("--no-pager", "--output=cat", "--lines=5000", "--quiet")
-    return run("journalctl", *flags, *span, own, check=False)
+    return systemctl.run("journalctl", *flags, *span, own, check=False)
 
 
 def processes(main_pid: int) -> list[psutil.Process]:

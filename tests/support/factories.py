@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import optuna
 import yaml
 
 from objectives import recording
@@ -24,8 +25,14 @@ from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Launch, Pair
 from study.sampler_benchmark.trial_run import Run
+from study.search.open_study import open_study
+from study.search.samplers import sampler_of
+from study.search.score import Scorer
 from study.spec.load import load
-from study.spec.setting import setting_of
+from study.spec.model import Spec
+from study.spec.setting import conditions_of, setting_of
+from study.storage.comparability import identity_of
+from study.storage.context import StudyContext, fields_from
 
 SHARES, SIZES = (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny", "base")
 TOTAL_MIB = 12_000.0
@@ -243,3 +250,49 @@ def run_of(
         "wall_s": 0.1,
     }
     return Run(**usual | changes)
+
+
+def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:
+    """Return what a live study of a spec asks on the made-up card."""
+    usual: dict[str, Any] = {
+        "device": DEVICE,
+        "versions": VERSIONS,
+        "server_env": {},
+        "held_mib": 0,
+        "slo": None,
+        "measured_elsewhere": None,
+        "git_commit": None,
+    }
+    return StudyContext(**fields_from(spec, setting_of(spec)), **usual | changes)
+
+
+def identity_of_spec(spec: Spec, *, restarts: bool = False) -> dict[str, Any]:
+    """Return what makes the trials of a spec comparable on the made-up card."""
+    is_live = spec.measure == "live"
+    asked = conditions_of(spec)
+    return identity_of(asked, DEVICE, VERSIONS, is_live=is_live, restarts=restarts)
+
+
+def open_made(
+    spec: Spec,
+    storage: optuna.storages.BaseStorage,
+    identity: Mapping[str, Any] | None = None,
+    *,
+    name: str,
+    sampler: str = "tournament",
+    fresh: bool = False,
+) -> optuna.Study:
+    """Open the study of a spec as a run does."""
+    study = open_study(
+        spec.search_space,
+        Scorer(spec.fitness, spec.gates, spec.workload).signature,
+        identity_of_spec(spec) if identity is None else identity,
+        storage=storage,
+        name=name,
+        sampler_name=sampler,
+        seed=0,
+        fresh=fresh,
+    )
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = sampler_of(sampler, 0, spec.search_space, spec.selector, spec.monotone, trials)
+    return study

@@ -13,7 +13,7 @@ from objectives.measurement import INFINITE, Measurement
 from study.confirmation.protocol import Key
 from study.confirmation.records import Pair
 from study.confirmation.verdict.metric_comparison import LOST
-from study.search.score import score
+from study.search.score import Scorer
 from study.spec.model import Spec
 
 
@@ -37,7 +37,8 @@ class Scale:
         reference = reference_of(self.first[key.workload])
         if reference is None:
             return None
-        return score(self.spec, measured, reference, None, same_speech=True).fitness.value
+        scorer = Scorer(self.spec.fitness, self.spec.gates, self.spec.workload)
+        return scorer.score(measured, reference, None, same_speech=True).fitness.value
 
 
 def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:

@@ -23,7 +23,7 @@ NAMES: tuple[Name, ...] = ("llm", "stt")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Binding:
     """A parameter becomes the value of a flag or a variable: a bounded number, or a listed choice.
 
     Args:
@@ -45,7 +45,7 @@ class Setting:
     def bounds(self, name: str) -> tuple[float | None, float | None]:
         """Return the lowest and highest number, narrowed by what this project allows anywhere.
 
-        >>> Setting(flag="-u", low=0.1, high=0.6).bounds("vllm_memory_util")
+        >>> Binding(flag="-u", low=0.1, high=0.6).bounds("vllm_memory_util")
         (0.3, 0.6)
         """
         least, most = DEFAULT_BOUNDS.get(name, (None, None))
@@ -114,7 +114,7 @@ class Deployed:
         stack: its speech stack, for comparison.
     """
 
-    set: Mapping[str, Setting]
+    set: Mapping[str, Binding]
     unit: str | None = None
     python: str | None = None
     version_url: str | None = None

@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Deployed, Deployment, Probe, Setting
+from study.deploy.config.deployment import NAMES, Binding, Deployed, Deployment, Probe
 from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 
-UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
-FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
-CHOICE = re.compile(r"[A-Za-z0-9_./:@+-]{1,200}")
-URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{0,200})?")
+UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
+FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
+VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
+CHOICE_PATTERN = re.compile(r"[A-Za-z0-9_./:@+-]{1,200}")
+URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{0,200})?")
 
 
-def load(path: Path) -> Deployment:
+def load_deployment(path: Path) -> Deployment:
     """Read and check a deployment file.
 
     raises: BadInput naming file, line and key
@@ -79,7 +79,7 @@ def load(path: Path) -> Deployment:
 
 
 def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
-    if service.unit and not UNIT.fullmatch(service.unit):
+    if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
         raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
     for key in ("health_url", "metrics_url", "version_url"):
         _check_url(entry.at(key), getattr(service, key))
@@ -98,29 +98,29 @@ def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
         raise entry.at("set").wrong(
             "nothing is mapped", "add a line `parameter: {flag: --NAME, low: 0, high: 1}`"
         )
-    for name, setting in service.set.items():
-        _check_setting(entry.at("set", name), name, setting, is_unit=is_unit)
+    for name, binding in service.set.items():
+        _check_binding(entry.at("set", name), name, binding, is_unit=is_unit)
 
 
-def _check_setting(entry: Entry, name: str, setting: Setting, *, is_unit: bool) -> None:
-    if (setting.flag is None) == (setting.variable is None) or (setting.flag and not is_unit):
+def _check_binding(entry: Entry, name: str, binding: Binding, *, is_unit: bool) -> None:
+    if (binding.flag is None) == (binding.variable is None) or (binding.flag and not is_unit):
         raise entry.wrong(
             "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
         )
-    if setting.flag is not None and not FLAG.fullmatch(setting.flag):
-        raise entry.at("flag").wrong(f"{setting.flag!r} is no flag", "write --name")
-    if setting.variable is not None and not VARIABLE.fullmatch(setting.variable):
-        raise entry.at("variable").wrong(f"{setting.variable!r} is no variable", "write NAME")
-    for key, value in setting.choices.items():
-        if not CHOICE.fullmatch(value) or not CHOICE.fullmatch(key):
+    if binding.flag is not None and not FLAG_PATTERN.fullmatch(binding.flag):
+        raise entry.at("flag").wrong(f"{binding.flag!r} is no flag", "write --name")
+    if binding.variable is not None and not VARIABLE_PATTERN.fullmatch(binding.variable):
+        raise entry.at("variable").wrong(f"{binding.variable!r} is no variable", "write NAME")
+    for key, value in binding.choices.items():
+        if not CHOICE_PATTERN.fullmatch(value) or not CHOICE_PATTERN.fullmatch(key):
             raise entry.at("choices").wrong(
                 f"{value!r} is no plain name or path", "use letters, digits and _./:@+-"
             )
-    low, high = setting.bounds(name)
-    if not setting.choices and (low is None or high is None or not low <= high):
+    low, high = binding.bounds(name)
+    if not binding.choices and (low is None or high is None or not low <= high):
         raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")
 
 
 def _check_url(entry: Entry, url: str | None) -> None:
-    if url is not None and not URL.fullmatch(url):
+    if url is not None and not URL_PATTERN.fullmatch(url):
         raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Deployment, Name, Setting
+from study.deploy.config.deployment import NAMES, Binding, Deployment, Name
 from study.text import meant, one_line
 
 # by service and parameter; None: the unit does not set it
@@ -21,18 +21,18 @@ class Assignment:
     Args:
         service: the service's name.
         parameter: the promotion's parameter.
-        setting: the flag or variable that it becomes.
+        binding: the flag or variable that it becomes.
         text: the exact text; None: it is not set.
     """
 
     service: Name
     parameter: str
-    setting: Setting
+    binding: Binding
     text: str | None
 
     def __str__(self) -> str:
         value = "(not set)" if self.text is None else self.text
-        return f"{self.setting.label}{' ' if self.setting.flag else ''}{value}"
+        return f"{self.binding.label}{' ' if self.binding.flag else ''}{value}"
 
 
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
@@ -49,35 +49,35 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
                 f"the promotion sets {name}, which {deployment.path} does not map; "
                 + meant(parameter, mapped)
             )
-        setting = deployment.service(mapped[parameter]).set[parameter]
+        binding = deployment.service(mapped[parameter]).set[parameter]
         items.append(
-            Assignment(mapped[parameter], parameter, setting, text_of(parameter, value, setting))
+            Assignment(mapped[parameter], parameter, binding, text_of(parameter, value, binding))
         )
     if not items:
         raise BadInput("the promotion sets no parameter; write a new one with scripts/run_study.py")
     return tuple(items)
 
 
-def text_of(parameter: str, value: object, setting: Setting) -> str:
+def text_of(parameter: str, value: object, binding: Binding) -> str:
     """Return the text of one value.
 
     raises: BadInput where it is of another type, out of bounds or none of the choices
 
-    >>> text_of("vllm_memory_util", 0.55, Setting(flag="-u", low=0.3, high=0.7))
+    >>> text_of("vllm_memory_util", 0.55, Binding(flag="-u", low=0.3, high=0.7))
     '0.55'
     """
     text = one_line(repr(value))[:80]
-    if setting.choices:
-        if not isinstance(value, str) or value not in setting.choices:
-            names = ", ".join(setting.choices)
+    if binding.choices:
+        if not isinstance(value, str) or value not in binding.choices:
+            names = ", ".join(binding.choices)
             way_out = f"choose {names}, or add it to `choices:` in the deployment"
             raise BadInput(f"{parameter}: {text} is not one of the choices; {way_out}")
-        return setting.choices[value]
-    low, high = setting.bounds(parameter)
-    types: tuple[type, ...] = (int,) if setting.whole else (int, float)
+        return binding.choices[value]
+    low, high = binding.bounds(parameter)
+    types: tuple[type, ...] = (int,) if binding.whole else (int, float)
     if type(value) not in types:
         raise BadInput(
-            f"{parameter}: {text} is no {'whole ' if setting.whole else ''}number; measure it anew"
+            f"{parameter}: {text} is no {'whole ' if binding.whole else ''}number; measure it anew"
         )
     number: int | float = value  # type: ignore[assignment]
     if low is None or high is None or not low <= number <= high:  # NaN is in no bounds

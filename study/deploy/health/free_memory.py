@@ -8,7 +8,7 @@ from objectives.devices.device import Device
 from study.deploy.errors import StepFailed
 
 STEADY_MIB = 64.0
-LOOK_S = 0.5
+MEMORY_LOOK_S = 0.5
 
 
 def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) -> float:
@@ -22,7 +22,7 @@ def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) 
     """
     until, before = time.monotonic() + timeout_s, device.sample().free_mib
     while True:
-        time.sleep(LOOK_S)
+        time.sleep(MEMORY_LOOK_S)
         free = device.sample().free_mib
         if free - before < STEADY_MIB and (needed_mib is None or free >= needed_mib):
             return free

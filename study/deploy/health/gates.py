@@ -12,17 +12,17 @@ from objectives.diagnosis.symptoms import SYMPTOMS
 from study.deploy.config.deployment import NAMES, Deployment, Name
 from study.deploy.config.values import Assignment, is_same
 from study.deploy.errors import StepFailed
-from study.deploy.health.probe import ask, kv_tokens, page
+from study.deploy.health.probe import kv_tokens, page, send_probe
 from study.deploy.targets.target import Target
 
 KV_TOLERANCE = 0.02
-POLL_S = 0.2
+READY_POLL_S = 0.2
 STABLE_LOOKS = 2
 ELSEWHERE = {names.elsewhere for names in SYMPTOMS.values()}  # it runs on the CPU instead
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class GateResult:
     """A gate has a verdict; where it did not run, the detail says why."""
 
     name: str
@@ -52,7 +52,7 @@ def wait_until_ready(target: Target, deployment: Deployment, name: Name) -> None
             good = 0
         elif service.health_url and page(service.health_url) is None:
             good, problem = 0, f"{service.health_url} does not say 200"
-        elif (answer := ask(service.probe)) is not None and answer.error:
+        elif (answer := send_probe(service.probe)) is not None and answer.error:
             good, problem = 0, f"its {service.probe.kind} failed: {answer.error}"
         else:
             good += 1
@@ -61,15 +61,15 @@ def wait_until_ready(target: Target, deployment: Deployment, name: Name) -> None
                 f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: "
                 f"{problem}"
             )
-        time.sleep(POLL_S)
+        time.sleep(READY_POLL_S)
 
 
-def gates(
+def try_gates(
     target: Target,
     deployment: Deployment,
     assignments: Sequence[Assignment],
     kv_expected: int | None = None,
-) -> list[Gate]:
+) -> list[GateResult]:
     """Try every gate of both services on what runs now.
 
     assignments: values that the processes must carry
@@ -80,49 +80,51 @@ def gates(
         values = target.running(a)
         title = f"{a.service} runs with {a}"
         if values is None:
-            results.append(Gate(title, "not run", "the running processes cannot be seen"))
+            results.append(GateResult(title, "not run", "the running processes cannot be seen"))
         elif all(is_same(v, a.text) for v in values):
-            results.append(Gate(title, "pass", "so say its processes"))
+            results.append(GateResult(title, "pass", "so say its processes"))
         else:
             texts = ", ".join(sorted({"(not set)" if v is None else v for v in values}))
-            results.append(Gate(title, "fail", f"its processes say {texts}"))
+            results.append(GateResult(title, "fail", f"its processes say {texts}"))
     for name in NAMES:
         results += _alive(target, deployment, name)
     tokens = kv_tokens(deployment.services.llm)
     if kv_expected is None or tokens is None:
         whose = "the trial" if kv_expected is None else "the running server"
-        results.append(Gate("KV tokens", "not run", f"{whose} does not tell them"))
+        results.append(GateResult("KV tokens", "not run", f"{whose} does not tell them"))
     else:
         off = abs(tokens - kv_expected) / kv_expected
         verdict: Literal["pass", "fail"] = "pass" if off <= KV_TOLERANCE else "fail"
         detail = f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)"
-        results.append(Gate("KV tokens", verdict, detail))
+        results.append(GateResult("KV tokens", verdict, detail))
     return results
 
 
-def _alive(target: Target, deployment: Deployment, name: Name) -> list[Gate]:
+def _alive(target: Target, deployment: Deployment, name: Name) -> list[GateResult]:
     service = deployment.service(name)
     results = []
     if not target.life(name).active:
-        results.append(Gate(f"{name} is active", "fail", f"{service.unit} is not"))
+        results.append(GateResult(f"{name} is active", "fail", f"{service.unit} is not"))
     if service.health_url is None:
-        results.append(Gate(f"{name} health", "not run", "it has no health page"))
+        results.append(GateResult(f"{name} health", "not run", "it has no health page"))
     elif page(service.health_url) is None:
-        results.append(Gate(f"{name} health", "fail", f"{service.health_url} does not say 200"))
+        results.append(
+            GateResult(f"{name} health", "fail", f"{service.health_url} does not say 200")
+        )
     else:
-        results.append(Gate(f"{name} health", "pass", service.health_url))
-    answer = ask(service.probe)
+        results.append(GateResult(f"{name} health", "pass", service.health_url))
+    answer = send_probe(service.probe)
     if answer is None:
-        results.append(Gate(f"{name} probe", "not run", "its probe is `none`"))
+        results.append(GateResult(f"{name} probe", "not run", "its probe is `none`"))
     elif answer.error:
-        results.append(Gate(f"{name} probe", "fail", answer.error))
+        results.append(GateResult(f"{name} probe", "fail", answer.error))
     else:
         detail = f"a real {service.probe.kind} in {answer.latency_ms:.0f} ms"
-        results.append(Gate(f"{name} probe", "pass", detail))
+        results.append(GateResult(f"{name} probe", "pass", detail))
     return results
 
 
-def failures(results: Sequence[Gate]) -> str:
+def failed_gates(results: Sequence[GateResult]) -> str:
     """Return what failed, in one line; empty where all held."""
     return "; ".join(f"{g.name}: {g.detail}" for g in results if g.verdict == "fail")
 

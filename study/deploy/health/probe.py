@@ -14,27 +14,27 @@ from objectives.engines.vllm import kv_cache
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployment import Deployed, Probe
 
-TOKENS = 16
+PROBE_TOKENS = 16
 BUCKET = re.compile(
     r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResult:
     """An answer says what came of one probe: its time in ms, or why it failed."""
 
     latency_ms: float | None
     error: str | None = None
 
 
-def ask(probe: Probe) -> Answer | None:
+def send_probe(probe: Probe) -> ProbeResult | None:
     """Send one probe; None where the service has none."""
     if probe.kind == "none":
         return None
     began = time.monotonic()
     error = _error(probe)
-    return Answer(None, error) if error else Answer((time.monotonic() - began) * 1000.0)
+    return ProbeResult(None, error) if error else ProbeResult((time.monotonic() - began) * 1000.0)
 
 
 def _error(probe: Probe) -> str | None:
@@ -49,7 +49,7 @@ def _error(probe: Probe) -> str | None:
                 body = {
                     "model": probe.model,
                     "prompt": "Say yes.",
-                    "max_tokens": TOKENS,
+                    "max_tokens": PROBE_TOKENS,
                     "ignore_eos": True,
                 }
                 answer = httpx.post(
@@ -97,7 +97,7 @@ def kv_tokens(service: Deployed) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RequestCounters:
     """The counters of a service's own traffic say how fast requests were answered.
 
     Args:
@@ -106,13 +106,13 @@ class Traffic:
 
     buckets: tuple[tuple[float, float], ...]
 
-    def since(self, before: Traffic) -> Traffic:
+    def since(self, before: RequestCounters) -> RequestCounters:
         """Return what was added; nothing where the counters began anew or have other bounds."""
         old = dict(before.buckets)
         if [b for b, _ in self.buckets] != [b for b, _ in before.buckets]:
-            return Traffic(())
+            return RequestCounters(())
         added = tuple((bound, n - old[bound]) for bound, n in self.buckets)
-        return Traffic(added) if all(n >= 0 for _, n in added) else Traffic(())
+        return RequestCounters(added) if all(n >= 0 for _, n in added) else RequestCounters(())
 
     @property
     def requests(self) -> int:
@@ -123,7 +123,7 @@ class Traffic:
     def p95_ms(self) -> float | None:
         """Return their 95th percentile in ms as Prometheus reckons it; None without requests.
 
-        >>> Traffic(((1.0, 90.0), (2.0, 100.0), (float("inf"), 100.0))).p95_ms
+        >>> RequestCounters(((1.0, 90.0), (2.0, 100.0), (float("inf"), 100.0))).p95_ms
         1500.0
         """
         rank, below, lower = 0.95 * self.requests, 0.0, 0.0
@@ -135,7 +135,7 @@ class Traffic:
         return None
 
 
-def traffic(service: Deployed) -> Traffic | None:
+def read_counters(service: Deployed) -> RequestCounters | None:
     """Read the counters now, summed over what the page lists apart; None without such a page."""
     text = page(service.metrics_url)
     if text is None:
@@ -143,4 +143,4 @@ def traffic(service: Deployed) -> Traffic | None:
     summed: dict[float, float] = {}
     for bound, n in BUCKET.findall(text):
         summed[float(bound)] = summed.get(float(bound), 0.0) + float(n)
-    return Traffic(tuple(sorted(summed.items()))) if summed else None
+    return RequestCounters(tuple(sorted(summed.items()))) if summed else None

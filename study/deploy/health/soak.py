@@ -10,15 +10,15 @@ from objectives.load.figures_of_replies import quantile
 from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
-from study.deploy.health.probe import Answer, Traffic, ask, page, traffic
+from study.deploy.health.probe import ProbeResult, RequestCounters, page, read_counters, send_probe
 from study.deploy.targets.target import Life, Target
 
-LOOK_S = 1.0
+SOAK_LOOK_S = 1.0
 UNHEALTHY_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class WindowFigures:
     """These figures describe one service over some windows; None: not measured.
 
     Args:
@@ -43,10 +43,12 @@ class Figures:
         return text
 
 
-Observed = Mapping[Name, Figures]
+Observed = Mapping[str, WindowFigures]
 
 
-def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str], list[str]]:
+def judge_window(
+    now: Observed, before: Observed, limits: Thresholds
+) -> tuple[list[str], list[str]]:
     """Return the complaints of one window, and what it could not tell.
 
     Like is compared with like: probes with probes, a service's own traffic with its own traffic.
@@ -77,7 +79,7 @@ def judge(now: Observed, before: Observed, limits: Thresholds) -> tuple[list[str
     return complaints, unknown
 
 
-def observe(
+def observe_window(
     deployment: Deployment, window_s: float, probes: int, look: Callable[[], None] = lambda: None
 ) -> Observed:
     """Observe one window: probes spread evenly over it, and what the services' counters added.
@@ -86,30 +88,35 @@ def observe(
     look: called about every second; may raise to end the window
     """
     services = {name: deployment.service(name) for name in NAMES}
-    before = {name: traffic(s) for name, s in services.items()}
-    answers: dict[Name, list[Answer]] = {name: [] for name in NAMES}
+    before = {name: read_counters(s) for name, s in services.items()}
+    answers: dict[Name, list[ProbeResult]] = {name: [] for name in NAMES}
     began = looked = time.monotonic()
     for n in range(probes):
         for name, service in services.items():
-            answer = ask(service.probe)
+            answer = send_probe(service.probe)
             if answer is not None:
                 answers[name].append(answer)
         due = began + window_s * (n + 1) / probes
         while True:
-            if time.monotonic() - looked >= LOOK_S or n == 0:
+            if time.monotonic() - looked >= SOAK_LOOK_S or n == 0:
                 look()
                 looked = time.monotonic()
             if (left := due - time.monotonic()) <= 0:
                 break
-            time.sleep(min(left, LOOK_S))
+            time.sleep(min(left, SOAK_LOOK_S))
     look()
-    return {name: _figures(answers[name], before[name], traffic(s)) for name, s in services.items()}
+    return {
+        name: _figures(answers[name], before[name], read_counters(s))
+        for name, s in services.items()
+    }
 
 
-def _figures(answers: Sequence[Answer], before: Traffic | None, after: Traffic | None) -> Figures:
+def _figures(
+    answers: Sequence[ProbeResult], before: RequestCounters | None, after: RequestCounters | None
+) -> WindowFigures:
     good = [a.latency_ms for a in answers if a.latency_ms is not None]
     added = after.since(before) if before is not None and after is not None else None
-    return Figures(
+    return WindowFigures(
         probes=len(answers),
         failed=len(answers) - len(good),
         p95_ms=quantile(good, 0.95),
@@ -122,7 +129,7 @@ def baseline(deployment: Deployment) -> Observed:
     """Measure a fresh baseline: as many probes as all its windows hold, over their whole time."""
     limits = deployment.thresholds
     n = limits.baseline_windows
-    return observe(deployment, n * limits.window_s, n * limits.min_requests)
+    return observe_window(deployment, n * limits.window_s, n * limits.min_requests)
 
 
 class Guard:
@@ -164,8 +171,8 @@ def soak(
     limits, failed = deployment.thresholds, 0
     last: Observed = {}
     for n in range(1, limits.windows + 1):
-        last = observe(deployment, limits.window_s, limits.min_requests, guard.look)
-        complaints, unknown = judge(last, before, limits)
+        last = observe_window(deployment, limits.window_s, limits.min_requests, guard.look)
+        complaints, unknown = judge_window(last, before, limits)
         failed += bool(complaints)
         verdict = f"failed ({'; '.join(complaints)})" if complaints else "good"
         say(

@@ -33,7 +33,7 @@ class DeadMan:
     pid: int | None = None
 
 
-def unit_of(deployment: Deployment) -> DeadMan:
+def timer_of(deployment: Deployment) -> DeadMan:
     """Return the timer that systemd would run for a change of this deployment."""
     return DeadMan(unit=f"gpu-allocation-{deployment.name}-dead-man")
 
@@ -53,7 +53,7 @@ def arm(deployment: Deployment, seconds: float) -> DeadMan:
             waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL
         )
         return DeadMan(pid=child.pid)
-    timer = unit_of(deployment)
+    timer = timer_of(deployment)
     disarm(timer)
     systemctl.run(
         "systemd-run",

@@ -17,7 +17,7 @@ from study.deploy.state.version import Version, author, digest_of
 
 RECORD = "version.json"
 CURRENT = "current"
-WAY_OUT = (
+CHAIN_WAY_OUT = (
     "compare it with your backup; production goes on as it is, "
     "and a new version can only follow a whole chain"
 )
@@ -67,10 +67,12 @@ class Chain:
                 f"there is no version {number} under {self.folder}; choose one of: {numbers}"
             ) from error
         except (OSError, ValueError, TypeError) as error:
-            raise BadInput(f"{folder / RECORD}: it cannot be read ({error}); {WAY_OUT}") from error
+            raise BadInput(
+                f"{folder / RECORD}: it cannot be read ({error}); {CHAIN_WAY_OUT}"
+            ) from error
         if version.sha256 != version.digest() or files != dict(version.files):
             raise BadInput(
-                f"{folder}: version {number} was changed after it was written; {WAY_OUT}"
+                f"{folder}: version {number} was changed after it was written; {CHAIN_WAY_OUT}"
             )
         return version
 
@@ -92,7 +94,7 @@ class Chain:
             if parent is None:
                 raise BadInput(
                     f"{self.folder}: what came before version {versions[-1].number} is missing; "
-                    f"{WAY_OUT}"
+                    f"{CHAIN_WAY_OUT}"
                 )
             versions.append(parent)
         return versions

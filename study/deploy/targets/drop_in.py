@@ -37,14 +37,14 @@ def drop_in(
     """
     unit = [f"After={' '.join(start.after)}"] if start.after else []
     service = [
-        f'Environment="{a.setting.variable}={a.text}"'
+        f'Environment="{a.binding.variable}={a.text}"'
         for a in assigned
-        if a.setting.variable and a.text is not None
+        if a.binding.variable and a.text is not None
     ]
     if command is not None:
         for a in assigned:
-            if a.setting.flag and a.text is not None:
-                command = with_flag(command, a.setting.flag, a.text)
+            if a.binding.flag and a.text is not None:
+                command = with_flag(command, a.binding.flag, a.text)
         service += ["ExecStart=", f"ExecStart={command}"]
     if start.wait:
         service.append(f"ExecStartPre=-{start.wait}")

@@ -14,9 +14,9 @@ from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.state.versions import Chain
 from study.deploy.targets.drop_in import env_text, env_values
 from study.deploy.targets.target import Life
-from study.systemd.systemctl import run
+from study.systemd import systemctl
 
-FILE = "env"
+ENV_COPY = "env"
 
 
 class EnvTarget:
@@ -81,15 +81,15 @@ class EnvTarget:
     def files(self, values: Values) -> dict[str, str]:
         """Return the env file with these values."""
         new = {
-            str(a.setting.variable): a.text
+            str(a.binding.variable): a.text
             for a in assigned(values, self.deployment)
             if a.text is not None
         }
-        return {FILE: env_text(self._text(), new)}
+        return {ENV_COPY: env_text(self._text(), new)}
 
     def own_files(self) -> dict[str, str]:
         """Return the env file as it is without us."""
-        return {FILE: self._text()}
+        return {ENV_COPY: self._text()}
 
     def like(self) -> os.stat_result:
         """Return the owner and mode of the env file, which may hold keys."""
@@ -97,11 +97,11 @@ class EnvTarget:
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """Return the env file now."""
-        return {FILE: self._text()}
+        return {ENV_COPY: self._text()}
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Write the env file, for whoever may read it now."""
-        write_atomic(self.path, files[FILE], like=self.like(), durable=True)
+        write_atomic(self.path, files[ENV_COPY], like=self.like(), durable=True)
 
     def prepare(self) -> None:
         """Do nothing: the file is in place already."""
@@ -112,7 +112,7 @@ class EnvTarget:
         current = chain.current()
         if current is None:
             return
-        text = (chain.path(current.number) / FILE).read_text("utf-8")
+        text = (chain.path(current.number) / ENV_COPY).read_text("utf-8")
         if self._text() != text:
             write_atomic(self.path, text, like=self.like(), durable=True)
 
@@ -120,14 +120,14 @@ class EnvTarget:
         """Run the stop command, where there is one."""
         self._started = False
         if self.env_file.stop:
-            run(*self.env_file.stop, timeout_s=self.env_file.timeout_s)
+            systemctl.run(*self.env_file.stop, timeout_s=self.env_file.timeout_s)
         return []
 
     def start(self, name: Name) -> None:  # noqa: ARG002
         """Start both at once, by the restart command."""
         if not self._started:
             self._started = True
-            run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
+            systemctl.run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
 
     def life(self, name: Name) -> Life:  # noqa: ARG002
         """Return a life that never changes: the probes tell whether a service lives."""

@@ -85,7 +85,7 @@ class Units:
             unit = units.unit(self.names[name])
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
             command = (
-                exec_start(unit.texts(), unit.name) if any(a.setting.flag for a in mine) else None
+                exec_start(unit.texts(), unit.name) if any(a.binding.flag for a in mine) else None
             )
             start = Start() if first is None else Start((str(first.unit),), self._wait(first, unit))
             texts[f"{unit.name}.conf"] = drop_in(
@@ -171,10 +171,10 @@ class Units:
         values: list[str | None] = []
         try:
             for process in processes:
-                if a.setting.flag:
-                    values += values_of(process.cmdline(), a.setting.flag)
+                if a.binding.flag:
+                    values += values_of(process.cmdline(), a.binding.flag)
                 elif process is processes[0]:
-                    values.append(process.environ().get(str(a.setting.variable)))
+                    values.append(process.environ().get(str(a.binding.variable)))
         except psutil.NoSuchProcess:
             return self.running(a) if _lives(processes) else None
         except psutil.AccessDenied:

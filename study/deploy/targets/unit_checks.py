@@ -68,10 +68,10 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
 
 def _check_env_file(file: Path, service: Deployed) -> None:
     variables = env_values(file.read_text("utf-8", errors="replace")) if file.is_file() else {}
-    for setting in service.set.values():
-        if setting.variable in variables:
+    for binding in service.set.values():
+        if binding.variable in variables:
             raise BadInput(
-                f"{file}: it sets {setting.variable}, and systemd prefers an EnvironmentFile to a "
+                f"{file}: it sets {binding.variable}, and systemd prefers an EnvironmentFile to a "
                 "drop-in; move that line into the unit as "
-                f"Environment={setting.variable}=..."
+                f"Environment={binding.variable}=..."
             )

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 
-GRACE_S = 2.0  # both may be started by one command, a moment apart
+APART_S = 2.0  # both may be started by one command, a moment apart
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         command = ["systemctl", "is-active", unit]
         state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         is_on = state in ("active", "activating", "reloading")
-        if not is_on and time.monotonic() > began + GRACE_S:
+        if not is_on and time.monotonic() > began + APART_S:
             print(f"{unit} is off: not waited for", file=sys.stderr)
             return 1
         time.sleep(0.2)

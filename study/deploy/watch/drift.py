@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from study.deploy.admission import device_of
 from study.deploy.config.deployment import NAMES, Deployment
 from study.deploy.config.values import assigned
-from study.deploy.health.gates import failures, gates
-from study.deploy.health.probe import ask
+from study.deploy.health.gates import failed_gates, try_gates
+from study.deploy.health.probe import send_probe
 from study.deploy.health.server_versions import running_versions
 from study.deploy.plan import changed
 from study.deploy.reconcile import target_of
@@ -32,7 +32,7 @@ def drift(deployment: Deployment, memory: Memory) -> Iterator[Event]:
         if current.is_own or pending.read(deployment.folder)
         else assigned(current.values, deployment)
     )
-    if problems := failures(gates(target, deployment, assignments)):
+    if problems := failed_gates(try_gates(target, deployment, assignments)):
         yield "not_as_applied", {"version": current.number, "what": problems}
     if current.is_own:
         return
@@ -61,7 +61,7 @@ def slower(deployment: Deployment, current: Version, memory: Memory) -> Iterator
     limits = deployment.thresholds
     for name in NAMES:
         then = figures[-1].get(f"{name}_p95_ms") if figures else None
-        answer = ask(deployment.service(name).probe)
+        answer = send_probe(deployment.service(name).probe)
         if not isinstance(then, int | float) or answer is None or answer.latency_ms is None:
             continue
         is_slow = answer.latency_ms > limits.p95_ratio * then + limits.p95_slack_ms

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit, device_of
 from study.deploy.apply import apply
+from study.deploy.change import Say
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import ProductionDown, RolledBack
 from study.deploy.plan import check_times
@@ -20,7 +21,6 @@ from study.deploy.watch.event import Event
 from study.promotion.seal import moment, verify
 
 DAY_S = 86400.0
-Say = Callable[[str], None]
 
 
 def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from study.deploy.reconcile import needs_root
 from study.deploy.targets.unit_checks import ETC
 from study.systemd import systemctl, units
 
-UNIT = "gpu-allocation-watch.service"
+WATCH_UNIT = "gpu-allocation-watch.service"
 
 
 def unit_text(deployment: Deployment) -> str:
@@ -46,8 +46,8 @@ def install_unit(deployment: Deployment) -> str:
             f"run `sudo chown root {deployment.path}`"
         )
     systemctl.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
-    write_atomic(ETC / UNIT, unit_text(deployment), mode=0o644, durable=True)
+    write_atomic(ETC / WATCH_UNIT, unit_text(deployment), mode=0o644, durable=True)
     units.reload()
-    systemctl.run("systemctl", "enable", UNIT)
-    systemctl.run("systemctl", "restart", UNIT)
-    return f"{ETC / UNIT} runs; read it with `journalctl -u {UNIT} -o cat`"
+    systemctl.run("systemctl", "enable", WATCH_UNIT)
+    systemctl.run("systemctl", "restart", WATCH_UNIT)
+    return f"{ETC / WATCH_UNIT} runs; read it with `journalctl -u {WATCH_UNIT} -o cat`"

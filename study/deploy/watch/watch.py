@@ -33,7 +33,7 @@ def watch(deployment: Deployment, *, once: bool = False) -> None:
     )
     while True:
         try:
-            for event, more in look(deployment, memory):
+            for event, more in new_events(deployment, memory):
                 print_event(event, **more)
         except StudyError as error:
             print_event("error", exit_code=error.exit_code, why=str(error))
@@ -48,7 +48,7 @@ def print_event(event: str, **more: object) -> None:
     print(json.dumps({"at": at, "event": event, **more}), file=sys.stdout, flush=True)
 
 
-def look(deployment: Deployment, memory: Memory) -> Iterator[Event]:
+def new_events(deployment: Deployment, memory: Memory) -> Iterator[Event]:
     """Look once, and yield every event that was not reported before."""
     begun = pending.read(deployment.folder)
     if begun is not None and begun.is_alive:

@@ -14,14 +14,14 @@ from commands import run_script
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
-from study.deploy.config.deployment import Deployed, Deployment, Services, Setting, Stack
+from study.deploy.config.deployment import Binding, Deployed, Deployment, Services, Stack
 from study.deploy.config.values import assignments, text_of
 from study.deploy.plan import check_times
 from study.promotion.seal import put
 
-SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
-SIZE = Setting(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
-SEATS = Setting(flag="--max-num-seqs", low=1, high=256, whole=True)
+SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
+SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
+SEATS = Binding(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
     services=Services(
@@ -216,12 +216,12 @@ def test_the_dead_man_must_not_fire_in_a_change_that_goes_well() -> None:
 
 def test_numbers_become_the_text_that_the_trial_used() -> None:
     assigned = assignments({"vllm_memory_util": 0.1 + 0.3, "vllm.max_num_seqs": 8}, DEPLOYMENT)
-    assert [(a.setting.flag, a.text) for a in assigned] == [
+    assert [(a.binding.flag, a.text) for a in assigned] == [
         ("--gpu-memory-utilization", "0.4"),
         ("--max-num-seqs", "8"),
     ]
 
 
 def test_a_large_number_keeps_all_its_digits() -> None:
-    setting = Setting(flag="--max-num-batched-tokens", low=1, high=1e7)
-    assert text_of("vllm.max_num_batched_tokens", 1_048_577, setting) == "1048577"
+    binding = Binding(flag="--max-num-batched-tokens", low=1, high=1e7)
+    assert text_of("vllm.max_num_batched_tokens", 1_048_577, binding) == "1048577"

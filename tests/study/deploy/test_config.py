@@ -9,7 +9,7 @@ import pytest
 
 from objectives.errors import BadInput
 from study.deploy.config.deployment import Deployment
-from study.deploy.config.load import load
+from study.deploy.config.load import load_deployment
 
 EXAMPLE = (Path(__file__).parents[3] / "study/deploy/example.yaml").read_text()
 
@@ -18,7 +18,7 @@ def loaded(folder: Path, text: str) -> Deployment:
     file = folder / "deployment.yaml"
     file.write_text(text)
     file.chmod(0o644)
-    return load(file)
+    return load_deployment(file)
 
 
 def test_the_example_is_read(tmp_path: Path) -> None:
@@ -91,4 +91,4 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
     file.write_text(EXAMPLE)
     file.chmod(0o666)
     with pytest.raises(BadInput, match="chmod go-w"):
-        load(file)
+        load_deployment(file)

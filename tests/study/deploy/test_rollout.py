@@ -15,26 +15,26 @@ from objectives.errors import BadInput
 from study.deploy.apply import commit
 from study.deploy.change import first_version
 from study.deploy.config.deployment import (
+    Binding,
     Deployed,
     Deployment,
     EnvFile,
     Services,
-    Setting,
     Thresholds,
 )
 from study.deploy.errors import StepFailed
 from study.deploy.health.free_memory import wait_for_memory
-from study.deploy.health.soak import Figures, judge
+from study.deploy.health.soak import WindowFigures, judge_window
 from study.deploy.rollback import rollback
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
-from study.deploy.status import history
+from study.deploy.status import history_lines
 from study.deploy.targets.env_file import EnvTarget
 
-SHARE = Setting(flag="--gpu-memory-utilization", low=0.1, high=0.9)
-SIZE = Setting(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
+SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
+SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
 LIMITS = Thresholds(min_requests=10, p95_ratio=1.3, p95_slack_ms=50, failure_rate_points=1.0)
-GOOD = {"llm": Figures(20, 0, 1000.0, 100, 2000.0), "stt": Figures(20, 0, 200.0)}
+GOOD = {"llm": WindowFigures(20, 0, 1000.0, 100, 2000.0), "stt": WindowFigures(20, 0, 200.0)}
 
 
 class Card:
@@ -53,17 +53,17 @@ class Card:
 @pytest.mark.parametrize(
     ("llm", "complaint"),
     [
-        (Figures(20, 0, 1349.0, 100, 2600.0), None),
-        (Figures(20, 0, 1351.0, 100, 2000.0), "llm: p95 1,351 ms, at most 1,350"),
-        (Figures(20, 1, 900.0, 100, 2000.0), "llm: 1 of 20 probes failed"),
-        (Figures(20, 20, None), "llm: 20 of 20 probes failed"),
-        (Figures(20, 0, 900.0, 100, 2700.0), "llm: p95 of its own traffic 2,700 ms"),
-        (Figures(20, 0, 900.0, 9, 99_000.0), None),
-        (Figures(0, 0, None, 0, None), None),
+        (WindowFigures(20, 0, 1349.0, 100, 2600.0), None),
+        (WindowFigures(20, 0, 1351.0, 100, 2000.0), "llm: p95 1,351 ms, at most 1,350"),
+        (WindowFigures(20, 1, 900.0, 100, 2000.0), "llm: 1 of 20 probes failed"),
+        (WindowFigures(20, 20, None), "llm: 20 of 20 probes failed"),
+        (WindowFigures(20, 0, 900.0, 100, 2700.0), "llm: p95 of its own traffic 2,700 ms"),
+        (WindowFigures(20, 0, 900.0, 9, 99_000.0), None),
+        (WindowFigures(0, 0, None, 0, None), None),
     ],
 )
-def test_a_window_is_judged_like_with_like(llm: Figures, complaint: str | None) -> None:
-    complaints, unknown = judge({"llm": llm, "stt": GOOD["stt"]}, GOOD, LIMITS)
+def test_a_window_is_judged_like_with_like(llm: WindowFigures, complaint: str | None) -> None:
+    complaints, unknown = judge_window({"llm": llm, "stt": GOOD["stt"]}, GOOD, LIMITS)
     assert [c[: len(complaint or "")] for c in complaints] == ([complaint] if complaint else [])
     assert ("llm: too little traffic of its own" in unknown) == (llm.requests < 10)
 
@@ -131,7 +131,7 @@ def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None
     file.write_text("SHARE=0.5\nWHISPER_MODEL=base\nKEY=secret\n")
     file.chmod(0o600)
     services = Services(
-        llm=Deployed(set={"vllm_memory_util": Setting(variable="SHARE", low=0.1, high=0.9)}),
+        llm=Deployed(set={"vllm_memory_util": Binding(variable="SHARE", low=0.1, high=0.9)}),
         stt=Deployed(set={"whisper_model_size": SIZE}),
     )
     way = EnvFile(str(file), ("/bin/true",))
@@ -161,5 +161,7 @@ def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path
         rollback(deployment)
     with pytest.raises(BadInput, match="nothing is on trial"):
         commit(deployment)
-    assert list(history(deployment)) == [f"nothing was ever applied under {tmp_path}/state/voice"]
+    assert list(history_lines(deployment)) == [
+        f"nothing was ever applied under {tmp_path}/state/voice"
+    ]
     assert not (tmp_path / "state").exists()

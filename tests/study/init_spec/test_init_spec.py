@@ -217,7 +217,7 @@ class Card:
 
 
 def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
-    monkeypatch.setattr(observing, "LOOK_S", 0.001)
+    monkeypatch.setattr(observing, "NEIGHBOUR_LOOK_S", 0.001)
     lines = []
     others = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, lines.append)
     assert (others.least_mib, others.peak_mib, others.reserve_mib, others.largest) == (

@@ -18,7 +18,7 @@ from study.promotion.document import Origin, document, improvement_pct, write
 from study.promotion.seal import verify
 from study.report.answer import certainty
 from study.report.reasons import passed_over, why
-from study.search.score import score
+from study.search.score import Scorer
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
@@ -37,7 +37,8 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
     same = size == spec.baseline.speech
     reference = reference_of(usual)
     assert reference is not None
-    scored = score(spec, measured, reference, usual, same_speech=same, clip_seconds=[4.0] * 24)
+    scorer = Scorer(spec.fitness, spec.gates, spec.workload)
+    scored = scorer.score(measured, reference, usual, same_speech=same, clip_seconds=[4.0] * 24)
     return Trial(
         number=number,
         allocation=Allocation({"vllm_memory_util": share, "whisper_model_size": size}),

@@ -21,6 +21,7 @@ from study.recording.export_study import gather
 from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
+from study.spec.setting import conditions_of
 
 SPEC = load(Path(objectives.__file__).parents[1] / "study/specs/h100_recorded.yaml")
 SHIPPED = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
@@ -56,11 +57,11 @@ def test_two_cards_become_one_recording_and_evaluations_of_one_second_stay_two(l
 
 def test_what_is_held_is_not_taken_twice(live, tmp_path):
     held = list(SHIPPED.entries)
-    assert gather([SHIPPED.path], live, SHIPPED.provenance, held) == held
+    assert gather([SHIPPED.path], conditions_of(live), SHIPPED.provenance, held) == held
 
 
 def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(live):
-    entries = gather([STUDIES], live, SHIPPED.provenance, [])
+    entries = gather([STUDIES], conditions_of(live), SHIPPED.provenance, [])
     assert {e.card for e in entries} == {e.card for e in SHIPPED.entries}
     assert len(entries) == 18, "ten trials each, two of TPE's told from what was known"
     shipped = {(e.key, e.at, e.card): e for e in SHIPPED.entries}
@@ -79,16 +80,16 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
         versions={**SHIPPED.provenance.versions, "llm": {"vllm": "0.27.0"}},
     )
     with pytest.raises(BadInput, match="with other versions of the servers"):
-        gather([SHIPPED.path], live, other, [])
+        gather([SHIPPED.path], conditions_of(live), other, [])
     with pytest.raises(
         BadInput, match=r"study gpu_h100-\w+-0 in .* was measured with another server versions"
     ):
-        gather([STUDIES], live, other, [])
+        gather([STUDIES], conditions_of(live), other, [])
     bigger = replace(
         SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0)
     )
     with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
-        gather([SHIPPED.path], live, bigger, [])
+        gather([SHIPPED.path], conditions_of(live), bigger, [])
 
 
 def test_what_another_load_generator_measured_is_refused(live):
@@ -100,20 +101,20 @@ def test_what_another_load_generator_measured_is_refused(live):
         "recorded with the first one, before it was said"
     )
     with pytest.raises(BadInput, match="recorded with another load generator"):
-        gather([SHIPPED.path], live, now, [])
+        gather([SHIPPED.path], conditions_of(live), now, [])
     with pytest.raises(BadInput, match="measured with another load generator"):
-        gather([STUDIES], live, now, [])
+        gather([STUDIES], conditions_of(live), now, [])
 
 
 def test_a_source_that_is_none_is_said(live, tmp_path):
     with pytest.raises(BadInput, match="does not exist; name a recording"):
-        gather([tmp_path / "study.db"], live, SHIPPED.provenance, [])
+        gather([tmp_path / "study.db"], conditions_of(live), SHIPPED.provenance, [])
     with pytest.raises(BadInput, match="--repeats 0 launches nothing"):
         record(live, tmp_path / "a.jsonl", 0, print)
 
 
 def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
-    plan = list(rounds(live, 2, 8))
+    plan = list(rounds(live.search_space, live.baseline, 2, 8))
     names = [str(a) for a, _ in plan]
     first, second = (
         names[: names.index(str(live.baseline), 1)],
@@ -127,8 +128,8 @@ def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
 
 
 def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
-    whole = {str(a) for a, _ in rounds(live, 1, 12)}
-    parts = [list(rounds(live, 1, 12, (i, 2))) for i in (1, 2)]
+    whole = {str(a) for a, _ in rounds(live.search_space, live.baseline, 1, 12)}
+    parts = [list(rounds(live.search_space, live.baseline, 1, 12, (i, 2))) for i in (1, 2)]
     assert [part[0] for part in parts] == [(live.baseline, 1)] * 2
     named = [{str(a) for a, _ in part} for part in parts]
     assert named[0] | named[1] == whole
@@ -138,7 +139,7 @@ def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
 
 
 def test_another_card_measures_the_baseline_before_it_goes_on(live):
-    planned = list(rounds(live, 1, 8))
+    planned = list(rounds(live.search_space, live.baseline, 1, 8))
     began = [
         e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in planned[:3]}
     ][:3]

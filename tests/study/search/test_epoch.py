@@ -15,7 +15,16 @@ from typing import Any
 
 import optuna
 import pytest
-from factories import DEVICE, VERSIONS, cell, make, measurement, oom, write_spec
+from factories import (
+    DEVICE,
+    cell,
+    context_of_spec,
+    make,
+    measurement,
+    oom,
+    open_made,
+    write_spec,
+)
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
@@ -28,12 +37,10 @@ from study.cli.end_of_run import ended
 from study.search.ask import bridge, queue
 from study.search.ending import Ending, Limit
 from study.search.epoch import Epoch, Progress
-from study.search.open_study import open_study
 from study.search.resume import free_left_behind
 from study.search.samplers import frontiers
 from study.spec.load import load
 from study.spec.model import Spec
-from study.storage.comparability import identity_of
 from study.storage.trials import Trial, rows
 
 ODD = Failure(Diagnosis("engine_death", "llm", "load", None, "it died"), is_ruled_out=False)
@@ -73,10 +80,7 @@ def storage() -> optuna.storages.BaseStorage:
 def opened(
     spec: Spec, storage: optuna.storages.BaseStorage, sampler: str = "tournament"
 ) -> optuna.Study:
-    identity = identity_of(spec, DEVICE, VERSIONS)
-    return open_study(
-        spec, identity, storage=storage, name="s", sampler_name=sampler, seed=0, fresh=False
-    )
+    return open_made(spec, storage, name="s", sampler=sampler)
 
 
 def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **options: Any) -> Epoch:
@@ -87,7 +91,15 @@ def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **optio
         "progress": Progress(),
         "is_replay": False,
     }
-    return Epoch(study=study, spec=spec, measure=measure, folder=folder, **usual | options)
+    return Epoch(
+        study=study,
+        context=context_of_spec(spec),
+        space=spec.search_space,
+        selector=spec.selector,
+        measure=measure,
+        folder=folder,
+        **usual | options,
+    )
 
 
 def own(study: optuna.Study) -> list[Trial]:

@@ -10,7 +10,7 @@ from factories import make, measurement, words, write_spec
 
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.fitness import Reference
-from study.search.score import Score, failure_constraint, score, scoring_signature
+from study.search.score import Score, Scorer, failure_constraint
 from study.spec.load import load
 
 REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8)
@@ -21,7 +21,9 @@ def scored(
 ) -> Score:
     make(folder)
     spec = load(write_spec(folder, **changes))
-    return score(spec, measurement(**figures), REFERENCE, measurement(), same_speech=same_speech)
+    scorer = Scorer(spec.fitness, spec.gates, spec.workload)
+    measured = measurement(**figures)
+    return scorer.score(measured, REFERENCE, measurement(), same_speech=same_speech)
 
 
 def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path) -> None:
@@ -84,7 +86,8 @@ def test_the_signature_changes_with_weights_and_gates_and_with_nothing_else(tmp_
     make(tmp_path)
 
     def signature(**changes: Any) -> dict[str, object]:
-        return scoring_signature(load(write_spec(tmp_path, **changes)))
+        spec = load(write_spec(tmp_path, **changes))
+        return Scorer(spec.fitness, spec.gates, spec.workload).signature
 
     assert signature() == signature(budget={"max_candidates": 3}, sampler="tpe")
     assert signature(fitness={"preset": "balanced"}) == signature()

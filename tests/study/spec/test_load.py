@@ -25,11 +25,12 @@ from study.spec import load as spec_module
 from study.spec.load import load
 from study.spec.model import (
     KEYS,
+    SERVICES,
     Budget,
     FitnessRule,
     Gates,
     Selector,
-    Slo,
+    SloRule,
     Spec,
     SpecFile,
 )
@@ -223,6 +224,8 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     for name, hint in get_type_hints(Spec).items():
         if name == "services":
             expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
+        elif name == "slo":
+            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICES)}
         elif name in KEYS:
             expected[name] = keys_of(hint)
     assert below == expected | {
@@ -253,7 +256,7 @@ def test_every_number_has_limits() -> None:
         Budget,
         Selector,
         Gates,
-        Slo,
+        SloRule,
         FitnessRule,
         Weights,
         Tenant,
@@ -272,7 +275,7 @@ def test_defaults_lie_within_their_limits() -> None:
         Budget(),
         Selector(),
         Gates(),
-        Slo(),
+        SloRule(),
         FitnessRule(),
         Weights(),
         Workload(),

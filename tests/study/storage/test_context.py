@@ -12,15 +12,14 @@ from pathlib import Path
 
 import optuna
 import pytest
-from factories import DEVICE, VERSIONS, make
+from factories import context_of_spec, make
 
 import objectives
 from objectives.errors import BadInput
 from objectives.fitness import Weights
 from objectives.load.ladder import Slo
 from study.spec.load import load
-from study.spec.setting import setting_of
-from study.storage.context import KEY, StudyContext, context_of, fields_from, keep
+from study.storage.context import KEY, StudyContext, context_of, keep
 from study.text import without_secrets
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
@@ -30,14 +29,11 @@ RECORDINGS = Path(objectives.__file__).parent / "recordings"
 def context(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
     spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
-    return StudyContext(
-        **fields_from(spec, setting_of(spec)),
-        device=DEVICE,
-        versions=VERSIONS,
+    return context_of_spec(
+        spec,
         server_env={"A": "1"},
         held_mib=300,
         slo=Slo({"stt": 1200.0, "llm": 3700.0}),
-        measured_elsewhere=None,
         git_commit="abc",
     )
 

@@ -10,7 +10,16 @@ from typing import Any
 import optuna
 import pytest
 from commands import run_script, run_study
-from factories import DEVICE, VERSIONS, cell, changed, make, measurement, timed
+from factories import (
+    cell,
+    changed,
+    context_of_spec,
+    identity_of_spec,
+    make,
+    measurement,
+    open_made,
+    timed,
+)
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
@@ -22,12 +31,10 @@ from study.analysis.cost.cost import Cost, Launch
 from study.analysis.cost.phases import UNATTRIBUTED
 from study.cli.cost_lines import cost_lines, ratio_lines
 from study.search.epoch import Epoch, Progress
-from study.search.open_study import open_study
 from study.spec.load import load
 from study.spec.model import Spec
-from study.spec.setting import setting_of
-from study.storage.comparability import LIFETIME, identity_of
-from study.storage.context import StudyContext, fields_from, keep
+from study.storage.comparability import LIFETIME
+from study.storage.context import keep
 
 FULL = {
     "starting stt": 5.0,
@@ -156,30 +163,15 @@ class Live:
 def run_live(
     spec: Spec, storage: Any, folder: Path, measure: Live, *, restarts: bool = False, n: int = 10
 ) -> Cost:
-    identity = identity_of(spec, DEVICE, VERSIONS, restarts=restarts)
-    study = open_study(
-        spec,
-        identity,
-        storage=storage,
-        name="r" if restarts else "k",
-        sampler_name="bruteforce",
-        seed=0,
-        fresh=False,
-    )
-    context = StudyContext(
-        **fields_from(spec, setting_of(spec)),
-        device=DEVICE,
-        versions=VERSIONS,
-        server_env={},
-        held_mib=0,
-        slo=None,
-        measured_elsewhere=None,
-        git_commit=None,
-    )
+    identity, name = identity_of_spec(spec, restarts=restarts), "r" if restarts else "k"
+    study = open_made(spec, storage, identity, name=name, sampler="bruteforce")
+    context = context_of_spec(spec)
     keep(study, context)
     epoch = Epoch(
         study=study,
-        spec=spec,
+        context=context,
+        space=spec.search_space,
+        selector=spec.selector,
         measure=measure,
         folder=folder,
         max_trials=n,
@@ -242,28 +234,17 @@ def test_a_run_that_was_killed_and_could_not_tell_leaves_only_the_time_of_the_tr
 def test_trials_with_servers_kept_and_restarted_do_not_mix(spec: Spec) -> None:
     storage = optuna.storages.InMemoryStorage()
     for first, second in ((False, True), (True, False)):
-        names = {
-            "storage": storage,
-            "name": f"s{first}",
-            "sampler_name": "random",
-            "seed": 0,
-            "fresh": False,
-        }
-        open_study(spec, identity_of(spec, DEVICE, VERSIONS, restarts=first), **names)
+        then, now = (identity_of_spec(spec, restarts=r) for r in (first, second))
+        open_made(spec, storage, then, name=f"s{first}", sampler="random")
         with pytest.raises(BadInput, match=f"another {LIFETIME}"):
-            open_study(spec, identity_of(spec, DEVICE, VERSIONS, restarts=second), **names)
+            open_made(spec, storage, now, name=f"s{first}", sampler="random")
 
 
 def test_a_study_from_before_the_flag_had_its_servers_kept(spec: Spec) -> None:
-    names = {
-        "storage": optuna.storages.InMemoryStorage(),
-        "name": "s",
-        "sampler_name": "random",
-        "seed": 0,
-    }
-    now = identity_of(spec, DEVICE, VERSIONS)
-    old = open_study(spec, {k: v for k, v in now.items() if k != LIFETIME}, fresh=False, **names)
-    assert open_study(spec, now, fresh=False, **names).study_name == old.study_name
+    storage, now = optuna.storages.InMemoryStorage(), identity_of_spec(spec)
+    then = {k: v for k, v in now.items() if k != LIFETIME}
+    old = open_made(spec, storage, then, name="s", sampler="random")
+    assert open_made(spec, storage, now, name="s", sampler="random").study_name == old.study_name
 
 
 def test_a_replay_starts_nothing_that_could_be_restarted(tmp_path: Path) -> None:
