@@ -17,7 +17,7 @@ import study.cli.startup  # noqa: F401
 from objectives.errors import BadInput
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
-from study.showcase.readme_tables import rendered, replayed, stale, write
+from study.showcase.readme_tables import rendered, replayed, stale, write_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,7 @@ def main() -> None:
         old = [str(path) for path in stale(pages, ROOT)]
         if arguments.check and old:
             raise BadInput(f"out of date: {', '.join(old)}; run python scripts/show_recording.py")
-        write({} if arguments.check else pages, ROOT)
+        write_pages({} if arguments.check else pages, ROOT)
         print(f"written: {', '.join(old)}" if old else "every page is current")
 
 

@@ -19,9 +19,9 @@ from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, launches, look, measuring
 from study.cli.console import Terminal
 from study.cli.dry_run_text import forecast_in_words
-from study.cli.end_of_run import End, ended, show
+from study.cli.end_of_run.end import End, ended, show_end
+from study.cli.end_of_run.next_steps import next_commands
 from study.cli.live_view import Outlook
-from study.cli.next_steps import next_commands
 from study.promotion.promote import promoted
 from study.run_decision import decide, promote_winner
 from study.run_plan import Options, Run, load
@@ -74,7 +74,7 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         occupants = source.bench.occupants if source.bench else ()
         is_new = promotion is not None and earlier is None
         end = End(result, promotion, is_new, broken, source.identity.total_mib, occupants)
-        show(end, terminal)
+        show_end(end, terminal)
         steps = next_commands(
             this.storage_url, study.study_name, promotion, is_replay=this.is_replay
         )

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-SECRET = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
+SECRET_OPTION = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
 
 
 def meant(name: str, candidates: Iterable[str]) -> str:
@@ -40,4 +40,4 @@ def without_secrets(command: str) -> str:
     >>> without_secrets("serve --api-key hunter2 --port 80"), without_secrets("HF_TOKEN=abc serve")
     ('serve --api-key *** --port 80', 'HF_TOKEN=*** serve')
     """
-    return SECRET.sub(r"\1***", command)
+    return SECRET_OPTION.sub(r"\1***", command)

@@ -26,11 +26,12 @@ SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
 
 def pytest_configure():
-    """Give each worker one thread, and temporary folders in memory.
+    """Give each worker one thread, compiled modules, and temporary folders in memory.
 
-    A study commits hundreds of times.
+    A study commits hundreds of times, and every command of a test would compile us anew.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
         return

@@ -11,6 +11,7 @@ import httpx
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.tls import certificates
 from objectives.apis.transcription import Transcriptions
 from objectives.engines.command import Command, filled, flag, is_at_least
 from objectives.services import SttService
@@ -116,7 +117,10 @@ class FasterWhisper:
         """Return whether the health page is 200 and one real transcription came back."""
         try:
             health_url = url + self.service.health_path
-            if httpx.get(health_url, timeout=5, trust_env=False).status_code != 200:
+            if (
+                httpx.get(health_url, timeout=5, trust_env=False, verify=certificates()).status_code
+                != 200
+            ):
                 return False
             answer = httpx.post(
                 url + Transcriptions.path,
@@ -124,6 +128,7 @@ class FasterWhisper:
                 data={"model": "whisper-1"},
                 timeout=60,
                 trust_env=False,
+                verify=certificates(),
             )
             return answer.status_code == 200 and "text" in answer.json()
         except (httpx.HTTPError, ValueError):

@@ -15,6 +15,7 @@ import httpx
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
+from objectives.apis.tls import certificates
 from objectives.engines.command import Command, filled, flag, is_at_least
 from objectives.figures import flat_name
 from objectives.services import LlmService
@@ -101,7 +102,7 @@ def engine_metrics(url: str, path: str | None) -> str:
     if path is None:
         return ""
     try:
-        answer = httpx.get(url + path, timeout=10, trust_env=False)
+        answer = httpx.get(url + path, timeout=10, trust_env=False, verify=certificates())
     except httpx.HTTPError:
         return ""
     return answer.text if answer.status_code == 200 else ""
@@ -212,9 +213,20 @@ class Vllm:
             "ignore_eos": True,
         }
         try:
-            if httpx.get(url + service.health_path, timeout=5, trust_env=False).status_code != 200:
+            if (
+                httpx.get(
+                    url + service.health_path, timeout=5, trust_env=False, verify=certificates()
+                ).status_code
+                != 200
+            ):
                 return False
-            answer = httpx.post(url + Completions.path, json=body, timeout=60, trust_env=False)
+            answer = httpx.post(
+                url + Completions.path,
+                json=body,
+                timeout=60,
+                trust_env=False,
+                verify=certificates(),
+            )
             return answer.status_code == 200 and bool(answer.json()["choices"])
         except (httpx.HTTPError, ValueError, KeyError):
             return False

@@ -14,11 +14,11 @@ class Category(StrEnum):
     """A category says what a configuration is to the answer; they stand in a legend's order."""
 
     WINNER = "winner"
-    BASELINE = "in use today"
-    INELIGIBLE = "held back"
+    BASELINE = "baseline"
+    INELIGIBLE = "ineligible"
     WORKS = "works"
-    OVER = "over a limit"
-    FAILED = "does not work"
+    OVER = "over"
+    FAILED = "failed"
 
 
 def category(configuration: Configuration, decision: Decision, context: StudyContext) -> Category:

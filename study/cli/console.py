@@ -17,7 +17,7 @@ from rich.live import Live
 from objectives.evaluation import Phase
 from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
-from study.report.trial_words import outcome
+from study.report.trial_words import outcome_in_words
 from study.storage.trials import Begun, Trial
 from study.text import visible
 from study.wording import phase_in_words
@@ -35,8 +35,8 @@ class Terminal:
     """Says what happens: a live picture on a terminal, sparse lines on a pipe, or JSON lines.
 
     Args:
-        quiet: only the end is said
-        as_json: one JSON object per trial and one for the decision, on standard output
+        quiet: Only the end is said.
+        as_json: One JSON object per trial and one for the decision, on standard output.
     """
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
@@ -83,7 +83,7 @@ class Terminal:
         """Say that a trial has ended."""
         if self.as_json:
             print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
-        self.line(f"trial {trial.number}: {trial.allocation}: {outcome(trial)}")
+        self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
         if self._scene is not None:
             self._scene.ended(trial)
             if self._says_more:

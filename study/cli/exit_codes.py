@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from optuna.exceptions import StorageInternalError
-
 from objectives.errors import BadInput, SetupError, StudyError
 from study.text import one_line, visible
 
@@ -37,7 +35,7 @@ def exiting() -> Iterator[None]:
         text = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
         print(f"error: {text}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except (OSError, StorageInternalError) as error:  # a full disk, a storage that went away
+    except _failures_of_storage() as error:  # a full disk, a storage that went away
         text, *_ = str(error.__cause__ or error).splitlines()
         print(f"error: {text}; state is kept: run again to go on", file=sys.stderr)
         raise SystemExit(SetupError.exit_code) from None
@@ -47,3 +45,9 @@ def exiting() -> Iterator[None]:
             file=sys.stderr,
         )
         raise SystemExit(130) from None
+
+
+def _failures_of_storage() -> tuple[type[Exception], ...]:
+    """Return the errors of a storage, without importing Optuna, which is slow, for one name."""
+    optuna = sys.modules.get("optuna.exceptions")
+    return (OSError, optuna.StorageInternalError) if optuna else (OSError,)

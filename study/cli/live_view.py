@@ -19,13 +19,13 @@ from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations
 from study.analysis.eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
-from study.report.answer import launches
+from study.report.answer import launches_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
 
 LABEL = len("best so far")
-LOOK_S = 1.0  # memory is not read more often than this
+MEMORY_PERIOD_S = 1.0  # memory is not read more often than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Outlook:
     """Is what is known before the first trial of a run.
 
     Args:
-        context: what the study asks
-        size: configurations in the space; None where a range is continuous
-        trials: the most over all runs
-        timeout_s: of this run
-        known: trials of earlier runs
-        occupancy: who holds the device's memory now; None in a replay, which holds none
+        context: What the study asks.
+        size: Configurations in the space; None where a range is continuous.
+        trials: The most over all runs.
+        timeout_s: Of this run.
+        known: Trials of earlier runs.
+        occupancy: Who holds the device's memory now; None in a replay, which holds none.
     """
 
     context: StudyContext
@@ -110,7 +110,7 @@ class Scene:
             else ""
         )
         name = f"{short(best.allocation)}{' (as today)' if today == best else ''}"
-        return f"{name}: fitness {_fitness(best):.3f} ({launches(best)}){beside}"
+        return f"{name}: fitness {_fitness(best):.3f} ({launches_in_words(best)}){beside}"
 
     def budget(self) -> str:
         """Say how many trials and how much time are used and left."""
@@ -159,10 +159,10 @@ class Scene:
         return grid
 
     def _occupancy(self) -> Occupancy | None:
-        """Return who holds the device's memory, read at most once in `LOOK_S`."""
+        """Return who holds the device's memory, read at most once in `MEMORY_PERIOD_S`."""
         if self.outlook.occupancy is None:
             return None
-        if self._memory_at is None or self._clock() - self._memory_at >= LOOK_S:
+        if self._memory_at is None or self._clock() - self._memory_at >= MEMORY_PERIOD_S:
             self._memory, self._memory_at = self.outlook.occupancy(), self._clock()
         return self._memory
 

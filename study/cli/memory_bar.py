@@ -19,9 +19,9 @@ def memory_bar(
     """Return who holds the memory as a bar, and what its signs mean, in GiB.
 
     Args:
-        width: of the bar, in signs
-        starting: the server that starts now, to which goes what is in use beyond what is known;
-            else "other" gets it
+        width: Of the bar, in signs.
+        starting: The server that starts now, to which goes what is in use beyond what is known;
+            else "other" gets it.
 
     >>> memory = Occupancy(8192.0, 2048.0, {"game": 2048.0, "stt": 1024.0})
     >>> for text in memory_bar(memory, 8, "llm", is_ascii=True): print(text)

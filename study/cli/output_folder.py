@@ -12,9 +12,10 @@ def usable(folder: Path, option: str) -> Path:
     """Return the folder, made where it does not exist.
 
     Args:
-        option: its name on the command line, such as --out
+        option: Its name on the command line, such as --out.
 
-    raises: BadInput where it cannot be written, or holds characters that no terminal shows
+    Raises:
+        BadInput: It cannot be written, or holds characters that no terminal shows.
     """
     if not str(folder).isprintable():
         raise BadInput(

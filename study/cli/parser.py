@@ -39,13 +39,25 @@ def is_program() -> bool:
     return Path(sys.argv[0]).name.startswith(PROGRAM)
 
 
+def add_storage(options: argparse.ArgumentParser) -> None:
+    """Add the storage of a study that ran."""
+    help_text = "a study.db or a URL; default: the study that ships"
+    options.add_argument("storage", nargs="?", metavar="STORAGE", help=help_text)
+
+
+def add_sources(options: argparse.ArgumentParser) -> None:
+    """Add any number of studies and recordings."""
+    help_text = "a folder with a study.db, the file, a storage URL, a recording (.jsonl)"
+    options.add_argument("sources", nargs="*", metavar="SOURCE", help=help_text)
+
+
 def parser(doc: str) -> argparse.ArgumentParser:
     """Make a parser with this help.
 
     It shows examples in place of the usual list of all options in brackets.
 
     Args:
-        doc: its examples name scripts; under the program's name they name its verbs
+        doc: Its examples name scripts; under the program's name they name its verbs.
     """
     name = Path(sys.argv[0]).name
     if is_program():

@@ -13,20 +13,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from study.cli.parser import parser
+from study.cli.parser import add_storage, parser
 
 
 def main() -> None:
     """Serve the study that the arguments name."""
     options = parser(__doc__)
-    add = options.add_argument
-    add(
-        "storage",
-        nargs="?",
-        metavar="STORAGE",
-        help="a study.db or a URL; default: the study that ships",
+    add_storage(options)
+    options.add_argument(
+        "--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one"
     )
-    add("--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one")
     arguments = options.parse_args()
     if not 0 <= arguments.port <= 65_535:
         options.error(f"--port must be from 0 to 65535, not {arguments.port}")

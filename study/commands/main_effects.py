@@ -15,20 +15,15 @@ Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels 
 
 from __future__ import annotations
 
-from study.cli.parser import parser
+from study.cli.parser import add_sources, parser
 from study.spec.choices import EFFECT_FIGURES
 
 
 def main() -> None:
     """Show a table and its lines for each source."""
     options = parser(__doc__)
+    add_sources(options)
     add = options.add_argument
-    add(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
-        help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)",
-    )
     add("--metric", action="append", choices=EFFECT_FIGURES, help="a figure, as often as wanted")
     add(
         "--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one"
@@ -42,8 +37,8 @@ def main() -> None:
     from study.analysis.cost.launches import WIDE, read
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
-    from study.report.effects_contrast import versus
-    from study.report.effects_table import influence
+    from study.report.effects.contrast import versus
+    from study.report.effects.table import influence
     from study.text import visible
 
     console = console_of()

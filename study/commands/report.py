@@ -13,19 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.fitness import PRESETS
-from study.cli.parser import parser
+from study.cli.parser import add_storage, parser
 
 
 def main() -> None:
     """Write the report of the study that the arguments name."""
     options = parser(__doc__)
+    add_storage(options)
     add = options.add_argument
-    add(
-        "storage",
-        nargs="?",
-        metavar="STORAGE",
-        help="a study.db or a URL; default: the study that ships",
-    )
     add(
         "-o",
         "--out",
@@ -43,14 +38,14 @@ def main() -> None:
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
-    from study.report.html import write
+    from study.report.html import write_report
     from study.report.summary import summary
     from study.storage.find import promotions_of, storage_url, study_in
 
     with exiting():
         url = storage_url(arguments.storage)
         content = summary(study_in(url, arguments.study), arguments.preset, promotions_of(url))
-        write(content, arguments.out)
+        write_report(content, arguments.out)
         print(
             f"{arguments.out}: study {content.study}, {len(content.configurations)} configurations"
         )

@@ -15,18 +15,13 @@ Exit: 0 shown, 2 where there is no such study or recording.
 
 from __future__ import annotations
 
-from study.cli.parser import parser
+from study.cli.parser import add_sources, parser
 
 
 def main() -> None:
     """Show the lines and a table of each study's cost."""
     options = parser(__doc__)
-    options.add_argument(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
-        help="a folder with a study.db, the file, a storage URL, a recording (.jsonl)",
-    )
+    add_sources(options)
     arguments = options.parse_args()
 
     from rich.table import Table

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
 from objectives.figures import JUDGED, Direction
-from study.spec.choices import Claim
-from study.spec.model import MARGIN_PCT
+from study.spec.choices import MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6

@@ -33,9 +33,13 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     """Write every note and plot that is missing or out of date; called again, it writes nothing.
 
     A note that somebody has edited in the dashboard stays as it is.
-    promotions: folders where a confirmation of the winner may lie; the note names one that was
-        edited
-    raises: BadInput where the study does not say what it asked
+
+    Args:
+        promotions: Folders where a confirmation of the winner may lie; the note names one that was
+            edited.
+
+    Raises:
+        BadInput: The study does not say what it asked.
     """
     unread = []
     try:

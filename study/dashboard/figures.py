@@ -11,10 +11,10 @@ from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.pareto import compared_figures
-from study.report.analysis_words import pareto_figures_in_words
+from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts.data import Spot, limit_text, spots
 from study.report.charts.heat_map import Tile, heat_map
-from study.report.charts.marks import COLOURS, LOST, MARKS
+from study.report.charts.marks import CATEGORY_COLOURS, CATEGORY_MARKS, LOST
 from study.storage.context import StudyContext
 
 HEIGHT = 450  # what the dashboard gives to each
@@ -114,7 +114,7 @@ def tradeoff(
         figure.add_hline(
             y=limits_ms[service],
             line_dash="dot",
-            line_color=COLOURS[Category.FAILED],
+            line_color=CATEGORY_COLOURS[Category.FAILED],
             row=1,
             col=column,
             annotation_text=limit_text(limits_ms[service]),
@@ -142,7 +142,7 @@ def tradeoff(
 
 def _dots(spots: Sequence[Spot], category: Category, name: str, lane: float) -> go.Scatter:
     """Draw the spots of one category; those without sessions lie in the lane."""
-    symbol, colour = MARKS[category].symbol, MARKS[category].colour
+    symbol, colour = CATEGORY_MARKS[category].symbol, CATEGORY_MARKS[category].colour
     is_line = category is Category.OVER  # it has no inside to be filled
     symbols = [symbol if s.on_pareto or is_line else f"{symbol}-open" for s in spots]
     return go.Scatter(
@@ -150,8 +150,8 @@ def _dots(spots: Sequence[Spot], category: Category, name: str, lane: float) -> 
         y=[getattr(s, name) for s in spots],
         mode="markers",
         cliponaxis=False,
-        name=category,
-        legendgroup=category,
+        name=CATEGORY_WORDS[category],
+        legendgroup=CATEGORY_WORDS[category],
         marker={
             "size": 13,
             "symbol": symbols,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from study.analysis.category import Category
 from study.dashboard.figures import laid_out
 from study.report.charts.data import bars, memory_use, total_text
-from study.report.charts.marks import COLOURS, PHASE_COLOURS
+from study.report.charts.marks import CATEGORY_COLOURS, PHASE_COLOURS
 from study.storage.trials import Trial
 
 
@@ -49,13 +49,13 @@ def memory_over_time(trial: Trial | None) -> go.Figure | None:
             y=list(memory.used_mib),
             mode="lines",
             fill="tozeroy",
-            line={"color": COLOURS[Category.WINNER]},
+            line={"color": CATEGORY_COLOURS[Category.WINNER]},
             name="in use",
         )
     )
     figure.add_hline(
         y=memory.total_mib,
-        line_color=COLOURS[Category.FAILED],
+        line_color=CATEGORY_COLOURS[Category.FAILED],
         annotation_text=total_text(memory),
     )
     figure.update_xaxes(title="seconds since the launch")

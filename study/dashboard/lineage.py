@@ -10,7 +10,8 @@ from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.dashboard.figures import laid_out
-from study.report.charts.marks import COLOURS, MARKS
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.charts.marks import CATEGORY_COLOURS, CATEGORY_MARKS
 from study.storage.context import StudyContext
 from study.storage.trials import Birth
 
@@ -98,10 +99,10 @@ def _marks(
         x=[places[b.number][0] for b in group],
         y=[places[b.number][1] for b in group],
         mode="markers+text",
-        name=kind,
+        name=CATEGORY_WORDS[kind],
         text=[str(b.number) for b in group],
         textposition="top center",
-        marker={"size": 13, "symbol": MARKS[kind].symbol, "color": COLOURS[kind]},
+        marker={"size": 13, "symbol": CATEGORY_MARKS[kind].symbol, "color": CATEGORY_COLOURS[kind]},
         customdata=[[b.role, str(of_trial[b.number].allocation)] for b in group],
         hovertemplate="trial %{text}, %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )

@@ -14,16 +14,16 @@ from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
-from study.report.analysis_words import pareto_figures_in_words
+from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
-    limits,
-    outcome,
-    sessions,
-    traffic,
+    limits_in_words,
+    outcome_in_words,
+    sessions_in_words,
+    traffic_in_words,
     wrapped,
 )
 from study.storage.context import StudyContext
@@ -59,8 +59,8 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     """Write down the question, the answer, its source, every configuration, and how to read it.
 
     Args:
-        unread: confirmations that count for nothing, and why
-        missing: what could not be drawn, a sentence each
+        unread: Confirmations that count for nothing, and why.
+        missing: What could not be drawn, a sentence each.
     """
     context, launched, decision = summary.context, summary.configurations, summary.decision
     device, versions = context.device, context.versions
@@ -87,8 +87,8 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         f"- {f'**Not measured on this machine**: {elsewhere}' if elsewhere else 'live'}",
         f"- device: {device.product}, {device.total_mib:,.0f} MiB{driver}",
         f"- versions: {packages or 'not told by the servers'}",
-        f"- workload: {traffic(context)}",
-        f"- limits of a session: {limits(context)}",
+        f"- workload: {traffic_in_words(context)}",
+        f"- limits of a session: {limits_in_words(context)}",
         f"- in use today: {context.baseline}",
         f"- sampler: {summary.sampler}",
         *(f"- not here: {what}" for what in missing),
@@ -103,15 +103,20 @@ def trial_note(trial: Trial, summary: Summary) -> str:
         return f"Nothing was launched: {first}."
     context, decision = summary.context, summary.decision
     configuration = configuration_of(trial.allocation, summary.configurations)
-    kind = category(configuration, decision, context) if configuration else trial.state
+    kind: str = trial.state
+    if configuration:
+        kind = CATEGORY_WORDS[category(configuration, decision, context)]
     lines = [
         f"# {short(trial.allocation)}",
-        f"**{kind}**: {outcome(trial)}",
+        f"**{kind}**: {outcome_in_words(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
     if configuration and (reason := obstacle(configuration, decision, context)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
-    lines += [f"- {Category.OVER}: {limit}" for limit in over([trial] if trial.measurement else [])]
+    lines += [
+        f"- {CATEGORY_WORDS[Category.OVER]}: {limit}"
+        for limit in over([trial] if trial.measurement else [])
+    ]
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
@@ -169,7 +174,9 @@ def _figures(trial: Trial, m: Measurement) -> str:
     lines = ["| | |", "|---|---|"]
     for name, f in SHOWN.items():
         value = m.figure(name)
-        text = sessions(trial) if name == "concurrent_capacity" else number(value, f.digits)
+        text = (
+            sessions_in_words(trial) if name == "concurrent_capacity" else number(value, f.digits)
+        )
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:
         lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")

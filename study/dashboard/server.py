@@ -72,10 +72,10 @@ class AnnotatingApp:
     """The dashboard writes the notes and plots of what has ended before it shows a study.
 
     Args:
-        inner: optuna-dashboard
-        storage: where the studies are
-        promotions: folders where confirmations may lie
-        tell: is called with a sentence where a study cannot be read
+        inner: Optuna-dashboard.
+        storage: Where the studies are.
+        promotions: Folders where confirmations may lie.
+        tell: It is called with a sentence where a study cannot be read.
     """
 
     def __init__(
@@ -134,8 +134,9 @@ class _Quiet(WSGIRequestHandler):
 def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until Ctrl-C, on the loopback interface only.
 
-    raises: BadInput where the storage cannot be opened or holds no study of ours; SetupError where
-        the port is taken
+    Raises:
+        BadInput: The storage cannot be opened or holds no study of ours.
+        SetupError: The port is taken.
     """
     storage = open_storage(url)
     refuse_empty(url, storage)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from objectives.figures import FIGURES
+from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
@@ -15,6 +18,15 @@ SHARE_HEAD = (
     "KV peak %",
     "KV tokens",
 )
+
+CATEGORY_WORDS: Mapping[Category, str] = {
+    Category.WINNER: "winner",
+    Category.BASELINE: "in use today",
+    Category.INELIGIBLE: "held back",
+    Category.WORKS: "works",
+    Category.OVER: "over a limit",
+    Category.FAILED: "does not work",
+}
 
 
 def share_row(s: ShareSummary) -> tuple[str, ...]:

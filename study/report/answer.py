@@ -38,13 +38,13 @@ def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
     return "not confirmed: a candidate"
 
 
-def launches(configuration: Configuration) -> str:
+def launches_in_words(configuration: Configuration) -> str:
     """Say how often a configuration was measured, with the standard error where there is one."""
     return ", ".join(reversed(launches_and_error(configuration)))
 
 
 def launches_and_error(configuration: Configuration) -> list[str]:
-    """Return the parts of `launches`: the count, and the standard error where there is one."""
+    """Return the parts of `launches_in_words`: the count, and the error where there is one."""
     count = len(configuration.measured)
     if count == 1:
         return ["1 launch"]
@@ -107,7 +107,7 @@ def fitness_gap(
     scores = (
         f"{name} scores {FITNESS.text(other.fitness)} and today's {FITNESS.text(today.fitness)}"
     )
-    counts = f"({launches(other)}; today's: {launches(today)})"
+    counts = f"({launches_in_words(other)}; today's: {launches_in_words(today)})"
     more = f"{_sessions(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS.flat, today, other, configurations)) is None:
         unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."

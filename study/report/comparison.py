@@ -10,7 +10,7 @@ from study.analysis.compare import Difference, Verdict, differences
 from study.analysis.configurations import Configuration
 from study.wording import number
 
-FIXED = {
+VERDICT_WORDS = {
     Verdict.BOUND: "not known: ≥ is a lower bound",
     Verdict.NOT_MEASURED: "-",
     Verdict.EQUAL: "none",
@@ -22,11 +22,11 @@ class ComparedFigure:
     """A row of the table holds one figure of both configurations as text.
 
     Args:
-        title: the figure's name for people
-        old: today's, with its unit
-        new: the other's, with its unit
-        change: the difference in words
-        sense: better, worse, or empty
+        title: The figure's name for people.
+        old: Today's, with its unit.
+        new: The other's, with its unit.
+        change: The difference in words.
+        sense: Better, worse, or empty.
     """
 
     title: str
@@ -62,9 +62,10 @@ def _as_text(d: Difference) -> ComparedFigure:
 def change(d: Difference, *, is_judged: bool = True) -> str:
     """Say the difference and whether it is better or worse: "-500 ms (-20 %), better".
 
-    is_judged: whether to say which of the two it is
+    Args:
+        is_judged: Whether to say which of the two it is.
     """
-    if (fixed := FIXED.get(d.verdict)) is not None or d.old is None or d.new is None:
+    if (fixed := VERDICT_WORDS.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
     digits, unit = SHOWN[d.name].digits, SHOWN[d.name].unit
     unit = "points" if unit == "%" else unit

@@ -82,7 +82,8 @@ def _sessions(today: Configuration, other: Configuration, launched: Sequence[Con
 def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     """Say what speaks for the answer and against it, in a list of sentences.
 
-    with_source: whether to begin with where a replay's figures were measured
+    Args:
+        with_source: Whether to begin with where a replay's figures were measured.
     """
     context, decision, today = summary.context, summary.decision, summary.today
     lines = []

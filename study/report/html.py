@@ -17,11 +17,17 @@ from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
 from study.report.analysis_words import SHARE_HEAD, pareto_figures_in_words, share_row
 from study.report.charts.heat_map import heat_map, transposed
-from study.report.charts.marks import COLOURS, shade
+from study.report.charts.marks import CATEGORY_COLOURS, shade
 from study.report.comparison import comparison
-from study.report.effects_table import influence
+from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence, standing
-from study.report.html_sections import failures, pictures, presets, presets_verdict, provenance
+from study.report.html_sections import (
+    failure_rows,
+    pictures,
+    presets,
+    presets_verdict,
+    provenance_rows,
+)
 from study.report.reasons import held_back
 from study.report.summary import Summary
 from study.report.trial_words import without_paths, wrapped
@@ -34,10 +40,11 @@ QUESTION = (
 )
 
 
-def write(summary: Summary, path: Path) -> None:
+def write_report(summary: Summary, path: Path) -> None:
     """Write the whole report, or nothing.
 
-    raises: BadInput where it cannot be written
+    Raises:
+        BadInput: It cannot be written.
     """
     if not path.name or (path.exists() and not path.is_file()):
         raise BadInput(f"{path} is no file; name one with -o")
@@ -68,7 +75,7 @@ def _content(summary: Summary) -> dict[str, Any]:
         "question": QUESTION,
         "answer": sentence(summary),
         "standing": f"{confidence[0].upper()}{confidence[1:]}.",
-        "colour": COLOURS[Category.WINNER if decision.winner else Category.BASELINE],
+        "colour": CATEGORY_COLOURS[Category.WINNER if decision.winner else Category.BASELINE],
         "banner": f"The weights are those of the preset {preset}, not the study's own."
         if preset
         else "",
@@ -86,8 +93,8 @@ def _content(summary: Summary) -> dict[str, Any]:
         "sharing": [share_row(s) for s in by_share(summary.measured)],
         "presets": presets(summary),
         "presets_say": presets_verdict(summary),
-        "failures": [row for c in launched for row in failures(c)],
-        "provenance": provenance(summary),
+        "failures": [row for c in launched for row in failure_rows(c)],
+        "provenance": provenance_rows(summary),
     }
 
 

@@ -11,13 +11,13 @@ from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.pareto import compared_figures, pareto
 from study.analysis.reweigh import answers, is_contested
-from study.report.analysis_words import pareto_figures_in_words
+from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, memory_use, spots
 from study.report.charts.marks import PHASE_COLOURS
 from study.report.reasons import over
 from study.report.summary import Summary
-from study.report.trial_words import limits, traffic
+from study.report.trial_words import limits_in_words, traffic_in_words
 from study.wording import FAILURES, failure_in_words, short
 
 
@@ -33,18 +33,18 @@ def pictures(summary: Summary) -> dict[str, Any]:
         limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
         for service, ms in zip(("speech", "LLM"), limit, strict=True):
             title = f"{service}: 95 % answered within, ms"
-            figures.append(_figure(title, svg.tradeoff(points, service, ms)))
+            figures.append(_figure(title, svg.latency_chart(points, service, ms)))
     if timed:
         phases = {phase for b in timed for phase in b.seconds}
         legend = tuple((p, colour) for p, colour in PHASE_COLOURS.items() if p in phases)
         title = "Where the time went"
-        figures.append(_figure(title, svg.phases(timed), note="every launch", legend=legend))
+        figures.append(_figure(title, svg.phases_chart(timed), note="every launch", legend=legend))
     if memory is not None:
-        figures.append(_figure("Memory in use", svg.memory(memory), note=memory.label))
+        figures.append(_figure("Memory in use", svg.memory_chart(memory), note=memory.label))
     present = {s.category for s in points}
     return {
         "pictures": figures,
-        "marks": [(c, _sign(c)) for c in Category if c in present],
+        "marks": [(CATEGORY_WORDS[c], _sign(c)) for c in Category if c in present],
         "not_shown": [
             *([] if points else ["latency against capacity: nothing was measured to its end"]),
             *([] if timed else ["where the time went: no trial tells it"]),
@@ -62,7 +62,7 @@ def _figure(
 def _sign(category: Category) -> str:
     """Return the sign of a category as a picture of its own, for the legend."""
     is_filled = category not in (Category.OVER, Category.FAILED)
-    drawing = svg.mark(category, 0, 0, is_filled=is_filled, title=category)
+    drawing = svg.mark(category, 0, 0, is_filled=is_filled, title=CATEGORY_WORDS[category])
     return f'<svg viewBox="-11 -11 22 22" aria-hidden="true">{drawing}</svg>'
 
 
@@ -94,7 +94,7 @@ def presets_verdict(summary: Summary) -> str:
     )
 
 
-def failures(configuration: Configuration) -> list[tuple[str, str, str]]:
+def failure_rows(configuration: Configuration) -> list[tuple[str, str, str]]:
     """Return a row for each failure and broken limit: what, why, and the line that proves it."""
     name = short(configuration.allocation)
     rows: list[tuple[str, str, str]] = []
@@ -103,10 +103,13 @@ def failures(configuration: Configuration) -> list[tuple[str, str, str]]:
             deficit = "" if d.deficit_mib is None else f", {d.deficit_mib:,.0f} MiB short"
             why = FAILURES.get(d.failure_class, ("", "a class this version does not know"))[1]
             rows.append((name, f"{failure_in_words(d.failure_class)}{deficit}: {why}", d.evidence))
-    return rows + [(name, f"{Category.OVER}: {why}", "") for why in over(configuration.measured)]
+    return rows + [
+        (name, f"{CATEGORY_WORDS[Category.OVER]}: {why}", "")
+        for why in over(configuration.measured)
+    ]
 
 
-def provenance(summary: Summary) -> list[tuple[str, str]]:
+def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
     """Return where the figures come from, as pairs of a name and a text."""
     context, trials = summary.context, summary.trials
     device, gates, weights = context.device, context.gates, context.fitness.effective_weights
@@ -125,8 +128,8 @@ def provenance(summary: Summary) -> list[tuple[str, str]]:
         ("device", f"{device.product}, {device.total_mib:,.0f} MiB{driver}"),
         ("versions", ", ".join(f"{k} {v}" for k, v in servers) or "not told by the servers"),
         ("when", f"{when[0]} to {when[-1]}" if when else "not told"),
-        ("traffic", traffic(context)),
-        ("limits of a voice session", limits(context)),
+        ("traffic", traffic_in_words(context)),
+        ("limits of a voice session", limits_in_words(context)),
         ("gates", f"{words}, {gates.free_memory_mib:g} MiB left free"),
         ("weights", ", ".join(f"{term} {getattr(weights, term):g}" for term in terms)),
         ("also on the device", ", ".join(tenants) or "nothing of the study's own"),

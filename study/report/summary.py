@@ -28,15 +28,15 @@ class Summary:
     """The summary holds a study as it is reported.
 
     Args:
-        context: what the study asked, and where
-        trials: every trial that counts, under the weights of `preset`
-        configurations: the trials by allocation
-        decision: which configuration the study chose, and why
-        study: the name of the study
-        sampler: its sampler and seed
-        preset: whose weights count; None for the study's own
-        confirmation: what fresh launches said of the winner; None where there were none
-        is_ended: False of a replay that never came to look for such launches
+        context: What the study asked, and where.
+        trials: Every trial that counts, under the weights of `preset`.
+        configurations: The trials by allocation.
+        decision: Which configuration the study chose, and why.
+        study: The name of the study.
+        sampler: Its sampler and seed.
+        preset: Whose weights count; None for the study's own.
+        confirmation: What fresh launches said of the winner; None where there were none.
+        is_ended: False of a replay that never came to look for such launches.
     """
 
     context: StudyContext
@@ -76,8 +76,11 @@ def summary(
 ) -> Summary:
     """Summarize a study; with a preset, its measurements are weighed anew.
 
-    promotions: folders where a confirmation of its winner may lie; None asks for none
-    raises: BadInput where the study holds no context, or a confirmation was changed
+    Args:
+        promotions: Folders where a confirmation of its winner may lie; None asks for none.
+
+    Raises:
+        BadInput: The study holds no context, or a confirmation was changed.
     """
     context, trials = context_of(study), counted(study)
     if preset is not None:
@@ -108,8 +111,10 @@ def confirmation_for(
     """Return what fresh launches said of the winner.
 
     Those on the recorded device come before those of the study's own promotions.
-    raises: BadInput where a promotion was changed after it was sealed, or the one beside the
-        recording is gone
+
+    Raises:
+        BadInput: A promotion was changed after it was sealed, or the one beside the recording is
+            gone.
     """
     beside = study.user_attrs.get(CONFIRMED_IN)
     recorded = confirmation_in(Path(beside), winner) if beside else None

@@ -6,7 +6,8 @@ import re
 
 from objectives.figures import FITNESS
 from study.analysis.category import Category, category, obstacle
-from study.report.answer import launches
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
 from study.report.summary import Summary
 from study.storage.context import StudyContext
@@ -14,7 +15,7 @@ from study.storage.trials import Trial
 from study.wording import number, short
 
 
-def traffic(context: StudyContext) -> str:
+def traffic_in_words(context: StudyContext) -> str:
     """Say what is sent to both servers in every launch."""
     w = context.workload
     return (
@@ -25,7 +26,7 @@ def traffic(context: StudyContext) -> str:
     )
 
 
-def limits(context: StudyContext) -> str:
+def limits_in_words(context: StudyContext) -> str:
     """Say the p95 limits of the capacity ladder."""
     slo = context.slo
     if slo is None:
@@ -45,18 +46,18 @@ def configurations_table(summary: Summary) -> str:
     ranked = sorted(summary.configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0)))
     for c in ranked:
         kind = category(c, decision, context)
-        mark = str(kind)
+        mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
-            mark = f"**{kind}**{', rejected by fresh launches' * summary.is_rejected}"
+            mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := obstacle(c, decision, context)):
             mark += f": {ineligible(why)}"
         if c.failed:
-            mark += f": {outcome(c.failed[-1])}"
+            mark += f": {outcome_in_words(c.failed[-1])}"
         lines.append(
             f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
-            f"| {launches(c) if c.measured else '-'} "
+            f"| {launches_in_words(c) if c.measured else '-'} "
             f"| {number(c.mean('stt_latency_p95_ms'))} | {number(c.mean('llm_latency_p95_ms'))} "
             f"| {'≥ ' * c.is_lower_bound}{number(c.mean('concurrent_capacity'))} | {mark} |"
         )
@@ -83,7 +84,7 @@ def wrapped(command: str) -> str:
     return command.replace(" --", " \\\n  --")
 
 
-def outcome(trial: Trial) -> str:
+def outcome_in_words(trial: Trial) -> str:
     """Say in a phrase what became of a trial."""
     if trial.repeat_of is not None:
         return f"repeat of trial {trial.repeat_of}"
@@ -97,7 +98,7 @@ def outcome(trial: Trial) -> str:
     )
 
 
-def sessions(trial: Trial) -> str:
+def sessions_in_words(trial: Trial) -> str:
     """Write the sessions, with `>=` where the ladder ended before the limit was known."""
     m = trial.measurement
     if m is None or m.concurrent_capacity is None:

@@ -45,8 +45,12 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
     """Return one row a launch, failures too: parameters, outcome, figures by `Measurement`'s names.
 
     What was not measured is missing, never 0.
-    source: a study.db, a storage URL, or a recording (.jsonl)
-    raises: BadInput where there is nothing to read
+
+    Args:
+        source: A study.db, a storage URL, or a recording (.jsonl).
+
+    Raises:
+        BadInput: There is nothing to read.
     """
     if str(source).endswith(".jsonl"):
         entries = recording.read(Path(source)).entries
@@ -95,9 +99,13 @@ def reweighed(
 
     Scores are relative to the row that `is_reference`. Nothing is measured again, so ask "what if"
     as often as you like.
-    headroom_mib: free memory beyond it is worth no more
-    top_rung: sessions of the highest rung of the capacity ladder
-    raises: ValueError where no row is a usable reference
+
+    Args:
+        headroom_mib: Free memory beyond it is worth no more.
+        top_rung: The sessions of the highest rung of the capacity ladder.
+
+    Raises:
+        ValueError: No row is a usable reference.
     """
     rows = frame.to_dict("records")
     measurements = [

@@ -13,7 +13,7 @@ from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
 from study.report.comparison import comparison
-from study.report.effects_table import influence
+from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
@@ -42,8 +42,9 @@ def replayed() -> Summary:
 def rendered(replay: Summary, root: Path) -> Mapping[Path, str]:
     """Return what the files below `root` should hold.
 
-    raises: BadInput where a page lacks the marks; SetupError where statsmodels, which the tables
-        need, is missing
+    Raises:
+        BadInput: A page lacks the marks.
+        SetupError: statsmodels, which the tables need, is missing.
     """
     guide = _between(_page(root / GUIDE), GUIDE, _whole(replay))
     return {
@@ -62,7 +63,7 @@ def stale(pages: Mapping[Path, str], root: Path) -> list[Path]:
     ]
 
 
-def write(pages: Mapping[Path, str], root: Path) -> None:
+def write_pages(pages: Mapping[Path, str], root: Path) -> None:
     """Write each of the files below `root` whole."""
     for path, content in pages.items():
         write_atomic(root / path, content)

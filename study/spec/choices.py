@@ -1,11 +1,13 @@
 """Holds the names that a spec and the command line may choose from.
 
-It imports nothing else of ours, so that --help is quick.
+It imports nothing that is slow, so that --help is quick.
 """
 
 from __future__ import annotations
 
 from typing import Literal, get_args
+
+from objectives.plain_data.ranges import Range
 
 SamplerName = Literal[
     "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
@@ -17,6 +19,7 @@ Claim = Literal[
     "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
 ]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
+MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 EFFECT_FIGURES = (  # figures that have main effects; bounds and shares have none
     "llm_latency_p95_ms",

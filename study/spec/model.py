@@ -14,7 +14,7 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.choices import Claim, SamplerName
+from study.spec.choices import MARGIN_PCT, Claim, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,6 @@ class FitnessRule:
 
 
 SERVICES = ("stt", "llm")  # that a study measures, in the order of a voice turn
-MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,13 +68,13 @@ class Machine(Rig):
 
     def running(self) -> tuple[str, str]:
         """Return the share and the speech model of the running processes; "" before the exec."""
-        settings = []
-        for unit in (LLM, STT):
-            pid = self.systemctl("show", unit, "--property=MainPID", "--value")
-            command = (self.root / "proc" / pid / "cmdline").read_text().split("\0")
+        settings, root = [], self.root
+        pids = self.systemctl("show", LLM, STT, "--property=MainPID", "--value").split()
+        for unit, pid in zip((LLM, STT), pids, strict=True):
+            command = (root / "proc" / pid / "cmdline").read_text().split("\0")
             env = dict(
                 e.partition("=")[::2]
-                for e in (self.root / "proc" / pid / "environ").read_text().split("\0")
+                for e in (root / "proc" / pid / "environ").read_text().split("\0")
             )
             # the command is systemd's own until it execs
             share = dict(pairwise(command)).get("--gpu-memory-utilization", "")
@@ -94,7 +94,7 @@ class Machine(Rig):
         until = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < until, "it took too long"
-            time.sleep(0.2)
+            time.sleep(0.05)
 
     def units(self, **more: str) -> None:
         """Write both units as a user would have them; `more` goes into the LLM's [Service]."""

@@ -62,25 +62,24 @@ class Rig:
 
     state: Path
 
-    def _script(self, *words: str, check: bool = True, into: Path | None = None) -> str:
-        enter = (
-            ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup "$@"', str(into)]
-            if into
-            else []
-        )
+    def _run(self, *words: str, check: bool = True) -> str:
+        env = {**os.environ, "RIG_STATE": str(self.state)}
         done = subprocess.run(
-            [*enter, "bash", str(SCRIPT), *words],
-            env=self._env(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            words, env=env, capture_output=True, text=True, timeout=60, check=False
         )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def _env(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "RIG_STATE": str(self.state), **more}
+    @property
+    def pid(self) -> int:
+        """Return its PID 1 as seen from outside."""
+        outer = (self.state / "pid").read_text().strip()
+        return int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """Return what runs a command inside: what `rig.sh exec` does, without a shell."""
+        return ("nsenter", "-t", str(self.pid), "-m", "-p", "-i", "-u", "chroot", "/mnt")
 
     @property
     def group(self) -> Path:
@@ -92,20 +91,20 @@ class Rig:
         """Boot it, with this checkout and the interpreter of the tests visible inside."""
         binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
         self.group.mkdir()
-        self._script(
-            "start", *sorted(b for b in binds if not b.startswith("/usr/")), into=self.group
-        )
+        into = 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup bash "$@"'
+        folders = sorted(b for b in binds if not b.startswith("/usr/"))
+        self._run("sh", "-c", into, str(self.group), str(SCRIPT), "start", *folders)
 
     def stop(self) -> None:
         """End it with everything in it."""
-        self._script("stop", check=False)
+        self._run("bash", str(SCRIPT), "stop", check=False)
         wait_until(lambda: "populated 0" in (self.group / "cgroup.events").read_text())
         for folder, _, _ in os.walk(self.group, topdown=False):
             Path(folder).rmdir()
 
     def run(self, *words: str, check: bool = True) -> str:
         """Run a command inside; return its standard output."""
-        return self._script("exec", *words, check=check)
+        return self._run(*self.enter, *words, check=check)
 
     def systemctl(self, *words: str, check: bool = True) -> str:
         """Return what systemctl answers inside."""
@@ -120,16 +119,14 @@ class Rig:
 
         `site` is one more folder of packages.
         """
-        command = ["bash", str(SCRIPT), "exec", sys.executable, "-B", *words]
-        env_inside = self._env(
-            ALLOCATION_STUDY_LOCKS="",
-            PYTHONPATH=f"{REPOSITORY}:{site}".strip(":"),
-            PYTHONUNBUFFERED="1",
-            **env,
-        )
+        env_inside = {
+            "ALLOCATION_STUDY_LOCKS": "",
+            "PYTHONPATH": f"{REPOSITORY}:{site}".strip(":"),
+            "PYTHONUNBUFFERED": "1",
+        }
         return subprocess.Popen(
-            command,
-            env=env_inside,
+            [*self.enter, sys.executable, *words],
+            env={**os.environ, **env_inside, **env},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -139,7 +136,7 @@ class Rig:
     @property
     def root(self) -> Path:
         """Return where its files are reached from outside."""
-        return Path(self._script("root"))
+        return Path(f"/proc/{self.pid}/root")
 
     def write(self, path: str, text: str) -> None:
         """Write a file inside."""
@@ -173,7 +170,7 @@ def wait_until(what: Callable[[], object], seconds: float = 30.0) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it took too long"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from functools import cache
 
 import httpx
 
+from objectives.apis.tls import certificates
 from objectives.engines.vllm import kv_cache
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployment import Deployed, Probe
@@ -32,6 +33,7 @@ def send_probe(probe: Probe) -> ProbeResult | None:
     """Send one probe; None where the service has none."""
     if probe.kind == "none":
         return None
+    certificates()  # are no part of what the service takes
     began = time.monotonic()
     error = _error(probe)
     return ProbeResult(None, error) if error else ProbeResult((time.monotonic() - began) * 1000.0)
@@ -53,7 +55,11 @@ def _error(probe: Probe) -> str | None:
                     "ignore_eos": True,
                 }
                 answer = httpx.post(
-                    str(probe.url), json=body, timeout=probe.timeout_s, trust_env=False
+                    str(probe.url),
+                    json=body,
+                    timeout=probe.timeout_s,
+                    trust_env=False,
+                    verify=certificates(),
                 )
                 is_good = answer.status_code == 200 and bool(answer.json()["choices"][0]["text"])
             case _:
@@ -64,6 +70,7 @@ def _error(probe: Probe) -> str | None:
                     data={"model": probe.model},
                     timeout=probe.timeout_s,
                     trust_env=False,
+                    verify=certificates(),
                 )
                 is_good = answer.status_code == 200 and bool(answer.json()["text"].strip())
     except subprocess.TimeoutExpired:
@@ -85,7 +92,7 @@ def page(url: str | None, timeout_s: float = 5.0) -> str | None:
     if url is None:
         return None
     try:
-        answer = httpx.get(url, timeout=timeout_s, trust_env=False)
+        answer = httpx.get(url, timeout=timeout_s, trust_env=False, verify=certificates())
     except httpx.HTTPError:
         return None
     return answer.text if answer.status_code == 200 else None

@@ -21,12 +21,12 @@ class Spot:
     """A spot is one configuration between latency and capacity.
 
     Args:
-        label: the configuration in short
-        on_pareto: whether it belongs to the Pareto set
-        sessions: voice sessions at once; None where no rung of the ladder was decided
-        is_lower_bound: whether there may be more sessions than that
-        stt_ms: p95 latency of speech recognition, ms
-        llm_ms: p95 latency of the LLM, ms
+        label: The configuration in short.
+        on_pareto: Whether it belongs to the Pareto set.
+        sessions: Voice sessions at once; None where no rung of the ladder was decided.
+        is_lower_bound: Whether there may be more sessions than that.
+        stt_ms: P95 latency of speech recognition, ms.
+        llm_ms: P95 latency of the LLM, ms.
     """
 
     label: str
@@ -73,10 +73,10 @@ class Bar:
     """A bar says where the time of one trial went.
 
     Args:
-        trial: the trial's number
-        allocation: the two parameters that are always there, as a label
-        configuration: all parameters, as a label
-        seconds: s by phase, as people call it
+        trial: The trial's number.
+        allocation: The two parameters that are always there, as a label.
+        configuration: All parameters, as a label.
+        seconds: S by phase, as people call it.
     """
 
     trial: int

@@ -9,6 +9,7 @@ from objectives.allocation import SHARE, SPEECH, Scalar
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
+from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_and_error
 from study.storage.context import StudyContext
 from study.wording import SHORT, failure_in_words
@@ -28,12 +29,12 @@ class HeatMap:
     """The heat map is the space as a table of tiles over its first two parameters.
 
     Args:
-        x_name: the parameter from left to right, as its axis is called
-        y_name: the parameter from top to bottom
-        xs: the values of x, as the axis shows them
-        ys: the values of y
-        tiles: the tiles by (x, y)
-        others: the other searched parameters; a tile shows the best over them
+        x_name: The parameter from left to right, as its axis is called.
+        y_name: The parameter from top to bottom.
+        xs: The values of x, as the axis shows them.
+        ys: The values of y.
+        tiles: The tiles by (x, y).
+        others: The other searched parameters; a tile shows the best over them.
     """
 
     x_name: str
@@ -119,5 +120,5 @@ def _tile(c: Configuration, count: int, decision: Decision, context: StudyContex
         elif deficit_mib:
             lines.append(f"{deficit_mib:,.0f} MiB short")
     if kind not in (Category.WORKS, Category.FAILED):
-        lines.append(kind)
+        lines.append(CATEGORY_WORDS[kind])
     return Tile(c, kind, (*lines, *([f"best of {count}"] if count > 1 else [])))

@@ -16,9 +16,9 @@ class Mark:
     """A mark shows a category by its shape too, not by its colour alone.
 
     Args:
-        colour: as #RRGGBB
-        shape: SVG around 0, 0
-        symbol: plotly's name of the same shape
+        colour: As #RRGGBB.
+        shape: SVG around 0, 0.
+        symbol: Plotly's name of the same shape.
     """
 
     colour: str
@@ -29,7 +29,7 @@ class Mark:
 CROSS = '<path d="M-6-6 6 6M-6 6 6-6"/>'
 STAR = '<path d="M0-9 2.6-3 9-2.6 4 1.6 5.6 8 0 4.4-5.6 8-4 1.6-9-2.6-2.6-3Z"/>'
 # Okabe and Ito's palette: people who are colour-blind can tell its colours apart
-MARKS: Mapping[Category, Mark] = {
+CATEGORY_MARKS: Mapping[Category, Mark] = {
     Category.WINNER: Mark("#009E73", STAR, "star"),
     Category.BASELINE: Mark("#0072B2", '<rect x="-6" y="-6" width="12" height="12"/>', "square"),
     Category.INELIGIBLE: Mark("#E69F00", '<path d="M0-8 8 0 0 8-8 0Z"/>', "diamond"),
@@ -37,7 +37,9 @@ MARKS: Mapping[Category, Mark] = {
     Category.OVER: Mark("#999999", CROSS, "x-thin-open"),
     Category.FAILED: Mark("#D55E00", CROSS, "x"),
 }
-COLOURS: Mapping[Category, str] = {category: mark.colour for category, mark in MARKS.items()}
+CATEGORY_COLOURS: Mapping[Category, str] = {
+    category: mark.colour for category, mark in CATEGORY_MARKS.items()
+}
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(

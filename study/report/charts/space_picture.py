@@ -7,8 +7,9 @@ from html import escape
 
 from objectives.allocation import SHARE
 from study.analysis.category import Category
+from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.heat_map import HeatMap, Tile, heat_map
-from study.report.charts.marks import COLOURS, shade
+from study.report.charts.marks import CATEGORY_COLOURS, shade
 from study.report.charts.svg import mark, text
 from study.report.summary import Summary
 from study.wording import SHORT, short
@@ -63,7 +64,7 @@ def _tile(
     if tile is None:
         return [text(left + TILE / 2, top + tall / 2 + 4, "not tried", "middle", 'fill="#777"')]
     is_framed = tile.category in (Category.WINNER, Category.BASELINE)
-    edge = COLOURS[tile.category] if is_framed else "#fff"
+    edge = CATEGORY_COLOURS[tile.category] if is_framed else "#fff"
     elements = [
         f'<rect x="{left + 3}" y="{top + 3}" width="{TILE - 6}" height="{tall - 6}" '
         f'rx="4" stroke-width="3" fill="{shade(tile, fitnesses)}" stroke="{edge}"/>'
@@ -75,8 +76,8 @@ def _tile(
         for n, line in enumerate(rest)
     ]
     if tile.category in MARKED:
-        sign = mark(tile.category, left + 17, top + 17, is_filled=True, title=tile.category)
-        elements.append(sign)
+        title = CATEGORY_WORDS[tile.category]
+        elements.append(mark(tile.category, left + 17, top + 17, is_filled=True, title=title))
     return elements
 
 
@@ -84,11 +85,12 @@ def _legend(table: HeatMap, height: float) -> list[str]:
     elements, x, y = [], float(MARGIN + 8), height - 52
     present = {t.category for t in table.tiles.values()}
     for category in (c for c in Category if c in present and c in MARKED):
+        name = CATEGORY_WORDS[category]
         elements += [
-            mark(category, x, y, is_filled=True, title=category),
-            text(x + 14, y + 4, category),
+            mark(category, x, y, is_filled=True, title=name),
+            text(x + 14, y + 4, name),
         ]
-        x += 40 + 7.5 * len(category)
+        x += 40 + 7.5 * len(name)
     others = f"; the best over {', '.join(table.others)}" if table.others else ""
     note = f"number: fitness, 1 is best, mean of the launches ± standard error{others}"
     return [*elements, text(MARGIN, height - 20, note)]

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from study.analysis.category import Category
+from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.data import Bar, MemoryUse, Spot, limit_text, total_text
-from study.report.charts.marks import MARKS, PHASE_COLOURS
+from study.report.charts.marks import CATEGORY_MARKS, PHASE_COLOURS
 
 WIDTH = 380  # about a phone's, so that letters keep their size there
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
@@ -54,7 +55,7 @@ def ticks(most: float, count: int = 4, *, whole: bool = False) -> list[float]:
 
 def mark(category: Category, x: float, y: float, *, is_filled: bool, title: str) -> str:
     """Return the sign of a category, with a title that a pointer shows."""
-    look = MARKS[category]
+    look = CATEGORY_MARKS[category]
     fill = look.colour if is_filled else "#fff"
     return (
         f'<g transform="translate({x:.1f} {y:.1f})" '
@@ -84,7 +85,7 @@ def _limit(y: float, name: str, *, above: float) -> list[str]:
     ]
 
 
-def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
+def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
     """Draw the 95 % latency of one service over voice sessions.
 
     Where no sessions were measured, a spot lies in a lane of its own at the left.
@@ -118,7 +119,7 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
         ms = getattr(s, name)
         x = LEFT + 26 if s.sessions is None else begin + scale * s.sessions
         capacity = "sessions not measured" if s.sessions is None else s.capacity
-        descriptions.append(f"{s.label} ({s.category}): {ms:,.0f} ms, {capacity}")
+        descriptions.append(f"{s.label} ({CATEGORY_WORDS[s.category]}): {ms:,.0f} ms, {capacity}")
         y = floor - room * ms / tops[-1]
         body.append(mark(s.category, x, y, is_filled=s.on_pareto, title=descriptions[-1]))
         body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
@@ -126,7 +127,7 @@ def tradeoff(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str
     return image(height, title, "; ".join(descriptions), body)
 
 
-def phases(bars: Sequence[Bar]) -> str:
+def phases_chart(bars: Sequence[Bar]) -> str:
     """Draw as stacked bars where the time of every launch went."""
     row, left = 24 if len(bars) <= 16 else 17, 16 + 7 * max(len(b.label) for b in bars)
     height = row * len(bars) + 36
@@ -152,7 +153,7 @@ def phases(bars: Sequence[Bar]) -> str:
     return image(height, "Where the time of every launch went", "; ".join(descriptions), body)
 
 
-def memory(use: MemoryUse) -> str:
+def memory_chart(use: MemoryUse) -> str:
     """Draw the device memory in use, second by second."""
     height, seconds = 230.0, max(1, len(use.used_mib) - 1)
     tops = ticks(use.total_mib)

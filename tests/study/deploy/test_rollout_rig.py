@@ -31,8 +31,7 @@ def is_settled(machine: Machine, values: tuple[str, str]) -> None:
     assert TRIAL not in machine.drop_ins()
     assert not (machine.root / "etc/gpu-allocation/voice/pending.json").exists()
     assert "dead-man" not in machine.systemctl("list-timers", "--all")
-    for unit in (LLM, STT):
-        assert machine.systemctl("is-active", unit) == "active"
+    assert machine.systemctl("is-active", LLM, STT).split() == ["active", "active"]
 
 
 def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -> None:

@@ -33,7 +33,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE, Measurement
-from study.cli.end_of_run import ended
+from study.cli.end_of_run.end import ended
 from study.search.ask import bridge, queue
 from study.search.ending import Ending, Limit
 from study.search.epoch import Epoch, Progress

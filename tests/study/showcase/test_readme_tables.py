@@ -20,7 +20,7 @@ from study.showcase.readme_tables import (
     WIDE_BEGIN,
     rendered,
     stale,
-    write,
+    write_pages,
 )
 from study.storage.find import study_in
 
@@ -91,7 +91,7 @@ def test_pages_are_written_between_their_marks_and_are_current_then(
 ) -> None:
     pages = rendered(usual, root)
     assert len(stale(pages, root)) == 3
-    write(pages, root)
+    write_pages(pages, root)
     readme = (root / "README.md").read_text()
     assert (
         readme.startswith(f"before\n{BEGIN}\n")
@@ -114,7 +114,7 @@ def test_pages_are_written_between_their_marks_and_are_current_then(
 
 
 def test_a_page_that_was_changed_between_its_marks_is_stale(usual: Summary, root: Path) -> None:
-    write(rendered(usual, root), root)
+    write_pages(rendered(usual, root), root)
     (root / "README.md").write_text(
         (root / "README.md").read_text().replace("2,000 ms", "1,000 ms")
     )

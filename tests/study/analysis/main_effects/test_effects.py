@@ -24,7 +24,7 @@ from study.analysis.main_effects.additive_model import NEEDS_STATSMODELS, NotEst
 from study.analysis.main_effects.effects import level_differences, main_effects
 from study.analysis.noise import holm
 from study.recording.sobol import spread
-from study.report.effects_table import influence
+from study.report.effects.table import influence
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
 

@@ -1,11 +1,7 @@
-"""Makes the tables of a run's end.
-
-They say what was measured, compare today's allocation with the winner, and list what is ruled out.
-"""
+"""Makes the tables of a run's end: what was measured, and today's allocation beside the winner."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.box import HEAVY_HEAD
@@ -18,14 +14,13 @@ from study.analysis.configurations import Configuration, configurations
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
 from study.report.comparison import comparison
-from study.report.reasons import over
 from study.report.summary import Summary
-from study.report.trial_words import outcome
+from study.report.trial_words import outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import FAILURES, failure_in_words, label, number, short
+from study.wording import failure_in_words, label, number, short
 
-WIDE = 120  # a narrower terminal gets fewer columns rather than broken ones
+WIDE_COLUMNS = 120  # a narrower terminal gets fewer columns rather than broken ones
 COLUMNS = tuple(
     FIGURES[name].narrow_head
     for name in (
@@ -37,7 +32,6 @@ COLUMNS = tuple(
     )
 )
 OUTCOME = 9  # columns: "held back", "baseline"
-EVIDENCE = 160  # characters of a log's line
 
 
 def measured(
@@ -46,11 +40,11 @@ def measured(
     """List every configuration once, best first, with what failed and why.
 
     Args:
-        width: of the terminal, in columns
+        width: Of the terminal, in columns.
     """
     launched, own = configurations(trials), [t for t in trials if t.repeat_of is None]
     several = len(launched) < len(own)
-    is_wide = width >= WIDE
+    is_wide = width >= WIDE_COLUMNS
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
     figures = COLUMNS if is_wide else COLUMNS[:2]
     heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
@@ -73,7 +67,7 @@ def _figures(c: Configuration, *, is_wide: bool) -> tuple[str, ...]:
         number(c.mean("stt_latency_p95_ms")),
         number(c.mean("llm_latency_p95_ms")),
     )
-    rest = (sessions(c), number(c.mean("stt_wer_pct"), 1), number(c.mean("free_memory_mib")))
+    rest = (mean_sessions(c), number(c.mean("stt_wer_pct"), 1), number(c.mean("free_memory_mib")))
     return (*figures, *rest) if is_wide else figures
 
 
@@ -89,8 +83,8 @@ def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
     caption = f"{count} configurations in {own} measurements"
     caption += f", {repeats} asked again and told what is known" if repeats else ""
     caption += "; figures of several measurements are their means" if count < own else ""
-    wider = f"; {WIDE} columns show sessions, words and free memory too"
-    return caption + ("" if width >= WIDE else wider)
+    wider = f"; {WIDE_COLUMNS} columns show sessions, words and free memory too"
+    return caption + ("" if width >= WIDE_COLUMNS else wider)
 
 
 def _table(
@@ -124,7 +118,7 @@ def _table(
     return table
 
 
-def sessions(c: Configuration) -> str:
+def mean_sessions(c: Configuration) -> str:
     """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
     mean = c.mean("concurrent_capacity")
     return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
@@ -133,7 +127,7 @@ def sessions(c: Configuration) -> str:
 def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
     """Say what became of a configuration.
 
-    In a narrow table it is two words, since `failures` says the rest.
+    In a narrow table it is two words, since `ruled_out` says the rest.
     """
     if c.is_feasible:
         return "held back" if ineligibility(c, context) else ""
@@ -141,7 +135,7 @@ def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
     first = next(t for t in launches if not t.is_feasible)
     if first.diagnosis and not is_wide:
         return failure_in_words(first.diagnosis.failure_class)
-    return outcome(first)
+    return outcome_in_words(first)
 
 
 def _mark(c: Configuration, decision: Decision) -> str | None:
@@ -153,13 +147,13 @@ def _mark(c: Configuration, decision: Decision) -> str | None:
     return None
 
 
-def against(summary: Summary, standing: str) -> Table | None:
+def winner_table(summary: Summary, standing: str) -> Table | None:
     """Put the baseline's figures beside the winner's, or beside what came closest.
 
     It is None where one of them has none.
 
     Args:
-        standing: what the winner is: a replay, a candidate, confirmed
+        standing: What the winner is: a replay, a candidate, confirmed.
     """
     decision, today, other = summary.decision, summary.today, summary.other
     if today is None or other is None or not (today.measured and other.measured):
@@ -181,29 +175,3 @@ def against(summary: Summary, standing: str) -> Table | None:
     for row in comparison(today, other, summary.configurations):
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))
     return table
-
-
-def failures(launched: Sequence[Configuration]) -> list[str]:
-    """Say what is ruled out, by reason, with one line of a server's log for each."""
-    reasons: dict[str, list[str]] = {}
-    evidence: dict[str, str] = {}
-    bad = [c for c in launched if not c.is_feasible]
-    for c in bad:
-        for t in c.failed[:1]:
-            if (d := t.diagnosis) is None:
-                reasons.setdefault(t.state, []).append(short(c.allocation))
-                continue
-            why = f"{FAILURES.get(d.failure_class, ('', d.failure_class))[1]} ({d.failure_class})"
-            deficit = f" ({d.deficit_mib:,.0f} MiB short)" if d.deficit_mib else ""
-            reasons.setdefault(why, []).append(f"{short(c.allocation)}{deficit}")
-            evidence.setdefault(why, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
-        if not c.failed:
-            limits = ", ".join(over(c.measured))
-            reasons.setdefault(f"over a limit: {limits}", []).append(short(c.allocation))
-    lines = [f"{len(bad)} of {len(launched)} configurations are ruled out:"] if bad else []
-    for why, which in reasons.items():
-        lines.append(f"  {why}: {'; '.join(which)}")
-        if line := evidence.get(why, ""):
-            cut = f"{line[:EVIDENCE]}{'...' if len(line) > EVIDENCE else ''}"
-            lines.append(f"    by its log: {cut}")
-    return lines

@@ -20,7 +20,7 @@ from study.storage.url import sqlite_file, without_password
 
 OWN_SPEC = Path("my_gpu.yaml")
 
-Step = tuple[list[str], str]  # the words of a command, and what it does
+NextStep = tuple[list[str], str]  # the words of a command, and what it does
 
 
 def next_commands(
@@ -45,7 +45,7 @@ def next_commands(
     return ["Next:", *(f"  {shlex.join(words)}    # {what}" for words, what in steps)]
 
 
-def _of_promotion(promotion: Path) -> list[Step]:
+def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
     match seal.read(promotion).get("status"):
         case "candidate" | "inconclusive":
@@ -57,9 +57,9 @@ def _of_promotion(promotion: Path) -> list[Step]:
     return []
 
 
-def _of_own_devices() -> list[Step]:
+def _of_own_devices() -> list[NextStep]:
     """Return how this machine is measured after a replay: without a GPU, and with one's own."""
-    steps: list[Step] = []
+    steps: list[NextStep] = []
     run, specs = command_of("run_study"), Path(str(files("study"))) / "specs"
     is_checkout = Path("scripts/run_study.py").is_file()
     if Path(".servers/vllm").is_dir():

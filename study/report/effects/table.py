@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
+from objectives.allocation import SHARE, Scalar
 from objectives.errors import SetupError
 from objectives.figures import FIGURES
-from objectives.measurement import Measurement
 from study.analysis.main_effects.additive_model import (
-    CARD,
     FactorLevels,
     NotEstimableError,
     Observations,
@@ -21,6 +18,7 @@ from study.analysis.main_effects.additive_model import (
     is_time,
 )
 from study.analysis.main_effects.effects import Effect, Effects, main_effects
+from study.report.effects.observations import AnyLaunch, cards_of, observations
 from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
@@ -28,7 +26,7 @@ HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds an
     name: FIGURES[name].head for name in EFFECT_FIGURES
 }
 SURE = 0.05
-NOTE = (
+EFFECTS_NOTE = (
     "a value, of so many configurations: what to expect with it, all other parameters' values "
     "weighing the same, and its 95 % interval (± 12 %: times or divided by 1.12); a parameter: p, "
     "by Holm for their number, in brackets where noise could explain it; what two parameters do "
@@ -36,26 +34,16 @@ NOTE = (
 )
 
 
-class Launch(Protocol):
-    """A launch, of a study or a recording, has an allocation, and a measurement if it worked."""
-
-    @property
-    def allocation(self) -> Allocation: ...
-
-    @property
-    def measurement(self) -> Measurement | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class EffectsTable:
     """The table shows effects, and its notes are the sentences that belong to it.
 
     Args:
-        head: the titles of the columns
-        rows: a parameter, or a value of it, indented, with a cell for each figure
-        notes: the sentences, without full stops
-        parameters: the names that begin the row of a parameter
-        lacks: what must be installed before there is a table; empty where nothing is missing
+        head: The titles of the columns.
+        rows: A parameter, or a value of it, indented, with a cell for each figure.
+        notes: The sentences, without full stops.
+        parameters: The names that begin the row of a parameter.
+        lacks: What must be installed before there is a table; empty where nothing is missing.
     """
 
     head: tuple[str, ...]
@@ -65,7 +53,7 @@ class EffectsTable:
     lacks: str = ""
 
 
-def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS)) -> EffectsTable:
+def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEADS)) -> EffectsTable:
     """Tabulate what each parameter does to these figures.
 
     A figure that never differs, or has no effects, gets a note and no column.
@@ -96,14 +84,14 @@ def influence(launches: Sequence[Launch], metrics: Sequence[str] = tuple(HEADS))
     return EffectsTable(
         head=("", *(HEADS[m] for m in effects)),
         rows=tuple(rows),
-        notes=(*([NOTE] if rows else []), *notes),
+        notes=(*([EFFECTS_NOTE] if rows else []), *notes),
         parameters=frozenset(map(label, _parameters(effects))),
     )
 
 
-def _counts(launches: Sequence[Launch], failed: int) -> str:
+def _counts(launches: Sequence[AnyLaunch], failed: int) -> str:
     """Say how many configurations were launched how often, on how many cards."""
-    cards = _cards(launches)
+    cards = cards_of(launches)
     on = f" on {len(cards)} cards" if len(cards) > 1 else ""
     some = f", {failed} of which failed and are left out" if failed else ", none of which failed"
     different = len({str(launch.allocation) for launch in launches})
@@ -147,35 +135,6 @@ def _rows(
 def value_in_words(parameter: str, value: Scalar) -> str:
     """Write a value of a parameter as the table shows it: the LLM's share in percent."""
     return f"{100 * float(value):g} %" if parameter == SHARE else f"{value}"
-
-
-def observations(launches: Sequence[Launch]) -> tuple[Observations, list[FactorLevels]]:
-    """Return the settings of the launches that worked, with their measurements, and the others.
-
-    The two classic parameters come first; the card is one more where there were several.
-    """
-    cards = _cards(launches)
-    letters = next(n for n in range(8, 999) if len({card[:n] for card in cards}) == len(cards))
-    measured: list[tuple[FactorLevels, Measurement]] = []
-    failed: list[FactorLevels] = []
-    for launch in launches:
-        values = launch.allocation.values
-        setting = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}
-        if launch.measurement is None:
-            failed.append(setting)
-        else:
-            setting |= {CARD: _card(launch.measurement)[:letters]} if len(cards) > 1 else {}
-            measured.append((setting, launch.measurement))
-    return measured, failed
-
-
-def _cards(launches: Sequence[Launch]) -> set[str]:
-    """Return the cards that measured something; a launch that failed does not name its card."""
-    return {_card(launch.measurement) for launch in launches if launch.measurement is not None}
-
-
-def _card(measurement: Measurement) -> str:
-    return measurement.measured_on or "unknown"  # in recordings made before cards were kept
 
 
 def _p_value(effect: Effect | None) -> str:

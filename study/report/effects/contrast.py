@@ -14,21 +14,26 @@ from study.analysis.main_effects.additive_model import (
     is_time,
 )
 from study.analysis.main_effects.effects import level_differences
-from study.report.effects_table import HEADS, EffectsTable, Launch, observations, value_in_words
+from study.report.effects.observations import AnyLaunch, observations
+from study.report.effects.table import HEADS, EffectsTable, value_in_words
 from study.wording import label
 
-NOTE = (
+CONTRAST_NOTE = (
     "all other parameters' values weighing the same; 95 % intervals, each for itself: of several, "
     "some leave out 1 (or 0) by chance"
 )
 
 
-def versus(launches: Sequence[Launch], metrics: Sequence[str], choice: str) -> EffectsTable:
+def versus(launches: Sequence[AnyLaunch], metrics: Sequence[str], choice: str) -> EffectsTable:
     """Tabulate each other value of a parameter against one, a time as a factor.
 
-    choice: the parameter as a spec names it, or the card, and a value: "vllm_memory_util=0.525"
-    raises: BadInput where that value was not measured beside others; SetupError where statsmodels
-        is not installed
+    Args:
+        choice: The parameter as a spec names it, or the card, and a value:
+            "vllm_memory_util=0.525".
+
+    Raises:
+        BadInput: That value was not measured beside others.
+        SetupError: statsmodels is not installed.
     """
     observed, _ = observations(launches)
     parameter, value = _parameter_and_value(observed, choice)
@@ -53,7 +58,7 @@ def versus(launches: Sequence[Launch], metrics: Sequence[str], choice: str) -> E
         for other in others
     ]
     head = (f"against {value_in_words(parameter, value)}", *(HEADS[m] for m in columns))
-    return EffectsTable(head, tuple(rows), (NOTE, *notes))
+    return EffectsTable(head, tuple(rows), (CONTRAST_NOTE, *notes))
 
 
 def _parameter_and_value(observed: Observations, choice: str) -> tuple[str, Scalar]:

@@ -13,14 +13,15 @@ from objectives.devices.device import Occupant
 from objectives.engines.engine import kv_cache_args
 from study.analysis.kv_cache import unfilled_cache
 from study.cli.console import Terminal
-from study.cli.end_tables import against, failures, measured
-from study.cli.next_steps import advice
+from study.cli.end_of_run.next_steps import advice
+from study.cli.end_of_run.ruled_out import ruled_out
+from study.cli.end_of_run.tables import measured, winner_table
 from study.report.analysis_words import cache_warnings
 from study.report.answer import certainty, fitness_gap
 from study.report.headline import fresh, sentence
 from study.report.reasons import held_back, passed_over, why
 from study.report.summary import Summary
-from study.report.trial_words import outcome
+from study.report.trial_words import outcome_in_words
 from study.search.ending import Ending, Limit
 from study.storage.trials import measured_in
 from study.wording import short
@@ -31,12 +32,12 @@ class End:
     """Says what a run came to.
 
     Args:
-        summary: the study with its decision
-        promotion: the winner's file; None where there is none
-        is_new: whether this run wrote that file
-        broken: why a confirmation of the winner was not counted; None where none is broken
-        total_mib: of the device
-        occupants: what else was on it
+        summary: The study with its decision.
+        promotion: The winner's file; None where there is none.
+        is_new: Whether this run wrote that file.
+        broken: Why a confirmation of the winner was not counted; None where none is broken.
+        total_mib: Of the device.
+        occupants: What else was on it.
     """
 
     summary: Summary
@@ -71,7 +72,7 @@ def ended(ending: Ending) -> str:
     return f"every one of the {ending.size} configurations is measured"
 
 
-def show(end: End, terminal: Terminal) -> None:
+def show_end(end: End, terminal: Terminal) -> None:
     """Say what was measured and decided, how sure that is, and where the winner's file lies."""
     summary, decision = end.summary, end.summary.decision
     context, reason = summary.context, why(decision, summary.context)
@@ -82,9 +83,9 @@ def show(end: End, terminal: Terminal) -> None:
         return
     if end.broken is not None:
         terminal.heading(end.broken)
-    if (table := against(summary, _standing(summary))) is not None:
+    if (table := winner_table(summary, _standing(summary))) is not None:
         terminal.show(table)
-    for line in failures(summary.configurations):
+    for line in ruled_out(summary.configurations):
         terminal.line(line)
     terminal.heading(sentence(summary))
     if summary.confirmation is not None:
@@ -125,7 +126,7 @@ def _show_failures(end: End, terminal: Terminal) -> None:
     terminal.heading("Nothing is feasible:")
     for t in launched:
         if t.diagnosis is None:
-            terminal.line(f"  {t.allocation}: {outcome(t)}")
+            terminal.line(f"  {t.allocation}: {outcome_in_words(t)}")
     failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
     measurements = measured_in(list(end.summary.trials))
     for line in advice(failed, measurements, end.total_mib, end.occupants):

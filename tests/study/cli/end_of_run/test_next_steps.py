@@ -18,7 +18,7 @@ from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
 from study.cli import checkout
 from study.cli.checkout import interpreter
-from study.cli.next_steps import advice, next_commands
+from study.cli.end_of_run.next_steps import advice, next_commands
 from study.cli.parser import PROGRAM
 
 

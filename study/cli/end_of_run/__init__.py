@@ -1,0 +1,1 @@
+"""Show what a run came to: tables, what is ruled out, and what to type next."""

@@ -1,0 +1,1 @@
+"""Tabulate for people what each parameter does to each figure."""
