@@ -58,7 +58,8 @@ class Colocation:
     ) -> None:
         self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
         self.on_phase = on_phase
-        self._starts = Starts(list(measurements))
+        self._engines = engines_of(setting.services)
+        self._starts = Starts(self._engines, list(measurements))
         self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
         self._stack = ExitStack()
 
@@ -73,7 +74,6 @@ class Colocation:
             )
             self._lineup = Lineup(self.device, self.setting.reserve_mib)
             stack.callback(self._lineup.close)
-            self._engines = engines_of(self.setting.services)
             self._launcher = Launcher(
                 self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
             )
@@ -166,11 +166,11 @@ class Colocation:
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
         on_phase(Phase(Step.CHECKING))
-        verdict = self._starts.verdict(job.allocation, self._lineup)
-        if self.setting.precheck and verdict.is_ruled_out:
-            raise prechecked(verdict)
+        prediction = self._starts.prediction(job.allocation, self._lineup)
+        if self.setting.precheck and prediction.is_ruled_out:
+            raise prechecked(prediction)
         with watching(self.device) as watch:
-            endpoints, suspects = self._launcher.launch(job, on_phase, verdict)
+            endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
             measured = self._load(job, on_phase, endpoints, suspects, watch)
         device = self.device.identity
         measured["used_mib_by_s"] = used_by_second(watch.samples, device.total_mib)

@@ -13,7 +13,7 @@ from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.tls import certificates
 from objectives.apis.transcription import Transcriptions
-from objectives.engines.command import Command, filled, flag, is_at_least
+from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -86,11 +86,7 @@ class FasterWhisper:
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `whisper.<option>` parameters override the service's."""
         service = self.service
-        env = {"HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"} | dict(device_env) | dict(service.env)
         model = service.models.get(allocation.speech, allocation.speech)
-        if service.command is not None:
-            argv = filled(service.command, allocation, {"model": model})
-            return Command(argv, env, service.health_path, service.start_timeout_s)
         options: dict[str, Scalar] = {
             "device": service.device,
             "compute_type": service.compute_type,
@@ -104,7 +100,8 @@ class FasterWhisper:
         argv = (service.python, str(TRANSCRIBER), "--model", model, "--port", "{port}")
         for option, value in options.items():
             argv += flag(option.replace("_", "-"), value)
-        return Command(argv + service.args, env, service.health_path, service.start_timeout_s)
+        env = {"PYTHONSAFEPATH": "1", **device_env}
+        return command_of(service, argv + service.args, env, allocation, model)
 
     def share(self, allocation: Allocation) -> None:
         """Return None: it takes what its model needs."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.engine import Engine
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -20,28 +21,30 @@ class Starts:
     """The starts of a study show its memory; what they show grows with every start.
 
     Args:
+        engines: One a service.
         launches: The study's measurements.
-        kv_tokens: The sizes of the KV cache, by command of the LLM server.
+        kv_tokens: The sizes of the KV cache, by command.
     """
 
+    engines: Sequence[Engine]
     launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
-    def verdict(
-        self, allocation: Allocation, lineup: Lineup, speech: Measurement | None = None
-    ) -> memory_budget.Verdict:
+    def prediction(
+        self, allocation: Allocation, lineup: Lineup, beside: Measurement | None = None
+    ) -> memory_budget.Prediction:
         """Return whether an allocation would fit, by the study's figures.
 
         Args:
             allocation: The allocation.
             lineup: The servers that run, and their device.
-            speech: What the start of its speech server, just now, showed; None without one.
+            beside: What starts beside running servers, just now, showed; None without any.
         """
-        launches = [*self.launches, *([(allocation, speech)] if speech else [])]
+        launches = [*self.launches, *([(allocation, beside)] if beside else [])]
         total_mib = lineup.device.identity.total_mib
         return memory_budget.check(
             allocation,
-            memory_budget.figures(launches),
+            memory_budget.figures(launches, self.engines),
             total_mib=total_mib,
             tenants_mib=total_mib - lineup.free_at_rest_mib,
             reserve_mib=lineup.reserve_mib,

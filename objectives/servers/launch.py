@@ -45,7 +45,7 @@ class Launcher:
     clip: Clip
 
     def launch(
-        self, job: Job, on_phase: OnPhase, verdict: memory_budget.Verdict
+        self, job: Job, on_phase: OnPhase, prediction: memory_budget.Prediction
     ) -> tuple[Endpoints, Suspects]:
         """Start every server that does not run; what the starts showed is what the suspects know.
 
@@ -55,7 +55,7 @@ class Launcher:
         device = self.lineup.device
         commands = {e.name: e.command(job.allocation, device.server_env) for e in self.engines}
         measured: dict[str, Any] = {"device_total_mib": device.identity.total_mib}
-        measured |= self._make_room(job, on_phase, commands, verdict)
+        measured |= self._make_room(job, on_phase, commands, prediction)
         for engine in self.engines:
             command = commands[engine.name]
             measured |= self.start(engine, command, job, on_phase, measured) | measured
@@ -88,7 +88,7 @@ class Launcher:
         return self.lineup.start(engine.name, command, ready, log, measured, entitled_mib)
 
     def _make_room(
-        self, job: Job, on_phase: OnPhase, commands: Commands, verdict: memory_budget.Verdict
+        self, job: Job, on_phase: OnPhase, commands: Commands, prediction: memory_budget.Prediction
     ) -> dict[str, Any]:
         """Stop what this trial does not need; return what the starts showed that this took.
 
@@ -104,16 +104,16 @@ class Launcher:
         stable = [
             e for e in self.engines if e not in changing and e.share(job.allocation) is not None
         ]
-        if not swapped or not stable or verdict.is_sure:
+        if not swapped or not stable or prediction.is_sure:
             return {}
-        if verdict.fits == "unknown":
+        if prediction.fits == "unknown":
             with suppress(TrialFailed):  # beside the others this says nothing of a start in order
                 started: dict[str, Any] = {}
                 for engine in swapped:
                     command = commands[engine.name]
                     started |= self.start(engine, command, job, on_phase, {})
                 beside = Measurement.from_flat(started)
-                if self.starts.verdict(job.allocation, lineup, beside).is_sure:
+                if self.starts.prediction(job.allocation, lineup, beside).is_sure:
                     return started
         on_phase(Phase(Step.STOPPING))
         lineup.stop_all()

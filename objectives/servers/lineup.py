@@ -17,7 +17,7 @@ from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
 Ready = Callable[[str], bool]
-LEAST_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
+ON_DEVICE_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Lineup:
             ) from error
         held = self.device.held_mib(server.pid)
         taken = before - self.device.sample().free_mib if held is None else held
-        if self.device.identity.cuda is not None and taken < LEAST_MIB:
+        if self.device.identity.cuda is not None and taken < ON_DEVICE_MIB:
             stack.close()
             raise elsewhere(service, taken, measured)
         self._held[service] = _Held(command, server, stack, taken, max(taken, entitled_mib))

@@ -19,7 +19,7 @@ from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.engines.vllm import usage
+from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors

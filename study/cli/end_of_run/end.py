@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
-from objectives.engines.engine import kv_cache_args
+from objectives.engines.engine import engines_of, kv_cache_args
 from study.analysis.kv_cache import unfilled_cache
 from study.cli.console import Terminal
 from study.cli.end_of_run.next_steps import advice
@@ -129,5 +129,6 @@ def _show_failures(end: End, terminal: Terminal) -> None:
             terminal.line(f"  {t.allocation}: {outcome_in_words(t)}")
     failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
     measurements = measured_in(list(end.summary.trials))
-    for line in advice(failed, measurements, end.total_mib, end.occupants):
+    engines = engines_of(end.summary.context.services)
+    for line in advice(failed, measurements, end.total_mib, end.occupants, engines):
         terminal.line(f"  {line}")

@@ -15,7 +15,7 @@ from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.servers.tenants import Tenant
 from objectives.traffic.clips import read_clips
 
@@ -298,7 +298,7 @@ def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
 
 
 def test_prechecked_is_out_of_memory_with_the_deficit():
-    error = prechecked(Verdict("predicted_kv_too_small", 12.5, "a sum"))
+    error = prechecked(Prediction("predicted_kv_too_small", 12.5, "a sum"))
     assert facts(error) == ("predicted_kv_too_small", None, "precheck", 12.5)
 
 
