@@ -97,7 +97,14 @@ class FasterWhisper:
         if self.is_random(allocation):
             options |= {"fixed_output": True, "max_new_tokens": service.fixed_output_tokens}
         options |= allocation.options("whisper.")
-        argv = (service.python, str(TRANSCRIBER), "--model", model, "--port", "{port}")
+        argv: tuple[str, ...] = (
+            service.python,
+            str(TRANSCRIBER),
+            "--model",
+            model,
+            "--port",
+            "{port}",
+        )
         for option, value in options.items():
             argv += flag(option.replace("_", "-"), value)
         env = {"PYTHONSAFEPATH": "1", **device_env}

@@ -124,7 +124,7 @@ class Vllm:
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
         service = self.service
-        argv = (service.python, "-m", "vllm.entrypoints.openai.api_server")
+        argv: tuple[str, ...] = (service.python, "-m", "vllm.entrypoints.openai.api_server")
         argv += ("--host", "127.0.0.1", "--port", "{port}")
         argv += ("--model", service.model, "--served-model-name", service.served_model)
         argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)

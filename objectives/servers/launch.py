@@ -52,9 +52,9 @@ class Launcher:
         Raises:
             OutOfMemory, Disturbed or SetupError: A server does not start; its log says why.
         """
-        device = self.lineup.device
-        commands = {e.name: e.command(job.allocation, device.server_env) for e in self.engines}
-        measured: dict[str, Any] = {"device_total_mib": device.identity.total_mib}
+        commands = {e.name: self.command(e, job) for e in self.engines}
+        totals_mib = (d.identity.total_mib for d in self.lineup.devices.values())
+        measured: dict[str, Any] = {"device_total_mib": min(totals_mib)}
         measured |= self._make_room(job, on_phase, commands, prediction)
         for engine in self.engines:
             command = commands[engine.name]
@@ -64,6 +64,10 @@ class Launcher:
         servers = {e.name: self.lineup.server(e.name) for e in self.engines}
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
         return endpoints, Suspects(servers, self.tenants, measured)
+
+    def command(self, engine: Engine, job: Job) -> Command:
+        """Return the command of an engine on its device."""
+        return engine.command(job.allocation, self.lineup.device(engine.name).server_env)
 
     def start(
         self,
@@ -80,7 +84,8 @@ class Launcher:
         """
         if not self.lineup.runs(engine.name, command):
             on_phase(Phase(Step.STARTING, engine.name))
-        share, total_mib = engine.share(job.allocation), self.lineup.device.identity.total_mib
+        share = engine.share(job.allocation)
+        total_mib = self.lineup.device(engine.name).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
         entitled_mib = 0.0 if share is None else (share + memory_budget.MARGIN) * total_mib
         ready = partial(engine.is_ready, clip=self.clip)
