@@ -211,10 +211,10 @@ class Colocation:
             not any(e.is_random(allocation) for e in self._engines),
         )
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
-        window = self._exercise.window(endpoints, suspects, on_phase)
+        window, figures = self._exercise.window(endpoints, suspects, on_phase)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
-        measured |= window_figures(window, alone)
+        measured |= figures | window_figures(window, alone)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
         measured |= self._ladder(endpoints, suspects, on_phase, measured)

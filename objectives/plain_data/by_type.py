@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
 
@@ -20,12 +21,15 @@ def from_plain(kind: Any, data: Any) -> Any:
     Raises:
         KeyError: The data has a field that the dataclass lacks.
         TypeError: A field is missing, or of another kind.
+        ValueError: A name is none of an enum.
 
     >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
     ((1, 2), None)
     """
     if is_dataclass(kind):
         return _dataclass(kind, mapping_of(data))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(data)
     arguments = [a for a in get_args(kind) if a is not types.NoneType]
     match get_origin(kind):
         case typing.Union | types.UnionType if data is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from objectives.allocation import Allocation
 from objectives.devices.device_set import place_of
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import Engine
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
@@ -67,4 +68,6 @@ class Starts:
             evidence = (
                 f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
             )
-            raise Disturbed(Diagnosis("contaminated", None, "start", None, evidence), measured)
+            raise Disturbed(
+                Diagnosis("contaminated", None, FailurePhase.START, None, evidence), measured
+            )

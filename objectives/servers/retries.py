@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.measurement import Measurement
@@ -34,7 +35,7 @@ def retried(
             return measure()
         except TrialFailed as failed:
             diagnosis = failed.diagnosis
-            if diagnosis.phase != "precheck":
+            if diagnosis.phase is not FailurePhase.PRECHECK:
                 on_phase(Phase(Step.STOPPING))
                 stop_all()
             if isinstance(failed, OutOfMemory):

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import FIGURES, SHOWN, Direction
+from objectives.figures import Direction, figure
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS, noise_of
+from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 
 SAME_PCT = 1.0  # a smaller difference is called none
@@ -114,11 +115,11 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
         return Verdict.EQUAL
     if old and abs(100 * (new - old) / old) < SAME_PCT:
         return Verdict.ABOUT_EQUAL
-    if FIGURES[name].direction is Direction.NEUTRAL:
+    if figure(name).direction is Direction.NEUTRAL:
         return Verdict.NEUTRAL
     if noise is not None and abs(new - old) <= noise:
         return Verdict.WITHIN_NOISE
-    is_better = (new < old) == (FIGURES[name].direction is Direction.DOWN)
+    is_better = (new < old) == (figure(name).direction is Direction.DOWN)
     return Verdict.BETTER if is_better else Verdict.WORSE
 
 

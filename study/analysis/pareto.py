@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.figures import FIGURES, Direction
+from objectives.figures import Direction, figure
 from study.analysis.configurations import Configuration
 from study.analysis.eligibility import is_eligible
 from study.storage.context import StudyContext
@@ -58,4 +58,4 @@ def _cost(configuration: Configuration, name: str, headroom_mib: float) -> float
     """Return a figure so that less is better; free memory beyond the headroom is worth no more."""
     value = configuration.mean(name) or 0.0
     value = min(value, headroom_mib) if name == FREE else value
-    return -value if FIGURES[name].direction is Direction.UP else value
+    return -value if figure(name).direction is Direction.UP else value

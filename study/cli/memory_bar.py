@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.wording import SERVICE_NAMES
+from objectives.figures import service_name
 
 MIB_PER_GIB = 1024
 # drawn, drawn in ASCII, style: told apart without colours too
@@ -35,8 +35,7 @@ def memory_bar(
     else:
         others += rest
     parts = [
-        (SERVICE_NAMES.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
-        for name, mib in held.items()
+        (service_name(name), mib, SIGNS.get(name, SIGNS["tenant"])) for name, mib in held.items()
     ]
     parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []
     bar, legend, end = Text(), Text(), 0.0

@@ -15,6 +15,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
 from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
@@ -87,11 +88,11 @@ def read(folder: Path) -> Journal:
 
 def _stress(data: Mapping[str, Any]) -> Stress:
     failure = data["failure"]
-    return Stress(**{**data, "failure": Diagnosis(**failure) if failure else None})
+    return Stress(**{**data, "failure": from_plain(Diagnosis, failure) if failure else None})
 
 
 def _failed_launch(data: Mapping[str, Any]) -> FailedLaunch:
-    return FailedLaunch(**{**data, "diagnosis": Diagnosis(**data["diagnosis"])})
+    return FailedLaunch(**{**data, "diagnosis": from_plain(Diagnosis, data["diagnosis"])})
 
 
 def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:

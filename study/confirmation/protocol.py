@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
-from objectives.figures import JUDGED, Direction
-from study.spec.choices import MARGIN_PCT, Claim
+from objectives.figures import Direction, figure
+from study.spec.choices import JUDGED, MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6
@@ -114,7 +114,7 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     >>> round(gain_pct("fitness", math.log(1.1)), 6)
     10.0
     """
-    is_down = JUDGED[metric].direction is Direction.DOWN
+    is_down = figure(metric).direction is Direction.DOWN
     ratio = math.exp(-log_ratio if is_down else log_ratio)
     return 100 * (1 - ratio if is_down else ratio - 1)
 

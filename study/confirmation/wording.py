@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import JUDGED, Direction
+from objectives.figures import Direction, figure
 from study.confirmation.protocol import Rule, gain_pct
 from study.confirmation.verdict.judge import Verdict
 from study.confirmation.verdict.metric_comparison import Finding
@@ -18,7 +18,7 @@ MOST_PCT = 1000
 
 def title(metric: str) -> str:
     """Return what a metric is called in a sentence."""
-    return JUDGED[metric].title or JUDGED[metric].short
+    return figure(metric).title or figure(metric).short
 
 
 def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
@@ -93,7 +93,7 @@ def _spread(f: Finding) -> str:
 
 
 def _better(metric: str) -> str:
-    if JUDGED[metric].direction is Direction.DOWN:
+    if figure(metric).direction is Direction.DOWN:
         return "shorter"
     return "better" if metric == "fitness" else "more"
 

@@ -9,7 +9,7 @@ from itertools import chain
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.engine import engines_of
-from objectives.figures import FITNESS, SHOWN
+from objectives.figures import FITNESS
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
@@ -27,10 +27,11 @@ from study.report.trial_words import (
     traffic_in_words,
     wrapped,
 )
+from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
+from study.wording import FAILURES, WORD_GATES, allocation_in_words, number, server_in_words, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -126,7 +127,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
         lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(without_secrets(str(c)))
-        lines += [f"## The {SERVICES[name]}'s command", f"```\n{command}\n```"]
+        lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
     verdict = arithmetic(trial.allocation, summary)
     is_wrong = trial.diagnosis is not None and verdict.fits == "fits"
     beside = " What else was on the device was not recorded." if context.held_mib is None else ""
@@ -138,7 +139,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
 def _failure(d: Diagnosis) -> list[str]:
     unknown = ("", "a class this version does not know")
     short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
-    victim = SERVICES.get(d.victim, d.victim or "-")
+    victim = server_in_words(d.victim)
     evidence = textwrap.fill(d.evidence.replace("```", ""), LINE)
     return [
         "## What failed",

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.figures import FIGURES, JUDGED, Direction
+from objectives.figures import Direction, figure
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.spec.choices import JUDGED
 from study.storage.context import StudyContext
 
 SCHEMA = 1
@@ -55,7 +56,7 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
-    gain = -change if FIGURES[name].direction is Direction.DOWN else change
+    gain = -change if figure(name).direction is Direction.DOWN else change
     return round(gain, 2) + 0.0  # no -0.0
 
 

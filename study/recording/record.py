@@ -16,7 +16,7 @@ from objectives.devices.device_set import device_set
 from objectives.errors import BadInput
 from objectives.evaluation import Job
 from objectives.load.ladder import Slo
-from objectives.recording import Entry, Provenance, Recording, entry, read, write
+from objectives.recording import Provenance, RecordedLaunch, Recording, entry, read, write
 from objectives.setting import Anchor, conditions
 from study.bench.bench import Bench, bench, borrowed
 from study.bench.run_lock import alone
@@ -120,7 +120,7 @@ def _launched(
     take: Sequence[Path],
     machine: Bench,
 ) -> Recording:
-    entries: list[Entry] = []
+    entries: list[RecordedLaunch] = []
     provenance = _provenance(machine, conditions(setting_of(spec)))
     if out.exists():
         earlier = read(out)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from objectives.allocation import Allocation
-from objectives.recording import Entry
+from objectives.recording import RecordedLaunch
 from objectives.search_space.space import Space
 from objectives.traffic.workload import Workload
 from study.bench.launch_order import llm_key, order_by_llm
@@ -37,7 +37,7 @@ def rounds(
 
 def remaining(
     planned: Sequence[tuple[Allocation, int]],
-    entries: Sequence[Entry],
+    entries: Sequence[RecordedLaunch],
     baseline: Allocation,
     card: str,
 ) -> list[tuple[Allocation, int]]:
@@ -62,7 +62,9 @@ def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]
     return [a for a in of if llm_key(a) in commands]
 
 
-def longest_s(workload: Workload, entries: Sequence[Entry], allocation: Allocation) -> float:
+def longest_s(
+    workload: Workload, entries: Sequence[RecordedLaunch], allocation: Allocation
+) -> float:
     """Return how long an evaluation may take, in seconds.
 
     It is as long as this one took at most, or the median of the others and some.

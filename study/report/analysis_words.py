@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from objectives.figures import FIGURES
+from objectives.figures import figure
 from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
@@ -100,6 +100,6 @@ def pareto_figures_in_words(figures: ParetoFigures) -> str:
     """
     special = {"free_memory_mib": "free memory up to the headroom"}
     if figures.has_lower_bounds:
-        sessions = FIGURES["concurrent_capacity"].short
+        sessions = figure("concurrent_capacity").short
         special["concurrent_capacity"] = f"{sessions} (some are lower bounds)"
-    return ", ".join(special.get(name, FIGURES[name].short) for name in figures.names)
+    return ", ".join(special.get(name, figure(name).short) for name in figures.names)

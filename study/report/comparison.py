@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from objectives.figures import SHOWN
+from objectives.figures import figure
 from study.analysis.compare import Difference, Verdict, differences
 from study.analysis.configurations import Configuration
 from study.wording import number
@@ -48,7 +48,7 @@ def comparison(
 
 def _as_text(d: Difference) -> ComparedFigure:
     """Write one difference as text, both figures with their units."""
-    f = SHOWN[d.name]
+    f = figure(d.name)
     texts = [
         "not measured"
         if value is None
@@ -67,8 +67,8 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
     """
     if (fixed := VERDICT_WORDS.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
-    digits, unit = SHOWN[d.name].digits, SHOWN[d.name].unit
-    unit = "points" if unit == "%" else unit
+    f = figure(d.name)
+    digits, unit = f.digits, "points" if f.unit == "%" else f.unit
     amount = f"{d.new - d.old:+,.{digits}f} {unit}".rstrip()
     if d.verdict is Verdict.ABOUT_EQUAL:
         return f"{amount}, about equal" if round(d.new - d.old, digits) else "about equal"

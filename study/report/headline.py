@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.engines.engine import kv_cache_args
-from objectives.figures import FITNESS, SHOWN
+from objectives.figures import FITNESS, figure
 from study.analysis.compare import Difference, Verdict, difference, differences
 from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
@@ -16,6 +16,7 @@ from study.report.answer import answer, certainty, fitness_gap, unconfirmed_stan
 from study.report.comparison import change
 from study.report.reasons import why
 from study.report.summary import Summary
+from study.spec.choices import SHOWN
 from study.wording import allocation_in_words, short
 
 SPOKEN = {"stt_latency_p95_ms": "speech answers", "llm_latency_p95_ms": "the LLM"}
@@ -49,7 +50,7 @@ def sentence(summary: Summary) -> str:
     if other.mean(SESSIONS) is not None:
         parts.append(_sessions(today, other, launched))
     worse = "; ".join(
-        f"{SHOWN[d.name].title} {change(d, is_judged=False)}"
+        f"{figure(d.name).title} {change(d, is_judged=False)}"
         for d in differences(today, other, launched, without=(*SPOKEN, SESSIONS))
         if d.verdict is Verdict.WORSE
     )

@@ -73,7 +73,7 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
         base = decision.baseline.fitness if decision.baseline else None
-        weights = (f"{x:g}" for x in (w.stt, w.llm, w.capacity, w.stability, w.efficiency))
+        weights = (f"{weight:g}" for weight in w.values())
         choice += "" if decision.winner else " (as today)"
         scores = f"{FITNESS.text(best.fitness if best else None)} / {FITNESS.text(base)}"
         rows.append((preset, choice, scores, *weights))
@@ -120,7 +120,6 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
     servers = chain.from_iterable(x.items() for x in context.versions.values())
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
-    terms = ("stt", "llm", "capacity", "stability", "efficiency")
     launches = sum(t.repeat_of is None for t in trials)
     words = f"at most {gates.wer_points:g} points more wrong words than today's"
     return [
@@ -131,7 +130,7 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
         ("traffic", traffic_in_words(context)),
         ("limits of a voice session", limits_in_words(context)),
         ("gates", f"{words}, {gates.free_memory_mib:g} MiB left free"),
-        ("weights", ", ".join(f"{term} {getattr(weights, term):g}" for term in terms)),
+        ("weights", ", ".join(f"{term} {weight:g}" for term, weight in weights.items())),
         ("also on the device", ", ".join(tenants) or "nothing of the study's own"),
         ("search", f"{summary.sampler}; {launches} launches"),
         ("spec", f"{context.spec_file}, SHA-256 {context.spec_sha256}"),

@@ -25,7 +25,7 @@ from study.run_plan import Options
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
-from study.wording import PHASES
+from study.wording import timed_phase_in_words
 
 
 def replayed_storage() -> str:
@@ -89,7 +89,7 @@ def _figures(m: Measurement | None) -> dict[str, Any]:
     if m is None:
         return {}
     flat = {k: m.figure(k) for k in m.flat() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in m.phase_s.items()}
+    return flat | {f"{timed_phase_in_words(p)} s": seconds for p, seconds in m.phase_s.items()}
 
 
 def reweighed(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from objectives.figures import FIGURES, Direction
+from objectives.figures import Direction
+from study.spec.choices import FIGURES
 from study.spec.model import KEYS
 from study.spec.yaml_node import Entry
 

@@ -14,12 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from objectives.figures import JUDGED
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
+from study.spec.choices import JUDGED
 from study.spec.foreign_keys import LEGACY, OURS, SHARED, check_metrics
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
@@ -62,6 +62,8 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
     if "margins" in keys:
         keys["margins"].only(JUDGED)
+    if not (weights := top.at("fitness", "weights")).is_null:
+        weights.only(PRESETS["balanced"])
     hints = get_type_hints(Spec, include_extras=True)
     plain: dict[str, Any] = {
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
@@ -175,11 +177,9 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
             )
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
-        changes = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
-        rule = plain["fitness"] = replace(
-            plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **changes)
-        )
-        if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
+        weights = {**PRESETS[plain["fitness"].preset], **weights}
+        plain["fitness"] = replace(plain["fitness"], weights=weights)
+        if not any(weight for term, weight in weights.items() if term != "capacity"):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")
     tenants: Sequence[Tenant] = plain.get("tenants", ())

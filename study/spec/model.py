@@ -79,12 +79,12 @@ class FitnessRule:
     """Says how a measurement becomes one number.
 
     Args:
-        weights: replace those of the preset
+        weights: replace those of the preset, by term
         headroom_mib: free memory beyond which more counts for nothing, MiB
     """
 
     preset: Preset = "balanced"
-    weights: Weights | None = None
+    weights: Annotated[Weights | None, Range(0, 1e6)] = None
     normalisation: Literal["relative", "fixed"] = "relative"
     headroom_mib: Annotated[float, Range(0, 1e7)] = 1024.0
 

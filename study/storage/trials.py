@@ -17,6 +17,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.names_of_0_1 import current_names
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
@@ -153,7 +154,7 @@ def row(trial: FrozenTrial) -> Trial:
         state=_state(trial),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=Measurement.from_json(measurement) if measurement else None,
-        diagnosis=Diagnosis(**failure) if failure else None,
+        diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(attributes.get("measured", {})),
         constraints=trial.constraints,
         contributions=attributes.get("contributions", {}),

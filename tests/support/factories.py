@@ -19,6 +19,7 @@ from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
@@ -120,7 +121,7 @@ def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
     return Diagnosis(
         "oom_budget",
         "llm",
-        "start",
+        FailurePhase.START,
         deficit_mib,
         "Free memory is less than desired memory utilization",
     )
@@ -168,7 +169,9 @@ def make(
             figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
             entries.append(
-                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, result, failure, figures)
+                recording.RecordedLaunch(
+                    dict(a.values), repeat, repeat, at, 90.0, result, failure, figures
+                )
             )
     recording.write(folder / "made.jsonl", provenance, entries)
     return path

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from objectives.figures import flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
+from objectives.servers.phase_times import start_name
+from study.spec.choices import APIS
 
-STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
+STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ladder")
 PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 
@@ -26,11 +29,7 @@ def phase_seconds(
     m = measurement
     phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
     if not phase_s:
-        own = {
-            "starting stt": "stt_start_s",
-            "starting llm": "llm_start_s",
-            "window": "window_s",
-        }
+        own = {start_name(s): flat_name(s, "start_s") for s in APIS} | {"window": "window_s"}
         figures = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())

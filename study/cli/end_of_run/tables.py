@@ -9,7 +9,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from objectives.figures import FIGURES, FITNESS
+from objectives.figures import FITNESS, figure
 from study.analysis.configurations import Configuration, configurations
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
@@ -22,7 +22,7 @@ from study.wording import failure_in_words, label, number, short
 
 WIDE_COLUMNS = 120  # a narrower terminal gets fewer columns rather than broken ones
 COLUMNS = tuple(
-    FIGURES[name].narrow_head
+    figure(name).narrow_head
     for name in (
         "stt_latency_p95_ms",
         "llm_latency_p95_ms",

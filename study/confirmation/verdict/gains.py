@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from objectives.figures import JUDGED, Direction
+from objectives.figures import Direction, figure
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.protocol import Key
 from study.confirmation.records import Pair
 from study.confirmation.verdict.metric_comparison import LOST
 from study.search.score import Scorer
+from study.spec.choices import JUDGED
 from study.spec.model import Spec
 
 
@@ -58,7 +59,7 @@ def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
     old, new = (
         by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner")
     )
-    return log_ratio(old, new, is_up=JUDGED[key.metric].direction is Direction.UP)
+    return log_ratio(old, new, is_up=figure(key.metric).direction is Direction.UP)
 
 
 def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:

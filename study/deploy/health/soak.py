@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.load.figures_of_replies import quantile
+from objectives.load.figures_of_replies import nearest_rank
 from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
@@ -119,7 +119,7 @@ def _figures(
     return WindowFigures(
         probes=len(answers),
         failed=len(answers) - len(good),
-        p95_ms=quantile(good, 0.95),
+        p95_ms=nearest_rank(good, 0.95),
         requests=added.requests if added else 0,
         traffic_p95_ms=added.p95_ms if added else None,
     )

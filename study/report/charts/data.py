@@ -13,7 +13,7 @@ from study.analysis.decision import Decision
 from study.analysis.pareto import pareto
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import PHASES, pair, short
+from study.wording import pair, short, timed_phase_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def bars(trials: Sequence[Trial]) -> list[Bar]:
             t.number,
             pair(t.allocation),
             short(t.allocation),
-            {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
+            {timed_phase_in_words(phase): s for phase, s in by_phase.items()},
         )
         for t in trials
         if t.repeat_of is None and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s))

@@ -9,6 +9,7 @@ from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
@@ -318,7 +319,7 @@ def test_prechecked_is_out_of_memory_with_the_deficit():
     ],
 )
 def test_a_class_has_its_outcome(name, expected):
-    assert type(raised(Diagnosis(name, "llm", "load", None, "a line"), {})) is expected
+    assert type(raised(Diagnosis(name, "llm", FailurePhase.LOAD, None, "a line"), {})) is expected
 
 
 def test_a_neighbour_that_grows_beyond_the_reserve_is_named(device):

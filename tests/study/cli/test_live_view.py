@@ -16,6 +16,7 @@ from rich.console import Console
 from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Phase, Step
 from objectives.measurement import Measurement
 from study.cli.live_view import Outlook, Scene, memory_bar
@@ -153,7 +154,7 @@ def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> 
 
 
 def test_before_anything_works_nothing_is_called_the_best(spec: Spec) -> None:
-    failed = Diagnosis("oom_budget", "llm", "start", 600.0, "no memory")
+    failed = Diagnosis("oom_budget", "llm", FailurePhase.START, 600.0, "no memory")
     lost = replace(row(0, HALF, 0.0), state=State.PRUNED, measurement=None, diagnosis=failed)
     assert scene(spec, Clock(), lost).best() == "nothing yet that may be promoted"
     assert scene(spec, Clock()).trial() == "none yet"

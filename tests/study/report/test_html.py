@@ -12,6 +12,7 @@ from factories import Outcome, cell, make, measurement, oom
 from studies import Shared
 
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from study.report.charts.svg import ticks
 from study.report.html import html
 from study.report.summary import summary
@@ -110,7 +111,11 @@ def test_a_log_line_cannot_write_into_the_page(tmp_path: Path) -> None:
     def hostile(share: float, size: str) -> Outcome:
         if share > 0.57:
             return Diagnosis(
-                "oom_startup", "llm", "start", None, "<script>alert(1)</script> & </code>"
+                "oom_startup",
+                "llm",
+                FailurePhase.START,
+                None,
+                "<script>alert(1)</script> & </code>",
             )
         return cell(share, size)
 

@@ -15,7 +15,7 @@ import pytest
 
 import study
 from objectives.errors import BadInput
-from objectives.fitness import PRESETS, Weights
+from objectives.fitness import PRESETS
 from objectives.plain_data.ranges import Range
 from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
@@ -258,7 +258,6 @@ def test_every_number_has_limits() -> None:
         Gates,
         SloRule,
         FitnessRule,
-        Weights,
         Tenant,
         Workload,
         LlmService,
@@ -270,6 +269,12 @@ def test_every_number_has_limits() -> None:
             assert limits is not None, f"{kind.__name__}.{name}"
 
 
+def test_weights_have_limits_and_those_of_presets_lie_within() -> None:
+    _, within = get_args(get_type_hints(FitnessRule, include_extras=True)["weights"])
+    weights = [w for preset in PRESETS.values() for w in preset.values()]
+    assert all(within.low <= weight <= within.high for weight in weights)
+
+
 def test_defaults_lie_within_their_limits() -> None:
     for defaults in (
         Budget(),
@@ -277,7 +282,6 @@ def test_defaults_lie_within_their_limits() -> None:
         Gates(),
         SloRule(),
         FitnessRule(),
-        Weights(),
         Workload(),
         LlmService(),
     ):
@@ -366,9 +370,13 @@ def test_what_changes_the_answers_may_be_searched_when_it_says_so(write: Any) ->
 
 def test_given_weights_replace_those_of_the_preset(write: Any) -> None:
     rule = load(write(changed(fitness="{preset: latency, weights: {capacity: 0.5}}"))).fitness
-    assert rule.effective_weights == Weights(
-        stt=0.35, llm=0.35, capacity=0.5, stability=0.15, efficiency=0.05
-    )
+    assert rule.effective_weights == {
+        "stt": 0.35,
+        "llm": 0.35,
+        "capacity": 0.5,
+        "stability": 0.15,
+        "efficiency": 0.05,
+    }
     assert (
         load(write(changed(fitness="{preset: latency}"))).fitness.effective_weights
         == PRESETS["latency"]
@@ -520,6 +528,8 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ("fitness.preset: 'fast'", "balanced, latency, capacity or quality"),
     ),
     ({"fitness": "{weights: {stt: -1}}"}, ("fitness.weights.stt: -1 is out of range",)),
+    ({"fitness": "{weights: {sst: 1}}"}, ("fitness.weights.sst: unknown key", "stt")),
+    ({"fitness": "{weights: 1}"}, ("fitness.weights: 1 is not a mapping",)),
     (
         {"fitness": "{weights: {stt: 0, llm: 0, stability: 0, efficiency: 0}}"},
         ("fitness.weights: every term",),

@@ -16,7 +16,7 @@ from factories import context_of_spec, make
 
 import objectives
 from objectives.errors import BadInput
-from objectives.fitness import Weights
+from objectives.fitness import PRESETS
 from objectives.load.ladder import Slo
 from study.spec.load import load
 from study.storage.context import KEY, StudyContext, context_of, keep
@@ -28,7 +28,7 @@ RECORDINGS = Path(objectives.__file__).parent / "recordings"
 @pytest.fixture
 def context(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
-    spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
+    spec = replace(spec, fitness=replace(spec.fitness, weights={**PRESETS["balanced"], "stt": 0.5}))
     return context_of_spec(
         spec,
         server_env={"A": "1"},

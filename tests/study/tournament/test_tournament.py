@@ -234,21 +234,20 @@ def test_a_clash_is_seen_before_the_space_is_known():
 
 
 def test_four_threads_propose_no_duplicate():
+    def objective(trial):
+        share = trial.suggest_float("share", 0.4, 0.6, step=0.05)
+        return share + len(trial.suggest_categorical("size", SIZE.choices))
+
     study = new_study()
-    study.optimize(
-        lambda t: (
-            t.suggest_float("share", 0.4, 0.6, step=0.05)
-            + len(t.suggest_categorical("size", SIZE.choices))
-        ),
-        n_trials=12,
-        n_jobs=4,
-    )
+    study.optimize(objective, n_trials=1)  # before the space is known, parameters come one by one
+    study.optimize(objective, n_trials=11, n_jobs=4)
     assert len(set(map(cell, study.trials))) == 12
 
 
 def test_four_processes_propose_no_duplicate(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = new_study(storage=url)
+    study.optimize(lambda t: t.suggest_int("a", 1, 5) + t.suggest_int("b", 1, 3), n_trials=1)
     code = f"""if True:
         import optuna
         from study.tournament import TournamentSampler
@@ -259,7 +258,7 @@ def test_four_processes_propose_no_duplicate(tmp_path):
     root = Path(__file__).parents[3]
     workers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(4)]
     assert [worker.wait(60) for worker in workers] == [0] * 4
-    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 12
+    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 13
 
 
 # generations, parents

@@ -16,6 +16,7 @@ from studies import Shared
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
 from objectives.services import LlmService, SttService
 from study.cli import checkout
@@ -32,7 +33,11 @@ def at(share: float, size: str = "base") -> Allocation:
 
 def small(deficit: float | None) -> Diagnosis:
     return Diagnosis(
-        "kv_too_small", "llm", "start", deficit, "No available memory for the cache blocks"
+        "kv_too_small",
+        "llm",
+        FailurePhase.START,
+        deficit,
+        "No available memory for the cache blocks",
     )
 
 

@@ -1,0 +1,120 @@
+"""Limits bound what a request of a turn may take; a good turn meets them all. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+FAILED = "failed_requests"  # what stands in place of a limit where a request failed
+TOLERANCE_MS = 1e-6  # of the arithmetic: times are written with four decimals of a second
+
+# What the owner of a voice assistant would accept.
+DEFAULT_LIMITS: Mapping[str, float] = {
+    "stt_latency_p95_ms": 1000.0,
+    "llm_ttft_p95_ms": 2000.0,
+    "llm_tpot_p95_ms": 100.0,
+}
+SHORT_NAMES: Mapping[str, str] = {
+    "stt_ms": "stt_latency_p95_ms",
+    "ttft_ms": "llm_ttft_p95_ms",
+    "tpot_ms": "llm_tpot_p95_ms",
+}
+
+
+class Reply(Protocol):
+    """What became of one request; times are in seconds, None where their event never came."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def scheduled_s(self) -> float: ...
+    @property
+    def first_s(self) -> float | None: ...
+    @property
+    def end_s(self) -> float | None: ...
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def error(self) -> object | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit is what a request of a service may take at most.
+
+    Args:
+        name: Its name, as its owner wrote it.
+        service: The service whose requests it bounds.
+        figure: `latency`, `ttft` or `tpot`.
+        ms: The highest value that meets it, ms.
+    """
+
+    name: str
+    service: str
+    figure: str
+    ms: float
+
+    @classmethod
+    def of(cls, name: str, ms: float) -> Limit:
+        """Return the limit of a name such as `llm_ttft_p95_ms`, or its short one, `ttft_ms`.
+
+        Raises:
+            ValueError: No figure has this name, or the value is no time above 0.
+
+        >>> Limit.of("ttft_ms", 2000.0)
+        Limit(name='ttft_ms', service='llm', figure='ttft', ms=2000.0)
+        """
+        parts = re.fullmatch(r"(\w+)_(latency|ttft|tpot)_p95_ms", SHORT_NAMES.get(name, name))
+        if parts is None:
+            raise ValueError(
+                f"unknown limit {name!r}; choose {', '.join(SHORT_NAMES)}, or a service's "
+                "latency, ttft or tpot, e.g. llm_latency_p95_ms"
+            )
+        if not 0 < ms < math.inf:
+            raise ValueError(f"the limit {name} is {ms:g}; it is a time above 0 ms")
+        return cls(name, parts[1], parts[2], ms)
+
+    def is_met(self, reply: Reply) -> bool:
+        """Return whether a request meets the limit; one of another service always does."""
+        return reply.service != self.service or own_ms(reply, self.figure) <= self.ms + TOLERANCE_MS
+
+
+def is_failed(reply: Reply) -> bool:
+    """Return whether a request failed: with an error, or without an end."""
+    return reply.error is not None or reply.end_s is None
+
+
+def own_ms(reply: Reply, figure: str) -> float:
+    """Return a request's own value of a figure, ms; infinite where it failed or is not known.
+
+    Args:
+        reply: What became of the request.
+        figure: `latency` is the scheduled send to the end, `ttft` to the first content, which an
+            answer of no token never has; `tpot` is the time per token after the first.
+    """
+    if is_failed(reply) or reply.end_s is None:
+        return math.inf
+    if figure == "latency":
+        return (reply.end_s - reply.scheduled_s) * 1000.0
+    if reply.first_s is None or reply.tokens == 0:
+        return math.inf
+    if figure == "ttft":
+        return (reply.first_s - reply.scheduled_s) * 1000.0
+    if reply.tokens == 1:  # there is no time between tokens that could be too long
+        return 0.0
+    spans = 0 if reply.tokens is None else reply.tokens - 1
+    return (reply.end_s - reply.first_s) * 1000.0 / spans if spans else math.inf
+
+
+def missed(turn: Iterable[Reply], limits: Iterable[Limit]) -> tuple[str, ...]:
+    """Return the names of the limits that the requests of a turn miss; nothing for a good turn.
+
+    A failed turn meets none: it misses `FAILED` alone.
+    """
+    replies = tuple(turn)
+    if any(is_failed(r) for r in replies):
+        return (FAILED,)
+    return tuple(limit.name for limit in limits if not all(limit.is_met(r) for r in replies))

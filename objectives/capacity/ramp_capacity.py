@@ -1,0 +1,157 @@
+"""The capacity is estimated from the turns of ramps, in turns a second and in sessions. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from objectives.capacity.breaking_point import breaking_point
+from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.turns import Turn
+
+COMPLETION_WINDOW_S = 20.0
+ENOUGH_TURNS = 150  # with fewer turns below it, a breaking point says little
+BREAKING_TURNS = 20  # so many that were not good, from the break on, say what broke
+NEAR_CAPACITY = 0.7  # from this part of it on, turns take the time that they take at capacity
+GENERATOR = "generator"  # what bounds a ramp that never broke
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RampCapacity:
+    """The capacity as one ramp shows it, or as several do together.
+
+    Args:
+        turns_per_s: The breaking point, turns/s; None where no rate is good.
+        completed_per_s: The highest rate of completed turns in 20 s after the break, turns/s; None
+            where the ramp did not break, or is shorter.
+        last_pass_per_s: The highest rate that passes, turns/s; None where none does.
+        first_fail_per_s: The lowest rate above it, turns/s; None where all pass.
+        turns: The number of turns.
+        turns_below: The number of turns up to the breaking point.
+        bound_by: The limit that broke first, `failed_requests`, or `generator` where none did.
+        turn_s: The mean time of the good turns at 0.7 to 1.0 of the capacity, seconds; None where
+            there are none.
+    """
+
+    turns_per_s: float | None
+    completed_per_s: float | None
+    last_pass_per_s: float | None
+    first_fail_per_s: float | None
+    turns: int
+    turns_below: int
+    bound_by: str
+    turn_s: float | None
+
+    @property
+    def capacity_turns_per_s(self) -> float | None:
+        """Return the smaller of the breaking point and what was completed, where both are known."""
+        return _smaller(self.turns_per_s, self.completed_per_s)
+
+    def concurrent_capacity(self, pause_s: float) -> int | None:
+        """Return how many users who pause between turns make that rate, by Little's law."""
+        if self.capacity_turns_per_s is None or self.turn_s is None:
+            return None
+        return math.floor(self.capacity_turns_per_s * (self.turn_s + pause_s))
+
+
+def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
+    """Estimate the capacity from the turns of one ramp.
+
+    Args:
+        turns: At least one turn, in the order of their times.
+        rate: The rate at which they arrived.
+    """
+    rates = [rate.at(t.scheduled_s) for t in turns]
+    point = breaking_point(rates, [t.is_good for t in turns])
+    after = turns[point.turns_below :]
+    completed_per_s = _completed_per_s(turns, after[0].scheduled_s) if after else None
+    return RampCapacity(
+        turns_per_s=point.last_pass_per_s,
+        completed_per_s=completed_per_s,
+        last_pass_per_s=point.last_pass_per_s,
+        first_fail_per_s=point.first_fail_per_s,
+        turns=len(turns),
+        turns_below=point.turns_below,
+        bound_by=_bound_by(after),
+        turn_s=_turn_s(turns, rates, _smaller(point.last_pass_per_s, completed_per_s)),
+    )
+
+
+def together(ramps: Sequence[RampCapacity]) -> RampCapacity:
+    """Return what ramps of one configuration show together: rates are geometric means.
+
+    What one of them does not know is not known. The bracket is the widest, `turns_below` the
+    least of any, and `bound_by` that of the ramp with the least capacity.
+    """
+    lowest = min(ramps, key=lambda r: r.capacity_turns_per_s or 0.0)
+    times_s = [r.turn_s for r in ramps if r.turn_s is not None]
+    passes = [r.last_pass_per_s for r in ramps if r.last_pass_per_s is not None]
+    fails = [r.first_fail_per_s for r in ramps if r.first_fail_per_s is not None]
+    return RampCapacity(
+        turns_per_s=_geometric_mean([r.turns_per_s for r in ramps]),
+        completed_per_s=_geometric_mean([r.completed_per_s for r in ramps]),
+        last_pass_per_s=min(passes) if len(passes) == len(ramps) else None,
+        first_fail_per_s=max(fails) if len(fails) == len(ramps) else None,
+        turns=sum(r.turns for r in ramps),
+        turns_below=min(r.turns_below for r in ramps),
+        bound_by=lowest.bound_by,
+        turn_s=fmean(times_s) if times_s else None,
+    )
+
+
+def _completed_per_s(turns: Sequence[Turn], break_s: float) -> float | None:
+    """Return the highest rate of completed turns in any 20 s after the break, turns/s.
+
+    The 20 s end before the last arrival, as what is drained afterwards is drained faster. Where
+    the ramp broke too late for that, they begin at the break, or end with the last completion.
+    """
+    ends_s = sorted(t.end_s for t in turns if t.end_s is not None)
+    last_arrival_s = turns[-1].scheduled_s
+    last_s = max([last_arrival_s, *ends_s[-1:]])
+    if last_s < COMPLETION_WINDOW_S:
+        return None
+    break_s = min(break_s, last_s - COMPLETION_WINDOW_S)
+    latest_s = max(break_s, last_arrival_s - COMPLETION_WINDOW_S)
+    starts_s = [break_s, latest_s, *(e for e in ends_s if break_s <= e <= latest_s)]
+    most = max(
+        bisect_left(ends_s, s + COMPLETION_WINDOW_S) - bisect_left(ends_s, s) for s in starts_s
+    )
+    return most / COMPLETION_WINDOW_S
+
+
+def _bound_by(after: Sequence[Turn]) -> str:
+    """Return what most of the first bad turns after the break have missed."""
+    bad = [t for t in after if not t.is_good][:BREAKING_TURNS]
+    misses = Counter(name for t in bad for name in t.missed).most_common(1)
+    return misses[0][0] if misses else GENERATOR
+
+
+def _turn_s(
+    turns: Sequence[Turn], rates: Sequence[float], capacity_per_s: float | None
+) -> float | None:
+    """Return the mean time of the good turns near the capacity, seconds."""
+    if capacity_per_s is None:
+        return None
+    times_s = [
+        t.end_s - t.scheduled_s
+        for t, rate in zip(turns, rates, strict=True)
+        if NEAR_CAPACITY * capacity_per_s <= rate <= capacity_per_s
+        and t.is_good
+        and t.end_s is not None
+    ]
+    return fmean(times_s) if times_s else None
+
+
+def _smaller(point_per_s: float | None, completed_per_s: float | None) -> float | None:
+    if point_per_s is None or completed_per_s is None:
+        return point_per_s
+    return min(point_per_s, completed_per_s)
+
+
+def _geometric_mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return math.prod(known) ** (1 / len(known)) if len(known) == len(values) else None

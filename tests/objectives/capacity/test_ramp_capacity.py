@@ -1,0 +1,173 @@
+"""The capacity of ramps: those of a real GPU, and those against queues whose capacity is known."""
+
+import math
+
+import pytest
+from ramps import line, replies
+
+from objectives.capacity.limits import DEFAULT_LIMITS, FAILED, Limit
+from objectives.capacity.ramp_capacity import ramp_capacity, together
+from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.turns import Turn, turns_of
+
+LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]
+LINEAR = RampRate(1, 12, 120)
+DOUBLING = RampRate.doubling(1.25, every_s=25.0, ramp_s=110.0)
+
+
+def turns_in(lines, services=("stt", "llm")):
+    got = [RampReply(line=n, **fields) for n, fields in enumerate(lines)]
+    return turns_of(got, services, LIMITS)
+
+
+def shown(capacity_per_s, rate=DOUBLING, seed=1):
+    """Return what a ramp shows of a queue that completes so many turns a second."""
+    return ramp_capacity(turns_in(replies(capacity_per_s, rate, seed)), rate)
+
+
+def made_up(rate, is_good, time_s=1.0):
+    """Return turns one tenth of a second apart."""
+    times_s = [n / 10 for n in range(int(rate.ramp_s * 10))]
+    return [Turn(t, t + time_s, () if is_good(rate.at(t)) else ("ttft_ms",)) for t in times_s]
+
+
+@pytest.mark.parametrize("rate", [LINEAR, DOUBLING], ids=["linear", "doubling"])
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("truth_per_s", [4.0, 5.0, 6.0, 8.0])
+def test_the_capacity_of_a_queue_is_found(truth_per_s, rate, seed):
+    """A gust of arrivals may break a ramp early; none shows more than the queue completes."""
+    found = shown(truth_per_s, rate, seed)
+    assert 0.8 * truth_per_s < found.capacity_turns_per_s < 1.1 * truth_per_s
+    assert found.completed_per_s == pytest.approx(truth_per_s, rel=0.1)
+    assert found.bound_by == "llm_ttft_p95_ms"
+    assert found.turns_per_s == found.last_pass_per_s < found.first_fail_per_s
+
+
+@pytest.mark.parametrize("rate", [LINEAR, DOUBLING], ids=["linear", "doubling"])
+def test_over_seeds_the_capacity_is_right_on_average_and_the_breaking_point_is_above_it(rate):
+    for truth_per_s in (4.0, 6.0, 8.0):
+        found = together([shown(truth_per_s, rate, seed) for seed in range(1, 9)])
+        assert found.capacity_turns_per_s == pytest.approx(truth_per_s, rel=0.07)
+        assert found.turns_per_s > truth_per_s
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_better_queue_never_shows_less(seed):
+    found = [shown(c, seed=seed) for c in (2.0, 2.5, 3.2, 4.0, 5.0, 6.3, 8.0)]
+    for figure in ("turns_per_s", "completed_per_s", "capacity_turns_per_s"):
+        values = [getattr(f, figure) for f in found]
+        assert values == sorted(values), figure
+
+
+def test_the_sessions_are_littles_law():
+    found = shown(5.0)
+    assert 1.5 < found.turn_s < 4.0
+    assert found.concurrent_capacity(0.0) == math.floor(found.capacity_turns_per_s * found.turn_s)
+    assert found.concurrent_capacity(10.0) == math.floor(
+        found.capacity_turns_per_s * (found.turn_s + 10.0)
+    )
+    quick = ramp_capacity(made_up(LINEAR, lambda r: r < 6, time_s=0.5), LINEAR)
+    assert quick.turn_s == pytest.approx(0.5)
+
+
+def test_a_ramp_that_never_breaks_is_bound_by_the_generator():
+    found = ramp_capacity(made_up(LINEAR, lambda r: True), LINEAR)
+    assert found.turns_per_s == found.last_pass_per_s == pytest.approx(12, rel=0.01)
+    assert (found.first_fail_per_s, found.completed_per_s) == (None, None)
+    assert (found.bound_by, found.turns_below) == ("generator", found.turns)
+    assert found.capacity_turns_per_s == found.turns_per_s
+
+
+def test_a_ramp_of_which_nothing_is_good_has_no_capacity_and_says_what_broke():
+    found = ramp_capacity(made_up(LINEAR, lambda r: False), LINEAR)
+    assert found.turns_per_s is found.capacity_turns_per_s is found.last_pass_per_s is None
+    assert (found.first_fail_per_s, found.bound_by) == (1.0, "ttft_ms")
+    assert found.concurrent_capacity(1.0) is None and found.turn_s is None
+
+
+def test_what_is_drained_after_the_last_arrival_does_not_count():
+    """Twice as many are completed a second once nothing arrives any more."""
+    ramp = RampRate(1, 10, 60)
+    turns = [Turn(n / 5, n / 5 + 1, ()) for n in range(100)]
+    late = [Turn(20 + n / 5, 60 + n / 10, ("ttft_ms",)) for n in range(200)]
+    late = [
+        Turn(t.scheduled_s, 21 + n / 4 if n < 156 else t.end_s, t.missed)
+        for n, t in enumerate(late)
+    ]
+    assert ramp_capacity(turns + late, ramp).completed_per_s == pytest.approx(4.0, abs=0.1)
+
+
+def test_the_completions_of_a_ramp_that_breaks_at_its_end_are_those_of_its_last_20_s():
+    found = shown(6.0, RampRate.doubling(0.5, every_s=30.0, ramp_s=112.0), seed=2)
+    assert found.first_fail_per_s is not None
+    assert 4.5 < found.completed_per_s < 6.6
+
+
+def test_a_ramp_shorter_than_20_s_has_no_completion_rate():
+    ramp = RampRate(1, 10, 8)
+    assert ramp_capacity(made_up(ramp, lambda r: r < 5), ramp).completed_per_s is None
+
+
+def test_failed_requests_can_be_what_breaks():
+    lines = replies(50.0, LINEAR)
+    for fields in lines:
+        if fields["service"] == "llm" and fields["scheduled_s"] > 60:
+            fields |= {"error": "500", "first_s": None, "end_s": None, "tokens": None}
+    found = ramp_capacity(turns_in(lines), LINEAR)
+    assert found.bound_by == FAILED
+    assert found.turns_per_s == pytest.approx(LINEAR.at(60), rel=0.05)
+    assert found.completed_per_s < 0.1  # what was under way
+
+
+def test_one_failure_at_the_break_is_not_what_broke():
+    lines = replies(5.0, DOUBLING)
+    turns = turns_in(lines)
+    edge = ramp_capacity(turns, DOUBLING).turns_below
+    failed = [*turns[:edge], Turn(turns[edge].scheduled_s, None, (FAILED,)), *turns[edge + 1 :]]
+    assert ramp_capacity(failed, DOUBLING).bound_by == "llm_ttft_p95_ms"
+
+
+def test_ramps_together_are_their_geometric_mean_in_the_widest_bracket():
+    one, other = shown(4.0), shown(8.0)
+    both = together([one, other])
+    assert both.turns_per_s == pytest.approx(math.sqrt(one.turns_per_s * other.turns_per_s))
+    assert both.last_pass_per_s == one.last_pass_per_s < both.turns_per_s
+    assert both.first_fail_per_s == other.first_fail_per_s > both.turns_per_s
+    assert both.turns == one.turns + other.turns
+    assert both.turns_below == min(one.turns_below, other.turns_below)
+    assert together([one]).turns_per_s == pytest.approx(one.turns_per_s)
+
+
+def test_what_one_ramp_does_not_know_is_not_known():
+    nothing = ramp_capacity(made_up(LINEAR, lambda r: False), LINEAR)
+    both = together([shown(4.0), nothing])
+    assert both.turns_per_s is both.capacity_turns_per_s is both.last_pass_per_s is None
+    assert both.bound_by == "ttft_ms"
+
+
+def test_the_kth_clip_and_the_kth_llm_request_are_a_turn():
+    lines = [
+        line("llm", 3.4, 3.6, 4.0, 64),
+        line("stt", 1.0, 1.1, 1.1, None),
+        line("stt", 3.0, 5.0, 5.0, None),
+        line("llm", 1.4, 1.6, 2.0, 64),
+    ]
+    assert turns_in(lines) == (Turn(1.0, 2.0), Turn(3.0, 5.0, ("stt_latency_p95_ms",)))
+
+
+def test_a_turn_number_says_more_than_the_order():
+    lines = [
+        line("stt", 1.0, 1.1, 1.1, None, turn=7),
+        line("stt", 2.0, 2.1, 2.1, None, turn=8),
+        line("llm", 2.4, 2.6, 3.0, 64, turn=7),
+        line("llm", 2.2, 9.6, 9.9, 64, turn=8),
+    ]
+    assert turns_in(lines) == (Turn(1.0, 3.0), Turn(2.0, 9.9, ("llm_ttft_p95_ms",)))
+
+
+def test_a_turn_without_its_partner_has_failed():
+    lines = [line("stt", 1.0, 1.1, 1.1, None), line("stt", 2.0, 2.1, 2.1, None)]
+    lines.append(line("llm", 1.4, 1.6, 2.0, 64))
+    assert turns_in(lines) == (Turn(1.0, 2.0), Turn(2.0, None, (FAILED,)))
+    assert turns_in(lines[:2], ("stt",)) == (Turn(1.0, 1.1), Turn(2.0, 2.1))
