@@ -44,7 +44,7 @@ SERVICES = {
 
 
 def setting(**more):
-    return Setting(**{"services": SERVICES, "workload": Workload(prompt_tokens=(8, 16))} | more)
+    return Setting(**{"workload": Workload(prompt_tokens=(8, 16)), "services": SERVICES, **more})
 
 
 def job(seed, allocation=LOW):
