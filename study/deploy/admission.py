@@ -33,16 +33,16 @@ class Admitted:
     """An admitted promotion may be applied; it carries what its gates need.
 
     Args:
-        path: the promotion's file.
-        sha256: its seal.
+        path: The promotion's file.
+        sha256: Its seal.
         status: `confirmed`, or `candidate` where the user insists.
-        assigned: the text that each flag or variable gets.
-        written_at: when it was last measured for its confirmation, else written.
-        kv_tokens: tokens in the KV cache of the trial's LLM server; None: not measured.
-        share: the LLM's share of the device memory, 0 to 1.
-        stt_mib: memory of the speech server, MiB; None: not measured.
-        free_mib: the least memory that was left free, MiB; None: not measured.
-        notes: what a person should know before it is applied, a sentence each.
+        assigned: The text that each flag or variable gets.
+        written_at: When it was last measured for its confirmation, else written.
+        kv_tokens: Tokens in the KV cache of the trial's LLM server; None: not measured.
+        share: The LLM's share of the device memory, 0 to 1.
+        stt_mib: Memory of the speech server, MiB; None: not measured.
+        free_mib: The least memory that was left free, MiB; None: not measured.
+        notes: What a person should know before it is applied, a sentence each.
     """
 
     path: Path
@@ -60,7 +60,8 @@ class Admitted:
 def refuse_at_once(path: Path) -> dict[str, Any]:
     """Return a promotion's data, or refuse what no machine and no option can ever apply.
 
-    raises: BadInput
+    Raises:
+        BadInput: It may never be applied.
     """
     data = verify(path)
     if data.get("status") == "replay" or data.get("measured_elsewhere"):
@@ -81,8 +82,11 @@ def admit(
 ) -> Admitted:
     """Check a promotion against this machine and its deployment.
 
-    i_know: admits an unconfirmed one, and nothing else
-    raises: BadInput with what is wrong and the way out
+    Args:
+        i_know: Admits an unconfirmed one, and nothing else.
+
+    Raises:
+        BadInput: It may not be applied here; the message has what is wrong and the way out.
     """
     data = refuse_at_once(path)
     status = _status(data)

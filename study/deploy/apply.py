@@ -38,8 +38,14 @@ def apply(
 ) -> None:
     """Try a promotion in production, and commit it when it has proven itself.
 
-    hold: leave the commit to a person
-    raises: BadInput, SetupError where nothing was changed; RolledBack; ProductionDown
+    Args:
+        hold: Leave the commit to a person.
+
+    Raises:
+        BadInput: It is refused, and nothing was changed.
+        SetupError: Something is missing here, and nothing was changed.
+        RolledBack: It failed, and the version before runs.
+        ProductionDown: It failed, and the version before does not answer either.
     """
     needs_root(deployment)
     target, device, chain = target_of(deployment), device_of(deployment), Chain(deployment.folder)
@@ -178,7 +184,9 @@ def _clock(at_s: float) -> str:
 def commit(deployment: Deployment, say: Say = print_line) -> None:
     """Commit what `apply --hold` left on trial.
 
-    raises: BadInput where nothing is on trial; RolledBack where it has failed since
+    Raises:
+        BadInput: Nothing is on trial.
+        RolledBack: The version on trial has failed since.
     """
     needs_root(deployment)
     target, chain = target_of(deployment), Chain(deployment.folder)

@@ -36,7 +36,8 @@ def print_line(text: str) -> None:
 def first_version(deployment: Deployment, target: Target) -> Version:
     """Put version 0 in force: the units' own configuration with the values that run now.
 
-    raises: BadInput where a value of today cannot be seen
+    Raises:
+        BadInput: A value of today cannot be seen.
     """
     chain = Chain(deployment.folder)
     values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
@@ -91,8 +92,11 @@ def begin_change(
 def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
     """Record the step that begins now, and return the record.
 
-    held: the change is on trial until somebody commits it
-    raises: StepFailed where the record is gone
+    Args:
+        held: The change is on trial until somebody commits it.
+
+    Raises:
+        StepFailed: The record is gone.
     """
     begun = pending.read(deployment.folder)
     if begun is None:
@@ -109,7 +113,8 @@ def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pen
 def put_in_force(deployment: Deployment, target: Target, version: Version) -> None:
     """Commit a version; what that needs beside the one rename is made first.
 
-    raises: OSError where the disk refuses, and the old version stays in force
+    Raises:
+        OSError: The disk refuses, and the old version stays in force.
     """
     record_step(deployment, "commit")
     target.prepare()
@@ -128,9 +133,12 @@ def restart(
 
     Each is ready before the next starts.
 
-    needed_mib: memory of the next LLM and speech server, MiB; None: unknown
-    step: gets each step's name
-    raises: StepFailed
+    Args:
+        needed_mib: Memory that the next servers need together, MiB; None: unknown.
+        step: Gets each step's name.
+
+    Raises:
+        StepFailed: Memory does not come back, or a service is not ready in time.
     """
     step(f"stop {' and '.join(reversed([s.unit or n for n, s in deployment.ordered()]))}")
     killed = target.stop()

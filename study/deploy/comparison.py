@@ -16,7 +16,8 @@ from study.text import one_line
 def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[str]:
     """Return a sentence where the device could not be compared.
 
-    raises: BadInput where the promotion was measured on another card or driver
+    Raises:
+        BadInput: The promotion was measured on another card or driver.
     """
     measured = mapping_at(data, "device")
     if device is None:
@@ -37,7 +38,8 @@ def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -
 def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Path) -> None:
     """Check that a confirmed promotion was confirmed on this card and driver.
 
-    raises: BadInput where the confirmation itself says otherwise, or was of another card or driver
+    Raises:
+        BadInput: The confirmation itself says otherwise, or was of another card or driver.
     """
     confirmation = mapping_at(data, "confirmation")
     if confirmation.get("verdict") != "confirmed":
@@ -62,7 +64,8 @@ def compare_stack(
 ) -> list[str]:
     """Return a sentence for each difference of the unit's own speech stack from the measured one.
 
-    raises: BadInput where the unit needs more memory than the winner leaves
+    Raises:
+        BadInput: The unit needs more memory than the winner leaves.
     """
     own, notes = deployment.services.stt.stack, []
     words = str(mapping_at(data, "commands").get("stt", "")).split()

@@ -17,7 +17,8 @@ from study.deploy.targets.target import Target
 def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
     """Yield the lines of the plan.
 
-    raises: BadInput where this could not be applied
+    Raises:
+        BadInput: This could not be applied.
     """
     target.check()
     check_times(deployment)
@@ -75,7 +76,8 @@ def changed(target: Target, current: Version | None) -> list[str]:
 def check_times(deployment: Deployment) -> None:
     """Check that the dead-man timer leaves a change that goes well enough time.
 
-    raises: BadInput
+    Raises:
+        BadInput: It does not.
     """
     limits = deployment.thresholds
     needed = limits.windows * limits.window_s + deployment.memory_timeout_s

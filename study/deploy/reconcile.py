@@ -59,11 +59,14 @@ def settled(
 
     The change is forgotten then.
 
-    why: what led here, for the record
-    is_sure: what runs is the version in force, as its soak has just shown
-    is_unread: a change had begun whose record cannot be read, so that anything may run
-    died_in: the step in which the process of the change ended, for the record
-    raises: ProductionDown where neither version answers
+    Args:
+        why: What led here, for the record.
+        is_sure: What runs is the version in force, as its soak has just shown.
+        is_unread: A change had begun whose record cannot be read, so that anything may run.
+        died_in: The step in which the process of the change ended, for the record.
+
+    Raises:
+        ProductionDown: Neither version answers.
     """
     with signals_ignored():
         return _settled(deployment, why, say, is_sure=is_sure, is_unread=is_unread, died_in=died_in)
@@ -143,9 +146,12 @@ def _agree(
 ) -> bool:
     """Make production run this version, and return whether a restart was needed.
 
-    trusts: the processes carry its values, where they cannot be seen; after a broken change they
-        may carry others
-    raises: StepFailed where it does not run even then
+    Args:
+        trusts: The processes carry its values, where they cannot be seen; after a broken change
+            they may carry others.
+
+    Raises:
+        StepFailed: It does not run even then.
     """
     assignments = _assignments(deployment, target, version)
     is_visible = bool(assignments) and all(target.running(a) is not None for a in assignments)
@@ -180,7 +186,8 @@ def _down(deployment: Deployment, failed: Sequence[str]) -> str:
 def needs_root(deployment: Deployment) -> None:
     """Check that whoever changes system units is root.
 
-    raises: SetupError
+    Raises:
+        SetupError: They are not root.
     """
     if deployment.env_file is None and os.geteuid() != 0:
         raise SetupError(
@@ -192,7 +199,8 @@ def needs_root(deployment: Deployment) -> None:
 def recover(deployment: Deployment, say: Say = print_line) -> None:
     """End what an earlier process began and did not end.
 
-    raises: BadInput where a change is on trial and waits for `commit`
+    Raises:
+        BadInput: A change is on trial and waits for `commit`.
     """
     begun = pending.read(deployment.folder)
     if begun is None:

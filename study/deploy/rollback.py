@@ -22,9 +22,13 @@ from study.deploy.targets.target import Target
 def rollback(deployment: Deployment, to: int | None = None, say: Say = print_line) -> None:
     """End a change that is under way or on trial; else go back to an older version.
 
-    to: its number; None: the version before
-    raises: BadInput; RolledBack where that version does not answer and production stays;
-        ProductionDown
+    Args:
+        to: Its number; None: the version before.
+
+    Raises:
+        BadInput: There is nothing to go back to.
+        RolledBack: That version does not answer, and production stays.
+        ProductionDown: Neither answers.
     """
     needs_root(deployment)
     try:

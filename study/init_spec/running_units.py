@@ -23,13 +23,13 @@ class Running:
     """A unit runs like this now.
 
     Args:
-        unit: its name.
-        argv: the words of the process that serves.
+        unit: Its name.
+        argv: The words of the process that serves.
         env: systemd's `Environment=` and `EnvironmentFile=` alone, so that nothing else of the
             process is written down.
-        folder: its working directory.
-        restart: its Restart=.
-        pids: its processes.
+        folder: Its working directory.
+        restart: Its Restart=.
+        pids: Its processes.
         ports: TCP ports on which it listens.
     """
 
@@ -57,7 +57,9 @@ class Running:
 def running(unit: str) -> Running:
     """Read a unit that runs.
 
-    raises: BadInput where it does not run or is unknown; SetupError where no systemd does
+    Raises:
+        BadInput: It does not run, or is unknown.
+        SetupError: No systemd runs.
     """
     state = find_unit(unit)
     output = state.manager.systemctl(

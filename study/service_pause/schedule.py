@@ -34,9 +34,9 @@ class Quotas:
     """The quotas hold for the study and its servers together.
 
     Args:
-        runtime_max_s: the longest run, s.
+        runtime_max_s: The longest run, s.
         cpu_pct: CPU time in percent, 100 a core.
-        memory_max_mib: memory of the host, MiB.
+        memory_max_mib: Memory of the host, MiB.
     """
 
     runtime_max_s: int
@@ -71,8 +71,13 @@ def quotas(spec: Spec, lending: Lending, states: Sequence[UnitState]) -> Quotas:
 def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Path) -> list[Path]:
     """Write both files into a folder; nothing is installed.
 
-    calendar: as in `OnCalendar=`; script: the absolute path of run_study.py
-    raises: BadInput, SetupError
+    Args:
+        calendar: As in `OnCalendar=`.
+        script: The absolute path of run_study.py.
+
+    Raises:
+        BadInput: The calendar is none, or a unit cannot be lent.
+        SetupError: No systemd runs.
     """
     if not CALENDAR.fullmatch(calendar):
         raise BadInput(

@@ -16,8 +16,8 @@ class WayOut:
     """A way out tells a user what to do without the command, or without systemd.
 
     Args:
-        no_command: what to do where the command is missing.
-        no_systemd: what to do where no systemd runs.
+        no_command: What to do where the command is missing.
+        no_systemd: What to do where no systemd runs.
     """
 
     no_command: str
@@ -34,7 +34,8 @@ LEND = WayOut(
 def run(*argv: str, timeout_s: float = 60.0, check: bool = True, way_out: WayOut = DEPLOY) -> str:
     """Run a command and return its output.
 
-    raises: SetupError where it is missing, fails or takes too long, or where no systemd runs
+    Raises:
+        SetupError: It is missing, fails or takes too long, or no systemd runs.
     """
     try:
         done = subprocess.run(

@@ -51,7 +51,8 @@ def _lines(text: str) -> Iterable[str]:
 def exec_start(texts: Iterable[str], unit: str) -> str:
     """Return the one command of a service, as its files write it.
 
-    raises: BadInput where there is none, more than one, or a shell runs it
+    Raises:
+        BadInput: There is none or more than one, or a shell runs it.
     """
     commands = settings(texts, "Service", "ExecStart")
     if len(commands) != 1:

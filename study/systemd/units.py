@@ -33,19 +33,19 @@ class Unit:
     """A unit is described as it was at one moment.
 
     Args:
-        name: its name.
+        name: Its name.
         load: systemd's LoadState.
         active: systemd's ActiveState.
-        main_pid: its main process; 0: none.
-        restarts: how often systemd restarted it by itself.
+        main_pid: Its main process; 0: none.
+        restarts: How often systemd restarted it by itself.
         invocation: systemd's id of this run.
-        result: how its last run ended.
-        files: its own files in systemd's order, without our drop-ins.
-        drop_ins: all drop-ins, ours too.
-        restart: its Restart=.
-        start_timeout_s: the longest that its start may take, s.
-        env_files: its EnvironmentFile= paths.
-        dependents: units that stop when it stops.
+        result: How its last run ended.
+        files: Its own files in systemd's order, without our drop-ins.
+        drop_ins: All drop-ins, ours too.
+        restart: Its Restart=.
+        start_timeout_s: The longest that its start may take, s.
+        env_files: Its EnvironmentFile= paths.
+        dependents: Units that stop when it stops.
     """
 
     name: str
@@ -108,7 +108,8 @@ def unit(name: str) -> Unit:
 def ordered_after(name: str, *, but: str) -> set[str]:
     """Return the units that start before this one, also by way of others.
 
-    but: the drop-in of this unit that does not count
+    Args:
+        but: The drop-in of this unit that does not count.
     """
     names: set[str] = set()
     waiting = [name]
@@ -157,7 +158,8 @@ def reload() -> None:
 def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
     """Stop units in this order, wait, and return those that had to be killed.
 
-    raises: SetupError where one lives on even then
+    Raises:
+        SetupError: One lives on even then.
     """
     killed = []
     for name, timeout_s in zip(names, timeouts_s, strict=True):
@@ -190,7 +192,8 @@ def start(name: str) -> None:
 def journal(state: Unit, since_s: float | None = None) -> str:
     """Return what this run of a unit has logged, at most its last 5,000 lines.
 
-    since_s: Unix time in s from which on; None: all of it
+    Args:
+        since_s: Unix time in s from which on; None: all of it.
     """
     span = () if since_s is None else (f"--since=@{since_s:.3f}",)
     own = f"_SYSTEMD_INVOCATION_ID={state.invocation}"

@@ -103,7 +103,9 @@ def advice(
             f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: "
             f"give more{more}"
         )
-    longest = {a.share: tokens for a, m in measurements if (tokens := m.figure("llm_kv_tokens"))}
+    longest = {
+        a.share: s.kv_tokens for a, m in measurements for s in m.services.values() if s.kv_tokens
+    }
     lines += [
         f"at share {s:g} the largest max_model_len is about {n:,}"
         for s, n in sorted(longest.items())

@@ -27,12 +27,12 @@ class Binding:
     """A parameter becomes the value of a flag or a variable: a bounded number, or a listed choice.
 
     Args:
-        flag: the flag of the unit's command, `--name`; one of `flag` and `variable`.
-        variable: the environment variable.
-        low: the lowest number allowed.
-        high: the highest number allowed.
-        whole: whether the number must be whole.
-        choices: the text of each choice, by the promotion's value.
+        flag: The flag of the unit's command, `--name`; one of `flag` and `variable`.
+        variable: The environment variable.
+        low: The lowest number allowed.
+        high: The highest number allowed.
+        whole: Whether the number must be whole.
+        choices: The text of each choice, by the promotion's value.
     """
 
     flag: str | None = None
@@ -64,11 +64,11 @@ class Probe:
     """A probe is one real request: a completion, a transcription, a command that exits 0, or none.
 
     Args:
-        kind: which of these.
-        url: where a completion or a transcription is asked for.
-        model: the model's name in that request.
-        argv: the words of the command.
-        timeout_s: the longest that an answer may take, s.
+        kind: Which of these.
+        url: Where a completion or a transcription is asked for.
+        model: The model's name in that request.
+        argv: The words of the command.
+        timeout_s: The longest that an answer may take, s.
     """
 
     kind: Literal["completion", "transcription", "command", "none"] = "none"
@@ -83,10 +83,10 @@ class Stack:
     """The speech stack of the unit itself is compared with the measured one.
 
     Args:
-        library: such as `faster-whisper`.
-        compute_type: such as `int8`.
-        beam_size: beams of the decoder.
-        peak_mib: the unit's memory at its highest, MiB.
+        library: Such as `faster-whisper`.
+        compute_type: Such as `int8`.
+        beam_size: Beams of the decoder.
+        peak_mib: The unit's memory at its highest, MiB.
     """
 
     library: str | None = None
@@ -100,18 +100,18 @@ class Deployed:
     """A service in production has a unit, settings, pages and a probe.
 
     Args:
-        set: the flag or variable of each parameter.
-        unit: its systemd unit; None: behind an env file.
-        python: the interpreter that has its server, which tells the server's version.
-        version_url: the page that tells it instead.
-        health_url: the page that says 200 when it is ready.
-        metrics_url: the page with its Prometheus counters.
-        probe: the real request that it must answer.
-        restart_always: whether the drop-in sets Restart=always.
-        start_timeout_s: the longest that a start may take, s.
-        stop_timeout_s: the longest that a stop may take before it is killed, s.
-        log: the file that it writes, where that is not the journal.
-        stack: its speech stack, for comparison.
+        set: The flag or variable of each parameter.
+        unit: Its systemd unit; None: behind an env file.
+        python: The interpreter that has its server, which tells the server's version.
+        version_url: The page that tells it instead.
+        health_url: The page that says 200 when it is ready.
+        metrics_url: The page with its Prometheus counters.
+        probe: The real request that it must answer.
+        restart_always: Whether the drop-in sets Restart=always.
+        start_timeout_s: The longest that a start may take, s.
+        stop_timeout_s: The longest that a stop may take before it is killed, s.
+        log: The file that it writes, where that is not the journal.
+        stack: Its speech stack, for comparison.
     """
 
     set: Mapping[str, Binding]
@@ -141,10 +141,10 @@ class EnvFile:
     """Services that are no units read a file of NAME=value lines, and restart by a command.
 
     Args:
-        path: the file, absolute.
-        restart: the words of the command that makes the lines take effect.
-        stop: the words of the command that stops both services; empty: none.
-        timeout_s: the longest that either command may take, s.
+        path: The file, absolute.
+        restart: The words of the command that makes the lines take effect.
+        stop: The words of the command that stops both services; empty: none.
+        timeout_s: The longest that either command may take, s.
     """
 
     path: str
@@ -158,14 +158,14 @@ class Thresholds:
     """The soak tolerates a p95 up to p95_ratio x the fresh baseline's + p95_slack_ms.
 
     Args:
-        baseline_windows: windows of the baseline.
-        windows: windows of the soak.
-        window_s: length of a window, s.
-        min_requests: probes in a window, and the least traffic of a service's own that is judged.
-        p95_ratio: factor on the baseline's p95.
-        p95_slack_ms: allowance beside that, ms.
-        failure_rate_points: how many points more of the probes may fail, percent.
-        max_failed_windows: how many windows may fail.
+        baseline_windows: Windows of the baseline.
+        windows: Windows of the soak.
+        window_s: Length of a window, s.
+        min_requests: Probes in a window, and the least traffic of a service's own that is judged.
+        p95_ratio: Factor on the baseline's p95.
+        p95_slack_ms: Allowance beside that, ms.
+        failure_rate_points: How many points more of the probes may fail, percent.
+        max_failed_windows: How many windows may fail.
     """
 
     baseline_windows: Annotated[int, Range(1, 100)] = 2
@@ -183,10 +183,10 @@ class Watching:
     """The watch looks at a folder of promotions, and may apply a confirmed one by itself.
 
     Args:
-        promotions: the folder, from the deployment file's own where it is relative.
-        auto: whether it may apply.
-        hold_days: days after the confirmation before it may.
-        every_s: time between two looks, s.
+        promotions: The folder, from the deployment file's own where it is relative.
+        auto: Whether it may apply.
+        hold_days: Days after the confirmation before it may.
+        every_s: Time between two looks, s.
     """
 
     promotions: str = "artifacts/promotions"
@@ -200,18 +200,18 @@ class Deployment:
     """A deployment is the whole file.
 
     Args:
-        name: names the folder of its versions.
-        services: the LLM server and the speech server.
-        device: as in a spec; `none`: no memory is looked at.
-        start_order: what starts first is ready before the next starts.
-        env_file: for services that are no units.
-        thresholds: what the soak tolerates.
-        watch: what the watch may do.
-        dead_man_s: seconds after which a timer rolls an uncommitted change back.
-        memory_timeout_s: the longest wait for the memory of stopped servers, s.
-        max_age_days: the age at which a promotion must be confirmed anew, days.
-        state: the folder under which versions are kept.
-        path: where the file was read from.
+        name: Names the folder of its versions.
+        services: The LLM server and the speech server.
+        device: As in a spec; `none`: no memory is looked at.
+        start_order: What starts first is ready before the next starts.
+        env_file: For services that are no units.
+        thresholds: What the soak tolerates.
+        watch: What the watch may do.
+        dead_man_s: Seconds after which a timer rolls an uncommitted change back.
+        memory_timeout_s: The longest wait for the memory of stopped servers, s.
+        max_age_days: The age at which a promotion must be confirmed anew, days.
+        state: The folder under which versions are kept.
+        path: Where the file was read from.
     """
 
     name: str

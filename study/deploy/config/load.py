@@ -23,7 +23,8 @@ URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{
 def load_deployment(path: Path) -> Deployment:
     """Read and check a deployment file.
 
-    raises: BadInput naming file, line and key
+    Raises:
+        BadInput: It is wrong; the message names file, line and key.
     """
     if not path.exists():
         way_out = (

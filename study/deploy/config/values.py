@@ -19,10 +19,10 @@ class Assignment:
     """An assignment gives the flag or variable of one parameter its text.
 
     Args:
-        service: the service's name.
-        parameter: the promotion's parameter.
-        binding: the flag or variable that it becomes.
-        text: the exact text; None: it is not set.
+        service: The service's name.
+        parameter: The promotion's parameter.
+        binding: The flag or variable that it becomes.
+        text: The exact text; None: it is not set.
     """
 
     service: Name
@@ -38,7 +38,8 @@ class Assignment:
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
     """Turn a promotion's parameters into text, each checked against its type and bounds.
 
-    raises: BadInput for a parameter that nothing maps, of the wrong type or out of bounds
+    Raises:
+        BadInput: Nothing maps a parameter, or its value is of the wrong type or out of bounds.
     """
     mapped = {p: name for name in NAMES for p in deployment.service(name).set}
     items = []
@@ -61,7 +62,8 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
 def text_of(parameter: str, value: object, binding: Binding) -> str:
     """Return the text of one value.
 
-    raises: BadInput where it is of another type, out of bounds or none of the choices
+    Raises:
+        BadInput: It is of another type, out of bounds or none of the choices.
 
     >>> text_of("vllm_memory_util", 0.55, Binding(flag="-u", low=0.3, high=0.7))
     '0.55'

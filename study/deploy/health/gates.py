@@ -36,7 +36,8 @@ class GateResult:
 def wait_until_ready(target: Target, deployment: Deployment, name: Name) -> None:
     """Wait until a service is active, healthy and answers its probe.
 
-    raises: StepFailed where it dies, or its time is over
+    Raises:
+        StepFailed: It dies, or its time is over.
     """
     service = deployment.service(name)
     until, problem = time.monotonic() + service.start_timeout_s, "it was not active"
@@ -72,8 +73,9 @@ def try_gates(
 ) -> list[GateResult]:
     """Try every gate of both services on what runs now.
 
-    assignments: values that the processes must carry
-    kv_expected: tokens in the KV cache of the trial's LLM server; None: not measured
+    Args:
+        assignments: Values that the processes must carry.
+        kv_expected: Tokens in the KV cache of the trial's LLM server; None: not measured.
     """
     results = []
     for a in assignments:
@@ -132,7 +134,8 @@ def failed_gates(results: Sequence[GateResult]) -> str:
 def out_of_memory(target: Target, name: Name, since_s: float | None = None) -> str | None:
     """Return the log line that says that memory ran out, or that a service fell back to the CPU.
 
-    since_s: Unix time in s from which on the log is read; None: all of it
+    Args:
+        since_s: Unix time in s from which on the log is read; None: all of it.
     """
     diagnosis = diagnose(target.log(name, since_s), service=name)
     if diagnosis is None:

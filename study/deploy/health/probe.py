@@ -108,7 +108,7 @@ class RequestCounters:
     """The counters of a service's own traffic say how fast requests were answered.
 
     Args:
-        buckets: an upper bound of the latency in s, and how many requests were answered within it.
+        buckets: An upper bound of the latency in s, and how many requests were answered within it.
     """
 
     buckets: tuple[tuple[float, float], ...]

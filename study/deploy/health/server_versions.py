@@ -29,8 +29,12 @@ def running_versions(deployment: Deployment) -> dict[str, str]:
 def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Path) -> list[str]:
     """Return a sentence for each service whose version could not be compared.
 
-    versions: of a promotion, by service and package; path: its file
-    raises: BadInput where another version runs here
+    Args:
+        versions: Those of a promotion, by service and package.
+        path: The promotion's file.
+
+    Raises:
+        BadInput: Another version runs here.
     """
     notes = []
     for name in NAMES:

@@ -22,11 +22,11 @@ class WindowFigures:
     """These figures describe one service over some windows; None: not measured.
 
     Args:
-        probes: how many probes we sent.
-        failed: how many of them failed.
+        probes: How many probes we sent.
+        failed: How many of them failed.
         p95_ms: 95th percentile of the probes that were answered, ms.
-        requests: how many requests of its own traffic it answered, where it tells.
-        traffic_p95_ms: their 95th percentile, ms.
+        requests: How many requests of its own traffic it answered, where it tells.
+        traffic_p95_ms: Their 95th percentile, ms.
     """
 
     probes: int = 0
@@ -84,8 +84,9 @@ def observe_window(
 ) -> Observed:
     """Observe one window: probes spread evenly over it, and what the services' counters added.
 
-    window_s: its length, s
-    look: called about every second; may raise to end the window
+    Args:
+        window_s: Its length, s.
+        look: Is called about every second; may raise to end the window.
     """
     services = {name: deployment.service(name) for name in NAMES}
     before = {name: read_counters(s) for name, s in services.items()}
@@ -144,7 +145,8 @@ class Guard:
     def look(self) -> None:
         """Look once at both services.
 
-        raises: StepFailed with what happened
+        Raises:
+            StepFailed: One has restarted, died, run out of memory or fallen silent.
         """
         for name in NAMES:
             service, now = self.deployment.service(name), self.target.life(name)
@@ -166,7 +168,8 @@ def soak(
 ) -> Observed:
     """Watch the windows of the deployment, and return the last one's figures.
 
-    raises: StepFailed at once for what is critical, or when more windows fail than may
+    Raises:
+        StepFailed: Something critical happened, or more windows failed than may.
     """
     limits, failed = deployment.thresholds, 0
     last: Observed = {}

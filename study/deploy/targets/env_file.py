@@ -25,8 +25,8 @@ class EnvTarget:
     The version in force keeps its own copy.
 
     Args:
-        deployment: the deployment, which says what maps to which variable.
-        env_file: the file and its commands.
+        deployment: The deployment, which says what maps to which variable.
+        env_file: The file and its commands.
     """
 
     kind = "env file"
@@ -39,7 +39,8 @@ class EnvTarget:
     def check(self) -> None:
         """Check that the env file is there.
 
-        raises: BadInput
+        Raises:
+            BadInput: It is not.
         """
         if self.path.is_symlink() or not self.path.is_file():
             raise BadInput(

@@ -29,7 +29,7 @@ class Units:
     """This target holds both services as units of the machine's systemd.
 
     Args:
-        deployment: the deployment, which names the units and what maps to which flag or variable.
+        deployment: The deployment, which names the units and what maps to which flag or variable.
     """
 
     kind = "systemd"
@@ -41,7 +41,8 @@ class Units:
     def check(self) -> None:
         """Check that both units are there, run, and can get what is mapped.
 
-        raises: BadInput
+        Raises:
+            BadInput: One is not, or cannot.
         """
         check_units(self.deployment, self.names)
 

@@ -16,10 +16,10 @@ class Life:
     """A life is one run of a service: when any field changes, it has restarted or died.
 
     Args:
-        active: whether it runs.
+        active: Whether it runs.
         invocation: systemd's id of this run.
-        restarts: how often systemd restarted it by itself.
-        result: how its last run ended; `success` or empty where nothing is wrong.
+        restarts: How often systemd restarted it by itself.
+        result: How its last run ended; `success` or empty where nothing is wrong.
     """
 
     active: bool
@@ -36,7 +36,9 @@ class Target(Protocol):
     def check(self) -> None:
         """Check that this target can be changed at all.
 
-        raises: BadInput, SetupError
+        Raises:
+            BadInput: The user must change something first.
+            SetupError: This machine lacks something.
         """
 
     def warnings(self) -> list[str]:

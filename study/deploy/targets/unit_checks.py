@@ -24,8 +24,11 @@ def committed(deployment: Deployment, unit: str) -> Path:
 def check_units(deployment: Deployment, names: Mapping[Name, str]) -> None:
     """Check the units of a deployment and the order in which they start.
 
-    names: the unit of each service, in the start order
-    raises: BadInput for a unit that is not there, is masked or off, or cannot get what is mapped
+    Args:
+        names: The unit of each service, in the start order.
+
+    Raises:
+        BadInput: A unit is not there, is masked or off, or cannot get what is mapped.
     """
     for name, service in deployment.ordered():
         _check_unit(deployment, service, units.unit(names[name]))
