@@ -52,7 +52,9 @@ def bench(setting: Setting, name: str) -> Bench:
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """Refuse to start where the baseline does not fit beside what is on the device now.
 
-    raises: SetupError with the processes that hold memory and the line that would free it
+    Raises:
+        SetupError: It does not; the error has the processes that hold memory and the line that
+            would free it.
     """
     total = machine.device.identity.total_mib
     free = machine.device.sample().free_mib
@@ -89,8 +91,9 @@ def borrowed(
 
     It yields the bench as it is then.
 
-    raises: SetupError where another study has the device, a unit does not stop, or the baseline
-        does not fit
+    Raises:
+        SetupError: Another study has the device, a unit does not stop, or the baseline does not
+            fit.
     """
     with (
         sole_use(machine.device.identity.uuid),

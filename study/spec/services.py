@@ -16,7 +16,7 @@ from objectives.engines.command import placeholders
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Service, Services, SttService
 from study.spec.search_space import SET_BY_US
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
@@ -44,12 +44,12 @@ RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
 def read_services(
-    top: Entry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
+    top: YamlEntry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
 ) -> tuple[Services, list[str]]:
     """Return both services, checked, and notes for a person.
 
     Args:
-        folder: the spec's, for a live study, whose interpreters must exist; else None
+        folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
     if entry.is_present:
@@ -75,7 +75,7 @@ def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
     return [p for p in parameters if p.name == classic or p.name.startswith(prefix)]
 
 
-def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
+def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
@@ -96,7 +96,7 @@ def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
     return llm, notes
 
 
-def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
+def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
     stt: SttService = entry.build(SttService) if entry.is_present else SttService()
     if not entry.at("device").is_present:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
@@ -112,7 +112,7 @@ def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
 
 
 def _check_template(
-    entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]
+    entry: YamlEntry, template: str, mine: Iterable[Parameter], names: set[str]
 ) -> None:
     """Refuse a command that lacks a placeholder it needs, or has one that nobody fills."""
     try:
@@ -135,7 +135,9 @@ def _check_template(
             )
 
 
-def with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
+def with_models(
+    top: YamlEntry, services: Services, sizes: list[str], folder: Path | None
+) -> Services:
     """Return the services with a model for every size that the study may use, and no other."""
     stt = speech(services)
     if stt.command is not None:
@@ -157,7 +159,7 @@ def speech(services: Services) -> SttService:
     return next(s for s in services.values() if isinstance(s, SttService))
 
 
-def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
+def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
     """Return how the study measures: live, or from the file of a recording."""
     entry = top.at("measure")
     if not entry.is_present or (not entry.is_mapping and entry.scalar() == "live"):
@@ -178,7 +180,7 @@ def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
     )
 
 
-def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
+def place_clips(top: YamlEntry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
     """Make the folder of the user's own clips absolute."""
     clips = plain["workload"].clips if "workload" in plain else "assistant"
     if clips == "assistant":
@@ -191,7 +193,7 @@ def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: 
         raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
 
 
-def _interpreter(entry: Entry, name: str, folder: Path) -> str:
+def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
     """Return the absolute path of an interpreter.
 
     Links stay, since a virtual environment is known by its own.
@@ -208,7 +210,7 @@ def _interpreter(entry: Entry, name: str, folder: Path) -> str:
     raise entry.wrong(f"there is no interpreter {name!r}", way_out)
 
 
-def _model(entry: Entry, name: str, folder: Path) -> str:
+def _model(entry: YamlEntry, name: str, folder: Path) -> str:
     """Return the absolute path of a model's folder, or the hub id as it is."""
     if path := _path(name, (folder, Path()), Path.is_dir):
         return str(path)

@@ -26,7 +26,7 @@ from study.confirmation.pairs.time_needed import expected_s, outlook
 from study.confirmation.records import FailedLaunch, Journal, Launch, Pair, Role
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import verdict
-from study.spec.traffic import Traffic
+from study.spec.traffic import WindowTraffic
 from study.wording import phase_in_words
 
 PATIENCE = 2  # pairs in a row that may be disturbed
@@ -206,7 +206,7 @@ class Runner:
 
     def _measured(
         self,
-        traffic: Traffic,
+        traffic: WindowTraffic,
         allocation: Allocation,
         colocation: Colocation,
         folder: Path,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import Card
 
-from objectives.devices.device import Occupant, Sample
 from objectives.errors import BadInput
 from study.deploy.apply import commit
 from study.deploy.change import first_version
@@ -35,19 +35,6 @@ SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
 SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
 LIMITS = Thresholds(min_requests=10, p95_ratio=1.3, p95_slack_ms=50, failure_rate_points=1.0)
 GOOD = {"llm": WindowFigures(20, 0, 1000.0, 100, 2000.0), "stt": WindowFigures(20, 0, 200.0)}
-
-
-class Card:
-    """A device whose free memory is another at each look, and which a game shares."""
-
-    def __init__(self, *free: float) -> None:
-        self.free = list(free)
-
-    def sample(self) -> Sample:
-        return Sample(0.0, self.free.pop(0) if len(self.free) > 1 else self.free[0])
-
-    def occupants(self) -> list[Occupant]:
-        return [Occupant(7, "a game", 3000.0, None)]
 
 
 @pytest.mark.parametrize(
