@@ -12,7 +12,7 @@ from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
-from objectives.servers.versions import Versions, fit, resolved, versions
+from objectives.servers.versions import Versions, misfits, resolved, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
@@ -43,8 +43,8 @@ def bench(setting: Setting, name: str) -> Bench:
     """
     installed = versions(setting.services)
     device = open_device(name)
-    if misfits := fit(device, installed):
-        raise SetupError("; ".join(misfits))
+    if sentences := misfits(device, setting.services, installed):
+        raise SetupError("; ".join(sentences))
     here = replace(setting, services=resolved(setting.services))
     return Bench(device, here, installed, device.occupants())
 

@@ -13,6 +13,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device import Identity
+from objectives.devices.device_set import device_set
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
@@ -175,7 +176,12 @@ def measuring(
     measurements = measured_in(counted(study))
     device = source.bench.device
     with Colocation(
-        source.setting, device, folder, on_phase=on_phase, anchor=anchor, measurements=measurements
+        source.setting,
+        device_set(device),
+        folder,
+        on_phase=on_phase,
+        anchor=anchor,
+        measurements=measurements,
     ) as colocation:
 
         def measure(job: Job) -> Outcome:

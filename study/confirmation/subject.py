@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
@@ -162,7 +162,7 @@ def subject(
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
     held_out: list[WindowTraffic] = []
     if is_live:
-        longest = longest_request(spec.services.llm.args)
+        longest = longest_request(kv_cache_args(spec.services))
         named = held_out_by_name(workloads or (), spec.workloads)
         held_out = [
             replace(t, workload=replace(t.workload, ladder_s=ladder))

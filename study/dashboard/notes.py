@@ -8,6 +8,7 @@ from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.engine import engines_of
 from objectives.figures import FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -156,12 +157,12 @@ def _when(trial: Trial, context: StudyContext) -> str:
     return f"{took}; seed {trial.seed}{f'; {at}' if at else ''}."
 
 
-def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdict:
+def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Prediction:
     """Add up the memory as before a launch, by the figures of the whole study."""
     context = summary.context
     return memory_budget.check(
         allocation,
-        memory_budget.figures(summary.measured),
+        memory_budget.figures(summary.measured, engines_of(context.services)),
         total_mib=context.device.total_mib,
         tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
         reserve_mib=context.reserve_mib,

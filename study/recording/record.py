@@ -12,6 +12,7 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.errors import BadInput
 from objectives.evaluation import Job
 from objectives.load.ladder import Slo
@@ -136,7 +137,7 @@ def _launched(
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
         machine.setting,
-        machine.device,
+        device_set(machine.device),
         folder,
         on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
         anchor=anchor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.engines.engine import kv_cache_args
 from objectives.figures import FITNESS, figure
 from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
@@ -111,7 +112,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    cache = unfilled_cache(summary.measured, context.workload, context.services.llm.args)
+    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
     lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
     contributions = [t.contributions for t in summary.trials]
     if contributions and not any(c.get("capacity") is not None for c in contributions):

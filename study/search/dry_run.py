@@ -17,7 +17,7 @@ from objectives.engines.engine import commands_of, engines_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.setting import Setting
 from study.bench.launch_order import launch_key, order_by_restarts
 from study.bench.source import Source, held_in
@@ -58,7 +58,7 @@ class Prospect:
     allocation: Allocation
     is_baseline: bool
     works: bool | None
-    check: Verdict | None
+    check: Prediction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,9 @@ def forecast(
         Neighbour(t.name, mib := t.held_mib(total), total - held_mib - mib) for t in tenants
     ]
     tenants_mib = held_mib + sum(n.mib for n in neighbours)
-    figures = memory_budget.figures(measurements)
+    figures = memory_budget.figures(measurements, engines_of(setting.services))
 
-    def check(a: Allocation) -> Verdict | None:
+    def check(a: Allocation) -> Prediction | None:
         if total_mib is None:
             return None
         return memory_budget.check(

@@ -28,7 +28,7 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import place_clips, read_measure, read_services, with_models
+from study.spec.services import place_clips, read_measure, read_services, speech, with_models
 from study.spec.traffic import read_slo, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
@@ -88,7 +88,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         top, device, parameters, path.parent if measure == "live" else None
     )
     check_monotone(top, plain.get("monotone", ()), parameters)
-    baseline = read_baseline(top, parameters, services.stt, bounds)
+    baseline = read_baseline(top, parameters, speech(services), bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
     services = with_models(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from objectives.allocation import SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.search_space.parameter import Parameter
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, Service, Services, SttService
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -38,6 +38,7 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
+KINDS: Mapping[str, type[Service]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
@@ -52,20 +53,20 @@ def read_services(
     """
     entry = top.at("services")
     if entry.is_present:
-        entry.only(("llm", "stt"))
+        entry.only(tuple(KINDS))
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
-    for label, command in (("llm", llm.command), ("stt", stt.command)):
-        if command is not None:
-            _check_template(
-                entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named}
-            )
+    services: Services = {"llm": llm, "stt": stt}
+    for label, service in services.items():
+        if service.command is not None:
+            own, names = _of(label, parameters), {SHARE, SPEECH, *named}
+            _check_template(entry.at(label, "command"), service.command, own, names)
     for name, at in named.items():
         option = name.removeprefix("whisper.").replace("-", "_")
         if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
             raise at.wrong("our speech server has no such option", meant(option, WHISPER_OPTIONS))
-    return Services(llm=llm, stt=stt), notes
+    return services, notes
 
 
 def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
@@ -138,18 +139,24 @@ def with_models(
     top: YamlEntry, services: Services, sizes: list[str], folder: Path | None
 ) -> Services:
     """Return the services with a model for every size that the study may use, and no other."""
-    if services.stt.command is not None:
+    stt = speech(services)
+    if stt.command is not None:
         return services
     models: dict[str, str] = {}
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
-        model = services.stt.models.get(size, WHISPER_HUB.get(size))
+        model = stt.models.get(size, WHISPER_HUB.get(size))
         if model is None:
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
             )
         models[size] = model if folder is None else _model(entry, model, folder)
-    return replace(services, stt=replace(services.stt, models=models))
+    return {**services, "stt": replace(stt, models=models)}
+
+
+def speech(services: Services) -> SttService:
+    """Return the service that transcribes."""
+    return next(s for s in services.values() if isinstance(s, SttService))
 
 
 def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:

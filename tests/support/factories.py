@@ -20,7 +20,7 @@ from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.vllm import usage
+from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.evaluation import Failure
 from study.bench.bench import Bench
@@ -62,7 +63,7 @@ class Runner:
         if next_step(self.journal, self.of) is not None:
             self.tell(outlook(self.journal, self.of))
         device, on_phase = self.bench.device, self._launcher.on_phase
-        with Colocation(setting, device, self.folder, on_phase=on_phase) as colocation:
+        with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(
                 step, is_first=not done
             ):
