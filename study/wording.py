@@ -141,14 +141,12 @@ SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 def phase_in_words(phase: Phase) -> str:
     """Say what a launch is doing, in a few words.
 
-    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.LADDER, sessions=8))
-    ('starting LLM', 'ladder at 8 sessions')
+    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.RAMP))
+    ('starting LLM', 'ramp of turns')
     """
     match phase.step:
         case Step.STARTING:
             return timed_phase_in_words(start_name(str(phase.service)))
-        case Step.LADDER:
-            return f"ladder at {phase.sessions} sessions"
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
             who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""

@@ -19,7 +19,7 @@ from objectives.part_figures import is_amount
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
-from objectives.plain_data.names_of_0_1 import current_names
+from objectives.plain_data.names_of_0_1 import current_names, current_workload
 from objectives.recording.recording import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 
@@ -74,6 +74,8 @@ def read(path: Path) -> Recording:
             raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
         device = head["device"] if form == 1 else head.pop("devices")[0]
         head["device"] = Identity(**device)
+        if form == 1:
+            head = _without_ladder(head)
         head["versions"] = from_plain(Versions, head["versions"])
         provenance, entries = Provenance(**head), []
         conditions = mapping_of(provenance.conditions)
@@ -103,6 +105,15 @@ def read(path: Path) -> Recording:
             "make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries))
+
+
+def _without_ladder(head: dict[str, Any]) -> dict[str, Any]:
+    """Return the first line of a recording of 0.1, without the SLO and the ladder of its study."""
+    conditions = dict(mapping_of(head["conditions"]))
+    if "workload" in conditions:
+        conditions["workload"] = current_workload(conditions["workload"])
+    own = {k: v for k, v in head.items() if k not in ("slo", "first_rung")}
+    return own | {"conditions": conditions}
 
 
 def _check(e: RecordedLaunch, first: RecordedLaunch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
 RECORDING_FORMAT = (
-    2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
+    2  # figures by service, memory by device, ramps and replies; 1, of 0.1, was flat, with ladders
 )
 
 
@@ -37,7 +37,7 @@ class RecordedLaunch:
         measured: The figures that a failure left, by flat name.
         card: The UUID of the device it ran on; None in recordings of one card, whose header names
             it.
-        replies: Every request of the window, as `objectives.load.replies.Reply` writes it; None
+        replies: Every request of the window and the ramp, one row each (`REPLY_COLUMNS`); None
             where they were not kept.
     """
 
@@ -50,7 +50,7 @@ class RecordedLaunch:
     diagnosis: Diagnosis | None
     measured: Mapping[str, Any]
     card: str | None = None
-    replies: Sequence[Mapping[str, Any]] | None = None
+    replies: Sequence[Sequence[Any]] | None = None
 
     @property
     def key(self) -> str:
@@ -67,8 +67,8 @@ class Provenance:
         versions: The versions of the servers' packages.
         conditions: What must be equal for two measurements to be comparable.
         started: When it was begun, in ISO 8601.
-        slo: The SLO in ms by name, e.g. `stt_p95_ms`; None where none was fixed.
-        first_rung: The sessions at which ladders start; None where none was fixed.
+        limits: What a good turn meets, ms by name, e.g. `llm_ttft_p95_ms`.
+        ramp_range: Where its ramps begin and how fast they grow; None where none was measured.
         git_commit: The commit of this project that measured.
     """
 
@@ -76,8 +76,8 @@ class Provenance:
     versions: Versions
     conditions: Mapping[str, Any]
     started: str
-    slo: Mapping[str, float] | None = None
-    first_rung: int | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    ramp_range: Mapping[str, float] | None = None
     git_commit: str | None = None
 
 

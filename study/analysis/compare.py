@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import Direction, figure
+from objectives.figures import CAPACITY, Direction, figure
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
-from study.analysis.noise import SESSIONS, noise_of
+from study.analysis.noise import noise_of
 from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 
@@ -100,7 +100,7 @@ def difference(
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
-    if name != SESSIONS:
+    if name != CAPACITY:
         return Difference(name, old, new, verdict, noise is not None)
     bounds = today.is_lower_bound, other.is_lower_bound
     if not is_capacity_order_known(today, other):
@@ -128,7 +128,7 @@ def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
 
     A lower bound can only be more than what is less than it.
     """
-    old, new = today.mean(SESSIONS), other.mean(SESSIONS)
+    old, new = today.mean(CAPACITY), other.mean(CAPACITY)
     if old is None or new is None:
         return True
     return not ((today.is_lower_bound and new >= old) or (other.is_lower_bound and new <= old))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.figures import Direction, figure
+from objectives.figures import CAPACITY, Direction, figure
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
@@ -21,10 +21,10 @@ from study.spec.choices import JUDGED
 from study.storage.context import StudyContext
 
 SCHEMA = 1
-COMPARED_FIGURES = (  # p95 of a turn may only be compared at equal sessions
-    *(name for name, f in JUDGED.items() if f.unit == "ms" and name != "turn_ttft_p95_ms"),
+COMPARED_FIGURES = (
+    *(name for name, f in JUDGED.items() if f.unit == "ms"),
     "stt_wer_pct",
-    "concurrent_capacity",
+    CAPACITY,
     "free_memory_mib",
     "gpu_utilization_pct",
 )

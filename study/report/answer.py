@@ -108,7 +108,7 @@ def fitness_gap(
         f"{name} scores {FITNESS.text(other.fitness)} and today's {FITNESS.text(today.fitness)}"
     )
     counts = f"({launches_in_words(other)}; today's: {launches_in_words(today)})"
-    more = f"{_sessions(today, other)}{_cards(today, other)}"
+    more = f"{_capacity(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS.flat, today, other, configurations)) is None:
         unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."
         return [f"{scores} {counts}. {unknown}{more}"]
@@ -128,11 +128,11 @@ def _best_of_several(configurations: Sequence[Configuration]) -> str:
     return f"; but it is the best of {works}, and the best of several looks better than it is"
 
 
-def _sessions(today: Configuration, other: Configuration) -> str:
+def _capacity(today: Configuration, other: Configuration) -> str:
     old, new = (c.contributions.get("capacity") for c in (today, other))
     if old is None or new is None or new == old or is_capacity_order_known(today, other):
         return ""
-    what = "comes from voice sessions, where a lower bound leaves open which has more"
+    what = "comes from capacity, where a lower bound leaves open which has more"
     return f" {new - old:+.4f} of it {what}."
 
 

@@ -85,7 +85,7 @@ def summary(
     context, trials = context_of(study), counted(study)
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
-        trials = rescored(trials, context, context.fitness)
+        trials = rescored(trials, context.fitness)
     attributes = study.user_attrs
     decision = decision_of(trials, context)
     confirmation = None

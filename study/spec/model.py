@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from objectives.allocation import Allocation
+from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.plain_data.ranges import Range
 from objectives.search_space.space import Space
@@ -59,19 +60,6 @@ class Gates:
     wer_points: Annotated[float, Range(0, 100)] = 1.0
     free_memory_mib: Annotated[float, Range(0, 1e7)] = 256.0
     llm_quality: Literal["unmeasured"] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SloRule:
-    """Limits the capacity ladder, in ms or by a multiple of the baseline's own p95.
-
-    Args:
-        multiple: The limit of a service as a multiple of the baseline's p95.
-        p95_ms: The limit in ms, by service; `<service>_p95_ms` in the file.
-    """
-
-    multiple: Annotated[float, Range(1, 1000)] = 1.5
-    p95_ms: Annotated[Mapping[str, float], Range(1, 1e7)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +116,7 @@ class Spec(SpecFile):
     Args:
         measure: Live, or the file of a recording.
         bounds: Hard limits of numeric parameters.
+        limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
         device: cpu, cuda, an index or a UUID.
         monotone: Parameters that take more memory as they grow, lists in their order.
         reserve_mib: Memory that nobody may take, MiB; None leaves it to the device.
@@ -148,7 +137,9 @@ class Spec(SpecFile):
     device: str
     services: Services
     workload: Workload = field(default_factory=Workload)
-    slo: SloRule = field(default_factory=SloRule)
+    limits: Annotated[Mapping[str, float], Range(1, 1e7)] = field(
+        default_factory=lambda: dict(DEFAULT_LIMITS)
+    )
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
     monotone: tuple[str, ...] = ()

@@ -97,9 +97,9 @@ class Cost:
 
     @property
     def shortest_s(self) -> float | None:
-        """Return the seconds of one start for each LLM command and of all windows and ladders.
+        """Return the seconds of one start for each LLM command and of all windows and ramps.
 
-        None where a recording does not split off the ladders.
+        None where a recording does not split off the ramps.
         """
         if not self.is_split:
             return None

@@ -11,8 +11,8 @@ from objectives.plain_data.names_of_0_1 import current_names
 from objectives.servers.phase_times import start_name
 from study.spec.choices import APIS
 
-STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ladder")
-LAUNCH_PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
+STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ramp")
+LAUNCH_PHASES = (*STARTS, "alone", "window", "ramp", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 
 

@@ -9,11 +9,10 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from objectives.figures import FITNESS, figure, flat_name
+from objectives.figures import CAPACITY, FITNESS, figure, flat_name
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
-from study.analysis.noise import SESSIONS
 from study.report.comparison import comparison
 from study.report.service_words import apis_of, latencies_of
 from study.report.summary import Summary
@@ -60,11 +59,11 @@ def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
     words = [flat_name(s, "wer_pct") for s, api in apis_of(context).items() if api == SPOKEN]
-    return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
+    return [*latencies, CAPACITY, *words, "free_memory_mib"] if is_wide else latencies
 
 
 def _figure(c: Configuration, name: str) -> str:
-    return mean_sessions(c) if name == SESSIONS else number(c.mean(name), figure(name).digits)
+    return mean_capacity(c) if name == CAPACITY else number(c.mean(name), figure(name).digits)
 
 
 def _score(c: Configuration) -> str:
@@ -79,7 +78,7 @@ def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
     caption = f"{count} configurations in {own} measurements"
     caption += f", {repeats} asked again and told what is known" if repeats else ""
     caption += "; figures of several measurements are their means" if count < own else ""
-    wider = f"; {WIDE_COLUMNS} columns show sessions, words and free memory too"
+    wider = f"; {WIDE_COLUMNS} columns show capacity, words and free memory too"
     return caption + ("" if width >= WIDE_COLUMNS else wider)
 
 
@@ -114,10 +113,10 @@ def _table(
     return table
 
 
-def mean_sessions(c: Configuration) -> str:
-    """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
-    mean = c.mean(SESSIONS)
-    return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
+def mean_capacity(c: Configuration) -> str:
+    """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
+    mean = c.mean(CAPACITY)
+    return f"{'≥ ' * c.is_lower_bound}{number(mean, 2)}" if mean is not None else "-"
 
 
 def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:

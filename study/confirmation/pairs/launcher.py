@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.servers.memory_budget import speech_key
-from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
@@ -27,14 +27,14 @@ class Launcher:
     Args:
         of: What is confirmed.
         tell: Called with each line for the user.
-        anchors: SLO and first rung by workload; the first launch under a workload adds its own.
+        ramp_ranges: The range of ramps by workload; the first launch under one adds its own.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
     """
 
     of: Subject
     tell: Callable[[str], None]
-    anchors: dict[str, Anchor]
+    ramp_ranges: dict[str, RampRange]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
     _exercises: dict[str, Exercise] = field(init=False)
@@ -81,11 +81,11 @@ class Launcher:
     ) -> Outcome:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
-        colocation.under(self._exercises[traffic.name], self.anchors.get(traffic.name))
+        colocation.under(self._exercises[traffic.name], self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
         outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
-        if colocation.anchor is not None:
-            self.anchors.setdefault(traffic.name, colocation.anchor)
+        if colocation.ramp_range is not None:
+            self.ramp_ranges.setdefault(traffic.name, colocation.ramp_range)
         return outcome
 
 
