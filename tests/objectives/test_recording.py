@@ -61,8 +61,8 @@ def recording(tmp_path):
         },
         conditions=conditions(setting()),
         started="2026-11-24T01:00:00+00:00",
-        slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},
-        first_rung=8,
+        limits={"stt_latency_p95_ms": 900.0},
+        ramp_range={"first_per_s": 1.0, "doubling_s": 25.0},
     )
     entries = [entry(job(n), n, 60.0 + n, Outcome(m)) for n, m in enumerate(GOOD, start=1)]
     entries += [entry(job(1, HIGH), 1, 30.0, Outcome(failure=NO_MEMORY))]

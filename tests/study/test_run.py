@@ -363,7 +363,7 @@ def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"slo": {"multiple": 2.0}}, "slo"),
+        ({"limits": {"llm_ttft_p95_ms": 900.0}}, "limits"),
         ({"baseline": {"vllm_memory_util": 0.45, "whisper_model_size": "base"}}, "baseline"),
     ],
 )
@@ -398,7 +398,7 @@ def test_a_total_that_breathes_is_the_same_device() -> None:
     assert differing_names({"device total MiB": 12_000}, {"device total MiB": 12_300}) == [
         "device total MiB"
     ]
-    assert differing_names({}, {"slo": {}}) == ["slo"]
+    assert differing_names({}, {"limits": {}}) == ["limits"]
 
 
 def test_a_size_may_come_or_go_but_not_be_another_model() -> None:

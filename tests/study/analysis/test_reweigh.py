@@ -33,7 +33,7 @@ def torn(share: float, size: str) -> Outcome:
         return oom()
     return measurement(
         llm_latency_p95_ms=2500.0 - 16_000 * (share - 0.5),
-        concurrent_capacity=round(8 - 100 * (share - 0.5)),
+        capacity_turns_per_s=round(8 - 100 * (share - 0.5)),
         word_errors=words(6 if size == "tiny" else 4),
     )
 

@@ -236,11 +236,11 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("name", "new", "old", "expected"),
     [
-        ("concurrent_capacity", 12, 8, 50.0),
+        ("capacity_turns_per_s", 12, 8, 50.0),
         ("llm_latency_p95_ms", 110.0, 100.0, -10.0),
         ("llm_latency_p95_ms", float("inf"), 100.0, None),
         ("llm_latency_p95_ms", 100.0, 100.0, 0.0),
-        ("concurrent_capacity", 3, 0, None),
+        ("capacity_turns_per_s", 3, 0, None),
         ("turn_ttft_ms", None, 3.0, None),
     ],
 )

@@ -25,7 +25,6 @@ from study.spec import load as spec_module
 from study.spec.load import load
 from study.spec.model import (
     KEYS,
-    SERVICE_NAMES,
     Budget,
     FitnessRule,
     Gates,
@@ -48,7 +47,7 @@ search_space:
   whisper_model_size: ["tiny", "base", "small"]
 evaluator: {path: ..., class: ..., init_kwargs: {}}       # accepted; a note says that this project's own measurement is used
 budget: {wallclock_sec: 360, max_candidates: 10, max_generations: 4, allow_gpu: true}
-metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
+metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, capacity_turns_per_s: up}}
 selector: {kind: rzero, tournament_size: 4, survivors: 2, elitism: 1, fresh_inject: 1}
 """  # noqa: E501
 
@@ -224,8 +223,8 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     for name, hint in get_type_hints(Spec).items():
         if name == "services":
             expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
-        elif name == "slo":
-            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICE_NAMES)}
+        elif name == "limits":
+            expected[name] = {*DEFAULT_LIMITS, "llm_latency_p95_ms"}
         elif name in KEYS:
             expected[name] = keys_of(hint)
     assert below == expected | {

@@ -34,7 +34,11 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(stdout: str)
         "2,000 ms",
         "-500 ms (-20 %), better, noise unknown",
     ]
-    assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better, noise unknown"]
+    assert line(table, "capacity")[1:] == [
+        "8.00 turns/s",
+        "12.00 turns/s",
+        "+4.00 turns/s (+50 %), better, noise unknown",
+    ]
     assert "0.55      │ tiny   │" in stdout and re.search(r"0\.55 +│ tiny .*│ held back +│", stdout)
     assert line(table, "voice turn at")[1:] == ["not measured", "not measured", "-"]
 
