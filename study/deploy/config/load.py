@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployed, Deployment, Probe
+from study.deploy.config.deployed import Binding, Deployed, Probe
+from study.deploy.config.deployment import NAMES, Deployment
 from study.spec.yaml_file import read
 from study.spec.yaml_node import Entry
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployment, Name
+from study.deploy.config.deployed import Binding
+from study.deploy.config.deployment import NAMES, Deployment, Name
 from study.text import meant, one_line
 
 # by service and parameter; None: the unit does not set it

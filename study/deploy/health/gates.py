@@ -131,6 +131,16 @@ def failed_gates(results: Sequence[GateResult]) -> str:
     return "; ".join(f"{g.name}: {g.detail}" for g in results if g.verdict == "fail")
 
 
+def check_gates(results: Sequence[GateResult]) -> None:
+    """Check that every gate held that ran.
+
+    Raises:
+        StepFailed: One did not; the message has all that failed.
+    """
+    if problems := failed_gates(results):
+        raise StepFailed(problems)
+
+
 def out_of_memory(target: Target, name: Name, since_s: float | None = None) -> str | None:
     """Return the log line that says that memory ran out, or that a service fell back to the CPU.
 

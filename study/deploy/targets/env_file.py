@@ -12,9 +12,10 @@ from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment, EnvFile, Name
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.state.versions import Chain
-from study.deploy.targets.drop_in import env_text, env_values
+from study.deploy.targets.drop_in import env_text
 from study.deploy.targets.target import Life
 from study.systemd import systemctl
+from study.systemd.unit_file import env_values
 
 ENV_COPY = "env"
 

@@ -9,7 +9,8 @@ from shutil import which
 import psutil
 
 from objectives.plain_data.atomic import write_atomic
-from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.config.deployed import Deployed
+from study.deploy.config.deployment import Deployment, Name
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.errors import StepFailed
 from study.deploy.state.versions import CURRENT

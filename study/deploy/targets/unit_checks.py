@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.config.deployed import Deployed
+from study.deploy.config.deployment import Deployment, Name
 from study.deploy.state.versions import CURRENT
-from study.deploy.targets.drop_in import env_values
 from study.systemd import units
-from study.systemd.unit_file import exec_start
+from study.systemd.unit_file import env_values, exec_start
 from study.systemd.units import COMMITTED
 
 ETC = Path("/etc/systemd/system")

@@ -11,10 +11,10 @@ from study.deploy.health.gates import failed_gates, try_gates
 from study.deploy.health.probe import send_probe
 from study.deploy.health.server_versions import running_versions
 from study.deploy.plan import changed
-from study.deploy.reconcile import target_of
 from study.deploy.state import pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.open_target import target_of
 from study.deploy.watch.event import RETUNE, Event, Memory
 
 SLOW_LOOKS = 3  # in a row, before a figure is called off

@@ -14,7 +14,8 @@ from commands import run_script
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
-from study.deploy.config.deployment import Binding, Deployed, Deployment, Services, Stack
+from study.deploy.config.deployed import Binding, Deployed, Stack
+from study.deploy.config.deployment import Deployment, Services
 from study.deploy.config.values import assignments, text_of
 from study.deploy.plan import check_times
 from study.promotion.seal import put

@@ -12,16 +12,10 @@ import pytest
 
 from objectives.devices.device import Occupant, Sample
 from objectives.errors import BadInput
-from study.deploy.apply import commit
 from study.deploy.change import first_version
-from study.deploy.config.deployment import (
-    Binding,
-    Deployed,
-    Deployment,
-    EnvFile,
-    Services,
-    Thresholds,
-)
+from study.deploy.commit import commit
+from study.deploy.config.deployed import Binding, Deployed
+from study.deploy.config.deployment import Deployment, EnvFile, Services, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.soak import WindowFigures, judge_window
