@@ -16,7 +16,6 @@ from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
 from study.deploy.config.deployed import Binding, Deployed, Stack
 from study.deploy.config.deployment import Deployment, Services
-from study.deploy.config.values import assignments, text_of
 from study.deploy.plan import check_times
 from study.promotion.seal import put
 
@@ -125,9 +124,9 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
 def test_what_may_not_be_applied_is_refused_in_one_sentence(
     tmp_path: Path, changed: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=message) as refused:
+    with pytest.raises(BadInput, match=message) as refusal:
         admitted(tmp_path, **changed)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("status", ["rejected", "inconclusive", "replay", "nonsense"])
@@ -148,8 +147,8 @@ def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_n
     tmp_path: Path, verb: str, status: str, message: str
 ) -> None:
     put({**PROMOTION, "status": status}, tmp_path / "p.yaml")
-    ran = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
-    assert (ran.returncode, message in ran.stderr) == (2, True), ran.stderr
+    process = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
+    assert (process.returncode, message in process.stderr) == (2, True), process.stderr
 
 
 def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
@@ -213,16 +212,3 @@ def test_another_server_version_is_refused(tmp_path: Path) -> None:
 def test_the_dead_man_must_not_fire_in_a_change_that_goes_well() -> None:
     with pytest.raises(BadInput, match=r"write `dead_man_s: 1820` or more"):
         check_times(replace(DEPLOYMENT, dead_man_s=600))
-
-
-def test_numbers_become_the_text_that_the_trial_used() -> None:
-    assigned = assignments({"vllm_memory_util": 0.1 + 0.3, "vllm.max_num_seqs": 8}, DEPLOYMENT)
-    assert [(a.binding.flag, a.text) for a in assigned] == [
-        ("--gpu-memory-utilization", "0.4"),
-        ("--max-num-seqs", "8"),
-    ]
-
-
-def test_a_large_number_keeps_all_its_digits() -> None:
-    binding = Binding(flag="--max-num-batched-tokens", low=1, high=1e7)
-    assert text_of("vllm.max_num_batched_tokens", 1_048_577, binding) == "1048577"
