@@ -21,7 +21,7 @@ from objectives.errors import (
 )
 from objectives.figures import service_name
 from objectives.load.replies import Reply, Symptom
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
 PATIENCE_S = 30.0  # a passing neighbour is waited for
@@ -63,11 +63,15 @@ def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed 
             )
 
 
-def prechecked(verdict: Verdict) -> OutOfMemory:
+def prechecked(prediction: Prediction) -> OutOfMemory:
     """Return the exception for an allocation that the arithmetic ruled out before its launch."""
     return OutOfMemory(
         Diagnosis(
-            verdict.fits, None, FailurePhase.PRECHECK, verdict.deficit_mib, verdict.explanation
+            prediction.fits,
+            None,
+            FailurePhase.PRECHECK,
+            prediction.deficit_mib,
+            prediction.explanation,
         )
     )
 

@@ -20,6 +20,7 @@ from study.analysis.configurations import Configuration, configuration_of, confi
 from study.analysis.eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
+from study.report.service_words import apis_of
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
@@ -146,7 +147,11 @@ class Scene:
         ]
         if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
-                memory, options.max_width - LABEL - 1, self._starting, is_ascii=options.ascii_only
+                memory,
+                list(apis_of(self.outlook.context)),
+                options.max_width - LABEL - 1,
+                self._starting,
+                is_ascii=options.ascii_only,
             )
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
@@ -22,7 +22,7 @@ from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
 from study.spec.model import HeldOut, Spec
-from study.spec.traffic import Traffic, longest_request, traffic
+from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
@@ -53,7 +53,7 @@ class Subject:
     baseline: Allocation
     winner: Allocation
     rule: Rule
-    traffics: tuple[Traffic, ...]
+    traffics: tuple[WindowTraffic, ...]
     clips: tuple[Clip, ...]
 
     @property
@@ -168,7 +168,7 @@ def subject(
         baseline=baseline,
         winner=winner,
         rule=Rule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
-        traffics=(Traffic("main", spec.workload), *held_out),
+        traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )
 
@@ -192,16 +192,16 @@ def _allocation(
 
 def _held_out(
     spec: Spec, names: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float
-) -> list[Traffic]:
+) -> list[WindowTraffic]:
     presets = (*DEFAULT_HELD_OUT, HeldOut("multi_user"), HeldOut("long_context"))
     by_name = {h.name: h for h in (*presets, *spec.workloads)}
     if unknown := [n for n in names or () if n not in by_name]:
         what = f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(by_name)}"
         raise BadInput(one_line(what))
     held_out = [by_name[n] for n in dict.fromkeys(names or ())]
-    longest = longest_request(spec.services.llm.args)
+    longest = longest_request(kv_cache_args(spec.services))
     traffics = [
-        traffic(h, spec.workload, clips, longest)
+        held_out_traffic(h, spec.workload, clips, longest)
         for h in held_out or spec.workloads or DEFAULT_HELD_OUT
     ]
     return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in traffics]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.figures import FITNESS
+from objectives.engines.engine import engines_of
+from objectives.figures import FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category, obstacle
@@ -17,16 +18,14 @@ from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
+from study.report.service_words import apis_of, limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
-    limits_in_words,
     outcome_in_words,
     sessions_in_words,
-    traffic_in_words,
     wrapped,
 )
-from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
@@ -121,7 +120,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial, trial.measurement)
+        figures = _figures(trial, trial.measurement, apis_of(context))
         lines += ["## What was measured", figures, _contributions(trial)]
         lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
     for name, c in context.commands(trial.allocation).items():
@@ -158,22 +157,22 @@ def _when(trial: Trial, context: StudyContext) -> str:
     return f"{took}; seed {trial.seed}{f'; {at}' if at else ''}."
 
 
-def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdict:
+def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Prediction:
     """Add up the memory as before a launch, by the figures of the whole study."""
     context = summary.context
     return memory_budget.check(
         allocation,
-        memory_budget.figures(summary.measured),
+        memory_budget.figures(summary.measured, engines_of(context.services)),
         total_mib=context.device.total_mib,
         tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
         reserve_mib=context.reserve_mib,
     )
 
 
-def _figures(trial: Trial, m: Measurement) -> str:
+def _figures(trial: Trial, m: Measurement, apis: Mapping[str, str]) -> str:
     """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
-    for name, f in SHOWN.items():
+    for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
         text = (
             sessions_in_words(trial) if name == "concurrent_capacity" else number(value, f.digits)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.engines.faster_whisper import STT_PACKAGES
+from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
 from study.init_spec.llm_unit import split_flags
@@ -155,6 +155,10 @@ def _is_here(size: str) -> bool:
 def _with_faster_whisper(python: str | None) -> str | None:
     """Return the interpreter if it can run the study's speech server; None: the study's own."""
     try:
-        return python if python and "faster-whisper" in installed(python, STT_PACKAGES) else None
+        return (
+            python
+            if python and "faster-whisper" in installed(python, FasterWhisper.packages)
+            else None
+        )
     except SetupError:
         return None

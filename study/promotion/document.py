@@ -105,7 +105,7 @@ def document(
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, is_template=context.services.llm.command is not None),
+        "set": flags(winner.allocation, is_template=context.services["llm"].command is not None),
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},

@@ -15,7 +15,7 @@ import optuna
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.recording import Provenance, RecordedLaunch, Recording, read
-from study.storage.comparability import differences, identity_of
+from study.storage.comparability import differing_names, identity_of
 from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
@@ -78,7 +78,7 @@ def _of_studies(
         identity = study.user_attrs.get("identity", {})
         own_identity = identity_of(asked, provenance.device, provenance.versions, is_live=True)
         own_identity["load generator"] = provenance.conditions.get("load generator", 1)
-        if differing := differences(identity, own_identity):
+        if differing := differing_names(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured with another {', another '.join(differing)}"
             )
@@ -121,11 +121,12 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
 
     That is another workload, services, tenants, versions or product.
 
-    raises: BadInput naming the recording and what differs
+    Raises:
+        BadInput: They differ; the error names the recording and what differs.
     """
     then = earlier.provenance
     for name in ("workload", "services", "tenants", "load generator"):
-        if differences(_only(name, then), _only(name, now)):
+        if differing_names(_only(name, then), _only(name, now)):
             raise BadInput(
                 f"{earlier.path} was recorded with another {name}; "
                 "name another --out, or move it away"

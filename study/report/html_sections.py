@@ -13,11 +13,11 @@ from study.analysis.pareto import compared_figures, pareto
 from study.analysis.reweigh import answers, is_contested
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
-from study.report.charts.data import bars, memory_use, spots
+from study.report.charts.data import bars, latency_title, memory_use, spots
 from study.report.charts.marks import PHASE_COLOURS
 from study.report.reasons import over
+from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
-from study.report.trial_words import limits_in_words, traffic_in_words
 from study.wording import FAILURES, failure_in_words, short
 
 
@@ -30,10 +30,10 @@ def pictures(summary: Summary) -> dict[str, Any]:
     memory = memory_use(best.measured[0] if best else None)
     figures: list[dict[str, Any]] = []
     if points:
-        limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
-        for service, ms in zip(("speech", "LLM"), limit, strict=True):
-            title = f"{service}: 95 % answered within, ms"
-            figures.append(_figure(title, svg.latency_chart(points, service, ms)))
+        for service in points[0].p95_ms:
+            limit_ms = slo.p95_ms[service] if slo else None
+            drawing = svg.latency_chart(points, service, limit_ms)
+            figures.append(_figure(f"{latency_title(service)}, ms", drawing))
     if timed:
         phases = {phase for b in timed for phase in b.seconds}
         legend = tuple((p, colour) for p, colour in PHASE_COLOURS.items() if p in phases)

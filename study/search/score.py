@@ -26,8 +26,8 @@ class Score:
     """Says what a complete trial is worth.
 
     Args:
-        constraints: shares without a unit, met when <= 0
-        word_gate: passes, fails, cannot tell, not measured
+        constraints: Shares without a unit, met when <= 0.
+        word_gate: Whether its words pass, fail, cannot be told or were not measured.
     """
 
     fitness: Fitness

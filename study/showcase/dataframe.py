@@ -21,7 +21,7 @@ from objectives.measurement import Measurement
 from study.cli.console import Terminal
 from study.report.summary import summary
 from study.run import run
-from study.run_plan import Options
+from study.run_plan import RunOptions
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
@@ -32,7 +32,7 @@ def replayed_storage() -> str:
     """Replay the study that ships into a temporary folder, and return the path of its storage."""
     folder = Path(mkdtemp(prefix="replayed-"))
     spec = load_spec(None)
-    run(spec, Options(out=folder), Terminal(quiet=True))
+    run(spec, RunOptions(out=folder), Terminal(quiet=True))
     return str(folder / spec.name / "study.db")
 
 

@@ -18,7 +18,7 @@ from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
-from study.run_plan import Options
+from study.run_plan import RunOptions
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import short
@@ -35,7 +35,7 @@ def replayed() -> Summary:
     spec, terminal = load(None), Terminal(quiet=True)
     terminal.console.quiet = True
     with TemporaryDirectory(prefix="showcase-") as folder:
-        run(spec, Options(out=Path(folder)), terminal)
+        run(spec, RunOptions(out=Path(folder)), terminal)
         return summary(study_in(f"sqlite:///{folder}/{spec.name}/study.db"))
 
 

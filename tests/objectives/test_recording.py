@@ -16,7 +16,7 @@ from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, SttService
 from objectives.setting import Setting, conditions
 from objectives.speech.wer import WordErrors
 from objectives.traffic.workload import Workload
@@ -37,13 +37,14 @@ NO_MEMORY = Failure(
     measured={"stt_start_s": 2.0},
 )
 NAN = float("nan")
-SERVICES = Services(
-    llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"})
-)
+SERVICES = {
+    "llm": LlmService(model="/models/qwen"),
+    "stt": SttService(models={"base": "/models/base"}),
+}
 
 
 def setting(**more):
-    return Setting(**{"services": SERVICES, "workload": Workload(prompt_tokens=(8, 16))} | more)
+    return Setting(**{"workload": Workload(prompt_tokens=(8, 16)), "services": SERVICES, **more})
 
 
 def job(seed, allocation=LOW):
@@ -249,7 +250,7 @@ def test_a_file_that_is_not_there_or_not_text_is_bad_input(tmp_path):
 def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ():
     mine = conditions(setting())
     assert json.loads(json.dumps(mine)) == mine
-    moved = Services(llm=LlmService(model="/elsewhere/qwen", python="/other"), stt=SERVICES.stt)
+    moved = {"llm": LlmService(model="/elsewhere/qwen", python="/other"), "stt": SERVICES["stt"]}
     assert conditions(setting(services=moved)) == mine
 
 
@@ -258,16 +259,18 @@ def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ()
     [
         {"workload": Workload(prompt_tokens=(8, 16), seed=2)},
         {"tenants": (Tenant(name="desktop", mib=500),)},
-        {"services": Services(llm=LlmService(model="/models/llama"), stt=SERVICES.stt)},
+        {"services": {"llm": LlmService(model="/models/llama"), "stt": SERVICES["stt"]}},
         {
-            "services": Services(
-                llm=LlmService(model="/models/qwen", args=("--enforce-eager",)), stt=SERVICES.stt
-            )
+            "services": {
+                "llm": LlmService(model="/models/qwen", args=("--enforce-eager",)),
+                "stt": SERVICES["stt"],
+            }
         },
         {
-            "services": Services(
-                llm=SERVICES.llm, stt=SttService(models={"base": "/models/base"}, beam_size=1)
-            )
+            "services": {
+                "llm": SERVICES["llm"],
+                "stt": SttService(models={"base": "/models/base"}, beam_size=1),
+            }
         },
     ],
     ids=["seed", "tenants", "model", "flags", "beam"],

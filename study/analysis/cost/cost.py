@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from objectives.allocation import Allocation
+from objectives.allocation import SPEECH, Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
-from study.bench.launch_order import llm_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Cost:
     @property
     def commands(self) -> int:
         """Count the distinct commands of the LLM server that were launched."""
-        return len({llm_key(x.allocation) for x in self.starters("starting llm")})
+        return len({_llm_values(x.allocation) for x in self.starters("starting llm")})
 
     @property
     def shortest_s(self) -> float | None:
@@ -119,3 +118,11 @@ class Cost:
         stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting llm")[1:]] or [0.0])
         stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused["starting llm"])
         return self.wall_s + starts_s + stops_s
+
+
+def _llm_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
+    """Return what the LLM server's command depends on; a recording has no commands."""
+    searched = allocation.values.items()
+    return tuple(
+        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
+    )

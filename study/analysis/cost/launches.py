@@ -15,6 +15,7 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
+from objectives.engines.engine import kv_cache_args
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
@@ -86,7 +87,7 @@ def of_study(study: optuna.Study) -> Cost:
         measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
-        llm_args=context.services.llm.args,
+        llm_args=kv_cache_args(context.services),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
@@ -25,7 +26,7 @@ from study.confirmation.pairs.time_needed import expected_s, outlook
 from study.confirmation.records import FailedLaunch, Journal, Launch, Pair, Role
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import verdict
-from study.spec.traffic import Traffic
+from study.spec.traffic import WindowTraffic
 from study.wording import phase_in_words
 
 PATIENCE = 2  # pairs in a row that may be disturbed
@@ -73,7 +74,7 @@ class Runner:
         if next_step(self.journal, self.of) is not None:
             self.tell(outlook(self.journal, self.of))
         device, on_phase = self.bench.device, self._on_phase
-        with Colocation(setting, device, self.folder, on_phase=on_phase) as colocation:
+        with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(
                 step, is_first=not done
             ):
@@ -205,7 +206,7 @@ class Runner:
 
     def _measured(
         self,
-        traffic: Traffic,
+        traffic: WindowTraffic,
         allocation: Allocation,
         colocation: Colocation,
         folder: Path,

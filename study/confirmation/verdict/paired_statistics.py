@@ -58,11 +58,11 @@ def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
     """
     from scipy.special import stdtr  # noqa: PLC0415  `--help` of every command would wait for it
 
-    values, n = np.asarray(gains, dtype=np.float64), len(gains)
-    mean = float(values.mean())
+    n = len(gains)
+    mean = math.fsum(gains) / n
     if n < 2:
         return Estimate(tuple(gains), n, mean, None, None, None, None)
-    sd = float(values.std(ddof=1))
+    sd = math.sqrt(math.fsum((g - mean) ** 2 for g in gains) / (n - 1))
     arm = quantile(confidence, n) * sd / math.sqrt(n)
     p = float(mean == 0) if sd == 0 else float(2 * stdtr(n - 1, -abs(mean) / (sd / math.sqrt(n))))
     return Estimate(tuple(gains), n, mean, sd, mean - arm, mean + arm, p)
@@ -87,11 +87,17 @@ def sign_flip_p(gains: Sequence[float]) -> float:
     (0.03125, 1.0)
     """
     values, n = np.asarray(gains, dtype=np.float64), len(gains)
+    as_far = np.abs(_signs(n) @ values) >= abs(values.sum()) - 1e-12
+    return float(np.mean(as_far) if n <= EXACT_PAIRS else (1 + np.sum(as_far)) / (DRAWS + 1))
+
+
+@lru_cache(64)
+def _signs(n: int) -> NDArray[np.float64]:
+    """Return the signs of n pairs to try, a row each: all of them, or as many as are drawn."""
     if n <= EXACT_PAIRS:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-12))
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, n))
-    return float((1 + np.sum(np.abs(signs @ values) >= abs(values.sum()) - 1e-12)) / (DRAWS + 1))
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return (1.0 - 2.0 * bits).astype(np.float64)
+    return np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, n)).astype(np.float64)
 
 
 def pairs_needed(gain: Estimate, above: float, confidence: float) -> int | None:

@@ -47,9 +47,10 @@ def against(
     ]
     # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
     for f in others:
+        if f.standing != "worse":
+            continue
         strict = estimate(_ratios(evidence, f.key, pairs), 1 - 0.05 / len(others))
-        floor = rule.margins.floor(f.key.metric)
-        if f.standing == "worse" and strict.high is not None and strict.high < floor:
+        if strict.high is not None and strict.high < rule.margins.floor(f.key.metric):
             yield f"{f.key} is worse by more than {rule.margins.of(f.key.metric):g} %"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.deploy.config.deployed import Binding, Deployed, Probe
 from study.deploy.config.deployment import NAMES, Deployment
-from study.spec.yaml_file import read
-from study.spec.yaml_node import Entry
+from study.spec.yaml_file import read_yaml
+from study.spec.yaml_node import YamlEntry
 
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
@@ -33,7 +33,7 @@ def load_deployment(path: Path) -> Deployment:
             "or copy study/deploy/example.yaml and edit it"
         )
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
-    entry, _, _ = read(path)
+    entry, _, _ = read_yaml(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(
@@ -80,7 +80,7 @@ def load_deployment(path: Path) -> Deployment:
     return replace(deployment, path=path.resolve())
 
 
-def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
+def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:
     if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
         raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
     for key in ("health_url", "metrics_url", "version_url"):
@@ -104,7 +104,7 @@ def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
         _check_binding(entry.at("set", name), name, binding, is_unit=is_unit)
 
 
-def _check_binding(entry: Entry, name: str, binding: Binding, *, is_unit: bool) -> None:
+def _check_binding(entry: YamlEntry, name: str, binding: Binding, *, is_unit: bool) -> None:
     if (binding.flag is None) == (binding.variable is None) or (binding.flag and not is_unit):
         raise entry.wrong(
             "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
@@ -123,6 +123,6 @@ def _check_binding(entry: Entry, name: str, binding: Binding, *, is_unit: bool) 
         raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")
 
 
-def _check_url(entry: Entry, url: str | None) -> None:
+def _check_url(entry: YamlEntry, url: str | None) -> None:
     if url is not None and not URL_PATTERN.fullmatch(url):
         raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")

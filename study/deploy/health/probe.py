@@ -11,7 +11,7 @@ from functools import cache
 import httpx
 
 from objectives.apis.tls import certificates
-from objectives.engines.vllm import kv_cache
+from objectives.engines.kv_cache import kv_cache
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployed import Deployed, Probe
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from objectives.engines.faster_whisper import STT_PACKAGES
-from objectives.engines.vllm import LLM_PACKAGES
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.vllm import Vllm
 from objectives.errors import BadInput
 from objectives.servers.versions import installed
 from study.deploy.config.deployment import NAMES, Deployment, Name
@@ -58,7 +58,7 @@ def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Pa
 def _running(deployment: Deployment, name: Name) -> dict[str, str]:
     service = deployment.service(name)
     if service.python is not None:
-        return installed(service.python, LLM_PACKAGES if name == "llm" else STT_PACKAGES)
+        return installed(service.python, (Vllm if name == "llm" else FasterWhisper).packages)
     text = page(service.version_url)
     if text is None:
         return {}

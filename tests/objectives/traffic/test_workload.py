@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.engines.vllm import KvCache, kv_cache, kv_capacity_bound
+from objectives.engines.kv_cache import KvCache, kv_cache
+from objectives.engines.vllm import kv_capacity_bound
 from objectives.traffic.workload import Workload, prompt, trace
 
 PLAN = Workload(

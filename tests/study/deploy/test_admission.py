@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from commands import run_script
+from factories import Card
 
-from objectives.devices.device import Identity, Occupant, Sample
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
 from study.deploy.config.deployed import Binding, Deployed, Stack
@@ -43,23 +43,6 @@ PROMOTION: Mapping[str, Any] = {
     "confirmation": {"verdict": "confirmed", "cards": ["GPU-1"], "drivers": ["580.1"]},
     "written_at": NOW.isoformat(),
 }
-
-
-class Card:
-    """A device with an identity of the test's choice, which a game shares."""
-
-    server_env: Mapping[str, str] = {}
-
-    identity = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
-
-    def sample(self) -> Sample:
-        return Sample(0.0, 9000.0)
-
-    def occupants(self) -> list[Occupant]:
-        return [Occupant(7, "a game", 3000.0, None)]
-
-    def held_mib(self, pid: int) -> float | None:
-        return None
 
 
 def admitted(folder: Path, *, i_know: bool = False, **changed: Any) -> Admitted:
