@@ -35,7 +35,8 @@ class FasterWhisper:
     api: ClassVar[ApiName] = "transcription"
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
-    packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
+    server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
+    packages: ClassVar[tuple[str, ...]] = server_packages
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

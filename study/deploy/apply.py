@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
+from objectives.figures import flat_name
 from study.bench.device_lock import sole_use
 from study.deploy.admission import Admitted, device_of
 from study.deploy.change import (
@@ -73,7 +74,7 @@ def apply(
                     f"{name} does not answer its probe now; repair it first: "
                     "its figures are the baseline"
                 )
-        values = next_values(current, admitted)
+        values = next_values(deployment, current, admitted)
         files = target.files(values)
         try:
             current = current or first_version(deployment, target)
@@ -112,7 +113,7 @@ def apply(
                 f"rolled back to version {ended.version.number} right after the commit; "
                 f"{ended.summary}"
             )
-        figures_ms = {f"{name}_p95_ms": f.p95_ms for name, f in last.items()}
+        figures_ms = {flat_name(name, "p95_ms"): f.p95_ms for name, f in last.items()}
         pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
         say(f"committed: {ended.summary}")
 
@@ -136,7 +137,7 @@ def _try(
     target.try_on(files)
     needed = None
     if device is not None and admitted.share is not None:
-        needed = admitted.share * device.identity.total_mib + (admitted.stt_mib or 0.0)
+        needed = admitted.share * device.identity.total_mib + sum(admitted.memory_mib.values())
     restart(deployment, target, device, needed, say, now)
     guard = Guard(target, deployment)
     begun = pending.read(deployment.folder)

@@ -10,24 +10,16 @@ An application without an endpoint has `probe: {kind: command, argv: [/opt/app/c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
+from objectives.engines.engine import Engine, engines_of, in_order
 from objectives.plain_data.ranges import Range
+from objectives.services import Services
 from study.deploy.config.deployed import Deployed
-
-Name = Literal["llm", "stt"]
-NAMES: tuple[Name, ...] = ("llm", "stt")
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """A deployment has these two services."""
-
-    llm: Deployed
-    stt: Deployed
+from study.spec.services import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +87,10 @@ class Deployment:
 
     Args:
         name: Names the folder of its versions.
-        services: The LLM server and the speech server.
+        services: The services by name, in the order in which people read them.
         device: As in a spec; `none`: no memory is looked at.
-        start_order: What starts first is ready before the next starts.
+        start_order: What starts first is ready before the next starts; empty for the order of a
+            study.
         env_file: For services that are no units.
         thresholds: What the soak tolerates.
         watch: What the watch may do.
@@ -109,9 +102,9 @@ class Deployment:
     """
 
     name: str
-    services: Services
+    services: Mapping[str, Deployed]
     device: str = "cuda"
-    start_order: tuple[Name, ...] = ("stt", "llm")
+    start_order: tuple[str, ...] = ()
     env_file: EnvFile | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watching = field(default_factory=Watching)
@@ -121,13 +114,17 @@ class Deployment:
     state: str = "/etc/gpu-allocation"
     path: Path = Path("deployment.yaml")
 
-    def service(self, name: Name) -> Deployed:
-        """Return a service by name."""
-        return self.services.llm if name == "llm" else self.services.stt
+    def engines(self) -> tuple[Engine, ...]:
+        """Return the engine of each service, in their order."""
+        return in_order(self._kinds())
 
-    def ordered(self) -> Iterator[tuple[Name, Deployed]]:
-        """Return both services in the order in which they start."""
-        return ((name, self.service(name)) for name in self.start_order)
+    def ordered(self) -> Iterator[tuple[str, Deployed]]:
+        """Return the services in the order in which they start."""
+        names = self.start_order or [e.name for e in engines_of(self._kinds())]
+        return ((name, self.services[name]) for name in names)
+
+    def _kinds(self) -> Services:
+        return {name: KINDS[name]() for name in self.services}
 
     @property
     def folder(self) -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from objectives.figures import flat_name
 from study.deploy.admission import device_of
-from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assigned
 from study.deploy.health.gates import failed_gates, try_gates
 from study.deploy.health.probe import send_probe
@@ -59,9 +60,9 @@ def slower(deployment: Deployment, current: Version, memory: Memory) -> Iterator
         if e.get("event") == "figures" and e["version"] == current.number
     ]
     limits = deployment.thresholds
-    for name in NAMES:
-        then = figures[-1].get(f"{name}_p95_ms") if figures else None
-        answer = send_probe(deployment.service(name).probe)
+    for name, service in deployment.services.items():
+        then = figures[-1].get(flat_name(name, "p95_ms")) if figures else None
+        answer = send_probe(service.probe)
         if not isinstance(then, int | float) or answer is None or answer.latency_ms is None:
             continue
         is_slow = answer.latency_ms > limits.p95_ratio * then + limits.p95_slack_ms

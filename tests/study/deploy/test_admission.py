@@ -15,7 +15,7 @@ from factories import Card
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
 from study.deploy.config.deployed import Binding, Deployed, Stack
-from study.deploy.config.deployment import Deployment, Services
+from study.deploy.config.deployment import Deployment
 from study.deploy.plan import check_times
 from study.promotion.seal import put
 
@@ -24,12 +24,12 @@ SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/mode
 SEATS = Binding(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
-    services=Services(
-        llm=Deployed(
+    services={
+        "llm": Deployed(
             set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
         ),
-        stt=Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
-    ),
+        "stt": Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
+    },
 )
 NOW = datetime.now(UTC)
 PROMOTION: Mapping[str, Any] = {
@@ -54,7 +54,8 @@ def admitted(folder: Path, *, i_know: bool = False, **changed: Any) -> Admitted:
 def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
     promotion = admitted(tmp_path)
     assert [a.text for a in promotion.assigned] == ["0.55", "/models/base"]
-    assert (promotion.kv_tokens, promotion.share, promotion.stt_mib) == (1000, 0.55, 600.0)
+    assert (promotion.kv_tokens, promotion.share) == ({"llm": 1000}, 0.55)
+    assert promotion.memory_mib == {"stt": 600.0}
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,8 @@ def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:
 
 
 def with_stack(stack: Stack) -> Deployment:
-    stt = replace(DEPLOYMENT.services.stt, stack=stack)
-    return replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+    stt = replace(DEPLOYMENT.services["stt"], stack=stack)
+    return replace(DEPLOYMENT, services={**DEPLOYMENT.services, "stt": stt})
 
 
 def test_a_speech_unit_that_needs_more_than_the_winner_leaves_is_refused(tmp_path: Path) -> None:
@@ -183,8 +184,8 @@ def test_another_speech_stack_is_told(tmp_path: Path) -> None:
 
 
 def test_another_server_version_is_refused(tmp_path: Path) -> None:
-    stt = replace(DEPLOYMENT.services.stt, python=__import__("sys").executable)
-    deployment = replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+    stt = replace(DEPLOYMENT.services["stt"], python=__import__("sys").executable)
+    deployment = replace(DEPLOYMENT, services={**DEPLOYMENT.services, "stt": stt})
     admitted(tmp_path, versions={"llm": {}, "stt": {"faster-whisper": "0.1"}})
     with pytest.raises(
         BadInput, match=r"measured with faster-whisper 0.1, .* runs here; confirm it anew"

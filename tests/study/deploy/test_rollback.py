@@ -9,7 +9,7 @@ import pytest
 from objectives.errors import BadInput
 from study.deploy.commit import commit
 from study.deploy.config.deployed import Binding, Deployed
-from study.deploy.config.deployment import Deployment, EnvFile, Services
+from study.deploy.config.deployment import Deployment, EnvFile
 from study.deploy.rollback import rollback
 from study.deploy.status import history_lines
 
@@ -18,10 +18,10 @@ SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/mode
 
 
 def test_where_nothing_was_ever_applied_it_says_so_and_leaves_no_folder(tmp_path: Path) -> None:
-    services = Services(
-        llm=Deployed(set={"vllm_memory_util": SHARE}),
-        stt=Deployed(set={"whisper_model_size": SIZE}),
-    )
+    services = {
+        "llm": Deployed(set={"vllm_memory_util": SHARE}),
+        "stt": Deployed(set={"whisper_model_size": SIZE}),
+    }
     way = EnvFile(str(tmp_path / "voice.env"), ("/bin/true",))
     deployment = Deployment(
         name="voice", services=services, env_file=way, state=str(tmp_path / "state")

@@ -23,15 +23,15 @@ def deployment_of(folder: Path, text: str) -> Deployment:
 
 def test_the_example_is_read(tmp_path: Path) -> None:
     deployment = deployment_of(tmp_path, EXAMPLE)
-    assert (deployment.services.llm.unit, deployment.services.stt.unit) == (
+    assert tuple(s.unit for s in deployment.services.values()) == (
         "judge.service",
         "whisper.service",
     )
-    assert deployment.services.stt.set["whisper_model_size"].choices == {
+    assert deployment.services["stt"].set["whisper_model_size"].choices == {
         "tiny.en": "tiny.en",
         "base": "/models/base",
     }
-    assert deployment.services.stt.stack.peak_mib == 900 and deployment.folder == Path(
+    assert deployment.services["stt"].stack.peak_mib == 900 and deployment.folder == Path(
         "/etc/gpu-allocation/voice"
     )
 

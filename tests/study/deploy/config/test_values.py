@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.deploy.config.deployed import Binding, Deployed
-from study.deploy.config.deployment import Deployment, Services
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assignments, text_of
 
 SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
@@ -11,12 +11,12 @@ SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/mode
 SEATS = Binding(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
-    services=Services(
-        llm=Deployed(
+    services={
+        "llm": Deployed(
             set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
         ),
-        stt=Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
-    ),
+        "stt": Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
+    },
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from study.deploy.change import first_version
 from study.deploy.config.deployed import Binding, Deployed
-from study.deploy.config.deployment import Deployment, EnvFile, Services
+from study.deploy.config.deployment import Deployment, EnvFile
 from study.deploy.state.versions import Chain
 from study.deploy.targets.env_file import EnvTarget
 
@@ -17,10 +17,10 @@ def test_an_env_file_with_keys_stays_as_secret_as_it_was(tmp_path: Path) -> None
     file = tmp_path / "voice.env"
     file.write_text("SHARE=0.5\nWHISPER_MODEL=base\nKEY=secret\n")
     file.chmod(0o600)
-    services = Services(
-        llm=Deployed(set={"vllm_memory_util": Binding(variable="SHARE", low=0.1, high=0.9)}),
-        stt=Deployed(set={"whisper_model_size": SIZE}),
-    )
+    services = {
+        "llm": Deployed(set={"vllm_memory_util": Binding(variable="SHARE", low=0.1, high=0.9)}),
+        "stt": Deployed(set={"whisper_model_size": SIZE}),
+    }
     way = EnvFile(str(file), ("/bin/true",))
     deployment = Deployment(
         name="voice", services=services, env_file=way, state=str(tmp_path / "state")
