@@ -16,7 +16,7 @@ DEFAULT_PCT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class MetricKey:
     """One metric under one workload."""
 
     workload: str
@@ -61,7 +61,7 @@ class Margins:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ClaimRule:
     """What is claimed, and by how much everything else may be worse.
 
     Args:
@@ -77,9 +77,9 @@ class Rule:
     aa_pairs: int = 2
 
     @property
-    def primary(self) -> Key:
+    def primary(self) -> MetricKey:
         """Return the one metric that must be better, under the study's own workload."""
-        return Key(self.main, self.claim)
+        return MetricKey(self.main, self.claim)
 
 
 def looks(targets: Sequence[int]) -> tuple[int, ...]:

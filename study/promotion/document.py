@@ -21,7 +21,7 @@ from study.spec.choices import JUDGED
 from study.storage.context import StudyContext
 
 SCHEMA = 1
-COMPARED = (  # p95 of a turn may only be compared at equal sessions
+COMPARED_FIGURES = (  # p95 of a turn may only be compared at equal sessions
     *(name for name, f in JUDGED.items() if f.unit == "ms" and name != "turn_ttft_p95_ms"),
     "stt_wer_pct",
     "concurrent_capacity",
@@ -111,7 +111,7 @@ def document(
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
         "standing": {c: _standing(decision, of) for c, of in _both(decision)},
         "best_single_trial": dict(best.allocation.values) if best else None,
-        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED},
+        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED_FIGURES},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
         "passed_over": list(passed_over),
@@ -165,7 +165,7 @@ def _standing(
     }
 
 
-def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:
+def write_promotion(data: Mapping[str, Any], folder: Path, name: str) -> Path:
     """Write the sealed file whole, named by the moment and never over an older one; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)

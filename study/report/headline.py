@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from objectives.engines.engine import kv_cache_args
 from objectives.figures import FITNESS, figure
-from study.analysis.compare import Difference, Verdict, difference, differences
+from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import SESSIONS, is_noise
@@ -51,8 +51,8 @@ def sentence(summary: Summary) -> str:
         parts.append(_sessions(today, other, launched))
     worse = "; ".join(
         f"{figure(d.name).title} {change(d, is_judged=False)}"
-        for d in differences(today, other, launched, without=(*latencies, SESSIONS))
-        if d.verdict is Verdict.WORSE
+        for d in figure_differences(today, other, launched, without=(*latencies, SESSIONS))
+        if d.verdict is FigureVerdict.WORSE
     )
     unsure = {
         None: " How much of that is noise was not measured.",
@@ -67,9 +67,13 @@ def _sooner(latencies: Sequence[Difference]) -> list[str]:
     """Say how much sooner each service answers; nothing of one that was not measured."""
     parts: list[str] = []
     for d in latencies:
-        if d.pct is None or d.verdict is Verdict.NOT_MEASURED or not d.new:
+        if d.pct is None or d.verdict is FigureVerdict.NOT_MEASURED or not d.new:
             continue
-        is_same = d.verdict in (Verdict.EQUAL, Verdict.ABOUT_EQUAL, Verdict.WITHIN_NOISE)
+        is_same = d.verdict in (
+            FigureVerdict.EQUAL,
+            FigureVerdict.ABOUT_EQUAL,
+            FigureVerdict.WITHIN_NOISE,
+        )
         when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
         who = f"{in_sentence(figure(d.name).service)}{'' if parts else ' answers'}"
         parts.append(f"{who} {'as soon' if is_same else when}")
@@ -80,7 +84,7 @@ def _sessions(today: Configuration, other: Configuration, launched: Sequence[Con
     d = difference(SESSIONS, today, other, launched)
     was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.0f}"
     which = ", within noise" if is_noise(SESSIONS, today, other, launched) else ""
-    which = "; which has more is not known" if d.verdict is Verdict.BOUND else which
+    which = "; which has more is not known" if d.verdict is FigureVerdict.BOUND else which
     return f"{'at least ' * d.new_is_bound}{d.new:.0f} voice sessions at once (today: {was}{which})"
 
 

@@ -10,7 +10,7 @@ from objectives.fitness import PRESETS
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.pareto import compared_figures, pareto
-from study.analysis.reweigh import answers, is_contested
+from study.analysis.reweigh import is_contested, preset_decisions
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, latency_title, memory_use, spots
@@ -69,7 +69,7 @@ def _sign(category: Category) -> str:
 def presets(summary: Summary) -> list[tuple[str, ...]]:
     """Return a row for each preset: its choice, the fitness of that and of today's, its weights."""
     rows = []
-    for preset, decision in answers(summary.trials, summary.context).items():
+    for preset, decision in preset_decisions(summary.trials, summary.context).items():
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
         base = decision.baseline.fitness if decision.baseline else None
@@ -83,7 +83,7 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
 def presets_verdict(summary: Summary) -> str:
     """Say whether the presets agree, and if not what is sensible whatever the weights."""
     context, launched = summary.context, summary.configurations
-    if not is_contested(answers(summary.trials, context)):
+    if not is_contested(preset_decisions(summary.trials, context)):
         rejected = ", which fresh launches rejected" if summary.is_rejected else ""
         return f"All of them choose the same{rejected}."
     names = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"

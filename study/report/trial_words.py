@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from objectives.figures import FITNESS, figure
-from study.analysis.category import Category, category, obstacle
+from study.analysis.category import Category, category, obstacle_to
 from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_in_words
@@ -33,7 +33,7 @@ def configurations_table(summary: Summary) -> str:
             mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
-        elif c.measured and (why := obstacle(c, decision, context)):
+        elif c.measured and (why := obstacle_to(c, decision, context)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome_in_words(c.failed[-1])}"

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
-from study.analysis.cost.launches import WIDE, read
+from study.analysis.cost.launches import WIDE_RECORDING, read_costs
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
@@ -114,7 +114,7 @@ def _whole(replay: Summary) -> list[str]:
 
 def _wide() -> list[str]:
     """Write what each parameter of the wider space does, from its recording."""
-    [cost] = read(str(WIDE))
+    [cost] = read_costs(str(WIDE_RECORDING))
     effects = influence(cost.launches)
     if effects.lacks:
         raise SetupError(effects.lacks)

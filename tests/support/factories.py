@@ -24,7 +24,7 @@ from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
-from study.confirmation.records import Launch, Pair
+from study.confirmation.records import Pair, PairLaunch
 from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
@@ -251,7 +251,7 @@ def pair(
 ) -> Pair:
     """Return a pair whose launches have these figures under every workload."""
     launches = [
-        Launch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
+        PairLaunch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
         for role, figures in (("baseline", baseline), ("winner", winner))
     ]
     order = launches if number % 2 else launches[::-1]

@@ -14,15 +14,15 @@ from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class TimedLaunch:
     """One evaluation that launched servers, rather than took a known result.
 
     Args:
-        allocation: what was launched
-        measurement: what it measured; None where it failed
-        wall_s: its wall time
-        phase_s: seconds by phase
-        started: the phases whose servers were started rather than kept
+        allocation: What was launched.
+        measurement: What it measured; None where it failed.
+        wall_s: Its wall time.
+        phase_s: Seconds by phase.
+        started: The phases whose servers were started rather than kept.
     """
 
     allocation: Allocation
@@ -41,21 +41,21 @@ class Cost:
     """The launches of one study or recording, and the wall time of its runs.
 
     Args:
-        name: of the study, or the recording's file
-        trials: how many trials there are, also those that took a known result
-        launches: the trials that launched servers
-        restarts: whether servers were restarted for every trial
-        runs_s: seconds from the begin of each run to its last server's end; None where some run
-            was killed before it could note them
-        measured_elsewhere: where a replay's times come from
-        identity: the conditions that two studies must share to be compared
-        workload: the load of the launches
-        llm_args: the flags of the LLM server
+        name: Of the study, or the recording's file.
+        trials: How many trials there are, also those that took a known result.
+        launches: The trials that launched servers.
+        restarts: Whether servers were restarted for every trial.
+        runs_s: Seconds from the begin of each run to its last server's end; None where some run
+            was killed before it could note them.
+        measured_elsewhere: Where a replay's times come from.
+        identity: The conditions that two studies must share to be compared.
+        workload: The load of the launches.
+        llm_args: The flags of the LLM server.
     """
 
     name: str
     trials: int
-    launches: tuple[Launch, ...]
+    launches: tuple[TimedLaunch, ...]
     restarts: bool
     runs_s: float | None
     measured_elsewhere: str | None
@@ -82,7 +82,7 @@ class Cost:
         """Return the seconds of some phases, over all launches."""
         return sum(x.sum_s(*phases) for x in self.launches)
 
-    def starters(self, phase: str) -> list[Launch]:
+    def starters(self, phase: str) -> list[TimedLaunch]:
         """Return the launches that started this server rather than keep it."""
         return [x for x in self.launches if phase in x.started]
 

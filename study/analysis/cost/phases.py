@@ -12,7 +12,7 @@ from objectives.servers.phase_times import start_name
 from study.spec.choices import APIS
 
 STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ladder")
-PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
+LAUNCH_PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 
 
@@ -22,9 +22,9 @@ def phase_seconds(
     """Return the seconds of a launch by phase.
 
     Args:
-        measurement: what the launch measured; None where it failed
-        measured: what a launch that failed had measured by then
-        wall_s: the wall time of the launch
+        measurement: What the launch measured; None where it failed.
+        measured: What a launch that failed had measured by then.
+        wall_s: The wall time of the launch.
     """
     m = measurement
     phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
@@ -34,4 +34,4 @@ def phase_seconds(
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())
         phase_s |= {UNATTRIBUTED: rest_s} if rest_s > 0.5 else {}
-    return {p: phase_s[p] for p in (*PHASES, UNATTRIBUTED) if p in phase_s}
+    return {p: phase_s[p] for p in (*LAUNCH_PHASES, UNATTRIBUTED) if p in phase_s}

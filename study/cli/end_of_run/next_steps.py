@@ -48,7 +48,7 @@ def next_commands(
 
 def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
-    match seal.read(promotion).get("status"):
+    match seal.read_unsealed(promotion).get("status"):
         case "candidate" | "inconclusive":
             what = "is it really better? fresh launches of both, in turn"
             return [([*command_of("confirm"), str(promotion)], what)]

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.figures import FITNESS, figure, flat_name
-from study.analysis.configurations import Configuration, configurations
+from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS
@@ -35,7 +35,7 @@ def measured(
     Args:
         width: Of the terminal, in columns.
     """
-    launched, own = configurations(trials), [t for t in trials if t.repeat_of is None]
+    launched, own = configurations_in(trials), [t for t in trials if t.repeat_of is None]
     several = len(launched) < len(own)
     is_wide = width >= WIDE_COLUMNS
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []

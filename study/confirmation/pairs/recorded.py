@@ -10,11 +10,19 @@ from datetime import datetime
 
 from objectives.errors import BadInput
 from objectives.recording import RecordedLaunch, Recording
-from study.confirmation.records import FailedLaunch, Head, Journal, Launch, Pair, Role, Stage
+from study.confirmation.records import (
+    FailedLaunch,
+    Head,
+    Pair,
+    PairLaunch,
+    PairsJournal,
+    Role,
+    Stage,
+)
 from study.confirmation.subject import Subject
 
 
-def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) -> Journal:
+def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) -> PairsJournal:
     """Return the journal that a recording gives.
 
     It has up to `pairs` pairs of winner and baseline, and A/A pairs of the baselines that are left.
@@ -44,7 +52,7 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
     failure = (
         FailedLaunch("winner", "main", failed.diagnosis) if failed and failed.diagnosis else None
     )
-    return Journal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
+    return PairsJournal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
 
 
 def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:
@@ -84,10 +92,10 @@ def _pair(
     )
 
 
-def _launch(role: Role, entry: RecordedLaunch) -> Launch:
+def _launch(role: Role, entry: RecordedLaunch) -> PairLaunch:
     if entry.measurement is None:
         raise ValueError("a pair is of measured launches")
-    return Launch(role, {"main": entry.measurement})
+    return PairLaunch(role, {"main": entry.measurement})
 
 
 def _seconds(entry: RecordedLaunch) -> float:
