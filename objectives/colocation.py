@@ -1,8 +1,8 @@
-"""A colocation measures live: all servers on one device, loaded at once, kept while needed."""
+"""A colocation measures live: all servers on their devices, loaded at once, kept while needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,14 +11,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from objectives.allocation import Allocation
-from objectives.devices.device import Device
+from objectives.devices.device import Sample
+from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.engines.engine import engines_of
 from objectives.errors import TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
-from objectives.measurement import Measurement
+from objectives.measurement import INFINITE, DeviceFigures, Measurement
+from objectives.part_figures import arguments_of
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import Launcher
@@ -27,19 +29,19 @@ from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
-from objectives.servers.tenants import holding
+from objectives.servers.tenants import Tenant, holding
 from objectives.setting import Anchor, Setting, anchored
 from objectives.traffic.clips import read_clips
 
 
 class Colocation:
-    """A colocation measures allocations on one device.
+    """A colocation measures allocations on a set of devices.
 
     It is a context manager that holds the tenants' memory, and stops every server at its end.
 
     Args:
         setting: What is the same for all trials.
-        device: The device that the servers share.
+        devices: The devices that the servers share.
         folder: The folder for the tenants' logs.
         on_phase: Called as each phase begins.
         anchor: The SLO and first rung; None lets the first measurement fix them.
@@ -49,16 +51,17 @@ class Colocation:
     def __init__(
         self,
         setting: Setting,
-        device: Device,
+        devices: DeviceSet,
         folder: Path,
         *,
         on_phase: OnPhase = lambda _: None,
         anchor: Anchor | None = None,
         measurements: Sequence[tuple[Allocation, Measurement]] = (),
     ) -> None:
-        self.setting, self.device, self.folder, self.anchor = setting, device, folder, anchor
+        self.setting, self.devices, self.folder, self.anchor = setting, devices, folder, anchor
         self.on_phase = on_phase
-        self._starts = Starts(list(measurements))
+        self._engines = engines_of(setting.services)
+        self._starts = Starts(self._engines, list(measurements))
         self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
         self._stack = ExitStack()
 
@@ -68,16 +71,20 @@ class Colocation:
 
     def _open(self) -> None:
         with ExitStack() as stack:
-            self._tenants: list[Server] = stack.enter_context(
-                holding(self.setting.tenants, self.device, self.folder)
-            )
-            self._lineup = Lineup(self.device, self.setting.reserve_mib)
+            self._tenants: list[Server] = []
+            for name, device in self.devices.items():
+                tenants = self._tenants_on(name)
+                self._tenants += stack.enter_context(holding(tenants, device, self.folder))
+            self._lineup = Lineup(self.devices, self.setting.reserve_mib)
             stack.callback(self._lineup.close)
-            self._engines = engines_of(self.setting.services)
             self._launcher = Launcher(
                 self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
             )
             self._stack = stack.pop_all()
+
+    def _tenants_on(self, place: str) -> list[Tenant]:
+        """Return the tenants of a device."""
+        return [t for t in self.setting.tenants if place_of(t.name, self.devices) == place]
 
     def __exit__(
         self,
@@ -113,24 +120,27 @@ class Colocation:
         first = self._engines[0]
         self.on_phase(Phase(Step.STOPPING))
         self._lineup.stop(first.name)
-        command = first.command(job.allocation, self.device.server_env)
         try:
-            self._launcher.start(first, command, job, self.on_phase, {})
+            self._launcher.start(first, self._launcher.command(first, job), job, self.on_phase, {})
         except TrialFailed as failed:
             return Outcome.of(failed).failure
         return None
 
     def occupancy(self) -> Occupancy:
-        """Return who holds the device's memory now.
+        """Return who holds the memory of the devices now.
 
         Tenants count by what they asked for, servers by what they had taken when ready.
         """
-        total_mib = self.device.identity.total_mib
-        tenants = {t.name: float(t.held_mib(total_mib)) for t in self.setting.tenants}
-        others_mib = max(0.0, total_mib - self._lineup.free_at_rest_mib - sum(tenants.values()))
-        return Occupancy(
-            total_mib, self.device.sample().free_mib, tenants | self._lineup.taken_mib, others_mib
-        )
+        total_mib = sum(d.identity.total_mib for d in self.devices.values())
+        tenants = {
+            t.name: float(t.held_mib(device.identity.total_mib))
+            for name, device in self.devices.items()
+            for t in self._tenants_on(name)
+        }
+        at_rest_mib = sum(self._lineup.free_at_rest_mib.values())
+        free_mib = sum(d.sample().free_mib for d in self.devices.values())
+        others_mib = max(0.0, total_mib - at_rest_mib - sum(tenants.values()))
+        return Occupancy(total_mib, free_mib, tenants | self._lineup.taken_mib, others_mib)
 
     def measure(self, job: Job) -> Outcome:
         """Measure one allocation, launched again as often as its failure's class allows.
@@ -160,21 +170,24 @@ class Colocation:
             self._stack.close()
             self._open()
         once = partial(self._once, job, phases)
-        measurement = undisturbed(once, self.device, self.setting.reserve_mib)
+        measurement = undisturbed(once, self.devices, self.setting.reserve_mib)
         self._starts.launches.append((job.allocation, measurement))
         return measurement
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
         on_phase(Phase(Step.CHECKING))
-        verdict = self._starts.verdict(job.allocation, self._lineup)
-        if self.setting.precheck and verdict.is_ruled_out:
-            raise prechecked(verdict)
-        with watching(self.device) as watch:
-            endpoints, suspects = self._launcher.launch(job, on_phase, verdict)
-            measured = self._load(job, on_phase, endpoints, suspects, watch)
-        device = self.device.identity
-        measured["used_mib_by_s"] = used_by_second(watch.samples, device.total_mib)
-        return Measurement.from_flat({**measured, "measured_on": device.uuid})
+        prediction = self._starts.prediction(job.allocation, self._lineup)
+        if self.setting.precheck and prediction.is_ruled_out:
+            raise prechecked(prediction)
+        with ExitStack() as stack:
+            watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
+            endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
+            measured, devices = self._load(job, on_phase, endpoints, suspects, watches)
+        for name, device in self.devices.items():
+            samples, total_mib = watches[name].samples, device.identity.total_mib
+            devices[name]["used_mib_by_s"] = used_by_second(samples, total_mib)
+        by_name = {n: DeviceFigures(**arguments_of(DeviceFigures, d)) for n, d in devices.items()}
+        return replace(Measurement.from_flat(measured), devices=by_name)
 
     def _load(
         self,
@@ -182,27 +195,37 @@ class Colocation:
         on_phase: OnPhase,
         endpoints: Endpoints,
         suspects: Suspects,
-        watch: Watch,
-    ) -> dict[str, Any]:
-        """Return the figures of every load, added to those of the starts, by flat name.
+        watches: Mapping[str, Watch],
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Return the figures of every load, added to those of the starts, and each device's own.
+
+        Among the former are those of the device with the least free memory.
 
         Each service is loaded alone, then all under the trace, then up the ladder.
         """
         measured, allocation = suspects.measured, job.allocation
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
-        random_weights = self.setting.services.stt.random_weights
-        speech, is_random = speech_key(allocation), allocation.speech in random_weights
-        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=not is_random)
-        window = self._exercise.window(endpoints, suspects, on_phase)
-        samples = watch.since(window.started_s)
+        speech, is_scored = (
+            speech_key(allocation),
+            not any(e.is_random(allocation) for e in self._engines),
+        )
+        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
+        window, figures = self._exercise.window(endpoints, suspects, on_phase)
+        devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
-        measured |= window_figures(window, alone)
-        total_mib = self.device.identity.total_mib
-        measured |= memory(samples, total_mib, held_mib=total_mib - self._lineup.free_at_rest_mib)
+        measured |= figures | window_figures(window, alone)
+        tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
+        measured |= devices[tightest]
         measured |= self._ladder(endpoints, suspects, on_phase, measured)
         measured |= self._exercise.word_figures(endpoints, speech)
-        return measured
+        return measured, devices
+
+    def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return the figures of a device over a window, by their names."""
+        total_mib = self.devices[place].identity.total_mib
+        held_mib = total_mib - self._lineup.free_at_rest_mib[place]
+        return {"device_total_mib": total_mib, **memory(samples, total_mib, held_mib=held_mib)}
 
     def _ladder(
         self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, measured: dict[str, Any]

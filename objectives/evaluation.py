@@ -15,6 +15,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import OutOfMemory, TrialFailed
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain, with_infinity
 
 
@@ -110,7 +111,7 @@ class Failure:
     def from_json(cls, data: Mapping[str, Any]) -> Failure:
         """Return the inverse of `to_json`."""
         measured = with_infinity(data["measured"])
-        return cls(Diagnosis(**data["diagnosis"]), data["is_ruled_out"], measured)
+        return cls(from_plain(Diagnosis, data["diagnosis"]), data["is_ruled_out"], measured)
 
     def __str__(self) -> str:
         return f"{self.diagnosis.failure_class}: {self.diagnosis.evidence}"

@@ -15,7 +15,7 @@ from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
-from objectives.speech.wer import WordErrors, score, wer_pct
+from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, trace
 
@@ -77,7 +77,7 @@ class Exercise:
                     raise failed_reply(reply, suspects)
         if is_scored:
             texts = [r.text or "" for r in replies if r.clip is not None]
-            self.word_errors[speech] = score(texts, [c.references for c in self.clips])
+            self.word_errors[speech] = word_errors(texts, [c.references for c in self.clips])
         by_service = ([r for r in replies if r.service == service] for service in requests)
         return [reply for own in by_service for reply in own[:count]]
 
@@ -103,13 +103,17 @@ class Exercise:
         """Return warm-ups with the first clip, and a request for each of these clips."""
         return [Request(service, 0.0, clip=n) for n in (*([0] * WARM_UPS), *numbers)]
 
-    def window(self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase) -> Window:
-        """Replay the trace on both services at once; once more where our own requests left late.
+    def window(
+        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase
+    ) -> tuple[Window, dict[str, Any]]:
+        """Replay the trace on all services at once, again where our own requests left late.
+
+        Return the window with the figures of its replies by flat name.
 
         Raises:
             TrialFailed: A service ended or ran out of memory under the load.
         """
-        window = Window()
+        window, figures = Window(), dict[str, Any]()
         for step in (Step.LOADING, Step.LOADING_AGAIN):
             on_phase(Phase(step))
             window = drive(
@@ -125,7 +129,7 @@ class Exercise:
                 raise failed_load(suspects, window.aborted)
             if not figures["lag_exceeded"]:
                 break
-        return window
+        return window, figures
 
     def ladder(
         self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, slo: Slo, first_rung: int
@@ -160,14 +164,15 @@ class Exercise:
 
 
 def window_figures(window: Window, alone: Sequence[Reply]) -> dict[str, Any]:
-    """Return the figures of the joint load, by flat name.
+    """Return what the figures of the replies lack of the joint load, by flat name.
 
     Args:
         window: The replies of all services under the trace, and the use of their KV caches.
         alone: The replies of each service while it was alone, for its interference.
     """
-    figures = summarise(window.replies)
-    figures |= {flat_name(s, "kv_peak_pct"): pct for s, pct in window.kv_peak_pct.items()}
+    figures: dict[str, Any] = {
+        flat_name(s, "kv_peak_pct"): pct for s, pct in window.kv_peak_pct.items()
+    }
     figures |= {flat_name(s, "preemptions"): count for s, count in window.preemptions.items()}
     return figures | {
         flat_name(s, "interference"): interference(window.replies, alone, s)

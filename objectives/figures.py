@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 
 
 class Direction(StrEnum):
@@ -16,6 +17,18 @@ class Direction(StrEnum):
 
 
 UP, DOWN, NEUTRAL = Direction
+SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
+NARROW_NAMES: Mapping[str, str] = {**SERVICE_NAMES, "stt": "STT"}
+EVERY = "any"  # an API: every service has the figure, whatever it speaks
+
+
+def service_name(service: str) -> str:
+    """Return what people call a service.
+
+    >>> service_name("stt"), service_name("llm"), service_name("embed")
+    ('speech', 'LLM', 'embed')
+    """
+    return SERVICE_NAMES.get(service, service)
 
 
 def flat_name(service: str, figure: str) -> str:
@@ -27,43 +40,75 @@ def flat_name(service: str, figure: str) -> str:
     return f"{service}_{figure}"
 
 
+def latency_p95_names(services: Iterable[str]) -> list[str]:
+    """Return the flat names of the p95 latencies of the services, in their order.
+
+    >>> latency_p95_names(["stt", "llm"])
+    ['stt_latency_p95_ms', 'llm_latency_p95_ms']
+    """
+    return [flat_name(service, "latency_p95_ms") for service in services]
+
+
+def service_and_field(flat: str, names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the service and the field of a flat name; None where it ends with none of the names.
+
+    >>> service_and_field("stt_latency_p95_ms", ["p95_ms", "latency_p95_ms"])
+    ('stt', 'latency_p95_ms')
+    """
+    name = max((n for n in names if flat.endswith(f"_{n}")), key=len, default=None)
+    return None if name is None else (flat.removesuffix(f"_{name}"), name)
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A figure has a name and a unit, as people read them.
 
     Args:
-        name: The flat name without what it belongs to; it ends with the unit.
-        of: The service it belongs to; `turn` for a turn through all services, empty for the whole.
+        name: The flat name without the service that it belongs to; it ends with the unit.
         unit: The unit as it is shown; empty for a count or a share.
         digits: The number of decimals that are shown.
         direction: The way that is better.
         title: Its line in a table of figures; empty where it is in no such table.
         short: Its name in a sentence and, with the unit, at the head of a column.
         narrow: The same where a terminal leaves little room; empty for `short`.
+        api: The API of the services that have it; empty where it belongs to the whole launch.
+        service: The service it belongs to; empty for the whole, and as long as it is any one's:
+            then `{}` stands in the texts for the service.
     """
 
     name: str
-    of: str
     unit: str
     digits: int
     direction: Direction
     title: str = ""
     short: str = ""
     narrow: str = ""
+    api: str = ""
+    service: str = ""
+
+    def of(self, service: str) -> Figure:
+        """Return the same of one service.
+
+        >>> figure("stt_wer_pct").of("captions").flat
+        'captions_wer_pct'
+        """
+        title, short = (text.format(service_name(service)) for text in (self.title, self.short))
+        narrow = self.narrow.format(NARROW_NAMES.get(service, service))
+        return replace(self, title=title, short=short, narrow=narrow, service=service)
 
     @property
     def flat(self) -> str:
         """Return its flat name, as files have it.
 
-        >>> FIGURES["stt_wer_pct"].flat
+        >>> figure("stt_wer_pct").flat
         'stt_wer_pct'
         """
-        return flat_name(self.of, self.name) if self.of else self.name
+        return flat_name(self.service, self.name) if self.service else self.name
 
     def text(self, value: float | None) -> str:
         """Return a value with the digits that are shown; a dash where it was not measured.
 
-        >>> FIGURES["llm_tpot_ms"].text(36.72), FIGURES["llm_tpot_ms"].text(None)
+        >>> figure("llm_tpot_ms").text(36.72), figure("llm_tpot_ms").text(None)
         ('36.7', '-')
         """
         return "-" if value is None else f"{value:.{self.digits}f}"
@@ -72,7 +117,7 @@ class Figure:
     def head(self) -> str:
         """Return the head of its column.
 
-        >>> FIGURES["free_memory_mib"].head, FIGURES["concurrent_capacity"].head
+        >>> figure("free_memory_mib").head, figure("concurrent_capacity").head
         ('free MiB', 'sessions')
         """
         return f"{self.short} {self.unit}".rstrip()
@@ -81,60 +126,99 @@ class Figure:
     def narrow_head(self) -> str:
         """Return the head of its column in a terminal.
 
-        >>> FIGURES["stt_wer_pct"].head, FIGURES["stt_wer_pct"].narrow_head
+        >>> figure("stt_wer_pct").head, figure("stt_wer_pct").narrow_head
         ('words wrong %', 'WER %')
         """
         return f"{self.narrow or self.short} {self.unit}".rstrip()
 
 
-def _by_name(*figures: Figure) -> Mapping[str, Figure]:
+# in the order in which people see them; those of services in a row are shown service by service
+TABLE = (
+    Figure("latency_ms", "ms", 0, DOWN, short="{} latency", api=EVERY),
+    Figure("latency_p95_ms", "ms", 0, DOWN, "{}: 95 % answered within", "{} p95", "{} p95", EVERY),
+    Figure("ttft_ms", "ms", 0, DOWN, short="{} first token", api="completions"),
+    Figure(
+        "ttft_p95_ms",
+        "ms",
+        0,
+        DOWN,
+        "{}: 95 % begin to answer within",
+        "{} first token p95",
+        api="completions",
+    ),
+    Figure(
+        "tpot_ms",
+        "ms",
+        1,
+        DOWN,
+        "{}: each further token, median",
+        "{} each token",
+        api="completions",
+    ),
+    Figure("turn_ttft_ms", "ms", 0, DOWN, short="time of a voice turn to its first LLM word"),
+    Figure(
+        "turn_ttft_p95_ms", "ms", 0, DOWN, "voice turn at the most sessions passed: 95 % within"
+    ),
+    Figure("concurrent_capacity", "", 0, UP, "voice sessions at once", "sessions"),
+    Figure("wer_pct", "%", 1, DOWN, "words wrong", "words wrong", "WER", "transcription"),
+    Figure("failure_rate", "", 2, DOWN, "requests that failed, as a share"),
+    Figure("free_memory_mib", "MiB", 0, UP, "memory that stayed free", "free"),
+    Figure("kv_peak_pct", "%", 0, NEUTRAL, "highest use of the {}'s KV cache", api="completions"),
+    Figure("gpu_utilization_pct", "%", 0, NEUTRAL),
+    Figure("rtfx", "x", 1, UP, api="transcription"),
+    Figure("kv_capacity_bound", "", 0, UP),
+    Figure("oom_events", "", 0, DOWN),
+)
+FITNESS = Figure("fitness", "", 4, UP, short="fitness")
+_BY_NAME: Mapping[str, Figure] = {f.name: f for f in (*TABLE, FITNESS)}
+
+
+def figure(flat: str) -> Figure:
+    """Return the figure of a flat name, with its texts for its service.
+
+    Raises:
+        KeyError: It is not in the table.
+
+    >>> figure("llm_latency_p95_ms").title, figure("embed_latency_p95_ms").title
+    ('LLM: 95 % answered within', 'embed: 95 % answered within')
+    """
+    whole = _BY_NAME.get(flat)
+    if whole is not None and not whole.api:
+        return whole
+    service, name = service_and_field(flat, (f.name for f in TABLE if f.api)) or ("", flat)
+    return _BY_NAME[name].of(service)
+
+
+def figures_of(apis: Mapping[str, str]) -> dict[str, Figure]:
+    """Return every figure that a launch can have, by flat name, in the order of the table.
+
+    Args:
+        apis: The name of each service's API (`completions`, `transcription`, ...), in the order in
+            which people see the services.
+
+    >>> [name for name in figures_of({"stt": "transcription"}) if name.startswith("stt_")]
+    ['stt_latency_ms', 'stt_latency_p95_ms', 'stt_wer_pct', 'stt_rtfx']
+    """
+    figures: list[Figure] = []
+    for is_of_services, run in groupby(TABLE, lambda f: bool(f.api)):
+        rows = list(run)
+        figures += (
+            [f.of(s) for s, api in apis.items() for f in rows if f.api in (EVERY, api)]
+            if is_of_services
+            else rows
+        )
     return {f.flat: f for f in figures}
 
 
-# by flat name, in the order in which people see them
-FIGURES: Mapping[str, Figure] = _by_name(
-    Figure("latency_ms", "stt", "ms", 0, DOWN, short="speech latency"),
-    Figure(
-        "latency_p95_ms",
-        "stt",
-        "ms",
-        0,
-        DOWN,
-        "speech: 95 % answered within",
-        "speech p95",
-        "STT p95",
-    ),
-    Figure("latency_ms", "llm", "ms", 0, DOWN, short="LLM latency"),
-    Figure("latency_p95_ms", "llm", "ms", 0, DOWN, "LLM: 95 % answered within", "LLM p95"),
-    Figure("ttft_ms", "llm", "ms", 0, DOWN, short="LLM first token"),
-    Figure(
-        "ttft_p95_ms",
-        "llm",
-        "ms",
-        0,
-        DOWN,
-        "LLM: 95 % begin to answer within",
-        "LLM first token p95",
-    ),
-    Figure("tpot_ms", "llm", "ms", 1, DOWN, "LLM: each further token, median", "LLM each token"),
-    Figure("ttft_ms", "turn", "ms", 0, DOWN, short="time of a voice turn to its first LLM word"),
-    Figure(
-        "ttft_p95_ms", "turn", "ms", 0, DOWN, "voice turn at the most sessions passed: 95 % within"
-    ),
-    Figure("concurrent_capacity", "", "", 0, UP, "voice sessions at once", "sessions"),
-    Figure("wer_pct", "stt", "%", 1, DOWN, "words wrong", "words wrong", "WER"),
-    Figure("failure_rate", "", "", 2, DOWN, "requests that failed, as a share"),
-    Figure("free_memory_mib", "", "MiB", 0, UP, "memory that stayed free", "free"),
-    Figure("kv_peak_pct", "llm", "%", 0, NEUTRAL, "highest use of the LLM's KV cache"),
-    Figure("gpu_utilization_pct", "", "%", 0, NEUTRAL),
-    Figure("rtfx", "stt", "x", 1, UP),
-    Figure("kv_capacity_bound", "", "", 0, UP),
-    Figure("oom_events", "", "", 0, DOWN),
-)
-FITNESS = Figure("fitness", "", "", 4, UP, short="fitness")
-SHOWN: Mapping[str, Figure] = {name: f for name, f in FIGURES.items() if f.title}
-# by which fresh launches are judged; word errors, failures and memory have limits of their own
-JUDGED: Mapping[str, Figure] = {
-    **{name: f for name, f in FIGURES.items() if f.unit == "ms" or name == "concurrent_capacity"},
-    FITNESS.flat: FITNESS,
-}
+def shown(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Return those of the figures that are in a table of figures."""
+    return {name: f for name, f in figures.items() if f.title}
+
+
+def judged(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Return the figures by which fresh launches are judged, and the fitness.
+
+    Word errors, failures and memory have limits of their own.
+    """
+    times = {n: f for n, f in figures.items() if f.unit == "ms" or n == "concurrent_capacity"}
+    return {**times, FITNESS.flat: FITNESS}

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from objectives.figures import flat_name
 from objectives.measurement import INFINITE, Measurement
-from objectives.plain_data.ranges import Range
 
 Preset = Literal["balanced", "latency", "capacity", "quality"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """The weights of the five terms are divided by their sum."""
-
-    stt: Annotated[float, Range(0, 1e6)] = 0.25
-    llm: Annotated[float, Range(0, 1e6)] = 0.25
-    capacity: Annotated[float, Range(0, 1e6)] = 0.20
-    stability: Annotated[float, Range(0, 1e6)] = 0.20
-    efficiency: Annotated[float, Range(0, 1e6)] = 0.10
-
-
-PRESETS: dict[Preset, Weights] = {
-    "balanced": Weights(),
-    "latency": Weights(stt=0.35, llm=0.35, capacity=0.10, stability=0.15, efficiency=0.05),
-    "capacity": Weights(stt=0.15, llm=0.15, capacity=0.45, stability=0.20, efficiency=0.05),
-    "quality": Weights(stt=0.30, llm=0.20, capacity=0.10, stability=0.35, efficiency=0.05),
-}
+Weights = Mapping[str, float]  # by term: each service, and those of WHOLE; their sum divides them
 WHOLE = ("capacity", "stability", "efficiency")  # terms of the whole; the others are services
-FIXED_MS = {"stt": 500.0, "llm": 1000.0}  # medians at which the older normalisation gives nothing
+
+
+def _voice(stt: float, llm: float, *whole: float) -> Weights:
+    return {"stt": stt, "llm": llm, **dict(zip(WHOLE, whole, strict=True))}
+
+
+PRESETS: Mapping[Preset, Weights] = {
+    "balanced": _voice(0.25, 0.25, 0.20, 0.20, 0.10),
+    "latency": _voice(0.35, 0.35, 0.10, 0.15, 0.05),
+    "capacity": _voice(0.15, 0.15, 0.45, 0.20, 0.05),
+    "quality": _voice(0.30, 0.20, 0.10, 0.35, 0.05),
+}
+# of the presets' services: the medians at which the older normalisation gives nothing
+FIXED_MS = {"stt": 500.0, "llm": 1000.0}
 UNKNOWN_MS = 1.0  # a reference that is not finite: what is slower counts next to nothing
 
 
@@ -131,7 +127,7 @@ def fitness(
         if headroom_mib > 0
         else 1.0
     )
-    used = {f.name: float(getattr(weights, f.name)) for f in fields(weights)}
+    used = dict(weights)
     terms: dict[str, float | None] = {
         service: latency_term(
             measured.figure(flat_name(service, "latency_p95_ms")),
@@ -163,7 +159,7 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     ...     "stt_latency_ms": 999, "llm_latency_ms": 999, "concurrent_capacity": 5,
     ...     "gpu_utilization_pct": 90.4,
     ... })
-    >>> round(fixed_fitness(m, Weights()).value, 3)
+    >>> round(fixed_fitness(m, PRESETS["balanced"]).value, 3)
     0.309
     """
 
@@ -179,8 +175,8 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
     terms["capacity"] = None if sessions is None else min(1.0, sessions / 20)
     terms["stability"] = 1.0
     terms["efficiency"] = None if used is None else max(0.0, 1.0 - abs(used - 70.0) / 50.0)
-    total = sum(float(getattr(weights, f.name)) for f in fields(weights))
-    parts = {k: (v or 0.0) * float(getattr(weights, k)) / total for k, v in terms.items()}
+    total = sum(weights.values())
+    parts = {k: (v or 0.0) * weights[k] / total for k, v in terms.items()}
     return _fitness(parts, terms)
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Self
 
-from objectives.figures import flat_name
+from objectives.figures import flat_name, service_and_field
 from objectives.part_figures import DeviceFigures, ServiceFigures, arguments_of
 from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import plain
@@ -226,7 +226,5 @@ def _place(name: str) -> tuple[Of, str, str] | None:
         return Of.DEVICE, "", name
     if name in {f.name for f in fields(Measurement)} - {"services", "devices"} | {"measured_on"}:
         return Of.WHOLE, "", name
-    for f in sorted(fields(ServiceFigures), key=lambda f: -len(f.name)):
-        if name.endswith(f"_{f.name}"):
-            return Of.SERVICE, name.removesuffix(f"_{f.name}"), f.name
-    return None
+    parts = service_and_field(name, (f.name for f in fields(ServiceFigures)))
+    return None if parts is None else (Of.SERVICE, *parts)

@@ -64,7 +64,7 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         value = with_infinity(data[f.name])
         is_figure = str(f.type).removesuffix(" | None") in ("int", "float")
-        if is_figure and not (value is None or _is_number(value)):
+        if is_figure and not (value is None or is_number(value)):
             raise ValueError(f"{f.name} is {str(value)[:40]}, which is no figure")
         values[f.name] = value
     if "word_errors" in values:
@@ -77,8 +77,20 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         values["ladder"] = tuple(dict(mapping_of(rung)) for rung in values["ladder"])
     if "phase_s" in values:
         values["phase_s"] = mapping_of(values["phase_s"])
+        if not all(map(is_amount, values["phase_s"].values())):
+            raise ValueError("the seconds of a phase are no number from 0")
     return values
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and (value == math.inf or not abs(value) >= 1e15)
+def is_amount(value: Any) -> bool:
+    """Return whether a value is a finite number from 0."""
+    return is_number(value) and 0 <= value < math.inf
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a figure is a number: infinite, or neither NaN nor beyond what is measured.
+
+    >>> is_number(12.5), is_number(float("inf")), is_number(float("nan")), is_number("12.5")
+    (True, True, False, False)
+    """
+    return isinstance(value, int | float) and (value == math.inf or abs(value) < 1e15)

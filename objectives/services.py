@@ -82,9 +82,5 @@ class SttService:
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """The services of a study are an LLM server and a speech server."""
-
-    llm: LlmService
-    stt: SttService
+Service = LlmService | SttService
+Services = Mapping[str, Service]  # by name, in the order in which people read them

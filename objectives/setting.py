@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
+from objectives.engines.engine import in_order
 from objectives.figures import flat_name
 from objectives.load.ladder import Slo
 from objectives.load.open_loop import GENERATOR
@@ -77,44 +77,11 @@ def anchored(
     return Anchor(slo, min(FIRST_RUNG, setting.workload.ladder_max_sessions))
 
 
-def signature(services: Services) -> dict[str, Any]:
-    """Return what of the services changes figures, as plain data.
-
-    Models count by the name of their folder, with flags and precision; where things are installed
-    does not count.
-    """
-    llm, stt = services.llm, services.stt
-    shaped = {
-        "random_weights": list(stt.random_weights),
-        "fixed_output_tokens": stt.fixed_output_tokens,
-    }
-    return {
-        "llm": {
-            "model": Path(llm.model).name,
-            "args": list(llm.args),
-            "env": dict(llm.env),
-            "command": llm.command,
-        },
-        "stt": {
-            "models": {size: Path(model).name for size, model in sorted(stt.models.items())},
-            "device": stt.device,
-            "compute_type": stt.compute_type,
-            "beam_size": stt.beam_size,
-            "language": stt.language,
-            "extra_mib": stt.extra_mib,
-            "args": list(stt.args),
-            "env": dict(stt.env),
-            "command": stt.command,
-            **(shaped if stt.random_weights else {}),
-        },
-    }
-
-
 def conditions(setting: Setting) -> dict[str, Any]:
     """Return what must be equal for two measurements to be comparable, as plain data."""
     data = {
         "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
-        "services": signature(setting.services),
+        "services": {e.name: e.conditions() for e in in_order(setting.services)},
         "tenants": [asdict(t) for t in setting.tenants],
         "load generator": GENERATOR,
     }

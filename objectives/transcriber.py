@@ -112,7 +112,7 @@ class Whisper:
         return {**answer, "segments": segments}, time.perf_counter() - start
 
 
-class Server(ThreadingHTTPServer):
+class SpeechServer(ThreadingHTTPServer):
     """A server answers each connection in a thread, and queues requests for its one model."""
 
     request_queue_size = 128
@@ -146,7 +146,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """A handler answers the requests of one connection."""
 
-    server: Server
+    server: SpeechServer
     protocol_version = "HTTP/1.1"
     timeout = 300  # seconds that a kept connection may idle
     # head and body leave together: apart, the second waits for the first's acknowledgement
@@ -343,7 +343,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    with ThreadPoolExecutor(1) as queue, Server(arguments, queue) as server:
+    with ThreadPoolExecutor(1) as queue, SpeechServer(arguments, queue) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             server.whisper = queue.submit(Whisper, arguments).result()

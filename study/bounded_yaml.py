@@ -74,9 +74,10 @@ def read_bytes(path: Path, *, links: bool) -> bytes:
     """Read a plain file of at most 256 KiB.
 
     Args:
-        links: whether the file may be a symbolic link
+        links: Whether the file may be a symbolic link.
 
-    raises: BadYaml
+    Raises:
+        BadYaml: It is no plain file that can be read, or too large.
     """
     try:
         is_link = path.is_symlink() and not links
@@ -97,9 +98,10 @@ def compose(data: bytes, *, aliases: bool) -> yaml.Node | None:
     """Parse the only document of a file, without making objects of it; None where it is empty.
 
     Args:
-        aliases: whether it is written by hand, with aliases; else it is as PyYAML writes it
+        aliases: Whether it is written by hand, with aliases; else it is as PyYAML writes it.
 
-    raises: BadYaml
+    Raises:
+        BadYaml: It is no YAML, or unfolds to too much.
     """
     text = ""
     try:
@@ -124,7 +126,8 @@ def compose(data: bytes, *, aliases: bool) -> yaml.Node | None:
 def construct(node: yaml.Node | None) -> object:
     """Make plain Python values of a document.
 
-    raises: BadYaml
+    Raises:
+        BadYaml: A value is not of its type.
     """
     if node is None:
         return None

@@ -16,15 +16,15 @@ from optuna.storages import BaseStorage
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
-from study.bench.source import Source, context_for, launches, look, measuring
+from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
 from study.cli.console import Terminal
 from study.cli.dry_run_text import forecast_in_words
 from study.cli.end_of_run.end import End, ended, show_end
 from study.cli.end_of_run.next_steps import next_commands
 from study.cli.live_view import Outlook
 from study.promotion.promote import promoted
-from study.run_decision import decide, promote_winner
-from study.run_plan import Options, Run, load
+from study.run_decision import conclude, promote_winner
+from study.run_plan import Run, RunOptions, plan_run
 from study.search.ask import bridge
 from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
@@ -43,14 +43,16 @@ from study.storage.url import open_storage, without_password
 NOTHING_FEASIBLE = 4
 
 
-def run(spec: Spec, options: Options, terminal: Terminal) -> int:
+def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
     """Run a study's next epoch; return 0, or 4 where nothing is feasible.
 
-    raises: BadInput, SetupError; KeyboardInterrupt leaves every server stopped and the study
-        resumable
+    Raises:
+        BadInput: The spec, an option or the study is at fault.
+        SetupError: This machine cannot measure.
+        KeyboardInterrupt: Every server is stopped, and the study can be resumed.
     """
     began = time.monotonic()
-    this = load(spec, options, terminal)
+    this = plan_run(spec, options, terminal)
     if options.dry_run:
         return foretell(this)
     recorded = choose_source(this) if this.is_replay else None
@@ -62,13 +64,13 @@ def run(spec: Spec, options: Options, terminal: Terminal) -> int:
         with use(this, source) as (this, source):  # the time that is left, the bench as lent
             study = open_(this, source, storage or open_storage(this.storage_url))
             before = len(counted(study))
-            search(this, source, study, began)
+            run_epoch(this, source, study, began)
         if not this.is_replay:
             # a replay is over before this is imported: optuna-dashboard comes with scikit-learn
             from study.dashboard.annotate import annotate  # noqa: PLC0415
 
             annotate(study, promotions_of(this.storage_url))
-        result, broken = decide(this, source, study)
+        result, broken = conclude(this, source, study)
         earlier = promoted(study, result.decision) if len(counted(study)) == before else None
         promotion = earlier or promote_winner(this, study, result)
         occupants = source.bench.occupants if source.bench else ()
@@ -108,7 +110,7 @@ def foretell(this: Run) -> int:
 
 def choose_source(this: Run) -> Source:
     """Return this machine's bench, or the recording that the spec names."""
-    return look(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
+    return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 
 @contextmanager
@@ -167,11 +169,11 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     return study
 
 
-def search(this: Run, source: Source, study: optuna.Study, began: float) -> None:
+def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> None:
     """Measure until the budget, the time or the space ends.
 
     Args:
-        began: the run's start, monotonic
+        began: The start of the run, seconds of the monotonic clock.
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)
@@ -193,7 +195,7 @@ def search(this: Run, source: Source, study: optuna.Study, began: float) -> None
             is_replay=this.is_replay,
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,
-            only=launches(spec.search_space, spec.baseline, source, this.sampler),
+            only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
         )
         outlook = Outlook(
             context,

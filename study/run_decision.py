@@ -17,7 +17,7 @@ from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summar
 from study.run_plan import Run
 
 
-def decide(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
+def conclude(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
     """Return the study's decision, with what fresh launches said of the winner.
 
     A confirmation that was changed since counts for nothing: a sentence beside it says why.

@@ -17,18 +17,18 @@ from study.storage.url import sqlite_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RunOptions:
     """Is what the command line adds to a spec; None leaves the spec's own.
 
     Args:
-        n_trials: the most over all runs
-        timeout_s: of this run, seconds
-        out: the folder of artifacts
-        fresh: whether to open a new study beside one of other conditions
-        preset: whose weights count
-        restart_per_trial: whether to launch both servers anew for every trial, trials in the order
-            asked: a study of its own
-        lending: the units that lend their GPU meanwhile
+        n_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        out: The folder of artifacts.
+        fresh: Whether to open a new study beside one of other conditions.
+        preset: Whose weights count.
+        restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
+            asked: a study of its own.
+        lending: The units that lend their GPU meanwhile.
     """
 
     sampler: str | None = None
@@ -50,7 +50,7 @@ class Run:
     """Is a spec with what the command line added, settled before anything runs."""
 
     spec: Spec
-    options: Options
+    options: RunOptions
     folder: Path
     sampler: str
     study_name: str
@@ -70,7 +70,7 @@ class Run:
         return (self.folder if self.is_replay else self.options.out) / "promotions"
 
 
-def load(spec: Spec, options: Options, terminal: Terminal) -> Run:
+def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
     """Return the run that spec and options ask for, or refuse it before anything is written."""
     sampler, folder = options.sampler or spec.sampler, options.out / spec.name
     default = f"{spec.name}-{sampler}-{options.seed}{'-restart' * options.restart_per_trial}"

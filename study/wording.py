@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.evaluation import Phase, Step
+from objectives.figures import service_name
 from objectives.measurement import INFINITE
+from objectives.servers.phase_times import start_name, started_service
 
 
 def allocation_in_words(allocation: Allocation) -> str:
@@ -37,7 +39,7 @@ def short(allocation: Allocation, today: Allocation | None = None) -> str:
     It has the LLM's share of the memory, the speech model, and what else is searched.
 
     Args:
-        today: what is in use, to name of the rest only what differs from it
+        today: What is in use, to name of the rest only what differs from it
 
     >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     >>> one = Allocation(both | {"vllm.max_num_seqs": 64})
@@ -92,14 +94,6 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     "gpu_hardware": ("hardware", "the device reported a hardware error"),
     "setup_error": ("set-up", "a library, a flag, a port or a driver"),
 }
-SERVICES: Mapping[str | None, str] = {
-    "llm": "LLM server",
-    "stt": "speech server",
-    "host": "host",
-    None: "-",
-}
-SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
-PHASES: Mapping[str, str] = {"starting stt": "starting speech", "starting llm": "starting LLM"}
 STEPS: Mapping[Step, str] = {
     Step.WARMING_UP: "warming up",
     Step.ALONE: "each service alone",
@@ -130,6 +124,17 @@ def failure_in_words(failure_class: str) -> str:
     return FAILURES.get(failure_class, (failure_class, ""))[0]
 
 
+def server_in_words(name: str | None) -> str:
+    """Return what people call the server that a diagnosis blames, or what else it blames.
+
+    >>> server_in_words("stt"), server_in_words("host"), server_in_words("tenant:game")
+    ('speech server', 'host', 'tenant:game')
+    """
+    if not name or name == "host" or name.startswith("tenant:"):
+        return name or "-"
+    return f"{service_name(name)} server"
+
+
 SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 
 
@@ -141,7 +146,7 @@ def phase_in_words(phase: Phase) -> str:
     """
     match phase.step:
         case Step.STARTING:
-            return f"starting {SERVICE_NAMES.get(str(phase.service), phase.service)}"
+            return timed_phase_in_words(start_name(str(phase.service)))
         case Step.LADDER:
             return f"ladder at {phase.sessions} sessions"
         case Step.RETRYING if phase.diagnosis is not None:
@@ -149,6 +154,16 @@ def phase_in_words(phase: Phase) -> str:
             who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""
             return f"once more after {d.failure_class}{who}"
     return STEPS.get(phase.step, phase.step)
+
+
+def timed_phase_in_words(name: str) -> str:
+    """Return what people call a phase whose seconds were kept.
+
+    >>> timed_phase_in_words("starting stt"), timed_phase_in_words("window")
+    ('starting speech', 'window')
+    """
+    service = started_service(name)
+    return name if service is None else start_name(service_name(service))
 
 
 def label(parameter: str) -> str:

@@ -28,6 +28,7 @@ import pytest
 
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.devices.device import MIB
+from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
 from objectives.engines.faster_whisper import FasterWhisper
@@ -165,13 +166,15 @@ def filled(gpu, folder, context_mib, leave_mib):
 
 def start_stt(pair, size, log, **env):
     engine = FasterWhisper(replace(STT, env=env))
-    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device.server_env)
+    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device("stt").server_env)
     return pair.start("stt", command, partial(engine.is_ready, clip=CLIPS[0]), log, {})
 
 
 def start_llm(pair, share, log):
     engine = Vllm(LLM)
-    command = engine.command(Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device.server_env)
+    command = engine.command(
+        Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device("llm").server_env
+    )
     return pair.start("llm", command, engine.is_ready, log, {})
 
 
@@ -241,7 +244,7 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
         beside_mib = gpu.sample().free_mib
         say(f"a tenant of {KNOWN_MIB:,} MiB takes {before_mib - beside_mib:,.0f}")
         assert KNOWN_MIB - 2 <= before_mib - beside_mib <= KNOWN_MIB + CONTEXT_MIB
-        with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
+        with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
             say(f"speech beside it: {start_stt(pair, 'tiny.en', tmp_path / 'stt.log')}")
             pair.stop("stt")
             with holding([Tenant(name="stranger", mib=STRANGE_MIB)], gpu, tmp_path) as [stranger]:
@@ -265,7 +268,7 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
 def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_mib, say):
     with (
         filled(gpu, tmp_path, context_mib, context_mib + 64) as free_mib,
-        closing(Lineup(gpu, reserve_mib=512.0)) as pair,
+        closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair,
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_stt(pair, "small", tmp_path / "stt.log")
@@ -280,7 +283,7 @@ def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_
 
 
 def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, context_mib, fake, say):
-    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         say(f"speech: {start_stt(pair, 'small', tmp_path / 'stt.log', **UNCACHED)}")
         suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, ())
         with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
@@ -304,31 +307,31 @@ def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, contex
 def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
     with (
         holding([Tenant(name="half", share=0.5)], gpu, tmp_path),
-        closing(Lineup(gpu, reserve_mib=512.0)) as pair,
+        closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair,
     ):
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.60, tmp_path / "llm.log")
         diagnosis = caught.value.diagnosis
-        say(f"0.60 with {pair.free_at_rest_mib:,.0f} MiB free: {diagnosis}")
+        say(f"0.60 with {pair.free_at_rest_mib[gpu.identity.uuid]:,.0f} MiB free: {diagnosis}")
         assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
             "oom_budget",
             "llm",
             "start",
         )
-        lacking_mib = 0.60 * gpu.identity.total_mib - pair.free_at_rest_mib
+        lacking_mib = 0.60 * gpu.identity.total_mib - pair.free_at_rest_mib[gpu.identity.uuid]
         assert diagnosis.deficit_mib == pytest.approx(
             lacking_mib, abs=CONTEXT_MIB
         )  # vLLM counts its own context
-        comes_back(gpu, pair.free_at_rest_mib)
+        comes_back(gpu, pair.free_at_rest_mib[gpu.identity.uuid])
 
 
 @pytest.mark.usefixtures("a_7b_fits")
 def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
-    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         with pytest.raises(OutOfMemory) as caught:
             start_llm(pair, 0.15, tmp_path / "llm.log")  # 11.9 GiB for weights of 13.5
         diagnosis = caught.value.diagnosis
-        say(f"0.15 with {pair.free_at_rest_mib:,.0f} MiB free: {diagnosis}")
+        say(f"0.15 with {pair.free_at_rest_mib[gpu.identity.uuid]:,.0f} MiB free: {diagnosis}")
         assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
             "kv_too_small",
             "llm",
@@ -338,7 +341,7 @@ def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
 
 @pytest.mark.usefixtures("a_7b_fits")
 def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, context_mib, say):
-    with closing(Lineup(gpu, reserve_mib=512.0)) as pair:
+    with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
         started |= start_llm(pair, 0.40, tmp_path / "llm.log")
         suspects = Suspects({s: pair.server(s) for s in ("stt", "llm")}, ())
@@ -361,4 +364,4 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
         assert failed.diagnosis.phase == "load"
         assert not suspects.servers["llm"].alive
         pair.stop("llm", "stt")
-        comes_back(gpu, pair.free_at_rest_mib)
+        comes_back(gpu, pair.free_at_rest_mib[gpu.identity.uuid])

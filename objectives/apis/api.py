@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
+
+ApiName = Literal["completions", "transcription"]
 
 
 @dataclass(frozen=True, slots=True)

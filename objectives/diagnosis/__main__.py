@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from objectives.diagnosis.diagnose import Diagnosis, diagnose
+from objectives.diagnosis.log import FailurePhase
+from objectives.diagnosis.patterns import patterns
 
 DESCRIPTION = "What a failed server's log means, as one line of JSON."
 
@@ -20,16 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--exit-code", type=int)
     parser.add_argument("--phase", choices=("start", "load"))
-    parser.add_argument("--service", choices=("llm", "stt"))
+    parser.add_argument("--service", choices=tuple(patterns()["services"]))
     arguments = parser.parse_args(argv)
     try:
         log = arguments.file.read_text("utf-8", errors="replace")
     except OSError as error:
         print(f"cannot read {arguments.file}: {error.strerror}", file=sys.stderr)
         return 2
-    diagnosis = diagnose(
-        log, exit_code=arguments.exit_code, phase=arguments.phase, service=arguments.service
-    )
+    phase = FailurePhase(arguments.phase) if arguments.phase else None
+    diagnosis = diagnose(log, exit_code=arguments.exit_code, phase=phase, service=arguments.service)
     fields = asdict(diagnosis or Diagnosis("none", None, None, None, ""))
     print(json.dumps({"class": fields.pop("failure_class"), **fields}, ensure_ascii=False))
     return 0

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from objectives.diagnosis.log import Log, LogPhase, parse
-from objectives.diagnosis.patterns import Rule, patterns, search
+from objectives.diagnosis.log import FailurePhase, Log, parse
+from objectives.diagnosis.patterns import LogRule, matches_of, patterns
 
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
@@ -21,15 +21,15 @@ class Diagnosis:
 
     Args:
         failure_class: The name of the failure, one of `outcomes` in patterns.yaml.
-        victim: `llm`, `stt`, `tenant:<name>` or `host`; None where no line tells.
-        phase: `precheck`, `start` or `load`; None where there was no failure.
+        victim: The service, `tenant:<name>` or `host`; None where no line tells.
+        phase: When it happened; None where there was no failure.
         deficit_mib: The memory that was missing, MiB; None where no line tells.
         evidence: The line that shows the failure, at most 300 characters of it.
     """
 
     failure_class: str
     victim: str | None
-    phase: str | None
+    phase: FailurePhase | None
     deficit_mib: float | None
     evidence: str
 
@@ -55,7 +55,7 @@ def diagnose(
     log: str,
     *,
     exit_code: int | None = None,
-    phase: LogPhase | None = None,
+    phase: FailurePhase | None = None,
     service: str | None = None,
     free_before_mib: float | None = None,
     expected_free_mib: float | None = None,
@@ -78,7 +78,7 @@ def diagnose(
     parsed, end = parse(log), len(log)
     was_stopped = phase is None and exit_code in ENDS_ON_REQUEST and parsed.was_stopped(end)
     died = exit_code is not None and not was_stopped
-    rules = [Rule(**entry) for entry in patterns()["rules"]]
+    rules = [LogRule(**entry) for entry in patterns()["rules"]]
     for failure_class in dict.fromkeys(rule.failure_class for rule in rules):
         of_class = [rule for rule in rules if rule.failure_class == failure_class]
         hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, parsed))]
@@ -114,15 +114,15 @@ def consequence_of(failure_class: str) -> Consequence:
     return Consequence(**outcomes[failure_class])
 
 
-def first_match(rule: Rule, log: Log) -> Match | None:
+def first_match(rule: LogRule, log: Log) -> Match | None:
     """Return the first match of a rule that means a failure; None without one."""
 
     def counts(match: Match) -> bool:
         parts, at = match.groupdict(), match.start()
-        phase = log.phase(at) if "load" in rule.phases else "start"
+        phase = log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START
         is_partial = "part" not in parts or int(parts["part"]) < int(parts["whole"])
         is_on_request = "unless_stopped" in rule.flags and log.was_stopped(at)
-        was_overcome = phase == "start" and any(
+        was_overcome = phase is FailurePhase.START and any(
             name == "ready" and place > at for place, name in log.phases
         )
         return (
@@ -132,28 +132,32 @@ def first_match(rule: Rule, log: Log) -> Match | None:
             and phase in rule.phases
         )
 
-    matches = search(rule.regexes, log.text if "any_level" in rule.flags else log.quiet)
+    matches = matches_of(rule.regexes, log.text if "any_level" in rule.flags else log.quiet)
     return min(filter(counts, matches), key=re.Match.start, default=None)
 
 
 def explain(
-    match: Match, rule: Rule, log: Log, phase: LogPhase | None, service: str | None
+    match: Match, rule: LogRule, log: Log, phase: FailurePhase | None, service: str | None
 ) -> Diagnosis:
     """Return the diagnosis of a rule's match; a known phase and service outrank the log's."""
     at, end = match.span()
-    when = phase or (log.phase(at) if "load" in rule.phases else "start")
+    when = phase or (log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START)
     guess = log.service(at) or ("llm" if rule.under_load else None)  # torch's own words: the LLM's
     victim = service or (rule.services[0] if len(rule.services) == 1 else guess)
     if victim == "host":  # the kernel names whom it killed
         victim = next((name for place, name in log.services if 0 <= place - at < 200), "host")
     begin = log.text.rfind("\n", 0, at) + 1
     line = log.text[begin:].partition("\n")[0]
-    amount = next(search(rule.deficit, line), None) or next(search(rule.deficit, log.text), None)
+    amount = next(matches_of(rule.deficit, line), None) or next(
+        matches_of(rule.deficit, log.text), None
+    )
     groups = amount.groupdict() if amount else {}
     lack_mib = read_mib(groups, "short") or missing_mib(
         read_mib(groups, "free"), read_mib(groups, "need")
     )
-    name = (when == "load" and rule.under_load.format(victim=victim)) or rule.failure_class
+    name = (
+        when is FailurePhase.LOAD and rule.under_load.format(victim=victim)
+    ) or rule.failure_class
     evidence = log.text[max(begin, end - 280) :][:300].partition("\n")[0].strip()
     return Diagnosis(name, victim, when, round(lack_mib, 2) if lack_mib > 0 else None, evidence)
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
-from objectives.diagnosis.patterns import patterns, search
+from objectives.diagnosis.patterns import matches_of, patterns
 
-LogPhase = Literal["start", "load"]
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\^\[\[[0-9;]*m|[\x00-\x08\x0e-\x1f]")
+
+
+class FailurePhase(StrEnum):
+    """A failure phase says when a launch failed; a log tells the two after its beginning."""
+
+    PRECHECK = "precheck"  # before anything was launched
+    START = "start"
+    LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Log:
         text: The log without colours.
         quiet: The same with its meaningless lines blanked, so that positions agree.
         phases: The positions where `start`, `ready`, `load` or `stopped` begins, in order.
-        services: The positions that tell whose log it is (`llm` or `stt`), in order.
+        services: The positions that tell whose log it is by the names in patterns.yaml, in order.
     """
 
     text: str
@@ -29,12 +36,12 @@ class Log:
     phases: Sequence[tuple[int, str]]
     services: Sequence[tuple[int, str]]
 
-    def phase(self, at: int) -> LogPhase:
+    def phase(self, at: int) -> FailurePhase:
         """Return the phase at a position: by what stands before it, else by what comes after."""
         before = [name for place, name in self.phases if place <= at and name != "stopped"]
         following = next((name for _, name in self.phases if name != "stopped"), "start")
         is_start = before[-1:] == ["start"] or (not before and following != "load")
-        return "start" if is_start else "load"
+        return FailurePhase.START if is_start else FailurePhase.LOAD
 
     def was_stopped(self, at: int) -> bool:
         """Return whether the server had been told to stop before a position."""
@@ -55,7 +62,7 @@ def parse(log: str) -> Log:
         return sorted(
             (match.start(), name)
             for name, regexes in regexes_by_name
-            for match in search(regexes, text)
+            for match in matches_of(regexes, text)
         )
 
     text = COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n"))

@@ -13,7 +13,7 @@ import yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LogRule:
     """A rule is one entry of `rules`; the head of patterns.yaml says what each field means."""
 
     failure_class: str
@@ -36,6 +36,6 @@ def patterns() -> dict[str, Any]:
     return data
 
 
-def search(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:
+def matches_of(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:
     """Yield the matches of each pattern in turn, ignoring case, `^` and `$` at every line."""
     return (match for regex in regexes for match in re.finditer(f"(?im){regex}", text))

@@ -11,14 +11,12 @@ class Names:
     """The names give the failure class of each symptom of a service.
 
     Args:
-        title: The service as people call it.
         elsewhere: It answers, but holds no memory of the device that it was to use.
         crashed: It answers 5xx.
         broken: It hangs up, or its answers are not what the API promises.
         way_out: What to do where it refuses a request with 4xx; None where that is `broken` too.
     """
 
-    title: str
     elsewhere: str
     crashed: str
     broken: str
@@ -26,7 +24,6 @@ class Names:
 
 
 LLM = Names(
-    "LLM",
     "llm_cpu_offload",
     "engine_death",
     "engine_death",
@@ -35,7 +32,7 @@ LLM = Names(
 # with no word on why a 5xx, speech recognition counts it as memory
 SYMPTOMS: Mapping[str, Names] = {
     "llm": LLM,
-    "stt": Names("speech", "stt_cpu_fallback", "oom_runtime_stt", "stt_wrong"),
+    "stt": Names("stt_cpu_fallback", "oom_runtime_stt", "stt_wrong"),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation, Scalar
+from objectives.services import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", str(value))
 
 
+def is_at_least(version: str, *least: int) -> bool:
+    """Return whether a version begins with numbers as high as these, or higher.
+
+    >>> is_at_least("0.12.1", 0, 12), is_at_least("570.86.15", 580)
+    (True, False)
+    """
+    return tuple(map(int, re.findall(r"\d+", version)[: len(least)])) >= least
+
+
 def placeholders(template: str) -> set[str]:
     """Return the names in braces of a command template.
 
@@ -54,6 +64,28 @@ def placeholders(template: str) -> set[str]:
     ['model', 'port']
     """
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def command_of(
+    service: Service,
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    allocation: Allocation,
+    model: str,
+) -> Command:
+    """Return the command of a service: its template with values filled in, else these words.
+
+    Args:
+        service: How it is started.
+        argv: The words without a template.
+        env: The environment variables of the engine and the device; the service's own win.
+        allocation: The values that a template may name.
+        model: The model that a template may name.
+    """
+    if service.command is not None:
+        argv = filled(service.command, allocation, {"model": model})
+    env = {"HF_HUB_OFFLINE": "1", **env, **service.env}
+    return Command(argv, env, service.health_path, service.start_timeout_s)
 
 
 def filled(template: str, allocation: Allocation, more: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from objectives.allocation import Allocation
-from objectives.apis.api import Endpoint
+from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.vllm import Vllm
-from objectives.services import Services
+from objectives.services import LlmService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
@@ -19,17 +19,66 @@ class Engine(Protocol):
     """An engine starts a server and knows when it is ready and what it tells of itself.
 
     Attributes:
-        name: The service that it serves, e.g. `llm`.
+        service: What it serves, and how it is started.
+        name: The name of the service.
+        has_share: Whether a share of the device's memory belongs to it; else it takes what it
+            needs.
+        has_kv_cache: Whether it may tell of a KV cache.
+        api: How it is spoken to.
+        packages: The packages whose versions matter.
+        server_packages: Those of them that are the server itself, the one that tells its own
+            version first.
     """
 
     @property
+    def service(self) -> Service: ...
+
+    @property
     def name(self) -> str: ...
+
+    @property
+    def has_share(self) -> bool: ...
+
+    @property
+    def has_kv_cache(self) -> bool: ...
+
+    @property
+    def api(self) -> ApiName: ...
+
+    @property
+    def packages(self) -> tuple[str, ...]: ...
+
+    @property
+    def server_packages(self) -> tuple[str, ...]: ...
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data.
+
+        A model counts by the name of its folder, with flags and precision; where things are
+        installed does not count.
+        """
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> Service:
+        """Return the service with the folder of each model that is a hub id."""
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence what is not installed; None where all is.
+
+        Args:
+            versions: What of its `packages` is installed, by name.
+        """
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why these versions do not run on a driver; None where they do."""
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the command that serves this allocation on a device."""
 
     def share(self, allocation: Allocation) -> float | None:
         """Return the share of the device that it asks for; None where it takes what it needs."""
+
+    def is_random(self, allocation: Allocation) -> bool:
+        """Return whether its model has random weights, so that nobody judges its answers."""
 
     def is_ready(self, url: str, clip: Clip) -> bool:
         """Return whether it is healthy and has answered one real request."""
@@ -46,17 +95,35 @@ class Engine(Protocol):
         """Return where it listens, and how it is spoken to."""
 
 
+def engine_of(name: str, service: Service) -> Engine:
+    """Return the engine that serves a service."""
+    match service:
+        case LlmService():
+            return Vllm(service, name)
+        case SttService():
+            return FasterWhisper(service, name)
+
+
+def in_order(services: Services) -> tuple[Engine, ...]:
+    """Return the engines of a study, in the order in which people read the services."""
+    return tuple(engine_of(name, service) for name, service in services.items())
+
+
 def engines_of(services: Services) -> tuple[Engine, ...]:
     """Return the engines of a study, in the order of their start, which is that of a voice turn.
 
     What takes the memory it needs is started before what asks for a share of it.
     """
-    return FasterWhisper(services.stt), Vllm(services.llm)
+    return tuple(sorted(in_order(services), key=lambda engine: engine.has_share))
+
+
+def kv_cache_args(services: Services) -> tuple[str, ...]:
+    """Return the flags of the engines that have a KV cache."""
+    return tuple(arg for e in engines_of(services) if e.has_kv_cache for arg in e.service.args)
 
 
 def commands_of(
     services: Services, allocation: Allocation, device_env: Mapping[str, str]
 ) -> dict[str, Command]:
-    """Return the commands of an allocation by service, the LLM's first, for which people look."""
-    engines = reversed(engines_of(services))
-    return {e.name: e.command(allocation, device_env) for e in engines}
+    """Return the commands of an allocation by service, in the order in which people read them."""
+    return {e.name: e.command(allocation, device_env) for e in in_order(services)}

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
 from objectives.allocation import Allocation, Scalar
-from objectives.apis.api import Endpoint
+from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.tls import certificates
 from objectives.apis.transcription import Transcriptions
-from objectives.engines.command import Command, filled, flag
+from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
 TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
-STT_PACKAGES = ("faster-whisper", "ctranslate2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,62 @@ class FasterWhisper:
 
     service: SttService
     name: str = "stt"
+    api: ClassVar[ApiName] = "transcription"
+    has_share: ClassVar[bool] = False
+    has_kv_cache: ClassVar[bool] = False
+    server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
+    packages: ClassVar[tuple[str, ...]] = server_packages
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data."""
+        service = self.service
+        models = {size: Path(model).name for size, model in sorted(service.models.items())}
+        data: dict[str, Any] = {
+            "models": models,
+            "device": service.device,
+            "compute_type": service.compute_type,
+            "beam_size": service.beam_size,
+            "language": service.language,
+            "extra_mib": service.extra_mib,
+            "args": list(service.args),
+            "env": dict(service.env),
+            "command": service.command,
+        }
+        if service.random_weights:
+            data["random_weights"] = list(service.random_weights)
+            data["fixed_output_tokens"] = service.fixed_output_tokens
+        return data
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> SttService:
+        """Return the service with the folders of its models; a template names its own."""
+        service = self.service
+        if service.command:
+            return service
+        return replace(service, models={k: folder_of(v) for k, v in service.models.items()})
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that faster-whisper is not installed; None where it is."""
+        if "faster-whisper" in versions:
+            return None
+        python = self.service.python
+        return (
+            f"services.{self.name}.python: {python} has no faster-whisper; "
+            f"run `{python} -m pip install faster-whisper`, or leave `python` out"
+        )
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why a driver is too old for CTranslate2; None where it is not."""
+        if "ctranslate2" not in versions or is_at_least(driver, 525):
+            return None
+        return (
+            f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; "
+            "update the driver"
+        )
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `whisper.<option>` parameters override the service's."""
         service = self.service
-        env = {"HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"} | dict(device_env) | dict(service.env)
         model = service.models.get(allocation.speech, allocation.speech)
-        if service.command is not None:
-            argv = filled(service.command, allocation, {"model": model})
-            return Command(argv, env, service.health_path, service.start_timeout_s)
         options: dict[str, Scalar] = {
             "device": service.device,
             "compute_type": service.compute_type,
@@ -49,16 +95,28 @@ class FasterWhisper:
             "language": service.language,
             "extra_mib": service.extra_mib,
         }
-        if allocation.speech in service.random_weights:
+        if self.is_random(allocation):
             options |= {"fixed_output": True, "max_new_tokens": service.fixed_output_tokens}
         options |= allocation.options("whisper.")
-        argv = (service.python, str(TRANSCRIBER), "--model", model, "--port", "{port}")
+        argv: tuple[str, ...] = (
+            service.python,
+            str(TRANSCRIBER),
+            "--model",
+            model,
+            "--port",
+            "{port}",
+        )
         for option, value in options.items():
             argv += flag(option.replace("_", "-"), value)
-        return Command(argv + service.args, env, service.health_path, service.start_timeout_s)
+        env = {"PYTHONSAFEPATH": "1", **device_env}
+        return command_of(service, argv + service.args, env, allocation, model)
 
     def share(self, allocation: Allocation) -> None:
         """Return None: it takes what its model needs."""
+
+    def is_random(self, allocation: Allocation) -> bool:
+        """Return whether its model has random weights."""
+        return allocation.speech in self.service.random_weights
 
     def is_ready(self, url: str, clip: Clip) -> bool:
         """Return whether the health page is 200 and one real transcription came back."""

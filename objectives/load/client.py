@@ -25,7 +25,7 @@ FAULTS: Mapping[type[Exception], Fault] = {
     ValueError: Fault.ANSWER,
     KeyError: Fault.ANSWER,
 }
-FAILURES = tuple(FAULTS)
+REQUEST_FAILURES = tuple(FAULTS)
 EMPTY = RequestError(Fault.EMPTY, "empty answer")
 NOTHING = Answer(is_empty=True)
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
@@ -50,7 +50,7 @@ class Connection:
     endpoints: Endpoints
     clips: Sequence[Clip]
     timeout_s: float
-    _lines: http_client.Lines = field(default_factory=http_client.Lines)
+    _lines: http_client.HttpLines = field(default_factory=http_client.HttpLines)
 
     def __enter__(self) -> Self:
         gc.collect()
@@ -84,7 +84,7 @@ class Connection:
             request: The request.
             scheduled_s: Its time on the monotonic clock, seconds.
             body: Its body, made before.
-            due: A future that is done at `scheduled_s`, from `gates`.
+            due: A future that is done at `scheduled_s`, from `on_time`.
         """
         await asyncio.sleep(scheduled_s - AHEAD_S - time.monotonic())
         return await self.exchange(request, scheduled_s, body, due)
@@ -147,7 +147,7 @@ class Connection:
             if status != 200:
                 refusal = line.refusal[:300].decode(errors="replace")
                 error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)
-        except FAILURES as failure:
+        except REQUEST_FAILURES as failure:
             error = _error(failure)
         finally:
             self._lines.give_back(line)
@@ -162,7 +162,7 @@ class Connection:
         try:
             async with asyncio.timeout(10):
                 await line.ask("GET", endpoint.metrics_path, parts.append)
-        except FAILURES:
+        except REQUEST_FAILURES:
             return None, None
         finally:
             self._lines.give_back(line)

@@ -13,14 +13,14 @@ from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
 
 
-def quantile(values: Iterable[float], q: float) -> float | None:
+def nearest_rank(values: Iterable[float], q: float) -> float | None:
     """Return the nearest-rank quantile; None of nothing.
 
     It is over everything offered: a failed request is infinite and stays in.
 
-    >>> quantile([1.0, 2.0, 3.0, float("inf")], 0.5), quantile([1.0, float("inf")], 0.95)
+    >>> nearest_rank([1.0, 2.0, 3.0, float("inf")], 0.5), nearest_rank([1.0, float("inf")], 0.95)
     (2.0, inf)
-    >>> quantile([], 0.5) is None
+    >>> nearest_rank([], 0.5) is None
     True
     """
     ordered = sorted(values)
@@ -48,7 +48,7 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
     failed = sum(r.error is not None for r in replies)
     return figures | {
         "failure_rate": failed / len(replies) if replies else None,
-        "generator_lag_p99_ms": quantile(_lags_ms(replies), 0.99),
+        "generator_lag_p99_ms": nearest_rank(_lags_ms(replies), 0.99),
         "lag_exceeded": any(_is_late(own) for own in by_service.values()),
     }
 
@@ -56,8 +56,8 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
 def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
     """Return the figures of one service."""
     figures: dict[str, Any] = {
-        "latency_ms": quantile([r.latency_ms for r in replies], 0.5),
-        "latency_p95_ms": quantile([r.latency_ms for r in replies], 0.95),
+        "latency_ms": nearest_rank([r.latency_ms for r in replies], 0.5),
+        "latency_p95_ms": nearest_rank([r.latency_ms for r in replies], 0.95),
         "offered": len(replies),
     }
     if any(r.audio_s for r in replies):
@@ -72,8 +72,8 @@ def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
         and r.tokens > 1
     ]
     return figures | {
-        "ttft_ms": quantile([r.ttft_ms for r in replies], 0.5),
-        "ttft_p95_ms": quantile([r.ttft_ms for r in replies], 0.95),
+        "ttft_ms": nearest_rank([r.ttft_ms for r in replies], 0.5),
+        "ttft_p95_ms": nearest_rank([r.ttft_ms for r in replies], 0.95),
         "tpot_ms": float(np.median(tpot_ms)) if tpot_ms else None,
     }
 
@@ -107,7 +107,7 @@ def _lag_limit_ms(replies: Sequence[Reply]) -> float:
 
     A delay below it does not matter to what is measured.
     """
-    return max(5.0, 0.02 * (quantile([r.latency_ms for r in replies], 0.5) or 0.0))
+    return max(5.0, 0.02 * (nearest_rank([r.latency_ms for r in replies], 0.5) or 0.0))
 
 
 def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str) -> float | None:
@@ -115,8 +115,8 @@ def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str
 
     It is None where either median is missing or infinite.
     """
-    joint = quantile([r.latency_ms for r in together if r.service == service], 0.5)
-    single = quantile([r.latency_ms for r in alone if r.service == service], 0.5)
+    joint = nearest_rank([r.latency_ms for r in together if r.service == service], 0.5)
+    single = nearest_rank([r.latency_ms for r in alone if r.service == service], 0.5)
     if joint is None or single is None or INFINITE in (joint, single) or single <= 0:
         return None
     return joint / single

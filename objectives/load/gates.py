@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def gates(due_s: Sequence[float]) -> Iterator[dict[float, asyncio.Future[None]]]:
+def on_time(due_s: Sequence[float]) -> Iterator[dict[float, asyncio.Future[None]]]:
     """Give a future for each time that is done within a fraction of a millisecond of it.
 
     A thread sleeps until each time, since epoll, and with it asyncio's own timers, count whole
@@ -28,7 +28,7 @@ def gates(due_s: Sequence[float]) -> Iterator[dict[float, asyncio.Future[None]]]
                 return
             loop.call_soon_threadsafe(_open, gate)
 
-    thread = threading.Thread(target=ring, name="gates", daemon=True)
+    thread = threading.Thread(target=ring, name="on_time", daemon=True)
     thread.start()
     try:
         yield futures

@@ -27,7 +27,7 @@ class RemoteProtocolError(Exception):
     """The peer hung up before its answer was whole, or sent what is not HTTP."""
 
 
-class Line(asyncio.BufferedProtocol):
+class HttpLine(asyncio.BufferedProtocol):
     """A line is one connection, which carries one request at a time.
 
     It opens from the start, so that a request leaves at once.
@@ -162,13 +162,13 @@ class Line(asyncio.BufferedProtocol):
         self._end()
 
 
-class Lines:
-    """Lines are the connections to the servers of one window, kept between requests."""
+class HttpLines:
+    """HttpLines are the connections to the servers of one window, kept between requests."""
 
     def __init__(self) -> None:
-        self._idle: dict[str, list[Line]] = {}
+        self._idle: dict[str, list[HttpLine]] = {}
 
-    def line(self, url: str) -> Line:
+    def line(self, url: str) -> HttpLine:
         """Return the connection that idled least, or a new one."""
         idle = self._idle.setdefault(url, [])
         while idle:
@@ -176,9 +176,9 @@ class Lines:
             if line.is_idle and time.monotonic() - line.idle_since < IDLE_S:
                 return line
             line.close()
-        return Line(url)
+        return HttpLine(url)
 
-    def give_back(self, line: Line) -> None:
+    def give_back(self, line: HttpLine) -> None:
         """Take a connection back after its request; one that cannot carry another is closed."""
         if line.is_idle:
             self._idle.setdefault(line.url, []).append(line)

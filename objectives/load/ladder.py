@@ -11,7 +11,7 @@ from typing import Self
 
 from objectives.capacity.estimate import Rung, next_rung, verdict
 from objectives.load.client import Connection, Endpoints
-from objectives.load.figures_of_replies import quantile
+from objectives.load.figures_of_replies import nearest_rank
 from objectives.load.replies import Reply, Symptom
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import Clip
@@ -199,5 +199,5 @@ async def _rung(
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     counts = {service: len(sessions.latencies_ms[service]) for service in connection.endpoints}
-    turns_ms = (quantile(sessions.turns_ms, 0.5), quantile(sessions.turns_ms, 0.95))
+    turns_ms = (nearest_rank(sessions.turns_ms, 0.5), nearest_rank(sessions.turns_ms, 0.95))
     return Rung(sessions.count, passed, counts, bound_by, *turns_ms), aborted

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.load.client import Connection, Endpoints
-from objectives.load.gates import gates
+from objectives.load.gates import on_time
 from objectives.load.replies import Reply, Symptom
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
@@ -89,7 +89,7 @@ async def _drive(
         if reply.is_fatal:
             window.aborted = window.aborted or reply.symptom
 
-    with gates([start_s + r.at_s for r in requests]) as due:
+    with on_time([start_s + r.at_s for r in requests]) as due:
         tasks = [
             asyncio.create_task(one(r, b, due[start_s + r.at_s]))
             for r, b in zip(requests, bodies, strict=True)
@@ -103,7 +103,7 @@ async def _drive(
                 latest[service] = latest[service] if now is None else now
                 if usage_pct is not None:
                     peak_pct = window.kv_peak_pct.get(service, 0.0)
-                    window.kv_peak_pct[service] = max(usage_pct, peak_pct)
+                    window.kv_peak_pct[service] = max(peak_pct, usage_pct)  # no NaN
         if window.aborted is not None:
             whole.cancel()
         await asyncio.wait([whole])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
 
@@ -13,22 +14,26 @@ def from_plain(kind: Any, data: Any) -> Any:
     """Return the value of a type that `dataclasses.asdict` and JSON turned into plain data.
 
     Args:
-        kind: A dataclass of dataclasses, tuples, mappings by text, optional and plain values.
+        kind: A dataclass of dataclasses, tuples, mappings by text, optional and plain values; of
+            several dataclasses it is the first that has every field of the data.
         data: The plain data.
 
     Raises:
         KeyError: The data has a field that the dataclass lacks.
         TypeError: A field is missing, or of another kind.
+        ValueError: A name is none of an enum.
 
     >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
     ((1, 2), None)
     """
     if is_dataclass(kind):
         return _dataclass(kind, mapping_of(data))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(data)
     arguments = [a for a in get_args(kind) if a is not types.NoneType]
     match get_origin(kind):
-        case typing.Union | types.UnionType if data is not None and len(arguments) == 1:
-            return from_plain(arguments[0], data)
+        case typing.Union | types.UnionType if data is not None:
+            return from_plain(_that_fits(arguments, data), data)
         case origin if origin is tuple:
             return tuple(from_plain(arguments[0], v) for v in data)
         case origin if origin is Mapping:
@@ -39,6 +44,13 @@ def from_plain(kind: Any, data: Any) -> Any:
 def _dataclass(kind: Any, data: Mapping[str, Any]) -> Any:
     hints = get_type_hints(kind)
     return kind(**{name: from_plain(hints[name], value) for name, value in data.items()})
+
+
+def _that_fits(kinds: Sequence[Any], data: Any) -> Any:
+    """Return the first dataclass that has every field of the data, else the first type."""
+    names = set(data) if isinstance(data, Mapping) else set()
+    dataclasses = (k for k in kinds if is_dataclass(k))
+    return next((k for k in dataclasses if names <= {f.name for f in fields(k)}), kinds[0])
 
 
 def mapping_of(data: Any) -> Mapping[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return the same for JSON: tuples become lists, and an infinite figure the string "inf".
+    """Return the same for JSON: tuples become lists, an infinite figure the string "inf".
 
     >>> plain({"ladder": ({"p95_ms": float("inf")},)})
     {'ladder': [{'p95_ms': 'inf'}]}
@@ -16,6 +17,8 @@ def plain(value: Any) -> Any:
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
+    if isinstance(value, Enum):
+        return value.value
     return "inf" if value == math.inf else value
 
 

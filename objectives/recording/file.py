@@ -15,19 +15,22 @@ from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
+from objectives.part_figures import is_amount
 from objectives.plain_data.atomic import write_atomic
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names
-from objectives.recording.recording import FORMAT, Entry, Provenance, Recording
+from objectives.recording.recording import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 
 
-def entry(job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | None = None) -> Entry:
+def entry(
+    job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | None = None
+) -> RecordedLaunch:
     """Return the entry of an evaluation that has just ended."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     failure, measurement = outcome.failure, outcome.measurement
-    return Entry(
+    return RecordedLaunch(
         values=dict(job.allocation.values),
         repeat=repeat,
         seed=job.seed,
@@ -40,11 +43,11 @@ def entry(job: Job, repeat: int, wall_s: float, outcome: Outcome, card: str | No
     )
 
 
-def write(path: Path, provenance: Provenance, entries: Sequence[Entry]) -> None:
+def write(path: Path, provenance: Provenance, entries: Sequence[RecordedLaunch]) -> None:
     """Write the whole file, or none of it: a header line, then one line per evaluation."""
     head = asdict(provenance)
     head["devices"] = [head.pop("device")]
-    lines: list[dict[str, Any]] = [{"format": FORMAT, **head}]
+    lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **head}]
     for e in entries:
         line = asdict(e)
         line["measurement"] = e.measurement.to_json() if e.measurement else None
@@ -64,43 +67,46 @@ def read(path: Path) -> Recording:
     try:
         lines = path.read_text("utf-8").splitlines()
         number = 1
-        head = json.loads(lines[0])
+        head = dict(mapping_of(json.loads(lines[0])))
         form = head.pop("format")
-        if form not in (1, FORMAT):
+        if form not in (1, RECORDING_FORMAT):
             # the clause below makes one sentence of every error
-            raise ValueError(f"not a recording of format 1 or {FORMAT}")  # noqa: TRY301
+            raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
         device = head["device"] if form == 1 else head.pop("devices")[0]
         head["device"] = Identity(**device)
         head["versions"] = from_plain(Versions, head["versions"])
         provenance, entries = Provenance(**head), []
-        if lacking := {"workload", "tenants", "services"} - provenance.conditions.keys():
+        conditions = mapping_of(provenance.conditions)
+        if lacking := {"workload", "tenants", "services"} - conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
+        _check_moment("started", provenance.started)
+        _check_amount("total_mib", provenance.device.total_mib)
         line_numbers: dict[tuple[str, int], int] = {}
         for line in lines[1:]:
             number += 1
-            data = json.loads(line)
-            data["measured"] = with_infinity(current_names(data["measured"]))
+            data = dict(mapping_of(json.loads(line)))
+            data["measured"] = with_infinity(current_names(mapping_of(data["measured"])))
             if data["measurement"] is not None:
                 data["measurement"] = Measurement.from_json(data["measurement"])
             if data["diagnosis"] is not None:
-                data["diagnosis"] = Diagnosis(**data["diagnosis"])
-            last = Entry(**data)
+                data["diagnosis"] = from_plain(Diagnosis, data["diagnosis"])
+            last = RecordedLaunch(**data)
             entries.append(last)
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
                 twice = f"repeat {last.repeat} of its configuration is line {first} too"
                 raise ValueError(twice)  # noqa: TRY301
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(
             f"{where}: cannot read this recording ({error}); "
             "make one with `python scripts/record.py SPEC`"
         ) from error
-    return Recording(path, provenance, tuple(entries), form)
+    return Recording(path, provenance, tuple(entries))
 
 
-def _check(e: Entry, first: Entry) -> None:
-    """Check that a line has the parameters of the first one with plain values, and a card if any.
+def _check(e: RecordedLaunch, first: RecordedLaunch) -> None:
+    """Check a line: the parameters of the first one, plain values, a moment, a time, a card if any.
 
     Raises:
         ValueError, KeyError or TypeError: It has not.
@@ -115,9 +121,24 @@ def _check(e: Entry, first: Entry) -> None:
         )
     if not all(isinstance(v, bool | int | float | str) for v in e.values.values()):
         raise ValueError("a value is neither a number nor a text")
+    _check_moment("at", e.at)
+    _check_amount("wall_s", e.wall_s)
+    Measurement.from_flat(e.measured)  # raises for what is no figure
     if e.measurement is None and e.diagnosis is None:
         raise ValueError("neither a measurement nor a diagnosis")
     if e.diagnosis is not None:
         consequence_of(e.diagnosis.failure_class)  # raises for a class that is not known here
     if not isinstance(e.card, str | None):
         raise TypeError(f"its card is {e.card!r}")
+
+
+def _check_moment(name: str, value: Any) -> None:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, which is no moment in ISO 8601") from None
+
+
+def _check_amount(name: str, value: Any) -> None:
+    if not is_amount(value):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, which is no number from 0")

@@ -17,12 +17,14 @@ from objectives.measurement import Measurement
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
-FORMAT = 2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
+RECORDING_FORMAT = (
+    2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry is one evaluation: its measurement, or its failure with the figures known by then.
+class RecordedLaunch:
+    """A recorded launch has its measurement, or its failure with the figures known by then.
 
     Args:
         values: The values of the parameters, by name.
@@ -87,15 +89,13 @@ class Recording:
         path: The file.
         provenance: Where, when and with what it was made.
         entries: Its evaluations.
-        form: The format it was written in; before format 2 no replies were kept.
     """
 
     path: Path
     provenance: Provenance
-    entries: tuple[Entry, ...]
-    form: int = FORMAT
+    entries: tuple[RecordedLaunch, ...]
 
-    def cell(self, allocation: Allocation) -> tuple[Entry, ...]:
+    def cell(self, allocation: Allocation) -> tuple[RecordedLaunch, ...]:
         """Return the repeats of one configuration, in the order they were measured.
 
         Raises:
@@ -128,7 +128,7 @@ class Recording:
             raise error
         return replace(Outcome.of(error), wall_s=e.wall_s)
 
-    def measured(self, e: Entry) -> Measurement | None:
+    def measured(self, e: RecordedLaunch) -> Measurement | None:
         """Return what an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
         return e.measurement and replace(

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from objectives.errors import SetupError
-from objectives.load.figures_of_replies import quantile
+from objectives.load.figures_of_replies import nearest_rank
 from objectives.plain_data.atomic import write_atomic
 from objectives.rig.generators import GENERATORS, TOKENS, BenchTrace, Sent, run_generator
 from objectives.traffic.workload import Request, Workload, trace
@@ -98,7 +98,7 @@ def table(runs: Sequence[Sent]) -> list[tuple[str, ...]]:
         for name in dict.fromkeys(s.generator for s in by_generator):
             group = _of(runs, streams, name)
             late = (
-                f"{median(quantile(s.late_ms, q) or 0.0 for s in group):.2f}"
+                f"{median(nearest_rank(s.late_ms, q) or 0.0 for s in group):.2f}"
                 for q in (0.5, 0.99, 1.0)
             )
             cpu = f"{cost[name]:.1f}" if name in cost else "-"

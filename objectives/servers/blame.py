@@ -9,6 +9,7 @@ from typing import Any
 
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose
+from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
     Disturbed,
@@ -18,8 +19,9 @@ from objectives.errors import (
     StartTimeout,
     TrialFailed,
 )
+from objectives.figures import service_name
 from objectives.load.replies import Reply, Symptom
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
 PATIENCE_S = 30.0  # a passing neighbour is waited for
@@ -61,10 +63,16 @@ def raised(diagnosis: Diagnosis, measured: Mapping[str, object]) -> TrialFailed 
             )
 
 
-def prechecked(verdict: Verdict) -> OutOfMemory:
+def prechecked(prediction: Prediction) -> OutOfMemory:
     """Return the exception for an allocation that the arithmetic ruled out before its launch."""
     return OutOfMemory(
-        Diagnosis(verdict.fits, None, "precheck", verdict.deficit_mib, verdict.explanation)
+        Diagnosis(
+            prediction.fits,
+            None,
+            FailurePhase.PRECHECK,
+            prediction.deficit_mib,
+            prediction.explanation,
+        )
     )
 
 
@@ -87,13 +95,13 @@ def failed_start(
     diagnosis = diagnose(
         log,
         exit_code=exit_code,
-        phase="start",
+        phase=FailurePhase.START,
         service=service,
         free_before_mib=free[0],
         expected_free_mib=free[1],
     )
     if diagnosis is None:
-        diagnosis = Diagnosis("startup_timeout", service, "start", None, str(error))
+        diagnosis = Diagnosis("startup_timeout", service, FailurePhase.START, None, str(error))
     if diagnosis.failure_class == "setup_error":
         return SetupError(
             f"the {service} server does not start: {diagnosis.evidence}; its log: {error.log}"
@@ -109,7 +117,7 @@ def elsewhere(
         f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
     )
     name = names_of(service).elsewhere
-    return raised(Diagnosis(name, service, "start", None, evidence), measured)
+    return raised(Diagnosis(name, service, FailurePhase.START, None, evidence), measured)
 
 
 def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupError:
@@ -126,23 +134,26 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
         if not tenant.alive:
             name = f"tenant:{tenant.name.removeprefix(TENANT)}"
             return raised(
-                Diagnosis("oom_runtime_llm", name, "load", None, tenant.log_text()[-300:]), measured
+                Diagnosis(
+                    "oom_runtime_llm", name, FailurePhase.LOAD, None, tenant.log_text()[-300:]
+                ),
+                measured,
             )
     for service, server in suspects.servers.items():
         diagnosis = diagnose(
-            server.log_text(), exit_code=server.exit_code, phase="load", service=service
+            server.log_text(), exit_code=server.exit_code, phase=FailurePhase.LOAD, service=service
         )
         if diagnosis is not None:
             return raised(diagnosis, measured)
     status = symptom.error.status if symptom.error else None
-    names = names_of(symptom.service)
-    why = (symptom.text if symptom.service is None else f"{names.title}: {symptom.text}")[:300]
+    names, who = names_of(symptom.service), service_name(symptom.service or "")
+    why = (symptom.text if symptom.service is None else f"{who}: {symptom.text}")[:300]
     is_refused = status is not None and 400 <= status < 500
     if is_refused and names.way_out is not None:
-        return SetupError(f"the {names.title} server refuses our requests ({why}); {names.way_out}")
+        return SetupError(f"the {who} server refuses our requests ({why}); {names.way_out}")
     name = names.crashed if status is not None and status >= 500 else names.broken
     service = symptom.service or [*suspects.servers][-1]
-    return raised(Diagnosis(name, service, "load", None, why), measured)
+    return raised(Diagnosis(name, service, FailurePhase.LOAD, None, why), measured)
 
 
 def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
@@ -185,4 +196,6 @@ def check_neighbours(
         f"{grown:,.0f} MiB more are held by others than before the study "
         f"(reserve {reserve_mib:,.0f}){who}"
     )
-    raise Disturbed(Diagnosis("foreign_tenant", None, "precheck", grown, evidence), measured)
+    raise Disturbed(
+        Diagnosis("foreign_tenant", None, FailurePhase.PRECHECK, grown, evidence), measured
+    )

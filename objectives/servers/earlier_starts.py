@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.allocation import Allocation
+from objectives.devices.device_set import place_of
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
+from objectives.engines.engine import Engine
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -20,32 +23,39 @@ class Starts:
     """The starts of a study show its memory; what they show grows with every start.
 
     Args:
+        engines: One a service.
         launches: The study's measurements.
-        kv_tokens: The sizes of the KV cache, by command of the LLM server.
+        kv_tokens: The sizes of the KV cache, by command.
     """
 
+    engines: Sequence[Engine]
     launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
 
-    def verdict(
-        self, allocation: Allocation, lineup: Lineup, speech: Measurement | None = None
-    ) -> memory_budget.Verdict:
-        """Return whether an allocation would fit, by the study's figures.
+    def prediction(
+        self, allocation: Allocation, lineup: Lineup, beside: Measurement | None = None
+    ) -> memory_budget.Prediction:
+        """Return whether an allocation would fit on every device, by the study's figures.
 
         Args:
             allocation: The allocation.
-            lineup: The servers that run, and their device.
-            speech: What the start of its speech server, just now, showed; None without one.
+            lineup: The servers that run, and their devices.
+            beside: What starts beside running servers, just now, showed; None without any.
         """
-        launches = [*self.launches, *([(allocation, speech)] if speech else [])]
-        total_mib = lineup.device.identity.total_mib
-        return memory_budget.check(
-            allocation,
-            memory_budget.figures(launches),
-            total_mib=total_mib,
-            tenants_mib=total_mib - lineup.free_at_rest_mib,
-            reserve_mib=lineup.reserve_mib,
-        )
+        launches = [*self.launches, *([(allocation, beside)] if beside else [])]
+        predictions = []
+        for name, device in lineup.devices.items():
+            there = [e for e in self.engines if place_of(e.name, lineup.devices) == name]
+            total_mib = device.identity.total_mib
+            prediction = memory_budget.check(
+                allocation,
+                memory_budget.figures(launches, there),
+                total_mib=total_mib,
+                tenants_mib=total_mib - lineup.free_at_rest_mib[name],
+                reserve_mib=lineup.reserve_mib,
+            )
+            predictions.append(prediction)
+        return max(predictions, key=lambda p: (p.is_ruled_out, not p.is_sure))
 
     def compare(self, command: str, tokens: int, measured: Mapping[str, object]) -> None:
         """Compare the size of a KV cache with that of the command's first start.
@@ -58,4 +68,6 @@ class Starts:
             evidence = (
                 f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
             )
-            raise Disturbed(Diagnosis("contaminated", None, "start", None, evidence), measured)
+            raise Disturbed(
+                Diagnosis("contaminated", None, FailurePhase.START, None, evidence), measured
+            )

@@ -13,6 +13,7 @@ import psutil
 
 from objectives.devices.device import Device, Occupant
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.servers.process import MARK, TENANT
 
 LOOK_S = 1.5
@@ -42,7 +43,11 @@ class Intrusion:
         evidence = f"process {who.pid}{unit} ({who.command[:80]}) {what} during the trial{held}"
         evidence += f"; reserve {reserve_mib:g}"
         return Diagnosis(
-            "foreign_tenant", f"tenant:{who.unit or who.pid}", "load", self.grown_mib, evidence
+            "foreign_tenant",
+            f"tenant:{who.unit or who.pid}",
+            FailurePhase.LOAD,
+            self.grown_mib,
+            evidence,
         )
 
 

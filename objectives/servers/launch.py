@@ -45,17 +45,17 @@ class Launcher:
     clip: Clip
 
     def launch(
-        self, job: Job, on_phase: OnPhase, verdict: memory_budget.Verdict
+        self, job: Job, on_phase: OnPhase, prediction: memory_budget.Prediction
     ) -> tuple[Endpoints, Suspects]:
         """Start every server that does not run; what the starts showed is what the suspects know.
 
         Raises:
             OutOfMemory, Disturbed or SetupError: A server does not start; its log says why.
         """
-        device = self.lineup.device
-        commands = {e.name: e.command(job.allocation, device.server_env) for e in self.engines}
-        measured: dict[str, Any] = {"device_total_mib": device.identity.total_mib}
-        measured |= self._make_room(job, on_phase, commands, verdict)
+        commands = {e.name: self.command(e, job) for e in self.engines}
+        totals_mib = (d.identity.total_mib for d in self.lineup.devices.values())
+        measured: dict[str, Any] = {"device_total_mib": min(totals_mib)}
+        measured |= self._make_room(job, on_phase, commands, prediction)
         for engine in self.engines:
             command = commands[engine.name]
             measured |= self.start(engine, command, job, on_phase, measured) | measured
@@ -64,6 +64,10 @@ class Launcher:
         servers = {e.name: self.lineup.server(e.name) for e in self.engines}
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
         return endpoints, Suspects(servers, self.tenants, measured)
+
+    def command(self, engine: Engine, job: Job) -> Command:
+        """Return the command of an engine on its device."""
+        return engine.command(job.allocation, self.lineup.device(engine.name).server_env)
 
     def start(
         self,
@@ -80,7 +84,8 @@ class Launcher:
         """
         if not self.lineup.runs(engine.name, command):
             on_phase(Phase(Step.STARTING, engine.name))
-        share, total_mib = engine.share(job.allocation), self.lineup.device.identity.total_mib
+        share = engine.share(job.allocation)
+        total_mib = self.lineup.device(engine.name).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
         entitled_mib = 0.0 if share is None else (share + memory_budget.MARGIN) * total_mib
         ready = partial(engine.is_ready, clip=self.clip)
@@ -88,7 +93,7 @@ class Launcher:
         return self.lineup.start(engine.name, command, ready, log, measured, entitled_mib)
 
     def _make_room(
-        self, job: Job, on_phase: OnPhase, commands: Commands, verdict: memory_budget.Verdict
+        self, job: Job, on_phase: OnPhase, commands: Commands, prediction: memory_budget.Prediction
     ) -> dict[str, Any]:
         """Stop what this trial does not need; return what the starts showed that this took.
 
@@ -104,16 +109,16 @@ class Launcher:
         stable = [
             e for e in self.engines if e not in changing and e.share(job.allocation) is not None
         ]
-        if not swapped or not stable or verdict.is_sure:
+        if not swapped or not stable or prediction.is_sure:
             return {}
-        if verdict.fits == "unknown":
+        if prediction.fits == "unknown":
             with suppress(TrialFailed):  # beside the others this says nothing of a start in order
                 started: dict[str, Any] = {}
                 for engine in swapped:
                     command = commands[engine.name]
                     started |= self.start(engine, command, job, on_phase, {})
                 beside = Measurement.from_flat(started)
-                if self.starts.verdict(job.allocation, lineup, beside).is_sure:
+                if self.starts.prediction(job.allocation, lineup, beside).is_sure:
                     return started
         on_phase(Phase(Step.STOPPING))
         lineup.stop_all()

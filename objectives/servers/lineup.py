@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet, place_of
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.figures import flat_name
@@ -17,7 +18,7 @@ from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
 Ready = Callable[[str], bool]
-LEAST_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
+ON_DEVICE_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +26,32 @@ class _Held:
     command: Command
     server: Server
     stack: ExitStack
+    place: str
     taken_mib: float
     entitled_mib: float  # what it may grow to under load
 
 
 class Lineup:
-    """A lineup holds at most one running server per service on one device.
+    """A lineup holds at most one running server per service, each on its device.
 
     Args:
-        device: It is at rest now: what is held belongs to tenants and the system.
+        devices: They are at rest now: what is held belongs to tenants and the system.
         reserve_mib: What others may take before it counts as a disturbance, MiB.
     """
 
-    def __init__(self, device: Device, reserve_mib: float) -> None:
-        self.device, self.reserve_mib = device, reserve_mib
-        self.free_at_rest_mib = device.sample().free_mib
+    def __init__(self, devices: DeviceSet, reserve_mib: float) -> None:
+        self.devices, self.reserve_mib = devices, reserve_mib
+        self.free_at_rest_mib = {name: d.sample().free_mib for name, d in devices.items()}
         self._held: dict[str, _Held] = {}
 
     def runs(self, service: str, command: Command) -> bool:
         """Return whether this very command is running and alive."""
         held = self._held.get(service)
         return held is not None and held.command == command and held.server.alive
+
+    def device(self, service: str) -> Device:
+        """Return the device that a service is on."""
+        return self.devices[place_of(service, self.devices)]
 
     def server(self, service: str) -> Server:
         """Return the running server of a service."""
@@ -92,9 +98,10 @@ class Lineup:
                 flat_name(service, "start_s"): 0.0,
                 flat_name(service, "memory_mib"): self._held[service].taken_mib,
             }
-        expected = self.free_at_rest_mib - sum(h.entitled_mib for h in self._held.values())
-        check_neighbours(self.device, expected, self.reserve_mib, measured)
-        before = self.device.sample().free_mib
+        place = place_of(service, self.devices)
+        device, expected = self.devices[place], self._left_mib(place)
+        check_neighbours(device, expected, self.reserve_mib, measured)
+        before = device.sample().free_mib
         stack = ExitStack()
         try:
             server = stack.enter_context(serving(service, command, log=log, ready=ready))
@@ -102,12 +109,13 @@ class Lineup:
             raise failed_start(
                 error, service, measured, (before, expected - self.reserve_mib)
             ) from error
-        held = self.device.held_mib(server.pid)
-        taken = before - self.device.sample().free_mib if held is None else held
-        if self.device.identity.cuda is not None and taken < LEAST_MIB:
+        held = device.held_mib(server.pid)
+        taken = before - device.sample().free_mib if held is None else held
+        if device.identity.cuda is not None and taken < ON_DEVICE_MIB:
             stack.close()
             raise elsewhere(service, taken, measured)
-        self._held[service] = _Held(command, server, stack, taken, max(taken, entitled_mib))
+        entitled = max(taken, entitled_mib)
+        self._held[service] = _Held(command, server, stack, place, taken, entitled)
         return {
             flat_name(service, "start_s"): server.start_s,
             flat_name(service, "memory_mib"): taken,
@@ -131,10 +139,12 @@ class Lineup:
         for held in stopped:
             held.stack.close()
         deadline = time.monotonic() + 20
-        goal = (
-            self.free_at_rest_mib
-            - sum(h.entitled_mib for h in self._held.values())
-            - self.reserve_mib / 2
-        )
-        while stopped and self.device.sample().free_mib < goal and time.monotonic() < deadline:
-            time.sleep(0.25)
+        for place in dict.fromkeys(held.place for held in stopped):
+            device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
+            while device.sample().free_mib < goal and time.monotonic() < deadline:
+                time.sleep(0.25)
+
+    def _left_mib(self, place: str) -> float:
+        """Return what should be free on a device beside the running servers, MiB."""
+        entitled = (h.entitled_mib for h in self._held.values() if h.place == place)
+        return self.free_at_rest_mib[place] - sum(entitled)

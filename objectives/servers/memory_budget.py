@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import Engine
+from objectives.figures import service_name
 from objectives.measurement import Measurement, ServiceFigures
 
 MARGIN = 0.02  # of the device's total: inside it nothing is predicted, the servers are asked
-NOTHING = ServiceFigures()
 Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StartFigures:
     """The figures of a study's earlier starts, MiB; each is None until a start has shown it.
 
     Args:
-        outside_share_mib: What the LLM server holds beyond its share: CUDA graphs, or its
+        outside_share_mib: What the server with a share holds beyond it: CUDA graphs, or its
             front-end processes on a CPU.
         non_kv_mib: The weights and activations inside the share.
         one_request_mib: The KV cache of one request of the largest model length.
-        speech_mib: The memory of the speech server, by its configuration.
+        own_mib: The memory of each server without a share, by service, then by configuration.
     """
 
     outside_share_mib: float | None
     non_kv_mib: float | None
     one_request_mib: float | None
-    speech_mib: dict[str, float]
+    own_mib: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A verdict is the answer of the arithmetic.
+class Prediction:
+    """A prediction is the answer of the arithmetic.
 
     Args:
         fits: Whether the allocation fits, or why not.
@@ -76,43 +77,53 @@ def speech_key(allocation: Allocation) -> str:
 
 
 def share_mib(allocation: Allocation, total_mib: float) -> float:
-    """Return the memory that the LLM server asks for, MiB."""
+    """Return the memory that the server with a share asks for, MiB."""
     return allocation.share * total_mib
 
 
-def figures(launches: Iterable[tuple[Allocation, Measurement]]) -> Figures:
-    """Return the medians over launches; of each speech configuration the largest memory."""
+def figures(
+    launches: Iterable[tuple[Allocation, Measurement]], engines: Sequence[Engine]
+) -> StartFigures:
+    """Return the medians over launches; of each configuration without a share the largest memory.
+
+    Args:
+        launches: The allocations with what was measured of them.
+        engines: One a service.
+    """
     outside, non_kv, request = [], [], []
-    speech: dict[str, list[float]] = {}
+    own: dict[str, dict[str, float]] = {e.name: {} for e in engines if not e.has_share}
     for allocation, m in launches:
-        stt, llm = (m.services.get(name, NOTHING) for name in ("stt", "llm"))
-        if stt.memory_mib is not None:
-            speech.setdefault(speech_key(allocation), []).append(stt.memory_mib)
-        if m.device.device_total_mib is None:
-            continue
-        llm_mib = share_mib(allocation, m.device.device_total_mib)
-        if llm.memory_mib is not None:
-            outside.append(max(0.0, llm.memory_mib - llm_mib))
-        if llm.kv_cache_mib is not None:
-            non_kv.append(llm_mib - llm.kv_cache_mib)
-            if llm.kv_tokens and llm.max_model_len:
-                request.append(llm.kv_cache_mib / llm.kv_tokens * llm.max_model_len)
-    return Figures(
+        for engine in engines:
+            service = m.services.get(engine.name, ServiceFigures())
+            if not engine.has_share and service.memory_mib is not None:
+                sizes, key = own[engine.name], speech_key(allocation)
+                sizes[key] = max(service.memory_mib, sizes.get(key, 0.0))
+            if not engine.has_share or m.device.device_total_mib is None:
+                continue
+            asked_mib = share_mib(allocation, m.device.device_total_mib)
+            if service.memory_mib is not None:
+                outside.append(max(0.0, service.memory_mib - asked_mib))
+            if service.kv_cache_mib is not None:
+                non_kv.append(asked_mib - service.kv_cache_mib)
+                if service.kv_tokens and service.max_model_len:
+                    token_mib = service.kv_cache_mib / service.kv_tokens
+                    request.append(token_mib * service.max_model_len)
+    return StartFigures(
         outside_share_mib=median(outside) if outside else None,
         non_kv_mib=median(non_kv) if non_kv else None,
         one_request_mib=median(request) if request else None,
-        speech_mib={k: max(v) for k, v in speech.items()},
+        own_mib=own,
     )
 
 
 def check(
     allocation: Allocation,
-    starts: Figures,
+    starts: StartFigures,
     *,
     total_mib: float,
     tenants_mib: float,
     reserve_mib: float,
-) -> Verdict:
+) -> Prediction:
     """Return whether an allocation fits beside the tenants and the reserve.
 
     It is `unknown` until the figures that decide were measured.
@@ -124,9 +135,9 @@ def check(
         tenants_mib: The memory that others hold, MiB.
         reserve_mib: The memory that must stay free, MiB.
 
-    >>> speech_mib = {"base": 1000}
-    >>> f = Figures(
-    ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, speech_mib=speech_mib
+    >>> own_mib = {"stt": {"base": 1000}}
+    >>> f = StartFigures(
+    ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, own_mib=own_mib
     ... )
     >>> a = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
     >>> check(a, f, total_mib=12000, tenants_mib=0, reserve_mib=500).fits
@@ -136,26 +147,27 @@ def check(
     >>> check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits
     'predicted_kv_too_small'
     """
-    llm_mib = share_mib(allocation, total_mib)
+    asked_mib = share_mib(allocation, total_mib)
     margin_mib = MARGIN * total_mib
-    speech_mib = starts.speech_mib.get(speech_key(allocation))
     if starts.non_kv_mib is not None and starts.one_request_mib is not None:
-        short_mib = starts.non_kv_mib + starts.one_request_mib - llm_mib
-        if short_mib > margin_mib or (llm_mib <= starts.non_kv_mib and short_mib > 0):
-            return Verdict(
+        short_mib = starts.non_kv_mib + starts.one_request_mib - asked_mib
+        if short_mib > margin_mib or (asked_mib <= starts.non_kv_mib and short_mib > 0):
+            return Prediction(
                 "predicted_kv_too_small",
                 short_mib,
-                f"{llm_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
+                f"{asked_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
-    if speech_mib is None or starts.outside_share_mib is None:
-        return Verdict("unknown", None, "not measured yet: the servers are asked")
-    need_mib = llm_mib + starts.outside_share_mib + speech_mib + reserve_mib + tenants_mib
-    sum_text = (
-        f"{llm_mib:,.0f} share + {starts.outside_share_mib:,.0f} beyond it "
-        f"+ {speech_mib:,.0f} speech + {tenants_mib:,.0f} tenants + {reserve_mib:,.0f} reserve "
-        f"= {need_mib:,.0f} of {total_mib:,.0f} MiB"
-    )
+    key = speech_key(allocation)
+    own_mib = {service: sizes[key] for service, sizes in starts.own_mib.items() if key in sizes}
+    if len(own_mib) < len(starts.own_mib) or starts.outside_share_mib is None:
+        return Prediction("unknown", None, "not measured yet: the servers are asked")
+    parts_mib = {"share": asked_mib, "beyond it": starts.outside_share_mib}
+    parts_mib |= {service_name(service): mib for service, mib in own_mib.items()}
+    parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}
+    need_mib = sum(parts_mib.values())
+    sum_text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts_mib.items())
+    sum_text += f" = {need_mib:,.0f} of {total_mib:,.0f} MiB"
     if need_mib - total_mib > margin_mib:
-        return Verdict("predicted_oom", need_mib - total_mib, sum_text)
-    return Verdict("fits", need_mib - total_mib, sum_text, margin_mib)
+        return Prediction("predicted_oom", need_mib - total_mib, sum_text)
+    return Prediction("fits", need_mib - total_mib, sum_text, margin_mib)

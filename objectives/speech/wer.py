@@ -54,10 +54,12 @@ class Gate:
     minutes_more_audio: float | None = None
 
 
-def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[WordErrors, ...]:
+def word_errors(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[WordErrors, ...]:
     """Return the errors of each clip against the nearest of its accepted references.
 
-    >>> score(["set a timer for 12 minutes"], [["Set a timer for twelve minutes."]])
+    >>> word_errors(["set a timer for 12 minutes"], [["Set a timer for twelve minutes."]])
     (WordErrors(errors=0, reference_words=6),)
     """
     pairs = zip(hypotheses, references, strict=True)

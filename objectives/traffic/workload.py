@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
 from objectives.plain_data.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream is what one service gets under a workload.
+
+    Args:
+        service: The name of the service.
+        api: What its requests are: prompts, or clips to transcribe.
+        per_s: Their mean arrival rate, requests per second.
+        burst: The number of requests that arrive together; their mean rate stays.
+    """
+
+    service: str
+    api: Literal["completions", "transcription"]
+    per_s: float
+    burst: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +69,21 @@ class Workload:
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Return the stream of each service; only this place knows which key is whose."""
+        return (
+            Stream("llm", "completions", self.llm_per_s, self.llm_burst),
+            Stream("stt", "transcription", self.stt_per_s),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request is scheduled `at_s` seconds after the start of the window.
 
     Args:
-        service: `llm` or `stt`.
+        service: The name of the service.
         at_s: Its time, seconds.
         prompt_tokens: The length of its prompt, tokens.
         output_tokens: The length of its answer, tokens.
@@ -89,33 +114,44 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
     >>> sorted({r.service for r in a})
     ['llm', 'stt']
     """
-    rng = np.random.default_rng([workload.seed, 0])
-    llm = [
+    requests: list[Request] = []
+    for n, stream in enumerate(workload.streams):
+        rng = np.random.default_rng([workload.seed, n])
+        match stream.api:
+            case "completions":
+                requests += _prompts(rng, stream, workload)
+            case "transcription":
+                requests += _clips(rng, stream, workload.window_s, clips)
+    return tuple(sorted(requests, key=lambda r: r.at_s))
+
+
+def _prompts(rng: np.random.Generator, stream: Stream, workload: Workload) -> list[Request]:
+    shortest, longest = workload.prompt_tokens
+    return [
         Request(
-            "llm",
+            stream.service,
             at_s,
-            prompt_tokens=int(
-                rng.integers(workload.prompt_tokens[0], workload.prompt_tokens[1] + 1)
-            ),
+            prompt_tokens=int(rng.integers(shortest, longest + 1)),
             output_tokens=workload.output_tokens,
             seed=int(rng.integers(2**31)),
         )
-        for at_s in _arrivals(rng, workload.llm_per_s, workload.llm_burst, workload.window_s)
+        for at_s in _arrivals(rng, stream, workload.window_s)
     ]
-    rng = np.random.default_rng([workload.seed, 1])
+
+
+def _clips(rng: np.random.Generator, stream: Stream, window_s: float, clips: int) -> list[Request]:
     order = rng.permutation(clips)
-    stt = [
-        Request("stt", at_s, clip=int(order[n % clips]))
-        for n, at_s in enumerate(_arrivals(rng, workload.stt_per_s, 1, workload.window_s))
+    times = _arrivals(rng, stream, window_s)
+    return [
+        Request(stream.service, at_s, clip=int(order[n % clips])) for n, at_s in enumerate(times)
     ]
-    return tuple(sorted(llm + stt, key=lambda r: r.at_s))
 
 
-def _arrivals(rng: np.random.Generator, per_s: float, burst: int, window_s: float) -> list[float]:
+def _arrivals(rng: np.random.Generator, stream: Stream, window_s: float) -> list[float]:
     """Return a fixed number of arrival times, so that any two seeds carry the same work."""
-    groups = round(per_s * window_s / burst)
+    groups = round(stream.per_s * window_s / stream.burst)
     times = np.sort(rng.uniform(0.0, window_s, groups))
-    return [round(float(t), 6) for t in times for _ in range(burst)]
+    return [round(float(t), 6) for t in times for _ in range(stream.burst)]
 
 
 def prompt(tokens: int, seed: int, vocabulary: int) -> list[int]:

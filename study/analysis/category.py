@@ -31,12 +31,12 @@ def category(configuration: Configuration, decision: Decision, context: StudyCon
         return Category.OVER
     if str(configuration.allocation) == str(context.baseline):
         return Category.BASELINE
-    if obstacle(configuration, decision, context) is not None:
+    if obstacle_to(configuration, decision, context) is not None:
         return Category.INELIGIBLE
     return Category.WORKS
 
 
-def obstacle(
+def obstacle_to(
     configuration: Configuration, decision: Decision, context: StudyContext
 ) -> Ineligibility | None:
     """Return why a configuration that works may not be chosen.

@@ -7,17 +7,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import FIGURES, SHOWN, Direction
+from objectives.figures import Direction, figure
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS, noise_of
+from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 
 SAME_PCT = 1.0  # a smaller difference is called none
 
 
-class Verdict(StrEnum):
+class FigureVerdict(StrEnum):
     """A verdict says how another configuration's figure stands to today's."""
 
     BETTER = "better"
@@ -35,18 +36,18 @@ class Difference:
     """One figure of two configurations, in the figure's own unit.
 
     Args:
-        name: of the figure, flat
-        old, new: today's mean and the other's; None where it was not measured
-        verdict: what the difference says
-        is_noise_known: whether enough was launched again to tell noise from a difference
-        old_is_bound: whether the old figure is only a lower bound
-        new_is_bound: whether the new one is
+        name: Of the figure, flat.
+        old, new: Today's mean and the other's; None where it was not measured.
+        verdict: What the difference says.
+        is_noise_known: Whether enough was launched again to tell noise from a difference.
+        old_is_bound: Whether the old figure is only a lower bound.
+        new_is_bound: Whether the new one is.
     """
 
     name: str
     old: float | None
     new: float | None
-    verdict: Verdict
+    verdict: FigureVerdict
     is_noise_known: bool = True
     old_is_bound: bool = False
     new_is_bound: bool = False
@@ -59,7 +60,7 @@ class Difference:
         return 100 * (self.new - self.old) / self.old
 
 
-def rival(
+def closest_rival(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> Configuration | None:
     """Return the winner; where the baseline stays, what came closest to it, eligible or not."""
@@ -72,7 +73,7 @@ def rival(
     )
 
 
-def differences(
+def figure_differences(
     today: Configuration,
     other: Configuration,
     configurations: Sequence[Configuration],
@@ -81,10 +82,10 @@ def differences(
     """Compare every figure that people ask for.
 
     Args:
-        today: what is in use
-        other: what is held against it
-        configurations: all that was launched, whose repeats give the noise too
-        without: names of figures to leave out
+        today: What is in use.
+        other: What is held against it.
+        configurations: All that was launched, whose repeats give the noise too.
+        without: Names of figures to leave out.
     """
     return [difference(name, today, other, configurations) for name in SHOWN if name not in without]
 
@@ -95,7 +96,7 @@ def difference(
     other: Configuration,
     configurations: Sequence[Configuration],
 ) -> Difference:
-    """Compare one figure of both; the arguments are those of `differences`."""
+    """Compare one figure of both; the arguments are those of `figure_differences`."""
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
@@ -103,23 +104,23 @@ def difference(
         return Difference(name, old, new, verdict, noise is not None)
     bounds = today.is_lower_bound, other.is_lower_bound
     if not is_capacity_order_known(today, other):
-        verdict = Verdict.BOUND
+        verdict = FigureVerdict.BOUND
     return Difference(name, old, new, verdict, noise is not None, *bounds)
 
 
-def _verdict(name: str, old: float | None, new: float | None, noise: float | None) -> Verdict:
+def _verdict(name: str, old: float | None, new: float | None, noise: float | None) -> FigureVerdict:
     if old is None or new is None or not math.isfinite(old + new):
-        return Verdict.NOT_MEASURED
+        return FigureVerdict.NOT_MEASURED
     if new == old:
-        return Verdict.EQUAL
+        return FigureVerdict.EQUAL
     if old and abs(100 * (new - old) / old) < SAME_PCT:
-        return Verdict.ABOUT_EQUAL
-    if FIGURES[name].direction is Direction.NEUTRAL:
-        return Verdict.NEUTRAL
+        return FigureVerdict.ABOUT_EQUAL
+    if figure(name).direction is Direction.NEUTRAL:
+        return FigureVerdict.NEUTRAL
     if noise is not None and abs(new - old) <= noise:
-        return Verdict.WITHIN_NOISE
-    is_better = (new < old) == (FIGURES[name].direction is Direction.DOWN)
-    return Verdict.BETTER if is_better else Verdict.WORSE
+        return FigureVerdict.WITHIN_NOISE
+    is_better = (new < old) == (figure(name).direction is Direction.DOWN)
+    return FigureVerdict.BETTER if is_better else FigureVerdict.WORSE
 
 
 def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
+from study.analysis.student_t import t_quantile
 from study.storage.trials import State, Trial
 
 
@@ -19,9 +20,9 @@ class Configuration:
     """An allocation with its launches: those that gave a measurement, and those that failed.
 
     Args:
-        allocation: what was launched
-        measured: trials with a measurement, in the order of their numbers
-        failed: trials without one; one that another process disturbed says nothing against it
+        allocation: What was launched.
+        measured: Trials with a measurement, in the order of their numbers.
+        failed: Trials without one; one that another process disturbed says nothing against it.
     """
 
     allocation: Allocation
@@ -66,9 +67,7 @@ class Configuration:
         values = self.values(metric)
         if len(values) < 2 or not all(map(math.isfinite, values)):
             return None
-        from scipy.special import stdtrit  # noqa: PLC0415  0.3 s that --help need not wait for
-
-        half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+        half = t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
         return fmean(values) - half, fmean(values) + half
 
     @property
@@ -130,7 +129,7 @@ class Configuration:
         return self.measured[0].to_json(test_id) | means | gate | figures
 
 
-def configurations(trials: Iterable[Trial]) -> list[Configuration]:
+def configurations_in(trials: Iterable[Trial]) -> list[Configuration]:
     """Return every configuration, in the order of its first launch.
 
     A repeat that took a known result is no launch.

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from objectives.allocation import Allocation
-from study.analysis.configurations import Configuration, configuration_of, configurations
+from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.eligibility import Ineligibility, ineligibility
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -43,16 +43,16 @@ class Decision:
     """A decision names a winner to promote, or says why the baseline stays.
 
     Args:
-        outcome: what came of it
-        winner: the configuration to promote; None where the baseline stays
-        baseline: what is in use today; None where it gave no measurement
-        passed_over: better scores that are not eligible, best first
-        standings: what is known of every feasible configuration, best smoothed mean first
-        contenders: how many of them are eligible; only these can be the best
-        luckiest: the best single trial, where it is not of the first standing's configuration
-        ahead_alone: a contender with a better mean of its own launches than the winner, which its
-            neighbours take back
-        reference: what the terms are relative to where the baseline gave no usable measurement
+        outcome: What came of it.
+        winner: The configuration to promote; None where the baseline stays.
+        baseline: What is in use today; None where it gave no measurement.
+        passed_over: Better scores that are not eligible, best first.
+        standings: What is known of every feasible configuration, best smoothed mean first.
+        contenders: How many of them are eligible; only these can be the best.
+        luckiest: The best single trial, where it is not of the first standing's configuration.
+        ahead_alone: A contender with a better mean of its own launches than the winner, which its
+            neighbours take back.
+        reference: What the terms are relative to where the baseline gave no usable measurement.
     """
 
     outcome: Conclusion
@@ -95,12 +95,12 @@ class Decision:
         )
 
 
-def decide(trials: Sequence[Trial], context: StudyContext) -> Decision:
+def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     """Choose the best eligible configuration by smoothed mean, if it beats the baseline.
 
     A lead by efficiency and stability alone does not count.
     """
-    launched = configurations(trials)
+    launched = configurations_in(trials)
     standings, ranked, eligible = ranking(launched, context)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
     decision = partial(

@@ -11,7 +11,7 @@ from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 
-LEADING_TERMS = ("stt", "llm", "capacity")  # a lead by the others alone promotes nothing
+TRAILING_TERMS = ("stability", "efficiency")  # a lead by these alone promotes nothing
 
 
 class Reason(StrEnum):
@@ -36,9 +36,9 @@ class Ineligibility:
     """The reason why a configuration may not be promoted, with its detail.
 
     Args:
-        reason: the reason
-        minutes_more_audio: how much more speech would decide, for each launch; empty where none
-            would
+        reason: The reason.
+        minutes_more_audio: How much more speech would decide, for each launch; empty where none
+            would.
     """
 
     reason: Reason
@@ -50,8 +50,11 @@ def ineligibility(
 ) -> Ineligibility | None:
     """Return why a configuration that works may not be promoted; None where nothing is against it.
 
-    baseline: what it is to be promoted over, which also takes a lead by latency or capacity; None
-        leaves that out, whatever it scores
+    Args:
+        configuration: A configuration that was launched.
+        context: What the study asks.
+        baseline: What it is to be promoted over, which also takes a lead by latency or capacity;
+            None leaves that out, whatever it scores.
     """
     if not configuration.measured:
         return None
@@ -75,7 +78,8 @@ def ineligibility(
 def _lead(configuration: Configuration, baseline: Configuration) -> float:
     """Return by how much its latency and capacity terms are ahead of the baseline's."""
     new, old = configuration.contributions, baseline.contributions
-    return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in LEADING_TERMS)
+    leading = [k for k in new if k not in TRAILING_TERMS]
+    return sum((new.get(k) or 0.0) - (old.get(k) or 0.0) for k in leading)
 
 
 def is_eligible(configuration: Configuration, context: StudyContext) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,20 +16,18 @@ class ShareSummary:
     """All launches at one share of the memory, summed up.
 
     Args:
-        share: the LLM's share of the memory
-        launches: how many launches there are
-        interference_stt: median speech latency together / alone, x; None where not measured
-        interference_llm: the same of the LLM
-        kv_peak_pct: the highest use of the KV cache; None where no server reported it
-        kv_tokens: what the smallest cache of this share holds
-        kv_limited: whether some capacity ladder ended at a full KV cache
-        kv_tokens_most: what the largest cache of this share holds
+        share: The LLM's share of the memory.
+        launches: How many launches there are.
+        interference: Median latency together / alone by service, x; None where not measured.
+        kv_peak_pct: The highest use of the KV cache; None where no server reported it.
+        kv_tokens: What the smallest cache of this share holds.
+        kv_limited: Whether some capacity ladder ended at a full KV cache.
+        kv_tokens_most: What the largest cache of this share holds.
     """
 
     share: float
     launches: int
-    interference_stt: float | None
-    interference_llm: float | None
+    interference: Mapping[str, float | None]
     kv_peak_pct: float | None
     kv_tokens: int | None
     kv_limited: bool
@@ -45,20 +43,23 @@ def by_share(launches: Iterable[tuple[Allocation, Measurement]]) -> list[ShareSu
         ShareSummary(
             share,
             len(group),
-            _median(m.figure("stt_interference") for m in group),
-            _median(m.figure("llm_interference") for m in group),
-            max(figures(group, "llm_kv_peak_pct"), default=None),
-            min(figures(group, "llm_kv_tokens"), default=None),
+            {
+                name: _median(m.services[name].interference for m in group if name in m.services)
+                for name in dict.fromkeys(name for m in group for name in m.services)
+            },
+            max(values_of_services(group, "kv_peak_pct"), default=None),
+            min(values_of_services(group, "kv_tokens"), default=None),
             any(m.capacity_bound_by == "kv" for m in group),
-            max(figures(group, "llm_kv_tokens"), default=None),
+            max(values_of_services(group, "kv_tokens"), default=None),
         )
         for share, group in sorted(groups.items())
     ]
 
 
-def figures(group: Sequence[Measurement], name: str) -> list[Any]:
-    """Return a figure of every measurement that has it."""
-    return [value for m in group if (value := m.figure(name)) is not None]
+def values_of_services(group: Sequence[Measurement], field: str) -> list[Any]:
+    """Return a figure of every service that has it, over all measurements."""
+    services = (service for m in group for service in m.services.values())
+    return [value for s in services if (value := getattr(s, field)) is not None]
 
 
 def _median(values: Iterable[float | None]) -> float | None:

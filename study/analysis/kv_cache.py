@@ -10,7 +10,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.interference import by_share, figures
+from study.analysis.interference import by_share, values_of_services
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: there it must preempt
@@ -112,7 +112,9 @@ def unfilled_cache(
     max_seqs = _least(
         "--max-num-seqs", [a.options("vllm.").get("max_num_seqs") for a, _ in pairs], args
     )
-    max_len = _least("--max-model-len", figures([m for _, m in pairs], "llm_max_model_len"), args)
+    max_len = _least(
+        "--max-model-len", values_of_services([m for _, m in pairs], "max_model_len"), args
+    )
     in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
     load = FillingLoad(
         share,

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from statistics import fmean, variance
 
 from study.analysis.configurations import Configuration
+from study.analysis.student_t import t_quantile
 
 SESSIONS = "concurrent_capacity"
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
-FEW = 4  # launches: with fewer, their own spread says less of their noise than that of all repeats
+FEW_LAUNCHES = (
+    4  # launches: with fewer, their own spread says less of their noise than that of all repeats
+)
 
 
 def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
@@ -23,7 +26,8 @@ def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
     Both are 0 where nothing was repeated.
 
-    groups: the figures of each configuration; one figure alone does not count
+    Args:
+        groups: The figures of each configuration; one figure alone does not count.
 
     >>> pooled([[9.0, 11.0], [20.0], [30.0, 30.0, 33.0]])
     (2.6666666666666665, 3)
@@ -58,11 +62,11 @@ def noise_of(
     """Return up to which difference noise could explain it; None where that is not known.
 
     Args:
-        name: a figure of `Measurement`, or the fitness
-        today: the one configuration
-        other: the other one
-        configurations: all that was measured: where one of the two was launched only a few times,
-            the repeats of all that works give the noise, if there are enough of them
+        name: A figure of `Measurement`, or the fitness.
+        today: The one configuration.
+        other: The other one.
+        configurations: All that was measured: where one of the two was launched only a few times,
+            the repeats of all that works give the noise, if there are enough of them.
     """
     a, b = today.values(name), other.values(name)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
@@ -73,7 +77,7 @@ def noise_of(
         if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)
     ]
     pooled = None
-    if min(len(a), len(b)) < FEW:
+    if min(len(a), len(b)) < FEW_LAUNCHES:
         pooled = pooled_half_width(a, b, groups, is_time=name.endswith("_ms"))
     return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
 
@@ -106,7 +110,7 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     if sum(squares) == 0:
         return None
     spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
-    return _quantile(sum(squares) ** 2 / spread) * math.sqrt(sum(squares))
+    return t_quantile(sum(squares) ** 2 / spread) * math.sqrt(sum(squares))
 
 
 def pooled_half_width(
@@ -130,11 +134,4 @@ def pooled_half_width(
     if freedom < LEAST_POOLED or spread == 0:
         return None
     weight = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
-    return _quantile(freedom) * math.sqrt(spread * weight)
-
-
-def _quantile(freedom: float) -> float:
-    """Return Student's t for a two-sided 95 % interval."""
-    from scipy.special import stdtrit  # noqa: PLC0415  0.3 s that --help need not wait for
-
-    return float(stdtrit(freedom, 0.975))
+    return t_quantile(freedom) * math.sqrt(spread * weight)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.figures import FIGURES, Direction
+from objectives.figures import Direction, figure, latency_p95_names
 from study.analysis.configurations import Configuration
 from study.analysis.eligibility import is_eligible
+from study.spec.choices import APIS
 from study.storage.context import StudyContext
 
 FREE = "free_memory_mib"
-OBJECTIVES = ("stt_latency_p95_ms", "llm_latency_p95_ms", "concurrent_capacity", FREE)
+OBJECTIVES = (*latency_p95_names(APIS), "concurrent_capacity", FREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,4 @@ def _cost(configuration: Configuration, name: str, headroom_mib: float) -> float
     """Return a figure so that less is better; free memory beyond the headroom is worth no more."""
     value = configuration.mean(name) or 0.0
     value = min(value, headroom_mib) if name == FREE else value
-    return -value if FIGURES[name].direction is Direction.UP else value
+    return -value if figure(name).direction is Direction.UP else value

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
-from study.analysis.decision import Decision, decide
+from study.analysis.decision import Decision, decision_of
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -50,10 +50,11 @@ def rescored(rows: Sequence[Trial], context: StudyContext, rule: FitnessRule) ->
     return trials
 
 
-def answers(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:
+def preset_decisions(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:
     """Return what each preset would decide."""
     return {
-        p: decide(rescored(rows, context, weighed(context.fitness, p)), context) for p in PRESETS
+        p: decision_of(rescored(rows, context, weighed(context.fitness, p)), context)
+        for p in PRESETS
     }
 
 

@@ -12,7 +12,7 @@ from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
-from objectives.servers.versions import Versions, fit, resolved, versions
+from objectives.servers.versions import Versions, misfits, resolved, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
@@ -43,8 +43,8 @@ def bench(setting: Setting, name: str) -> Bench:
     """
     installed = versions(setting.services)
     device = open_device(name)
-    if misfits := fit(device, installed):
-        raise SetupError("; ".join(misfits))
+    if sentences := misfits(device, setting.services, installed):
+        raise SetupError("; ".join(sentences))
     here = replace(setting, services=resolved(setting.services))
     return Bench(device, here, installed, device.occupants())
 
@@ -52,7 +52,9 @@ def bench(setting: Setting, name: str) -> Bench:
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """Refuse to start where the baseline does not fit beside what is on the device now.
 
-    raises: SetupError with the processes that hold memory and the line that would free it
+    Raises:
+        SetupError: It does not; the error has the processes that hold memory and the line that
+            would free it.
     """
     total = machine.device.identity.total_mib
     free = machine.device.sample().free_mib
@@ -89,8 +91,9 @@ def borrowed(
 
     It yields the bench as it is then.
 
-    raises: SetupError where another study has the device, a unit does not stop, or the baseline
-        does not fit
+    Raises:
+        SetupError: Another study has the device, a unit does not stop, or the baseline does not
+            fit.
     """
     with (
         sole_use(machine.device.identity.uuid),

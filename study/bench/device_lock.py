@@ -26,7 +26,7 @@ def lock_file(uuid: str) -> Path:
     """Return where the lock of a device lies; the same file for every user of the machine.
 
     Args:
-        uuid: `Device.identity.uuid`
+        uuid: `Device.identity.uuid`.
     """
     name = f"gpu-allocation-{re.sub(r'[^A-Za-z0-9.-]', '_', uuid)}.lock"
     if folder := os.environ.get(FOLDER_VARIABLE):
@@ -46,7 +46,8 @@ def sole_use(uuid: str) -> Iterator[None]:
 
     The kernel gives it back whatever becomes of this process.
 
-    raises: SetupError where another process holds it, naming that process
+    Raises:
+        SetupError: Another process holds it; the error names that process.
     """
     path = lock_file(uuid)
     try:

@@ -1,28 +1,33 @@
-"""Orders allocations so that servers restart least, by what their commands depend on."""
+"""Orders allocations so that servers restart least, by their commands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.allocation import SPEECH, Allocation
+from objectives.allocation import Allocation
+from objectives.engines.engine import engines_of
+from objectives.services import Services
 
 
-def order_by_llm(
-    allocations: Sequence[Allocation], running: Allocation | None = None
+def order_by_restarts(
+    services: Services, allocations: Sequence[Allocation], running: Allocation | None = None
 ) -> list[Allocation]:
     """Return the order that restarts servers least.
 
-    Equal LLM settings stand side by side, those of `running` first.
+    Equal launch keys stand side by side, those of `running` first.
     """
-    groups = list(
-        dict.fromkeys(llm_key(a) for a in ([running] if running else []) + list(allocations))
-    )
-    return sorted(allocations, key=lambda a: groups.index(llm_key(a)))
+    keys = {
+        str(a): launch_key(services, a) for a in ([running] if running else []) + [*allocations]
+    }
+    groups = list(dict.fromkeys(keys.values()))
+    return sorted(allocations, key=lambda a: groups.index(keys[str(a)]))
 
 
-def llm_key(allocation: Allocation) -> tuple[tuple[str, str], ...]:
-    """Return what the LLM server's command depends on: equal keys share a running server."""
-    searched = allocation.values.items()
-    return tuple(
-        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
-    )
+def launch_key(services: Services, allocation: Allocation) -> tuple[str, ...]:
+    """Return the commands of the servers that ask for a share of the device: equal ones are kept.
+
+    They load the largest models, so their starts are what counts.
+    """
+    ordered = Allocation(dict(sorted(allocation.values.items())))  # however a file orders them
+    asking = [e for e in engines_of(services) if e.share(ordered) is not None]
+    return tuple(str(e.command(ordered, {})) for e in asking)

@@ -16,7 +16,9 @@ from objectives.servers.process import reap_left_behind
 def alone(folder: Path) -> Iterator[list[str]]:
     """Hold a folder for one run; end what a dead run left running there, and yield a sentence each.
 
-    raises: SetupError where another run is using the folder; BadInput where it cannot be written
+    Raises:
+        SetupError: Another run is using the folder.
+        BadInput: The folder cannot be written.
     """
     with _lock(folder) as lock:
         try:

@@ -13,6 +13,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device import Identity
+from objectives.devices.device_set import device_set
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
@@ -26,7 +27,7 @@ from study.provenance import git_commit
 from study.spec.choices import RECORDED
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.storage.comparability import differences
+from study.storage.comparability import differing_names
 from study.storage.context import StudyContext, fields_from
 from study.storage.trials import counted, measured_in
 
@@ -42,17 +43,19 @@ class Source:
     recording: Recording | None
 
 
-def look(
+def find_source(
     spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> Source:
     """Look at the recording or at this machine, and say plainly which.
 
     Args:
-        sampler: its name: one that searches needs every configuration of the space in a recording
-        say: is given a line each
-        warn: is given the lines that must be seen
+        sampler: Its name: one that searches needs every configuration of the space in a recording.
+        say: It is given a line each.
+        warn: It is given the lines that must be seen.
 
-    raises: BadInput where spec and recording differ; SetupError where nothing can be measured here
+    Raises:
+        BadInput: The spec and the recording differ.
+        SetupError: Nothing can be measured here.
     """
     for note in spec.notes:
         say(f"note: {note}")
@@ -64,7 +67,7 @@ def look(
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]
-            if differences({part: there}, {part: here[part]}):
+            if differing_names({part: there}, {part: here[part]}):
                 names = _differing(here[part], there)
                 raise BadInput(
                     f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
@@ -104,7 +107,7 @@ def look(
     return Source(machine.device.identity, machine.versions, machine.setting, machine, None)
 
 
-def launches(
+def launches_to_replay(
     space: Space, baseline: Allocation, source: Source, sampler: str
 ) -> list[Allocation] | None:
     """Return each launch that a study which follows its recording asks for, the baseline's first.
@@ -173,7 +176,12 @@ def measuring(
     measurements = measured_in(counted(study))
     device = source.bench.device
     with Colocation(
-        source.setting, device, folder, on_phase=on_phase, anchor=anchor, measurements=measurements
+        source.setting,
+        device_set(device),
+        folder,
+        on_phase=on_phase,
+        anchor=anchor,
+        measurements=measurements,
     ) as colocation:
 
         def measure(job: Job) -> Outcome:

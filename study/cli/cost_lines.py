@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from study.analysis.cost.cost import Cost
 from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
-from study.storage.comparability import differences
+from study.storage.comparability import differing_names
 
 
 def cost_lines(cost: Cost) -> list[str]:
@@ -69,7 +69,7 @@ def ratio_lines(costs: Sequence[Cost]) -> list[str]:
 
 
 def _measured_ratio(other: Cost, kept: Cost) -> str:
-    if differing := differences(other.identity, kept.identity):
+    if differing := differing_names(other.identity, kept.identity):
         return f"{kept.name} and {other.name}: no ratio, they differ in {', '.join(differing)}"
     each = (other.wall_s / len(other.launches)) / (kept.wall_s / len(kept.launches))
     per_launch = f"; for each launch {each:.2f} : 1"

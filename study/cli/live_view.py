@@ -16,10 +16,11 @@ from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Phase, Step
-from study.analysis.configurations import Configuration, configuration_of, configurations
+from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
+from study.report.service_words import apis_of
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
@@ -62,7 +63,7 @@ class Scene:
         self._phase = "asking for the first trial"
         self._starting: str | None = None
         self._trials = list(outlook.known)
-        self._launched = configurations(self._trials)
+        self._launched = configurations_in(self._trials)
         self._memory: Occupancy | None = None
         self._memory_at: float | None = None
         self._is_broken = False
@@ -82,7 +83,7 @@ class Scene:
     def ended(self, trial: Trial) -> None:
         """Note that a trial has ended."""
         self._trials.append(trial)
-        self._launched = configurations(self._trials)
+        self._launched = configurations_in(self._trials)
         self._wait("asking for the next trial")
 
     def trial(self) -> str:
@@ -146,7 +147,11 @@ class Scene:
         ]
         if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
-                memory, options.max_width - LABEL - 1, self._starting, is_ascii=options.ascii_only
+                memory,
+                list(apis_of(self.outlook.context)),
+                options.max_width - LABEL - 1,
+                self._starting,
+                is_ascii=options.ascii_only,
             )
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]

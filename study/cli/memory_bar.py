@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import cycle
+
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from study.wording import SERVICE_NAMES
+from objectives.figures import service_name
 
 MIB_PER_GIB = 1024
 # drawn, drawn in ASCII, style: told apart without colours too
-SIGNS = {"tenant": ("▒", "t", "yellow"), "stt": ("▓", "s", "green"), "llm": ("█", "L", "blue")}
-OTHERS, FREE = ("▚", "o", "magenta"), ("·", ".", "dim")
+TENANT, OTHERS, FREE = ("▒", "t", "yellow"), ("▚", "o", "magenta"), ("·", ".", "dim")
+SERVICE_SIGNS = (("▓", "green"), ("█", "blue"), ("▞", "cyan"), ("▩", "red"))  # by turns
 
 
 def memory_bar(
-    occupancy: Occupancy, width: int, starting: str | None, *, is_ascii: bool = False
+    occupancy: Occupancy,
+    services: Sequence[str],
+    width: int,
+    starting: str | None,
+    *,
+    is_ascii: bool = False,
 ) -> tuple[Text, Text]:
     """Return who holds the memory as a bar, and what its signs mean, in GiB.
 
     Args:
+        services: The names of the services; what else holds memory is a tenant.
         width: Of the bar, in signs.
         starting: The server that starts now, to which goes what is in use beyond what is known;
             else "other" gets it.
 
     >>> memory = Occupancy(8192.0, 2048.0, {"game": 2048.0, "stt": 1024.0})
-    >>> for text in memory_bar(memory, 8, "llm", is_ascii=True): print(text)
+    >>> for text in memory_bar(memory, ["stt", "llm"], 8, "llm", is_ascii=True): print(text)
     ttsLLL..
     t game 2.0 s speech 1.0 L LLM 3.0 . free 2.0 of 8.0
     """
@@ -34,10 +43,11 @@ def memory_bar(
         held[starting] = held.get(starting, 0.0) + rest
     else:
         others += rest
-    parts = [
-        (SERVICE_NAMES.get(name, name), mib, SIGNS.get(name, SIGNS["tenant"]))
-        for name, mib in held.items()
-    ]
+    signs = {
+        name: (sign, service_name(name)[0], style)
+        for name, (sign, style) in zip(services, cycle(SERVICE_SIGNS), strict=False)
+    }
+    parts = [(service_name(name), mib, signs.get(name, TENANT)) for name, mib in held.items()]
     parts += [("other", others, OTHERS)] if others >= 0.05 * MIB_PER_GIB else []
     bar, legend, end = Text(), Text(), 0.0
     for name, mib, (sign, letter, style) in [*parts, ("free", occupancy.free_mib, FREE)]:

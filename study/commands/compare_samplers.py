@@ -16,9 +16,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from study.cli.parser import parser
-from study.sampler_benchmark.ask_time import SIZES, STORAGES
+from study.sampler_benchmark.ask_time import STORAGES, STUDY_SIZES
+from study.sampler_benchmark.problems.suites import PROBLEMS
 from study.sampler_benchmark.samplers import RIVALS
-from study.sampler_benchmark.suites import PROBLEMS
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     is_quick = arguments.quick
     seeds = arguments.seeds if arguments.seeds is not None else 10 if is_quick else 200
     is_part = bool(arguments.samplers or arguments.problems)
-    usual_sizes = () if is_part else SIZES[:1] if is_quick else SIZES
+    usual_sizes = () if is_part else STUDY_SIZES[:1] if is_quick else STUDY_SIZES
     sizes = usual_sizes if arguments.ask_sizes is None else arguments.ask_sizes
     for name, values in (
         ("seeds", [seeds]),
@@ -70,18 +70,18 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.output_folder import usable
-    from study.sampler_benchmark.benchmark import entered
+    from study.sampler_benchmark.contest import entered
 
     with exiting():
         contest, notes = entered(
             arguments.samplers, arguments.problems, arguments.batches, seeds, quick=is_quick
         )
         # it draws: `entered` says what that needs
-        from study.sampler_benchmark.results import compare, show
+        from study.sampler_benchmark.results import compare_samplers, show_results
 
         usual_out = Path("artifacts") / ("comparison-quick" if is_quick else "comparison")
         console = Console(highlight=False)
-        results = compare(
+        results = compare_samplers(
             contest,
             usable(arguments.out or usual_out, "--out"),
             jobs=arguments.jobs,
@@ -90,4 +90,4 @@ def main() -> None:
             notes=notes,
             console=console,
         )
-        show(results, console)
+        show_results(results, console)

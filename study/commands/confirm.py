@@ -74,7 +74,7 @@ def main() -> None:
             )
 
     from study.cli.exit_codes import exiting
-    from study.confirmation.confirm import Options, confirm
+    from study.confirmation.confirm import ConfirmOptions, confirm
     from study.confirmation.subject import subject
 
     with exiting():
@@ -88,7 +88,7 @@ def main() -> None:
             workloads=arguments.workloads,
             ladder_s=arguments.ladder,
         )
-        chosen = Options(
+        chosen = ConfirmOptions(
             pairs=arguments.pairs,
             timeout_s=arguments.timeout,
             out=arguments.out,

@@ -34,7 +34,7 @@ def main() -> None:
     from rich.table import Table
 
     from objectives.errors import SetupError
-    from study.analysis.cost.launches import WIDE, read
+    from study.analysis.cost.launches import WIDE_RECORDING, read_costs
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
     from study.report.effects.contrast import versus
@@ -43,8 +43,8 @@ def main() -> None:
 
     console = console_of()
     with exiting():
-        sources = arguments.sources or [str(WIDE)]
-        for cost in [cost for source in sources for cost in read(source)]:
+        sources = arguments.sources or [str(WIDE_RECORDING)]
+        for cost in [cost for source in sources for cost in read_costs(source)]:
             metrics = tuple(dict.fromkeys(arguments.metric or EFFECT_FIGURES))
             effects = (
                 versus(cost.launches, metrics, arguments.versus)

@@ -57,11 +57,11 @@ def main() -> None:
     from study.cli.console import Terminal
     from study.cli.exit_codes import exiting
     from study.run import run
-    from study.run_plan import Options
+    from study.run_plan import RunOptions
     from study.spec.load import load
 
     with exiting():
-        chosen = Options(
+        chosen = RunOptions(
             sampler=arguments.sampler,
             n_trials=arguments.n_trials,
             timeout_s=arguments.timeout,

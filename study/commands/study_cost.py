@@ -26,25 +26,26 @@ def main() -> None:
 
     from rich.table import Table
 
-    from study.analysis.cost.launches import read
+    from study.analysis.cost.launches import read_costs
     from study.analysis.interference import by_share
     from study.analysis.kv_cache import unfilled_cache
     from study.cli.console import console_of
     from study.cli.cost_lines import cost_lines, ratio_lines
     from study.cli.exit_codes import exiting
-    from study.report.analysis_words import SHARE_HEAD, cache_warnings, share_row
+    from study.report.analysis_words import cache_warnings, share_table
     from study.storage.find import DEFAULT
 
     console = console_of()
     with exiting():
         sources = arguments.sources or [str(DEFAULT)]
-        costs = [cost for source in sources for cost in read(source)]
+        costs = [cost for source in sources for cost in read_costs(source)]
         for cost in costs:
             for line in cost_lines(cost):
                 console.print(line, markup=False, soft_wrap=True)
-            table = Table(*SHARE_HEAD, title="Does sharing hurt?", title_justify="left")
-            for shared in by_share(cost.measurements):
-                table.add_row(*share_row(shared))
+            head, rows = share_table(by_share(cost.measurements))
+            table = Table(*head, title="Does sharing hurt?", title_justify="left")
+            for row in rows:
+                table.add_row(*row)
             console.print(table)
             cache = unfilled_cache(cost.measurements, cost.workload, cost.llm_args)
             for line in (*cache_warnings(cache), ""):

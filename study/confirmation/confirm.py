@@ -16,14 +16,14 @@ from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
 from study.confirmation import wording
-from study.confirmation.journal import FILE, open_journal, write
+from study.confirmation.journal import JOURNAL_FILE, open_journal, write_journal
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.publish import publish
-from study.confirmation.records import Head, Journal
+from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
-from study.confirmation.verdict.judge import Verdict
+from study.confirmation.verdict.judge import PairsVerdict
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
@@ -33,7 +33,7 @@ EXIT = {"confirmed": 0, "rejected": REJECTED, "inconclusive": INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ConfirmOptions:
     """What the command line adds.
 
     Args:
@@ -51,7 +51,7 @@ class Options:
     lending: Lending = field(default_factory=Lending)
 
 
-def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
+def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> int:
     """Measure, judge and write; return the exit code: 0 confirmed, 4 rejected, 5 inconclusive.
 
     A KeyboardInterrupt leaves every server stopped and every whole pair on disk.
@@ -62,25 +62,23 @@ def confirm(of: Subject, options: Options, tell: Callable[[str], None]) -> int:
     """
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     names, rule = ", ".join(t.name for t in of.traffics), of.rule
-    when = (
-        "fixed before the first pair"
-        if of.spec.measure == "live"
-        else "asked of launches made before"
-    )
+    when = wording.FIXED_BEFORE if of.spec.measure == "live" else "asked of launches made before"
     tell(f"{when}: {wording.title(rule.claim)} ({rule.claim}) must be better on main,")
     tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
-        pairs, file = _live(of, options, folder, tell), folder / FILE
+        pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
     verdict = publish(of, pairs, str(file))
     for line in _summary(of, pairs, verdict):
         tell(line)
     return EXIT[verdict.status]
 
 
-def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], None]) -> Journal:
+def _live(
+    of: Subject, options: ConfirmOptions, folder: Path, tell: Callable[[str], None]
+) -> PairsJournal:
     began_s = time.monotonic()
     with alone(folder) as reaped:
         for line in reaped:
@@ -98,14 +96,14 @@ def _live(of: Subject, options: Options, folder: Path, tell: Callable[[str], Non
             journal = open_journal(
                 folder, head, options.pairs, fresh=options.fresh, before=of.confirmations
             )
-            write(journal, folder)  # the claim is on disk before the first launch
+            write_journal(journal, folder)  # the claim is on disk before the first launch
             if journal.pairs:
                 aa, ab = len(journal.of("aa")), len(journal.of("ab"))
                 tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
             return Runner(of, lent, folder, journal, tell, timeout_s, began_s).run()
 
 
-def _recorded(of: Subject, options: Options, tell: Callable[[str], None]) -> Journal:
+def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> PairsJournal:
     recording = read(Path(of.spec.measure))
     tell(
         f"from a recording, {recording.sentence()}: "
@@ -150,7 +148,7 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
         )
 
 
-def _summary(of: Subject, journal: Journal, verdict: Verdict) -> list[str]:
+def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[str]:
     """Return the answer in lines for a person."""
     is_capacity = of.rule.claim == "concurrent_capacity"
     resolution = gains.resolution_pct(journal.of("ab"), of.rule.main) if is_capacity else None
@@ -158,7 +156,7 @@ def _summary(of: Subject, journal: Journal, verdict: Verdict) -> list[str]:
     if verdict.pairs:
         lines = [
             "gains in percent of the baseline, positive is better:",
-            *wording.table(verdict.findings),
+            *wording.findings_table(verdict.findings),
         ]
         unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
     if unmeasured:
@@ -174,5 +172,5 @@ def _summary(of: Subject, journal: Journal, verdict: Verdict) -> list[str]:
     return [
         *lines,
         wording.claim(verdict, of.rule, resolution),
-        f"{wording.outcome(verdict)}{where}: {of.path}",
+        f"{wording.status_in_words(verdict)}{where}: {of.path}",
     ]

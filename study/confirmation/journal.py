@@ -15,19 +15,20 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
 from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
-from study.confirmation.records import FailedLaunch, Head, Journal, Launch, Pair, Stress
+from study.confirmation.records import FailedLaunch, Head, Pair, PairLaunch, PairsJournal, Stress
 
-FORMAT = 1
-FILE = "pairs.jsonl"
+JOURNAL_FORMAT = 1
+JOURNAL_FILE = "pairs.jsonl"
 
 
-def write(journal: Journal, folder: Path) -> None:
+def write_journal(journal: PairsJournal, folder: Path) -> None:
     """Write the journal, whole or not at all: a line for what is fixed, then one for each pair."""
     first = {
-        "format": FORMAT,
+        "format": JOURNAL_FORMAT,
         "head": asdict(journal.head),
         "targets": journal.targets,
         "anchors": {k: a.to_json() for k, a in journal.anchors.items()},
@@ -37,7 +38,7 @@ def write(journal: Journal, folder: Path) -> None:
         "earlier": journal.earlier,
     }
     lines = [first, *(_pair(p) for p in journal.pairs)]
-    write_atomic(folder / FILE, "".join(json.dumps(plain(line)) + "\n" for line in lines))
+    write_atomic(folder / JOURNAL_FILE, "".join(json.dumps(plain(line)) + "\n" for line in lines))
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
@@ -49,26 +50,28 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {**rest, "launches": launches}
 
 
-def read(folder: Path) -> Journal:
+def read_journal(folder: Path) -> PairsJournal:
     """Read the journal of a folder.
 
     Raises:
         BadInput: It cannot be read.
     """
-    path, number = folder / FILE, 1
+    path, number = folder / JOURNAL_FILE, 1
     try:
         lines = path.read_text("utf-8").splitlines()
         first = json.loads(lines[0])
-        if first.pop("format") != FORMAT:
-            raise ValueError(f"not of format {FORMAT}")  # noqa: TRY301  one message for all
+        if first.pop("format") != JOURNAL_FORMAT:
+            raise ValueError(f"not of format {JOURNAL_FORMAT}")  # noqa: TRY301  one message for all
         pairs = []
         for text in lines[1:]:
             number += 1
             line = json.loads(text)
-            launches = [Launch(x["role"], _measured(x["measured"])) for x in line.pop("launches")]
+            launches = [
+                PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")
+            ]
             pairs.append(Pair(**line, launches=(launches[0], launches[1])))
         stress, failure = first["stress"], first["failure"]
-        return Journal(
+        return PairsJournal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
             anchors={k: Anchor.from_json(a) for k, a in first["anchors"].items()},
@@ -87,18 +90,20 @@ def read(folder: Path) -> Journal:
 
 def _stress(data: Mapping[str, Any]) -> Stress:
     failure = data["failure"]
-    return Stress(**{**data, "failure": Diagnosis(**failure) if failure else None})
+    return Stress(**{**data, "failure": from_plain(Diagnosis, failure) if failure else None})
 
 
 def _failed_launch(data: Mapping[str, Any]) -> FailedLaunch:
-    return FailedLaunch(**{**data, "diagnosis": Diagnosis(**data["diagnosis"])})
+    return FailedLaunch(**{**data, "diagnosis": from_plain(Diagnosis, data["diagnosis"])})
 
 
 def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:
     return {name: Measurement.from_json(m) for name, m in data.items()}
 
 
-def open_journal(folder: Path, head: Head, pairs: int, *, fresh: bool, before: int = 0) -> Journal:
+def open_journal(
+    folder: Path, head: Head, pairs: int, *, fresh: bool, before: int = 0
+) -> PairsJournal:
     """Return the journal to go on with: the one of the folder, or a new one.
 
     Args:
@@ -111,15 +116,15 @@ def open_journal(folder: Path, head: Head, pairs: int, *, fresh: bool, before: i
     Raises:
         BadInput: The journal of the folder was begun for something else.
     """
-    path = folder / FILE
+    path = folder / JOURNAL_FILE
     folder.mkdir(parents=True, exist_ok=True)
     aside = sorted(folder.glob("pairs-*.jsonl"))
     if path.exists() and fresh:
         path.rename(folder / f"pairs-{len(aside) + 1}.jsonl")
         aside.append(path)
     if not path.exists():
-        return Journal(head=head, targets=(pairs,), earlier=max(len(aside), before))
-    journal = read(folder)
+        return PairsJournal(head=head, targets=(pairs,), earlier=max(len(aside), before))
+    journal = read_journal(folder)
     if differing := list(_differing(journal.head, head)):
         raise BadInput(
             f"{path} was begun with {'; '.join(differing)}: that is fixed before the first launch. "

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
-from objectives.figures import JUDGED, Direction
-from study.spec.choices import MARGIN_PCT, Claim
+from objectives.figures import Direction, figure
+from study.spec.choices import JUDGED, MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6
@@ -16,7 +16,7 @@ DEFAULT_PCT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class MetricKey:
     """One metric under one workload."""
 
     workload: str
@@ -61,7 +61,7 @@ class Margins:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ClaimRule:
     """What is claimed, and by how much everything else may be worse.
 
     Args:
@@ -77,9 +77,9 @@ class Rule:
     aa_pairs: int = 2
 
     @property
-    def primary(self) -> Key:
+    def primary(self) -> MetricKey:
         """Return the one metric that must be better, under the study's own workload."""
-        return Key(self.main, self.claim)
+        return MetricKey(self.main, self.claim)
 
 
 def looks(targets: Sequence[int]) -> tuple[int, ...]:
@@ -114,7 +114,7 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     >>> round(gain_pct("fitness", math.log(1.1)), 6)
     10.0
     """
-    is_down = JUDGED[metric].direction is Direction.DOWN
+    is_down = figure(metric).direction is Direction.DOWN
     ratio = math.exp(-log_ratio if is_down else log_ratio)
     return 100 * (1 - ratio if is_down else ratio - 1)
 

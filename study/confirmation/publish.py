@@ -9,27 +9,27 @@ from typing import Any
 from objectives.measurement import INFINITE
 from study.confirmation import wording
 from study.confirmation.pairs.next_step import next_step
-from study.confirmation.protocol import Key, confidence, gain_pct, looks
-from study.confirmation.records import Journal
+from study.confirmation.protocol import MetricKey, confidence, gain_pct, looks
+from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
-from study.confirmation.verdict.assess import evidence, noise, verdict, words
-from study.confirmation.verdict.judge import Verdict
+from study.confirmation.verdict.assess import evidence, noise_by_metric, verdict_of, words
+from study.confirmation.verdict.judge import PairsVerdict
 from study.confirmation.verdict.metric_comparison import Finding
 from study.promotion import seal
 
 
-def publish(of: Subject, journal: Journal, file: str) -> Verdict:
+def publish(of: Subject, journal: PairsJournal, file: str) -> PairsVerdict:
     """Write the promotion anew, sealed, with what its pairs say; return the verdict.
 
     A replay keeps its status, since it never applies; what is not finished is still a candidate.
     `file` names the journal, for whoever wants every launch.
     """
-    result = verdict(journal, of)
+    result = verdict_of(journal, of)
     is_live = of.spec.measure == "live"
     is_finished = next_step(journal, of) is None
     data = {
-        **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.KEY)},
+        **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.DIGEST_KEY)},
         "status": "replay" if not is_live else result.status if is_finished else "candidate",
         "confirmation": block(of, journal, result, file),
     }
@@ -39,12 +39,12 @@ def publish(of: Subject, journal: Journal, file: str) -> Verdict:
         )
     elif is_live:
         why = "; ".join(result.reasons) or wording.claim(result, of.rule, None)
-        data["note"] = f"{wording.outcome(result)}: {why}"
+        data["note"] = f"{wording.status_in_words(result)}: {why}"
     seal.put(data, of.path)
     return result
 
 
-def block(of: Subject, journal: Journal, result: Verdict, file: str) -> dict[str, Any]:
+def block(of: Subject, journal: PairsJournal, result: PairsVerdict, file: str) -> dict[str, Any]:
     """Return everything under `confirmation:`, as plain data."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
     resolution = (
@@ -85,13 +85,13 @@ def block(of: Subject, journal: Journal, result: Verdict, file: str) -> dict[str
     }
 
 
-def _figures(of: Subject, journal: Journal, result: Verdict) -> dict[str, dict[str, Any]]:
+def _figures(of: Subject, journal: PairsJournal, result: PairsVerdict) -> dict[str, dict[str, Any]]:
     """Return the figures by workload and metric.
 
     Gains are in percent of the baseline, positive is better.
     """
     by, pairs = gains.scale(of.spec, journal.pairs), journal.of("ab")[: result.pairs]
-    spread = noise(journal, of)
+    spread = noise_by_metric(journal, of)
     figures: dict[str, dict[str, Any]] = {}
     for f in result.findings:
         baseline, winner = gains.middle(by, f.key, pairs)
@@ -122,7 +122,7 @@ def _estimate(f: Finding) -> dict[str, Any]:
     }
 
 
-def _words(of: Subject, journal: Journal) -> Mapping[str, Any]:
+def _words(of: Subject, journal: PairsJournal) -> Mapping[str, Any]:
     g = words(journal, of)
     return {
         "verdict": g.verdict,
@@ -133,14 +133,14 @@ def _words(of: Subject, journal: Journal) -> Mapping[str, Any]:
     }
 
 
-def _aa(of: Subject, journal: Journal) -> dict[str, Any]:
+def _aa(of: Subject, journal: PairsJournal) -> dict[str, Any]:
     """Return the gains of the baseline against itself, primary metric."""
-    key: Key = of.rule.primary
+    key: MetricKey = of.rule.primary
     values = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), [key.workload])[key]
     return {"pairs": len(journal.of("aa")), "log_ratios": [_round(g, 5) for g in values]}
 
 
-def _stress(journal: Journal) -> dict[str, Any] | None:
+def _stress(journal: PairsJournal) -> dict[str, Any] | None:
     s = journal.stress
     if s is None:
         return None
@@ -155,7 +155,7 @@ def _stress(journal: Journal) -> dict[str, Any] | None:
     }
 
 
-def _restart(journal: Journal) -> dict[str, Any] | None:
+def _restart(journal: PairsJournal) -> dict[str, Any] | None:
     s = journal.stress
     if s is None or (s.failure is not None and not s.in_restart):
         return None

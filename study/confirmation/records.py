@@ -42,7 +42,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class PairLaunch:
     """One fresh launch of both servers, measured under each workload in turn.
 
     In an A/A pair, both roles are the baseline.
@@ -68,13 +68,13 @@ class Pair:
 
     stage: Stage
     number: int
-    launches: tuple[Launch, Launch]
+    launches: tuple[PairLaunch, PairLaunch]
     at: str
     wall_s: float
     card: str
     driver: str | None = None
 
-    def of(self, role: Role) -> Launch:
+    def of(self, role: Role) -> PairLaunch:
         """Return the launch of one role."""
         return next(launch for launch in self.launches if launch.role == role)
 
@@ -116,7 +116,7 @@ class FailedLaunch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
+class PairsJournal:
     """Everything that a confirmation has measured so far.
 
     Args:

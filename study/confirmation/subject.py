@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
-from study.confirmation.protocol import Rule, read_margins
+from study.confirmation.held_out import held_out_by_name
+from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.seal import verify
 from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
-from study.spec.model import HeldOut, Spec
-from study.spec.traffic import Traffic, longest_request, traffic
+from study.spec.model import Spec
+from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
 STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
-DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)
 SCORING = "fitness or gates in the spec"
 BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
 
@@ -52,8 +52,8 @@ class Subject:
     spec: Spec
     baseline: Allocation
     winner: Allocation
-    rule: Rule
-    traffics: tuple[Traffic, ...]
+    rule: ClaimRule
+    traffics: tuple[WindowTraffic, ...]
     clips: tuple[Clip, ...]
 
     @property
@@ -160,15 +160,22 @@ def subject(
             "--workloads: a recording holds the study's own workload alone; leave it out"
         )
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
-    held_out = _held_out(spec, workloads, clips, ladder) if is_live else []
+    held_out: list[WindowTraffic] = []
+    if is_live:
+        longest = longest_request(kv_cache_args(spec.services))
+        named = held_out_by_name(workloads or (), spec.workloads)
+        held_out = [
+            replace(t, workload=replace(t.workload, ladder_s=ladder))
+            for t in (held_out_traffic(h, spec.workload, clips, longest) for h in named)
+        ]
     return Subject(
         path=path,
         data=data,
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=Rule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
-        traffics=(Traffic("main", spec.workload), *held_out),
+        rule=ClaimRule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
+        traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )
 
@@ -188,23 +195,6 @@ def _allocation(
         what = f"its {key} do not lie in the search space of {spec_file.name} ({error})"
         raise BadInput(one_line(f"{path}: {what}; name the right --spec")) from error
     return allocation
-
-
-def _held_out(
-    spec: Spec, names: Sequence[str] | None, clips: Sequence[Clip], ladder_s: float
-) -> list[Traffic]:
-    presets = (*DEFAULT_HELD_OUT, HeldOut("multi_user"), HeldOut("long_context"))
-    by_name = {h.name: h for h in (*presets, *spec.workloads)}
-    if unknown := [n for n in names or () if n not in by_name]:
-        what = f"--workloads: there is no workload {unknown[0]!r}; choose {', '.join(by_name)}"
-        raise BadInput(one_line(what))
-    held_out = [by_name[n] for n in dict.fromkeys(names or ())]
-    longest = longest_request(spec.services.llm.args)
-    traffics = [
-        traffic(h, spec.workload, clips, longest)
-        for h in held_out or spec.workloads or DEFAULT_HELD_OUT
-    ]
-    return [replace(t, workload=replace(t.workload, ladder_s=ladder_s)) for t in traffics]
 
 
 def _sha256(data: object) -> str:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.confirmation.protocol import Margins, gain_pct
-from study.confirmation.wording import signed
+from study.confirmation.wording import FIXED_BEFORE, signed
 from study.text import one_line
 
 VERDICTS = ("confirmed", "rejected", "inconclusive")
-FIXED = "fixed before the first pair"
 STANDINGS = {
     "better": ("better", "better"),
     "no_worse": ("no worse", ""),
@@ -22,7 +21,7 @@ STANDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MetricLine:
     """One metric under one workload, as text.
 
     Args:
@@ -64,7 +63,7 @@ class Confirmation:
     says: str
     reasons: tuple[str, ...]
     checks: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[MetricLine, ...]
     is_replay: bool
     measured: str
 
@@ -133,7 +132,7 @@ def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
     )
 
 
-def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
+def _line(workload: str, metric: str, f: Mapping[str, Any]) -> MetricLine | None:
     if f["standing"] not in STANDINGS or f.get("gain_pct") is None:
         return None
     standing, sense = STANDINGS[f["standing"]]
@@ -142,7 +141,7 @@ def _line(workload: str, metric: str, f: Mapping[str, Any]) -> Line | None:
         raise ValueError(f"{metric} has a figure that is none")
     interval = "one pair" if low is None else f"{signed(low)} to {signed(high)}"
     gain = signed(gain_pct(metric, f["mean_log_ratio"]))
-    return Line(one_line(workload), one_line(metric), gain, interval, standing, sense)
+    return MetricLine(one_line(workload), one_line(metric), gain, interval, standing, sense)
 
 
 def _checks(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
@@ -169,7 +168,10 @@ def _checks(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
             f"{stress['prompt_tokens']:,} tokens and {stress['clips_at_once']} clips at once left "
             f"{stress['least_free_memory_mib']:,.0f} MiB free."
         )
-    aa, fixed = c["aa"]["pairs"], "chosen when the launches were known" if is_replay else FIXED
+    aa, fixed = (
+        c["aa"]["pairs"],
+        "chosen when the launches were known" if is_replay else FIXED_BEFORE,
+    )
     lines.append(
         f"The claim, {c['claim']}, was {fixed}, "
         "and by how much everything else may be worse: "

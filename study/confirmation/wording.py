@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import JUDGED, Direction
-from study.confirmation.protocol import Rule, gain_pct
-from study.confirmation.verdict.judge import Verdict
+from objectives.figures import Direction, figure
+from study.confirmation.protocol import ClaimRule, gain_pct
+from study.confirmation.verdict.judge import PairsVerdict
 from study.confirmation.verdict.metric_comparison import Finding
 
+FIXED_BEFORE = "fixed before the first pair"
 CLAIMED_PCT = 10.0
 MOST_PCT = 1000
 
 
 def title(metric: str) -> str:
     """Return what a metric is called in a sentence."""
-    return JUDGED[metric].title or JUDGED[metric].short
+    return figure(metric).title or figure(metric).short
 
 
-def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
+def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) -> str:
     """Say in one sentence what may be claimed of the primary metric; of one pair, its figure only.
 
     `resolution_pct` is the coarsest step of the capacity ladder, where capacity is the claim.
@@ -47,7 +48,7 @@ def claim(verdict: Verdict, rule: Rule, resolution_pct: float | None) -> str:
     return f"{name}: {better} ({signed(point)}, {within})"
 
 
-def further(verdict: Verdict, rule: Rule) -> list[str]:
+def further(verdict: PairsVerdict, rule: ClaimRule) -> list[str]:
     """List what else is better, corrected for the number of metrics, if the claim is confirmed."""
     if verdict.status != "confirmed":
         return []
@@ -62,7 +63,7 @@ def _line(f: Finding) -> str:
     return f"{f.key}: {signed(point)} ({signed(low)} to {signed(high)})"
 
 
-def outcome(verdict: Verdict) -> str:
+def status_in_words(verdict: PairsVerdict) -> str:
     """Say the status in a few words."""
     pairs = f"{verdict.pairs} pair{'' if verdict.pairs == 1 else 's'}"
     match verdict.status:
@@ -75,7 +76,7 @@ def outcome(verdict: Verdict) -> str:
     return f"inconclusive after {pairs}; it would take about {verdict.pairs_more} more"
 
 
-def table(findings: Sequence[Finding]) -> list[str]:
+def findings_table(findings: Sequence[Finding]) -> list[str]:
     """Return a line for every metric that was measured."""
     return [
         f"  {f.key.workload:<18} {f.key.metric:<20} {_spread(f):<34} {f.standing.replace('_', ' ')}"
@@ -93,7 +94,7 @@ def _spread(f: Finding) -> str:
 
 
 def _better(metric: str) -> str:
-    if JUDGED[metric].direction is Direction.DOWN:
+    if figure(metric).direction is Direction.DOWN:
         return "shorter"
     return "better" if metric == "fitness" else "more"
 

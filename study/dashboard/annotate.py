@@ -23,7 +23,7 @@ from study.dashboard.launch_figures import memory_over_time, time_by_phase
 from study.dashboard.lineage import lineage
 from study.dashboard.notes import study_note, trial_note
 from study.report.summary import Summary, summary
-from study.storage.trials import births
+from study.storage.births import births
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
 SIGNATURE = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends our notes, is not findings

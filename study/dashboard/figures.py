@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
+from objectives.figures import service_name
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
@@ -93,7 +94,7 @@ def _text(tile: Tile | None) -> str:
 def tradeoff(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> go.Figure | None:
-    """Draw the latency of both services against capacity, with the Pareto set and the limits.
+    """Draw the latency of each service against capacity, with the Pareto set and the limits.
 
     It is None where no latency was measured.
     """
@@ -103,14 +104,15 @@ def tradeoff(
     sessions = [s.sessions for s in points if s.sessions is not None]
     least, most = min(sessions, default=1.0), max(sessions, default=1.0)
     lane = least - max(1.0, 0.15 * (most - least))
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
+    services = list(enumerate(points[0].p95_ms, start=1))  # each has a column
+    figure = make_subplots(rows=1, cols=len(services), horizontal_spacing=0.4 / len(services))
     for category in Category:
         group = [s for s in points if s.category == category]
-        for column, name in ((1, "stt_ms"), (2, "llm_ms")) if group else ():
-            trace = _dots(group, category, name, lane).update(showlegend=column == 1)
+        for column, service in services if group else ():
+            trace = _dots(group, category, service, lane).update(showlegend=column == 1)
             figure.add_trace(trace, row=1, col=column)
     limits_ms = context.slo.p95_ms if context.slo else {}
-    for column, service in ((1, "stt"), (2, "llm")) if limits_ms else ():
+    for column, service in services if limits_ms else ():
         figure.add_hline(
             y=limits_ms[service],
             line_dash="dot",
@@ -130,8 +132,8 @@ def tradeoff(
         ticktext=["not<br>measured" if t == lane else f"{t:g}" for t in ticks],
     )
     figure.update_yaxes(rangemode="tozero", tickformat=",.0f")
-    figure.update_yaxes(title="speech p95, ms", row=1, col=1)
-    figure.update_yaxes(title="LLM p95, ms", row=1, col=2)
+    for column, service in services:
+        figure.update_yaxes(title=f"{service_name(service)} p95, ms", row=1, col=column)
     best = pareto_figures_in_words(compared_figures(configurations, context))
     note = (
         "p95: 95 % answered within; lower and further right is better;"
@@ -140,14 +142,14 @@ def tradeoff(
     return laid_out(figure, "Latency against capacity", note)
 
 
-def _dots(spots: Sequence[Spot], category: Category, name: str, lane: float) -> go.Scatter:
+def _dots(spots: Sequence[Spot], category: Category, service: str, lane: float) -> go.Scatter:
     """Draw the spots of one category; those without sessions lie in the lane."""
     symbol, colour = CATEGORY_MARKS[category].symbol, CATEGORY_MARKS[category].colour
     is_line = category is Category.OVER  # it has no inside to be filled
     symbols = [symbol if s.on_pareto or is_line else f"{symbol}-open" for s in spots]
     return go.Scatter(
         x=[lane if s.sessions is None else s.sessions for s in spots],
-        y=[getattr(s, name) for s in spots],
+        y=[s.p95_ms[service] for s in spots],
         mode="markers",
         cliponaxis=False,
         name=CATEGORY_WORDS[category],

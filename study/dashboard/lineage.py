@@ -12,8 +12,8 @@ from study.analysis.decision import Decision
 from study.dashboard.figures import laid_out
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.marks import CATEGORY_COLOURS, CATEGORY_MARKS
+from study.storage.births import Birth
 from study.storage.context import StudyContext
-from study.storage.trials import Birth
 
 Places = Mapping[int, tuple[float, float]]  # of a trial: x within its generation, y its fitness
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.figures import FITNESS, SHOWN
+from objectives.engines.engine import engines_of
+from objectives.figures import FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.category import Category, category, obstacle
+from study.analysis.category import Category, category, obstacle_to
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
+from study.report.service_words import apis_of, limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
-    limits_in_words,
     outcome_in_words,
     sessions_in_words,
-    traffic_in_words,
     wrapped,
 )
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, SERVICES, WORD_GATES, allocation_in_words, number, short
+from study.wording import FAILURES, WORD_GATES, allocation_in_words, number, server_in_words, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -111,7 +111,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
         f"**{kind}**: {outcome_in_words(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
-    if configuration and (reason := obstacle(configuration, decision, context)):
+    if configuration and (reason := obstacle_to(configuration, decision, context)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
     lines += [
         f"- {CATEGORY_WORDS[Category.OVER]}: {limit}"
@@ -120,12 +120,12 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial, trial.measurement)
+        figures = _figures(trial, trial.measurement, apis_of(context))
         lines += ["## What was measured", figures, _contributions(trial)]
         lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(without_secrets(str(c)))
-        lines += [f"## The {SERVICES[name]}'s command", f"```\n{command}\n```"]
+        lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
     verdict = arithmetic(trial.allocation, summary)
     is_wrong = trial.diagnosis is not None and verdict.fits == "fits"
     beside = " What else was on the device was not recorded." if context.held_mib is None else ""
@@ -137,7 +137,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
 def _failure(d: Diagnosis) -> list[str]:
     unknown = ("", "a class this version does not know")
     short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
-    victim = SERVICES.get(d.victim, d.victim or "-")
+    victim = server_in_words(d.victim)
     evidence = textwrap.fill(d.evidence.replace("```", ""), LINE)
     return [
         "## What failed",
@@ -157,22 +157,22 @@ def _when(trial: Trial, context: StudyContext) -> str:
     return f"{took}; seed {trial.seed}{f'; {at}' if at else ''}."
 
 
-def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Verdict:
+def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Prediction:
     """Add up the memory as before a launch, by the figures of the whole study."""
     context = summary.context
     return memory_budget.check(
         allocation,
-        memory_budget.figures(summary.measured),
+        memory_budget.figures(summary.measured, engines_of(context.services)),
         total_mib=context.device.total_mib,
         tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
         reserve_mib=context.reserve_mib,
     )
 
 
-def _figures(trial: Trial, m: Measurement) -> str:
+def _figures(trial: Trial, m: Measurement, apis: Mapping[str, str]) -> str:
     """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
-    for name, f in SHOWN.items():
+    for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
         text = (
             sessions_in_words(trial) if name == "concurrent_capacity" else number(value, f.digits)

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from objectives.allocation import SHARE
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
+from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput
+from objectives.figures import flat_name
 from objectives.plain_data.names_of_0_1 import current_names
 from study.deploy.comparison import (
     check_confirmation,
@@ -33,16 +36,15 @@ class Admitted:
     """An admitted promotion may be applied; it carries what its gates need.
 
     Args:
-        path: the promotion's file.
-        sha256: its seal.
+        path: The promotion's file.
+        sha256: Its seal.
         status: `confirmed`, or `candidate` where the user insists.
-        assigned: the text that each flag or variable gets.
-        written_at: when it was last measured for its confirmation, else written.
-        kv_tokens: tokens in the KV cache of the trial's LLM server; None: not measured.
-        share: the LLM's share of the device memory, 0 to 1.
-        stt_mib: memory of the speech server, MiB; None: not measured.
-        free_mib: the least memory that was left free, MiB; None: not measured.
-        notes: what a person should know before it is applied, a sentence each.
+        assigned: The text that each flag or variable gets.
+        written_at: When it was last measured for its confirmation, else written.
+        kv_tokens: Tokens in the KV cache of each of the trial's servers that told them.
+        share: The LLM's share of the device memory, 0 to 1.
+        memory_mib: Memory of each server that takes what it needs, MiB, where it was measured.
+        notes: What a person should know before it is applied, a sentence each.
     """
 
     path: Path
@@ -50,17 +52,17 @@ class Admitted:
     status: str
     assigned: tuple[Assignment, ...]
     written_at: datetime
-    kv_tokens: int | None
+    kv_tokens: Mapping[str, int]
     share: float | None
-    stt_mib: float | None
-    free_mib: float | None
+    memory_mib: Mapping[str, float]
     notes: tuple[str, ...]
 
 
 def refuse_at_once(path: Path) -> dict[str, Any]:
     """Return a promotion's data, or refuse what no machine and no option can ever apply.
 
-    raises: BadInput
+    Raises:
+        BadInput: It may never be applied.
     """
     data = verify(path)
     if data.get("status") == "replay" or data.get("measured_elsewhere"):
@@ -81,8 +83,11 @@ def admit(
 ) -> Admitted:
     """Check a promotion against this machine and its deployment.
 
-    i_know: admits an unconfirmed one, and nothing else
-    raises: BadInput with what is wrong and the way out
+    Args:
+        i_know: Admits an unconfirmed one, and nothing else.
+
+    Raises:
+        BadInput: It may not be applied here; the message has what is wrong and the way out.
     """
     data = refuse_at_once(path)
     status = _status(data)
@@ -113,19 +118,28 @@ def admit(
     notes = compare_device(data, device, path)
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
-    stt_mib, free_mib = number_at(figures, "stt_memory_mib"), least_free_mib(data)
-    notes += [*compare_stack(data, deployment, stt_mib, free_mib), *wide_margins(data)]
-    tokens = number_at(figures, "llm_kv_tokens")
+    kv_tokens: dict[str, int] = {}
+    memory_mib: dict[str, float] = {}
+    for engine in deployment.engines():
+        name = engine.name
+        if engine.has_kv_cache and (tokens := number_at(figures, flat_name(name, "kv_tokens"))):
+            kv_tokens[name] = int(tokens)
+        mib = number_at(figures, flat_name(name, "memory_mib"))
+        if not engine.has_share and mib is not None:
+            memory_mib[name] = mib
+        if isinstance(engine, FasterWhisper):
+            stack = deployment.services[name].stack
+            notes += compare_stack(data, name, stack, mib, least_free_mib(data))
+    notes += wide_margins(data)
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),
         status=status,
         assigned=assigned,
         written_at=at,
-        kv_tokens=int(tokens) if tokens else None,
-        share=number_at(parameters, "vllm_memory_util"),
-        stt_mib=stt_mib,
-        free_mib=free_mib,
+        kv_tokens=kv_tokens,
+        share=number_at(parameters, SHARE),
+        memory_mib=memory_mib,
         notes=tuple(notes),
     )
 

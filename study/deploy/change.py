@@ -12,7 +12,7 @@ import psutil
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment
 from study.deploy.errors import StepFailed
 from study.deploy.health.free_memory import wait_for_memory
@@ -36,12 +36,13 @@ def print_line(text: str) -> None:
 def first_version(deployment: Deployment, target: Target) -> Version:
     """Put version 0 in force: the units' own configuration with the values that run now.
 
-    raises: BadInput where a value of today cannot be seen
+    Raises:
+        BadInput: A value of today cannot be seen.
     """
     chain = Chain(deployment.folder)
-    values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
-    for name in NAMES:
-        for parameter, binding in deployment.service(name).set.items():
+    values: dict[str, dict[str, str | None]] = {name: {} for name in deployment.services}
+    for name, service in deployment.services.items():
+        for parameter, binding in service.set.items():
             texts = target.running(Assignment(name, parameter, binding, None))
             if isinstance(target, EnvTarget):
                 texts = [target.values().get(str(binding.variable))]
@@ -50,8 +51,7 @@ def first_version(deployment: Deployment, target: Target) -> Version:
                     "cannot be seen" if texts is None else f"differs between its processes: {texts}"
                 )
                 raise BadInput(
-                    f"{name}: what {binding.label} is now {problem}; "
-                    f"is {deployment.service(name).unit} running?"
+                    f"{name}: what {binding.label} is now {problem}; is {service.unit} running?"
                 )
             values[name][parameter] = texts[0]
     version = chain.draft(
@@ -91,8 +91,11 @@ def begin_change(
 def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pending:
     """Record the step that begins now, and return the record.
 
-    held: the change is on trial until somebody commits it
-    raises: StepFailed where the record is gone
+    Args:
+        held: The change is on trial until somebody commits it.
+
+    Raises:
+        StepFailed: The record is gone.
     """
     begun = pending.read(deployment.folder)
     if begun is None:
@@ -109,7 +112,8 @@ def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pen
 def put_in_force(deployment: Deployment, target: Target, version: Version) -> None:
     """Commit a version; what that needs beside the one rename is made first.
 
-    raises: OSError where the disk refuses, and the old version stays in force
+    Raises:
+        OSError: The disk refuses, and the old version stays in force.
     """
     record_step(deployment, "commit")
     target.prepare()
@@ -128,9 +132,12 @@ def restart(
 
     Each is ready before the next starts.
 
-    needed_mib: memory of the next LLM and speech server, MiB; None: unknown
-    step: gets each step's name
-    raises: StepFailed
+    Args:
+        needed_mib: Memory that the next servers need together, MiB; None: unknown.
+        step: Gets each step's name.
+
+    Raises:
+        StepFailed: Memory does not come back, or a service is not ready in time.
     """
     step(f"stop {' and '.join(reversed([s.unit or n for n, s in deployment.ordered()]))}")
     killed = target.stop()

@@ -19,23 +19,13 @@ from study.deploy.admission import device_of
 from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
-from study.deploy.errors import ProductionDown, StepFailed
-from study.deploy.health.gates import failed_gates, try_gates
+from study.deploy.errors import ProductionDown
+from study.deploy.health.gates import check_gates, failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
-from study.deploy.targets.env_file import EnvTarget
-from study.deploy.targets.systemd_units import Units
+from study.deploy.targets.open_target import target_of
 from study.deploy.targets.target import Target
-
-
-def target_of(deployment: Deployment) -> Target:
-    """Return the target that the deployment names."""
-    return (
-        Units(deployment)
-        if deployment.env_file is None
-        else EnvTarget(deployment, deployment.env_file)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +34,6 @@ class Settled:
 
     version: Version
     summary: str
-
-
-def settled(
-    deployment: Deployment,
-    why: str,
-    say: Say = print_line,
-    *,
-    is_sure: bool = False,
-    is_unread: bool = False,
-    died_in: str | None = None,
-) -> Settled:
-    """Make production agree with the version in force, or else with the one before the change.
-
-    The change is forgotten then.
-
-    why: what led here, for the record
-    is_sure: what runs is the version in force, as its soak has just shown
-    is_unread: a change had begun whose record cannot be read, so that anything may run
-    died_in: the step in which the process of the change ended, for the record
-    raises: ProductionDown where neither version answers
-    """
-    with signals_ignored():
-        return _settled(deployment, why, say, is_sure=is_sure, is_unread=is_unread, died_in=died_in)
 
 
 @contextmanager
@@ -82,15 +49,29 @@ def signals_ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _settled(
+@signals_ignored()
+def settled(
     deployment: Deployment,
     why: str,
-    say: Say,
+    say: Say = print_line,
     *,
-    is_sure: bool,
-    is_unread: bool,
-    died_in: str | None,
+    is_sure: bool = False,
+    is_unread: bool = False,
+    died_in: str | None = None,
 ) -> Settled:
+    """Make production agree with the version in force, or else with the one before the change.
+
+    The change is forgotten then.
+
+    Args:
+        why: What led here, for the record.
+        is_sure: What runs is the version in force, as its soak has just shown.
+        is_unread: A change had begun whose record cannot be read, so that anything may run.
+        died_in: The step in which the process of the change ended, for the record.
+
+    Raises:
+        ProductionDown: Neither version answers.
+    """
     chain, target = Chain(deployment.folder), target_of(deployment)
     begun = pending.read(deployment.folder)
     current = chain.current()
@@ -143,9 +124,12 @@ def _agree(
 ) -> bool:
     """Make production run this version, and return whether a restart was needed.
 
-    trusts: the processes carry its values, where they cannot be seen; after a broken change they
-        may carry others
-    raises: StepFailed where it does not run even then
+    Args:
+        trusts: The processes carry its values, where they cannot be seen; after a broken change
+            they may carry others.
+
+    Raises:
+        StepFailed: It does not run even then.
     """
     assignments = _assignments(deployment, target, version)
     is_visible = bool(assignments) and all(target.running(a) is not None for a in assignments)
@@ -153,8 +137,7 @@ def _agree(
         return False
     say(f"restarting both services on version {version.number}")
     restart(deployment, target, device_of(deployment), None, say)
-    if problems := failed_gates(try_gates(target, deployment, assignments)):
-        raise StepFailed(problems)
+    check_gates(try_gates(target, deployment, assignments))
     return True
 
 
@@ -180,7 +163,8 @@ def _down(deployment: Deployment, failed: Sequence[str]) -> str:
 def needs_root(deployment: Deployment) -> None:
     """Check that whoever changes system units is root.
 
-    raises: SetupError
+    Raises:
+        SetupError: They are not root.
     """
     if deployment.env_file is None and os.geteuid() != 0:
         raise SetupError(
@@ -192,7 +176,8 @@ def needs_root(deployment: Deployment) -> None:
 def recover(deployment: Deployment, say: Say = print_line) -> None:
     """End what an earlier process began and did not end.
 
-    raises: BadInput where a change is on trial and waits for `commit`
+    Raises:
+        BadInput: A change is on trial and waits for `commit`.
     """
     begun = pending.read(deployment.folder)
     if begun is None:

@@ -12,19 +12,24 @@ from objectives.errors import BadInput, SetupError
 from study.deploy.change import Say, begin_change, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
-from study.deploy.reconcile import needs_root, settled, target_of
+from study.deploy.reconcile import needs_root, settled
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.open_target import target_of
 from study.deploy.targets.target import Target
 
 
 def rollback(deployment: Deployment, to: int | None = None, say: Say = print_line) -> None:
     """End a change that is under way or on trial; else go back to an older version.
 
-    to: its number; None: the version before
-    raises: BadInput; RolledBack where that version does not answer and production stays;
-        ProductionDown
+    Args:
+        to: Its number; None: the version before.
+
+    Raises:
+        BadInput: There is nothing to go back to.
+        RolledBack: That version does not answer, and production stays.
+        ProductionDown: Neither answers.
     """
     needs_root(deployment)
     try:

@@ -18,7 +18,8 @@ from study.deploy.targets.target import Target
 def status_lines(deployment: Deployment, target: Target) -> Iterator[str]:
     """Yield the state in lines.
 
-    raises: ProductionDown at the end where a service does not answer
+    Raises:
+        ProductionDown: A service does not answer; after the last line.
     """
     current, begun = Chain(deployment.folder).current(), pending.read(deployment.folder)
     yield "version in force: " + (
@@ -63,7 +64,8 @@ def _begun(begun: pending.Pending) -> str:
 def history_lines(deployment: Deployment) -> Iterator[str]:
     """Yield the chain of versions, newest first, and the changes that did not last.
 
-    raises: BadInput where the chain does not hold
+    Raises:
+        BadInput: The chain does not hold.
     """
     chain = Chain(deployment.folder)
     if not (versions := chain.history()):

@@ -16,10 +16,10 @@ class Others:
     """Processes of others held this much memory over some looks.
 
     Args:
-        least_mib: the least, MiB.
-        peak_mib: the most, MiB.
-        largest: the unit or command that held most of that.
-        looks: how many looks there were.
+        least_mib: The least, MiB.
+        peak_mib: The most, MiB.
+        largest: The unit or command that held most of that.
+        looks: How many looks there were.
     """
 
     least_mib: float
@@ -41,7 +41,8 @@ def observe(
 ) -> Others | None:
     """Look every 10 s at what others hold; None where the device does not tell.
 
-    own: the processes of the units themselves, which come and go
+    Args:
+        own: Gives the processes of the units themselves, which come and go.
     """
     least, peak, largest, looks = float("inf"), 0.0, "", 0
     deadline = time.monotonic() + for_s

@@ -23,13 +23,13 @@ class InitOptions:
     """These options come from the command line.
 
     Args:
-        units: the two units.
-        spec: the spec to write.
-        deployment: the deployment file to write.
-        name: the study's name.
-        device: the device; None: that of the LLM unit.
+        units: The two units.
+        spec: The spec to write.
+        deployment: The deployment file to write.
+        name: The study's name.
+        device: The device; None: that of the LLM unit.
         size: `VARIABLE=VALUE` of an application that has Whisper inside.
-        observe_s: how long to watch the neighbours, s; None: not at all.
+        observe_s: How long to watch the neighbours, s; None: not at all.
     """
 
     units: tuple[str, ...]
@@ -44,7 +44,9 @@ class InitOptions:
 def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     """Write the spec and the deployment file from the units that run today; change nothing else.
 
-    raises: BadInput, SetupError
+    Raises:
+        BadInput: A file exists, or a unit does not tell what the study needs.
+        SetupError: No systemd runs.
     """
     for path in (options.spec, options.deployment):
         if path.exists():
@@ -80,7 +82,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     write_checked(options.spec, head, spec_of(options.name, name, llm, stt, others))
     head = [
         origin,
-        "Every key: study/deploy/config/deployment.py.",
+        "Every key: study/deploy/config/deployment.py and deployed.py.",
         *notes,
     ]
     write_checked(options.deployment, head, deployment_of(options.name, name, llm, stt, held))
@@ -97,8 +99,11 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
 def services(units: Sequence[Running], size: str | None) -> tuple[Llm, Speech]:
     """Tell which of two units runs vLLM and which holds Whisper, and read both.
 
-    size: as in `Options`
-    raises: BadInput
+    Args:
+        size: As in `InitOptions`.
+
+    Raises:
+        BadInput: They are not one of each.
     """
     llms = [u for u in units if serves_llm(u.argv)]
     others = [u for u in units if not serves_llm(u.argv)]

@@ -25,15 +25,15 @@ class Llm:
     """The LLM server of today runs like this.
 
     Args:
-        running: its unit.
-        python: the interpreter that has vLLM.
-        model: its model.
-        share: its share of the device memory, 0 to 1.
-        args: the flags that the study keeps, with their values.
-        env: the variables that the study keeps.
-        port: where it listens.
-        served_model: the model's name in requests.
-        notes: what a person should know, a sentence each.
+        running: Its unit.
+        python: The interpreter that has vLLM.
+        model: Its model.
+        share: Its share of the device memory, 0 to 1.
+        args: The flags that the study keeps, with their values.
+        env: The variables that the study keeps.
+        port: Where it listens.
+        served_model: The model's name in requests.
+        notes: What a person should know, a sentence each.
     """
 
     running: Running
@@ -50,7 +50,8 @@ class Llm:
 def read_llm(unit: Running) -> Llm:
     """Read vLLM's command line, from `vllm serve MODEL ...` or `-m vllm.entrypoints...`.
 
-    raises: BadInput where something that the study needs is not in it
+    Raises:
+        BadInput: Something that the study needs is not in it.
     """
     if unit.python is None:
         raise BadInput(

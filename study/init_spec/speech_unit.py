@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.engines.faster_whisper import STT_PACKAGES
+from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
 from study.init_spec.llm_unit import split_flags
@@ -28,17 +28,17 @@ class Speech:
     """The speech unit of today runs like this.
 
     Args:
-        running: its unit.
-        python: the interpreter that can run the study's speech server; None: the study's own.
-        flag: the flag that names its size.
-        variable: the variable that does instead.
-        size: its size as the study names it.
-        choices: what the unit would get, by size.
-        models: what the study loads, by size.
+        running: Its unit.
+        python: The interpreter that can run the study's speech server; None: the study's own.
+        flag: The flag that names its size.
+        variable: The variable that does instead.
+        size: Its size as the study names it.
+        choices: What the unit would get, by size.
+        models: What the study loads, by size.
         device: `cpu` or `cuda`; None: it does not say.
-        compute_type: its arithmetic, such as `int8`; None: it does not say.
-        beam_size: beams of its decoder; None: it does not say.
-        notes: what a person should know, a sentence each.
+        compute_type: Its arithmetic, such as `int8`; None: it does not say.
+        beam_size: Beams of its decoder; None: it does not say.
+        notes: What a person should know, a sentence each.
     """
 
     running: Running
@@ -57,8 +57,11 @@ class Speech:
 def read_stt(unit: Running, size: str | None = None) -> Speech:
     """Find the model's size in the command line, then in the environment.
 
-    size: `VARIABLE=VALUE` where neither names one, since the application has it inside
-    raises: BadInput where no size is found
+    Args:
+        size: `VARIABLE=VALUE` where neither names one, since the application has it inside.
+
+    Raises:
+        BadInput: No size is found.
     """
     settings = list(_settings(unit))
     sizes = [s for s in settings if _size(unit, s[2])]
@@ -152,6 +155,10 @@ def _is_here(size: str) -> bool:
 def _with_faster_whisper(python: str | None) -> str | None:
     """Return the interpreter if it can run the study's speech server; None: the study's own."""
     try:
-        return python if python and "faster-whisper" in installed(python, STT_PACKAGES) else None
+        return (
+            python
+            if python and "faster-whisper" in installed(python, FasterWhisper.packages)
+            else None
+        )
     except SetupError:
         return None

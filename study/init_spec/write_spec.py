@@ -76,7 +76,8 @@ def deployment_of(
 
     What a unit does not offer is `none` there, and the gate says that it did not run.
 
-    peak_mib: memory that the speech unit holds, MiB; None: not known
+    Args:
+        peak_mib: Memory that the speech unit holds, MiB; None: not known.
     """
     low, high = DEFAULT_BOUNDS[SHARE]
     at = f"http://127.0.0.1:{llm.port}"
@@ -126,7 +127,8 @@ def deployment_of(
 def write_checked(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
     """Write a file whole, after the study or the rollout has read its draft.
 
-    raises: BadInput where it exists already, or would be refused, with the reason
+    Raises:
+        BadInput: It exists already, or would be refused, with the reason.
     """
     if path.exists():
         raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.figures import FIGURES, JUDGED, Direction
+from objectives.figures import Direction, figure
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.spec.choices import JUDGED
 from study.storage.context import StudyContext
 
 SCHEMA = 1
-COMPARED = (  # p95 of a turn may only be compared at equal sessions
+COMPARED_FIGURES = (  # p95 of a turn may only be compared at equal sessions
     *(name for name, f in JUDGED.items() if f.unit == "ms" and name != "turn_ttft_p95_ms"),
     "stt_wer_pct",
     "concurrent_capacity",
@@ -55,7 +56,7 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     if new is None or not old or INFINITE in (new, old):
         return None
     change = 100.0 * (new - old) / old
-    gain = -change if FIGURES[name].direction is Direction.DOWN else change
+    gain = -change if figure(name).direction is Direction.DOWN else change
     return round(gain, 2) + 0.0  # no -0.0
 
 
@@ -104,13 +105,13 @@ def document(
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, is_template=context.services.llm.command is not None),
+        "set": flags(winner.allocation, is_template=context.services["llm"].command is not None),
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
         "standing": {c: _standing(decision, of) for c, of in _both(decision)},
         "best_single_trial": dict(best.allocation.values) if best else None,
-        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED},
+        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED_FIGURES},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
         "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
         "passed_over": list(passed_over),
@@ -164,7 +165,7 @@ def _standing(
     }
 
 
-def write(data: Mapping[str, Any], folder: Path, name: str) -> Path:
+def write_promotion(data: Mapping[str, Any], folder: Path, name: str) -> Path:
     """Write the sealed file whole, named by the moment and never over an older one; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)

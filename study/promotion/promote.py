@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from study.analysis.decision import Decision
-from study.promotion.document import Origin, document, write
+from study.promotion.document import Origin, document, write_promotion
 from study.storage.context import StudyContext
 
 PROMOTED, FILE = "promoted", "promotion"  # attributes of a study: the winner's trial, its file
@@ -32,7 +32,7 @@ def promote(
         ValueError: There is no winner.
     """
     data = document(decision, context, origin, why=why, passed_over=passed_over)
-    path = write(data, folder, context.name)
+    path = write_promotion(data, folder, context.name)
     study.set_user_attr(PROMOTED, data["trial"])
     study.set_user_attr(FILE, str(path))
     return path

@@ -18,9 +18,9 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.bounded_yaml import BadYaml, Flaw, compose, construct, read_bytes
 
-KEY = "sha256"
+DIGEST_KEY = "sha256"
 AS_WRITTEN = "take the file as it was written"
-WAY_OUT = {
+FLAW_WAY_OUT = {
     Flaw.NO_FILE: "name a promotion: `ls artifacts/promotions artifacts/*/promotions` shows them",
     Flaw.UNREADABLE: "name a promotion that can be read",
     Flaw.TOO_LARGE: "a promotion is a short YAML file",
@@ -36,7 +36,7 @@ def digest(data: Mapping[str, Any]) -> str:
     >>> digest({"b": 1, "a": [1.5], "sha256": "old"}) == digest({"a": (1.5,), "b": 1})
     True
     """
-    rest = {k: v for k, v in data.items() if k != KEY}
+    rest = {k: v for k, v in data.items() if k != DIGEST_KEY}
     return hashlib.sha256(
         json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()
@@ -48,7 +48,7 @@ def seal(data: Mapping[str, Any]) -> dict[str, Any]:
     >>> list(seal({"sha256": "old", "status": "candidate"}))
     ['status', 'sha256']
     """
-    return {**{k: v for k, v in data.items() if k != KEY}, KEY: digest(data)}
+    return {**{k: v for k, v in data.items() if k != DIGEST_KEY}, DIGEST_KEY: digest(data)}
 
 
 def put(data: Mapping[str, Any], path: Path) -> None:
@@ -56,7 +56,7 @@ def put(data: Mapping[str, Any], path: Path) -> None:
     write_atomic(path, yaml.safe_dump(seal(data), sort_keys=False, allow_unicode=True))
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_unsealed(path: Path) -> dict[str, Any]:
     """Read a YAML mapping of at most 256 KiB without aliases.
 
     Raises:
@@ -68,9 +68,9 @@ def read(path: Path) -> dict[str, Any]:
         at, what = str(path), error.what
         if error.flaw is Flaw.SYNTAX:
             at, what = f"{path}:{error.line}", f"not a promotion: {what}"
-        elif error.flaw not in WAY_OUT:
+        elif error.flaw not in FLAW_WAY_OUT:
             what = "not plain YAML in UTF-8"
-        raise BadInput(f"{at}: {what}; {WAY_OUT.get(error.flaw, AS_WRITTEN)}") from error
+        raise BadInput(f"{at}: {what}; {FLAW_WAY_OUT.get(error.flaw, AS_WRITTEN)}") from error
     if not isinstance(data, dict) or not all(isinstance(k, str) for k in data):
         raise BadInput(f"{path}: not a promotion: it is no mapping of names; {AS_WRITTEN}")
     return data
@@ -82,12 +82,12 @@ def verify(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: It cannot be read, has no seal, or was changed after it was sealed.
     """
-    data = read(path)
+    data = read_unsealed(path)
     way_out = (
         "take the file as the study or confirm.py wrote it, "
         "or confirm it anew with scripts/confirm.py"
     )
-    stated = data.get(KEY)
+    stated = data.get(DIGEST_KEY)
     if stated is None:
         raise BadInput(
             f"{path}: it has no sha256, so nobody can tell whether it was changed; {way_out}"

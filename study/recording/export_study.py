@@ -12,9 +12,10 @@ from typing import Any
 
 import optuna
 
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
-from objectives.recording import Entry, Provenance, Recording, read
-from study.storage.comparability import differences, identity_of
+from objectives.recording import Provenance, RecordedLaunch, Recording, read
+from study.storage.comparability import differing_names, identity_of
 from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
@@ -23,8 +24,8 @@ def gather(
     sources: Iterable[Path],
     asked: Mapping[str, Any],
     provenance: Provenance,
-    held: Sequence[Entry],
-) -> list[Entry]:
+    held: Sequence[RecordedLaunch],
+) -> list[RecordedLaunch]:
     """Return `held` and, behind it, every evaluation of the sources that it does not hold yet.
 
     Repeats are counted on.
@@ -57,13 +58,15 @@ def gather(
     return entries
 
 
-def _of_recording(source: Path, provenance: Provenance) -> list[Entry]:
+def _of_recording(source: Path, provenance: Provenance) -> list[RecordedLaunch]:
     recording = read(source)
     refuse_other_conditions(recording, provenance)
     return [replace(e, card=e.card or recording.provenance.device.uuid) for e in recording.entries]
 
 
-def _of_studies(source: Path, asked: Mapping[str, Any], provenance: Provenance) -> list[Entry]:
+def _of_studies(
+    source: Path, asked: Mapping[str, Any], provenance: Provenance
+) -> list[RecordedLaunch]:
     if not source.is_file():
         raise BadInput(
             f"--take {source} does not exist; "
@@ -75,7 +78,7 @@ def _of_studies(source: Path, asked: Mapping[str, Any], provenance: Provenance) 
         identity = study.user_attrs.get("identity", {})
         own_identity = identity_of(asked, provenance.device, provenance.versions, is_live=True)
         own_identity["load generator"] = provenance.conditions.get("load generator", 1)
-        if differing := differences(identity, own_identity):
+        if differing := differing_names(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured with another {', another '.join(differing)}"
             )
@@ -95,12 +98,12 @@ def _is_launched(r: Trial) -> bool:
     return (
         r.is_known
         and r.repeat_of is None
-        and (r.diagnosis is None or r.diagnosis.phase != "precheck")
+        and (r.diagnosis is None or r.diagnosis.phase is not FailurePhase.PRECHECK)
     )
 
 
-def _entry(r: Trial, device: Mapping[str, str] | None) -> Entry:
-    return Entry(
+def _entry(r: Trial, device: Mapping[str, str] | None) -> RecordedLaunch:
+    return RecordedLaunch(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
         seed=r.seed or 0,
@@ -118,11 +121,12 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
 
     That is another workload, services, tenants, versions or product.
 
-    raises: BadInput naming the recording and what differs
+    Raises:
+        BadInput: They differ; the error names the recording and what differs.
     """
     then = earlier.provenance
     for name in ("workload", "services", "tenants", "load generator"):
-        if differences(_only(name, then), _only(name, now)):
+        if differing_names(_only(name, then), _only(name, now)):
             raise BadInput(
                 f"{earlier.path} was recorded with another {name}; "
                 "name another --out, or move it away"

@@ -12,10 +12,11 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.errors import BadInput
 from objectives.evaluation import Job
 from objectives.load.ladder import Slo
-from objectives.recording import Entry, Provenance, Recording, entry, read, write
+from objectives.recording import Provenance, RecordedLaunch, Recording, entry, read, write
 from objectives.setting import Anchor, conditions
 from study.bench.bench import Bench, bench, borrowed
 from study.bench.run_lock import alone
@@ -48,17 +49,18 @@ def record(
     left out, so that the next run tries it again.
 
     Args:
-        repeats: with 0 nothing is launched
-        timeout_s: nothing is begun that would not end within it
-        take: recordings and databases of live studies whose evaluations count too
-        points: only so many configurations, spread over the space; later rounds measure a quarter
-            of them again
-        part: which of how many parts, for as many cards at once: (1, 2) is the first half; no LLM
-            command is in two
-        lending: the units that lend their GPU meanwhile
+        repeats: With 0 nothing is launched.
+        timeout_s: Nothing is begun that would not end within it.
+        take: Recordings and databases of live studies whose evaluations count too.
+        points: Only so many configurations, spread over the space; later rounds measure a quarter
+            of them again.
+        part: Which of how many parts, for as many cards at once: (1, 2) is the first half; no LLM
+            command is in two.
+        lending: The units that lend their GPU meanwhile.
 
-    raises: BadInput where the space is not countable or `out` was made under other conditions;
-        SetupError
+    Raises:
+        BadInput: The space is not countable, or `out` was made under other conditions.
+        SetupError: Nothing can be measured here.
     """
     if spec.measure != "live":
         raise BadInput(f"{spec.name}: a recording needs `measure: live`")
@@ -73,7 +75,7 @@ def record(
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
-        planned = [*rounds(spec.search_space, spec.baseline, repeats, points, part)]
+        planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]
         return _record(spec, out, planned, tell, timeout_s, take, lending)
 
 
@@ -119,7 +121,7 @@ def _launched(
     take: Sequence[Path],
     machine: Bench,
 ) -> Recording:
-    entries: list[Entry] = []
+    entries: list[RecordedLaunch] = []
     provenance = _provenance(machine, conditions(setting_of(spec)))
     if out.exists():
         earlier = read(out)
@@ -135,7 +137,7 @@ def _launched(
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
         machine.setting,
-        machine.device,
+        device_set(machine.device),
         folder,
         on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
         anchor=anchor,

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from objectives.allocation import Allocation
-from objectives.recording import Entry
+from objectives.recording import RecordedLaunch
 from objectives.search_space.space import Space
+from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.bench.launch_order import llm_key, order_by_llm
+from study.bench.launch_order import launch_key, order_by_restarts
 from study.recording.sobol import spread
 from study.search.expected_time import guess_s
 
@@ -17,6 +18,7 @@ from study.search.expected_time import guess_s
 def rounds(
     space: Space,
     baseline: Allocation,
+    services: Services,
     repeats: int,
     points: int | None = None,
     part: tuple[int, int] = (1, 1),
@@ -30,14 +32,14 @@ def rounds(
     for repeat in range(1, repeats + 1):
         again = rest if points is None or repeat == 1 else rest[: points // 4]
         yield baseline, 2 * repeat - 1
-        for allocation in order_by_llm(_part(again, *part), baseline):
+        for allocation in order_by_restarts(services, _part(services, again, *part), baseline):
             yield allocation, repeat
         yield baseline, 2 * repeat
 
 
 def remaining(
     planned: Sequence[tuple[Allocation, int]],
-    entries: Sequence[Entry],
+    entries: Sequence[RecordedLaunch],
     baseline: Allocation,
     card: str,
 ) -> list[tuple[Allocation, int]]:
@@ -56,13 +58,18 @@ def remaining(
     return todo
 
 
-def _part(of: Sequence[Allocation], number: int, parts: int) -> list[Allocation]:
-    """Return every so manieth LLM command with all that is measured under it."""
-    commands = list(dict.fromkeys(llm_key(a) for a in of))[number - 1 :: parts]
-    return [a for a in of if llm_key(a) in commands]
+def _part(
+    services: Services, of: Sequence[Allocation], number: int, parts: int
+) -> list[Allocation]:
+    """Return every so manieth launch key with all that is measured under it."""
+    keys = [launch_key(services, a) for a in of]
+    mine = list(dict.fromkeys(keys))[number - 1 :: parts]
+    return [a for a, key in zip(of, keys, strict=True) if key in mine]
 
 
-def longest_s(workload: Workload, entries: Sequence[Entry], allocation: Allocation) -> float:
+def longest_s(
+    workload: Workload, entries: Sequence[RecordedLaunch], allocation: Allocation
+) -> float:
     """Return how long an evaluation may take, in seconds.
 
     It is as long as this one took at most, or the median of the others and some.

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from objectives.figures import FIGURES
+from objectives.figures import SERVICE_NAMES, figure, service_name
 from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
-
-SHARE_HEAD = (
-    "LLM share",
-    "launches",
-    "speech: together / alone",
-    "LLM: together / alone",
-    "KV peak %",
-    "KV tokens",
-)
 
 CATEGORY_WORDS: Mapping[Category, str] = {
     Category.WINNER: "winner",
@@ -29,9 +20,19 @@ CATEGORY_WORDS: Mapping[Category, str] = {
 }
 
 
-def share_row(s: ShareSummary) -> tuple[str, ...]:
-    """Return the cells of a share under `SHARE_HEAD`; what was not measured is a dash."""
-    times = ("-" if x is None else f"{x:.2f} x" for x in (s.interference_stt, s.interference_llm))
+def share_table(shares: Sequence[ShareSummary]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the head and the rows of the shares; what was not measured is a dash."""
+    measured = dict.fromkeys(name for s in shares for name in s.interference)
+    services = [*(n for n in SERVICE_NAMES if n in measured or not measured)]
+    services += [n for n in measured if n not in SERVICE_NAMES]
+    times = (f"{service_name(name)}: together / alone" for name in services)
+    head = ("LLM share", "launches", *times, "KV peak %", "KV tokens")
+    return head, [_share_row(s, services) for s in shares]
+
+
+def _share_row(s: ShareSummary, services: Sequence[str]) -> tuple[str, ...]:
+    ratios = (s.interference.get(name) for name in services)
+    times = ("-" if x is None else f"{x:.2f} x" for x in ratios)
     peak = "-" if s.kv_peak_pct is None else f"{s.kv_peak_pct:.0f}"
     tokens = "-" if s.kv_tokens is None else f"{s.kv_tokens:,}"
     if (s.kv_tokens_most or 0) > (s.kv_tokens or 0):
@@ -100,6 +101,6 @@ def pareto_figures_in_words(figures: ParetoFigures) -> str:
     """
     special = {"free_memory_mib": "free memory up to the headroom"}
     if figures.has_lower_bounds:
-        sessions = FIGURES["concurrent_capacity"].short
+        sessions = figure("concurrent_capacity").short
         special["concurrent_capacity"] = f"{sessions} (some are lower bounds)"
-    return ", ".join(special.get(name, FIGURES[name].short) for name in figures.names)
+    return ", ".join(special.get(name, figure(name).short) for name in figures.names)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from objectives.figures import SHOWN
-from study.analysis.compare import Difference, Verdict, differences
+from objectives.figures import figure
+from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
 from study.wording import number
 
 VERDICT_WORDS = {
-    Verdict.BOUND: "not known: ≥ is a lower bound",
-    Verdict.NOT_MEASURED: "-",
-    Verdict.EQUAL: "none",
+    FigureVerdict.BOUND: "not known: ≥ is a lower bound",
+    FigureVerdict.NOT_MEASURED: "-",
+    FigureVerdict.EQUAL: "none",
 }
 
 
@@ -42,20 +42,20 @@ def comparison(
     configurations: Sequence[Configuration],
     without: Collection[str] = (),
 ) -> list[ComparedFigure]:
-    """Compare every figure that people ask for, in the order of `differences`."""
-    return [_as_text(d) for d in differences(today, other, configurations, without)]
+    """Compare every figure that people ask for, in the order of `figure_differences`."""
+    return [_as_text(d) for d in figure_differences(today, other, configurations, without)]
 
 
 def _as_text(d: Difference) -> ComparedFigure:
     """Write one difference as text, both figures with their units."""
-    f = SHOWN[d.name]
+    f = figure(d.name)
     texts = [
         "not measured"
         if value is None
         else f"{'≥ ' * is_bound}{number(value, f.digits)} {f.unit}".rstrip()
         for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
     ]
-    sense = d.verdict if d.verdict in (Verdict.BETTER, Verdict.WORSE) else ""
+    sense = d.verdict if d.verdict in (FigureVerdict.BETTER, FigureVerdict.WORSE) else ""
     return ComparedFigure(f.title, texts[0], texts[1], change(d), sense)
 
 
@@ -67,15 +67,15 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
     """
     if (fixed := VERDICT_WORDS.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
-    digits, unit = SHOWN[d.name].digits, SHOWN[d.name].unit
-    unit = "points" if unit == "%" else unit
+    f = figure(d.name)
+    digits, unit = f.digits, "points" if f.unit == "%" else f.unit
     amount = f"{d.new - d.old:+,.{digits}f} {unit}".rstrip()
-    if d.verdict is Verdict.ABOUT_EQUAL:
+    if d.verdict is FigureVerdict.ABOUT_EQUAL:
         return f"{amount}, about equal" if round(d.new - d.old, digits) else "about equal"
     amount += "" if d.pct is None else f" ({d.pct:+.0f} %)"
-    if d.verdict is Verdict.NEUTRAL:
+    if d.verdict is FigureVerdict.NEUTRAL:
         return amount
-    if d.verdict is Verdict.WITHIN_NOISE:
+    if d.verdict is FigureVerdict.WITHIN_NOISE:
         return f"{amount}, within noise"
     judged = f", {d.verdict}" if is_judged else ""
     return f"{amount}{judged}{', noise unknown' * (not d.is_noise_known)}"

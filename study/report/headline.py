@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import FITNESS, SHOWN
-from study.analysis.compare import Difference, Verdict, difference, differences
+from objectives.engines.engine import kv_cache_args
+from objectives.figures import FITNESS, figure
+from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import SESSIONS, is_noise
@@ -14,10 +15,10 @@ from study.report.analysis_words import cache_warnings
 from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
 from study.report.comparison import change
 from study.report.reasons import why
+from study.report.service_words import in_sentence, latencies_of
 from study.report.summary import Summary
+from study.spec.choices import SHOWN
 from study.wording import allocation_in_words, short
-
-SPOKEN = {"stt_latency_p95_ms": "speech answers", "llm_latency_p95_ms": "the LLM"}
 
 
 def standing(summary: Summary) -> str:
@@ -44,13 +45,14 @@ def sentence(summary: Summary) -> str:
             "Run the replay again, which did not come to its end, before you believe what won so "
             f"far: {plain}."
         )
-    parts = [part for name in SPOKEN if (part := _sooner(difference(name, today, other, launched)))]
+    latencies = latencies_of(context)
+    parts = _sooner([difference(name, today, other, launched) for name in latencies])
     if other.mean(SESSIONS) is not None:
         parts.append(_sessions(today, other, launched))
     worse = "; ".join(
-        f"{SHOWN[d.name].title} {change(d, is_judged=False)}"
-        for d in differences(today, other, launched, without=(*SPOKEN, SESSIONS))
-        if d.verdict is Verdict.WORSE
+        f"{figure(d.name).title} {change(d, is_judged=False)}"
+        for d in figure_differences(today, other, launched, without=(*latencies, SESSIONS))
+        if d.verdict is FigureVerdict.WORSE
     )
     unsure = {
         None: " How much of that is noise was not measured.",
@@ -61,20 +63,28 @@ def sentence(summary: Summary) -> str:
     return f"{plain}: {', '.join(parts)}.{ending}{'' if confirmation else unsure}"
 
 
-def _sooner(d: Difference) -> str:
-    """Say how much sooner a service answers; empty where either was not measured."""
-    if d.pct is None or d.verdict is Verdict.NOT_MEASURED or not d.new:
-        return ""
-    is_same = d.verdict in (Verdict.EQUAL, Verdict.ABOUT_EQUAL, Verdict.WITHIN_NOISE)
-    when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
-    return f"{SPOKEN[d.name]} {'as soon' if is_same else when}"
+def _sooner(latencies: Sequence[Difference]) -> list[str]:
+    """Say how much sooner each service answers; nothing of one that was not measured."""
+    parts: list[str] = []
+    for d in latencies:
+        if d.pct is None or d.verdict is FigureVerdict.NOT_MEASURED or not d.new:
+            continue
+        is_same = d.verdict in (
+            FigureVerdict.EQUAL,
+            FigureVerdict.ABOUT_EQUAL,
+            FigureVerdict.WITHIN_NOISE,
+        )
+        when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
+        who = f"{in_sentence(figure(d.name).service)}{'' if parts else ' answers'}"
+        parts.append(f"{who} {'as soon' if is_same else when}")
+    return parts
 
 
 def _sessions(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
     d = difference(SESSIONS, today, other, launched)
     was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.0f}"
     which = ", within noise" if is_noise(SESSIONS, today, other, launched) else ""
-    which = "; which has more is not known" if d.verdict is Verdict.BOUND else which
+    which = "; which has more is not known" if d.verdict is FigureVerdict.BOUND else which
     return f"{'at least ' * d.new_is_bound}{d.new:.0f} voice sessions at once (today: {was}{which})"
 
 
@@ -102,7 +112,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    cache = unfilled_cache(summary.measured, context.workload, context.services.llm.args)
+    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
     lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
     contributions = [t.contributions for t in summary.trials]
     if contributions and not any(c.get("capacity") is not None for c in contributions):

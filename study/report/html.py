@@ -15,7 +15,7 @@ from study.analysis.category import Category
 from study.analysis.eligibility import ineligibility
 from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
-from study.report.analysis_words import SHARE_HEAD, pareto_figures_in_words, share_row
+from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import CATEGORY_COLOURS, shade
 from study.report.comparison import comparison
@@ -69,6 +69,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     table = heat_map(launched, decision, context)
     confidence = standing(summary)
     preset = summary.preset
+    sharing_head, sharing = share_table(by_share(summary.measured))
     return {
         "title": f"How should {context.device.product} be shared by an LLM and speech recognition?",
         "byline": _byline(summary),
@@ -89,8 +90,8 @@ def _content(summary: Summary) -> dict[str, Any]:
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
         "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),
-        "sharing_head": SHARE_HEAD,
-        "sharing": [share_row(s) for s in by_share(summary.measured)],
+        "sharing_head": sharing_head,
+        "sharing": sharing,
         "presets": presets(summary),
         "presets_say": presets_verdict(summary),
         "failures": [row for c in launched for row in failure_rows(c)],

@@ -10,14 +10,14 @@ from objectives.fitness import PRESETS
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.pareto import compared_figures, pareto
-from study.analysis.reweigh import answers, is_contested
+from study.analysis.reweigh import is_contested, preset_decisions
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
-from study.report.charts.data import bars, memory_use, spots
+from study.report.charts.data import bars, latency_title, memory_use, spots
 from study.report.charts.marks import PHASE_COLOURS
 from study.report.reasons import over
+from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
-from study.report.trial_words import limits_in_words, traffic_in_words
 from study.wording import FAILURES, failure_in_words, short
 
 
@@ -30,10 +30,10 @@ def pictures(summary: Summary) -> dict[str, Any]:
     memory = memory_use(best.measured[0] if best else None)
     figures: list[dict[str, Any]] = []
     if points:
-        limit = (slo.p95_ms["stt"], slo.p95_ms["llm"]) if slo else (None, None)
-        for service, ms in zip(("speech", "LLM"), limit, strict=True):
-            title = f"{service}: 95 % answered within, ms"
-            figures.append(_figure(title, svg.latency_chart(points, service, ms)))
+        for service in points[0].p95_ms:
+            limit_ms = slo.p95_ms[service] if slo else None
+            drawing = svg.latency_chart(points, service, limit_ms)
+            figures.append(_figure(f"{latency_title(service)}, ms", drawing))
     if timed:
         phases = {phase for b in timed for phase in b.seconds}
         legend = tuple((p, colour) for p, colour in PHASE_COLOURS.items() if p in phases)
@@ -69,11 +69,11 @@ def _sign(category: Category) -> str:
 def presets(summary: Summary) -> list[tuple[str, ...]]:
     """Return a row for each preset: its choice, the fitness of that and of today's, its weights."""
     rows = []
-    for preset, decision in answers(summary.trials, summary.context).items():
+    for preset, decision in preset_decisions(summary.trials, summary.context).items():
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
         base = decision.baseline.fitness if decision.baseline else None
-        weights = (f"{x:g}" for x in (w.stt, w.llm, w.capacity, w.stability, w.efficiency))
+        weights = (f"{weight:g}" for weight in w.values())
         choice += "" if decision.winner else " (as today)"
         scores = f"{FITNESS.text(best.fitness if best else None)} / {FITNESS.text(base)}"
         rows.append((preset, choice, scores, *weights))
@@ -83,7 +83,7 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
 def presets_verdict(summary: Summary) -> str:
     """Say whether the presets agree, and if not what is sensible whatever the weights."""
     context, launched = summary.context, summary.configurations
-    if not is_contested(answers(summary.trials, context)):
+    if not is_contested(preset_decisions(summary.trials, context)):
         rejected = ", which fresh launches rejected" if summary.is_rejected else ""
         return f"All of them choose the same{rejected}."
     names = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
@@ -120,7 +120,6 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
     servers = chain.from_iterable(x.items() for x in context.versions.values())
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
-    terms = ("stt", "llm", "capacity", "stability", "efficiency")
     launches = sum(t.repeat_of is None for t in trials)
     words = f"at most {gates.wer_points:g} points more wrong words than today's"
     return [
@@ -131,7 +130,7 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
         ("traffic", traffic_in_words(context)),
         ("limits of a voice session", limits_in_words(context)),
         ("gates", f"{words}, {gates.free_memory_mib:g} MiB left free"),
-        ("weights", ", ".join(f"{term} {getattr(weights, term):g}" for term in terms)),
+        ("weights", ", ".join(f"{term} {weight:g}" for term, weight in weights.items())),
         ("also on the device", ", ".join(tenants) or "nothing of the study's own"),
         ("search", f"{summary.sampler}; {launches} launches"),
         ("spec", f"{context.spec_file}, SHA-256 {context.spec_sha256}"),

@@ -11,9 +11,9 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.analysis.compare import rival
-from study.analysis.configurations import Configuration, configuration_of, configurations
-from study.analysis.decision import Decision, decide
+from study.analysis.compare import closest_rival
+from study.analysis.configurations import Configuration, configuration_of, configurations_in
+from study.analysis.decision import Decision, decision_of
 from study.analysis.reweigh import rescored, weighed
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
@@ -68,7 +68,7 @@ class Summary:
     @property
     def other(self) -> Configuration | None:
         """Return the winner; where the baseline stays, what came closest to it, eligible or not."""
-        return rival(self.configurations, self.decision, self.context)
+        return closest_rival(self.configurations, self.decision, self.context)
 
 
 def summary(
@@ -87,7 +87,7 @@ def summary(
         context = replace(context, fitness=weighed(context.fitness, preset))
         trials = rescored(trials, context, context.fitness)
     attributes = study.user_attrs
-    decision = decide(trials, context)
+    decision = decision_of(trials, context)
     confirmation = None
     if decision.winner is not None and promotions is not None:
         confirmation = confirmation_for(study, decision.winner.allocation, promotions)
@@ -95,7 +95,7 @@ def summary(
     return Summary(
         context=context,
         trials=trials,
-        configurations=configurations(trials),
+        configurations=configurations_in(trials),
         decision=decision,
         study=study.study_name,
         sampler=f"{sampler}, seed {seed}",

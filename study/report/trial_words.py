@@ -1,47 +1,29 @@
-"""Say in words what became of a trial or configuration, and what both services were sent. Pure."""
+"""Say in words what became of a trial or configuration. Pure."""
 
 from __future__ import annotations
 
 import re
 
-from objectives.figures import FITNESS
-from study.analysis.category import Category, category, obstacle
+from objectives.figures import FITNESS, figure
+from study.analysis.category import Category, category, obstacle_to
+from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
+from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import number, short
-
-
-def traffic_in_words(context: StudyContext) -> str:
-    """Say what is sent to both servers in every launch."""
-    w = context.workload
-    return (
-        f"{w.window_s:g} s, the same in every launch (seed {w.seed}): "
-        f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}, "
-        f"{w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out; "
-        f"{w.stt_per_s:g} spoken clips a second"
-    )
-
-
-def limits_in_words(context: StudyContext) -> str:
-    """Say the p95 limits of the capacity ladder."""
-    slo = context.slo
-    if slo is None:
-        is_replay = context.is_replay
-        return "not recorded" if is_replay else "not fixed yet: they follow from the baseline"
-    speech = f"95 % of the speech replies within {slo.p95_ms['stt']:,.0f} ms"
-    return f"{speech} and of the LLM's within {slo.p95_ms['llm']:,.0f} ms"
 
 
 def configurations_table(summary: Summary) -> str:
     """Tabulate every configuration in Markdown, best first."""
     decision, context = summary.decision, summary.context
+    latencies = latencies_of(context)
+    heads = (figure(name).head for name in (*latencies, SESSIONS))
     lines = [
-        "| configuration | fitness | launches | speech p95 ms | LLM p95 ms | sessions | |",
-        "|---|---|---|---|---|---|---|",
+        f"| configuration | fitness | launches | {' | '.join(heads)} | |",
+        "|---" * (len(latencies) + 5) + "|",
     ]
     ranked = sorted(summary.configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0)))
     for c in ranked:
@@ -51,15 +33,15 @@ def configurations_table(summary: Summary) -> str:
             mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
-        elif c.measured and (why := obstacle(c, decision, context)):
+        elif c.measured and (why := obstacle_to(c, decision, context)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome_in_words(c.failed[-1])}"
+        times = " | ".join(number(c.mean(name)) for name in latencies)
         lines.append(
             f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
             f"| {launches_in_words(c) if c.measured else '-'} "
-            f"| {number(c.mean('stt_latency_p95_ms'))} | {number(c.mean('llm_latency_p95_ms'))} "
-            f"| {'≥ ' * c.is_lower_bound}{number(c.mean('concurrent_capacity'))} | {mark} |"
+            f"| {times} | {'≥ ' * c.is_lower_bound}{number(c.mean(SESSIONS))} | {mark} |"
         )
     return "\n".join(lines)
 

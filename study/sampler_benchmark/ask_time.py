@@ -19,12 +19,13 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, create_trial
 
-from study.sampler_benchmark.problems import Problem, levels, value_at
-from study.sampler_benchmark.samplers import rival
-from study.sampler_benchmark.synthetic import MIXED, synthetic
+from study.sampler_benchmark.problems.problem import Problem
+from study.sampler_benchmark.problems.synthetic import MIXED, synthetic
+from study.sampler_benchmark.samplers import contestant
+from study.tournament.axes import levels, value_at
 
 STORAGES = ("memory", "sqlite", "journal")
-SIZES = (100, 1_000, 10_000)
+STUDY_SIZES = (100, 1_000, 10_000)
 REPEATS = 7
 ENOUGH_S = 5.0  # three asks do where they take longer than this together
 PATIENCE_MS = 3_000.0  # a sampler whose median is longer is not asked in a larger study
@@ -61,7 +62,7 @@ def ask_times(
     samplers: Sequence[str],
     folder: Path,
     *,
-    sizes: Sequence[int] = SIZES,
+    sizes: Sequence[int] = STUDY_SIZES,
     storages: Sequence[str] = STORAGES,
 ) -> Iterator[AskTime]:
     """Time every sampler on the mixed space, in every storage and size.
@@ -85,7 +86,7 @@ def ask_times(
 
 
 def _time(name: str, storage: str, size: int, held: BaseStorage) -> AskTime:
-    sampler = rival(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
+    sampler = contestant(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
     study = optuna.load_study(study_name="asked", storage=held, sampler=sampler)
     problem = synthetic("mixed", 0)
     spans_ms = []
@@ -106,7 +107,7 @@ def _filled(kind: str, size: int, folder: Path) -> Iterator[Callable[[], BaseSto
 
     A file is filled once and then copied.
     """
-    trials = history(synthetic("mixed", 0), size)
+    trials = random_trials(synthetic("mixed", 0), size)
     if kind == "memory":
 
         def fresh() -> BaseStorage:
@@ -159,13 +160,13 @@ def _fill(storage: BaseStorage, trials: Sequence[FrozenTrial]) -> BaseStorage:
     return storage
 
 
-def history(problem: Problem, n: int) -> list[FrozenTrial]:
+def random_trials(problem: Problem, n: int) -> list[FrozenTrial]:
     """Return n complete random trials of a problem, as they would stand in a study."""
     rng = np.random.default_rng(0)
     trials = []
     for _ in range(n):
         params = {
-            k: value_at(axis, int(rng.integers(levels(axis) or 1)))
+            k: value_at(axis, int(rng.integers(int(levels(axis)))))
             for k, axis in problem.space.items()
         }
         value = problem.outcome(problem.key(params)).value

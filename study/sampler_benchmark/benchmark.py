@@ -1,4 +1,4 @@
-"""This module plans a contest of samplers on problems and runs it on several processes.
+"""This module holds a contest of samplers on problems, on several processes.
 
 Every finished run is a line of `runs.jsonl`; a contest that is stopped goes on where it was. Runs
 of another commit or of other versions are not mixed in. Tables, intervals and figures are made of
@@ -7,142 +7,24 @@ those lines, so they can be made again.
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 
 import optuna
 
 from objectives.errors import BadInput, SetupError
-from study.sampler_benchmark import suites
-from study.sampler_benchmark.journal import Journal
-from study.sampler_benchmark.samplers import RIVALS, SENTENCES, obstacle, telling
-from study.sampler_benchmark.samplers import missing as missing_sampler
-from study.sampler_benchmark.suites import PROBLEMS, problem, small
-from study.sampler_benchmark.trial_run import Run, race
+from study.sampler_benchmark.contest import SLOW, Contest
+from study.sampler_benchmark.journal import RunJournal
+from study.sampler_benchmark.problems.suites import problem, small
+from study.sampler_benchmark.trial_run import SamplerRun, race
 
 SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
-# the population of the tournament: a live study asks a generation before any of it is told
-LIVE_BATCH = 5
-SLOW = ("gp", "nevergrad", "tpe4")  # 30, 3 and 2 ms a trial, and more in larger spaces
-LEAST = 5  # seeds, unless fewer are asked for
-QUICK_SAMPLERS = ("tournament", "tpe", "random", "nsga2", "exhaustive")
-QUICK_PROBLEMS = ("smooth", "noisy-cliff")
-CHUNK = 5  # seeds of one task
+SEEDS_A_TASK = 5  # seeds of one task
 Task = tuple[str, str, int, tuple[int, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
-    """What is to be run.
-
-    Args:
-        samplers: The names of the samplers.
-        problems: The names of the problems.
-        batches: How many trials are asked for at a time, for each run.
-        seeds: How many seeds tables and synthetic problems get; suites, nevergrad and tpe4 get a
-            quarter of them, gp a twentieth, and a fortieth in large spaces; but at least 5.
-    """
-
-    samplers: tuple[str, ...]
-    problems: tuple[str, ...]
-    batches: tuple[int, ...]
-    seeds: int
-
-    def seeds_of(self, name: str, sampler: str) -> range:
-        """Return the seeds of one sampler on one problem, from 0."""
-        share = 4 if sampler in SLOW or name in suites.NEEDS else 1
-        if sampler == "gp":
-            share = 20 if small(name) else 40
-        return range(max(min(LEAST, self.seeds), self.seeds // share))
-
-    def runs(self) -> Iterator[tuple[str, str, int, int]]:
-        """Yield problem, sampler, batch and seed of every run that makes sense."""
-        for name in self.problems:
-            space = problem(name, 0).space
-            for batch in self.batches:
-                for sampler in self.samplers:
-                    if obstacle(sampler, space) is None:
-                        yield from (
-                            (name, sampler, batch, seed) for seed in self.seeds_of(name, sampler)
-                        )
-
-    def left_out(self) -> list[str]:
-        """Return a sentence for each sampler that takes no part in a problem."""
-        spaces = {name: problem(name, 0).space for name in self.problems}
-        problems: dict[tuple[str, str], list[str]] = {}
-        for name, space in spaces.items():
-            for sampler in self.samplers:
-                if why := obstacle(sampler, space):
-                    problems.setdefault((sampler, why), []).append(name)
-        return [
-            f"{sampler} takes no part in {', '.join(names)}: {why}"
-            for (sampler, why), names in problems.items()
-        ]
-
-
-def available(
-    names: Sequence[str] | None,
-    choices: Sequence[str],
-    missing: Callable[[str], str | None],
-    what: str,
-) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names, or all choices that can be had here; and why the others cannot.
-
-    Args:
-        names: The names that the user asks for; none for all.
-        choices: All names that there are.
-        missing: Returns the sentence that says what a name lacks here, or None.
-        what: What the names are of, for errors.
-
-    Raises:
-        BadInput: A name is unknown.
-        SetupError: One of the names needs a package that is not here.
-    """
-    for name in names or ():
-        if name not in choices:
-            raise BadInput(f"unknown {what} {name!r}; choose of {', '.join(choices)}")
-        if why := missing(name):
-            raise SetupError(why)
-    chosen = tuple(dict.fromkeys(names or choices))
-    reasons = [why for n in chosen if (why := missing(n))]
-    return tuple(n for n in chosen if not missing(n)), reasons
-
-
-def entered(
-    samplers: Sequence[str] | None,
-    problems: Sequence[str] | None,
-    batches: Sequence[int] = (1, LIVE_BATCH),
-    seeds: int = 200,
-    *,
-    quick: bool = False,
-) -> tuple[Contest, list[str]]:
-    """Return the contest of these samplers and problems, and a sentence for each that is not in it.
-
-    By default all take part that can be had here, or with `quick` the few quick ones.
-
-    Raises:
-        BadInput: A name is unknown.
-        SetupError: A package is missing that a name needs, or that draws.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise SetupError("figures need matplotlib; python -m pip install -e '.[bench]'")
-    if quick:
-        samplers, problems = samplers or QUICK_SAMPLERS, problems or QUICK_PROBLEMS
-    usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
-    chosen, without = available(samplers, RIVALS, missing_sampler, "sampler")
-    fields, also = available(
-        problems or None, PROBLEMS if problems else usual, suites.missing, "problem"
-    )
-    contest = Contest(
-        samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds
-    )
-    return contest, [*without, *also]
 
 
 def budget_of(name: str) -> int:
@@ -150,17 +32,9 @@ def budget_of(name: str) -> int:
     return SMALL_BUDGET if small(name) else BUDGET
 
 
-def telling_notes(samplers: Sequence[str]) -> list[str]:
-    """Return a sentence for each way in which samplers are told of what does not fit."""
-    ways = {way: [s for s in samplers if telling(s) == way] for way in SENTENCES}
-    return [
-        f"what does not fit, {', '.join(who)}: {SENTENCES[way]}" for way, who in ways.items() if who
-    ]
-
-
 def hold(
-    contest: Contest, journal: Journal, *, jobs: int, ended: Callable[[int, str], None]
-) -> list[Run]:
+    contest: Contest, journal: RunJournal, *, jobs: int, ended: Callable[[int, str], None]
+) -> list[SamplerRun]:
     """Run what the journal does not hold yet; return the runs of this contest, old and new.
 
     Args:
@@ -194,7 +68,7 @@ def hold(
 
 
 def _in_processes(
-    tasks: Sequence[Task], journal: Journal, jobs: int, ended: Callable[[int, str], None]
+    tasks: Sequence[Task], journal: RunJournal, jobs: int, ended: Callable[[int, str], None]
 ) -> None:
     # each process has a processor of its own
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -225,7 +99,7 @@ def _tasks(runs: Sequence[tuple[str, str, int, int]]) -> list[Task]:
         seeds.setdefault((name, sampler, batch), []).append(seed)
     tasks = []
     for (name, sampler, batch), all_of_them in seeds.items():
-        size = 1 if sampler == "gp" else CHUNK
+        size = 1 if sampler == "gp" else SEEDS_A_TASK
         tasks += [
             (name, sampler, batch, tuple(all_of_them[i : i + size]))
             for i in range(0, len(all_of_them), size)
@@ -239,7 +113,7 @@ def _prepare() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def _race(task: Task) -> list[Run]:
+def _race(task: Task) -> list[SamplerRun]:
     name, sampler, batch, seeds = task
     if sampler == "gp":
         import torch  # noqa: PLC0415  an extra

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark.ask_time import AskTime
 from study.sampler_benchmark.statistics import FigureEstimate, curve
-from study.sampler_benchmark.trial_run import Run
+from study.sampler_benchmark.trial_run import SamplerRun
 
 STYLES: dict[str, tuple[str, Any]] = {  # colour and dashes of the samplers that are drawn as lines
     "tournament": ("#D55E00", "-"),
@@ -29,7 +29,7 @@ STYLES: dict[str, tuple[str, Any]] = {  # colour and dashes of the samplers that
     "random": ("#999999", (0, (1, 1))),
 }
 OURS, OTHERS = "#D55E00", "#444444"
-MARKERS = {"best_trial": ("o", "#0072B2"), "recommend": ("s", "#D55E00")}
+NAMING_MARKS = {"best_trial": ("o", "#0072B2"), "recommend": ("s", "#D55E00")}
 DPI = 150
 
 
@@ -51,7 +51,7 @@ class Chart:
         return path
 
 
-def regret_over_trials(runs: Sequence[Run], batch: int) -> Chart:
+def regret_over_trials(runs: Sequence[SamplerRun], batch: int) -> Chart:
     """Draw mean regret of the best so far, a panel for each problem; bands: 95 % t intervals."""
     chosen = [r for r in runs if r.batch == batch and r.sampler in STYLES]
     problems = list(dict.fromkeys(r.problem for r in chosen))
@@ -116,7 +116,7 @@ def naming(estimates: Sequence[FigureEstimate], batch: int, trials: int = 40) ->
 
     It is named by `best_trial`, and by `recommend`.
     """
-    ways = {f"{way}_named_{trials}": way for way in MARKERS}
+    ways = {f"{way}_named_{trials}": way for way in NAMING_MARKS}
     chosen = [
         e for e in estimates if e.batch == batch and e.figure in ways and "noisy" in e.problem
     ]
@@ -129,10 +129,10 @@ def naming(estimates: Sequence[FigureEstimate], batch: int, trials: int = 40) ->
         at = {(e.sampler, ways[e.figure]): e for e in chosen if e.problem == problem}
         samplers = sorted(
             {s for s, _ in at},
-            key=lambda s: max(at[s, way].value for way in MARKERS if (s, way) in at),
+            key=lambda s: max(at[s, way].value for way in NAMING_MARKS if (s, way) in at),
         )
         for (sampler, way), e in at.items():
-            marker, colour = MARKERS[way]
+            marker, colour = NAMING_MARKS[way]
             place = samplers.index(sampler) + (0.15 if way == "recommend" else -0.15)
             axes.errorbar(
                 e.value,

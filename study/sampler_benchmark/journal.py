@@ -1,4 +1,4 @@
-"""`Journal` keeps the finished runs of a folder, one a line, and what they ran with."""
+"""`RunJournal` keeps the finished runs of a folder, one a line, and what they ran with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.provenance import git_commit
-from study.sampler_benchmark.trial_run import Named, Run
+from study.sampler_benchmark.trial_run import Named, SamplerRun
 
 PACKAGES = (
     "optuna",
@@ -28,7 +28,7 @@ PACKAGES = (
 )
 
 
-def provenance() -> dict[str, Any]:
+def made_with() -> dict[str, Any]:
     """Return what must be equal for two runs to stand in one table."""
     versions = {}
     for package in PACKAGES:
@@ -43,7 +43,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-class Journal:
+class RunJournal:
     """The finished runs of a folder, one a line.
 
     Args:
@@ -55,8 +55,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "runs.jsonl"
-        self.runs: list[Run] = []
-        here = provenance()
+        self.runs: list[SamplerRun] = []
+        here = made_with()
         if not self.path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -77,14 +77,14 @@ class Journal:
         if lines and not lines[-1].endswith("}"):
             write_atomic(self.path, "\n".join([head, *lines[:-1]]) + "\n")
 
-    def add(self, runs: Sequence[Run]) -> None:
+    def add(self, runs: Sequence[SamplerRun]) -> None:
         """Keep finished runs."""
         self.runs += runs
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(run)) + "\n" for run in runs)
 
 
-def _run(data: Mapping[str, Any]) -> Run:
+def _run(data: Mapping[str, Any]) -> SamplerRun:
     path = tuple((int(at), float(regret)) for at, regret in data["path"])
     named = {int(at): Named(**who) for at, who in data["named"].items()}
-    return Run(**{**data, "path": path, "named": named})
+    return SamplerRun(**{**data, "path": path, "named": named})

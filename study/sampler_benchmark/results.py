@@ -31,10 +31,11 @@ from rich.table import Table as RichTable
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
-from study.sampler_benchmark.benchmark import Contest, budget_of, hold, telling_notes
-from study.sampler_benchmark.journal import Journal, provenance
+from study.sampler_benchmark.benchmark import budget_of, hold
+from study.sampler_benchmark.contest import Contest, telling_notes
+from study.sampler_benchmark.journal import RunJournal, made_with
 from study.sampler_benchmark.statistics import FigureEstimate, estimates, ratios
-from study.sampler_benchmark.trial_run import Run
+from study.sampler_benchmark.trial_run import SamplerRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Results:
     """
 
     contest: Contest
-    runs: Sequence[Run]
+    runs: Sequence[SamplerRun]
     estimates: Sequence[FigureEstimate]
     ratios: Sequence[FigureEstimate]
     asks: Sequence[AskTime]
@@ -80,7 +81,7 @@ class Results:
         return charts
 
 
-def compare(
+def compare_samplers(
     contest: Contest,
     folder: Path,
     *,
@@ -105,7 +106,7 @@ def compare(
         BadInput: The folder holds runs that cannot be mixed with new ones.
     """
     console = console or Console(stderr=True, quiet=True)
-    journal = Journal(folder)
+    journal = RunJournal(folder)
     notes = [*notes, *contest.left_out(), *telling_notes(contest.samplers)]
     total = len(list(contest.runs()))
     with _progress(console) as progress:
@@ -128,11 +129,11 @@ def compare(
     with suppress(FileNotFoundError):
         (folder / "storages").rmdir()
     results = Results(contest, runs, estimates(runs), ratios(runs), asks, notes, folder)
-    write(results, journal.started)
+    write_results(results, journal.started)
     return results
 
 
-def write(results: Results, started: str) -> None:
+def write_results(results: Results, started: str) -> None:
     """Write tables as CSV and Markdown, figures as PNG."""
     head = _provenance(results, started)
     rows = [*results.estimates, *results.ratios]
@@ -148,7 +149,7 @@ def write(results: Results, started: str) -> None:
         figure.save(results.folder / f"{name}.png")
 
 
-def show(results: Results, console: Console) -> None:
+def show_results(results: Results, console: Console) -> None:
     """Print what a person wants to know first."""
     for batch in results.contest.batches:
         console.print(rich_table(tables.trials_to_target(results.estimates, batch)))
@@ -172,7 +173,7 @@ def rich_table(table: tables.Table) -> RichTable:
 
 
 def _provenance(results: Results, started: str) -> list[str]:
-    here = provenance()
+    here = made_with()
     contest = results.contest
     seeds = {
         name: {s: len(contest.seeds_of(name, s)) for s in contest.samplers}

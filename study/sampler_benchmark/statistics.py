@@ -27,13 +27,13 @@ import numpy as np
 from scipy import stats
 
 from study.analysis.noise import holm
-from study.sampler_benchmark.trial_run import CHECKPOINTS, EXACT, Named, Run
+from study.sampler_benchmark.trial_run import CHECKPOINTS, EXACT, Named, SamplerRun
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 GROUPS: Mapping[str, tuple[str, ...]] = {"tables with structure": ("smooth", "ridge", "cliff")}
 BETTER, WORSE, TIE = "better", "worse", "tie"
-SHARES = ("missed", "best_trial_named", "recommend_named")  # figures that are yes or no in a run
+YES_OR_NO = ("missed", "best_trial_named", "recommend_named")  # figures that are yes or no in a run
 LARGER_IS_BETTER = ("best_trial_named", "recommend_named")
 
 
@@ -65,11 +65,13 @@ class FigureEstimate:
     verdict: str | None = None
 
 
-def figures(run: Run) -> dict[str, float]:
+def figures_of_run(run: SamplerRun) -> dict[str, float]:
     """Return every figure that a run has; what it has not is absent.
 
-    >>> run = Run("smooth", "tpe", 1, 0, 40, 15, ((0, 2.0), (3, 0.0)), 3, 5, None, None, {}, 0.1)
-    >>> figures(run)["trials_to_target"], figures(run)["regret_10"], "oom" in figures(run)
+    >>> path = ((0, 2.0), (3, 0.0))
+    >>> run = SamplerRun("smooth", "tpe", 1, 0, 40, 15, path, 3, 5, None, None, {}, 0.1)
+    >>> figures = figures_of_run(run)
+    >>> figures["trials_to_target"], figures["regret_10"], "oom" in figures
     (3.0, 0.0, False)
     """
     values: dict[str, float] = {
@@ -131,20 +133,20 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 
-def estimates(runs: Iterable[Run], reference: str = "tournament") -> list[FigureEstimate]:
+def estimates(runs: Iterable[SamplerRun], reference: str = "tournament") -> list[FigureEstimate]:
     """Return every figure of every sampler, with interval and verdict against the reference."""
     table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)
     )
     for run in runs:
-        for figure, value in figures(run).items():
+        for figure, value in figures_of_run(run).items():
             table[run.problem, run.batch, figure][run.sampler][run.seed] = value
     rows = []
     for (problem, batch, figure), by_sampler in table.items():
         verdicts = _verdicts(figure, by_sampler, reference)
         for sampler, by_seed in by_sampler.items():
             values = list(by_seed.values())
-            interval = share_interval if figure.startswith(SHARES) else mean_interval
+            interval = share_interval if figure.startswith(YES_OR_NO) else mean_interval
             spread, verdict = interval(values), verdicts.get(sampler)
             rows.append(
                 FigureEstimate(problem, batch, sampler, figure, len(values), *spread, verdict)
@@ -169,7 +171,7 @@ def _verdicts(
     return verdicts
 
 
-def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[FigureEstimate]:
+def ratios(runs: Sequence[SamplerRun], reference: str = "tournament") -> list[FigureEstimate]:
     """Return the reference's mean trials to the target over each rival's, on common seeds.
 
     Below 1 the reference is faster. A group of problems is taken as one. The interval is a
@@ -184,7 +186,9 @@ def ratios(runs: Sequence[Run], reference: str = "tournament") -> list[FigureEst
             trials: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
             for run in runs:
                 if run.batch == batch and run.problem in problems:
-                    trials[run.sampler][run.problem, run.seed] = figures(run)["trials_to_target"]
+                    trials[run.sampler][run.problem, run.seed] = figures_of_run(run)[
+                        "trials_to_target"
+                    ]
             for rival in trials.keys() - {reference} if reference in trials else ():
                 common = sorted(trials[reference].keys() & trials[rival].keys())
                 pairs = np.array([(trials[reference][at], trials[rival][at]) for at in common])
@@ -212,7 +216,7 @@ def _ratio(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.asarray(ours.mean(axis=axis) / theirs.mean(axis=axis))
 
 
-def curve(runs: Iterable[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def curve(runs: Iterable[SamplerRun]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return trials, mean regret after each of them, and the two ends of its t interval."""
     paths = list(runs)
     trials = np.arange(1, min(r.budget for r in paths) + 1)

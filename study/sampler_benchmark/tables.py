@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from study.sampler_benchmark.ask_time import AskTime
 from study.sampler_benchmark.statistics import FigureEstimate
 
-MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
+VERDICT_MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
 LEGEND = "= tied with the tournament, < fewer than it, > more"
-COLUMNS = {
+FIGURE_COLUMNS = {
     "trials_to_target": "trials to target",
     "missed": "missed %",
     "regret_10": "regret at 10",
@@ -64,7 +64,7 @@ def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
         here = {
             (e.sampler, e.figure): e for e in estimates if (e.problem, e.batch) == (problem, batch)
         }
-        columns = [f for f in COLUMNS if any(figure == f for _, figure in here)]
+        columns = [f for f in FIGURE_COLUMNS if any(figure == f for _, figure in here)]
         samplers = sorted(
             dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value
         )
@@ -73,7 +73,9 @@ def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
             for s in samplers
         ]
         title = f"{problem}, {batch} at a time"
-        tables.append(Table(title, ("sampler", "n", *(COLUMNS[f] for f in columns)), tuple(rows)))
+        tables.append(
+            Table(title, ("sampler", "n", *(FIGURE_COLUMNS[f] for f in columns)), tuple(rows))
+        )
     return tables
 
 
@@ -86,7 +88,7 @@ def trials_to_target(estimates: Sequence[FigureEstimate], batch: int) -> Table:
         (
             p,
             *(
-                f"{at[p, s].value:.1f}{MARKS[at[p, s].verdict]}" if (p, s) in at else "-"
+                f"{at[p, s].value:.1f}{VERDICT_MARKS[at[p, s].verdict]}" if (p, s) in at else "-"
                 for s in samplers
             ),
         )

@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from study.sampler_benchmark.problems import Key, Problem, Truth
-from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, rival, telling
+from study.sampler_benchmark.problems.problem import Coordinates, Problem, Truth
+from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, contestant, telling
 from study.tournament import recommend
 
 CHECKPOINTS = (10, 20, 40, 80)  # trials after which the regret is read and the best is named
@@ -32,7 +32,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SamplerRun:
     """What one sampler did on one problem.
 
     Args:
@@ -70,13 +70,13 @@ class Run:
         return next((r for at, r in reversed(self.path) if at <= trial), self.path[0][1])
 
 
-def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
+def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
     """Run one study of `budget` trials; sampler and problem have the same seed."""
     began = time.perf_counter()
-    sampler = rival(name, seed=problem.seed, space=problem.space, budget=budget, batch=batch)
+    sampler = contestant(name, seed=problem.seed, space=problem.space, budget=budget, batch=batch)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     space, way = dict(problem.space), telling(name)
-    counts: dict[Key, int] = {}
+    counts: dict[Coordinates, int] = {}
     path = [(0, problem.regret_of(problem.worst))]
     worst, first_hit = 0.0, None
     fresh = min(budget, problem.size or budget)
@@ -105,7 +105,7 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> Run:
                 _tell_failure(study, trial, truth, worst, way)
             if number in CHECKPOINTS:
                 named[number] = _named(study, problem)
-    return Run(
+    return SamplerRun(
         problem=problem.name,
         sampler=name,
         batch=batch,

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.search_space.space import Space, suggest
-from study.search.tell import note
+from study.search.tell import set_attributes
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 
@@ -31,7 +31,7 @@ def queue_baseline(study: optuna.Study, space: Space, baseline: Allocation) -> N
         study.enqueue_trial(params, user_attrs={"role": BASELINE})
 
 
-def missing(study: optuna.Study, allocations: Sequence[Allocation]) -> list[Allocation]:
+def launches_left(study: optuna.Study, allocations: Sequence[Allocation]) -> list[Allocation]:
     """Return the launches of these that the study has not measured, in their order."""
     held = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
     left = []
@@ -52,12 +52,12 @@ def queue_launches(
     """Queue the next launches that are not measured, less what waits already.
 
     Args:
-        allocations: one for each launch, in order
-        count: the most to queue
+        allocations: One for each launch, in order.
+        count: The most to queue.
     """
     waiting = Counter(str(space.decode(params)) for params in queue(study))
     queued = {str(r.allocation) for r in counted(study)}
-    for allocation in missing(study, allocations)[:count]:
+    for allocation in launches_left(study, allocations)[:count]:
         key = str(allocation)
         role = REPLICATE if key in queued else BASELINE if key == str(baseline) else None
         queued.add(key)
@@ -82,14 +82,14 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
     return moved
 
 
-def ask(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:
+def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:
     """Ask for one trial with all its parameters stored; return it and its configuration."""
     trial = study.ask()
     me = psutil.Process(os.getpid())
     # by it a later run tells whether we still live
-    note(trial, process=[me.pid, me.create_time()])
+    set_attributes(trial, process=[me.pid, me.create_time()])
     allocation = suggest(trial, space)
-    note(trial, allocation=dict(allocation.values))
+    set_attributes(trial, allocation=dict(allocation.values))
     return trial, allocation
 
 
@@ -104,9 +104,9 @@ def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation
     )
 
 
-def begin(trial: optuna.Trial) -> None:
+def mark_begun(trial: optuna.Trial) -> None:
     """Mark a trial as started.
 
     From here on it is interrupted, not unstarted, if its process dies.
     """
-    note(trial, begun=True)
+    set_attributes(trial, begun=True)

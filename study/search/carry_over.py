@@ -63,9 +63,9 @@ def carry(
     """Add what an earlier study has measured as one ended trial, whole or not at all.
 
     Args:
-        scored: what its measurement is worth by today's weights; None where it has none
-        repeat_of: the trial here whose result it was told
-        spent: whether the configuration cannot be measured any more
+        scored: What its measurement is worth by today's weights; None where it has none.
+        repeat_of: The trial here whose result it was told.
+        spent: Whether the configuration cannot be measured any more.
     """
     attributes: dict[str, Any] = {
         "allocation": dict(r.allocation.values),

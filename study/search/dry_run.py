@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, engines_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.setting import Setting
-from study.bench.launch_order import order_by_llm
+from study.bench.launch_order import launch_key, order_by_restarts
 from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
 from study.search.open_study import succession
@@ -34,9 +34,9 @@ class Neighbour:
     """Is a tenant that the study holds itself.
 
     Args:
-        name: its name
-        mib: what it will hold, MiB
-        left_mib: what is left of the device beside it and what others hold now, MiB
+        name: Its name.
+        mib: What it will hold, MiB.
+        left_mib: What is left of the device beside it and what others hold now, MiB.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Prospect:
     """Is a configuration that a run may launch.
 
     Args:
-        allocation: what would be launched
-        is_baseline: whether it is in use today
-        works: whether it was measured within every limit; None where it was not measured
-        check: what arithmetic says of it; None where there is no device
+        allocation: What would be launched.
+        is_baseline: Whether it is in use today.
+        works: Whether it was measured within every limit; None where it was not measured.
+        check: What arithmetic says of it; None where there is no device.
     """
 
     allocation: Allocation
     is_baseline: bool
     works: bool | None
-    check: Verdict | None
+    check: Prediction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class Effort:
     """Says what the trials that are left take.
 
     Args:
-        starts: the fewest starts of the LLM server
-        each_s: what a trial takes, seconds
-        is_measured: whether trials of this study say so; else it is estimated
-        trials: how many are left
-        runs: how many runs of `timeout_s` they need
-        timeout_s: of one run, seconds
+        starts: The fewest starts of servers that ask for a share of the device.
+        each_s: What a trial takes, seconds.
+        is_measured: Whether trials of this study say so; else it is estimated.
+        trials: How many are left.
+        runs: How many runs of `timeout_s` they need.
+        timeout_s: Of one run, seconds.
     """
 
     starts: int
@@ -92,15 +92,15 @@ class Forecast:
     """Says what a run would do.
 
     Args:
-        size: configurations in the space; None where a range is continuous
-        measured: how many of them are measured
-        max_trials: the most over all runs
-        prospects: the configurations, in the order of their launches
-        has_more: whether the space has more than are listed
-        neighbours: the study's own tenants; none where there is no device
-        commands: each command once, by service, in the order of their start
-        recorded: of a replay, the configuration of each launch that it can draw
-        effort: what the trials that are left take
+        size: Configurations in the space; None where a range is continuous.
+        measured: How many of them are measured.
+        max_trials: The most over all runs.
+        prospects: The configurations, in the order of their launches.
+        has_more: Whether the space has more than are listed.
+        neighbours: The study's own tenants; none where there is no device.
+        commands: Each command once, by service, in the order of their start.
+        recorded: Of a replay, the configuration of each launch that it can draw.
+        effort: What the trials that are left take.
     """
 
     size: int | None
@@ -132,25 +132,25 @@ def forecast(
     """Return the forecast; arithmetic needs the device's total.
 
     Args:
-        total_mib: of the device; None where there is none here
-        held_mib: what other processes hold of it now
-        done: what was measured, and whether it worked within every limit
-        seconds_per_trial: as measured so far; None where nothing was
-        recorded: of a replay, the configuration of each launch that it can draw
+        total_mib: Of the device; None where there is none here.
+        held_mib: What other processes hold of it now.
+        done: What was measured, and whether it worked within every limit.
+        seconds_per_trial: As measured so far; None where nothing was.
+        recorded: Of a replay, the configuration of each launch that it can draw.
     """
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
     chosen = list(itertools.islice(listable, LISTED))
-    ordered = order_by_llm(chosen, baseline)
+    ordered = order_by_restarts(setting.services, chosen, baseline)
     tenants = setting.tenants if total_mib is not None else ()
     total = total_mib or 0.0
     neighbours = [
         Neighbour(t.name, mib := t.held_mib(total), total - held_mib - mib) for t in tenants
     ]
     tenants_mib = held_mib + sum(n.mib for n in neighbours)
-    figures = memory_budget.figures(measurements)
+    figures = memory_budget.figures(measurements, engines_of(setting.services))
 
-    def check(a: Allocation) -> Verdict | None:
+    def check(a: Allocation) -> Prediction | None:
         if total_mib is None:
             return None
         return memory_budget.check(
@@ -175,11 +175,11 @@ def forecast(
         neighbours=tuple(neighbours),
         commands={
             name: tuple(dict.fromkeys(str(c[name]) for c in by_allocation.values()))
-            for name in ("stt", "llm")
+            for name in (e.name for e in engines_of(setting.services))
         },
         recorded=recorded,
         effort=Effort(
-            starts=len({str(c["llm"]) for a, c in by_allocation.items() if a not in done}),
+            starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
             trials=left,
@@ -205,7 +205,7 @@ def foreseen(
     Nothing is opened that does not exist.
 
     Args:
-        lent: the units whose memory the study would have
+        lent: The units whose memory the study would have.
     """
     trials: list[Trial] = []
     file = sqlite_file(storage)

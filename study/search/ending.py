@@ -20,13 +20,13 @@ class Ending:
     """Says why a run of a study ended.
 
     Args:
-        limit: what it came to the end of
-        max_trials: the budget, over all runs
-        recorded_left: launches of the recording that are not replayed; None where it follows none
-        needed_s: what the next trial takes, seconds
-        timeout_s: of this run, seconds
-        size: configurations in the space
-        settled: how many of them are measured; where fewer, failures rule out the others
+        limit: What it came to the end of.
+        max_trials: The budget, over all runs.
+        recorded_left: Launches of the recording that are not replayed; None where it follows none.
+        needed_s: What the next trial takes, seconds.
+        timeout_s: Of this run, seconds.
+        size: Configurations in the space.
+        settled: How many of them are measured; where fewer, failures rule out the others.
     """
 
     limit: Limit

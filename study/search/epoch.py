@@ -21,14 +21,14 @@ from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
-from study.bench.launch_order import order_by_llm
-from study.search.ask import ask, begin, queue_baseline, queue_launches, with_origin
+from study.bench.launch_order import order_by_restarts
+from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
 from study.search.ending import Ending, Limit
-from study.search.expected_time import expected_s
+from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
 from study.search.score import Yardstick
-from study.search.tell import give_up, note, tell_failure, tell_score
+from study.search.tell import give_up, set_attributes, tell_failure, tell_score
 from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
@@ -50,18 +50,18 @@ class Epoch:
     """Holds the state of one run.
 
     Args:
-        study: what is searched on
-        context: what it asks, by which it is scored
-        space: what is searched
-        selector: how many trials a generation has, and what follows once all is measured
-        measure: live or replayed
-        folder: artifacts/<name>
-        max_trials: the most over all runs
-        timeout_s: of this run, seconds
-        available: how often a configuration can be measured; a replay has what was recorded
-        restarts: launch both servers anew for every trial, trials in the order asked
-        only: the launches to make, in order, instead of asking the sampler; None to ask it
-        seconds_measured: what the measurements of this run took where they were made
+        study: It is asked, and told what was measured.
+        context: What it asks, by which it is scored.
+        space: What is searched.
+        selector: How many trials a generation has, and what follows once all is measured.
+        measure: It measures live, or replays.
+        folder: The folder of the study's artifacts.
+        max_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        available: How often a configuration can be measured; a replay has what was recorded.
+        restarts: Launch both servers anew for every trial, trials in the order asked.
+        only: The launches to make, in order, instead of asking the sampler; None to ask it.
+        seconds_measured: What the measurements of this run took where they were made.
     """
 
     study: optuna.Study
@@ -103,7 +103,7 @@ class Epoch:
                 begun = with_origin(self.study, trial, allocation)
                 earlier = self._results.answer(begun)
                 needed_s = (
-                    expected_s(self.context.workload, counted(self.study))
+                    expected_trial_s(self.context.workload, counted(self.study))
                     if earlier is None
                     else 0.0
                 )
@@ -124,14 +124,14 @@ class Epoch:
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
         """Ask for a whole batch, the same size for every sampler.
 
-        It is ordered by LLM command, the baseline first while there is no reference.
+        It is ordered by launch key, the baseline first while there is no reference.
         """
         size = min(self.selector.population_size, self.max_trials - len(counted(self.study)))
         if (left := self._results.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
             queue_launches(self.study, self.space, self.context.baseline, self.only, size)
-        pairs = [ask(self.study, self.space) for _ in range(size)]
+        pairs = [ask_trial(self.study, self.space) for _ in range(size)]
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
@@ -139,7 +139,8 @@ class Epoch:
         if self._yardstick.reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
-            allocations = order_by_llm(allocations, self._last.allocation if self._last else None)
+            last = self._last.allocation if self._last else None
+            allocations = order_by_restarts(self.context.services, allocations, last)
         return [(by_text[str(a)].pop(0), a) for a in allocations]
 
     def _one(
@@ -150,7 +151,7 @@ class Epoch:
         On an interruption the ones behind it are given back.
         """
         try:
-            begin(trial)
+            mark_begun(trial)
             if earlier is not None:
                 self._repeat(trial, begun, earlier)
             else:
@@ -171,9 +172,9 @@ class Epoch:
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> None:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
-        note(trial, repeat_of=earlier.number)
+        set_attributes(trial, repeat_of=earlier.number)
         if begun.role == REPLICATE:
-            note(trial, spent=True)  # it cannot be had: nobody need ask for it again
+            set_attributes(trial, spent=True)  # it cannot be had: nobody need ask for it again
         if earlier.measurement is not None:
             self._settle(trial, earlier.allocation, earlier.measurement)
         elif earlier.diagnosis is not None:
@@ -186,10 +187,10 @@ class Epoch:
         job = self._job(trial, allocation)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
-        note(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        note(trial, spent=self._results.is_last(allocation) or None)
+        set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        set_attributes(trial, spent=self._results.is_last(allocation) or None)
         outcome = self.measure(job)
-        note(trial, wall_s=self._wall_s(outcome.wall_s, started))
+        set_attributes(trial, wall_s=self._wall_s(outcome.wall_s, started))
         if outcome.measurement is not None:
             measured = outcome.measurement
             figures = {**measured.flat(), "ladder": measured.ladder}
@@ -215,7 +216,7 @@ class Epoch:
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
         """Tell a measurement's score, and whether it is the reference from now on."""
-        note(trial, is_reference=self._yardstick.take(allocation, measured) or None)
+        set_attributes(trial, is_reference=self._yardstick.take(allocation, measured) or None)
         tell_score(self.study, trial, measured, self._yardstick.score(allocation, measured))
 
     def _wall_s(self, recorded: float | None, started: float) -> float:

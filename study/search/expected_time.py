@@ -11,7 +11,7 @@ from study.storage.trials import State, Trial
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 
 
-def expected_s(workload: Workload, trials: Sequence[Trial]) -> float:
+def expected_trial_s(workload: Workload, trials: Sequence[Trial]) -> float:
     """Return the seconds of a trial by those so far; by the workload before the first."""
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.repeat_of is None]
     return median(walls) if walls else guess_s(workload)

@@ -13,7 +13,7 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.search_space.space import Space
-from study.search.ask import missing
+from study.search.ask import launches_left
 from study.search.ending import Ending, Limit
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
@@ -74,7 +74,7 @@ class KnownResults:
         It is None in a space without an end.
         """
         if self.only is not None:
-            return len(missing(self.study, self.only))
+            return len(launches_left(self.study, self.only))
         if self.space.size is None:
             return None
         if (

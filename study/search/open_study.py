@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
-from study.storage.comparability import differences
+from study.storage.comparability import differing_names
 
 
 def succession(storage: BaseStorage, name: str) -> list[str]:
@@ -65,7 +65,7 @@ def open_study(
     shape = {k: repr(d) for k, d in space.distributions().items()}
     basis = {"distributions": shape, "scoring": scoring}
     if old is not None:
-        differing = differences(old.user_attrs.get("identity", {}), identity)
+        differing = differing_names(old.user_attrs.get("identity", {}), identity)
         if differing:
             raise BadInput(
                 f"study {old.study_name} was measured with another {', another '.join(differing)}; "

@@ -23,7 +23,7 @@ from study.spec.model import Selector
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
-NAMES = tuple(name for name in SAMPLERS if name != RECORDED)
+SEARCHERS = tuple(name for name in SAMPLERS if name != RECORDED)
 
 
 def sampler(  # noqa: PLR0911  one return for each name
@@ -36,7 +36,7 @@ def sampler(  # noqa: PLR0911  one return for each name
     """Return the sampler of this name for this search space.
 
     Args:
-        options: parameters of `TournamentSampler`, under their own names; the others have none
+        options: Parameters of `TournamentSampler`, under their own names; the others have none.
 
     >>> str(sampler("tpe", seed=0, space={}))
     'TPESampler'
@@ -70,7 +70,9 @@ def sampler(  # noqa: PLR0911  one return for each name
         case "recorded":
             # it is never asked: the study ends with its queue
             return optuna.samplers.RandomSampler(seed=seed)
-    raise BadInput(f"unknown sampler {name!r}; choose {', '.join(NAMES[:-1])} or {NAMES[-1]}")
+    raise BadInput(
+        f"unknown sampler {name!r}; choose {', '.join(SEARCHERS[:-1])} or {SEARCHERS[-1]}"
+    )
 
 
 def _tournament(seed: int, options: Mapping[str, Any]) -> TournamentSampler:

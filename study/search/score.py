@@ -26,8 +26,8 @@ class Score:
     """Says what a complete trial is worth.
 
     Args:
-        constraints: shares without a unit, met when <= 0
-        word_gate: passes, fails, cannot tell, not measured
+        constraints: Shares without a unit, met when <= 0.
+        word_gate: Whether its words pass, fail, cannot be told or were not measured.
     """
 
     fitness: Fitness
@@ -58,7 +58,7 @@ class Scorer:
     def signature(self) -> dict[str, object]:
         """Return what turns measurements into values: where it differs, trials are scored anew."""
         return {
-            "weights": asdict(self.rule.effective_weights),
+            "weights": dict(self.rule.effective_weights),
             "normalisation": self.rule.normalisation,
             "headroom_mib": self.rule.headroom_mib,
             "gates": asdict(self.gates),
@@ -126,7 +126,7 @@ def broken(diagnosis: Diagnosis) -> str:
 
     What a frontier may conclude depends on which it is.
 
-    >>> broken(Diagnosis("predicted_kv_too_small", "llm", "precheck", 900.0, ""))
+    >>> broken(Diagnosis("predicted_kv_too_small", "llm", FailurePhase.PRECHECK, 900.0, ""))
     'kv_cache'
     """
     return consequence_of(diagnosis.failure_class).breaks or diagnosis.failure_class
@@ -135,7 +135,7 @@ def broken(diagnosis: Diagnosis) -> str:
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     """Return how far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 
-    >>> failure_constraint(Diagnosis("oom_budget", "llm", "start", 1200.0, ""), 12000.0)
+    >>> failure_constraint(Diagnosis("oom_budget", "llm", FailurePhase.START, 1200.0, ""), 12000.0)
     0.1
     """
     if diagnosis.deficit_mib is None or diagnosis.deficit_mib <= 0 or not total_mib:

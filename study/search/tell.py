@@ -17,7 +17,7 @@ from study.search.score import Score, broken, failure_constraint
 from study.storage.trials import State
 
 
-def note(trial: optuna.Trial, **attributes: object) -> None:
+def set_attributes(trial: optuna.Trial, **attributes: object) -> None:
     """Store attributes of a trial; what was not measured stays away: no zero is invented."""
     for name, value in attributes.items():
         if value is not None:
@@ -28,7 +28,7 @@ def tell_score(
     study: optuna.Study, trial: optuna.Trial, measured: Measurement, scored: Score
 ) -> None:
     """End a trial as COMPLETE with its fitness and every constraint."""
-    note(trial, **scored_attributes(measured, scored))
+    set_attributes(trial, **scored_attributes(measured, scored))
     for name, value in scored.constraints.items():
         trial.set_constraint(name, value)
     study.tell(trial, scored.fitness.value)
@@ -40,7 +40,7 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> 
     A ruled-out allocation is PRUNED with a graded constraint and fitness 0.0; others FAIL.
     """
     diagnosis, measured = failure.diagnosis, failure.measured
-    note(trial, **failed_attributes(diagnosis, measured))
+    set_attributes(trial, **failed_attributes(diagnosis, measured))
     if not failure.is_ruled_out:
         study.tell(trial, state=TrialState.FAIL)
         return
@@ -85,5 +85,5 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
     """
     if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
         return
-    note(trial, why=why)
+    set_attributes(trial, why=why)
     study.tell(trial, state=TrialState.FAIL)

@@ -15,7 +15,8 @@ BACK_S = 30.0
 def closure(named: Sequence[UnitState]) -> list[UnitState]:
     """Return these units, what would start them meanwhile, and what stops with them and runs.
 
-    raises: BadInput where one could not be given back
+    Raises:
+        BadInput: One could not be given back.
     """
     states: dict[tuple[Manager, str], UnitState] = {}
     waiting = list(named)
@@ -50,7 +51,7 @@ def _refuse(s: UnitState) -> None:
         )
 
 
-def missing(states: Sequence[UnitState]) -> list[str]:
+def changed_units(states: Sequence[UnitState]) -> list[str]:
     """Return a sentence for each unit that is not as it was.
 
     One that was on may take a moment to be on again.

@@ -22,8 +22,8 @@ class Lending:
     """These units lend their GPU, and for so long.
 
     Args:
-        units: their names, as the user wrote them.
-        max_outage_s: the longest that they may be without it, s; None: no limit.
+        units: Their names, as the user wrote them.
+        max_outage_s: The longest that they may be without it, s; None: no limit.
     """
 
     units: tuple[str, ...] = ()
@@ -32,7 +32,8 @@ class Lending:
     def left_s(self, began: float) -> float:
         """Return the seconds until a measurement must have ended.
 
-        began: when the outage began, seconds of the monotonic clock
+        Args:
+            began: When the outage began, seconds of the monotonic clock.
         """
         if self.max_outage_s is None:
             return float("inf")
@@ -41,7 +42,9 @@ class Lending:
     def states(self) -> list[UnitState]:
         """Return all that would be lent, as it is now.
 
-        raises: BadInput, SetupError
+        Raises:
+            BadInput: One cannot be lent.
+            SetupError: No systemd runs.
         """
         return closure([find_unit(name) for name in self.units])
 
@@ -65,7 +68,8 @@ def add_lending(parser: argparse.ArgumentParser) -> None:
 def lending(arguments: argparse.Namespace) -> Lending:
     """Read the options about lending.
 
-    raises: BadInput
+    Raises:
+        BadInput: They are no time, or do not fit together.
     """
     outage_s = (
         None if arguments.max_outage is None else seconds(arguments.max_outage, "--max-outage")
@@ -82,10 +86,11 @@ def lending(arguments: argparse.Namespace) -> Lending:
 def seconds(text: str, what: str) -> float:
     """Read a time such as 90s, 45m, 1.5h or 1d, in seconds.
 
+    Raises:
+        BadInput: It is no time; the message names `what`.
+
     >>> seconds("45m", "--max-outage"), seconds("90", "--max-outage")
     (2700.0, 90.0)
-
-    raises: BadInput naming `what`
     """
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)(s|m|min|h|d)?", text.strip(), re.ASCII)
     if match is None or not float(match[1]):
@@ -96,7 +101,8 @@ def seconds(text: str, what: str) -> float:
 def outage(states: Sequence[UnitState], expected_s: float, max_outage_s: float | None) -> list[str]:
     """Return lines that say what the units would go through.
 
-    expected_s: how long the measurement takes, s
+    Args:
+        expected_s: How long the measurement takes, s.
     """
     at_most_s = expected_s if max_outage_s is None else min(expected_s, max_outage_s)
     limit = "" if max_outage_s is None else f", at most {max_outage_s / 60:.0f} min"

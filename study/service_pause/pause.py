@@ -13,7 +13,7 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from study.service_pause import restore
-from study.service_pause.lent_units import closure, missing
+from study.service_pause.lent_units import changed_units, closure
 from study.service_pause.restore_timer import PROMISE_PREFIX, Promise
 from study.systemd import systemctl
 from study.systemd.manager import STOP_S, Manager, find_unit, state
@@ -44,10 +44,13 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
     reboot (an enabled oneshot). Without a unit, nothing happens. What would stop with a unit, and
     what would start it, is lent with it.
 
-    max_outage_s: by then the units start again, whatever runs; the process gets SIGTERM a little
-        before
-    raises: BadInput for units that cannot be lent; SetupError where they do not stop; nothing is
-        stopped then
+    Args:
+        max_outage_s: By then the units start again, whatever runs; the process gets SIGTERM a
+            little before.
+
+    Raises:
+        BadInput: A unit cannot be lent, and nothing is stopped.
+        SetupError: A unit does not stop, and all are given back; or not everything is back.
     """
     if not units:
         yield
@@ -85,7 +88,7 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
             if not promise.path.exists():
                 with suppress(SetupError):  # it may never have started
                     promise.manager.systemctl("stop", f"{GUARD}{token}.service")
-        problems += missing(ordered)
+        problems += changed_units(ordered)
         if problems:
             raise SetupError(
                 f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`"
@@ -97,7 +100,8 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
 def take(promise: Promise) -> None:
     """Mask and stop the units of a promise, the last that came up first.
 
-    raises: SetupError where one runs on
+    Raises:
+        SetupError: One runs on.
     """
     manager = promise.manager
     try:

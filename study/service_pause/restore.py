@@ -86,8 +86,9 @@ def started(pid: int) -> str | None:
 def wait(pid: int, since: str, end_s: float, grace_s: float) -> None:
     """Wait until the process has ended.
 
-    end_s: seconds of the monotonic clock at which it gets SIGTERM
-    grace_s: how much later it gets SIGKILL, s
+    Args:
+        end_s: Seconds of the monotonic clock at which it gets SIGTERM.
+        grace_s: How much later it gets SIGKILL, s.
     """
     try:
         process = os.pidfd_open(pid)

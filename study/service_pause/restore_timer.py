@@ -20,9 +20,9 @@ class Promise:
     """A promise gives the units of one manager back.
 
     Args:
-        manager: the manager of these units.
-        token: names the promise, and marks the environment of what the study starts.
-        states: how the units were, in the order in which they came up.
+        manager: The manager of these units.
+        token: Names the promise, and marks the environment of what the study starts.
+        states: How the units were, in the order in which they came up.
     """
 
     manager: Manager
@@ -85,7 +85,8 @@ class Promise:
     def make(self) -> None:
         """Write and enable it, so that it survives a power cut from here on.
 
-        raises: SetupError where this user may not
+        Raises:
+            SetupError: This user may not.
         """
         try:
             self.link.parent.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,7 @@ from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
 from study.systemd.manager import UnitState
-from study.systemd.systemctl import parse_show
-from study.systemd.units import span_s
+from study.systemd.systemctl import parse_show, span_s
 
 NAME = "gpu-allocation-study"
 RUNTIME_MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
@@ -34,9 +33,9 @@ class Quotas:
     """The quotas hold for the study and its servers together.
 
     Args:
-        runtime_max_s: the longest run, s.
+        runtime_max_s: The longest run, s.
         cpu_pct: CPU time in percent, 100 a core.
-        memory_max_mib: memory of the host, MiB.
+        memory_max_mib: Memory of the host, MiB.
     """
 
     runtime_max_s: int
@@ -71,8 +70,13 @@ def quotas(spec: Spec, lending: Lending, states: Sequence[UnitState]) -> Quotas:
 def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Path) -> list[Path]:
     """Write both files into a folder; nothing is installed.
 
-    calendar: as in `OnCalendar=`; script: the absolute path of run_study.py
-    raises: BadInput, SetupError
+    Args:
+        calendar: As in `OnCalendar=`.
+        script: The absolute path of run_study.py.
+
+    Raises:
+        BadInput: The calendar is none, or a unit cannot be lent.
+        SetupError: No systemd runs.
     """
     if not CALENDAR.fullmatch(calendar):
         raise BadInput(
@@ -93,11 +97,11 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
         "MEMORY_MAX_MIB": str(limits.memory_max_mib),
         "CALENDAR": calendar,
     }
-    written = []
+    paths = []
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("service", "timer"):
         text = (files("study") / "systemd" / f"{NAME}.{kind}").read_text("utf-8")
         path = out / f"{NAME}.{kind}"
         write_atomic(path, re.sub("@([A-Z_]+)@", lambda m: values[m[1]], text))
-        written.append(path)
-    return written
+        paths.append(path)
+    return paths

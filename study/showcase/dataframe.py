@@ -21,18 +21,18 @@ from objectives.measurement import Measurement
 from study.cli.console import Terminal
 from study.report.summary import summary
 from study.run import run
-from study.run_plan import Options
+from study.run_plan import RunOptions
 from study.spec.load import load as load_spec
 from study.storage.find import storage_url, study_in
 from study.storage.trials import Trial
-from study.wording import PHASES
+from study.wording import timed_phase_in_words
 
 
 def replayed_storage() -> str:
     """Replay the study that ships into a temporary folder, and return the path of its storage."""
     folder = Path(mkdtemp(prefix="replayed-"))
     spec = load_spec(None)
-    run(spec, Options(out=folder), Terminal(quiet=True))
+    run(spec, RunOptions(out=folder), Terminal(quiet=True))
     return str(folder / spec.name / "study.db")
 
 
@@ -89,7 +89,7 @@ def _figures(m: Measurement | None) -> dict[str, Any]:
     if m is None:
         return {}
     flat = {k: m.figure(k) for k in m.flat() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{PHASES.get(p, p)} s": seconds for p, seconds in m.phase_s.items()}
+    return flat | {f"{timed_phase_in_words(p)} s": seconds for p, seconds in m.phase_s.items()}
 
 
 def reweighed(

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
-from study.analysis.cost.launches import WIDE, read
+from study.analysis.cost.launches import WIDE_RECORDING, read_costs
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
@@ -18,7 +18,7 @@ from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
-from study.run_plan import Options
+from study.run_plan import RunOptions
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import short
@@ -35,7 +35,7 @@ def replayed() -> Summary:
     spec, terminal = load(None), Terminal(quiet=True)
     terminal.console.quiet = True
     with TemporaryDirectory(prefix="showcase-") as folder:
-        run(spec, Options(out=Path(folder)), terminal)
+        run(spec, RunOptions(out=Path(folder)), terminal)
         return summary(study_in(f"sqlite:///{folder}/{spec.name}/study.db"))
 
 
@@ -114,7 +114,7 @@ def _whole(replay: Summary) -> list[str]:
 
 def _wide() -> list[str]:
     """Write what each parameter of the wider space does, from its recording."""
-    [cost] = read(str(WIDE))
+    [cost] = read_costs(str(WIDE_RECORDING))
     effects = influence(cost.launches)
     if effects.lacks:
         raise SetupError(effects.lacks)

@@ -12,13 +12,13 @@ from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
 from objectives.services import SttService
 from study.spec.search_space import CLASSIC, check_bounds, check_name, kind_of
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 
 WHISPER_ORDER = ("tiny", "base", "small", "medium", "turbo", "large")
 
 
 def read_baseline(
-    top: Entry,
+    top: YamlEntry,
     parameters: tuple[Parameter, ...],
     stt: SttService,
     bounds: Mapping[str, tuple[float, float]],

@@ -5,8 +5,10 @@ It imports nothing that is slow, so that --help is quick.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
+from objectives.figures import figures_of, judged, shown
 from objectives.plain_data.ranges import Range
 
 SamplerName = Literal[
@@ -20,6 +22,11 @@ Claim = Literal[
 ]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
+
+# the API of each service that a spec has, in the order of a voice turn
+APIS: Mapping[str, str] = {"stt": "transcription", "llm": "completions"}
+FIGURES = figures_of(APIS)
+SHOWN, JUDGED = shown(FIGURES), judged(FIGURES)
 
 EFFECT_FIGURES = (  # figures that have main effects; bounds and shares have none
     "llm_latency_p95_ms",

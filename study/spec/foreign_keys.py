@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from objectives.figures import FIGURES, Direction
+from objectives.figures import Direction
+from study.spec.choices import FIGURES
 from study.spec.model import KEYS
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 
 # keys that such a file has too, and may have beside `experiments:`
 SHARED = (
@@ -22,11 +23,11 @@ SHARED = (
     "metrics",
     "selector",
 )
-OURS = tuple(k for k in KEYS if k not in SHARED)
+OWN_KEYS = tuple(k for k in KEYS if k not in SHARED)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
 
-def check_metrics(top: Entry) -> list[str]:
+def check_metrics(top: YamlEntry) -> list[str]:
     """Refuse directions that contradict ours, and return the keys of `metrics` that are ignored."""
     if "metrics" not in top.items():
         return []

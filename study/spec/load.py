@@ -14,13 +14,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from objectives.figures import JUDGED
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
-from study.spec.foreign_keys import LEGACY, OURS, SHARED, check_metrics
+from study.spec.choices import JUDGED
+from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
@@ -28,10 +28,10 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import place_clips, read_measure, read_services, with_models
+from study.spec.services import place_clips, read_measure, read_services, speech, with_models
 from study.spec.traffic import read_slo, read_workloads
-from study.spec.yaml_file import read
-from study.spec.yaml_node import Entry
+from study.spec.yaml_file import read_yaml
+from study.spec.yaml_node import YamlEntry
 
 DEFAULT_SPEC = "specs/h100_recorded.yaml"
 # `load` reads these by a function each, since their value depends on other keys; the rest by type
@@ -50,18 +50,21 @@ DEPENDENT = (
 def load(path: Path | None, experiment: str | None = None) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
 
-    raises: BadInput in one line, with file, line and key
+    Raises:
+        BadInput: Something is wrong with it; the error is one line, with file, line and key.
     """
     path = path or Path(str(files("study"))) / DEFAULT_SPEC
-    root, text, data = read(path)
+    root, text, data = read_yaml(path)
     top, ignored = _chosen(root, experiment)
     keys = top.items()
-    top.only((*SHARED, *OURS, *LEGACY), (*SHARED, *OURS))
+    top.only((*SHARED, *OWN_KEYS, *LEGACY), (*SHARED, *OWN_KEYS))
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
     if "margins" in keys:
         keys["margins"].only(JUDGED)
+    if not (weights := top.at("fitness", "weights")).is_null:
+        weights.only(PRESETS["balanced"])
     hints = get_type_hints(Spec, include_extras=True)
     plain: dict[str, Any] = {
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
@@ -85,7 +88,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         top, device, parameters, path.parent if measure == "live" else None
     )
     check_monotone(top, plain.get("monotone", ()), parameters)
-    baseline = read_baseline(top, parameters, services.stt, bounds)
+    baseline = read_baseline(top, parameters, speech(services), bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
     services = with_models(
@@ -114,7 +117,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     )
 
 
-def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
+def _chosen(root: YamlEntry, experiment: str | None) -> tuple[YamlEntry, list[str]]:
     """Return the file's only study, or the named one of its `experiments`, and the keys ignored."""
     keys = root.items()
     if "experiments" not in keys:
@@ -123,7 +126,7 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
                 f"the file holds no experiment {experiment!r}", "leave --experiment out"
             )
         return root, []
-    for name in (k for k in keys if k in OURS):
+    for name in (k for k in keys if k in OWN_KEYS):
         raise keys[name].wrong(
             "it stands beside `experiments:`", "move it into the experiment that it is for"
         )
@@ -146,7 +149,7 @@ def _chosen(root: Entry, experiment: str | None) -> tuple[Entry, list[str]]:
     return chosen, [k for k in keys if k != "experiments"] + others
 
 
-def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
+def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
     """Refuse what no single key of the plain sections can tell.
 
     It also completes the fitness weights, in place, from the preset.
@@ -175,11 +178,9 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
             )
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
-        changes = {k: getattr(weights, k) for k in top.at("fitness", "weights").items()}
-        rule = plain["fitness"] = replace(
-            plain["fitness"], weights=replace(PRESETS[plain["fitness"].preset], **changes)
-        )
-        if not any(getattr(rule.weights, k) for k in ("stt", "llm", "stability", "efficiency")):
+        weights = {**PRESETS[plain["fitness"].preset], **weights}
+        plain["fitness"] = replace(plain["fitness"], weights=weights)
+        if not any(weight for term, weight in weights.items() if term != "capacity"):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")
     tenants: Sequence[Tenant] = plain.get("tenants", ())
@@ -197,7 +198,7 @@ def _check_plain(top: Entry, plain: dict[str, Any]) -> None:
         raise top.at("tenants").wrong("the shares reach 1 together", "leave room for the servers")
 
 
-def _device(top: Entry, budget: Budget) -> str:
+def _device(top: YamlEntry, budget: Budget) -> str:
     """Return the device to open: cpu, cuda, an index or a UUID."""
     entry = top.at("device")
     device = str(entry.scalar()) if entry.is_present else "cuda"

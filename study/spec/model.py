@@ -51,9 +51,9 @@ class Gates:
     """Says what a winner must keep.
 
     Args:
-        wer_points: the word error rate may exceed the baseline's by so many points
-        free_memory_mib: so much memory must stay free, MiB
-        llm_quality: set where the search may change the LLM's answers, which nobody judges
+        wer_points: The word error rate may exceed the baseline's by so many points.
+        free_memory_mib: So much memory must stay free, MiB.
+        llm_quality: Set where the search may change the LLM's answers, which nobody judges.
     """
 
     wer_points: Annotated[float, Range(0, 100)] = 1.0
@@ -66,8 +66,8 @@ class SloRule:
     """Limits the capacity ladder, in ms or by a multiple of the baseline's own p95.
 
     Args:
-        multiple: the limit of a service as a multiple of the baseline's p95
-        p95_ms: the limit in ms, by service; `<service>_p95_ms` in the file
+        multiple: The limit of a service as a multiple of the baseline's p95.
+        p95_ms: The limit in ms, by service; `<service>_p95_ms` in the file.
     """
 
     multiple: Annotated[float, Range(1, 1000)] = 1.5
@@ -79,12 +79,12 @@ class FitnessRule:
     """Says how a measurement becomes one number.
 
     Args:
-        weights: replace those of the preset
-        headroom_mib: free memory beyond which more counts for nothing, MiB
+        weights: They replace those of the preset, by term.
+        headroom_mib: Free memory beyond which more counts for nothing, MiB.
     """
 
     preset: Preset = "balanced"
-    weights: Weights | None = None
+    weights: Annotated[Weights | None, Range(0, 1e6)] = None
     normalisation: Literal["relative", "fixed"] = "relative"
     headroom_mib: Annotated[float, Range(0, 1e7)] = 1024.0
 
@@ -94,7 +94,7 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
-SERVICES = ("stt", "llm")  # that a study measures, in the order of a voice turn
+SERVICE_NAMES = ("stt", "llm")  # that a study measures, in the order of a voice turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class SpecFile:
     """Names the file that a spec was read from, and holds what reading it noted.
 
     Args:
-        ignored: keys that are accepted and not used, e.g. `evaluator.path`
-        notes: sentences to show
+        ignored: Keys that are accepted and not used, e.g. `evaluator.path`.
+        notes: Sentences to show.
     """
 
     path: Path
@@ -126,14 +126,14 @@ class Spec(SpecFile):
     """Is a validated spec: a field for each key of the file, with its type, range and default.
 
     Args:
-        measure: live, or the file of a recording
-        bounds: hard limits of numeric parameters
-        device: cpu, cuda, an index or a UUID
-        monotone: parameters that take more memory as they grow, lists in their order
-        reserve_mib: memory that nobody may take, MiB; None leaves it to the device
-        workloads: what a confirmation also measures under
-        claim: the metric that must be better in a confirmation
-        margins: by how many percent others may be worse, where that is not `confirm.py --margin`
+        measure: Live, or the file of a recording.
+        bounds: Hard limits of numeric parameters.
+        device: cpu, cuda, an index or a UUID.
+        monotone: Parameters that take more memory as they grow, lists in their order.
+        reserve_mib: Memory that nobody may take, MiB; None leaves it to the device.
+        workloads: What a confirmation also measures under.
+        claim: The metric that must be better in a confirmation.
+        margins: By how many percent others may be worse, where that is not `confirm.py --margin`.
     """
 
     name: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
 from objectives.search_space.parameter import Parameter
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 CLASSIC = {SHARE: "number", SPEECH: "text"}
@@ -32,7 +32,7 @@ SET_BY_US = {
 }
 
 
-def searched_entries(top: Entry) -> dict[str, Entry]:
+def searched_entries(top: YamlEntry) -> dict[str, YamlEntry]:
     """Return the searched parameters by name; refuse a name twice, with - and with _."""
     entries = top.at("search_space").items()
     if not entries:
@@ -44,7 +44,7 @@ def searched_entries(top: Entry) -> dict[str, Entry]:
     return entries
 
 
-def read_bounds(top: Entry) -> dict[str, tuple[float, float]]:
+def read_bounds(top: YamlEntry) -> dict[str, tuple[float, float]]:
     """Return the hard limits of numeric parameters: the default ones and those of the file."""
     bounds = dict(DEFAULT_BOUNDS)
     limits = top.at("bounds").items() if top.at("bounds").is_present else {}
@@ -62,7 +62,7 @@ def read_bounds(top: Entry) -> dict[str, tuple[float, float]]:
     return bounds
 
 
-def check_monotone(top: Entry, names: Sequence[str], parameters: Sequence[Parameter]) -> None:
+def check_monotone(top: YamlEntry, names: Sequence[str], parameters: Sequence[Parameter]) -> None:
     """Refuse a name that is not searched."""
     searched = [p.name for p in parameters]
     for entry, name in zip(top.at("monotone").elements() if names else (), names, strict=True):
@@ -70,7 +70,7 @@ def check_monotone(top: Entry, names: Sequence[str], parameters: Sequence[Parame
             raise entry.wrong(f"{name!r} is not searched", meant(name, searched))
 
 
-def check_name(entry: Entry, quality: str | None) -> None:
+def check_name(entry: YamlEntry, quality: str | None) -> None:
     """Refuse a name that is no parameter, or one that may not be searched."""
     name = entry.path[-1]
     server, _, flag = name.replace("-", "_").partition(".")
@@ -93,7 +93,7 @@ def check_name(entry: Entry, quality: str | None) -> None:
 
 
 def read_parameter(
-    entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]], quality: str | None
+    entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]], quality: str | None
 ) -> Parameter:
     """Return one searched parameter: a list of values, or a range."""
     check_name(entry, quality)
@@ -133,7 +133,7 @@ def kind_of(value: Scalar) -> str:
 
 
 def check_bounds(
-    entry: Entry, name: str, value: Scalar, bounds: Mapping[str, tuple[float, float]]
+    entry: YamlEntry, name: str, value: Scalar, bounds: Mapping[str, tuple[float, float]]
 ) -> None:
     """Refuse a value outside the hard limits of its parameter, where it has any."""
     if name not in bounds:
@@ -152,7 +152,7 @@ class _Range:
     log: bool = False
 
 
-def _range(entry: Entry, name: str, bounds: Mapping[str, tuple[float, float]]) -> Parameter:
+def _range(entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]]) -> Parameter:
     limits: _Range = entry.build(_Range)
     low, high, step = (entry.at(k).scalar() for k in ("low", "high", "step"))
     if name == SPEECH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any, Literal
 from objectives.allocation import SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.search_space.parameter import Parameter
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, Service, Services, SttService
 from study.spec.search_space import SET_BY_US
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
@@ -38,34 +38,35 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
+KINDS: Mapping[str, type[Service]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
 def read_services(
-    top: Entry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
+    top: YamlEntry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
 ) -> tuple[Services, list[str]]:
     """Return both services, checked, and notes for a person.
 
     Args:
-        folder: the spec's, for a live study, whose interpreters must exist; else None
+        folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
     if entry.is_present:
-        entry.only(("llm", "stt"))
+        entry.only(tuple(KINDS))
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
-    for label, command in (("llm", llm.command), ("stt", stt.command)):
-        if command is not None:
-            _check_template(
-                entry.at(label, "command"), command, _of(label, parameters), {SHARE, SPEECH, *named}
-            )
+    services: Services = {"llm": llm, "stt": stt}
+    for label, service in services.items():
+        if service.command is not None:
+            own, names = _of(label, parameters), {SHARE, SPEECH, *named}
+            _check_template(entry.at(label, "command"), service.command, own, names)
     for name, at in named.items():
         option = name.removeprefix("whisper.").replace("-", "_")
         if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
             raise at.wrong("our speech server has no such option", meant(option, WHISPER_OPTIONS))
-    return Services(llm=llm, stt=stt), notes
+    return services, notes
 
 
 def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
@@ -74,7 +75,7 @@ def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
     return [p for p in parameters if p.name == classic or p.name.startswith(prefix)]
 
 
-def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
+def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
@@ -95,7 +96,7 @@ def _llm(entry: Entry, folder: Path | None) -> tuple[LlmService, list[str]]:
     return llm, notes
 
 
-def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
+def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
     stt: SttService = entry.build(SttService) if entry.is_present else SttService()
     if not entry.at("device").is_present:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
@@ -111,7 +112,7 @@ def _stt(entry: Entry, device: str, folder: Path | None) -> SttService:
 
 
 def _check_template(
-    entry: Entry, template: str, mine: Iterable[Parameter], names: set[str]
+    entry: YamlEntry, template: str, mine: Iterable[Parameter], names: set[str]
 ) -> None:
     """Refuse a command that lacks a placeholder it needs, or has one that nobody fills."""
     try:
@@ -134,23 +135,31 @@ def _check_template(
             )
 
 
-def with_models(top: Entry, services: Services, sizes: list[str], folder: Path | None) -> Services:
+def with_models(
+    top: YamlEntry, services: Services, sizes: list[str], folder: Path | None
+) -> Services:
     """Return the services with a model for every size that the study may use, and no other."""
-    if services.stt.command is not None:
+    stt = speech(services)
+    if stt.command is not None:
         return services
     models: dict[str, str] = {}
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
-        model = services.stt.models.get(size, WHISPER_HUB.get(size))
+        model = stt.models.get(size, WHISPER_HUB.get(size))
         if model is None:
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
             )
         models[size] = model if folder is None else _model(entry, model, folder)
-    return replace(services, stt=replace(services.stt, models=models))
+    return {**services, "stt": replace(stt, models=models)}
 
 
-def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
+def speech(services: Services) -> SttService:
+    """Return the service that transcribes."""
+    return next(s for s in services.values() if isinstance(s, SttService))
+
+
+def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
     """Return how the study measures: live, or from the file of a recording."""
     entry = top.at("measure")
     if not entry.is_present or (not entry.is_mapping and entry.scalar() == "live"):
@@ -171,7 +180,7 @@ def read_measure(top: Entry, folder: Path) -> Literal["live"] | Path:
     )
 
 
-def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
+def place_clips(top: YamlEntry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
     """Make the folder of the user's own clips absolute."""
     clips = plain["workload"].clips if "workload" in plain else "assistant"
     if clips == "assistant":
@@ -184,7 +193,7 @@ def place_clips(top: Entry, plain: dict[str, Any], folder: Path, *, must_exist: 
         raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
 
 
-def _interpreter(entry: Entry, name: str, folder: Path) -> str:
+def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
     """Return the absolute path of an interpreter.
 
     Links stay, since a virtual environment is known by its own.
@@ -201,7 +210,7 @@ def _interpreter(entry: Entry, name: str, folder: Path) -> str:
     raise entry.wrong(f"there is no interpreter {name!r}", way_out)
 
 
-def _model(entry: Entry, name: str, folder: Path) -> str:
+def _model(entry: YamlEntry, name: str, folder: Path) -> str:
     """Return the absolute path of a model's folder, or the hub id as it is."""
     if path := _path(name, (folder, Path()), Path.is_dir):
         return str(path)

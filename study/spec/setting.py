@@ -8,7 +8,7 @@ from typing import Any
 from objectives.figures import flat_name
 from objectives.load.ladder import Slo
 from objectives.setting import Setting, conditions
-from study.spec.model import SERVICES, Spec
+from study.spec.model import SERVICE_NAMES, Spec
 
 
 def setting_of(spec: Spec) -> Setting:
@@ -21,14 +21,14 @@ def setting_of(spec: Spec) -> Setting:
         tenants=spec.tenants,
         reserve_mib=usual_mib if spec.reserve_mib is None else spec.reserve_mib,
         slo_multiple=spec.slo.multiple,
-        slo=Slo(spec.slo.p95_ms) if len(spec.slo.p95_ms) == len(SERVICES) else None,
+        slo=Slo(spec.slo.p95_ms) if len(spec.slo.p95_ms) == len(SERVICE_NAMES) else None,
         precheck=spec.precheck == "prune",
     )
 
 
 def conditions_of(spec: Spec) -> dict[str, Any]:
     """Return what of a spec makes its trials comparable, by the names that a person reads."""
-    limits_ms = {flat_name(s, "p95_ms"): spec.slo.p95_ms.get(s) for s in SERVICES}
+    limits_ms = {flat_name(s, "p95_ms"): spec.slo.p95_ms.get(s) for s in SERVICE_NAMES}
     return {
         "search space names": sorted(p.name for p in spec.search_space.parameters),
         "slo": {"multiple": spec.slo.multiple, **limits_ms},

@@ -11,20 +11,20 @@ from typing import Any, get_args, get_type_hints
 from objectives.figures import flat_name
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
-from study.spec.model import SERVICES, HeldOut, SloRule
+from study.spec.model import SERVICE_NAMES, HeldOut, SloRule
 from study.spec.traffic_trace import captured
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class WindowTraffic:
     """Is what is sent in one window.
 
     Args:
-        requests: the captured ones, in place of the workload's own trace; empty where it is its own
+        requests: The captured ones, in place of the workload's own trace; none where it is its own.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Traffic:
     requests: tuple[Request, ...] = ()
 
 
-def read_slo(entry: Entry) -> SloRule:
+def read_slo(entry: YamlEntry) -> SloRule:
     """Read the spec's `slo:`: a multiple, and the limit of each service.
 
     Raises:
@@ -40,7 +40,7 @@ def read_slo(entry: Entry) -> SloRule:
     """
     if not entry.is_present:
         return SloRule()
-    services = {flat_name(service, "p95_ms"): service for service in SERVICES}
+    services = {flat_name(service, "p95_ms"): service for service in SERVICE_NAMES}
     entry.only(("multiple", *services))
     hints = get_type_hints(SloRule, include_extras=True)
     _, limits = get_args(hints["p95_ms"])
@@ -52,10 +52,11 @@ def read_slo(entry: Entry) -> SloRule:
     return SloRule(**values, p95_ms={s: ms for s, ms in p95_ms.items() if ms is not None})
 
 
-def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
+def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
     """Read the spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
 
-    raises: BadInput with file, line and key
+    Raises:
+        BadInput: A workload is wrong; it has file, line and key.
     """
     workloads: list[HeldOut] = []
     for e in entry.elements() if entry.is_present else []:
@@ -88,17 +89,17 @@ def read_workloads(entry: Entry, folder: Path) -> tuple[HeldOut, ...]:
     return tuple(workloads)
 
 
-def traffic(
+def held_out_traffic(
     held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
-) -> Traffic:
+) -> WindowTraffic:
     """Return a held-out workload's traffic, without a ladder and without the services alone.
 
     Args:
-        longest: tokens of prompt and answer that the LLM server takes; None where it is not known
+        longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
     """
     main = replace(main, ladder_s=0.0, alone_requests=0)
     if held_out.replay is None:
-        return Traffic(held_out.name, ready_made(held_out.name, main))
+        return WindowTraffic(held_out.name, ready_made(held_out.name, main))
     requests = captured(held_out.replay, clips, longest)
     llm = [r for r in requests if r.service == "llm"]
     prompts = [r.prompt_tokens for r in llm] or list(main.prompt_tokens)
@@ -108,7 +109,7 @@ def traffic(
         prompt_tokens=(min(prompts), max(prompts)),
         output_tokens=max((r.output_tokens for r in llm), default=main.output_tokens),
     )
-    return Traffic(held_out.name, workload, requests)
+    return WindowTraffic(held_out.name, workload, requests)
 
 
 def ready_made(name: str, main: Workload) -> Workload:
@@ -150,12 +151,16 @@ def ready_made(name: str, main: Workload) -> Workload:
 
 
 def stress(
-    main: Traffic, others: Sequence[Traffic], clips: Sequence[Clip], kv_bound: int | None, seed: int
-) -> Traffic:
+    main: WindowTraffic,
+    others: Sequence[WindowTraffic],
+    clips: Sequence[Clip],
+    kv_bound: int | None,
+    seed: int,
+) -> WindowTraffic:
     """Return the worst moment: a full cache of the longest prompts and every clip, all at once.
 
     Args:
-        kv_bound: how many of the longest requests the KV cache holds; None where it is not known
+        kv_bound: How many of the longest requests the KV cache holds; None where it is not known.
     """
     worst = max(
         (main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens
@@ -165,7 +170,7 @@ def stress(
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]
     quiet = replace(worst, ladder_s=0.0, alone_requests=0)
-    return Traffic("stress", quiet, (*llm, *stt))
+    return WindowTraffic("stress", quiet, (*llm, *stt))
 
 
 def longest_request(args: Sequence[str]) -> int | None:

@@ -16,7 +16,7 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 from study.text import meant, one_line
 
-MAX_BYTES = 16 * 2**20
+MAX_TRACE_BYTES = 16 * 2**20
 MAX_REQUESTS = 100_000
 MAX_S = 86_400.0
 FIELDS = {
@@ -31,7 +31,8 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
     A line is {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64} or
     {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name.
 
-    raises: BadInput, one line, with file and line
+    Raises:
+        BadInput: A line is wrong; the error has file and line, in one line.
     """
 
     def wrong(number: int, what: str) -> BadInput:
@@ -40,13 +41,13 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
 
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_TRACE_BYTES + 1)
     except OSError as error:
         raise BadInput(
             one_line(f"{path}: {error.strerror}; name a trace that can be read")
         ) from error
-    if len(data) > MAX_BYTES:
-        raise wrong(1, f"the trace is larger than {MAX_BYTES // 2**20} MiB")
+    if len(data) > MAX_TRACE_BYTES:
+        raise wrong(1, f"the trace is larger than {MAX_TRACE_BYTES // 2**20} MiB")
     requests = []
     for number, raw in enumerate(data.split(b"\n"), 1):
         if not raw.strip():

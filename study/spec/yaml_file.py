@@ -6,10 +6,10 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from study.bounded_yaml import BadYaml, Flaw, compose, read_bytes
-from study.spec.yaml_node import Entry
+from study.spec.yaml_node import YamlEntry
 from study.text import one_line
 
-WAY_OUT = {
+WAYS_OUT = {
     Flaw.NO_FILE: "name a YAML file, such as study/specs/cpu.yaml",
     Flaw.UNREADABLE: "name a file that can be read",
     Flaw.TOO_LARGE: "a spec is a short YAML file",
@@ -21,10 +21,11 @@ WAY_OUT = {
 }
 
 
-def read(path: Path) -> tuple[Entry, str, bytes]:
+def read_yaml(path: Path) -> tuple[YamlEntry, str, bytes]:
     """Return the file's outermost mapping, its text and its bytes.
 
-    raises: BadInput in one line where it cannot be read
+    Raises:
+        BadInput: It cannot be read; the error is one line.
     """
     try:
         data = read_bytes(path, links=True)
@@ -33,7 +34,7 @@ def read(path: Path) -> tuple[Entry, str, bytes]:
         at = f"{path}" if error.flaw in (Flaw.NO_FILE, Flaw.UNREADABLE) else f"{path}:{error.line}"
         is_yaml = error.flaw not in (Flaw.SYNTAX, Flaw.ESCAPE)
         what = error.what if is_yaml else f"not valid YAML: {error.what}"
-        raise BadInput(one_line(f"{at}: {what}; {WAY_OUT[error.flaw]}")) from error
+        raise BadInput(one_line(f"{at}: {what}; {WAYS_OUT[error.flaw]}")) from error
     if node is None:
         raise BadInput(one_line(f"{path}:1: it is empty; start from study/specs/cpu.yaml"))
-    return Entry(str(path), node, node.start_mark.line + 1), data.decode("utf-8-sig"), data
+    return YamlEntry(str(path), node, node.start_mark.line + 1), data.decode("utf-8-sig"), data

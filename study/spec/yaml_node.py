@@ -23,7 +23,7 @@ ANY = Range(-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlEntry:
     """Is one value of the file: where it stands and what its key is called."""
 
     file: str
@@ -44,7 +44,7 @@ class Entry:
         """Refuse the first key that is not allowed.
 
         Args:
-            own: the keys worth proposing instead
+            own: The keys worth proposing instead.
         """
         names = list(allowed)
         for name, entry in self.items().items():
@@ -86,7 +86,7 @@ class Entry:
             return repr(text) if self.node.tag == f"{TAG}str" or not text else text
         return "a list" if self.is_list else "a mapping"
 
-    def at(self, *keys: str) -> Entry:
+    def at(self, *keys: str) -> YamlEntry:
         """Return the value below these keys.
 
         Where it is absent, that is its name with the line of what would hold it.
@@ -94,31 +94,31 @@ class Entry:
         here = self
         for key in keys:
             entry = here.items().get(key) if here.is_mapping else None
-            here = entry or Entry(
+            here = entry or YamlEntry(
                 here.file, yaml.ScalarNode(f"{TAG}null", ""), here.line, (*here.path, key)
             )
         return here
 
-    def items(self) -> dict[str, Entry]:
+    def items(self) -> dict[str, YamlEntry]:
         """Return the mapping's values by key, merged ones (`<<`) behind its own."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.wrong(
                 f"{self.quotation} is not a mapping", "write `key: value` lines below it"
             )
-        own: dict[str, Entry] = {}
-        merged: dict[str, Entry] = {}
+        own: dict[str, YamlEntry] = {}
+        merged: dict[str, YamlEntry] = {}
         for key, value in self.node.value:
             line = key.start_mark.line + 1
             if key.tag == f"{TAG}merge":
                 sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 for source in sources:
-                    merged = Entry(self.file, source, line, self.path).items() | merged
+                    merged = YamlEntry(self.file, source, line, self.path).items() | merged
                 continue
             if not isinstance(key, yaml.ScalarNode):
-                raise Entry(self.file, key, line, self.path).wrong(
+                raise YamlEntry(self.file, key, line, self.path).wrong(
                     "a key is not text", "write `key: value`"
                 )
-            entry = Entry(self.file, value, line, (*self.path, key.value))
+            entry = YamlEntry(self.file, value, line, (*self.path, key.value))
             if key.value in own:
                 raise entry.wrong(
                     f"the key is here twice, first in line {own[key.value].line}", "remove one"
@@ -126,15 +126,15 @@ class Entry:
             own[key.value] = entry
         return merged | own
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[YamlEntry]:
         """Return the mapping's values; none where the value is something else, or absent."""
         return list(self.items().values()) if self.is_mapping else []
 
-    def elements(self) -> list[Entry]:
+    def elements(self) -> list[YamlEntry]:
         """Return the list's values, under the list's own name."""
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.wrong(f"{self.quotation} is not a list", "write [a, b, ...]")
-        return [Entry(self.file, n, n.start_mark.line + 1, self.path) for n in self.node.value]
+        return [YamlEntry(self.file, n, n.start_mark.line + 1, self.path) for n in self.node.value]
 
     def scalar(self) -> Scalar | None:
         """Return the single value; a date stays text, NaN and infinity are refused."""
@@ -167,7 +167,7 @@ class Entry:
         """Build a frozen dataclass, tuple, Mapping, Literal, optional or plain type of the value.
 
         Args:
-            within: the lowest and highest number allowed, where `kind` is not `Annotated` with one
+            within: The lowest and highest number allowed, where `kind` is not `Annotated` with one.
         """
         if get_origin(kind) is Annotated:
             kind, within = get_args(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
@@ -41,10 +41,10 @@ def identity_of(
     }
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the names under which two identities differ.
 
-    The total memory may breathe by 2 %, and a size of the speech model may come or go.
+    The total memory may breathe by 2 %, and a size of a service's model may come or go.
     """
     names = []
     for name in now:
@@ -53,17 +53,23 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if name == "device total MiB" and a and abs(a / b - 1) <= TOTAL_TOLERANCE:
             continue
         if name == "services" and a:
-            sizes = a["stt"]["models"].keys() & b["stt"]["models"].keys()
-            a, b = _of_sizes(a, sizes), _of_sizes(b, sizes)
+            a, b = _with_models_of(a, b), _with_models_of(b, a)
         if a != b:
             names.append(name)
     return names
 
 
-def _of_sizes(services: Mapping[str, Any], sizes: Collection[str]) -> dict[str, Any]:
-    """Return the services with no other speech models than these."""
-    stt = services["stt"]
+def _with_models_of(
+    services: Mapping[str, Mapping[str, Any]], others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the services without the models of a service that the others do not have."""
+    shared = {name: others.get(name, {}).get("models", {}) for name in services}
     return {
-        **services,
-        "stt": {**stt, "models": {k: v for k, v in stt["models"].items() if k in sizes}},
+        name: {
+            key: {size: v for size, v in value.items() if size in shared[name]}
+            if key == "models"
+            else value
+            for key, value in service.items()
+        }
+        for name, service in services.items()
     }

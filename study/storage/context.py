@@ -23,7 +23,7 @@ from objectives.setting import Setting
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates, Spec
 
-KEY = "question"
+CONTEXT_ATTRIBUTE = "question"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +126,8 @@ def fields_from(spec: Spec, setting: Setting) -> dict[str, Any]:
 
 def keep(study: optuna.Study, context: StudyContext) -> None:
     """Store a context with its study, unless it is there."""
-    if study.user_attrs.get(KEY) != (data := context.to_json()):
-        study.set_user_attr(KEY, data)
+    if study.user_attrs.get(CONTEXT_ATTRIBUTE) != (data := context.to_json()):
+        study.set_user_attr(CONTEXT_ATTRIBUTE, data)
 
 
 def context_of(study: optuna.Study) -> StudyContext:
@@ -140,9 +140,9 @@ def context_of(study: optuna.Study) -> StudyContext:
         "run scripts/run_study.py on it once more: "
         "it measures nothing twice and writes what is missing"
     )
-    if KEY not in study.user_attrs:
+    if CONTEXT_ATTRIBUTE not in study.user_attrs:
         raise BadInput(f"study {study.study_name} does not say what it asked; {way_out}")
-    data, anchor = study.user_attrs[KEY], study.user_attrs.get("anchor") or {}
+    data, anchor = study.user_attrs[CONTEXT_ATTRIBUTE], study.user_attrs.get("anchor") or {}
     try:
         return StudyContext.from_json({**data, "slo": data["slo"] or anchor.get("slo")})
     except (KeyError, TypeError, ValueError) as error:

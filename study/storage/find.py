@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
-from study.storage.context import KEY
+from study.storage.context import CONTEXT_ATTRIBUTE
 from study.storage.url import open_storage, sqlite_file, sqlite_url, without_password
 from study.text import meant
 
@@ -60,7 +60,7 @@ def promotions_of(url: str) -> tuple[Path, ...]:
 
 def names(storage: BaseStorage) -> list[str]:
     """Return the names of the studies of a storage that hold their context, oldest first."""
-    return [s.study_name for s in storage.get_all_studies() if KEY in s.user_attrs]
+    return [s.study_name for s in storage.get_all_studies() if CONTEXT_ATTRIBUTE in s.user_attrs]
 
 
 def refuse_empty(url: str, storage: BaseStorage) -> None:

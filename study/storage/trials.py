@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -17,11 +18,16 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.names_of_0_1 import current_names
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
+
+
+# by study and number: what has ended does not change, and is asked for at every step
+_ENDED: WeakKeyDictionary[optuna.Study, dict[int, Trial]] = WeakKeyDictionary()
 
 
 class State(StrEnum):
@@ -124,18 +130,18 @@ def rows(study: optuna.Study) -> list[Trial]:
     ended = study.get_trials(
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
-    trials = []
+    known = _ENDED.setdefault(study, {})
     for trial in ended:
-        if not trial.user_attrs.get("allocation"):
+        if trial.number in known or not trial.user_attrs.get("allocation"):
             continue
         try:
-            trials.append(row(trial))
+            known[trial.number] = row(trial)
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
                 f"study {study.study_name}: what trial {trial.number} keeps cannot be read "
                 f"({error}); name another study, or open a new one with --fresh"
             ) from error
-    return trials
+    return [known[trial.number] for trial in ended if trial.number in known]
 
 
 def counted(study: optuna.Study) -> list[Trial]:
@@ -153,7 +159,7 @@ def row(trial: FrozenTrial) -> Trial:
         state=_state(trial),
         fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
         measurement=Measurement.from_json(measurement) if measurement else None,
-        diagnosis=Diagnosis(**failure) if failure else None,
+        diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(attributes.get("measured", {})),
         constraints=trial.constraints,
         contributions=attributes.get("contributions", {}),
@@ -192,37 +198,6 @@ class Begun:
     allocation: Allocation
     generation: int | None = None
     role: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """The birth says where a trial of the tournament comes from.
-
-    Args:
-        number: Its number in the study.
-        generation: The generation in which it was proposed.
-        role: Such as random, child, fresh, enqueued, repeat or replicate.
-        parents: The numbers of the trials that it was crossed from.
-    """
-
-    number: int
-    generation: int
-    role: str
-    parents: tuple[int, ...]
-
-
-def births(study: optuna.Study) -> list[Birth]:
-    """Return the birth of every trial that the tournament proposed; none for another sampler."""
-    return [
-        Birth(
-            number=trial.number,
-            generation=trial.user_attrs["generation"],
-            role=str(trial.user_attrs.get("role", "")),
-            parents=tuple(trial.user_attrs.get("parents", ())),
-        )
-        for trial in study.get_trials(deepcopy=False)
-        if "generation" in trial.user_attrs
-    ]
 
 
 def measured_in(trials: list[Trial]) -> list[tuple[Allocation, Measurement]]:

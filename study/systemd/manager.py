@@ -64,7 +64,8 @@ class Manager:
     def systemctl(self, *words: str, timeout_s: float = 60.0) -> str:
         """Run `systemctl` and return its output.
 
-        raises: SetupError where it is missing, fails or takes too long, or no systemd runs
+        Raises:
+            SetupError: It is missing, fails or takes too long, or no systemd runs.
         """
         return systemctl.run("systemctl", *self.flags, *words, timeout_s=timeout_s, way_out=LEND)
 
@@ -74,14 +75,14 @@ class UnitState:
     """A state is what a manager knows of a unit at one moment.
 
     Args:
-        manager: the manager that has it.
-        unit: its name.
+        manager: The manager that has it.
+        unit: Its name.
         load: systemd's LoadState, such as `loaded`, `masked` or `not-found`.
         active: systemd's ActiveState, such as `active`.
         enabled: systemd's UnitFileState; empty where systemd does not say.
-        since_us: when it came up, microseconds of the monotonic clock.
-        triggers: units that would start it.
-        stopped_with: units that a stop of it stops too.
+        since_us: When it came up, microseconds of the monotonic clock.
+        triggers: Units that would start it.
+        stopped_with: Units that a stop of it stops too.
     """
 
     manager: Manager
@@ -122,7 +123,9 @@ def state(manager: Manager, unit: str) -> UnitState:
 def find_unit(name: str) -> UnitState:
     """Find a unit by the name that a user writes: `judge.service`, or `user:judge.service`.
 
-    raises: BadInput where no manager knows it, or both do; SetupError where no systemd runs
+    Raises:
+        BadInput: No manager knows it, or both do.
+        SetupError: No systemd runs.
     """
     which, _, unit = (
         name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)

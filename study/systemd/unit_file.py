@@ -51,7 +51,8 @@ def _lines(text: str) -> Iterable[str]:
 def exec_start(texts: Iterable[str], unit: str) -> str:
     """Return the one command of a service, as its files write it.
 
-    raises: BadInput where there is none, more than one, or a shell runs it
+    Raises:
+        BadInput: There is none or more than one, or a shell runs it.
     """
     commands = settings(texts, "Service", "ExecStart")
     if len(commands) != 1:
@@ -120,6 +121,20 @@ def values_of(argv: Iterable[str], flag: str) -> list[str]:
             elif place + 1 < len(words):
                 values.append(words[place + 1])
     return values
+
+
+def env_values(text: str) -> dict[str, str]:
+    """Read the variables of an EnvironmentFile's text.
+
+    >>> env_values("# ours\\nSHARE=0.5\\nNAME = 'a b'\\n")
+    {'SHARE': '0.5', 'NAME': 'a b'}
+    """
+    pairs = (
+        line.partition("=")
+        for line in text.splitlines()
+        if "=" in line and not line.lstrip().startswith(("#", ";"))
+    )
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
 
 def _unquoted(word: str) -> str:

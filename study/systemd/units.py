@@ -13,14 +13,13 @@ import psutil
 
 from objectives.errors import SetupError
 from study.systemd import systemctl
-from study.systemd.systemctl import parse_show
+from study.systemd.systemctl import parse_show, span_s
 from study.systemd.unit_file import settings
 
 UNIT_PROPERTIES = (
     "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths "
     "Restart TimeoutStartUSec EnvironmentFiles UnitFileState RequiredBy BoundBy ConsistsOf"
 )
-SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 KILL_S = 10.0
 COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
 # another name than the committed one: a file in /etc would hide one of the same name in /run
@@ -33,19 +32,19 @@ class Unit:
     """A unit is described as it was at one moment.
 
     Args:
-        name: its name.
+        name: Its name.
         load: systemd's LoadState.
         active: systemd's ActiveState.
-        main_pid: its main process; 0: none.
-        restarts: how often systemd restarted it by itself.
+        main_pid: Its main process; 0: none.
+        restarts: How often systemd restarted it by itself.
         invocation: systemd's id of this run.
-        result: how its last run ended.
-        files: its own files in systemd's order, without our drop-ins.
-        drop_ins: all drop-ins, ours too.
-        restart: its Restart=.
-        start_timeout_s: the longest that its start may take, s.
-        env_files: its EnvironmentFile= paths.
-        dependents: units that stop when it stops.
+        result: How its last run ended.
+        files: Its own files in systemd's order, without our drop-ins.
+        drop_ins: All drop-ins, ours too.
+        restart: Its Restart=.
+        start_timeout_s: The longest that its start may take, s.
+        env_files: Its EnvironmentFile= paths.
+        dependents: Units that stop when it stops.
     """
 
     name: str
@@ -108,7 +107,8 @@ def unit(name: str) -> Unit:
 def ordered_after(name: str, *, but: str) -> set[str]:
     """Return the units that start before this one, also by way of others.
 
-    but: the drop-in of this unit that does not count
+    Args:
+        but: The drop-in of this unit that does not count.
     """
     names: set[str] = set()
     waiting = [name]
@@ -138,17 +138,6 @@ def ordered_after(name: str, *, but: str) -> set[str]:
     return names
 
 
-def span_s(text: str) -> float:
-    """Return a time span of systemd's in seconds.
-
-    >>> span_s("1min 30s"), span_s("infinity")
-    (90.0, inf)
-    """
-    if text == "infinity":
-        return float("inf")
-    return sum(float(n) * SPAN_S.get(u, 0.0) for n, u in re.findall(r"([\d.]+)([a-z]+)", text))
-
-
 def reload() -> None:
     """Have systemd read its files anew."""
     systemctl.run("systemctl", "daemon-reload", timeout_s=120)
@@ -157,7 +146,8 @@ def reload() -> None:
 def stop(names: Sequence[str], timeouts_s: Sequence[float]) -> list[str]:
     """Stop units in this order, wait, and return those that had to be killed.
 
-    raises: SetupError where one lives on even then
+    Raises:
+        SetupError: One lives on even then.
     """
     killed = []
     for name, timeout_s in zip(names, timeouts_s, strict=True):
@@ -190,7 +180,8 @@ def start(name: str) -> None:
 def journal(state: Unit, since_s: float | None = None) -> str:
     """Return what this run of a unit has logged, at most its last 5,000 lines.
 
-    since_s: Unix time in s from which on; None: all of it
+    Args:
+        since_s: Unix time in s from which on; None: all of it.
     """
     span = () if since_s is None else (f"--since=@{since_s:.3f}",)
     own = f"_SYSTEMD_INVOCATION_ID={state.invocation}"

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from .axes import Signature, contains, coordinate, draw, levels, move, nearest, signature, value_at
 
 Config = dict[str, Any]
-Space = Mapping[str, BaseDistribution]
+Axes = Mapping[str, BaseDistribution]
 
 
 class Archive:
@@ -45,19 +45,17 @@ class Archive:
         )
 
 
-def configurations(space: Space) -> Iterator[Config]:
+def all_configurations(space: Axes) -> Iterator[Config]:
     """Yield every configuration of a finite space.
 
     >>> from optuna.distributions import IntDistribution
-    >>> list(configurations({"x": IntDistribution(1, 3), "y": CategoricalDistribution("a")}))
+    >>> list(all_configurations({"x": IntDistribution(1, 3), "y": CategoricalDistribution("a")}))
     [{'x': 1, 'y': 'a'}, {'x': 2, 'y': 'a'}, {'x': 3, 'y': 'a'}]
     """
     return (_nth(space, index) for index in range(int(size(space))))
 
 
-def untried(
-    space: Space, archive: Archive | Iterable[Mapping[str, Any]]
-) -> Iterator[Config] | None:
+def untried(space: Axes, archive: Archive | Iterable[Mapping[str, Any]]) -> Iterator[Config] | None:
     """Yield the configurations of a finite space that were not tried; None for an infinite one.
 
     >>> from optuna.distributions import IntDistribution
@@ -68,10 +66,10 @@ def untried(
         return None
     if not isinstance(archive, Archive):
         archive = Archive(archive)
-    return (config for config in configurations(space) if config not in archive)
+    return (config for config in all_configurations(space) if config not in archive)
 
 
-def fits(space: Space, config: Mapping[str, Any]) -> bool:
+def fits(space: Axes, config: Mapping[str, Any]) -> bool:
     """Tell whether each of its values is in the range of its name.
 
     A conditional configuration need not have all names.
@@ -83,12 +81,12 @@ def fits(space: Space, config: Mapping[str, Any]) -> bool:
     )
 
 
-def size(space: Space) -> float:
+def size(space: Axes) -> float:
     """Count the configurations; infinite also where they are beyond counting."""
     return math.prod(map(levels, space.values()), start=1.0)
 
 
-def _nth(space: Space, index: int) -> Config:
+def _nth(space: Axes, index: int) -> Config:
     config = {}
     for name, distribution in space.items():
         index, place = divmod(index, int(levels(distribution)))
@@ -96,7 +94,7 @@ def _nth(space: Space, index: int) -> Config:
     return config
 
 
-def coordinates(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+def coordinates(space: Axes, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     """Return configurations as rows of numbers, (n, d).
 
     A number is the place in its range, 0 to 1; a category is its index; a missing value is NaN.
@@ -119,7 +117,7 @@ def pinned(config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     return {name: CategoricalDistribution([value]) for name, value in config.items()}
 
 
-def inherit(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
+def inherit(family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator) -> Config:
     """Take each parameter from the first of the family that has it, or else draw it."""
     config = {}
     for name, distribution in space.items():
@@ -130,7 +128,7 @@ def inherit(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generato
     return config
 
 
-def child(family: Sequence[FrozenTrial], space: Space, rng: np.random.Generator) -> Config:
+def child(family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator) -> Config:
     """Inherit a configuration and change one parameter for certain, every other one rarely."""
     config = inherit(family, space, rng)
     free = [name for name, distribution in space.items() if levels(distribution) > 1]

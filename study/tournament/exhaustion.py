@@ -5,8 +5,8 @@ from __future__ import annotations
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from .configurations import configurations, size
-from .ledger import KEY, Ledger
+from .configurations import all_configurations, size
+from .ledger import ATTRIBUTE, Ledger
 from .recommendation import to_replicate
 
 LISTABLE = 20_000  # a larger space is not listed
@@ -14,7 +14,7 @@ LISTABLE = 20_000  # a larger space is not listed
 
 def ledger_of(study: Study) -> Ledger:
     """Return the ledger of a study as it is now, with the monotone constraints of its sampler."""
-    settings = study._storage.get_study_system_attrs(study._study_id).get(KEY, {})
+    settings = study._storage.get_study_system_attrs(study._study_id).get(ATTRIBUTE, {})
     ledger = Ledger(study.direction, settings.get("monotone"))
     ledger.catch_up(study.get_trials(deepcopy=False))
     return ledger
@@ -30,7 +30,7 @@ def left(study: Study) -> int | None:
     space = ledger.space()
     if not space or size(space) > LISTABLE:
         return None
-    return sum(config not in ledger for config in configurations(space))
+    return sum(config not in ledger for config in all_configurations(space))
 
 
 def can_replicate(study: Study) -> bool:

@@ -7,7 +7,7 @@ import math
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from .ledger import KEY, Cell, Ledger, Rank
+from .ledger import ATTRIBUTE, Cell, Ledger, Rank
 
 
 def take_seat(
@@ -16,7 +16,9 @@ def take_seat(
     """Return the generation, by the trials started before, and its lowest slot that is free."""
     generation, slot = divmod(ledger.started_before(trial.number), population_size)
     trials = study.get_trials(deepcopy=False)[generation * population_size : trial.number]
-    seats = [other.system_attrs.get(KEY, {}) for other in trials if other.state != TrialState.FAIL]
+    seats = [
+        other.system_attrs.get(ATTRIBUTE, {}) for other in trials if other.state != TrialState.FAIL
+    ]
     taken = {seat["slot"] for seat in seats if seat.get("generation") == generation}
     free = [place for place in range(population_size) if place not in taken]
     return {"generation": generation, "slot": min(free, default=slot)}

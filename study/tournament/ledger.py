@@ -20,7 +20,7 @@ from .axes import Signature, signature
 from .configurations import Archive, Config
 from .monotone import Monotone, demands_at_least
 
-KEY = "tournament"  # our attribute of a trial and of the study
+ATTRIBUTE = "tournament"  # our attribute of a trial and of the study
 KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
 HUGE = 1e100  # what is beyond it counts as infinite: its square would be no number
 Rank = tuple[float, float, int]
@@ -132,7 +132,7 @@ class Ledger:
                 self._axes[name] = trial.number, distribution
 
     def _add(self, trial: FrozenTrial, key: Signature) -> None:
-        seat = trial.system_attrs.get(KEY, {}).get("generation")
+        seat = trial.system_attrs.get(ATTRIBUTE, {}).get("generation")
         insort(self._unseated if seat is None else self._born[seat], trial.number)
         cell = self._cells.get(key)
         if cell is None:
@@ -163,7 +163,7 @@ class Ledger:
 
     def _run(self, trial: FrozenTrial) -> None:
         self._widen(trial)
-        proposal = trial.system_attrs.get(KEY, {}).get("proposal", {})
+        proposal = trial.system_attrs.get(ATTRIBUTE, {}).get("proposal", {})
         config = {**proposal, **trial.system_attrs.get("fixed_params", {}), **trial.params}
         if config:
             self.running.append(config)

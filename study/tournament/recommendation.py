@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 from optuna.study import Study, StudyDirection
 
-from .configurations import Space, coordinates
+from .configurations import Axes, coordinates
 from .ledger import Cell, Ledger
 from .surrogate import fit
 
 LEADERS = 64  # what is compared: the best by mean
-DRAWS = 4096
-FEW = 5  # with fewer configurations, each measured once, nothing tells how noisy they are
+POSTERIOR_DRAWS = 4096
+LEAST_FOR_NOISE = (
+    5  # with fewer configurations, each measured once, nothing tells how noisy they are
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ Measured = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
 
 
 def posterior(
-    measured: Measured, space: Space
+    measured: Measured, space: Axes
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return smoothed means (m,), their covariance (m, m), and one measurement's noise variance.
 
@@ -69,7 +71,7 @@ def _measured(cells: Sequence[Cell]) -> Measured:
     return [(cell.first.params, cell.values) for cell in cells]
 
 
-def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
+def to_replicate(cells: Sequence[Cell], space: Axes) -> Cell | None:
     """Return the configuration whose next measurement tells most about which is best.
 
     None where none may be measured. The rule is optimal computing budget allocation (Chen et al.
@@ -94,7 +96,7 @@ def to_replicate(cells: Sequence[Cell], space: Space) -> Cell | None:
 
 
 def compare(
-    measured: Measured, space: Space, *, maximise: bool = False, among: Sequence[bool] | None = None
+    measured: Measured, space: Axes, *, maximise: bool = False, among: Sequence[bool] | None = None
 ) -> list[Standing]:
     """Return how configurations stand by their values, the one to deploy first.
 
@@ -122,11 +124,13 @@ def compare(
         )
     else:
         mean, covariance, _ = posterior(signed, space)
-    is_noise_known = len(signed) >= FEW or any(len(values) > 1 for _, values in signed)
-    draws = np.random.default_rng(0).multivariate_normal(mean, covariance, DRAWS, method="eigh")
+    is_noise_known = len(signed) >= LEAST_FOR_NOISE or any(len(values) > 1 for _, values in signed)
+    draws = np.random.default_rng(0).multivariate_normal(
+        mean, covariance, POSTERIOR_DRAWS, method="eigh"
+    )
     if among is not None and any(among):
         draws[:, ~np.array(among)] = np.inf
-    wins = np.bincount(draws.argmin(1), minlength=len(signed)) / DRAWS
+    wins = np.bincount(draws.argmin(1), minlength=len(signed)) / POSTERIOR_DRAWS
     unordered = [
         Standing(
             params=dict(params),

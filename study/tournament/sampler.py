@@ -15,15 +15,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from .axes import Signature, signature
-from .configurations import Config, Space, child, configurations, fits, inherit, pinned, size
+from .configurations import Axes, Config, all_configurations, child, fits, inherit, pinned, size
 from .exhaustion import LISTABLE
 from .generations import parents, take_seat
-from .ledger import KEY, Ledger
+from .ledger import ATTRIBUTE, Ledger
 from .monotone import Monotone
 from .recommendation import to_replicate
 from .screening import screen
 
-DRAWS = 20  # for each offspring, before the untried configurations are listed
+TRIES = 20  # for each offspring, before the untried configurations are listed
 
 
 class TournamentSampler(BaseSampler):
@@ -155,7 +155,7 @@ class TournamentSampler(BaseSampler):
         rng = np.random.default_rng(
             [self._seed(study), trial.number, zlib.crc32(param_name.encode())]
         )
-        own = study._storage.get_trial_system_attrs(trial._trial_id).get(KEY, {})
+        own = study._storage.get_trial_system_attrs(trial._trial_id).get(ATTRIBUTE, {})
         space = {
             **pinned({**own.get("proposal", {}), **trial.params}),
             param_name: param_distribution,
@@ -174,7 +174,7 @@ class TournamentSampler(BaseSampler):
         self,
         study: Study,
         trial: FrozenTrial,
-        space: Space,
+        space: Axes,
         needed: Set[str],
         rng: np.random.Generator,
     ) -> Config:
@@ -205,7 +205,7 @@ class TournamentSampler(BaseSampler):
         self,
         seat: Mapping[str, int],
         ledger: Ledger,
-        space: Space,
+        space: Axes,
         needed: Set[str],
         rng: np.random.Generator,
     ) -> tuple[str, list[int], Config]:
@@ -238,7 +238,7 @@ class TournamentSampler(BaseSampler):
         """Return up to `n_offspring` different untried draws; fewer where few are left."""
         offspring: dict[Signature, Config] = {}
         failures = 0  # in a row
-        while len(offspring) < self.n_offspring and failures < DRAWS:
+        while len(offspring) < self.n_offspring and failures < TRIES:
             config = draw()
             key = signature(config)
             if key in offspring or config in ledger:
@@ -247,15 +247,15 @@ class TournamentSampler(BaseSampler):
                 offspring[key], failures = config, 0
         return list(offspring.values())
 
-    def _untried(self, ledger: Ledger, space: Space, rng: np.random.Generator) -> list[Config]:
+    def _untried(self, ledger: Ledger, space: Axes, rng: np.random.Generator) -> list[Config]:
         """Return some of the untried configurations of a space that can be listed, or else none."""
         if size(space) > LISTABLE:
             return []
-        untried = [config for config in configurations(space) if config not in ledger]
+        untried = [config for config in all_configurations(space) if config not in ledger]
         return [untried[i] for i in rng.permutation(len(untried))[: self.n_offspring]]
 
     def _replicate(
-        self, ledger: Ledger, space: Space, needed: Set[str]
+        self, ledger: Ledger, space: Axes, needed: Set[str]
     ) -> tuple[str, list[int], Config] | None:
         """Return the configuration of this space that is worth another measurement, if any."""
         pairs = [(cell, cell.first.params) for cell in ledger.best_first()]
@@ -264,7 +264,7 @@ class TournamentSampler(BaseSampler):
         return None if cell is None else ("replicate", [cell.first.number], dict(cell.first.params))
 
     def _repeat(
-        self, ledger: Ledger, space: Space, rng: np.random.Generator
+        self, ledger: Ledger, space: Axes, rng: np.random.Generator
     ) -> tuple[str, list[int], Config]:
         """Return one of the best once more, for a caller who keeps results."""
         leaders = [cell.first for cell in ledger.best_first(self.survivors)]
@@ -284,12 +284,12 @@ class TournamentSampler(BaseSampler):
 
     def _seed(self, study: Study) -> int:
         """Return the seed, and keep it and the settings in the study, for a resumed one."""
-        stored = study._storage.get_study_system_attrs(study._study_id).get(KEY, {})
+        stored = study._storage.get_study_system_attrs(study._study_id).get(ATTRIBUTE, {})
         default = stored.get("seed", int(np.random.default_rng().integers(2**31)))
         seed: int = default if self.seed is None else self.seed
         if stored != (settings := {**self._settings(), "seed": seed}):
-            study._storage.set_study_system_attr(study._study_id, KEY, settings)
-            study.set_user_attr(KEY, settings)
+            study._storage.set_study_system_attr(study._study_id, ATTRIBUTE, settings)
+            study.set_user_attr(ATTRIBUTE, settings)
         return seed
 
 
@@ -301,7 +301,7 @@ def _refuse_several_objectives(study: Study) -> None:
 
 
 def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
-    study._storage.set_trial_system_attr(trial._trial_id, KEY, record)
+    study._storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE, record)
 
 
 def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:

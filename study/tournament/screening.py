@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
-from .configurations import Config, Space, coordinates
+from .configurations import Axes, Config, coordinates
 from .ledger import Cell, Ledger
 from .surrogate import Surrogate, expected_improvement, fit, gaps, normal_cdf
 
@@ -17,7 +17,7 @@ BOUND = 48  # configurations that a surrogate is fitted to: the best half, then 
 ENOUGH = 2  # measured configurations before the model says anything
 
 
-def screen(ledger: Ledger, space: Space, offspring: Sequence[Config]) -> Config:
+def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     """Return the most promising of the offspring.
 
     While little is known, that is the one farthest from all that was tried.
@@ -63,7 +63,7 @@ def _distance(
     return np.asarray(gaps(taken, x, is_category).sum(0).min(0))
 
 
-def _objective(cells: Sequence[Cell], space: Space, is_category: NDArray[np.bool_]) -> Surrogate:
+def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_]) -> Surrogate:
     """Fit the process for the values.
 
     What is far worse than the middle is drawn in: only the good end must be right.
@@ -92,7 +92,7 @@ def _constraints(cell: Cell) -> dict[str, float]:
 def _is_met(
     name: str,
     cells: Sequence[Cell],
-    space: Space,
+    space: Axes,
     is_category: NDArray[np.bool_],
     x: NDArray[np.float64],
 ) -> NDArray[np.float64]:

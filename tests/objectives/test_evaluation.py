@@ -8,11 +8,12 @@ from factories import only
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
 
-NO_MEMORY = Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError")
-DEATH = Diagnosis("engine_death", "llm", "load", None, "exit status 0")
+NO_MEMORY = Diagnosis("oom_startup", "llm", FailurePhase.START, 137.38, "torch.OutOfMemoryError")
+DEATH = Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "exit status 0")
 OUTCOMES = {
     "a measurement": Outcome(
         only(stt_latency_p95_ms=65.5, llm_latency_p95_ms=INFINITE, concurrent_capacity=18),

@@ -1,6 +1,6 @@
 """The fitness weighs bounded terms that rise with what is better, relative to the baseline."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from factories import changed, only
@@ -8,7 +8,6 @@ from factories import changed, only
 from objectives.fitness import (
     PRESETS,
     Reference,
-    Weights,
     capacity_term,
     fitness,
     fixed_fitness,
@@ -28,7 +27,9 @@ REFERENCE = reference_of(BASE)
 
 
 def value(measured, weights=None, reference=REFERENCE):
-    return fitness(measured, reference, weights or Weights(), headroom_mib=1000, top_rung=64)
+    return fitness(
+        measured, reference, weights or PRESETS["balanced"], headroom_mib=1000, top_rung=64
+    )
 
 
 def test_the_baseline_itself_is_one_half_in_what_is_relative():
@@ -83,16 +84,16 @@ def test_medians_are_not_in_it():
 
 
 def test_parts_add_up_whatever_the_weights_sum_to():
-    weights = Weights(stt=5, llm=3, capacity=1, stability=1, efficiency=0)
+    weights = {"stt": 5, "llm": 3, "capacity": 1, "stability": 1, "efficiency": 0}
     score = value(BASE, weights)
     assert sum(score.contributions.values()) == pytest.approx(score.value)
     assert score.value == pytest.approx(0.5 * 0.5 + 0.3 * 0.5 + 0.1 * 0.5 + 0.1)
-    assert score == value(BASE, Weights(**{k: 10 * v for k, v in asdict(weights).items()}))
+    assert score == value(BASE, {k: 10 * v for k, v in weights.items()})
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_sum_to_one(name):
-    assert sum(asdict(PRESETS[name]).values()) == pytest.approx(1)
+    assert sum(PRESETS[name].values()) == pytest.approx(1)
 
 
 def test_a_reference_without_capacity_leaves_the_term_out_for_all():
@@ -118,8 +119,8 @@ def test_the_older_fixed_caps_are_kept():
     old = only(
         stt_latency_ms=999, llm_latency_ms=999, concurrent_capacity=5, gpu_utilization_pct=90.4
     )
-    assert fixed_fitness(old, Weights()).value == pytest.approx(0.309, abs=5e-4)
+    assert fixed_fitness(old, PRESETS["balanced"]).value == pytest.approx(0.309, abs=5e-4)
     best = only(stt_latency_ms=0, llm_latency_ms=0, concurrent_capacity=40, gpu_utilization_pct=70)
-    assert fixed_fitness(best, Weights()).value == 1
+    assert fixed_fitness(best, PRESETS["balanced"]).value == 1
     endless = only(stt_latency_ms=INFINITE)
-    assert fixed_fitness(endless, Weights()).value == 0.2  # its stability is always 1
+    assert fixed_fitness(endless, PRESETS["balanced"]).value == 0.2  # its stability is always 1

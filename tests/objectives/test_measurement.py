@@ -5,7 +5,7 @@ import json
 import pytest
 from factories import only
 
-from objectives.load.figures_of_replies import interference, quantile, summarise
+from objectives.load.figures_of_replies import interference, nearest_rank, summarise
 from objectives.load.replies import Fault, Reply, RequestError
 from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import WordErrors, wer_pct
@@ -41,13 +41,13 @@ def stt(at=0.0, sent=0.0, end=0.5, audio=2.0, error=None):
     ("q", "expected"), [(0.0, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)]
 )
 def test_quantiles_are_nearest_rank(q, expected):
-    assert quantile(range(20, 0, -1), q) == expected
+    assert nearest_rank(range(20, 0, -1), q) == expected
 
 
 def test_one_failure_in_twenty_leaves_the_p95_finite_and_two_do_not():
     good = [float(n) for n in range(18)]
-    assert quantile([*good, 18.0, INFINITE], 0.95) == 18
-    assert quantile([*good, INFINITE, INFINITE], 0.95) == INFINITE
+    assert nearest_rank([*good, 18.0, INFINITE], 0.95) == 18
+    assert nearest_rank([*good, INFINITE, INFINITE], 0.95) == INFINITE
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from factories import only
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, SttService
 from objectives.setting import Setting, conditions
 from objectives.speech.wer import WordErrors
 from objectives.traffic.workload import Workload
@@ -31,17 +32,19 @@ GOOD = tuple(
     for n in (1, 2, 3)
 )
 NO_MEMORY = Failure(
-    Diagnosis("oom_startup", "llm", "start", 137.38, "torch.OutOfMemoryError"),
+    Diagnosis("oom_startup", "llm", FailurePhase.START, 137.38, "torch.OutOfMemoryError"),
     is_ruled_out=True,
     measured={"stt_start_s": 2.0},
 )
-SERVICES = Services(
-    llm=LlmService(model="/models/qwen"), stt=SttService(models={"base": "/models/base"})
-)
+NAN = float("nan")
+SERVICES = {
+    "llm": LlmService(model="/models/qwen"),
+    "stt": SttService(models={"base": "/models/base"}),
+}
 
 
 def setting(**more):
-    return Setting(**{"services": SERVICES, "workload": Workload(prompt_tokens=(8, 16))} | more)
+    return Setting(**{"workload": Workload(prompt_tokens=(8, 16)), "services": SERVICES, **more})
 
 
 def job(seed, allocation=LOW):
@@ -104,7 +107,7 @@ def test_out_of_memory_rules_out_the_allocation_where_it_happened(recording):
 
 
 def test_a_disturbed_launch_is_disturbed_again(recording, tmp_path):
-    diagnosis = Diagnosis("engine_death", "llm", "load", None, "exit status 0")
+    diagnosis = Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "exit status 0")
     died = Outcome(failure=Failure(diagnosis, is_ruled_out=True))
     write(tmp_path / "a.jsonl", recording.provenance, [entry(job(1), 1, 1.0, died)])
     failure = read(tmp_path / "a.jsonl").measure(job(0)).failure
@@ -208,6 +211,34 @@ def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, l
         read(recording.path)
 
 
+@pytest.mark.parametrize("value", ["soon", NAN, -1, 10**400, None, [1]])
+@pytest.mark.parametrize(
+    ("at", "change"),
+    [
+        (0, lambda d, value: d["devices"][0].update(total_mib=value)),
+        (0, lambda d, value: d.update(started=value)),
+        (1, lambda d, value: d.update(at=value)),
+        (1, lambda d, value: d.update(wall_s=value)),
+        (1, lambda d, value: d["measurement"]["phase_s"].update(window=value)),
+        (4, lambda d, value: d["measured"].update(phase_s={"window": value})),
+    ],
+    ids=["total_mib", "started", "at", "wall_s", "phase_s", "phase_s of a failure"],
+)
+def test_what_is_no_moment_or_amount_is_refused(recording, at, change, value):
+    spoil = changed(at, lambda d: change(d, value))
+    recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
+    with pytest.raises(BadInput, match=rf"card\.jsonl:{at + 1}: cannot read this") as refused:
+        read(recording.path)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_figure_that_is_not_a_number_is_refused(recording):
+    spoil = changed(1, lambda d: d["measurement"]["services"]["stt"].update(latency_ms=NAN))
+    recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
+    with pytest.raises(BadInput, match=r"card\.jsonl:2: .*latency_ms is nan, which is no figure"):
+        read(recording.path)
+
+
 def test_a_file_that_is_not_there_or_not_text_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="cannot read this recording"):
         read(tmp_path / "none.jsonl")
@@ -219,7 +250,7 @@ def test_a_file_that_is_not_there_or_not_text_is_bad_input(tmp_path):
 def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ():
     mine = conditions(setting())
     assert json.loads(json.dumps(mine)) == mine
-    moved = Services(llm=LlmService(model="/elsewhere/qwen", python="/other"), stt=SERVICES.stt)
+    moved = {"llm": LlmService(model="/elsewhere/qwen", python="/other"), "stt": SERVICES["stt"]}
     assert conditions(setting(services=moved)) == mine
 
 
@@ -228,16 +259,18 @@ def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ()
     [
         {"workload": Workload(prompt_tokens=(8, 16), seed=2)},
         {"tenants": (Tenant(name="desktop", mib=500),)},
-        {"services": Services(llm=LlmService(model="/models/llama"), stt=SERVICES.stt)},
+        {"services": {"llm": LlmService(model="/models/llama"), "stt": SERVICES["stt"]}},
         {
-            "services": Services(
-                llm=LlmService(model="/models/qwen", args=("--enforce-eager",)), stt=SERVICES.stt
-            )
+            "services": {
+                "llm": LlmService(model="/models/qwen", args=("--enforce-eager",)),
+                "stt": SERVICES["stt"],
+            }
         },
         {
-            "services": Services(
-                llm=SERVICES.llm, stt=SttService(models={"base": "/models/base"}, beam_size=1)
-            )
+            "services": {
+                "llm": SERVICES["llm"],
+                "stt": SttService(models={"base": "/models/base"}, beam_size=1),
+            }
         },
     ],
     ids=["seed", "tenants", "model", "flags", "beam"],

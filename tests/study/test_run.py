@@ -20,7 +20,7 @@ from study.cli.dry_run_text import forecast_in_words
 from study.search.dry_run import forecast
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.comparability import differences
+from study.storage.comparability import differing_names
 
 ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
 
@@ -394,19 +394,19 @@ def test_two_products_never_mix(place: tuple[Path, Path]) -> None:
 
 
 def test_a_total_that_breathes_is_the_same_device() -> None:
-    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_200}) == []
-    assert differences({"device total MiB": 12_000}, {"device total MiB": 12_300}) == [
+    assert differing_names({"device total MiB": 12_000}, {"device total MiB": 12_200}) == []
+    assert differing_names({"device total MiB": 12_000}, {"device total MiB": 12_300}) == [
         "device total MiB"
     ]
-    assert differences({}, {"slo": {}}) == ["slo"]
+    assert differing_names({}, {"slo": {}}) == ["slo"]
 
 
 def test_a_size_may_come_or_go_but_not_be_another_model() -> None:
     def services(**models: str) -> dict[str, Any]:
         return {"services": {"llm": {}, "stt": {"models": models}}}
 
-    assert differences(services(tiny="a", base="b"), services(base="b", small="c")) == []
-    assert differences(services(tiny="a", base="b"), services(base="other", small="c")) == [
+    assert differing_names(services(tiny="a", base="b"), services(base="b", small="c")) == []
+    assert differing_names(services(tiny="a", base="b"), services(base="other", small="c")) == [
         "services"
     ]
 

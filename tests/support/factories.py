@@ -17,14 +17,15 @@ from objectives import recording
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
-from objectives.devices.device import Identity
+from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.engines.vllm import usage
+from objectives.diagnosis.log import FailurePhase
+from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
-from study.confirmation.records import Launch, Pair
-from study.sampler_benchmark.trial_run import Run
+from study.confirmation.records import Pair, PairLaunch
+from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
@@ -60,6 +61,45 @@ SPEC: dict[str, Any] = {
     "gates": {"free_memory_mib": 0},
     "selector": {"exhausted": "stop"},
 }
+
+
+class Card:
+    """A card of numbers that a game shares: they differ look by look, and the last one stays.
+
+    Args:
+        free_mib: Its free memory.
+        game_mib: What the game holds; None: that cannot be told.
+        unit: The unit of the game.
+    """
+
+    identity = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
+    server_env: Mapping[str, str] = {}
+
+    def __init__(
+        self,
+        *free_mib: float,
+        game_mib: Iterable[float | None] = (3000.0,),
+        unit: str | None = None,
+    ) -> None:
+        self.free_mib, self.game_mib, self.unit = [*(free_mib or (9000.0,))], [*game_mib], unit
+
+    def sample(self) -> Sample:
+        """Return its free memory at this look."""
+        return Sample(0.0, _next(self.free_mib))
+
+    def occupants(self) -> list[Occupant]:
+        """Return what is ours, and the game."""
+        mib = _next(self.game_mib)
+        return [Occupant(1, "ours", 500.0, None), Occupant(7, "a game", mib, self.unit)]
+
+    def held_mib(self, pid: int) -> float | None:
+        """Return None: it cannot be told."""
+        return None
+
+
+def _next(numbers: list[Any]) -> Any:
+    return numbers.pop(0) if len(numbers) > 1 else numbers[0]
+
 
 Outcome = Measurement | Diagnosis
 Cell = Callable[[float, str], Outcome]
@@ -120,7 +160,7 @@ def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
     return Diagnosis(
         "oom_budget",
         "llm",
-        "start",
+        FailurePhase.START,
         deficit_mib,
         "Free memory is less than desired memory utilization",
     )
@@ -168,7 +208,9 @@ def make(
             figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
             entries.append(
-                recording.Entry(dict(a.values), repeat, repeat, at, 90.0, result, failure, figures)
+                recording.RecordedLaunch(
+                    dict(a.values), repeat, repeat, at, 90.0, result, failure, figures
+                )
             )
     recording.write(folder / "made.jsonl", provenance, entries)
     return path
@@ -209,7 +251,7 @@ def pair(
 ) -> Pair:
     """Return a pair whose launches have these figures under every workload."""
     launches = [
-        Launch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
+        PairLaunch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
         for role, figures in (("baseline", baseline), ("winner", winner))
     ]
     order = launches if number % 2 else launches[::-1]
@@ -231,7 +273,7 @@ def run_of(
     found: int | None = 5,
     budget: int = 40,
     **changes: Any,
-) -> Run:
+) -> SamplerRun:
     """Return a run whose path ends at the target, or misses it."""
     path = ((0, 2.0), (1, 1.0), *(((found, 0.0),) if found else ()))
     usual: dict[str, Any] = {
@@ -249,7 +291,7 @@ def run_of(
         "named": {},
         "wall_s": 0.1,
     }
-    return Run(**usual | changes)
+    return SamplerRun(**usual | changes)
 
 
 def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:

@@ -15,7 +15,7 @@ from fakes import FAKE
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.evaluation import Step
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, SttService
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
 from study.bench.bench import Bench
@@ -126,18 +126,18 @@ def shelf(spec_file: Path) -> Bench:
 
 
 def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
-    return Services(
-        llm=LlmService(
+    return {
+        "llm": LlmService(
             command=f"{SERVER} --label {{vllm_memory_util}} --mood {llm}",
             vocabulary=2048,
             start_timeout_s=start_timeout_s,
         ),
-        stt=SttService(
+        "stt": SttService(
             command=f"{SERVER} --label {{whisper_model_size}} --mood {stt}",
             random_weights=() if is_scored else ("base", "tiny"),
             start_timeout_s=start_timeout_s,
         ),
-    )
+    }
 
 
 def setting(

@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from objectives.allocation import Allocation
+from objectives.allocation import SPEECH, Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
-from study.bench.launch_order import llm_key
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class TimedLaunch:
     """One evaluation that launched servers, rather than took a known result.
 
     Args:
-        allocation: what was launched
-        measurement: what it measured; None where it failed
-        wall_s: its wall time
-        phase_s: seconds by phase
-        started: the phases whose servers were started rather than kept
+        allocation: What was launched.
+        measurement: What it measured; None where it failed.
+        wall_s: Its wall time.
+        phase_s: Seconds by phase.
+        started: The phases whose servers were started rather than kept.
     """
 
     allocation: Allocation
@@ -42,21 +41,21 @@ class Cost:
     """The launches of one study or recording, and the wall time of its runs.
 
     Args:
-        name: of the study, or the recording's file
-        trials: how many trials there are, also those that took a known result
-        launches: the trials that launched servers
-        restarts: whether servers were restarted for every trial
-        runs_s: seconds from the begin of each run to its last server's end; None where some run
-            was killed before it could note them
-        measured_elsewhere: where a replay's times come from
-        identity: the conditions that two studies must share to be compared
-        workload: the load of the launches
-        llm_args: the flags of the LLM server
+        name: Of the study, or the recording's file.
+        trials: How many trials there are, also those that took a known result.
+        launches: The trials that launched servers.
+        restarts: Whether servers were restarted for every trial.
+        runs_s: Seconds from the begin of each run to its last server's end; None where some run
+            was killed before it could note them.
+        measured_elsewhere: Where a replay's times come from.
+        identity: The conditions that two studies must share to be compared.
+        workload: The load of the launches.
+        llm_args: The flags of the LLM server.
     """
 
     name: str
     trials: int
-    launches: tuple[Launch, ...]
+    launches: tuple[TimedLaunch, ...]
     restarts: bool
     runs_s: float | None
     measured_elsewhere: str | None
@@ -83,7 +82,7 @@ class Cost:
         """Return the seconds of some phases, over all launches."""
         return sum(x.sum_s(*phases) for x in self.launches)
 
-    def starters(self, phase: str) -> list[Launch]:
+    def starters(self, phase: str) -> list[TimedLaunch]:
         """Return the launches that started this server rather than keep it."""
         return [x for x in self.launches if phase in x.started]
 
@@ -94,7 +93,7 @@ class Cost:
     @property
     def commands(self) -> int:
         """Count the distinct commands of the LLM server that were launched."""
-        return len({llm_key(x.allocation) for x in self.starters("starting llm")})
+        return len({_llm_values(x.allocation) for x in self.starters("starting llm")})
 
     @property
     def shortest_s(self) -> float | None:
@@ -119,3 +118,11 @@ class Cost:
         stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting llm")[1:]] or [0.0])
         stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused["starting llm"])
         return self.wall_s + starts_s + stops_s
+
+
+def _llm_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
+    """Return what the LLM server's command depends on; a recording has no commands."""
+    searched = allocation.values.items()
+    return tuple(
+        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
+    )

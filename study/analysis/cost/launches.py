@@ -15,11 +15,15 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
+from objectives.engines.engine import kv_cache_args
 from objectives.errors import BadInput
+from objectives.figures import flat_name
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
-from study.analysis.cost.cost import Cost, Launch
-from study.analysis.cost.phases import STARTS, phase_seconds
+from study.analysis.cost.cost import Cost, TimedLaunch
+from study.analysis.cost.phases import phase_seconds
+from study.spec.choices import APIS
 from study.storage.comparability import LIFETIME
 from study.storage.context import context_of
 from study.storage.find import names, storage_url
@@ -27,7 +31,7 @@ from study.storage.trials import counted, rows
 from study.storage.url import open_storage
 
 # the recording of the wider space, which ships
-WIDE = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
+WIDE_RECORDING = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 
@@ -86,7 +90,7 @@ def of_study(study: optuna.Study) -> Cost:
         measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
-        llm_args=context.services.llm.args,
+        llm_args=kv_cache_args(context.services),
     )
 
 
@@ -118,11 +122,14 @@ def of_recording(source: recording.Recording) -> Cost:
     )
 
 
-def read(source: str) -> list[Cost]:
+def read_costs(source: str) -> list[Cost]:
     """Read the cost of every study of a storage that launched something, or of a recording.
 
-    source: a folder with a study.db, the file, a storage URL, or a recording (.jsonl)
-    raises: BadInput where there is nothing to read
+    Args:
+        source: A folder with a study.db, the file, a storage URL, or a recording (.jsonl).
+
+    Raises:
+        BadInput: There is nothing to read.
     """
     if source.endswith(".jsonl"):
         return [of_recording(recording.read(Path(source)))]
@@ -141,15 +148,16 @@ def read(source: str) -> list[Cost]:
 
 def _launch(
     allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float
-) -> Launch:
+) -> TimedLaunch:
     """Return a launch with the servers that it started.
 
     A phase also passes where a server was kept; its start is then noted as 0 s.
     """
     phase_s = phase_seconds(m, measured, wall_s)
     started = set()
-    for phase, name in zip(STARTS, ("stt_start_s", "llm_start_s"), strict=True):
+    for service in APIS:
+        phase, name = start_name(service), flat_name(service, "start_s")
         start_s = m.figure(name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)
-    return Launch(allocation, m, wall_s, phase_s, frozenset(started))
+    return TimedLaunch(allocation, m, wall_s, phase_s, frozenset(started))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from objectives.figures import flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
+from objectives.servers.phase_times import start_name
+from study.spec.choices import APIS
 
-STARTS, LOADS = ("starting stt", "starting llm"), ("window", "ladder")
-PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
+STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ladder")
+LAUNCH_PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 
 
@@ -19,20 +22,16 @@ def phase_seconds(
     """Return the seconds of a launch by phase.
 
     Args:
-        measurement: what the launch measured; None where it failed
-        measured: what a launch that failed had measured by then
-        wall_s: the wall time of the launch
+        measurement: What the launch measured; None where it failed.
+        measured: What a launch that failed had measured by then.
+        wall_s: The wall time of the launch.
     """
     m = measurement
     phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
     if not phase_s:
-        own = {
-            "starting stt": "stt_start_s",
-            "starting llm": "llm_start_s",
-            "window": "window_s",
-        }
+        own = {start_name(s): flat_name(s, "start_s") for s in APIS} | {"window": "window_s"}
         figures = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())
         phase_s |= {UNATTRIBUTED: rest_s} if rest_s > 0.5 else {}
-    return {p: phase_s[p] for p in (*PHASES, UNATTRIBUTED) if p in phase_s}
+    return {p: phase_s[p] for p in (*LAUNCH_PHASES, UNATTRIBUTED) if p in phase_s}

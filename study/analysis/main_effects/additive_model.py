@@ -38,11 +38,11 @@ class Model:
     """The additive model of one figure as statsmodels fitted it.
 
     Args:
-        axes: the levels of each parameter
-        terms: the columns of the design that belong to each parameter
-        fit: the RegressionResults of statsmodels
-        is_exact: whether the model leaves nothing but rounding
-        repeats: the figures of each configuration that one card launched more than once
+        axes: The levels of each parameter.
+        terms: The columns of the design that belong to each parameter.
+        fit: The RegressionResults of statsmodels.
+        is_exact: Whether the model leaves nothing but rounding.
+        repeats: The figures of each configuration that one card launched more than once.
     """
 
     axes: Mapping[str, list[Scalar]]
@@ -73,9 +73,9 @@ class Model:
         """Estimate sums of a parameter's effects, each with half its 95 % interval.
 
         Args:
-            parameter: the parameter
-            rows: the weights of its effects, one row for each sum
-            of_mean: how much of the grand mean is added to each sum
+            parameter: The parameter.
+            rows: The weights of its effects, one row for each sum.
+            of_mean: How much of the grand mean is added to each sum.
         """
         weights = np.zeros((len(rows), len(self.fit.params)))
         weights[:, 0], weights[:, self.terms[parameter]] = of_mean, rows
@@ -87,8 +87,10 @@ class Model:
 def model(observations: Observations, metric: str) -> Model:
     """Fit the model of a figure of `Measurement`.
 
-    raises: NotEstimableError where too little was measured for it, or two parameters always
-        changed together; SetupError where statsmodels is not installed
+    Raises:
+        NotEstimableError: Too little was measured for it, or two parameters always changed
+            together.
+        SetupError: Statsmodels is not installed.
     """
     cells = _cells(observations, metric, is_time=is_time(metric))
     axes = _axes([levels for levels, _ in cells])

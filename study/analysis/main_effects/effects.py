@@ -26,10 +26,10 @@ class Level:
     """One value of a parameter, with the figure to expect where all other levels weigh the same.
 
     Args:
-        value: the value of the parameter
-        mean: the figure to expect, in its unit
-        half_width: half of the 95 % interval, in the figure's unit; of a time, the share by which
-            it may be multiplied or divided
+        value: The value of the parameter.
+        mean: The figure to expect, in its unit.
+        half_width: Half of the 95 % interval, in the figure's unit; of a time, the share by which
+            it may be multiplied or divided.
     """
 
     value: Scalar
@@ -42,9 +42,9 @@ class Effect:
     """The effect of one parameter on a figure.
 
     Args:
-        parameter: the name of the parameter
-        levels: its measured values, in order
-        p_value: how likely so large an effect is where there is none, corrected by Holm
+        parameter: The name of the parameter.
+        levels: Its measured values, in order.
+        p_value: How likely so large an effect is where there is none, corrected by Holm.
     """
 
     parameter: str
@@ -57,11 +57,11 @@ class Effects:
     """The main effects on one figure; spreads are a share where the figure is a time.
 
     Args:
-        metric: the name of the figure
-        effects: the effect of each parameter that varied
-        residual: the standard deviation of a configuration's mean around the model
-        noise: the standard deviation of one launch; None where no card repeated a configuration
-        repeat_count: how many configurations one card launched more than once
+        metric: The name of the figure.
+        effects: The effect of each parameter that varied.
+        residual: The standard deviation of a configuration's mean around the model.
+        noise: The standard deviation of one launch; None where no card repeated a configuration.
+        repeat_count: How many configurations one card launched more than once.
     """
 
     metric: str
@@ -76,8 +76,10 @@ def main_effects(observations: Observations, metric: str) -> Effects:
 
     A figure that was the same everywhere has no effects: every p value is 1.
 
-    raises: NotEstimableError where too little was measured for it, or two parameters always
-        changed together; SetupError where statsmodels is not installed
+    Raises:
+        NotEstimableError: Too little was measured for it, or two parameters always changed
+            together.
+        SetupError: Statsmodels is not installed.
 
     >>> from objectives.measurement import Measurement
     >>> def launch(share, size, ms):
@@ -113,7 +115,9 @@ def level_differences(
     The result maps each other value to the difference and the two ends of its 95 % interval; of a
     time, to the ratio: 0.73 for 27 % less. The intervals are not corrected for their number.
 
-    raises: NotEstimableError as `main_effects`, or where that value was not measured beside others
+    Raises:
+        NotEstimableError: As of `main_effects`, or that value was not measured beside others.
+        SetupError: Statsmodels is not installed.
 
     >>> from objectives.measurement import Measurement
     >>> grid = [({"a": a, "b": b}, 10.0 * a + (b % 2) / 9) for a in (1, 2, 4) for b in range(4)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
+from objectives.engines.engine import engines_of, kv_cache_args
 from study.analysis.kv_cache import unfilled_cache
 from study.cli.console import Terminal
 from study.cli.end_of_run.next_steps import advice
@@ -92,7 +93,7 @@ def show_end(end: End, terminal: Terminal) -> None:
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
     for line in (*gap, *certainty(decision)):
         terminal.line(line)
-    cache = unfilled_cache(summary.measured, context.workload, context.services.llm.args)
+    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
     for line in cache_warnings(cache):
         terminal.heading(line)
     better = held_back(decision)
@@ -128,5 +129,6 @@ def _show_failures(end: End, terminal: Terminal) -> None:
             terminal.line(f"  {t.allocation}: {outcome_in_words(t)}")
     failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
     measurements = measured_in(list(end.summary.trials))
-    for line in advice(failed, measurements, end.total_mib, end.occupants):
+    engines = engines_of(end.summary.context.services)
+    for line in advice(failed, measurements, end.total_mib, end.occupants, engines):
         terminal.line(f"  {line}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
+from objectives.engines.engine import Engine
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.cli.checkout import as_typed, command_of
@@ -47,7 +48,7 @@ def next_commands(
 
 def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
-    match seal.read(promotion).get("status"):
+    match seal.read_unsealed(promotion).get("status"):
         case "candidate" | "inconclusive":
             what = "is it really better? fresh launches of both, in turn"
             return [([*command_of("confirm"), str(promotion)], what)]
@@ -82,13 +83,14 @@ def advice(
     measurements: Sequence[tuple[Allocation, Measurement]],
     total_mib: float,
     occupants: Sequence[Occupant],
+    engines: Sequence[Engine],
 ) -> list[str]:
     """Return the reason for each configuration, then what would have to change.
 
     What was not measured is not guessed.
     """
     lines = [f"{a}: {d.failure_class}: {d.evidence[:160]}" for a, d in failed]
-    figures = memory_budget.figures(measurements)
+    figures = memory_budget.figures(measurements, engines)
     if figures.non_kv_mib is not None and figures.one_request_mib is not None:
         least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
         lines.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
@@ -101,7 +103,9 @@ def advice(
             f"shares {', '.join(f'{s:g}' for s in shares)} are too small for one request: "
             f"give more{more}"
         )
-    longest = {a.share: tokens for a, m in measurements if (tokens := m.figure("llm_kv_tokens"))}
+    longest = {
+        a.share: s.kv_tokens for a, m in measurements for s in m.services.values() if s.kv_tokens
+    }
     lines += [
         f"at share {s:g} the largest max_model_len is about {n:,}"
         for s, n in sorted(longest.items())

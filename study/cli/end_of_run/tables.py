@@ -9,11 +9,13 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from objectives.figures import FIGURES, FITNESS
-from study.analysis.configurations import Configuration, configurations
+from objectives.figures import FITNESS, figure, flat_name
+from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
 from study.analysis.eligibility import ineligibility
+from study.analysis.noise import SESSIONS
 from study.report.comparison import comparison
+from study.report.service_words import apis_of, latencies_of
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
 from study.storage.context import StudyContext
@@ -21,16 +23,7 @@ from study.storage.trials import Trial
 from study.wording import failure_in_words, label, number, short
 
 WIDE_COLUMNS = 120  # a narrower terminal gets fewer columns rather than broken ones
-COLUMNS = tuple(
-    FIGURES[name].narrow_head
-    for name in (
-        "stt_latency_p95_ms",
-        "llm_latency_p95_ms",
-        "concurrent_capacity",
-        "stt_wer_pct",
-        "free_memory_mib",
-    )
-)
+SPOKEN = "transcription"  # the API of services that are spoken to
 OUTCOME = 9  # columns: "held back", "baseline"
 
 
@@ -42,18 +35,20 @@ def measured(
     Args:
         width: Of the terminal, in columns.
     """
-    launched, own = configurations(trials), [t for t in trials if t.repeat_of is None]
+    launched, own = configurations_in(trials), [t for t in trials if t.repeat_of is None]
     several = len(launched) < len(own)
     is_wide = width >= WIDE_COLUMNS
     searched = [label(name).replace("_", " ") for name in own[0].allocation.values] if own else []
-    figures = COLUMNS if is_wide else COLUMNS[:2]
+    names = _figure_names(context, is_wide=is_wide)
+    figures = (figure(name).narrow_head for name in names)
     heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
     ranked = sorted(launched, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
     lines = [
         [
             *(str(v) for v in c.allocation.values.values()),
             *((str(len(c.measured) + len(c.failed)),) if several else ()),
-            *_figures(c, is_wide=is_wide),
+            _score(c),
+            *(_figure(c, name) for name in names),
             _mark(c, decision) or _outcome(c, context, is_wide=is_wide),
         ]
         for c in ranked
@@ -61,14 +56,15 @@ def measured(
     return _table(heads, lines, len(searched), _caption(trials, len(launched), width), width)
 
 
-def _figures(c: Configuration, *, is_wide: bool) -> tuple[str, ...]:
-    figures = (
-        _score(c),
-        number(c.mean("stt_latency_p95_ms")),
-        number(c.mean("llm_latency_p95_ms")),
-    )
-    rest = (mean_sessions(c), number(c.mean("stt_wer_pct"), 1), number(c.mean("free_memory_mib")))
-    return (*figures, *rest) if is_wide else figures
+def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
+    """Return the figures that have a column."""
+    latencies = latencies_of(context)
+    words = [flat_name(s, "wer_pct") for s, api in apis_of(context).items() if api == SPOKEN]
+    return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
+
+
+def _figure(c: Configuration, name: str) -> str:
+    return mean_sessions(c) if name == SESSIONS else number(c.mean(name), figure(name).digits)
 
 
 def _score(c: Configuration) -> str:
@@ -120,7 +116,7 @@ def _table(
 
 def mean_sessions(c: Configuration) -> str:
     """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
-    mean = c.mean("concurrent_capacity")
+    mean = c.mean(SESSIONS)
     return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 

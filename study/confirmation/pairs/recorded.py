@@ -9,12 +9,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from objectives.errors import BadInput
-from objectives.recording import Entry, Recording
-from study.confirmation.records import FailedLaunch, Head, Journal, Launch, Pair, Role, Stage
+from objectives.recording import RecordedLaunch, Recording
+from study.confirmation.records import (
+    FailedLaunch,
+    Head,
+    Pair,
+    PairLaunch,
+    PairsJournal,
+    Role,
+    Stage,
+)
 from study.confirmation.subject import Subject
 
 
-def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) -> Journal:
+def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) -> PairsJournal:
     """Return the journal that a recording gives.
 
     It has up to `pairs` pairs of winner and baseline, and A/A pairs of the baselines that are left.
@@ -44,10 +52,10 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
     failure = (
         FailedLaunch("winner", "main", failed.diagnosis) if failed and failed.diagnosis else None
     )
-    return Journal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
+    return PairsJournal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
 
 
-def _launches(entries: Sequence[Entry]) -> list[Entry]:
+def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:
     """Return the measured entries that are launches of their own, in the order of time.
 
     An entry for which both servers were kept is none.
@@ -60,7 +68,13 @@ def _launches(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(own, key=lambda e: e.at)
 
 
-def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: Recording) -> Pair:
+def _pair(
+    stage: Stage,
+    number: int,
+    baseline: RecordedLaunch,
+    winner: RecordedLaunch,
+    recording: Recording,
+) -> Pair:
     launches = [
         (baseline.at, _launch("baseline", baseline)),
         (winner.at, _launch("winner", winner)),
@@ -78,11 +92,11 @@ def _pair(stage: Stage, number: int, baseline: Entry, winner: Entry, recording: 
     )
 
 
-def _launch(role: Role, entry: Entry) -> Launch:
+def _launch(role: Role, entry: RecordedLaunch) -> PairLaunch:
     if entry.measurement is None:
         raise ValueError("a pair is of measured launches")
-    return Launch(role, {"main": entry.measurement})
+    return PairLaunch(role, {"main": entry.measurement})
 
 
-def _seconds(entry: Entry) -> float:
+def _seconds(entry: RecordedLaunch) -> float:
     return datetime.fromisoformat(entry.at).timestamp()

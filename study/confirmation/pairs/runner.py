@@ -8,25 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from objectives.allocation import Allocation
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
-from objectives.evaluation import Failure, Job, Outcome, Phase
-from objectives.exercise import Exercise
-from objectives.measurement import Measurement
-from objectives.servers.memory_budget import speech_key
-from objectives.setting import Anchor
-from objectives.speech.wer import WordErrors
+from objectives.evaluation import Failure
 from study.bench.bench import Bench
-from study.confirmation.journal import write
+from study.confirmation.journal import write_journal
+from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
 from study.confirmation.pairs.stress import measure_stress
-from study.confirmation.pairs.time_needed import expected_s, outlook
-from study.confirmation.records import FailedLaunch, Journal, Launch, Pair, Role
+from study.confirmation.pairs.time_needed import expected_step_s, outlook
+from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
-from study.confirmation.verdict.assess import verdict
-from study.spec.traffic import Traffic
-from study.wording import phase_in_words
+from study.confirmation.verdict.assess import verdict_of
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 
@@ -48,32 +42,28 @@ class Runner:
     of: Subject
     bench: Bench
     folder: Path
-    journal: Journal
+    journal: PairsJournal
     tell: Callable[[str], None]
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
-    _exercises: dict[str, Exercise] = field(default_factory=dict)
-    _anchors: dict[str, Anchor] = field(default_factory=dict)
-    _under: str = ""  # the traffic of the moment, before a phase
+    _launcher: Launcher = field(init=False)
 
-    def run(self) -> Journal:
+    def __post_init__(self) -> None:
+        """Take over what an earlier run has scored and fixed."""
+        words = scored_words(self.journal, self.of)
+        self._launcher = Launcher(self.of, self.tell, dict(self.journal.anchors), words)
+
+    def run(self) -> PairsJournal:
         """Measure until the verdict is over or the time is up; what is measured is on disk.
 
         Raises:
             SetupError: Pairs are disturbed again and again.
         """
-        self._anchors, words = dict(self.journal.anchors), self._words()
-        self._exercises = {
-            t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics
-        }
-        # the same clips: their words are scored once per speech configuration
-        for exercise in self._exercises.values():
-            exercise.word_errors = words
         setting, disturbed, done = replace(self.bench.setting, precheck=False), 0, 0
         if next_step(self.journal, self.of) is not None:
             self.tell(outlook(self.journal, self.of))
-        device, on_phase = self.bench.device, self._on_phase
-        with Colocation(setting, device, self.folder, on_phase=on_phase) as colocation:
+        device, on_phase = self.bench.device, self._launcher.on_phase
+        with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := next_step(self.journal, self.of)) is not None and self._has_time(
                 step, is_first=not done
             ):
@@ -81,24 +71,13 @@ class Runner:
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
                 disturbed = disturbed + 1 if len(self.journal.left_out) > before else 0
-                write(self.journal, self.folder)
+                write_journal(self.journal, self.folder)
                 if disturbed >= PATIENCE:
                     raise SetupError(
                         f"two in a row were disturbed ({self.journal.left_out[-1]}); "
                         "end what else uses this device, and run the same command again"
                     )
         return self.journal
-
-    def _words(self) -> dict[str, tuple[WordErrors, ...]]:
-        """Return the word errors of each speech configuration that an earlier run has scored."""
-        words = {}
-        for pair in self.journal.pairs:
-            for launch in pair.launches:
-                is_winner = (pair.stage, launch.role) == ("ab", "winner")
-                key = speech_key(self.of.winner if is_winner else self.of.baseline)
-                if scored := launch.measured["main"].word_errors:
-                    words[key] = scored
-        return words
 
     def _has_time(self, step: Next, *, is_first: bool) -> bool:
         """Tell whether the next step would end in time; a run begins its first one on a guess."""
@@ -115,16 +94,13 @@ class Runner:
         return False
 
     def _expected_s(self, step: Next) -> tuple[float, bool]:
-        return expected_s(step, self.journal, self.of)
+        return expected_step_s(step, self.journal, self.of)
 
     def _take(self, step: Next, colocation: Colocation) -> None:
         if step.step == "stress":
             self._stress(step, colocation)
         else:
             self._pair(step, colocation)
-
-    def _on_phase(self, phase: Phase) -> None:
-        self.tell(f"    {self._under}{phase_in_words(phase)}")
 
     def _leave_out(self, step: Next, why: str) -> None:
         self.tell(f"  left out: {why}")
@@ -136,7 +112,7 @@ class Runner:
             "stress of the winner: longest prompts and a burst of speech; "
             "then speech is restarted, and again"
         )
-        self._under, words = "", self._exercises["main"].word_errors
+        self._launcher.under, words = "", self._launcher.word_errors
         stress = measure_stress(self.of, self.journal, colocation, self.folder, words, self.tell)
         if isinstance(stress, Failure):
             self._leave_out(step, f"{stress}")
@@ -157,7 +133,7 @@ class Runner:
             allocation = (
                 self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
             )
-            launch = self._launch(role, allocation, colocation, self.folder / name)
+            launch = self._launcher.launch(role, allocation, colocation, self.folder / name)
             if isinstance(launch, Failure):
                 self._leave_out(step, f"{launch}")
                 return
@@ -180,51 +156,14 @@ class Runner:
             driver=identity.driver,
         )
         self.journal = replace(
-            self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._anchors)
+            self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._launcher.anchors)
         )
         self._progress(step)
-
-    def _launch(
-        self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
-    ) -> Launch | FailedLaunch | Failure:
-        """Launch afresh and measure under each workload in turn, the study's own first.
-
-        A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
-        """
-        measured: dict[str, Measurement] = {}
-        for n, traffic in enumerate(self.of.traffics):
-            outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
-            if (failure := outcome.failure) is not None:
-                if not failure.is_ruled_out:
-                    return failure
-                self.tell(f"  {role}: {failure}")
-                return FailedLaunch(role, traffic.name, failure.diagnosis)
-            if outcome.measurement is not None:
-                measured[traffic.name] = outcome.measurement.without_samples()
-        return Launch(role, measured)
-
-    def _measured(
-        self,
-        traffic: Traffic,
-        allocation: Allocation,
-        colocation: Colocation,
-        folder: Path,
-        *,
-        is_fresh: bool,
-    ) -> Outcome:
-        within = folder / traffic.name
-        within.mkdir(parents=True, exist_ok=True)
-        colocation.under(self._exercises[traffic.name], self._anchors.get(traffic.name))
-        self._under = f"{traffic.name}: "
-        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
-        if colocation.anchor is not None:
-            self._anchors.setdefault(traffic.name, colocation.anchor)
-        return outcome
 
     def _progress(self, step: Next) -> None:
         if step.step == "aa":
             return
-        finding = verdict(self.journal, self.of).finding(self.of.rule.primary)
+        finding = verdict_of(self.journal, self.of).finding(self.of.rule.primary)
         gain = finding.estimate if finding is not None else None
         if gain is not None and gain.low is not None:
             self.tell(

@@ -12,14 +12,14 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.exercise import Exercise
 from objectives.speech.wer import WordErrors
-from study.confirmation.records import Journal, Stress
+from study.confirmation.records import PairsJournal, Stress
 from study.confirmation.subject import Subject
 from study.spec.traffic import stress
 
 
 def measure_stress(
     of: Subject,
-    journal: Journal,
+    journal: PairsJournal,
     colocation: Colocation,
     folder: Path,
     word_errors: dict[str, tuple[WordErrors, ...]],
@@ -73,7 +73,7 @@ def measure_stress(
     )
 
 
-def _kv_bound(of: Subject, journal: Journal) -> int | None:
+def _kv_bound(of: Subject, journal: PairsJournal) -> int | None:
     """Return how many of the longest requests the larger KV cache holds.
 
     The winner's is as its study measured it, the baseline's as the newest A/A pair did.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from study.confirmation.pairs.next_step import Next
-from study.confirmation.records import Journal
+from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
 from study.search.expected_time import guess_s
 
 
-def expected_s(step: Next, journal: Journal, of: Subject) -> tuple[float, bool]:
+def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[float, bool]:
     """Return what the step took at most so far, s, or a guess; and whether it was measured."""
     took = [p.wall_s for p in journal.pairs]
     if step.step == "stress":
@@ -19,16 +19,16 @@ def expected_s(step: Next, journal: Journal, of: Subject) -> tuple[float, bool]:
     return 2 * (guess_s(of.spec.workload) + held_out), False
 
 
-def outlook(journal: Journal, of: Subject) -> str:
+def outlook(journal: PairsJournal, of: Subject) -> str:
     """Say what is left to measure and about how long it takes, before anything is launched."""
     aa = max(0, of.rule.aa_pairs - len(journal.of("aa")))
     ab = max(0, max(journal.targets) - len(journal.of("ab")))
-    pair_s, is_measured = expected_s(Next("ab", 1), journal, of)
+    pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (ab, "pairs")) if n]
     total_s = (aa + ab) * pair_s
     if journal.stress is None:
         left.insert(1 if aa else 0, "the stress")
-        total_s += expected_s(Next("stress", 1), journal, of)[0]
+        total_s += expected_step_s(Next("stress", 1), journal, of)[0]
     if not left:  # the baseline against itself is asked again
         left, total_s = ["more A/A pairs"], pair_s
     how = "by what a pair took" if is_measured else "a guess from the workload"

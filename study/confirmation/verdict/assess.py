@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
-from study.confirmation.protocol import Key
-from study.confirmation.records import Journal
+from study.confirmation.protocol import MetricKey
+from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.judge import PairsVerdict, judge_pairs
 from study.confirmation.verdict.metric_comparison import LOST
 from study.confirmation.verdict.paired_statistics import Estimate, estimate
 
 
-def verdict(journal: Journal, of: Subject) -> Verdict:
+def verdict_of(journal: PairsJournal, of: Subject) -> PairsVerdict:
     """Return what follows from the pairs so far."""
-    return judge(evidence(journal, of), of.rule, journal.targets)
+    return judge_pairs(evidence(journal, of), of.rule, journal.targets)
 
 
-def evidence(journal: Journal, of: Subject) -> Evidence:
+def evidence(journal: PairsJournal, of: Subject) -> Evidence:
     """Return what has been measured, as the rule needs it."""
     pairs, names = journal.of("ab"), [t.name for t in of.traffics]
     obstacles, doubts = _stressed(journal, of)
@@ -41,7 +41,7 @@ def evidence(journal: Journal, of: Subject) -> Evidence:
     )
 
 
-def _stressed(journal: Journal, of: Subject) -> tuple[list[str], list[str]]:
+def _stressed(journal: PairsJournal, of: Subject) -> tuple[list[str], list[str]]:
     """Return what the stress says against the winner, and what it leaves open, a sentence each."""
     if of.spec.measure != "live":
         return [], []
@@ -58,7 +58,7 @@ def _stressed(journal: Journal, of: Subject) -> tuple[list[str], list[str]]:
     return [], [] if least else ["the free memory under stress was not measured"]
 
 
-def words(journal: Journal, of: Subject) -> Gate:
+def words(journal: PairsJournal, of: Subject) -> Gate:
     """Compare the winner's word errors with the baseline's, over the clips, by the newest pair."""
     is_same = speech_key(of.winner) == speech_key(of.baseline)
     pairs = journal.of("ab")
@@ -75,7 +75,7 @@ def words(journal: Journal, of: Subject) -> Gate:
     )
 
 
-def _aa_estimate(journal: Journal, of: Subject) -> Estimate | None:
+def _aa_estimate(journal: PairsJournal, of: Subject) -> Estimate | None:
     """Estimate the baseline's gain against itself, primary metric; None where a pair has none."""
     pairs, key = journal.of("aa"), of.rule.primary
     values = gains.gains(gains.scale(of.spec, journal.pairs), pairs, [key.workload])[key]
@@ -83,7 +83,7 @@ def _aa_estimate(journal: Journal, of: Subject) -> Estimate | None:
     return estimate(ratios) if ratios and len(ratios) == len(values) else None
 
 
-def has_alarm(journal: Journal, of: Subject) -> bool:
+def has_alarm(journal: PairsJournal, of: Subject) -> bool:
     """Tell whether the baseline wins or loses against itself, by the interval that a win needs."""
     aa = _aa_estimate(journal, of)
     return (
@@ -91,8 +91,8 @@ def has_alarm(journal: Journal, of: Subject) -> bool:
     )
 
 
-def noise(journal: Journal, of: Subject) -> dict[Key, float | None]:
+def noise_by_metric(journal: PairsJournal, of: Subject) -> dict[MetricKey, float | None]:
     """Return the noise of one launch by metric, as a log-ratio, from the A/A pairs."""
     workloads = [t.name for t in of.traffics]
     by_metric = gains.gains(gains.scale(of.spec, journal.pairs), journal.of("aa"), workloads)
-    return {key: gains.noise(values) for key, values in by_metric.items()}
+    return {key: gains.launch_noise(values) for key, values in by_metric.items()}

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from objectives.figures import JUDGED, Direction
+from objectives.figures import Direction, figure
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
-from study.confirmation.protocol import Key
+from study.confirmation.protocol import MetricKey
 from study.confirmation.records import Pair
 from study.confirmation.verdict.metric_comparison import LOST
 from study.search.score import Scorer
+from study.spec.choices import JUDGED
 from study.spec.model import Spec
 
 
@@ -29,7 +30,7 @@ class Scale:
     spec: Spec
     first: Mapping[str, Measurement]
 
-    def value(self, key: Key, measured: Measurement) -> float | None:
+    def value(self, key: MetricKey, measured: Measurement) -> float | None:
         """Return one metric of one launch; None where it was not measured."""
         if key.metric != "fitness":
             value: float | None = measured.figure(key.metric)
@@ -48,17 +49,17 @@ def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:
 
 def gains(
     by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]
-) -> dict[Key, tuple[float | None, ...]]:
+) -> dict[MetricKey, tuple[float | None, ...]]:
     """Return the log-ratio of every metric in every pair, positive where the winner is better."""
-    keys = [Key(workload, metric) for workload in workloads for metric in JUDGED]
+    keys = [MetricKey(workload, metric) for workload in workloads for metric in JUDGED]
     return {key: tuple(_gain(by, key, pair) for pair in pairs) for key in keys}
 
 
-def _gain(by: Scale, key: Key, pair: Pair) -> float | None:
+def _gain(by: Scale, key: MetricKey, pair: Pair) -> float | None:
     old, new = (
         by.value(key, pair.of(role).measured[key.workload]) for role in ("baseline", "winner")
     )
-    return log_ratio(old, new, is_up=JUDGED[key.metric].direction is Direction.UP)
+    return log_ratio(old, new, is_up=figure(key.metric).direction is Direction.UP)
 
 
 def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | None:
@@ -86,7 +87,7 @@ def log_ratio(old: float | None, new: float | None, *, is_up: bool) -> float | N
     return math.log(new / old) * (1 if is_up else -1)
 
 
-def middle(by: Scale, key: Key, pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
+def middle(by: Scale, key: MetricKey, pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
     """Return the mean over the launches of the baseline and of the winner.
 
     None where a launch has no finite figure.
@@ -120,12 +121,12 @@ def _failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
     return fmean(gaps)
 
 
-def noise(gains_of_aa: Sequence[float | None]) -> float | None:
+def launch_noise(gains_of_aa: Sequence[float | None]) -> float | None:
     """Return the standard deviation of one launch as a log-ratio, from A/A pairs.
 
     Their true mean is 0. None where it was not measured.
 
-    >>> round(noise([0.02, -0.02]), 4)
+    >>> round(launch_noise([0.02, -0.02]), 4)
     0.0141
     """
     ratios = [g for g in gains_of_aa if g is not None and g != LOST]

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from study.confirmation.protocol import LEAST_PAIRS, Key, Rule, confidence, looks
+from study.confirmation.protocol import LEAST_PAIRS, ClaimRule, MetricKey, confidence, looks
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.metric_comparison import FIRST_STOP, Finding, findings_of
 from study.confirmation.verdict.paired_statistics import chance
-from study.confirmation.verdict.reasons import against, still_open
+from study.confirmation.verdict.reasons import reasons_against, still_open
 
 FUTILE = 0.02  # chance of a win below which no further pair is measured
 Status = Literal["confirmed", "rejected", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PairsVerdict:
     """The answer, and what it stands on.
 
     Args:
@@ -38,12 +38,12 @@ class Verdict:
     is_over: bool
     pairs_more: int | None = None
 
-    def finding(self, key: Key) -> Finding | None:
+    def finding(self, key: MetricKey) -> Finding | None:
         """Return what is known of one metric; None where it is not judged."""
         return _of(self.findings, key)
 
 
-def judge(evidence: Evidence, rule: Rule, targets: Sequence[int]) -> Verdict:
+def judge_pairs(evidence: Evidence, rule: ClaimRule, targets: Sequence[int]) -> PairsVerdict:
     """Return the verdict after the pairs so far.
 
     The first pairs that decide do, and later ones do not change it. `targets` are the numbers of
@@ -59,27 +59,27 @@ def judge(evidence: Evidence, rule: Rule, targets: Sequence[int]) -> Verdict:
 
 
 def _after(
-    pairs: int, evidence: Evidence, rule: Rule, planned: Sequence[int], target: int
-) -> Verdict:
+    pairs: int, evidence: Evidence, rule: ClaimRule, planned: Sequence[int], target: int
+) -> PairsVerdict:
     past = sum(at < pairs for at in planned)
     look = min(past + 1, len(planned))
     findings = findings_of(evidence.first(pairs), rule, look)
     primary = _of(findings, rule.primary)
-    if obstacles := tuple(against(findings, primary, evidence, rule, pairs)):
-        return Verdict("rejected", obstacles, findings, pairs, look, is_over=True)
+    if obstacles := tuple(reasons_against(findings, primary, evidence, rule, pairs)):
+        return PairsVerdict("rejected", obstacles, findings, pairs, look, is_over=True)
     doubts = tuple(still_open(findings, primary, evidence, rule, pairs))
     if pairs in planned and not doubts:
-        return Verdict("confirmed", (), findings, pairs, look, is_over=True)
+        return PairsVerdict("confirmed", (), findings, pairs, look, is_over=True)
     is_early = FIRST_STOP <= pairs < target
     is_futile = is_early and primary is not None and _is_futile(primary, planned, pairs)
     if is_futile:
         futile = f"{rule.claim}: by these pairs, {target} would not show it better either"
         doubts = (futile, *doubts)
     is_over, pairs_more = is_futile or pairs >= target, _pairs_more(findings, pairs)
-    return Verdict("inconclusive", doubts, findings, pairs, look, is_over, pairs_more)
+    return PairsVerdict("inconclusive", doubts, findings, pairs, look, is_over, pairs_more)
 
 
-def _of(findings: Sequence[Finding], key: Key) -> Finding | None:
+def _of(findings: Sequence[Finding], key: MetricKey) -> Finding | None:
     return next((f for f in findings if f.key == key), None)
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from study.analysis.noise import holm
-from study.confirmation.protocol import Key, Rule, confidence
+from study.confirmation.protocol import ClaimRule, MetricKey, confidence
 from study.confirmation.verdict.paired_statistics import Estimate, estimate, pairs_needed
 
 LOST = float("-inf")  # of a pair: the baseline has a figure, the winner none
 FIRST_STOP = 3  # pairs before which nothing ends early
 Comparison = Literal["better", "no_worse", "worse", "cannot_tell", "not_measured"]
-Gains = Mapping[Key, Sequence[float | None]]
+Gains = Mapping[MetricKey, Sequence[float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Finding:
             metric, which needs no correction.
     """
 
-    key: Key
+    key: MetricKey
     standing: Comparison
     estimate: Estimate | None
     confidence: float
@@ -43,7 +43,7 @@ class Finding:
     claim_p: float | None = None
 
 
-def findings_of(gains: Gains, rule: Rule, look: int) -> tuple[Finding, ...]:
+def findings_of(gains: Gains, rule: ClaimRule, look: int) -> tuple[Finding, ...]:
     """Return a finding for each metric, at the confidence of this look, counted from 1."""
     level = confidence(look)
     findings = [_finding(key, values, rule, level, look) for key, values in gains.items()]
@@ -65,7 +65,7 @@ def findings_of(gains: Gains, rule: Rule, look: int) -> tuple[Finding, ...]:
 
 
 def _finding(
-    key: Key, values: Sequence[float | None], rule: Rule, level: float, look: int
+    key: MetricKey, values: Sequence[float | None], rule: ClaimRule, level: float, look: int
 ) -> Finding:
     ratios = [g for g in values if g is not None and g != LOST]
     missing, is_lost = len(values) - len(ratios), LOST in values

@@ -15,10 +15,12 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from study.analysis.student_t import t_quantile
+
 POWER = 0.8  # with which `pairs_needed` would decide
 MOST_PAIRS = 1000
 EXACT_PAIRS = 12  # up to here every way to flip the signs is tried
-DRAWS = 4000
+SIMULATIONS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,14 @@ def estimate(gains: Sequence[float], confidence: float = 0.95) -> Estimate:
     """
     from scipy.special import stdtr  # noqa: PLC0415  `--help` of every command would wait for it
 
-    values, n = np.asarray(gains, dtype=np.float64), len(gains)
-    mean = float(values.mean())
+    n = len(gains)
+    mean = math.fsum(gains) / n
     if n < 2:
         return Estimate(tuple(gains), n, mean, None, None, None, None)
-    sd = float(values.std(ddof=1))
-    arm = quantile(confidence, n) * sd / math.sqrt(n)
+    sd = math.sqrt(math.fsum((g - mean) ** 2 for g in gains) / (n - 1))
+    arm = t_quantile(n - 1, confidence) * sd / math.sqrt(n)
     p = float(mean == 0) if sd == 0 else float(2 * stdtr(n - 1, -abs(mean) / (sd / math.sqrt(n))))
     return Estimate(tuple(gains), n, mean, sd, mean - arm, mean + arm, p)
-
-
-@cache
-def quantile(confidence: float, n: int) -> float:
-    """Return Student's t for a two-sided interval of n pairs."""
-    from scipy.special import stdtrit  # noqa: PLC0415
-
-    return float(stdtrit(n - 1, (1 + confidence) / 2))
 
 
 def sign_flip_p(gains: Sequence[float]) -> float:
@@ -87,11 +81,17 @@ def sign_flip_p(gains: Sequence[float]) -> float:
     (0.03125, 1.0)
     """
     values, n = np.asarray(gains, dtype=np.float64), len(gains)
+    as_far = np.abs(_signs(n) @ values) >= abs(values.sum()) - 1e-12
+    return float(np.mean(as_far) if n <= EXACT_PAIRS else (1 + np.sum(as_far)) / (SIMULATIONS + 1))
+
+
+@lru_cache(64)
+def _signs(n: int) -> NDArray[np.float64]:
+    """Return the signs of n pairs to try, a row each: all of them, or as many as are drawn."""
     if n <= EXACT_PAIRS:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-12))
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(DRAWS, n))
-    return float((1 + np.sum(np.abs(signs @ values) >= abs(values.sum()) - 1e-12)) / (DRAWS + 1))
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return (1.0 - 2.0 * bits).astype(np.float64)
+    return np.random.default_rng(0).choice((-1.0, 1.0), size=(SIMULATIONS, n)).astype(np.float64)
 
 
 def pairs_needed(gain: Estimate, above: float, confidence: float) -> int | None:
@@ -140,7 +140,7 @@ def chance(gain: Estimate, total: int, confidence: float) -> float:
     spread = variance * spread_later
     mean = (n * gain.mean + more * later) / total
     squares = (n - 1) * gain.sd**2 + spread + n * more / total * (gain.mean - later) ** 2
-    arm = quantile(confidence, total) * np.sqrt(squares / (total - 1) / total)
+    arm = t_quantile(total - 1, confidence) * np.sqrt(squares / (total - 1) / total)
     return float(np.mean(mean - arm > 0))
 
 
@@ -148,5 +148,13 @@ def chance(gain: Estimate, total: int, confidence: float) -> float:
 def _draws(n: int, more: int) -> tuple[NDArray[np.float64], ...]:
     """Make seeded chi-square and normal draws for `chance`, often for the same numbers of pairs."""
     rng = np.random.default_rng(0)
-    spread, error, error_later = rng.chisquare(n - 1, DRAWS), *rng.normal(size=(2, DRAWS))
-    return spread, error, error_later, rng.chisquare(more - 1, DRAWS) if more > 1 else 0 * spread
+    spread, error, error_later = (
+        rng.chisquare(n - 1, SIMULATIONS),
+        *rng.normal(size=(2, SIMULATIONS)),
+    )
+    return (
+        spread,
+        error,
+        error_later,
+        rng.chisquare(more - 1, SIMULATIONS) if more > 1 else 0 * spread,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from study.confirmation.protocol import LEAST_PAIRS, Key, Rule
+from study.confirmation.protocol import LEAST_PAIRS, ClaimRule, MetricKey
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.metric_comparison import FIRST_STOP, LOST, Finding
 from study.confirmation.verdict.paired_statistics import estimate
@@ -15,8 +15,12 @@ LITTLE_PCT = 5.0  # a gain that is below it for sure, and that nobody can show, 
 FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
 
 
-def against(
-    findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, pairs: int
+def reasons_against(
+    findings: Sequence[Finding],
+    primary: Finding | None,
+    evidence: Evidence,
+    rule: ClaimRule,
+    pairs: int,
 ) -> Iterator[str]:
     """Yield why the winner is rejected after so many pairs, a sentence each, if it is."""
     yield from evidence.obstacles
@@ -47,18 +51,23 @@ def against(
     ]
     # so strict that among all of them a harmless winner is rejected in 5 of 100 cases at most
     for f in others:
+        if f.standing != "worse":
+            continue
         strict = estimate(_ratios(evidence, f.key, pairs), 1 - 0.05 / len(others))
-        floor = rule.margins.floor(f.key.metric)
-        if f.standing == "worse" and strict.high is not None and strict.high < floor:
+        if strict.high is not None and strict.high < rule.margins.floor(f.key.metric):
             yield f"{f.key} is worse by more than {rule.margins.of(f.key.metric):g} %"
 
 
-def _ratios(evidence: Evidence, key: Key, pairs: int) -> list[float]:
+def _ratios(evidence: Evidence, key: MetricKey, pairs: int) -> list[float]:
     return [g for g in evidence.gains[key][:pairs] if g is not None and g != LOST]
 
 
 def still_open(
-    findings: Sequence[Finding], primary: Finding | None, evidence: Evidence, rule: Rule, pairs: int
+    findings: Sequence[Finding],
+    primary: Finding | None,
+    evidence: Evidence,
+    rule: ClaimRule,
+    pairs: int,
 ) -> Iterator[str]:
     """Yield what keeps the winner from being confirmed after so many pairs, a sentence each."""
     yield from evidence.doubts

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployed, Deployment, Probe
-from study.spec.yaml_file import read
-from study.spec.yaml_node import Entry
+from study.deploy.config.deployed import Binding, Deployed, Probe
+from study.deploy.config.deployment import Deployment
+from study.spec.services import KINDS
+from study.spec.yaml_file import read_yaml
+from study.spec.yaml_node import YamlEntry
 
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
@@ -23,7 +25,8 @@ URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,200}(/[A-Za-z0-9._/-]{
 def load_deployment(path: Path) -> Deployment:
     """Read and check a deployment file.
 
-    raises: BadInput naming file, line and key
+    Raises:
+        BadInput: It is wrong; the message names file, line and key.
     """
     if not path.exists():
         way_out = (
@@ -31,7 +34,7 @@ def load_deployment(path: Path) -> Deployment:
             "or copy study/deploy/example.yaml and edit it"
         )
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
-    entry, _, _ = read(path)
+    entry, _, _ = read_yaml(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(
@@ -45,7 +48,15 @@ def load_deployment(path: Path) -> Deployment:
             f"run `sudo chown root {path}`"
         )
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
+    services = entry.at("services")
+    if services.is_mapping:
+        services.only(KINDS)
+        for name in KINDS:
+            if name not in services.items():
+                raise services.at(name).wrong("it is missing", f"add `{name}:`")
     deployment: Deployment = entry.build(Deployment)
+    in_their_order = {name: deployment.services[name] for name in KINDS}
+    deployment = replace(deployment, path=path.resolve(), services=in_their_order)
     for key in ("name", "state"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
@@ -55,12 +66,13 @@ def load_deployment(path: Path) -> Deployment:
             raise entry.at(key).wrong(
                 f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
             )
-    if sorted(deployment.start_order) != ["llm", "stt"]:
+    if sorted(deployment.start_order) != sorted(KINDS) and entry.at("start_order").is_present:
+        usual = ", ".join(name for name, _ in replace(deployment, start_order=()).ordered())
         raise entry.at("start_order").wrong(
-            "it must name both services once", "write [stt, llm] or [llm, stt]"
+            "it must name both services once", f"write such as [{usual}]"
         )
-    units = [s.unit for _, s in deployment.ordered() if s.unit]
-    if deployment.env_file is None and len(set(units)) != 2:
+    units = [s.unit for s in deployment.services.values() if s.unit]
+    if deployment.env_file is None and len(set(units)) != len(deployment.services):
         raise entry.at("services").wrong(
             "each service needs a unit of its own", "add `unit: NAME.service` to both"
         )
@@ -73,12 +85,12 @@ def load_deployment(path: Path) -> Deployment:
             "see the head of study/deploy/config/deployment.py",
         )
     is_unit = deployment.env_file is None
-    for name in NAMES:
-        _check_service(entry.at("services", name), deployment.service(name), is_unit=is_unit)
-    return replace(deployment, path=path.resolve())
+    for name, service in deployment.services.items():
+        _check_service(services.at(name), service, is_unit=is_unit)
+    return deployment
 
 
-def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
+def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:
     if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
         raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
     for key in ("health_url", "metrics_url", "version_url"):
@@ -102,7 +114,7 @@ def _check_service(entry: Entry, service: Deployed, *, is_unit: bool) -> None:
         _check_binding(entry.at("set", name), name, binding, is_unit=is_unit)
 
 
-def _check_binding(entry: Entry, name: str, binding: Binding, *, is_unit: bool) -> None:
+def _check_binding(entry: YamlEntry, name: str, binding: Binding, *, is_unit: bool) -> None:
     if (binding.flag is None) == (binding.variable is None) or (binding.flag and not is_unit):
         raise entry.wrong(
             "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
@@ -121,6 +133,6 @@ def _check_binding(entry: Entry, name: str, binding: Binding, *, is_unit: bool) 
         raise entry.wrong("its bounds are missing", "add `low:` and `high:`, or `choices:`")
 
 
-def _check_url(entry: Entry, url: str | None) -> None:
+def _check_url(entry: YamlEntry, url: str | None) -> None:
     if url is not None and not URL_PATTERN.fullmatch(url):
         raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployment, Name
+from study.deploy.config.deployed import Binding
+from study.deploy.config.deployment import Deployment
 from study.text import meant, one_line
 
 # by service and parameter; None: the unit does not set it
@@ -19,13 +20,13 @@ class Assignment:
     """An assignment gives the flag or variable of one parameter its text.
 
     Args:
-        service: the service's name.
-        parameter: the promotion's parameter.
-        binding: the flag or variable that it becomes.
-        text: the exact text; None: it is not set.
+        service: The service's name.
+        parameter: The promotion's parameter.
+        binding: The flag or variable that it becomes.
+        text: The exact text; None: it is not set.
     """
 
-    service: Name
+    service: str
     parameter: str
     binding: Binding
     text: str | None
@@ -38,9 +39,10 @@ class Assignment:
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
     """Turn a promotion's parameters into text, each checked against its type and bounds.
 
-    raises: BadInput for a parameter that nothing maps, of the wrong type or out of bounds
+    Raises:
+        BadInput: Nothing maps a parameter, or its value is of the wrong type or out of bounds.
     """
-    mapped = {p: name for name in NAMES for p in deployment.service(name).set}
+    mapped = {p: name for name, service in deployment.services.items() for p in service.set}
     items = []
     for parameter, value in parameters.items():
         if parameter not in mapped:
@@ -49,7 +51,7 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
                 f"the promotion sets {name}, which {deployment.path} does not map; "
                 + meant(parameter, mapped)
             )
-        binding = deployment.service(mapped[parameter]).set[parameter]
+        binding = deployment.services[mapped[parameter]].set[parameter]
         items.append(
             Assignment(mapped[parameter], parameter, binding, text_of(parameter, value, binding))
         )
@@ -61,7 +63,8 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
 def text_of(parameter: str, value: object, binding: Binding) -> str:
     """Return the text of one value.
 
-    raises: BadInput where it is of another type, out of bounds or none of the choices
+    Raises:
+        BadInput: It is of another type, out of bounds or none of the choices.
 
     >>> text_of("vllm_memory_util", 0.55, Binding(flag="-u", low=0.3, high=0.7))
     '0.55'
@@ -85,21 +88,13 @@ def text_of(parameter: str, value: object, binding: Binding) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def by_service(items: tuple[Assignment, ...]) -> dict[str, dict[str, str | None]]:
-    """Return assignments as plain values, for a version's record."""
-    values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
-    for a in items:
-        values[a.service][a.parameter] = a.text
-    return values
-
-
 def assigned(values: Values, deployment: Deployment) -> tuple[Assignment, ...]:
-    """Invert `by_service`, for the parameters that the deployment still maps."""
+    """Return a version's values as assignments, as far as the deployment still maps them."""
     return tuple(
-        Assignment(name, parameter, deployment.service(name).set[parameter], text)
-        for name in NAMES
+        Assignment(name, parameter, service.set[parameter], text)
+        for name, service in deployment.services.items()
         for parameter, text in values.get(name, {}).items()
-        if parameter in deployment.service(name).set
+        if parameter in service.set
     )
 
 

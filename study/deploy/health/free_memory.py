@@ -17,8 +17,11 @@ def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) 
     A connection drops before its server has finished dying, and a start meanwhile has less memory
     than it should.
 
-    needed_mib: what the next server needs, MiB; None: unknown
-    raises: StepFailed naming who holds the memory
+    Args:
+        needed_mib: What the next servers need, MiB; None: unknown.
+
+    Raises:
+        StepFailed: It does not come back in time; the message names who holds it.
     """
     until, before = time.monotonic() + timeout_s, device.sample().free_mib
     while True:

@@ -11,9 +11,9 @@ from functools import cache
 import httpx
 
 from objectives.apis.tls import certificates
-from objectives.engines.vllm import kv_cache
+from objectives.engines.kv_cache import kv_cache
 from objectives.traffic.clips import Clip, read_clips
-from study.deploy.config.deployment import Deployed, Probe
+from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
 BUCKET = re.compile(
@@ -108,7 +108,7 @@ class RequestCounters:
     """The counters of a service's own traffic say how fast requests were answered.
 
     Args:
-        buckets: an upper bound of the latency in s, and how many requests were answered within it.
+        buckets: An upper bound of the latency in s, and how many requests were answered within it.
     """
 
     buckets: tuple[tuple[float, float], ...]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.load.figures_of_replies import quantile
-from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
+from objectives.load.figures_of_replies import nearest_rank
+from study.deploy.config.deployment import Deployment, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
 from study.deploy.health.probe import ProbeResult, RequestCounters, page, read_counters, send_probe
@@ -22,11 +22,11 @@ class WindowFigures:
     """These figures describe one service over some windows; None: not measured.
 
     Args:
-        probes: how many probes we sent.
-        failed: how many of them failed.
+        probes: How many probes we sent.
+        failed: How many of them failed.
         p95_ms: 95th percentile of the probes that were answered, ms.
-        requests: how many requests of its own traffic it answered, where it tells.
-        traffic_p95_ms: their 95th percentile, ms.
+        requests: How many requests of its own traffic it answered, where it tells.
+        traffic_p95_ms: Their 95th percentile, ms.
     """
 
     probes: int = 0
@@ -84,12 +84,13 @@ def observe_window(
 ) -> Observed:
     """Observe one window: probes spread evenly over it, and what the services' counters added.
 
-    window_s: its length, s
-    look: called about every second; may raise to end the window
+    Args:
+        window_s: Its length, s.
+        look: Is called about every second; may raise to end the window.
     """
-    services = {name: deployment.service(name) for name in NAMES}
+    services = deployment.services
     before = {name: read_counters(s) for name, s in services.items()}
-    answers: dict[Name, list[ProbeResult]] = {name: [] for name in NAMES}
+    answers: dict[str, list[ProbeResult]] = {name: [] for name in services}
     began = looked = time.monotonic()
     for n in range(probes):
         for name, service in services.items():
@@ -119,7 +120,7 @@ def _figures(
     return WindowFigures(
         probes=len(answers),
         failed=len(answers) - len(good),
-        p95_ms=quantile(good, 0.95),
+        p95_ms=nearest_rank(good, 0.95),
         requests=added.requests if added else 0,
         traffic_p95_ms=added.p95_ms if added else None,
     )
@@ -138,16 +139,17 @@ class Guard:
     def __init__(self, target: Target, deployment: Deployment) -> None:
         self.target, self.deployment = target, deployment
         self.since_s = time.time()
-        self.lives: dict[Name, Life] = {name: target.life(name) for name in NAMES}
-        self.silent: dict[Name, int] = dict.fromkeys(NAMES, 0)
+        self.lives: dict[str, Life] = {name: target.life(name) for name in deployment.services}
+        self.silent: dict[str, int] = dict.fromkeys(deployment.services, 0)
 
     def look(self) -> None:
         """Look once at both services.
 
-        raises: StepFailed with what happened
+        Raises:
+            StepFailed: One has restarted, died, run out of memory or fallen silent.
         """
-        for name in NAMES:
-            service, now = self.deployment.service(name), self.target.life(name)
+        for name, service in self.deployment.services.items():
+            now = self.target.life(name)
             if memory := out_of_memory(self.target, name, self.since_s):
                 raise StepFailed(f"{service.unit or name}: {memory}")
             if now != self.lives[name]:
@@ -166,7 +168,8 @@ def soak(
 ) -> Observed:
     """Watch the windows of the deployment, and return the last one's figures.
 
-    raises: StepFailed at once for what is critical, or when more windows fail than may
+    Raises:
+        StepFailed: Something critical happened, or more windows failed than may.
     """
     limits, failed = deployment.thresholds, 0
     last: Observed = {}

@@ -25,8 +25,8 @@ class DeadMan:
     """An armed timer is a unit of systemd's, or a waiting process where no systemd runs.
 
     Args:
-        unit: the timer unit's name without its suffix.
-        pid: the number of the process that waits.
+        unit: The timer unit's name without its suffix.
+        pid: The number of the process that waits.
     """
 
     unit: str | None = None
@@ -41,7 +41,8 @@ def timer_of(deployment: Deployment) -> DeadMan:
 def arm(deployment: Deployment, seconds: float) -> DeadMan:
     """Start the timer, with a copy of the deployment file, which may change meanwhile.
 
-    raises: SetupError where it cannot be armed
+    Raises:
+        SetupError: It cannot be armed.
     """
     copy = deployment.folder / COPY
     # what others could write, the timer would refuse to read

@@ -29,17 +29,17 @@ class Pending:
 
     Args:
         kind: `apply` or `rollback`.
-        source: the number of the version in force before.
-        target: the number of the version that is tried.
-        promotion_sha256: the seal of the promotion, where there is one.
-        dead_man: the armed timer; None: not armed yet.
-        until_s: when that timer fires, Unix time in s.
-        pid: the process that makes the change.
-        pid_since_s: when that process started, Unix time in s.
-        boot: the boot of the machine in which the change began.
-        dependents: units that stop with ours and must run again after.
-        step: what is being done now.
-        held: whether it is on trial until somebody commits it, or the timer ends it.
+        source: The number of the version in force before.
+        target: The number of the version that is tried.
+        promotion_sha256: The seal of the promotion, where there is one.
+        dead_man: The armed timer; None: not armed yet.
+        until_s: When that timer fires, Unix time in s.
+        pid: The process that makes the change.
+        pid_since_s: When that process started, Unix time in s.
+        boot: The boot of the machine in which the change began.
+        dependents: Units that stop with ours and must run again after.
+        step: What is being done now.
+        held: Whether it is on trial until somebody commits it, or the timer ends it.
     """
 
     kind: str
@@ -65,8 +65,8 @@ class UnreadableRecord(BadInput):
     """The record of a change cannot be read.
 
     Args:
-        path: the record's file.
-        reason: what keeps it from being read.
+        path: The record's file.
+        reason: What keeps it from being read.
     """
 
     def __init__(self, path: Path, reason: object) -> None:
@@ -90,7 +90,8 @@ def path_of(folder: Path) -> Path:
 def read(folder: Path) -> Pending | None:
     """Read the change that has begun and not ended; None where there is none.
 
-    raises: UnreadableRecord
+    Raises:
+        UnreadableRecord: It is damaged.
     """
     try:
         data = mapping_of(json.loads(path_of(folder).read_text("utf-8")))
@@ -137,8 +138,11 @@ def locked(
 ) -> Iterator[None]:
     """Hold the only lock; it is released when this process ends, however that is.
 
-    take_over: end the process of this change first, for the dead-man timer
-    raises: BadInput where another process holds it
+    Args:
+        take_over: End the process of this change first, for the dead-man timer.
+
+    Raises:
+        BadInput: Another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -22,21 +22,21 @@ class Version:
     """A version of production has values, files and the digests that chain it.
 
     Args:
-        number: its place in the chain, from 0.
-        values: text by service and parameter.
+        number: Its place in the chain, from 0.
+        values: Text by service and parameter.
         units: SHA-256 of each unit's own files.
         files: SHA-256 of the version's files by name.
         parent: SHA-256 of the version before.
-        author: the user who applied it.
-        at: when it was written, ISO 8601.
-        promotion: file name of the promotion; None: the user's own configuration.
-        promotion_sha256: the promotion's seal.
-        restores: the number of the version whose values it brings back.
+        author: The user who applied it.
+        at: When it was written, ISO 8601.
+        promotion: File name of the promotion; None: the user's own configuration.
+        promotion_sha256: The promotion's seal.
+        restores: The number of the version whose values it brings back.
         device: UUID of the device when it was applied, for the watch.
-        driver: version of the driver then.
-        versions: versions of the servers' packages then.
-        neighbours: units or commands of others on the device then.
-        sha256: digest of all other fields.
+        driver: Version of the driver then.
+        versions: Versions of the servers' packages then.
+        neighbours: Units or commands of others on the device then.
+        sha256: Digest of all other fields.
     """
 
     number: int

@@ -41,7 +41,8 @@ class Chain:
     def current(self) -> Version | None:
         """Read the version in force; None before the first apply.
 
-        raises: BadInput where its record was changed
+        Raises:
+            BadInput: Its record was changed.
         """
         if not self.link.is_symlink():
             return None
@@ -50,7 +51,8 @@ class Chain:
     def read(self, number: int) -> Version:
         """Read one version, and check its own hash and those of its files.
 
-        raises: BadInput where it is not there, or was changed
+        Raises:
+            BadInput: It is not there, or was changed.
         """
         folder = self.path(number)
         try:
@@ -79,7 +81,8 @@ class Chain:
     def history(self) -> list[Version]:
         """Read the chain from the version in force back to the first, newest first.
 
-        raises: BadInput where a link of the chain does not hold
+        Raises:
+            BadInput: A link of the chain does not hold.
         """
         number = self._number()
         if number is None:
@@ -106,7 +109,8 @@ class Chain:
 
         Its number, author, date and hashes are filled in.
 
-        like: whose owner and mode its files get; None: everybody may read them
+        Args:
+            like: Whose owner and mode its files get; None: everybody may read them.
         """
         before = self.current()
         number = max(self._numbers(), default=-1) + 1

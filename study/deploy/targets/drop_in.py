@@ -14,8 +14,8 @@ class Start:
     """A unit has this place in the start order.
 
     Args:
-        after: units that are started first.
-        wait: the command that ends when they are ready; None without a health page.
+        after: Units that are started first.
+        wait: The command that ends when they are ready; None without a health page.
     """
 
     after: Sequence[str] = ()
@@ -32,8 +32,9 @@ def drop_in(
 ) -> str:
     """Return the drop-in of one unit: its place in the order, its variables, its command.
 
-    command: the unit's own ExecStart as written; None where no flag is set
-    unit_sha256: of the unit's own files, so that a later change of theirs is noticed
+    Args:
+        command: The unit's own ExecStart as written; None where no flag is set.
+        unit_sha256: Digest of the unit's own files, so that a later change of theirs is noticed.
     """
     unit = [f"After={' '.join(start.after)}"] if start.after else []
     service = [
@@ -83,13 +84,3 @@ def env_text(text: str, values: Mapping[str, str]) -> str:
             continue
         lines.append(line)
     return "\n".join([*lines, *(f"{k}={v}" for k, v in left.items())]) + "\n"
-
-
-def env_values(text: str) -> dict[str, str]:
-    """Read the variables of an env file's text."""
-    pairs = (
-        line.partition("=")
-        for line in text.splitlines()
-        if "=" in line and not line.lstrip().startswith("#")
-    )
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from study.deploy.config.deployment import Name
 from study.deploy.config.values import Assignment, Values
 
 
@@ -16,10 +15,10 @@ class Life:
     """A life is one run of a service: when any field changes, it has restarted or died.
 
     Args:
-        active: whether it runs.
+        active: Whether it runs.
         invocation: systemd's id of this run.
-        restarts: how often systemd restarted it by itself.
-        result: how its last run ended; `success` or empty where nothing is wrong.
+        restarts: How often systemd restarted it by itself.
+        result: How its last run ended; `success` or empty where nothing is wrong.
     """
 
     active: bool
@@ -36,7 +35,9 @@ class Target(Protocol):
     def check(self) -> None:
         """Check that this target can be changed at all.
 
-        raises: BadInput, SetupError
+        Raises:
+            BadInput: The user must change something first.
+            SetupError: This machine lacks something.
         """
 
     def warnings(self) -> list[str]:
@@ -75,14 +76,14 @@ class Target(Protocol):
     def stop(self) -> list[str]:
         """Stop both, last started first, and return the names of those that had to be killed."""
 
-    def start(self, name: Name) -> None:
+    def start(self, name: str) -> None:
         """Begin to start one service."""
 
-    def life(self, name: Name) -> Life:
+    def life(self, name: str) -> Life:
         """Return this run of a service."""
 
     def running(self, a: Assignment) -> list[str | None] | None:
         """Return each value that the running processes carry; None: they cannot be seen."""
 
-    def log(self, name: Name, since_s: float | None) -> str:
+    def log(self, name: str, since_s: float | None) -> str:
         """Return what this run has logged since a Unix time in s; None: since its start."""

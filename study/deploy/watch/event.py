@@ -15,8 +15,8 @@ class Memory:
     """The watch remembers the events that it has reported, and how often each service was slow.
 
     Args:
-        events: the reported events as JSON, so that each is reported once.
-        slow: by service, how many looks in a row found its probe slow.
+        events: The reported events as JSON, so that each is reported once.
+        slow: By service, how many looks in a row found its probe slow.
     """
 
     events: set[str] = field(default_factory=set)

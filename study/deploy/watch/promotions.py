@@ -26,7 +26,8 @@ DAY_S = 86400.0
 def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     """Yield what becomes of the confirmed promotions that production has not tried yet.
 
-    say: gets each step of an apply
+    Args:
+        say: Gets each step of an apply.
     """
     folder, chain = Path(deployment.watch.promotions), Chain(deployment.folder)
     if not folder.is_absolute():

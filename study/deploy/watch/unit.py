@@ -37,7 +37,9 @@ def unit_text(deployment: Deployment) -> str:
 def install_unit(deployment: Deployment) -> str:
     """Put the unit into /etc, enable and start it, and return a sentence that says so.
 
-    raises: SetupError without root or systemd
+    Raises:
+        BadInput: The deployment file is not of root.
+        SetupError: There is no root or no systemd.
     """
     needs_root(deployment)
     if deployment.path.stat().st_uid != 0:

@@ -21,8 +21,8 @@ from study.deploy.watch.promotions import promotions
 def watch(deployment: Deployment, *, once: bool = False) -> None:
     """Look now and every `watch.every_s`; each line on standard output is one JSON object.
 
-    raises: SetupError where the device cannot be opened; other errors are lines, and the watch
-        goes on
+    Raises:
+        SetupError: The device cannot be opened; other errors are lines, and the watch goes on.
     """
     memory = Memory()
     print_event(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.figures import figure, flat_name
 from objectives.measurement import INFINITE
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.cost.phases import phase_seconds
 from study.analysis.decision import Decision
 from study.analysis.pareto import pareto
+from study.report.service_words import latencies_of
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import PHASES, pair, short
+from study.wording import pair, short, timed_phase_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,7 @@ class Spot:
         on_pareto: Whether it belongs to the Pareto set.
         sessions: Voice sessions at once; None where no rung of the ladder was decided.
         is_lower_bound: Whether there may be more sessions than that.
-        stt_ms: P95 latency of speech recognition, ms.
-        llm_ms: P95 latency of the LLM, ms.
+        p95_ms: P95 latency by service, ms.
     """
 
     label: str
@@ -34,8 +35,7 @@ class Spot:
     on_pareto: bool
     sessions: float | None
     is_lower_bound: bool
-    stt_ms: float
-    llm_ms: float
+    p95_ms: Mapping[str, float]
 
     @property
     def capacity(self) -> str:
@@ -43,6 +43,11 @@ class Spot:
         if self.sessions is None:
             return "not measured"
         return f"{'at least ' * self.is_lower_bound}{self.sessions:g} sessions"
+
+
+def latency_title(service: str) -> str:
+    """Return what is shown of a service's latency."""
+    return figure(flat_name(service, "latency_p95_ms")).title
 
 
 def limit_text(limit_ms: float) -> str:
@@ -54,16 +59,17 @@ def spots(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> list[Spot]:
     """Return a spot for every configuration whose latencies are finite."""
-    best = pareto(configurations, context)
+    best, latencies = pareto(configurations, context), latencies_of(context)
     points = []
     for c in configurations:
-        stt_ms, llm_ms = c.mean("stt_latency_p95_ms"), c.mean("llm_latency_p95_ms")
-        if stt_ms is None or llm_ms is None or INFINITE in (stt_ms, llm_ms):
+        means = {figure(name).service: c.mean(name) for name in latencies}
+        p95_ms = {s: ms for s, ms in means.items() if ms is not None and ms != INFINITE}
+        if len(p95_ms) < len(means):
             continue
         sessions = c.mean("concurrent_capacity")
         kind = category(c, decision, context)
         points.append(
-            Spot(short(c.allocation), kind, c in best, sessions, c.is_lower_bound, stt_ms, llm_ms)
+            Spot(short(c.allocation), kind, c in best, sessions, c.is_lower_bound, p95_ms)
         )
     return points
 
@@ -97,7 +103,7 @@ def bars(trials: Sequence[Trial]) -> list[Bar]:
             t.number,
             pair(t.allocation),
             short(t.allocation),
-            {PHASES.get(phase, phase): s for phase, s in by_phase.items()},
+            {timed_phase_in_words(phase): s for phase, s in by_phase.items()},
         )
         for t in trials
         if t.repeat_of is None and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study import wording
 from study.analysis.category import Category
-from study.analysis.cost.phases import PHASES, UNATTRIBUTED
+from study.analysis.cost.phases import LAUNCH_PHASES, UNATTRIBUTED
 from study.report.charts.heat_map import Tile
+from study.wording import timed_phase_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ CATEGORY_COLOURS: Mapping[Category, str] = {
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
 PHASE_COLOURS: Mapping[str, str] = dict(
     zip(
-        (wording.PHASES.get(phase, phase) for phase in (*PHASES, UNATTRIBUTED)),
+        map(timed_phase_in_words, (*LAUNCH_PHASES, UNATTRIBUTED)),
         ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
         strict=True,
     )

@@ -11,7 +11,7 @@ from html import escape
 
 from study.analysis.category import Category
 from study.report.analysis_words import CATEGORY_WORDS
-from study.report.charts.data import Bar, MemoryUse, Spot, limit_text, total_text
+from study.report.charts.data import Bar, MemoryUse, Spot, latency_title, limit_text, total_text
 from study.report.charts.marks import CATEGORY_MARKS, PHASE_COLOURS
 
 WIDTH = 380  # about a phone's, so that letters keep their size there
@@ -90,8 +90,7 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
 
     Where no sessions were measured, a spot lies in a lane of its own at the left.
     """
-    height, name = 290.0, "stt_ms" if service == "speech" else "llm_ms"
-    values = [getattr(s, name) for s in spots]
+    height, values = 290.0, [s.p95_ms[service] for s in spots]
     tops = ticks(max([*values, limit_ms or 0.0]) * 1.02)
     floor, room = height - BOTTOM, height - BOTTOM - TOP
     sessions = [s.sessions for s in spots if s.sessions is not None]
@@ -116,14 +115,14 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
         body += _limit(y, limit_text(limit_ms), above=5)
     descriptions = []
     for s in sorted(spots, key=lambda s: s.category in (Category.WINNER, Category.BASELINE)):
-        ms = getattr(s, name)
+        ms = s.p95_ms[service]
         x = LEFT + 26 if s.sessions is None else begin + scale * s.sessions
         capacity = "sessions not measured" if s.sessions is None else s.capacity
         descriptions.append(f"{s.label} ({CATEGORY_WORDS[s.category]}): {ms:,.0f} ms, {capacity}")
         y = floor - room * ms / tops[-1]
         body.append(mark(s.category, x, y, is_filled=s.on_pareto, title=descriptions[-1]))
         body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
-    title = f"{service}: 95 % answered within, against voice sessions at once"
+    title = f"{latency_title(service)}, against voice sessions at once"
     return image(height, title, "; ".join(descriptions), body)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from objectives.allocation import SHARE, Scalar
 from objectives.errors import BadInput
-from objectives.figures import FIGURES
+from objectives.figures import figure
 from study.analysis.main_effects.additive_model import (
     NotEstimableError,
     Observations,
@@ -41,12 +41,12 @@ def versus(launches: Sequence[AnyLaunch], metrics: Sequence[str], choice: str) -
     notes = list[str]()
     for metric in metrics:
         if len({m.figure(metric) for _, m in observed} - {None}) < 2:
-            notes.append(f"{FIGURES[metric].title}: the same wherever it was measured")
+            notes.append(f"{figure(metric).title}: the same wherever it was measured")
             continue
         try:
             columns[metric] = level_differences(observed, metric, parameter, value)
         except NotEstimableError as why:
-            notes.append(f"{FIGURES[metric].title}: cannot be told, {why}")
+            notes.append(f"{figure(metric).title}: cannot be told, {why}")
     others = sorted({v for column in columns.values() for v in column}, key=in_order)
     if not others:
         raise BadInput(f"--versus {choice}: {'; '.join(notes)}")
@@ -84,5 +84,5 @@ def _interval(estimate: tuple[float, ...] | None, metric: str) -> str:
     middle, low, high = estimate
     if is_time(metric):
         return f"x {middle:.2f} ({low:.2f} to {high:.2f})"
-    digits = FIGURES[metric].digits
+    digits = figure(metric).digits
     return f"{middle:+,.{digits}f} ({low:+,.{digits}f} to {high:+,.{digits}f})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from objectives.allocation import SHARE, Scalar
 from objectives.errors import SetupError
-from objectives.figures import FIGURES
+from objectives.figures import figure
 from study.analysis.main_effects.additive_model import (
     FactorLevels,
     NotEstimableError,
@@ -23,7 +23,7 @@ from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
 HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds and shares have none
-    name: FIGURES[name].head for name in EFFECT_FIGURES
+    name: figure(name).head for name in EFFECT_FIGURES
 }
 SURE = 0.05
 EFFECTS_NOTE = (
@@ -62,7 +62,8 @@ def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEAD
     notes = [_counts(launches, len(failed))]
     effects: dict[str, Effects] = {}
     for metric in metrics:
-        title, unit, digits = FIGURES[metric].title, FIGURES[metric].unit, FIGURES[metric].digits
+        f = figure(metric)
+        title, unit, digits = f.title, f.unit, f.digits
         values = {v for _, m in observed if (v := m.figure(metric)) is not None}
         if not values:
             notes.append(f"{title}: not measured")
@@ -148,12 +149,12 @@ def _level(effect: Effect | None, value: Scalar, metric: str) -> str:
     level = next((x for x in effect.levels if x.value == value), None) if effect else None
     if level is None:
         return "-"
-    digits = FIGURES[metric].digits
+    digits = figure(metric).digits
     half = level.half_width
     spread = f"{100 * half:.0f} %" if is_time(metric) else f"{half:,.{digits}f}"
     return f"{level.mean:,.{digits}f} ± {spread}"
 
 
 def _spread(sd: float, metric: str) -> str:
-    unit, digits = FIGURES[metric].unit, FIGURES[metric].digits
+    unit, digits = figure(metric).unit, figure(metric).digits
     return f"{100 * sd:.1f} %" if is_time(metric) else f"{sd:,.{digits}f} {unit}".strip()

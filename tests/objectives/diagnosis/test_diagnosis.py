@@ -11,6 +11,7 @@ import pytest
 
 from objectives.diagnosis.__main__ import main
 from objectives.diagnosis.diagnose import Consequence, consequence_of, diagnose
+from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.patterns import patterns
 
 LOGS = Path(__file__).parents[2] / "logs"
@@ -384,13 +385,13 @@ def test_a_line_with_nothing_wrong_is_no_failure(line):
 def test_a_healthy_log_with_a_clean_stop_is_no_failure():
     log = (LOGS / HEALTHY).read_text()
     assert diagnose(log) is None
-    assert diagnose(log, phase="load") is None
+    assert diagnose(log, phase=FailurePhase.LOAD) is None
     assert diagnose(log, exit_code=0) is None
     assert diagnose(log, exit_code=-15) is None
 
 
 def test_an_exit_with_status_0_under_load_is_an_engine_death():
-    found = diagnose((LOGS / HEALTHY).read_text(), exit_code=0, phase="load")
+    found = diagnose((LOGS / HEALTHY).read_text(), exit_code=0, phase=FailurePhase.LOAD)
     assert found is not None
     assert (found.failure_class, found.victim, found.phase) == ("engine_death", "llm", "load")
 
@@ -473,7 +474,7 @@ def test_a_second_start_that_fails_is_a_failure_at_start():
 
 def test_the_caller_knows_better_than_the_log():
     line = "torch.OutOfMemoryError: CUDA out of memory."
-    found = diagnose(line, phase="load", service="stt")
+    found = diagnose(line, phase=FailurePhase.LOAD, service="stt")
     assert found is not None
     assert (found.failure_class, found.victim, found.phase) == ("oom_runtime_stt", "stt", "load")
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
-from objectives.load.gates import gates
-from objectives.load.http_client import ConnectError, Line, Lines, RemoteProtocolError
+from objectives.load.gates import on_time
+from objectives.load.http_client import ConnectError, HttpLine, HttpLines, RemoteProtocolError
 from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
@@ -98,7 +98,7 @@ def run(serve, client):
 
 
 async def asked(url):
-    parts, line = [], Line(url)
+    parts, line = [], HttpLine(url)
     try:
         return await line.ask("GET", "/", parts.append), b"".join(parts), line.refusal
     finally:
@@ -149,7 +149,7 @@ def test_what_the_reader_of_a_body_raises_ends_the_answer():
         raise StreamError("enough")
 
     async def client(url):
-        line = Line(url)
+        line = HttpLine(url)
         try:
             await line.ask("GET", "/", refuse)
         finally:
@@ -161,7 +161,7 @@ def test_what_the_reader_of_a_body_raises_ends_the_answer():
 
 
 async def twice(url, pause_s=0.0):
-    lines, found = Lines(), []
+    lines, found = HttpLines(), []
     for _ in range(2):
         parts, line = [], lines.line(url)
         found.append((await line.ask("GET", "/", parts.append), b"".join(parts)))
@@ -208,7 +208,7 @@ def test_no_gate_opens_before_its_time_and_all_of_them_open():
             await opened[due[n]]
             passed.append((n, time.monotonic()))
 
-        with gates(due) as opened:
+        with on_time(due) as opened:
             assert len(opened) == 3
             await asyncio.gather(*(one(n) for n in range(4)))
         return due, passed
@@ -222,7 +222,7 @@ def test_no_gate_opens_before_its_time_and_all_of_them_open():
 def test_gates_that_nobody_waits_for_any_more_end_at_once():
     async def leave():
         began = time.monotonic()
-        with gates([began + 600]):
+        with on_time([began + 600]):
             pass
         return time.monotonic() - began
 

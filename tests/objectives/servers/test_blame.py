@@ -7,7 +7,9 @@ from live_factories import LOW, Phases, services, setting
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
@@ -15,7 +17,7 @@ from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
-from objectives.servers.memory_budget import Verdict
+from objectives.servers.memory_budget import Prediction
 from objectives.servers.tenants import Tenant
 from objectives.traffic.clips import read_clips
 
@@ -36,7 +38,7 @@ def failed(device, tmp_path):
 
     def measure(*moods, is_ruled_out, **more):
         phases, fails = Phases(), setting(*moods, **more)
-        with Colocation(fails, device, tmp_path, on_phase=phases.append) as colocation:
+        with Colocation(fails, device_set(device), tmp_path, on_phase=phases.append) as colocation:
             outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
         assert outcome.measurement is None
         assert outcome.failure.is_ruled_out is is_ruled_out
@@ -58,7 +60,7 @@ def test_a_well_pair_is_measured(device, tmp_path):
         "session_prompt_tokens": 8,
     }
     with Colocation(
-        setting(slo=Slo({"stt": 60_000, "llm": 60_000}), **more), device, tmp_path
+        setting(slo=Slo({"stt": 60_000, "llm": 60_000}), **more), device_set(device), tmp_path
     ) as colocation:
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert (m.figure("llm_offered"), m.figure("stt_offered"), m.failure_rate) == (8, 8, 0)
@@ -107,7 +109,7 @@ def test_a_well_pair_is_measured(device, tmp_path):
 
 
 def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
-    with Colocation(setting(is_scored=True), device, tmp_path) as colocation:
+    with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
         first = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
         colocation._exercise.word_errors["base"] = first.word_errors[:1]
         second = colocation.measure(Job(LOW, 1, tmp_path / "0")).measurement
@@ -185,7 +187,10 @@ def test_a_server_that_is_never_ready_is_tried_once_more_and_then_infeasible(fai
 
 def test_a_command_that_is_wrong_stops_the_study(device, tmp_path):
     wrong = setting("well --no-such-flag")
-    with Colocation(wrong, device, tmp_path) as colocation, pytest.raises(SetupError) as caught:
+    with (
+        Colocation(wrong, device_set(device), tmp_path) as colocation,
+        pytest.raises(SetupError) as caught,
+    ):
         colocation.measure(Job(LOW, 0, tmp_path / "0"))
     assert "the llm server does not start: " in str(caught.value)
     assert "unrecognized arguments: --no-such-flag" in str(caught.value)
@@ -193,7 +198,9 @@ def test_a_command_that_is_wrong_stops_the_study(device, tmp_path):
 
 def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(device, tmp_path):
     tenants = (Tenant(name="ballast", mib=1),)
-    with Colocation(setting(tenants=tenants, window_s=3), device, tmp_path) as colocation:
+    with Colocation(
+        setting(tenants=tenants, window_s=3), device_set(device), tmp_path
+    ) as colocation:
         [tenant] = colocation._tenants
 
         def kill(phase):
@@ -214,7 +221,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
 
 def test_servers_are_kept_as_long_as_their_commands(device, tmp_path):
     (tmp_path / "1").mkdir()  # no server writes its log there
-    with Colocation(setting(), device, tmp_path) as colocation:
+    with Colocation(setting(), device_set(device), tmp_path) as colocation:
         first, same, other, last = (
             colocation.measure(Job(allocation, 0, tmp_path / str(n))).measurement
             for n, allocation in enumerate([TINY, TINY, LOW, TINY])
@@ -240,7 +247,7 @@ def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_
     monkeypatch.setattr(
         device, "free_mib", 4_700.0
     )  # 4,000 + 0 + 100 + 512 and the margin of 200 do not fit
-    with Colocation(setting(), device, tmp_path) as colocation:
+    with Colocation(setting(), device_set(device), tmp_path) as colocation:
         measurements = [
             colocation.measure(Job(a, 0, tmp_path / str(n))).measurement
             for n, a in enumerate([TINY, LOW, TINY])
@@ -253,7 +260,7 @@ def test_near_the_wall_speech_is_started_first_although_the_llm_server_could_be_
 
 
 def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp_path):
-    with Colocation(setting(window_s=2), device, tmp_path) as colocation:
+    with Colocation(setting(window_s=2), device_set(device), tmp_path) as colocation:
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert list(m.phase_s) == ["stopping", "starting stt", "starting llm", "alone", "window"]
     assert m.phase_s["window"] > 1
@@ -263,7 +270,7 @@ def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp
 
 
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):
-    with Colocation(setting(), device, tmp_path) as colocation:
+    with Colocation(setting(), device_set(device), tmp_path) as colocation:
         colocation.measure(Job(LOW, 0, tmp_path / "0"))
         speech = colocation._lineup.server("stt").pid
         other = colocation.measure(Job(HIGH, 1, tmp_path / "1")).measurement
@@ -276,8 +283,8 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
 
 
 def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
-    with Colocation(setting(), device, tmp_path) as colocation:
-        colocation._starts.kv_tokens = {str(Vllm(services().llm).command(LOW, {})): 1500}
+    with Colocation(setting(), device_set(device), tmp_path) as colocation:
+        colocation._starts.kv_tokens = {str(Vllm(services()["llm"]).command(LOW, {})): 1500}
         colocation.on_phase = (phases := Phases()).append
         failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
     assert not failure.is_ruled_out
@@ -287,7 +294,7 @@ def test_another_kv_size_of_the_same_command_is_contaminated(device, tmp_path):
 
 def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
     device.free_mib = 5_000.0
-    with Colocation(setting(), device, tmp_path) as colocation:
+    with Colocation(setting(), device_set(device), tmp_path) as colocation:
         colocation.measure(Job(LOW, 0, tmp_path / "0"))
         too_large = Allocation({"vllm_memory_util": 0.7, "whisper_model_size": "base"})
         failure = colocation.measure(Job(too_large, 1, tmp_path / "1")).failure
@@ -298,7 +305,7 @@ def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
 
 
 def test_prechecked_is_out_of_memory_with_the_deficit():
-    error = prechecked(Verdict("predicted_kv_too_small", 12.5, "a sum"))
+    error = prechecked(Prediction("predicted_kv_too_small", 12.5, "a sum"))
     assert facts(error) == ("predicted_kv_too_small", None, "precheck", 12.5)
 
 
@@ -312,7 +319,7 @@ def test_prechecked_is_out_of_memory_with_the_deficit():
     ],
 )
 def test_a_class_has_its_outcome(name, expected):
-    assert type(raised(Diagnosis(name, "llm", "load", None, "a line"), {})) is expected
+    assert type(raised(Diagnosis(name, "llm", FailurePhase.LOAD, None, "a line"), {})) is expected
 
 
 def test_a_neighbour_that_grows_beyond_the_reserve_is_named(device):

@@ -12,6 +12,7 @@ from live_factories import LOW, Phases, setting
 
 from objectives.colocation import Colocation
 from objectives.devices.device import Occupant
+from objectives.devices.device_set import device_set
 from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
@@ -57,7 +58,9 @@ def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(ca
     more = {"ladder_s": 2, "ladder_max_sessions": 1, "window_s": 2, "llm_per_s": 4, "stt_per_s": 4}
     intruder = Occupant(1, "another study", 900.0, "other.service")
     phases = When(step, lambda: card.here.append(intruder))
-    with Colocation(setting(**more), card, tmp_path, on_phase=phases.append) as colocation:
+    with Colocation(
+        setting(**more), device_set(card), tmp_path, on_phase=phases.append
+    ) as colocation:
         measured = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     again = phases.retries
     assert (
@@ -82,7 +85,9 @@ def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_th
         if phase.step is Step.LOADING:
             grow()
 
-    with Colocation(setting(window_s=3), card, tmp_path, on_phase=on_phase) as colocation:
+    with Colocation(
+        setting(window_s=3), device_set(card), tmp_path, on_phase=on_phase
+    ) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
     assert not outcome.failure.is_ruled_out
     diagnosis = outcome.failure.diagnosis
@@ -94,7 +99,7 @@ def test_who_grows_beyond_the_reserve_again_and_again_fails_the_trial_and_not_th
 
 def test_growth_within_the_reserve_is_a_neighbours_right(card, tmp_path):
     phases = When(Step.LOADING, lambda: card.here.__setitem__(0, replace(GAME, mib=4400.0)))
-    with Colocation(setting(), card, tmp_path, on_phase=phases.append) as colocation:
+    with Colocation(setting(), device_set(card), tmp_path, on_phase=phases.append) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
     assert outcome.measurement is not None
     assert not phases.retries
@@ -107,7 +112,7 @@ def test_our_own_servers_are_no_intruders(card, tmp_path):
         card.here += [Occupant(p.pid, "ours", 5000.0, None) for p in servers]
 
     phases = When(Step.LOADING, show)
-    with Colocation(setting(), card, tmp_path, on_phase=phases.append) as colocation:
+    with Colocation(setting(), device_set(card), tmp_path, on_phase=phases.append) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
     assert outcome.measurement is not None
     assert not phases.retries

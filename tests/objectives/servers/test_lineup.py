@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from objectives.devices.device import MIB
+from objectives.devices.device_set import device_set
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.vllm import Vllm, engine_metrics, vocabulary_of
 from objectives.errors import Disturbed, OutOfMemory, SetupError
@@ -23,7 +24,7 @@ CLIP = read_clips("assistant")[0]
 
 @pytest.fixture
 def pair(device):
-    lineup = Lineup(device, reserve_mib=512.0)
+    lineup = Lineup(device_set(device), reserve_mib=512.0)
     yield lineup
     lineup.stop("llm", "stt")
 

@@ -4,10 +4,13 @@ import pytest
 from factories import only
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import engines_of
 from objectives.measurement import Measurement
-from objectives.servers.memory_budget import MARGIN, Figures, check, figures, speech_key
+from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures, speech_key
+from objectives.services import LlmService, SttService
 
 TOTAL = 10_000.0
+ENGINES = engines_of({"llm": LlmService(), "stt": SttService()})
 
 
 def at(share, speech="base", **options):
@@ -33,31 +36,31 @@ def says(allocation, starts, *, tenants=0.0, reserve=500.0):
 
 
 def test_figures_are_what_starts_have_shown():
-    assert figures([start(0.4)]) == Figures(
-        outside_share_mib=300, non_kv_mib=3000, one_request_mib=500, speech_mib={"base": 1000}
+    assert figures([start(0.4)], ENGINES) == StartFigures(
+        outside_share_mib=300, non_kv_mib=3000, one_request_mib=500, own_mib={"stt": {"base": 1000}}
     )
 
 
 def test_figures_are_medians_and_the_largest_speech():
     odd = start(0.4, llm_memory_mib=9000, stt_memory_mib=1200)
-    starts = figures([start(0.4), odd, start(0.4)])
+    starts = figures([start(0.4), odd, start(0.4)], ENGINES)
     assert starts.outside_share_mib == 300
-    assert starts.speech_mib == {"base": 1200}
+    assert starts.own_mib == {"stt": {"base": 1200}}
 
 
 def test_a_server_below_its_share_has_nothing_outside_it():
-    assert figures([start(0.4, llm_memory_mib=2000)]).outside_share_mib == 0
+    assert figures([start(0.4, llm_memory_mib=2000)], ENGINES).outside_share_mib == 0
 
 
 @pytest.mark.parametrize("launches", [[], [(at(0.4), Measurement())]])
 def test_without_figures_the_servers_are_asked(launches):
-    assert figures(launches) == Figures(None, None, None, {})
-    verdict = says(at(0.7), figures(launches))
+    assert figures(launches, ENGINES) == StartFigures(None, None, None, {"stt": {}})
+    verdict = says(at(0.7), figures(launches, ENGINES))
     assert (verdict.fits, verdict.deficit_mib) == ("unknown", None)
 
 
 def test_figures_of_one_speech_configuration_do_not_stand_for_another():
-    starts = figures([start(0.4)])
+    starts = figures([start(0.4)], ENGINES)
     assert says(at(0.4), starts).fits == "fits"
     assert says(at(0.4, "tiny"), starts).fits == "unknown"
     assert says(at(0.4, **{"whisper.beam_size": 1}), starts).fits == "unknown"
@@ -78,7 +81,7 @@ def test_figures_of_one_speech_configuration_do_not_stand_for_another():
 )
 def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
     # 5,000 share + 300 beyond it + 1,000 speech + 500 reserve = 6,800 of 10,000 MiB
-    verdict = says(at(0.5), figures([start(0.4)]), tenants=tenants)
+    verdict = says(at(0.5), figures([start(0.4)], ENGINES), tenants=tenants)
     assert (verdict.fits, verdict.deficit_mib) == (fits, pytest.approx(deficit))
     assert "5,000 share + 300 beyond it + 1,000 speech" in verdict.explanation
 
@@ -94,7 +97,7 @@ def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
 )
 def test_a_share_must_hold_weights_and_one_request_within_the_margin(share, fits):
     # 3,000 MiB of weights and activations and 500 of one request; the margin is 200
-    verdict = says(at(share), figures([start(0.4)]))
+    verdict = says(at(share), figures([start(0.4)], ENGINES))
     assert verdict.fits == fits
     if fits != "fits":
         assert verdict.deficit_mib == pytest.approx(3500 - share * TOTAL)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from faster_whisper import decode_audio
 
-from objectives.speech.wer import Gate, WordErrors, gate, score, wer_pct
+from objectives.speech.wer import Gate, WordErrors, gate, wer_pct, word_errors
 from objectives.traffic.clips import read_clips
 from objectives.transcriber import Whisper, options
 
@@ -22,35 +22,37 @@ def clips_with(rate: float, *, clips: int = 400, words: int = 8, seed: int = 0) 
 
 def test_case_punctuation_and_numbers_are_no_errors():
     said = ["Wake me up at 645 tomorrow morning."]
-    assert score(said, [["Wake me up at six forty-five tomorrow morning!"]]) == (WordErrors(0, 7),)
+    assert word_errors(said, [["Wake me up at six forty-five tomorrow morning!"]]) == (
+        WordErrors(0, 7),
+    )
 
 
 def test_substitutions_deletions_and_insertions_all_count():
-    (words,) = score(["call martha on mobile now"], [["call margaret on her mobile"]])
+    (words,) = word_errors(["call martha on mobile now"], [["call margaret on her mobile"]])
     assert words == WordErrors(3, 5)
 
 
 def test_the_nearest_accepted_reference_counts():
-    (words,) = score(["two hundred grams"], [["two hundred and one grams", "200 grams"]])
+    (words,) = word_errors(["two hundred grams"], [["two hundred and one grams", "200 grams"]])
     assert words.errors == 0
 
 
 def test_no_answer_at_all_is_every_word_missed():
-    assert score([""], [["lights off"]]) == (WordErrors(2, 2),)
+    assert word_errors([""], [["lights off"]]) == (WordErrors(2, 2),)
 
 
 def test_more_insertions_than_words_exceed_100_pct():
-    assert wer_pct(score(["thanks for watching see you"], [["stop"]])) == 500.0
+    assert wer_pct(word_errors(["thanks for watching see you"], [["stop"]])) == 500.0
 
 
 def test_a_reference_without_words_is_refused():
     with pytest.raises(ValueError, match="holds no word"):
-        score(["hello"], [["(laughter)"]])
+        word_errors(["hello"], [["(laughter)"]])
 
 
 def test_answers_and_references_must_pair_up():
     with pytest.raises(ValueError, match="zip"):
-        score(["a", "b"], [["a"]])
+        word_errors(["a", "b"], [["a"]])
 
 
 def test_nothing_measured_is_none_not_zero():
@@ -156,6 +158,6 @@ def test_word_errors_rise_as_noise_rises():
                 level = np.sqrt(np.mean(sound**2) / 10 ** (noise_db / 10))
                 sound = (sound + rng.normal(0, level, len(sound))).astype(np.float32)
             heard.append(whisper.transcribe(sound, "en")[0]["text"])
-        rates.append(wer_pct(score(heard, [clip.references for clip in clips])))
+        rates.append(wer_pct(word_errors(heard, [clip.references for clip in clips])))
     clean, some, loud = rates
     assert clean < some < loud, rates

@@ -1,12 +1,14 @@
 """The seeded trace is the same for all trials, and no cache knows its prompts."""
 
-from dataclasses import replace
+import hashlib
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.engines.vllm import KvCache, kv_cache, kv_capacity_bound
+from objectives.engines.kv_cache import KvCache, kv_cache
+from objectives.engines.vllm import kv_capacity_bound
 from objectives.traffic.workload import Workload, prompt, trace
 
 PLAN = Workload(
@@ -21,6 +23,19 @@ def of(service, plan=PLAN):
 def test_one_seed_is_one_trace_and_another_seed_another():
     assert trace(PLAN, 24) == trace(PLAN, 24)
     assert trace(PLAN, 24) != trace(replace(PLAN, seed=8), 24)
+
+
+@pytest.mark.parametrize(
+    ("plan", "digest"),
+    [
+        (PLAN, "3825a2ef21cf0326"),
+        (replace(PLAN, llm_burst=4), "deea93cdfe731c08"),
+        (Workload(), "4a77b686b0980917"),
+    ],
+)
+def test_a_seed_is_the_trace_that_it_was_when_recordings_were_made(plan, digest):
+    whole = repr([astuple(r) for r in trace(plan, 24)])
+    assert hashlib.sha256(whole.encode()).hexdigest()[:16] == digest
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,9 +10,9 @@ from commands import run_study
 from factories import BEST, Outcome, cell, make, measurement, oom, words
 
 from objectives.allocation import Allocation
-from study.analysis.configurations import Configuration, configuration_of, configurations
+from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.pareto import pareto
-from study.analysis.reweigh import answers, is_contested, rescored
+from study.analysis.reweigh import is_contested, preset_decisions, rescored
 from study.report.headline import how_sure, sentence
 from study.report.reasons import over
 from study.report.summary import Summary, summary
@@ -68,7 +68,7 @@ def test_launches_of_one_allocation_are_one_configuration_and_told_repeats_are_n
 ) -> None:
     row = usual.configurations[0].measured[0]
     again, repeat = replace(row, number=98), replace(row, number=99, repeat_of=row.number)
-    (configuration,) = configurations([row, again, repeat])
+    (configuration,) = configurations_in([row, again, repeat])
     assert [r.number for r in configuration.measured] == [row.number, 98]
 
 
@@ -92,11 +92,11 @@ def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Summary) -> 
 
 
 def test_presets_that_agree_are_not_contested(usual: Summary) -> None:
-    assert not is_contested(answers(usual.trials, usual.context))
+    assert not is_contested(preset_decisions(usual.trials, usual.context))
 
 
 def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Summary) -> None:
-    decisions = answers(contested.trials, contested.context)
+    decisions = preset_decisions(contested.trials, contested.context)
     assert is_contested(decisions)
     latency, capacity = decisions["latency"].winner, decisions["capacity"].winner
     assert latency and capacity
@@ -127,7 +127,7 @@ def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Summary) 
         if c.measured and short(c.allocation) in ("50 % + base", "55 % + base"):
             row = c.measured[0]
             both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
-    sure = replace(usual, trials=both, configurations=configurations(both))
+    sure = replace(usual, trials=both, configurations=configurations_in(both))
     assert any("more than noise explains" in s for s in how_sure(sure))
     wide = replace(
         sure,

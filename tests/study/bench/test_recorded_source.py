@@ -58,14 +58,14 @@ def test_a_part_of_a_space_is_replayed_launch_by_launch_the_baseline_first(tmp_p
     assert trials(tmp_path) == configurations
 
 
-def tell_apart(entries: Sequence[recording.Entry]) -> None:
+def tell_apart(entries: Sequence[recording.RecordedLaunch]) -> None:
     """Give each launch another time a token, so that no two are alike."""
     for n, e in enumerate(entries):
         if e.measurement is not None:
             object.__setattr__(e.measurement.services["llm"], "tpot_ms", 10.0 + n)
 
 
-def tokens_ms(launches: Sequence[recording.Entry | Trial]) -> list[float]:
+def tokens_ms(launches: Sequence[recording.RecordedLaunch | Trial]) -> list[float]:
     """Return the times a token of all launches that measured one, ms."""
     measured = [x.measurement for x in launches if x.measurement is not None]
     return sorted(m.figure("llm_tpot_ms") or 0.0 for m in measured)

@@ -50,35 +50,37 @@ def on_a_terminal(
         line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env
     )
     os.close(theirs)
-    said, deadline = b"", time.monotonic() + 120
+    output, deadline = b"", time.monotonic() + 120
     while time.monotonic() < deadline:
         if select.select([ours], [], [], 0.2)[0]:
             try:
-                said += os.read(ours, 65536)
+                output += os.read(ours, 65536)
             except OSError:  # the other end is closed: it has ended
                 break
         elif running.poll() is not None:
             break
     os.close(ours)
-    return running.wait(timeout=20), ESCAPES.sub("", said.decode()).replace("\r\n", "\n").replace(
+    return running.wait(timeout=20), ESCAPES.sub("", output.decode()).replace("\r\n", "\n").replace(
         "\r", "\n"
     )
 
 
 def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_path: Path) -> None:
-    code, said = on_a_terminal(command(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1))
-    assert code == 0, said
+    code, output = on_a_terminal(
+        command(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
+    )
+    assert code == 0, output
     for phase in ("starting speech", "starting LLM", "each service alone", "loading both"):
-        assert re.search(rf"^phase +{phase} \d+ s", said, re.MULTILINE), phase
-    assert re.search(r"^trial +0, generation 0, baseline: 1 % \+ base", said, re.MULTILINE)
-    assert re.search(r"█ LLM \d+\.\d .*· free \d+\.\d of", said)
+        assert re.search(rf"^phase +{phase} \d+ s", output, re.MULTILINE), phase
+    assert re.search(r"^trial +0, generation 0, baseline: 1 % \+ base", output, re.MULTILINE)
+    assert re.search(r"█ LLM \d+\.\d .*· free \d+\.\d of", output)
     picture = [
         line
-        for line in said.splitlines()
+        for line in output.splitlines()
         if re.match(r"(trial|phase|memory, GiB|best so far|budget) {2,}", line)
     ]
     assert picture and max(map(len, picture)) <= 80
-    assert "Today's against" not in said, "there is nothing to compare it with"
+    assert "Today's against" not in output, "there is nothing to compare it with"
 
 
 def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path: Path) -> None:
@@ -101,9 +103,11 @@ def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path
 def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left_and_no_table_is_broken(
     tmp_path: Path, columns: int
 ) -> None:
-    code, said = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"), columns=columns)
-    assert code == 0, said
-    end = said.partition("What was measured")[2]
+    code, output = on_a_terminal(
+        command(make(tmp_path), "--out", tmp_path / "out"), columns=columns
+    )
+    assert code == 0, output
+    end = output.partition("What was measured")[2]
     tables = [line for line in end.splitlines() if line and line[0] in "┏┃┡│└"]
     assert len(tables) > 20 and max(map(len, tables)) <= columns
     assert "best so far" not in end
@@ -115,13 +119,13 @@ def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left_and_no_table_is_b
 def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
     spec, file = make(tmp_path), tmp_path / "said.jsonl"
     with file.open("w") as stdout:
-        code, said = on_a_terminal(
+        code, output = on_a_terminal(
             command(spec, "--out", tmp_path / "out", "--json"), stdout=stdout.fileno()
         )
     *trials, last = [json.loads(line) for line in file.read_text().splitlines()]
     assert (code, len(trials)) == (0, 10)
     assert last["winner"]["parameters"] == BEST
-    assert "What was measured" in said and '"test_id"' not in said
+    assert "What was measured" in output and '"test_id"' not in output
 
 
 def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,8 +134,8 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
     terminal.heading("\x1b]0;title\x07")
     with pytest.raises(SystemExit), exiting():
         raise BadInput("p\x1b[31m\nerror: fake.yaml is no promotion")
-    said = capsys.readouterr()
-    assert (said.out, said.err) == (
+    output = capsys.readouterr()
+    assert (output.out, output.err) == (
         "a [31m b\nc \n ]0;title \n",
         "error: p [31m error: fake.yaml is no promotion\n",
     )
@@ -143,9 +147,9 @@ def test_a_wide_table_cuts_no_figure_and_no_setting(
 ) -> None:
     out = copied(shared.wide(), tmp_path) / "artifacts"
     line = command("study/specs/h100_wide_recorded.yaml", "--out", out)
-    code, said = on_a_terminal(line, columns=columns)
-    assert code == 0, said
-    table = said.partition("What was measured")[2].partition("measurements")[0]
+    code, output = on_a_terminal(line, columns=columns)
+    assert code == 0, output
+    table = output.partition("What was measured")[2].partition("measurements")[0]
     assert "…" not in table and all(len(row) <= columns for row in table.splitlines())
     rows = [re.split(r"[\s│]+", row.strip("│ ")) for row in table.splitlines() if "float16" in row]
     assert len(rows) > 8
@@ -173,10 +177,10 @@ def test_a_baseline_that_stays_names_what_was_held_back_and_why_also_when_quiet(
     )
     for quiet in ((), ("--quiet",)):
         ran = run_study(spec, "--out", tmp_path / f"out{len(quiet)}", *quiet)
-        (said,) = [line for line in ran.stdout.splitlines() if "the baseline stays" in line]
-        assert "nothing that may be promoted beat it" in said
-        assert "better but held back: 50 % + tiny (smoothed 0." in said
-        assert "the clips are too few to tell" in said
+        (output,) = [line for line in ran.stdout.splitlines() if "the baseline stays" in line]
+        assert "nothing that may be promoted beat it" in output
+        assert "better but held back: 50 % + tiny (smoothed 0." in output
+        assert "the clips are too few to tell" in output
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
@@ -227,7 +231,7 @@ def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Pa
     ("script", "option"), [("compare_samplers.py", "--out"), ("build_optunahub.py", "--into")]
 )
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "output"),
     [
         ("file", "file is no folder; choose another with {option}"),
         ("file/below", "file/below cannot be made (Not a directory); choose another with {option}"),
@@ -239,11 +243,11 @@ def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Pa
     ],
 )
 def test_a_place_that_cannot_be_written_is_bad_input(
-    tmp_path: Path, script: str, option: str, place: str, said: str
+    tmp_path: Path, script: str, option: str, place: str, output: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
     arguments = ["--quick"] if script.startswith("compare") else []
     ran = run_script(script, *arguments, option, tmp_path / place)
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
-    assert said.format(option=option, folder=tmp_path) in ran.stderr
+    assert output.format(option=option, folder=tmp_path) in ran.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

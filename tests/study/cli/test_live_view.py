@@ -16,6 +16,7 @@ from rich.console import Console
 from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Phase, Step
 from objectives.measurement import Measurement
 from study.cli.live_view import Outlook, Scene, memory_bar
@@ -65,7 +66,7 @@ def row(
     )
 
 
-def drawn(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str]:
+def lines_of(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str]:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(
         file=file, width=width, force_terminal=True, record=True, legacy_windows=False
@@ -74,8 +75,8 @@ def drawn(scene: Scene, width: int = 80, *, encoding: str = "utf-8") -> list[str
     return console.export_text().splitlines()
 
 
-def occupancy(free_mib: float = 4096.0, held: Mapping[str, float] = HELD) -> Occupancy:
-    return Occupancy(8192.0, free_mib, dict(held))
+def occupancy(free_mib: float = 4096.0, holders: Mapping[str, float] = HELD) -> Occupancy:
+    return Occupancy(8192.0, free_mib, dict(holders))
 
 
 def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
@@ -91,11 +92,11 @@ def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
 
 def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
     clock = Clock()
-    shown = scene(spec, clock, row(0, HALF, 0.6))
-    shown.begin(Begun(3, MORE, 2, "child"))
-    shown.phase(Phase(Step.STARTING, "llm"))
+    view = scene(spec, clock, row(0, HALF, 0.6))
+    view.begin(Begun(3, MORE, 2, "child"))
+    view.phase(Phase(Step.STARTING, "llm"))
     clock.now += 42.4
-    trial, phase, bar, legend, best, budget = drawn(shown)
+    trial, phase, bar, legend, best, budget = lines_of(view)
     assert trial.split(None, 1)[1].rstrip() == "3, generation 2, child: 55 % + base"
     assert phase.split(None, 1)[1].rstrip() == "starting LLM 42 s"
     assert (bar.count("▒"), bar.count("▓"), bar.count("█"), bar.count("·")) == (17, 4, 13, 34)
@@ -111,49 +112,49 @@ def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
 
 
 def test_memory_that_no_server_of_ours_is_known_to_hold_is_other(spec: Spec) -> None:
-    shown = scene(spec, Clock())
-    shown.phase(Phase(Step.LOADING))
-    assert "▚ other 1.5" in "\n".join(drawn(shown))
+    view = scene(spec, Clock())
+    view.phase(Phase(Step.LOADING))
+    assert "▚ other 1.5" in "\n".join(lines_of(view))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(spec: Spec, width: int) -> None:
-    shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.7), row(2, MORE, 0.8))
-    shown.begin(
+    view = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.7), row(2, MORE, 0.8))
+    view.begin(
         Begun(3, Allocation({**MORE.values, "vllm.max_num_batched_tokens": 16_384}), 2, "replicate")
     )
-    shown.phase(Phase(Step.LOADING_AGAIN))
-    lines = drawn(shown, width)
+    view.phase(Phase(Step.LOADING_AGAIN))
+    lines = lines_of(view, width)
     assert max(map(len, lines)) <= width
     assert {line.split()[0] for line in lines} >= {"trial", "phase", "memory,", "best", "budget"}
 
 
 def test_what_others_held_before_is_not_taken_for_a_server_that_starts(spec: Spec) -> None:
     seen = Occupancy(8192.0, 4096.0, dict(HELD), others_mib=1024.0)
-    shown = scene(spec, Clock(), occupancy=lambda: seen)
-    shown.phase(Phase(Step.STARTING, "llm"))
-    assert "█ LLM 0.5 ▚ other 1.0 · free 4.0" in "\n".join(drawn(shown))
+    view = scene(spec, Clock(), occupancy=lambda: seen)
+    view.phase(Phase(Step.STARTING, "llm"))
+    assert "█ LLM 0.5 ▚ other 1.0 · free 4.0" in "\n".join(lines_of(view))
 
 
 def test_a_terminal_without_unicode_gets_letters(spec: Spec) -> None:
-    shown = scene(spec, Clock())
-    text = "\n".join(drawn(shown, encoding="ascii"))
+    view = scene(spec, Clock())
+    text = "\n".join(lines_of(view, encoding="ascii"))
     assert text.isascii() and "ttttt" in text and "s speech 0.5" in text
 
 
 def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> None:
-    barred = replace(
+    ineligible = replace(
         row(4, Allocation({**MORE.values, "whisper_model_size": "tiny"}), 0.99),
         word_gate="cannot_tell",
     )
-    shown = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.5), barred)
-    assert shown.best().startswith("50 % + base (as today): fitness 0.600")
-    shown.ended(row(2, MORE, 0.8))
-    assert shown.best() == "55 % + base: fitness 0.650 (± 0.150, 2 launches); today's 0.600"
+    view = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.5), ineligible)
+    assert view.best().startswith("50 % + base (as today): fitness 0.600")
+    view.ended(row(2, MORE, 0.8))
+    assert view.best() == "55 % + base: fitness 0.650 (± 0.150, 2 launches); today's 0.600"
 
 
 def test_before_anything_works_nothing_is_called_the_best(spec: Spec) -> None:
-    failed = Diagnosis("oom_budget", "llm", "start", 600.0, "no memory")
+    failed = Diagnosis("oom_budget", "llm", FailurePhase.START, 600.0, "no memory")
     lost = replace(row(0, HALF, 0.0), state=State.PRUNED, measurement=None, diagnosis=failed)
     assert scene(spec, Clock(), lost).best() == "nothing yet that may be promoted"
     assert scene(spec, Clock()).trial() == "none yet"
@@ -166,52 +167,61 @@ def test_a_trial_that_was_never_measured_uses_no_budget(spec: Spec) -> None:
 
 def test_time_that_is_over_is_not_less_than_none(spec: Spec) -> None:
     clock = Clock()
-    shown = scene(spec, clock, timeout_s=10.0)
+    view = scene(spec, clock, timeout_s=10.0)
     clock.now += 4000
-    assert shown.budget().endswith("1:06:40 spent, 0:00 left")
+    assert view.budget().endswith("1:06:40 spent, 0:00 left")
 
 
 def test_memory_is_not_read_more_often_than_once_a_second(spec: Spec) -> None:
-    clock, asked = Clock(), []
+    clock, moments = Clock(), []
 
     def look() -> Occupancy:
-        asked.append(clock.now)
+        moments.append(clock.now)
         return occupancy()
 
-    shown = scene(spec, clock, occupancy=look)
+    view = scene(spec, clock, occupancy=look)
     for _ in range(10):
-        drawn(shown)
+        lines_of(view)
         clock.now += 0.25
-    assert asked == [100.0, 101.0, 102.0]
+    assert moments == [100.0, 101.0, 102.0]
 
 
 def test_a_device_that_cannot_be_read_ends_no_run_and_is_asked_no_more(
     spec: Spec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = []
+    moments = []
 
     def look() -> Occupancy:
-        asked.append(1)
+        moments.append(1)
         raise RuntimeError("the driver went away")
 
-    shown = scene(spec, Clock(), occupancy=look)
-    shown.phase(Phase(Step.STOPPING))
+    view = scene(spec, Clock(), occupancy=look)
+    view.phase(Phase(Step.STOPPING))
     for _ in range(3):
-        assert [line.rstrip() for line in drawn(shown)] == ["stopping 0 s"]
-    assert (len(asked), len(caplog.records)) == (1, 1)
+        assert [line.rstrip() for line in lines_of(view)] == ["stopping 0 s"]
+    assert (len(moments), len(caplog.records)) == (1, 1)
     assert "the driver went away" in caplog.text
 
 
 def test_a_replay_has_no_bar(spec: Spec) -> None:
     assert not [
-        line for line in drawn(scene(spec, Clock(), occupancy=None)) if line.startswith("memory")
+        line for line in lines_of(scene(spec, Clock(), occupancy=None)) if line.startswith("memory")
     ]
 
 
 def test_a_bar_is_as_wide_as_asked_whatever_is_held() -> None:
-    for free, held in (
+    for free, holders in (
         (0.0, {"llm": 9000.0}),
         (8192.0, {}),
         (100.0, {"a": 1.0, "stt": 2.0, "llm": 8000.0}),
     ):
-        assert len(memory_bar(occupancy(free, held), 50, None)[0]) == 50
+        bar, _ = memory_bar(occupancy(free, holders), ["stt", "llm"], 50, None)
+        assert len(bar) == 50
+
+
+def test_each_service_of_several_has_a_sign_of_its_own() -> None:
+    holders = {"game": 1024.0, "stt": 1024.0, "llm": 2048.0, "embed": 1024.0}
+    services = ["stt", "llm", "embed"]
+    bar, legend = memory_bar(Occupancy(8192.0, 3072.0, holders), services, 8, None)
+    assert str(bar) == "▒▓██▞···"
+    assert str(legend) == "▒ game 1.0 ▓ speech 1.0 █ LLM 2.0 ▞ embed 1.0 · free 3.0 of 8.0"

@@ -33,21 +33,21 @@ EVERY_HELP = f"""
 import contextlib, importlib, io, json, sys
 {ENTRY}
 
-def said(argv, call):
+def output_of(argv, call):
     sys.argv = argv
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
         with contextlib.suppress(SystemExit):
             call()
     return out.getvalue()
 
-found, verbs, names = {{}}, *map(json.loads, sys.argv[1:])
+texts, verbs, names = {{}}, *map(json.loads, sys.argv[1:])
 for verb, script in verbs.items():
-    of_verb = said(["/usr/bin/{PROGRAM}", verb, "--help"], main)
-    said(["/usr/bin/{PROGRAM}", verb, "--no-such"], main)
+    of_verb = output_of(["/usr/bin/{PROGRAM}", verb, "--help"], main)
+    output_of(["/usr/bin/{PROGRAM}", verb, "--no-such"], main)
     slow = [m for m in names if m in sys.modules]
     of_script = importlib.import_module("study.commands." + script).main
-    found[verb] = of_verb, said(["scripts/" + script + ".py", "--help"], of_script), slow
-print(json.dumps(found))
+    texts[verb] = of_verb, output_of(["scripts/" + script + ".py", "--help"], of_script), slow
+print(json.dumps(texts))
 """
 SLOW = ("numpy", "optuna", "sqlalchemy", "rich", "scipy", "jiwer", "httpx", "jinja2")
 

@@ -18,10 +18,11 @@ from objectives.load import figures_of_replies
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
-from study.confirmation.confirm import EXIT, Options, confirm
+from study.confirmation.confirm import EXIT, ConfirmOptions, confirm
+from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import Launch, Role, Stress
+from study.confirmation.records import PairLaunch, Role, Stress
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 
@@ -40,11 +41,11 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
     launched: list[str] = []
 
-    def launch(runner: Runner, role: Role, allocation: Allocation, *_: object) -> Launch:
+    def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
         launched.append(role)
         share = allocation.share + len(launched) % 3 / 1000
-        return Launch(
-            role, {n: measurement(llm_latency_ms=1000 * share) for n in runner.of.workloads}
+        return PairLaunch(
+            role, {n: measurement(llm_latency_ms=1000 * share) for n in launcher.of.workloads}
         )
 
     def stress(runner: Runner, *_: object) -> None:
@@ -61,7 +62,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         )
         runner.journal = replace(runner.journal, stress=s)
 
-    monkeypatch.setattr(Runner, "_launch", launch)
+    monkeypatch.setattr(Launcher, "launch", launch)
     monkeypatch.setattr(Runner, "_stress", stress)
     return launched
 
@@ -70,7 +71,7 @@ def confirmed(
     path: Path, *, options: dict[str, Any] | None = None, **asked: Any
 ) -> tuple[int, list[str]]:
     said: list[str] = []
-    given = Options(**{"out": path.parent / "out", **(options or {})})
+    given = ConfirmOptions(**{"out": path.parent / "out", **(options or {})})
     return confirm(
         subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append
     ), said
@@ -93,7 +94,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]
-    found = journal.read(folder_of(path))
+    found = journal.read_journal(folder_of(path))
     for p in found.pairs:
         for launch in p.launches:
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
@@ -105,8 +106,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
                 held_out.figure("llm_offered"),
                 held_out.figure("stt_offered"),
             ) == (6, 6, 6, 6)
-    going_on = Runner(subject(path), shelf(tmp_path / "fakes.yaml"), tmp_path, found, print)
-    assert set(going_on._words()) == {"base"}  # which are not transcribed again
+    assert set(scored_words(found, subject(path))) == {"base"}  # which are not transcribed again
     told = verify(path)["confirmation"]
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
@@ -149,25 +149,25 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
     assert 35 < figures["low_pct"] <= figures["gain_pct"] <= figures["high_pct"] < 45
     assert figures["sign_flip_p"] == 0.03125
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["standing"] == "better"
-    found = journal.read(folder_of(path))
+    found = journal.read_journal(folder_of(path))
     assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
         ["baseline", "winner"],
         ["winner", "baseline"],
     ] * 3
-    before = (folder_of(path) / journal.FILE).read_text()
+    before = (folder_of(path) / journal.JOURNAL_FILE).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
-    assert (folder_of(path) / journal.FILE).read_text() == before
+    assert (folder_of(path) / journal.JOURNAL_FILE).read_text() == before
 
 
 def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drifting(runner: Runner, role: Role, *_: object) -> Launch:
+    def drifting(launcher: Launcher, role: Role, *_: object) -> PairLaunch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return Launch(role, {n: measurement(llm_latency_ms=ms) for n in runner.of.workloads})
+        return PairLaunch(role, {n: measurement(llm_latency_ms=ms) for n in launcher.of.workloads})
 
-    monkeypatch.setattr(Runner, "_launch", drifting)
+    monkeypatch.setattr(Launcher, "launch", drifting)
     path = promotion(tmp_path)
     code, _ = confirmed(path)
     data = verify(path)
@@ -183,18 +183,18 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
     tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = promotion(tmp_path)
-    launch = Runner._launch
+    launch = Launcher.launch
 
-    def cut(runner: Runner, *arguments: Any) -> Any:
-        found = launch(runner, *arguments)
+    def cut(launcher: Launcher, *arguments: Any) -> Any:
+        found = launch(launcher, *arguments)
         if len(instant) == 6:
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(Runner, "_launch", cut)
+    monkeypatch.setattr(Launcher, "launch", cut)
     with pytest.raises(KeyboardInterrupt):
         confirmed(path)
-    found = journal.read(folder_of(path))
+    found = journal.read_journal(folder_of(path))
     assert (len(found.of("aa")), len(found.of("ab")), found.stress is not None) == (2, 0, True)
     assert verify(path)["status"] == "candidate"
     code, said = confirmed(path)
@@ -215,11 +215,11 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
 ) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})  # the first step is begun on a guess
-    found = journal.read(folder_of(path))
+    found = journal.read_journal(folder_of(path))
     assert [p.stage for p in found.pairs] == ["aa"]
     code, said = confirmed(path, options={"timeout_s": 1.0})
     assert any("give a longer --timeout" in line for line in said)
-    assert journal.read(folder_of(path)) == found
+    assert journal.read_journal(folder_of(path)) == found
     data = verify(path)
     assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
     assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
@@ -309,18 +309,18 @@ def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(runner: Runner, *arguments: Any) -> Launch:
-        return Launch(
-            arguments[0], {n: measurement(lag_exceeded=True) for n in runner.of.workloads}
+    def late(launcher: Launcher, *arguments: Any) -> PairLaunch:
+        return PairLaunch(
+            arguments[0], {n: measurement(lag_exceeded=True) for n in launcher.of.workloads}
         )
 
-    monkeypatch.setattr(Runner, "_launch", late)
+    monkeypatch.setattr(Launcher, "launch", late)
     path = promotion(tmp_path)
     with pytest.raises(
         SetupError, match=r"two in a row were disturbed .*our own requests left late"
     ):
         confirmed(path)
-    found = journal.read(folder_of(path))
+    found = journal.read_journal(folder_of(path))
     assert (len(found.pairs), len(found.left_out)) == (0, 2)
 
 
@@ -381,8 +381,10 @@ def test_a_hostile_promotion_is_one_line(tmp_path: Path, more: dict[str, Any], s
 def test_a_journal_that_cannot_be_read_says_where(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    file = folder_of(path) / journal.FILE
+    file = folder_of(path) / journal.JOURNAL_FILE
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines, json.dumps({"stage": "ab"})]))
-    with pytest.raises(BadInput, match=rf"{journal.FILE}:3: cannot read these pairs .*--fresh"):
+    with pytest.raises(
+        BadInput, match=rf"{journal.JOURNAL_FILE}:3: cannot read these pairs .*--fresh"
+    ):
         confirmed(path)

@@ -15,7 +15,7 @@ from studies import Shared, copied, promotion_in
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
-from study.confirmation.confirm import Options, confirm
+from study.confirmation.confirm import ConfirmOptions, confirm
 from study.confirmation.lookup import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate
@@ -50,7 +50,7 @@ def replay_confirmed(shared: Shared) -> Path:
     def build(folder: Path) -> None:
         copied(shared.studied(2), folder)
         path = promotion_in(folder)
-        confirm(subject(path, claim="llm_latency_ms"), Options(out=folder), lambda _: None)
+        confirm(subject(path, claim="llm_latency_ms"), ConfirmOptions(out=folder), lambda _: None)
 
     return shared.folder("confirmed", build)
 

@@ -23,7 +23,7 @@ from factories import BEST, Outcome, make, timed
 from studies import Shared, copied
 
 from objectives.diagnosis.diagnose import Diagnosis
-from study.storage.context import KEY
+from study.storage.context import CONTEXT_ATTRIBUTE
 
 PLOTS = (
     "The space, as measured",
@@ -177,7 +177,7 @@ def test_a_trial_that_ends_while_we_look_gets_its_note(served: str, database: Pa
 def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, database: Path) -> None:
     storage = f"sqlite:///{database}"
     broken = optuna.create_study(study_name="broken", storage=storage)
-    broken.set_user_attr(KEY, {"x": 1})
+    broken.set_user_attr(CONTEXT_ATTRIBUTE, {"x": 1})
     try:
         assert "How should Made-up card be shared?" in detail(served)["note"]["body"]
     finally:

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 import yaml
+from factories import Card
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
-from objectives.devices.device import Identity, Occupant
 from objectives.errors import BadInput
 from study.init_spec import gpu_processes as observing
 from study.init_spec.gpu_processes import observe
@@ -203,23 +203,11 @@ def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
     ) and "nothing here can check" in speech.notes[0]
 
 
-class Card:
-    """A device on which another tenant's memory differs look by look."""
-
-    identity = Identity("Card", "GPU-0", 1000.0, None, None)
-
-    def __init__(self, *looks):
-        self.looks = [*looks]
-
-    def occupants(self):
-        mib = self.looks.pop(0)
-        return [Occupant(1, "ours", 500.0, None), Occupant(2, "a game", mib, "game.service")]
-
-
 def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
     monkeypatch.setattr(observing, "NEIGHBOUR_LOOK_S", 0.001)
     lines = []
-    others = observe(Card(100.0, 350.0, *[200.0] * 10_000), lambda: {1}, 0.05, lines.append)
+    card = Card(game_mib=(100.0, 350.0, 200.0), unit="game.service")
+    others = observe(card, lambda: {1}, 0.05, lines.append)
     assert (others.least_mib, others.peak_mib, others.reserve_mib, others.largest) == (
         100.0,
         350.0,
@@ -230,4 +218,4 @@ def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
 
 
 def test_memory_that_cannot_be_told_is_no_reserve():
-    assert observe(Card(None), lambda: {1}, 0.0, print) is None
+    assert observe(Card(game_mib=(None,)), lambda: {1}, 0.0, print) is None

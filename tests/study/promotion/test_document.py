@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
-from study.analysis.decision import decide
-from study.promotion.document import Origin, document, improvement_pct, write
+from study.analysis.decision import Decision, decision_of
+from study.promotion.document import Origin, document, improvement_pct, write_promotion
 from study.promotion.seal import verify
 from study.report.answer import certainty
 from study.report.reasons import passed_over, why
@@ -78,8 +78,12 @@ def context_of(spec: Spec, measured_elsewhere: str | None = None) -> StudyContex
 FAST: Mapping[str, Any] = {"llm_latency_p95_ms": 1500.0}
 
 
+def decision_on(trials: Sequence[Trial], spec: Spec) -> Decision:
+    return decision_of(trials, context_of(spec))
+
+
 def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
-    found = decide([row(spec, 0, 0.5, "base"), *others], spec)
+    found = decision_on([row(spec, 0, 0.5, "base"), *others], spec)
     number = found.winner.number if found.winner else None
     return number, why(found, spec), passed_over(found)
 
@@ -113,7 +117,7 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(
         spec, 1, 0.55, "base", **{"own_memory_pct": 20.0, "free_memory_mib": 100.0} | figures
     )
     assert (better.fitness or 0) > (poor.fitness or 0)
-    found = decide([poor, better], spec)
+    found = decision_on([poor, better], spec)
     assert found.winner is None
     assert "by efficiency and stability only" in passed_over(found)[
         0
@@ -157,7 +161,7 @@ def test_a_speech_model_whose_words_pass_is_promoted(spec: Spec) -> None:
     many = {"word_errors": words(2, clips=24, spoken=400)}
     base = row(spec, 0, 0.5, "base", **many)
     tiny = replace(row(spec, 1, 0.55, "tiny", **many, **FAST), word_gate="pass")
-    winner = decide([base, tiny], spec).winner
+    winner = decision_on([base, tiny], spec).winner
     assert winner is not None and winner.measured == (tiny,)
 
 
@@ -176,7 +180,7 @@ def test_a_bridge_is_no_challenger_of_the_baseline(spec: Spec) -> None:
 
 
 def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
-    found = decide([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
+    found = decision_on([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
     assert found.winner is None
     assert "the baseline stays" in why(found, spec) and "relative to vllm_memory_util=0.55" in why(
         found, spec
@@ -184,7 +188,7 @@ def test_a_baseline_without_figures_cannot_be_beaten(spec: Spec) -> None:
 
 
 def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
-    decision = decide([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
     assert decision.winner is not None
     return document(
         decision,
@@ -248,7 +252,7 @@ def test_an_improvement_is_positive_where_it_is_better(
 
 
 def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:
-    paths = [write({"n": n}, tmp_path / "promotions", "my.study-1") for n in range(5)]
+    paths = [write_promotion({"n": n}, tmp_path / "promotions", "my.study-1") for n in range(5)]
     assert [verify(p)["n"] for p in paths] == list(range(5))
     assert all(
         p.name.startswith("my.study-1_20") and len(p.stem) == len("my.study-1_YYYYMMDD_HHMMSS")
@@ -261,7 +265,7 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     lucky = row(spec, 1, 0.55, "base", llm_latency_p95_ms=500.0)
     poor = row(spec, 2, 0.55, "base", llm_latency_p95_ms=3500.0, lag_exceeded=True)
     steady = [row(spec, n, 0.45, "base", llm_latency_p95_ms=1500.0 + n) for n in (3, 4, 5)]
-    decision = decide([row(spec, 0, 0.5, "base"), lucky, poor, *steady], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), lucky, poor, *steady], spec)
     assert decision.winner is not None and decision.winner.allocation.share == 0.45
     assert decision.winner.mean("llm_latency_p95_ms") == 1504.0
     assert decision.winner.figures["llm_latency_p95_ms"] == 1504.0
@@ -280,7 +284,7 @@ def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:
     ]
     lone = row(spec, 20, 0.41, "base", llm_latency_p95_ms=1700.0)  # beside slow neighbours
     twice = [row(spec, 30 + n, 0.55, "base", llm_latency_p95_ms=1850.0 + n) for n in (1, 2)]
-    decision = decide([row(spec, 0, 0.5, "base"), *rising, lone, *twice], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), *rising, lone, *twice], spec)
     assert decision.winner is not None and decision.winner.allocation.share > 0.5
     assert decision.ahead_alone is not None and decision.ahead_alone.allocation.share == 0.41
     (said,) = [s for s in certainty(decision) if s.startswith("by its own launches alone")]
@@ -290,7 +294,7 @@ def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:
 def test_what_may_not_be_promoted_cannot_be_the_best_but_smooths_the_rest(spec: Spec) -> None:
     late = [row(spec, n, 0.55, "base", lag_exceeded=True, **FAST) for n in (1, 2)]
     usual = [row(spec, n, 0.45, "base", llm_latency_p95_ms=2400.0 + n) for n in (3, 4)]
-    decision = decide([row(spec, 0, 0.5, "base"), *late, *usual], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), *late, *usual], spec)
     held, *rest = decision.standings
     assert held.params["vllm_memory_util"] == 0.55 and held.probability_best == 0.0
     assert sum(s.probability_best for s in rest) == pytest.approx(1.0)
@@ -299,7 +303,7 @@ def test_what_may_not_be_promoted_cannot_be_the_best_but_smooths_the_rest(spec: 
 
 def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> None:
     late = [row(spec, n, 0.55, "base", lag_exceeded=n == 2, **FAST) for n in (1, 2)]
-    decision = decide([row(spec, 0, 0.5, "base"), *late], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), *late], spec)
     assert decision.winner is None
     assert "left late" in passed_over(decision)[0]
 
@@ -307,7 +311,9 @@ def test_one_late_generator_of_several_holds_an_allocation_back(spec: Spec) -> N
 def test_one_measurement_out_of_memory_and_the_allocation_is_out(spec: Spec) -> None:
     failed = replace(row(spec, 2, 0.55, "base"), state=State.PRUNED, measurement=None, fitness=0.0)
     assert (
-        decide([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec).winner
+        decision_on(
+            [row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST), failed], spec
+        ).winner
         is None
     )
 
@@ -319,7 +325,7 @@ def test_a_launch_that_was_disturbed_says_nothing_of_the_allocation_that_was_the
     disturbed = replace(
         row(spec, 0, share, "base"), state=State.FAILED, measurement=None, fitness=0.0
     )
-    decision = decide(
+    decision = decision_on(
         [disturbed, row(spec, 1, 0.5, "base"), row(spec, 2, 0.55, "base", **FAST)], spec
     )
     assert decision.winner is not None and decision.winner.number == 2 and not decision.passed_over
@@ -327,7 +333,7 @@ def test_a_launch_that_was_disturbed_says_nothing_of_the_allocation_that_was_the
 
 
 def test_the_promotion_says_how_sure_it_is(spec: Spec) -> None:
-    decision = decide(
+    decision = decision_on(
         [row(spec, 0, 0.5, "base"), *(row(spec, n, 0.55, "base", **FAST) for n in (1, 2))], spec
     )
     standing = document(decision, context_of(spec), ORIGIN, why="", passed_over=())["standing"]
@@ -343,7 +349,7 @@ def test_nothing_measured_twice_and_it_is_not_known_how_sure_it_is(spec: Spec) -
         row(spec, n, share, "base", llm_latency_p95_ms=2500.0 - 9000 * (share - 0.5))
         for n, share in enumerate(shares, 1)
     )
-    decision = decide([row(spec, 0, 0.5, "base"), *others], spec)
+    decision = decision_on([row(spec, 0, 0.5, "base"), *others], spec)
     (said,) = certainty(decision)
     assert (
         "nothing was measured twice" in said

@@ -16,7 +16,7 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR
 from objectives.recording import read
-from study.bench.launch_order import llm_key
+from study.bench.launch_order import launch_key
 from study.recording.export_study import gather
 from study.recording.record import record
 from study.recording.rounds import remaining, rounds
@@ -114,7 +114,7 @@ def test_a_source_that_is_none_is_said(live, tmp_path):
 
 
 def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
-    plan = list(rounds(live.search_space, live.baseline, 2, 8))
+    plan = list(rounds(live.search_space, live.baseline, live.services, 2, 8))
     names = [str(a) for a, _ in plan]
     first, second = (
         names[: names.index(str(live.baseline), 1)],
@@ -128,18 +128,20 @@ def test_later_rounds_of_a_part_measure_a_quarter_of_it_again(live):
 
 
 def test_parts_share_the_points_and_no_llm_command_but_the_baselines(live):
-    whole = {str(a) for a, _ in rounds(live.search_space, live.baseline, 1, 12)}
-    parts = [list(rounds(live.search_space, live.baseline, 1, 12, (i, 2))) for i in (1, 2)]
+    whole = {str(a) for a, _ in rounds(live.search_space, live.baseline, live.services, 1, 12)}
+    parts = [
+        list(rounds(live.search_space, live.baseline, live.services, 1, 12, (i, 2))) for i in (1, 2)
+    ]
     assert [part[0] for part in parts] == [(live.baseline, 1)] * 2
     named = [{str(a) for a, _ in part} for part in parts]
     assert named[0] | named[1] == whole
     assert named[0] & named[1] == {str(live.baseline)}
-    commands = [{llm_key(a) for a, _ in part[1:-1]} for part in parts]
+    commands = [{launch_key(live.services, a) for a, _ in part[1:-1]} for part in parts]
     assert not commands[0] & commands[1]
 
 
 def test_another_card_measures_the_baseline_before_it_goes_on(live):
-    planned = list(rounds(live.search_space, live.baseline, 1, 8))
+    planned = list(rounds(live.search_space, live.baseline, live.services, 1, 8))
     began = [
         e for e in SHIPPED.entries if (e.key, e.repeat) in {(str(a), n) for a, n in planned[:3]}
     ][:3]
@@ -156,7 +158,7 @@ def test_another_card_measures_the_baseline_before_it_goes_on(live):
     )
 
 
-def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values():
+def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values(live):
     wide = read(Path(objectives.__file__).parent / "recordings/h100_wide.jsonl")
     values = wide.entries[1].values
     assert list(values) != sorted(values, reverse=True)
@@ -169,7 +171,9 @@ def test_what_is_recorded_is_known_again_whatever_the_order_of_its_values():
         (Allocation(dict(sorted(e.values.items(), reverse=True))), e.repeat) for e in wide.entries
     ]
     assert remaining(done, wide.entries, done[0][0], str(wide.entries[0].card)) == []
-    assert {llm_key(a) for a, _ in done} == {llm_key(Allocation(e.values)) for e in wide.entries}
+    assert {launch_key(live.services, a) for a, _ in done} == {
+        launch_key(live.services, Allocation(e.values)) for e in wide.entries
+    }
 
 
 def test_the_wide_recording_has_every_launch_once_under_its_own_number():

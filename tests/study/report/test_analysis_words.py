@@ -16,7 +16,7 @@ from objectives.measurement import INFINITE, Measurement
 from objectives.traffic.workload import Workload, trace
 from study.analysis.interference import by_share
 from study.analysis.kv_cache import unfilled_cache
-from study.report.analysis_words import cache_warnings, share_row
+from study.report.analysis_words import cache_warnings, share_table
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)
 
@@ -119,8 +119,9 @@ def test_a_share_is_summed_up_by_medians_of_what_was_measured() -> None:
         at(0.4, 20.0, interference_stt=x, interference_llm=None) for x in (1.0, 1.2, 3.0, INFINITE)
     ]
     (summary,) = by_share(launches)
-    assert (summary.launches, summary.interference_stt, summary.interference_llm) == (4, 1.2, None)
-    assert share_row(summary) == ("40 %", "4", "1.20 x", "-", "20", "100,000")
+    assert (summary.launches, summary.interference) == (4, {"stt": 1.2, "llm": None})
+    _, rows = share_table([summary])
+    assert rows == [("40 %", "4", "1.20 x", "-", "20", "100,000")]
 
 
 def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from factories import run_of
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import benchmark as module
-from study.sampler_benchmark.benchmark import Contest, entered, hold
-from study.sampler_benchmark.journal import Journal
+from study.sampler_benchmark.benchmark import hold
+from study.sampler_benchmark.contest import Contest, entered
+from study.sampler_benchmark.journal import RunJournal
+from study.sampler_benchmark.problems.suites import PROBLEMS
 from study.sampler_benchmark.samplers import RIVALS
-from study.sampler_benchmark.suites import PROBLEMS
 
 SMALL = Contest(
     samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3
@@ -57,8 +58,8 @@ def test_what_makes_no_sense_is_left_out_with_the_reason():
 
 
 def test_every_run_is_made_once_with_one_process_or_two(tmp_path):
-    one = hold(SMALL, Journal(tmp_path / "one"), jobs=1, ended=silent)
-    two = hold(SMALL, Journal(tmp_path / "two"), jobs=2, ended=silent)
+    one = hold(SMALL, RunJournal(tmp_path / "one"), jobs=1, ended=silent)
+    two = hold(SMALL, RunJournal(tmp_path / "two"), jobs=2, ended=silent)
     key = "problem", "sampler", "batch", "seed"
     assert len(one) == 2 * 2 * 2 * 3
     assert {tuple(getattr(r, k) for k in key) for r in one} == {
@@ -78,56 +79,56 @@ def test_a_stopped_contest_goes_on_where_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "race", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
-    held = len(Journal(tmp_path).runs)
+        hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)
+    held = len(RunJournal(tmp_path).runs)
     assert held == 6
     told = []
-    runs = hold(SMALL, Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
+    runs = hold(SMALL, RunJournal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
     assert told[0] == held
     assert len(runs) == 24
     assert len(calls) == 7 + 24 - held
-    assert [r.path for r in Journal(tmp_path).runs] == [r.path for r in runs]
+    assert [r.path for r in RunJournal(tmp_path).runs] == [r.path for r in runs]
 
 
 def test_a_line_that_was_torn_is_made_again(tmp_path):
-    hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
+    hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)
     file = tmp_path / "runs.jsonl"
     file.write_text(file.read_text()[:-40])
-    assert len(Journal(tmp_path).runs) == 23
-    assert len(hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)) == 24
+    assert len(RunJournal(tmp_path).runs) == 23
+    assert len(hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)) == 24
     assert all(json.loads(line) for line in file.read_text().splitlines())
 
 
 def test_more_seeds_are_added_to_those_that_were_run(tmp_path):
-    hold(SMALL, Journal(tmp_path), jobs=1, ended=silent)
+    hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)
     told = []
     runs = hold(
-        replace(SMALL, seeds=5), Journal(tmp_path), jobs=1, ended=lambda n, what: told.append(n)
+        replace(SMALL, seeds=5), RunJournal(tmp_path), jobs=1, ended=lambda n, what: told.append(n)
     )
     assert told[0] == 24
     assert len(runs) == 40
 
 
 def test_runs_of_another_version_are_not_mixed_in(tmp_path, monkeypatch):
-    Journal(tmp_path).add([run_of()])
+    RunJournal(tmp_path).add([run_of()])
     monkeypatch.setattr(optuna, "__version__", "4.9.0")
     monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0")
     with pytest.raises(BadInput, match=r"was made with another versions; name another --out$"):
-        Journal(tmp_path)
+        RunJournal(tmp_path)
 
 
 def test_a_file_that_holds_no_runs_is_refused(tmp_path):
     (tmp_path / "runs.jsonl").write_text("not a journal\n")
     with pytest.raises(BadInput, match=r"runs\.jsonl holds no runs"):
-        Journal(tmp_path)
+        RunJournal(tmp_path)
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path):
     from study.sampler_benchmark.trial_run import Named
 
     run = run_of(found=None, oom=2, oom_repeats=1, named={10: Named(0.5, None)})
-    Journal(tmp_path).add([run])
-    assert Journal(tmp_path).runs == [run]
+    RunJournal(tmp_path).add([run])
+    assert RunJournal(tmp_path).runs == [run]
 
 
 def test_by_default_all_that_can_be_had_here_takes_part(monkeypatch):
@@ -156,10 +157,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 def test_a_comparison_in_which_nobody_can_take_part_is_refused(tmp_path):
     contest = Contest(samplers=("cmaes",), problems=("smooth",), batches=(1,), seeds=2)
     with pytest.raises(BadInput, match=r"none of this can be run: cmaes takes no part in smooth"):
-        hold(contest, Journal(tmp_path), jobs=1, ended=lambda *_: None)
+        hold(contest, RunJournal(tmp_path), jobs=1, ended=lambda *_: None)
 
 
 def test_an_empty_journal_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "runs.jsonl").write_text("")
     with pytest.raises(BadInput, match="holds no runs"):
-        Journal(tmp_path)
+        RunJournal(tmp_path)

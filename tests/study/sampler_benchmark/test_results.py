@@ -13,7 +13,7 @@ from commands import needs
 from factories import run_of
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
-from study.sampler_benchmark.benchmark import entered
+from study.sampler_benchmark.contest import entered
 from study.sampler_benchmark.statistics import FigureEstimate, estimates
 from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
 
@@ -89,10 +89,10 @@ def test_a_sampler_that_is_slow_is_not_asked_in_a_larger_study(tmp_path, monkeyp
 
 def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come_from(tmp_path):
     needs("matplotlib", "bench")
-    from study.sampler_benchmark.results import compare
+    from study.sampler_benchmark.results import compare_samplers
 
     contest, notes = entered(["tournament", "random", "exhaustive"], ["noisy-cliff"], seeds=4)
-    results = compare(
+    results = compare_samplers(
         contest, tmp_path, jobs=1, ask_sizes=[20], ask_storages=["memory"], notes=notes
     )
     written = {path.name for path in tmp_path.iterdir()}

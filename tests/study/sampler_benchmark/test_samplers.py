@@ -6,11 +6,18 @@ from commands import needs
 from optuna.trial import TrialState
 
 from objectives.errors import BadInput
-from study.sampler_benchmark.samplers import NEEDS, RIVALS, missing, obstacle, rival, telling
-from study.sampler_benchmark.suites import problem
+from study.sampler_benchmark.problems.suites import problem
+from study.sampler_benchmark.samplers import (
+    RIVALS,
+    SAMPLER_PACKAGES,
+    contestant,
+    hindrance,
+    missing_for_sampler,
+    telling,
+)
 from study.sampler_benchmark.trial_run import race
 
-PACKAGES = {name: module for name, (module, _) in NEEDS.items()}
+PACKAGES = {name: module for name, (module, _) in SAMPLER_PACKAGES.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +27,7 @@ def quiet():
 
 def require(name):
     if name in PACKAGES:
-        needs(PACKAGES[name], NEEDS[name][1])
+        needs(PACKAGES[name], SAMPLER_PACKAGES[name][1])
     if name == "gp":
         import torch
 
@@ -122,29 +129,31 @@ def test_tpe_as_optuna_4_had_it_does_not_search_as_tpe_of_optuna_5_does():
 
 
 def test_cmaes_takes_no_part_where_categories_leave_it_one_axis():
-    assert "fewer than two numeric axes" in obstacle("cmaes", problem("smooth", 0).space)
-    assert obstacle("cmaes", problem("mixed", 0).space) is None
+    assert "fewer than two numeric axes" in hindrance("cmaes", problem("smooth", 0).space)
+    assert hindrance("cmaes", problem("mixed", 0).space) is None
 
 
 @pytest.mark.parametrize("name", ["grid", "bruteforce"])
 def test_listing_samplers_take_no_part_in_large_spaces(name):
-    assert "5,760 configurations" in obstacle(name, problem("mixed", 0).space)
-    assert obstacle(name, problem("smooth", 0).space) is None
+    assert "5,760 configurations" in hindrance(name, problem("mixed", 0).space)
+    assert hindrance(name, problem("smooth", 0).space) is None
 
 
 def test_a_continuous_axis_cannot_be_listed():
     needs("cocoex", "bench")
-    assert "cannot be listed" in obstacle("exhaustive", problem("bbob-mixint", 0).space)
+    assert "cannot be listed" in hindrance("exhaustive", problem("bbob-mixint", 0).space)
 
 
 def test_an_unknown_sampler_is_answered_with_the_known_ones():
     with pytest.raises(
         BadInput, match=r"^unknown sampler 'tpee'; choose tournament, .* or exhaustive$"
     ):
-        rival("tpee", seed=0, space={}, budget=1, batch=1)
+        contestant("tpee", seed=0, space={}, budget=1, batch=1)
 
 
 def test_a_sampler_without_its_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert missing("nevergrad").endswith("needs nevergrad; python -m pip install -e '.[bench]'")
-    assert missing("tpe") is None
+    assert missing_for_sampler("nevergrad").endswith(
+        "needs nevergrad; python -m pip install -e '.[bench]'"
+    )
+    assert missing_for_sampler("tpe") is None

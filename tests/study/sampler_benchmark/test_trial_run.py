@@ -5,16 +5,16 @@ import pytest
 from factories import run_of
 
 from study.analysis.noise import holm
-from study.sampler_benchmark.problems import Problem, Truth
+from study.sampler_benchmark.problems.problem import Problem, Truth
+from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.statistics import (
     curve,
     estimates,
-    figures,
+    figures_of_run,
     paired_p,
     ratios,
     share_interval,
 )
-from study.sampler_benchmark.suites import problem
 from study.sampler_benchmark.trial_run import Named, race
 
 
@@ -30,20 +30,20 @@ def test_a_miss_counts_as_one_trial_more_than_the_budget():
 
 def test_regret_is_that_of_the_best_among_the_first_trials():
     run = run_of(found=15, budget=20)
-    assert [figures(run)[f"regret_{at}"] for at in (10, 20)] == [1.0, 0.0]
-    assert "regret_40" not in figures(run)
+    assert [figures_of_run(run)[f"regret_{at}"] for at in (10, 20)] == [1.0, 0.0]
+    assert "regret_40" not in figures_of_run(run)
 
 
 def test_a_figure_that_was_not_measured_is_absent_and_not_0():
-    assert "oom" not in figures(run_of())
-    assert figures(run_of(oom=3, oom_repeats=0))["oom_repeats"] == 0
+    assert "oom" not in figures_of_run(run_of())
+    assert figures_of_run(run_of(oom=3, oom_repeats=0))["oom_repeats"] == 0
 
 
 def test_the_best_is_named_where_the_regret_of_the_named_is_0():
     named = {40: Named(best_trial=0.2, recommend=0.0)}
-    found = figures(run_of(named=named))
+    found = figures_of_run(run_of(named=named))
     assert (found["best_trial_named_40"], found["recommend_named_40"]) == (0.0, 1.0)
-    assert figures(run_of(named={40: Named(None, None)}))["recommend_named_40"] == 0.0
+    assert figures_of_run(run_of(named={40: Named(None, None)}))["recommend_named_40"] == 0.0
 
 
 def test_one_seed_has_no_interval():
@@ -151,7 +151,7 @@ def test_a_race_counts_trials_repeats_and_what_does_not_fit(monkeypatch):
             share, speech = script[trial.number]
             return round(share, 2) if param_name == "share" else speech
 
-    monkeypatch.setattr(module, "rival", lambda *_, **__: Scripted())
+    monkeypatch.setattr(module, "contestant", lambda *_, **__: Scripted())
     run = race(made, "tpe", batch=2, budget=6)
     assert (run.found, run.repeats, run.oom, run.oom_repeats) == (5, 3, 2, 1)
     assert run.path[0] == (0, round(made.regret_of(made.worst), 6))

@@ -30,6 +30,7 @@ from optuna.trial import TrialState
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE, Measurement
@@ -43,7 +44,9 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.trials import Trial, rows
 
-ODD = Failure(Diagnosis("engine_death", "llm", "load", None, "it died"), is_ruled_out=False)
+ODD = Failure(
+    Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "it died"), is_ruled_out=False
+)
 
 
 @dataclass

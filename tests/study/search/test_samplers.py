@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from objectives.errors import BadInput, SetupError
-from study.search.samplers import NAMES, sampler
+from study.search.samplers import SEARCHERS, sampler
 from study.tournament.configurations import untried
 
 SPACE = {
@@ -15,7 +15,7 @@ SPACE = {
     "size": CategoricalDistribution(["tiny", "base", "small"]),
 }
 WITH_MEMORY = ("tournament", "grid", "bruteforce")
-INSTALLED = [name for name in NAMES if name != "gp" or importlib.util.find_spec("torch")]
+INSTALLED = [name for name in SEARCHERS if name != "gp" or importlib.util.find_spec("torch")]
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 from factories import make, measurement, words, write_spec
 
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.fitness import Reference
 from study.search.score import Score, Scorer, failure_constraint
 from study.spec.load import load
@@ -107,5 +108,6 @@ def test_a_failure_is_graded_by_its_share_of_the_device(
     deficit: float | None, total: float | None, expected: float
 ) -> None:
     assert (
-        failure_constraint(Diagnosis("oom_budget", "llm", "start", deficit, ""), total) == expected
+        failure_constraint(Diagnosis("oom_budget", "llm", FailurePhase.START, deficit, ""), total)
+        == expected
     )

@@ -15,17 +15,17 @@ import pytest
 
 import study
 from objectives.errors import BadInput
-from objectives.fitness import PRESETS, Weights
+from objectives.fitness import PRESETS
 from objectives.plain_data.ranges import Range
 from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, SttService
 from objectives.traffic.workload import Workload
 from study.spec import load as spec_module
 from study.spec.load import load
 from study.spec.model import (
     KEYS,
-    SERVICES,
+    SERVICE_NAMES,
     Budget,
     FitnessRule,
     Gates,
@@ -34,6 +34,7 @@ from study.spec.model import (
     Spec,
     SpecFile,
 )
+from study.spec.services import KINDS
 
 STUDY = Path(study.__file__).parent
 SPECS = STUDY / "specs"
@@ -118,8 +119,8 @@ def test_the_block_that_people_have_loads_unchanged(write: Any) -> None:
     assert spec.budget == Budget(wallclock_sec=360.0, max_candidates=10, max_generations=4)
     assert spec.budget.max_trials == 40
     assert spec.selector == Selector()
-    assert (spec.measure, spec.device, spec.services.stt.device) == ("live", "cuda", "cuda")
-    assert spec.services.stt.models["small"] == "Systran/faster-whisper-small"
+    assert (spec.measure, spec.device, spec.services["stt"].device) == ("live", "cuda", "cuda")
+    assert spec.services["stt"].models["small"] == "Systran/faster-whisper-small"
     assert spec.ignored == ("evaluator.path", "evaluator.class", "evaluator.init_kwargs")
     assert any("own measurement" in note for note in spec.notes)
 
@@ -180,12 +181,12 @@ def test_packaged_specs_load_where_their_files_exist(
     assert (spec.ignored, spec.notes) == ((), ())
     assert spec.text == path.read_text()
     if name == "gpu":
-        assert spec.services.llm.python == str(tmp_path / "bin/python")
+        assert spec.services["llm"].python == str(tmp_path / "bin/python")
     if name == "cpu":
-        assert spec.services.llm.python == str(tmp_path / ".servers/vllm/bin/python"), (
+        assert spec.services["llm"].python == str(tmp_path / ".servers/vllm/bin/python"), (
             "a venv's link stays a link"
         )
-        assert spec.services.stt.models["base"] == str(servers / "models/whisper/base")
+        assert spec.services["stt"].models["base"] == str(servers / "models/whisper/base")
 
 
 @pytest.mark.parametrize(
@@ -222,9 +223,9 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     expected = dict[str, set[str]]()
     for name, hint in get_type_hints(Spec).items():
         if name == "services":
-            expected |= {f"services.{k}": keys_of(v) for k, v in get_type_hints(Services).items()}
+            expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
         elif name == "slo":
-            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICES)}
+            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICE_NAMES)}
         elif name in KEYS:
             expected[name] = keys_of(hint)
     assert below == expected | {
@@ -257,7 +258,6 @@ def test_every_number_has_limits() -> None:
         Gates,
         SloRule,
         FitnessRule,
-        Weights,
         Tenant,
         Workload,
         LlmService,
@@ -269,6 +269,12 @@ def test_every_number_has_limits() -> None:
             assert limits is not None, f"{kind.__name__}.{name}"
 
 
+def test_weights_have_limits_and_those_of_presets_lie_within() -> None:
+    _, within = get_args(get_type_hints(FitnessRule, include_extras=True)["weights"])
+    weights = [w for preset in PRESETS.values() for w in preset.values()]
+    assert all(within.low <= weight <= within.high for weight in weights)
+
+
 def test_defaults_lie_within_their_limits() -> None:
     for defaults in (
         Budget(),
@@ -276,7 +282,6 @@ def test_defaults_lie_within_their_limits() -> None:
         Gates(),
         SloRule(),
         FitnessRule(),
-        Weights(),
         Workload(),
         LlmService(),
     ):
@@ -365,9 +370,13 @@ def test_what_changes_the_answers_may_be_searched_when_it_says_so(write: Any) ->
 
 def test_given_weights_replace_those_of_the_preset(write: Any) -> None:
     rule = load(write(changed(fitness="{preset: latency, weights: {capacity: 0.5}}"))).fitness
-    assert rule.effective_weights == Weights(
-        stt=0.35, llm=0.35, capacity=0.5, stability=0.15, efficiency=0.05
-    )
+    assert rule.effective_weights == {
+        "stt": 0.35,
+        "llm": 0.35,
+        "capacity": 0.5,
+        "stability": 0.15,
+        "efficiency": 0.05,
+    }
     assert (
         load(write(changed(fitness="{preset: latency}"))).fitness.effective_weights
         == PRESETS["latency"]
@@ -392,8 +401,12 @@ def test_live_paths_become_absolute_beside_the_spec_and_links_stay(
 ) -> None:
     services = "{llm: {python: venv/bin/python, model: llm}, stt: {python: ./venv/bin/python}}"
     spec = load(write(changed(measure="live", services=services)))
-    assert spec.services.llm.python == spec.services.stt.python == str(tmp_path / "venv/bin/python")
-    assert spec.services.llm.model == str(tmp_path / "llm")
+    assert (
+        spec.services["llm"].python
+        == spec.services["stt"].python
+        == str(tmp_path / "venv/bin/python")
+    )
+    assert spec.services["llm"].model == str(tmp_path / "llm")
 
 
 def test_a_replay_needs_none_of_the_services(write: Any, tmp_path: Path) -> None:
@@ -405,7 +418,7 @@ def test_a_replay_needs_none_of_the_services(write: Any, tmp_path: Path) -> None
         )
     )
     assert spec.measure == tmp_path / "some.jsonl"
-    assert spec.services.llm.python == "/no/such"
+    assert spec.services["llm"].python == "/no/such"
 
 
 def test_anchors_and_merge_keys_are_read(write: Any) -> None:
@@ -515,6 +528,8 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ("fitness.preset: 'fast'", "balanced, latency, capacity or quality"),
     ),
     ({"fitness": "{weights: {stt: -1}}"}, ("fitness.weights.stt: -1 is out of range",)),
+    ({"fitness": "{weights: {sst: 1}}"}, ("fitness.weights.sst: unknown key", "stt")),
+    ({"fitness": "{weights: 1}"}, ("fitness.weights: 1 is not a mapping",)),
     (
         {"fitness": "{weights: {stt: 0, llm: 0, stability: 0, efficiency: 0}}"},
         ("fitness.weights: every term",),

@@ -20,7 +20,7 @@ from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload, trace
 from study.spec.load import load
 from study.spec.model import HeldOut
-from study.spec.traffic import READY_MADE, Traffic, ready_made, stress, traffic
+from study.spec.traffic import READY_MADE, WindowTraffic, held_out_traffic, ready_made, stress
 from study.spec.traffic_trace import captured
 
 CLIPS = read_clips("assistant")
@@ -81,7 +81,7 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "evening.jsonl"
     named = {"at_s": 1, "service": "stt", "clip": CLIPS[5].name}
     path.write_text("\n".join(map(json.dumps, (LLM, STT, named))) + "\n\n")
-    replay = traffic(HeldOut("evening", path), MAIN, CLIPS, 4096)
+    replay = held_out_traffic(HeldOut("evening", path), MAIN, CLIPS, 4096)
     assert [(r.service, r.at_s, r.prompt_tokens, r.clip) for r in replay.requests] == [
         ("stt", 0.25, 0, 3),
         ("llm", 0.5, 900, 0),
@@ -179,8 +179,8 @@ def test_a_workload_that_is_none_is_said_with_its_line(
 
 
 def test_the_stress_fills_the_cache_with_the_longest_prompts_and_sends_every_clip_at_once() -> None:
-    longer = Traffic("longer", Workload(prompt_tokens=(8, 4000), output_tokens=64))
-    worst = stress(Traffic("main", MAIN), [longer], CLIPS, kv_bound=40, seed=5)
+    longer = WindowTraffic("longer", Workload(prompt_tokens=(8, 4000), output_tokens=64))
+    worst = stress(WindowTraffic("main", MAIN), [longer], CLIPS, kv_bound=40, seed=5)
     llm = [r for r in worst.requests if r.service == "llm"]
     assert {(r.at_s, r.prompt_tokens, r.output_tokens) for r in llm} == {(0.0, 4000, 64)}
     assert len(llm) == len({r.seed for r in llm}) == 41

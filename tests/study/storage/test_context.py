@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -16,10 +17,14 @@ from factories import context_of_spec, make
 
 import objectives
 from objectives.errors import BadInput
-from objectives.fitness import Weights
+from objectives.fitness import PRESETS
 from objectives.load.ladder import Slo
+from objectives.plain_data.infinity import plain
+from objectives.services import LlmService, SttService
+from objectives.traffic.workload import Workload
 from study.spec.load import load
-from study.storage.context import KEY, StudyContext, context_of, keep
+from study.spec.model import FitnessRule, Gates
+from study.storage.context import CONTEXT_ATTRIBUTE, StudyContext, context_of, keep
 from study.text import without_secrets
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
@@ -28,7 +33,7 @@ RECORDINGS = Path(objectives.__file__).parent / "recordings"
 @pytest.fixture
 def context(tmp_path: Path) -> StudyContext:
     spec = load(make(tmp_path))
-    spec = replace(spec, fitness=replace(spec.fitness, weights=Weights(stt=0.5)))
+    spec = replace(spec, fitness=replace(spec.fitness, weights={**PRESETS["balanced"], "stt": 0.5}))
     return context_of_spec(
         spec,
         server_env={"A": "1"},
@@ -56,9 +61,24 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
     assert len(names) == 2
     for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
-        data = study.user_attrs[KEY]
-        data["workload"]["session_ramp_s"] = None
-        assert context_of(study).to_json() == data
+        data = study.user_attrs[CONTEXT_ATTRIBUTE]
+        assert "session_ramp_s" not in data["workload"]
+        assert context_of(study).to_json() == with_later_keys(data)
+
+
+def with_later_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a context of an earlier version with the keys that came later, at their defaults."""
+    sections = {"workload": Workload(), "gates": Gates(), "fitness": FitnessRule()}
+    services = {"llm": LlmService(), "stt": SttService()}
+
+    def whole(defaults: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+        return {name: {**plain(asdict(d)), **stored[name]} for name, d in defaults.items()}
+
+    return {
+        **data,
+        **whole(sections, data),
+        "services": {**data["services"], **whole(services, data["services"])},
+    }
 
 
 def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
@@ -75,7 +95,7 @@ def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
 def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(data: object) -> None:
     study = optuna.create_study()
     if data is not None:
-        study.set_user_attr(KEY, data)
+        study.set_user_attr(CONTEXT_ATTRIBUTE, data)
     with pytest.raises(BadInput, match="on it once more"):
         context_of(study)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.tournament.configurations import Archive, child, configurations, fits, inherit, size
+from study.tournament.configurations import Archive, all_configurations, child, fits, inherit, size
 
 HUGE = {"x": IntDistribution(0, 2**60 - 1), "y": IntDistribution(1, 2**62, log=True)}
 
@@ -33,7 +33,7 @@ def test_more_configurations_than_a_float_can_count_are_endless():
 )
 def test_a_zero_inside_a_range_is_zero(low, high, step):
     values = [
-        config["x"] for config in configurations({"x": FloatDistribution(low, high, step=step)})
+        config["x"] for config in all_configurations({"x": FloatDistribution(low, high, step=step)})
     ]
     assert 0.0 in values
 

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from study.tournament.ledger import KEY, Ledger
+from study.tournament.ledger import ATTRIBUTE, Ledger
 
 SPACE = {
     "share": FloatDistribution(0.4, 0.6, step=0.05),
@@ -301,7 +301,7 @@ def test_infinite_measurements_of_both_signs_have_the_worst_mean():
 def test_a_proposal_that_is_only_written_is_taken():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
-    trial.storage.set_trial_system_attr(trial._trial_id, KEY, {"proposal": CELLS[7]})
+    trial.storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE, {"proposal": CELLS[7]})
     ledger = Ledger(study.direction)
     ledger.catch_up(study.get_trials(deepcopy=False))
     assert CELLS[7] in ledger

@@ -20,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from study.tournament import TournamentSampler
 from study.tournament.configurations import Archive, untried
-from study.tournament.ledger import KEY
+from study.tournament.ledger import ATTRIBUTE
 
 SHARE = FloatDistribution(0.4, 0.6, step=0.05)
 SIZE = CategoricalDistribution(["tiny", "base", "small"])
@@ -207,7 +207,7 @@ class Rival(InMemoryStorage):
 
     def set_trial_system_attr(self, trial_id, key, value):
         super().set_trial_system_attr(trial_id, key, value)
-        if key == KEY and self.rival_id not in (None, trial_id):
+        if key == ATTRIBUTE and self.rival_id not in (None, trial_id):
             rival_id, self.rival_id = self.rival_id, None
             super().set_trial_system_attr(rival_id, key, value)
 
@@ -219,7 +219,7 @@ def test_whoever_sees_a_clash_draws_again():
     rival = study.ask()
     storage.rival_id = rival._trial_id
     mine = study.ask(SPACE)
-    theirs = study.trials[rival.number].system_attrs[KEY]["proposal"]
+    theirs = study.trials[rival.number].system_attrs[ATTRIBUTE]["proposal"]
     assert theirs.keys() == SPACE.keys()
     assert mine.params != theirs
 
@@ -230,25 +230,24 @@ def test_a_clash_is_seen_before_the_space_is_known():
     rival = study.ask()
     storage.rival_id = rival._trial_id
     mine = study.ask({"x": IntDistribution(1, 4)})
-    assert mine.params != study.trials[rival.number].system_attrs[KEY]["proposal"]
+    assert mine.params != study.trials[rival.number].system_attrs[ATTRIBUTE]["proposal"]
 
 
 def test_four_threads_propose_no_duplicate():
+    def objective(trial):
+        share = trial.suggest_float("share", 0.4, 0.6, step=0.05)
+        return share + len(trial.suggest_categorical("size", SIZE.choices))
+
     study = new_study()
-    study.optimize(
-        lambda t: (
-            t.suggest_float("share", 0.4, 0.6, step=0.05)
-            + len(t.suggest_categorical("size", SIZE.choices))
-        ),
-        n_trials=12,
-        n_jobs=4,
-    )
+    study.optimize(objective, n_trials=1)  # before the space is known, parameters come one by one
+    study.optimize(objective, n_trials=11, n_jobs=4)
     assert len(set(map(cell, study.trials))) == 12
 
 
 def test_four_processes_propose_no_duplicate(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = new_study(storage=url)
+    study.optimize(lambda t: t.suggest_int("a", 1, 5) + t.suggest_int("b", 1, 3), n_trials=1)
     code = f"""if True:
         import optuna
         from study.tournament import TournamentSampler
@@ -259,7 +258,7 @@ def test_four_processes_propose_no_duplicate(tmp_path):
     root = Path(__file__).parents[3]
     workers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(4)]
     assert [worker.wait(60) for worker in workers] == [0] * 4
-    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 12
+    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 13
 
 
 # generations, parents
@@ -414,7 +413,7 @@ def test_every_kind_of_parameter_gets_python_values_from_its_range():
         "flag": {bool, type(None)},
         "only": {int},
     }
-    proposals = [trial.system_attrs[KEY]["proposal"] for trial in trials[1:]]
+    proposals = [trial.system_attrs[ATTRIBUTE]["proposal"] for trial in trials[1:]]
     for name, distribution in space.items():
         for proposal in proposals:
             assert distribution._contains(distribution.to_internal_repr(proposal[name])), (
@@ -449,10 +448,10 @@ def test_a_missing_seed_is_drawn_once_and_kept_in_the_study():
     storage = InMemoryStorage()
     study = new_study(storage=storage, seed=None)
     run(study, 3)
-    seed = study.user_attrs[KEY]["seed"]
+    seed = study.user_attrs[ATTRIBUTE]["seed"]
     resumed = optuna.load_study(study_name="s", storage=storage, sampler=TournamentSampler())
     run(resumed, 3)
-    assert resumed.user_attrs[KEY]["seed"] == seed
+    assert resumed.user_attrs[ATTRIBUTE]["seed"] == seed
     assert [t.params for t in resumed.trials] == [t.params for t in run(new_study(seed=seed), 6)]
 
 
@@ -460,8 +459,8 @@ def test_the_study_says_which_settings_proposed_its_trials():
     study = new_study(elitism=2, seed=9)
     run(study, 1)
     assert (
-        study.user_attrs[KEY]
-        == study._storage.get_study_system_attrs(study._study_id)[KEY]
+        study.user_attrs[ATTRIBUTE]
+        == study._storage.get_study_system_attrs(study._study_id)[ATTRIBUTE]
         == {
             "tournament_size": 4,
             "survivors": 2,

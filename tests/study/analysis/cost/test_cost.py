@@ -27,7 +27,7 @@ from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost import launches
-from study.analysis.cost.cost import Cost, Launch
+from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import UNATTRIBUTED
 from study.cli.cost_lines import cost_lines, ratio_lines
 from study.search.epoch import Epoch, Progress
@@ -47,14 +47,16 @@ FULL = {
 KEPT = {"starting llm": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
 
 
-def launch(share: float, phase_s: dict[str, float], *started: str, rest_s: float = 2.0) -> Launch:
+def launch(
+    share: float, phase_s: dict[str, float], *started: str, rest_s: float = 2.0
+) -> TimedLaunch:
     allocation = Allocation({"vllm_memory_util": share, "whisper_model_size": "base"})
-    return Launch(
+    return TimedLaunch(
         allocation, measurement(), sum(phase_s.values()) + rest_s, phase_s, frozenset(started)
     )
 
 
-def cost(*launches: Launch, **changes: Any) -> Cost:
+def cost(*launches: TimedLaunch, **changes: Any) -> Cost:
     usual: dict[str, Any] = {
         "name": "s",
         "trials": len(launches),

@@ -18,8 +18,8 @@ from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
-from study.analysis.cost.cost import Launch
-from study.analysis.cost.launches import WIDE
+from study.analysis.cost.cost import TimedLaunch
+from study.analysis.cost.launches import WIDE_RECORDING
 from study.analysis.main_effects.additive_model import NEEDS_STATSMODELS, NotEstimableError
 from study.analysis.main_effects.effects import level_differences, main_effects
 from study.analysis.noise import holm
@@ -59,7 +59,7 @@ def launched(generator, *, noise=0.05, share=0.0, repeats=1):
 def launches(observations, card=None):
     measured = [m and changed(m, measured_on=card) for _, m in observations]
     return [
-        Launch(Allocation(a), m, 60.0, {}, frozenset())
+        TimedLaunch(Allocation(a), m, 60.0, {}, frozenset())
         for (a, _), m in zip(observations, measured, strict=True)
     ]
 
@@ -285,7 +285,7 @@ def test_without_statsmodels_the_script_ends_with_the_command_that_brings_it(
 
 
 def test_a_recording_of_another_workload_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    lines = WIDE.read_text().splitlines()
+    lines = WIDE_RECORDING.read_text().splitlines()
     for key, value in (("workload", {"window_s": 20}), ("services", {})):
         head = json.loads(lines[0])
         head["conditions"][key] = value

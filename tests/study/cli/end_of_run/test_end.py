@@ -15,18 +15,18 @@ from studies import Shared, copied, promotion_in
 
 
 @pytest.fixture(scope="module")
-def said(shared: Shared) -> str:
+def stdout(shared: Shared) -> str:
     return (shared.finished() / "said.txt").read_text()
 
 
-def line(said: str, begin: str) -> list[str]:
+def line(stdout: str, begin: str) -> list[str]:
     """Return the cells of the table's line that begins so."""
-    (found,) = [x for x in said.splitlines() if x.startswith(f"│ {begin}")]
-    return [c.strip() for c in found.strip("│").split("│")]
+    (row,) = [x for x in stdout.splitlines() if x.startswith(f"│ {begin}")]
+    return [c.strip() for c in row.strip("│").split("│")]
 
 
-def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -> None:
-    table = said.partition("Today's against the winner")[2]
+def test_the_winner_stands_beside_today_with_differences_and_a_mark(stdout: str) -> None:
+    table = stdout.partition("Today's against the winner")[2]
     assert "50 % + base" in table and "55 % + base" in table
     assert "(in use today)" in table and "(replay: never applicable)" in table
     assert line(table, "LLM: 95 % answered")[1:] == [
@@ -35,13 +35,13 @@ def test_the_winner_stands_beside_today_with_differences_and_a_mark(said: str) -
         "-500 ms (-20 %), better, noise unknown",
     ]
     assert line(table, "voice sessions")[1:] == ["8", "12", "+4 (+50 %), better, noise unknown"]
-    assert "0.55      │ tiny   │" in said and re.search(r"0\.55 +│ tiny .*│ held back +│", said)
+    assert "0.55      │ tiny   │" in stdout and re.search(r"0\.55 +│ tiny .*│ held back +│", stdout)
     assert line(table, "voice turn at")[1:] == ["not measured", "not measured", "-"]
 
 
-def test_what_was_pruned_is_named_with_its_reason_and_evidence(said: str) -> None:
-    begin = said.splitlines().index("2 of 10 configurations are ruled out:")
-    why, evidence = said.splitlines()[begin + 1 : begin + 3]
+def test_what_was_pruned_is_named_with_its_reason_and_evidence(stdout: str) -> None:
+    begin = stdout.splitlines().index("2 of 10 configurations are ruled out:")
+    why, evidence = stdout.splitlines()[begin + 1 : begin + 3]
     assert why.strip().startswith(
         "the device has not the share that the LLM server asks for (oom_budget): 60 % + "
     )

@@ -16,10 +16,15 @@ from studies import Shared
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
+from objectives.engines.engine import engines_of
+from objectives.services import LlmService, SttService
 from study.cli import checkout
 from study.cli.checkout import interpreter
 from study.cli.end_of_run.next_steps import advice, next_commands
 from study.cli.parser import PROGRAM
+
+ENGINES = engines_of({"llm": LlmService(), "stt": SttService()})
 
 
 def at(share: float, size: str = "base") -> Allocation:
@@ -28,14 +33,18 @@ def at(share: float, size: str = "base") -> Allocation:
 
 def small(deficit: float | None) -> Diagnosis:
     return Diagnosis(
-        "kv_too_small", "llm", "start", deficit, "No available memory for the cache blocks"
+        "kv_too_small",
+        "llm",
+        FailurePhase.START,
+        deficit,
+        "No available memory for the cache blocks",
     )
 
 
 def test_every_configuration_has_its_reason() -> None:
-    said = advice([(at(0.5), oom()), (at(0.4), small(None))], [], 12_000, [])
-    assert said[0] == "vllm_memory_util=0.5 whisper_model_size=base: oom_budget: " + oom().evidence
-    assert said[1].startswith(
+    lines = advice([(at(0.5), oom()), (at(0.4), small(None))], [], 12_000, [], ENGINES)
+    assert lines[0] == "vllm_memory_util=0.5 whisper_model_size=base: oom_budget: " + oom().evidence
+    assert lines[1].startswith(
         "vllm_memory_util=0.4 whisper_model_size=base: kv_too_small: No available memory"
     )
 
@@ -46,7 +55,7 @@ def test_the_least_to_free_and_who_holds_it_are_named() -> None:
         Occupant(8, "game", 4000.0, "game.service"),
         Occupant(9, "?", None, None),
     ]
-    *_, last = advice([(at(0.5), oom(900.0)), (at(0.45), oom(300.0))], [], 12_000, held)
+    *_, last = advice([(at(0.5), oom(900.0)), (at(0.45), oom(300.0))], [], 12_000, held, ENGINES)
     assert last.startswith(
         "freeing 300 MiB would let the nearest one start: game holds 4,000 MiB (game.service);"
     )
@@ -54,25 +63,27 @@ def test_the_least_to_free_and_who_holds_it_are_named() -> None:
 
 
 def test_shares_that_are_too_small_say_by_how_much() -> None:
-    *_, last = advice([(at(0.4), small(1200.0)), (at(0.45), small(600.0))], [], 12_000, [])
+    *_, last = advice([(at(0.4), small(1200.0)), (at(0.45), small(600.0))], [], 12_000, [], ENGINES)
     assert last == "shares 0.4, 0.45 are too small for one request: give more, by at least 0.05"
 
 
 def test_measured_figures_give_the_smallest_share_and_the_longest_request_once_a_share() -> None:
     m = measurement(kv_cache_mib=1000.0, kv_tokens=8000, max_model_len=4000)
-    said = advice([(at(0.6), oom(None))], [(at(0.5), m), (at(0.5, "tiny"), m)], 12_000, [])
-    assert said[1:] == [
+    lines = advice(
+        [(at(0.6), oom(None))], [(at(0.5), m), (at(0.5, "tiny"), m)], 12_000, [], ENGINES
+    )
+    assert lines[1:] == [
         "the smallest share that starts is about 0.46",
         "at share 0.5 the largest max_model_len is about 8,000",
     ]
 
 
 def test_what_was_not_measured_is_not_guessed() -> None:
-    assert len(advice([(at(0.5), oom(None))], [], 12_000, [])) == 1
+    assert len(advice([(at(0.5), oom(None))], [], 12_000, [], ENGINES)) == 1
 
 
 @pytest.fixture(scope="module")
-def said(shared: Shared) -> str:
+def stdout(shared: Shared) -> str:
     return (shared.finished() / "said.txt").read_text()
 
 
@@ -81,9 +92,9 @@ def words(line: str) -> list[str]:
     return shlex.split(line, comments=True)
 
 
-def test_the_next_commands_run(said: str, tmp_path: Path) -> None:
-    begin = said.splitlines().index("Next:")
-    *lines, own = said.splitlines()[begin + 1 :]
+def test_the_next_commands_run(stdout: str, tmp_path: Path) -> None:
+    begin = stdout.splitlines().index("Next:")
+    *lines, own = stdout.splitlines()[begin + 1 :]
     assert len(lines) == 3
     _, source, _ = shlex.split(own, comments=True)
     assert own.strip().startswith("cp ") and (ROOT / source).is_file()
@@ -141,12 +152,12 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
         next_commands("sqlite:///s.db", "s", file, is_replay=False)
     ), "there is no file"
     file.write_text(f"schema: 1\nstatus: {status}\n")
-    said = [
+    lines = [
         line
         for line in next_commands("sqlite:///s.db", "s", file, is_replay=False)
         if "made.yaml" in line
     ]
-    assert [line.split("#")[0].strip() for line in said] == (
+    assert [line.split("#")[0].strip() for line in lines] == (
         [f"{interpreter()} scripts/{command} {file}"] if command else []
     )
 

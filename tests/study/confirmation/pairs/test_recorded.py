@@ -14,11 +14,11 @@ from studies import Shared, copied, promotion_in
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
-from study.confirmation.confirm import Options, confirm
+from study.confirmation.confirm import ConfirmOptions, confirm
 from study.confirmation.pairs.recorded import from_recording
-from study.confirmation.records import Head, Journal
+from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject, subject
-from study.confirmation.verdict.gains import noise, resolution_pct
+from study.confirmation.verdict.gains import launch_noise, resolution_pct
 from study.promotion.seal import verify
 
 Studied = Callable[..., Path]
@@ -37,7 +37,7 @@ def studied(shared: Shared, tmp_path: Path) -> Studied:
     return make
 
 
-def journal_of(of: Subject, pairs: int = 100) -> Journal:
+def journal_of(of: Subject, pairs: int = 100) -> PairsJournal:
     assert isinstance(of.spec.measure, Path)
     return from_recording(of, read(of.spec.measure), HEAD, pairs)
 
@@ -66,7 +66,7 @@ def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(
 ) -> None:
     path = studied(7)
     said: list[str] = []
-    code = confirm(subject(path, claim="llm_latency_ms"), Options(out=tmp_path), said.append)
+    code = confirm(subject(path, claim="llm_latency_ms"), ConfirmOptions(out=tmp_path), said.append)
     data = verify(path)
     assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), (
         said
@@ -111,14 +111,14 @@ def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(
 ) -> None:
     path = studied(2)
     assert subject(path).rule.claim == "fitness"
-    confirm(subject(path), Options(out=tmp_path), lambda _: None)
+    confirm(subject(path), ConfirmOptions(out=tmp_path), lambda _: None)
     figures = verify(path)["confirmation"]["figures"]["main"]["fitness"]
     assert figures["winner"] > figures["baseline"] > 0.4
 
 
 def test_noise_is_that_of_one_launch_and_resolution_that_of_the_coarsest_step() -> None:
-    assert noise([None, 0.1]) is None
-    assert noise([]) is None
+    assert launch_noise([None, 0.1]) is None
+    assert launch_noise([]) is None
     assert resolution_pct([], "main") == 0.0
 
 
@@ -136,7 +136,7 @@ def test_a_recording_where_the_winner_failed_once_rejects_it(
         for e in found.entries
     ]
     write(of.spec.measure, found.provenance, entries)
-    assert confirm(of, Options(out=tmp_path), lambda _: None) == 4
+    assert confirm(of, ConfirmOptions(out=tmp_path), lambda _: None) == 4
     assert (
         "the winner failed under main: oom_budget" in verify(of.path)["confirmation"]["reasons"][0]
     )

@@ -16,11 +16,11 @@ import pytest
 from scipy import stats
 
 from objectives.speech.wer import Gate
-from study.confirmation.protocol import Key, Rule, confidence
+from study.confirmation.protocol import ClaimRule, MetricKey, confidence
 from study.confirmation.verdict import judge as judging
 from study.confirmation.verdict import metric_comparison, paired_statistics, reasons
 from study.confirmation.verdict.evidence import Evidence
-from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.judge import PairsVerdict, judge_pairs
 from study.confirmation.verdict.paired_statistics import (
     chance,
     estimate,
@@ -30,7 +30,7 @@ from study.confirmation.verdict.paired_statistics import (
 from study.spec.model import Claim
 
 SAME = Gate("pass", 0.0, 0.0, 0.0)
-RULE = Rule("llm_latency_ms")
+RULE = ClaimRule("llm_latency_ms")
 TEN_PCT = -math.log(0.9)
 Noise = Callable[[np.random.Generator, int], np.ndarray]
 NOISES: dict[str, Noise] = {
@@ -64,7 +64,7 @@ def played(
     others_gain: float = 0.0,
     targets: Sequence[int] = (6,),
     noise: Noise = NOISES["normal"],
-) -> Verdict:
+) -> PairsVerdict:
     """Simulate one confirmation; while it is inconclusive, the next target is asked for.
 
     `launch_noise` is the standard deviation of one launch, as a log-ratio; a pair has sqrt(2) times
@@ -73,12 +73,12 @@ def played(
     n, pair_noise = max(targets), launch_noise * math.sqrt(2)
     gains = {RULE.primary: gain + pair_noise * noise(rng, n)}
     for i in range(others):
-        gains[Key(f"w{i}", "stt_latency_ms")] = others_gain + pair_noise * noise(rng, n)
+        gains[MetricKey(f"w{i}", "stt_latency_ms")] = others_gain + pair_noise * noise(rng, n)
     for i, target in enumerate(targets):
         known = Evidence(
             gains={k: tuple(map(float, v[:target])) for k, v in gains.items()}, words=SAME
         )
-        answer = judge(known, RULE, targets[: i + 1])
+        answer = judge_pairs(known, RULE, targets[: i + 1])
         if answer.status != "inconclusive":
             break
     return answer
@@ -248,6 +248,6 @@ def test_the_chances_of_all_looks_to_err_are_five_percent_together() -> None:
 
 @pytest.mark.parametrize("claim", ["fitness", "concurrent_capacity"])
 def test_the_claim_may_be_any_of_the_five(claim: Claim) -> None:
-    rule = Rule(claim)
+    rule = ClaimRule(claim)
     known = Evidence(gains={rule.primary: (0.1, 0.11, 0.12, 0.1, 0.09, 0.1)}, words=SAME)
-    assert judge(known, rule, [6]).status == "confirmed"
+    assert judge_pairs(known, rule, [6]).status == "confirmed"

@@ -11,16 +11,16 @@ from factories import pair
 from objectives.errors import BadInput
 from objectives.speech.wer import Gate
 from study.confirmation import wording
-from study.confirmation.protocol import Key, Margins, Rule, read_margins
+from study.confirmation.protocol import ClaimRule, Margins, MetricKey, read_margins
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.gains import failed_more
-from study.confirmation.verdict.judge import Verdict, judge
+from study.confirmation.verdict.judge import PairsVerdict, judge_pairs
 from study.confirmation.verdict.metric_comparison import LOST
 from study.spec.model import Claim
 
-RULE = Rule("llm_latency_ms")
-OTHER = Key("main", "stt_latency_p95_ms")
-HELD_OUT = Key("long_context", "llm_latency_ms")
+RULE = ClaimRule("llm_latency_ms")
+OTHER = MetricKey("main", "stt_latency_p95_ms")
+HELD_OUT = MetricKey("long_context", "llm_latency_ms")
 WIN = (0.20, 0.21, 0.19, 0.20, 0.22, 0.18)
 EQUAL = (0.001, -0.001, 0.002, -0.002, 0.001, 0.0)
 NOISY = (0.09, -0.1, 0.1, -0.09, 0.05, -0.02)
@@ -28,10 +28,10 @@ SAME = Gate("pass", 0.0, 0.0, 0.0)
 
 
 def judged(
-    primary: Any = WIN, *, rule: Rule = RULE, targets: tuple[int, ...] = (6,), **more: Any
-) -> Verdict:
+    primary: Any = WIN, *, rule: ClaimRule = RULE, targets: tuple[int, ...] = (6,), **more: Any
+) -> PairsVerdict:
     others = more.pop("others", {})
-    return judge(
+    return judge_pairs(
         Evidence(**{"gains": {rule.primary: primary, **others}, "words": SAME, **more}),
         rule,
         targets,
@@ -67,8 +67,11 @@ def test_a_metric_that_is_worse_on_a_held_out_workload_rejects() -> None:
 
 def test_a_metric_and_no_other_may_be_worse_by_its_own_margin_under_every_workload() -> None:
     worse = tuple(-0.2 + g for g in EQUAL)
-    rule = Rule("llm_latency_ms", margins=Margins(5.0, {"llm_latency_p95_ms": 30.0}))
-    p95, held_out = Key("main", "llm_latency_p95_ms"), Key("long_context", "llm_latency_p95_ms")
+    rule = ClaimRule("llm_latency_ms", margins=Margins(5.0, {"llm_latency_p95_ms": 30.0}))
+    p95, held_out = (
+        MetricKey("main", "llm_latency_p95_ms"),
+        MetricKey("long_context", "llm_latency_p95_ms"),
+    )
     assert judged(others={p95: worse, held_out: worse}).status == "rejected"
     assert judged(rule=rule, others={p95: worse, held_out: worse}).status == "confirmed"
     found = judged(rule=rule, others={p95: worse, OTHER: worse})
@@ -205,7 +208,7 @@ def test_the_second_look_asks_for_more() -> None:
 def claimed(
     gain_pct: float, spread: float, claim: Claim = "llm_latency_ms", resolution: float | None = None
 ) -> str:
-    rule = Rule(claim)
+    rule = ClaimRule(claim)
     middle = (
         -math.log(1 - gain_pct / 100) if claim == "llm_latency_ms" else math.log(1 + gain_pct / 100)
     )
@@ -232,7 +235,7 @@ def test_capacity_is_claimed_by_ten_percent_only_where_the_ladder_resolves_it() 
 
 def test_further_claims_are_corrected_for_their_number_and_made_only_with_the_first() -> None:
     barely = (0.011, 0.004, 0.012, 0.001, 0.009, 0.003)  # p = 0.015 alone
-    many = {Key(f"w{i}", "stt_latency_ms"): EQUAL for i in range(9)}
+    many = {MetricKey(f"w{i}", "stt_latency_ms"): EQUAL for i in range(9)}
     alone = judged(others={OTHER: barely})
     assert [line.split(":")[0] for line in wording.further(alone, RULE)] == [
         "stt_latency_p95_ms under main"

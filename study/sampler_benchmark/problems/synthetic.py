@@ -18,13 +18,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from study.sampler_benchmark.problems import Problem, stream, tabulated
+from study.sampler_benchmark.problems.problem import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
 SYNTHETIC = (*TABLES, "mixed")
 NOISE = 0.15  # standard deviation, where a table's values go from 0 to 1
-SHARES = FloatDistribution(0.30, 0.50, step=0.05)
-SPEECH = CategoricalDistribution(["tiny", "base", "small"])
+SHARE_AXIS = FloatDistribution(0.30, 0.50, step=0.05)
+SPEECH_AXIS = CategoricalDistribution(["tiny", "base", "small"])
 U = np.linspace(0, 1, 5)[:, None]
 MIXED: Mapping[str, BaseDistribution] = {
     "share": FloatDistribution(0.30, 0.65, step=0.05),
@@ -44,7 +44,7 @@ def synthetic(name: str, seed: int, noise: float = 0.0) -> Problem:
         return noise * float(stream("noise", seed, index, k).standard_normal()) if noise else 0.0
 
     deficits: np.ndarray | None = None
-    space: Mapping[str, BaseDistribution] = {"share": SHARES, "speech": SPEECH}
+    space: Mapping[str, BaseDistribution] = {"share": SHARE_AXIS, "speech": SPEECH_AXIS}
     match name:
         case "smooth":
             values = _smooth(rng)

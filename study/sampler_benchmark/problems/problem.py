@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 
-Key = tuple[float, ...]
+from study.tournament.axes import levels, place
+from study.tournament.configurations import size
+
+Coordinates = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,8 @@ class Problem:
     name: str
     seed: int
     space: Mapping[str, BaseDistribution]
-    outcome: Callable[[Key], Truth]
-    noise: Callable[[Key, int], float]
+    outcome: Callable[[Coordinates], Truth]
+    noise: Callable[[Coordinates, int], float]
     best: float
     median: float
     worst: float
@@ -73,13 +71,17 @@ class Problem:
     @property
     def size(self) -> int | None:
         """Count the configurations; None where there is no end of them."""
-        return size(self.space)
+        count = size(self.space)
+        return None if math.isinf(count) else int(count)
 
-    def key(self, params: Mapping[str, Any]) -> Key:
-        """Return the place of a configuration on every axis."""
-        return tuple(place(axis, params[name]) for name, axis in self.space.items())
+    def key(self, params: Mapping[str, Any]) -> Coordinates:
+        """Return the place of a configuration on every axis; on a continuous one its value."""
+        return tuple(
+            float(params[name]) if math.isinf(levels(axis)) else float(place(axis, params[name]))
+            for name, axis in self.space.items()
+        )
 
-    def regret(self, key: Key) -> float:
+    def regret(self, key: Coordinates) -> float:
         """Return the regret of a configuration; that of the worst where it does not fit."""
         truth = self.outcome(key)
         return self.regret_of(truth.value if truth.fits else self.worst)
@@ -98,48 +100,14 @@ def stream(purpose: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(purpose.encode()), *numbers])
 
 
-def levels(axis: BaseDistribution) -> int | None:
-    """Count the values of an axis; None for a continuous one."""
-    match axis:
-        case CategoricalDistribution(choices=choices):
-            return len(choices)
-        case IntDistribution(low=low, high=high, step=step):
-            return (high - low) // step + 1
-        case FloatDistribution(low=low, high=high, step=step) if step is not None:
-            return round((high - low) / step) + 1
-    return None
+def repeat_noise(seed: int, repeats: Sequence[float], index: int, k: int) -> float:
+    """Return what the k-th measurement adds: a recorded repeat less their mean.
 
-
-def size(space: Mapping[str, BaseDistribution]) -> int | None:
-    """Count the configurations of a space; None where there is no end of them."""
-    counts = [levels(axis) for axis in space.values()]
-    return None if None in counts else math.prod(n for n in counts if n is not None)
-
-
-def place(axis: BaseDistribution, value: Any) -> float:
-    """Return the place of a value, from 0, or the value itself on a continuous axis."""
-    match axis:
-        case CategoricalDistribution(choices=choices):
-            return float(choices.index(value))
-        case IntDistribution(low=low, step=step) | FloatDistribution(low=low, step=float(step)):
-            return float(round((value - low) / step))
-    return float(value)
-
-
-def value_at(axis: BaseDistribution, position: int) -> Any:
-    """Return the value at a place of a countable axis.
-
-    >>> value_at(FloatDistribution(0.3, 0.7, step=0.05), 6)  # 0.3 + 6 * 0.05 is 0.6000000000000001
-    0.6
+    Each repeat comes once before any comes again.
     """
-    match axis:
-        case CategoricalDistribution(choices=choices):
-            return choices[position]
-        case IntDistribution(low=low, step=step):
-            return low + position * step
-        case FloatDistribution(low=low, step=float(step)):
-            return round(low + position * step, 12)
-    raise ValueError(f"{axis} is continuous")
+    turn, position = divmod(k, len(repeats))
+    order = stream("repeats", seed, index, turn).permutation(len(repeats))
+    return float(repeats[order[position]] - np.mean(repeats))
 
 
 def tabulated(
@@ -163,12 +131,12 @@ def tabulated(
         deficits: Above 0 where a configuration does not fit; all fit by default.
         found_share: The best share of the table that meets the target, 0 for the optimum alone.
     """
-    counts = [levels(axis) or 0 for axis in space.values()]
+    counts = [int(levels(axis)) for axis in space.values()]
     strides = [math.prod(counts[i + 1 :]) for i in range(len(counts))]
     flat = values.ravel()
     short = np.zeros(flat.size) if deficits is None else deficits.ravel()
 
-    def index(key: Key) -> int:
+    def index(key: Coordinates) -> int:
         return int(sum(at * stride for at, stride in zip(key, strides, strict=True)))
 
     fitting = flat[short <= 0]

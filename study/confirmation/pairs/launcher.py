@@ -1,0 +1,101 @@
+"""`Launcher` launches one allocation afresh and measures it under every workload in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.colocation import Colocation
+from objectives.evaluation import Failure, Job, Outcome, Phase
+from objectives.exercise import Exercise
+from objectives.measurement import Measurement
+from objectives.servers.memory_budget import speech_key
+from objectives.setting import Anchor
+from objectives.speech.wer import WordErrors
+from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
+from study.confirmation.subject import Subject
+from study.spec.traffic import WindowTraffic
+from study.wording import phase_in_words
+
+
+@dataclass(slots=True)
+class Launcher:
+    """The launches of a confirmation.
+
+    Args:
+        of: What is confirmed.
+        tell: Called with each line for the user.
+        anchors: SLO and first rung by workload; the first launch under a workload adds its own.
+        word_errors: Word errors by speech configuration; the clips are the same, so they are
+            scored once.
+    """
+
+    of: Subject
+    tell: Callable[[str], None]
+    anchors: dict[str, Anchor]
+    word_errors: dict[str, tuple[WordErrors, ...]]
+    under: str = ""  # the traffic of the moment, before a phase
+    _exercises: dict[str, Exercise] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what is sent under each workload."""
+        self._exercises = {
+            t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics
+        }
+        for exercise in self._exercises.values():
+            exercise.word_errors = self.word_errors
+
+    def on_phase(self, phase: Phase) -> None:
+        """Tell the phase, with its workload before it."""
+        self.tell(f"    {self.under}{phase_in_words(phase)}")
+
+    def launch(
+        self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
+    ) -> PairLaunch | FailedLaunch | Failure:
+        """Launch afresh and measure under each workload in turn, the study's own first.
+
+        A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
+        """
+        measured: dict[str, Measurement] = {}
+        for n, traffic in enumerate(self.of.traffics):
+            outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
+            if (failure := outcome.failure) is not None:
+                if not failure.is_ruled_out:
+                    return failure
+                self.tell(f"  {role}: {failure}")
+                return FailedLaunch(role, traffic.name, failure.diagnosis)
+            if outcome.measurement is not None:
+                measured[traffic.name] = outcome.measurement.without_samples()
+        return PairLaunch(role, measured)
+
+    def _measured(
+        self,
+        traffic: WindowTraffic,
+        allocation: Allocation,
+        colocation: Colocation,
+        folder: Path,
+        *,
+        is_fresh: bool,
+    ) -> Outcome:
+        within = folder / traffic.name
+        within.mkdir(parents=True, exist_ok=True)
+        colocation.under(self._exercises[traffic.name], self.anchors.get(traffic.name))
+        self.under = f"{traffic.name}: "
+        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
+        if colocation.anchor is not None:
+            self.anchors.setdefault(traffic.name, colocation.anchor)
+        return outcome
+
+
+def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErrors, ...]]:
+    """Return the word errors of each speech configuration that an earlier run has scored."""
+    words = {}
+    for pair in journal.pairs:
+        for launch in pair.launches:
+            is_winner = (pair.stage, launch.role) == ("ab", "winner")
+            key = speech_key(of.winner if is_winner else of.baseline)
+            if scored := launch.measured["main"].word_errors:
+                words[key] = scored
+    return words

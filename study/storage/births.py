@@ -1,0 +1,38 @@
+"""Read where each trial of a tournament comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import optuna
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """The birth says where a trial of the tournament comes from.
+
+    Args:
+        number: Its number in the study.
+        generation: The generation in which it was proposed.
+        role: Such as random, child, fresh, enqueued, repeat or replicate.
+        parents: The numbers of the trials that it was crossed from.
+    """
+
+    number: int
+    generation: int
+    role: str
+    parents: tuple[int, ...]
+
+
+def births(study: optuna.Study) -> list[Birth]:
+    """Return the birth of every trial that the tournament proposed; none for another sampler."""
+    return [
+        Birth(
+            number=trial.number,
+            generation=trial.user_attrs["generation"],
+            role=str(trial.user_attrs.get("role", "")),
+            parents=tuple(trial.user_attrs.get("parents", ())),
+        )
+        for trial in study.get_trials(deepcopy=False)
+        if "generation" in trial.user_attrs
+    ]
