@@ -20,7 +20,7 @@ from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
-from objectives.part_figures import arguments_of
+from objectives.service_figures import arguments_of
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import Launcher
