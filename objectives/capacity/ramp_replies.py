@@ -81,7 +81,7 @@ def _lines(path: Path) -> list[str]:
         data = path.read_bytes()
         if data.startswith(GZIP):
             data = gzip.decompress(data)
-        return data.decode().split("\n")
+        return data.decode("utf-8-sig").split("\n")
     except OSError as error:
         why = error.strerror or str(error)
         raise BadInput(f"{path}: cannot read it ({why}); give a .jsonl or .jsonl.gz") from error
