@@ -83,7 +83,8 @@ class Launcher:
         within.mkdir(parents=True, exist_ok=True)
         colocation.under(self._exercises[traffic.name], self.anchors.get(traffic.name))
         self.under = f"{traffic.name}: "
-        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
+        job = Job(allocation, 0, within, is_fresh)
+        outcome = colocation.measure(job).raise_for_setup()
         if colocation.anchor is not None:
             self.anchors.setdefault(traffic.name, colocation.anchor)
         return outcome
