@@ -151,7 +151,8 @@ def explain(
     """Return the diagnosis of a rule's match; a known phase and service outrank the log's."""
     at, end = match.span()
     when = phase or (log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START)
-    is_oom, speaker = "oom" in rule.flags, rule.speakers[0]
+    speaker: str | None = rule.speakers[0]
+    is_oom = "oom" in rule.flags
     if len(rule.speakers) > 1:  # torch's own words are those of the first
         speaker = log.speaker(at) or (speaker if is_oom else None)
     if speaker == "host":  # the kernel names whom it killed
