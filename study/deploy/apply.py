@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
+from objectives.figures import flat_name
 from study.bench.device_lock import sole_use
 from study.deploy.admission import Admitted, device_of
 from study.deploy.change import (
@@ -21,15 +22,16 @@ from study.deploy.change import (
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
-from study.deploy.errors import RolledBack, StepFailed
-from study.deploy.health.gates import GateResult, failed_gates, try_gates
+from study.deploy.errors import RolledBack
+from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Guard, Observed, baseline, soak
 from study.deploy.plan import next_values
-from study.deploy.reconcile import needs_root, recover, settled, target_of
+from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.open_target import target_of
 from study.deploy.targets.target import Target
 
 
@@ -72,7 +74,7 @@ def apply(
                     f"{name} does not answer its probe now; repair it first: "
                     "its figures are the baseline"
                 )
-        values = next_values(current, admitted)
+        values = next_values(deployment, current, admitted)
         files = target.files(values)
         try:
             current = current or first_version(deployment, target)
@@ -111,7 +113,7 @@ def apply(
                 f"rolled back to version {ended.version.number} right after the commit; "
                 f"{ended.summary}"
             )
-        figures_ms = {f"{name}_p95_ms": f.p95_ms for name, f in last.items()}
+        figures_ms = {flat_name(name, "p95_ms"): f.p95_ms for name, f in last.items()}
         pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
         say(f"committed: {ended.summary}")
 
@@ -135,7 +137,7 @@ def _try(
     target.try_on(files)
     needed = None
     if device is not None and admitted.share is not None:
-        needed = admitted.share * device.identity.total_mib + (admitted.stt_mib or 0.0)
+        needed = admitted.share * device.identity.total_mib + sum(admitted.memory_mib.values())
     restart(deployment, target, device, needed, say, now)
     guard = Guard(target, deployment)
     begun = pending.read(deployment.folder)
@@ -144,7 +146,7 @@ def _try(
     results = try_gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
     for gate in results:
         say(f"  {gate}")
-    _require(results)
+    check_gates(results)
     now(f"soak: {deployment.thresholds.windows} windows of {deployment.thresholds.window_s:g} s")
     return soak(deployment, guard, before, say)
 
@@ -172,45 +174,5 @@ def _version(
     )
 
 
-def _require(results: Sequence[GateResult]) -> None:
-    if problems := failed_gates(results):
-        raise StepFailed(problems)
-
-
 def _clock(at_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at_s))
-
-
-def commit(deployment: Deployment, say: Say = print_line) -> None:
-    """Commit what `apply --hold` left on trial.
-
-    Raises:
-        BadInput: Nothing is on trial.
-        RolledBack: The version on trial has failed since.
-    """
-    needs_root(deployment)
-    target, chain = target_of(deployment), Chain(deployment.folder)
-    nothing = (
-        "nothing is on trial; `promote.py status` shows what runs, `apply --hold` puts one on trial"
-    )
-    if not deployment.folder.exists():
-        raise BadInput(nothing)
-    with pending.locked(deployment.folder):
-        begun = pending.read(deployment.folder)
-        if begun is None or not begun.held or begun.boot != pending.boot_id():
-            recover(deployment, say)
-            raise BadInput(nothing)
-        new = chain.read(begun.target)
-        try:
-            _require(try_gates(target, deployment, assigned(new.values, deployment)))
-            say("step: commit")
-            put_in_force(deployment, target, new)
-        except BaseException as error:
-            ended = settled(deployment, str(error), say)
-            if ended.version.number != new.number:
-                raise RolledBack(
-                    f"rolled back to version {ended.version.number}: {error}; {ended.summary}"
-                ) from error
-            say(ended.summary)
-            return
-        say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).summary}")

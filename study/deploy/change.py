@@ -12,7 +12,7 @@ import psutil
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment
 from study.deploy.errors import StepFailed
 from study.deploy.health.free_memory import wait_for_memory
@@ -40,9 +40,9 @@ def first_version(deployment: Deployment, target: Target) -> Version:
         BadInput: A value of today cannot be seen.
     """
     chain = Chain(deployment.folder)
-    values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
-    for name in NAMES:
-        for parameter, binding in deployment.service(name).set.items():
+    values: dict[str, dict[str, str | None]] = {name: {} for name in deployment.services}
+    for name, service in deployment.services.items():
+        for parameter, binding in service.set.items():
             texts = target.running(Assignment(name, parameter, binding, None))
             if isinstance(target, EnvTarget):
                 texts = [target.values().get(str(binding.variable))]
@@ -51,8 +51,7 @@ def first_version(deployment: Deployment, target: Target) -> Version:
                     "cannot be seen" if texts is None else f"differs between its processes: {texts}"
                 )
                 raise BadInput(
-                    f"{name}: what {binding.label} is now {problem}; "
-                    f"is {deployment.service(name).unit} running?"
+                    f"{name}: what {binding.label} is now {problem}; is {service.unit} running?"
                 )
             values[name][parameter] = texts[0]
     version = chain.draft(

@@ -6,12 +6,13 @@ import signal
 from pathlib import Path
 
 from study.deploy.admission import admit, device_of
-from study.deploy.apply import apply, commit
+from study.deploy.apply import apply
+from study.deploy.commit import commit
 from study.deploy.config.deployment import Deployment
 from study.deploy.plan import check_times, plan_lines
-from study.deploy.reconcile import target_of
 from study.deploy.rollback import rollback
 from study.deploy.status import history_lines, status_lines
+from study.deploy.targets.open_target import target_of
 from study.deploy.watch.unit import install_unit, unit_text
 from study.deploy.watch.watch import watch
 

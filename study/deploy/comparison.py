@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from objectives.devices.device import Device
+from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput
 from study.confirmation.protocol import DEFAULT_PCT
-from study.deploy.config.deployment import Deployment
+from study.deploy.config.deployed import Stack
 from study.text import one_line
 
 
@@ -60,20 +61,25 @@ def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Pat
 
 
 def compare_stack(
-    data: Mapping[str, Any], deployment: Deployment, stt_mib: float | None, free_mib: float | None
+    data: Mapping[str, Any], name: str, own: Stack, mib: float | None, free_mib: float | None
 ) -> list[str]:
-    """Return a sentence for each difference of the unit's own speech stack from the measured one.
+    """Return a sentence for each difference of a unit's own speech stack from the measured one.
+
+    Args:
+        data: The promotion.
+        name: The service's name.
+        own: The unit's stack.
+        mib: Memory of the measured server, MiB; None: not measured.
+        free_mib: The least memory that was left free beside it, MiB; None: not measured.
 
     Raises:
         BadInput: The unit needs more memory than the winner leaves.
     """
-    own, notes = deployment.services.stt.stack, []
-    words = str(mapping_at(data, "commands").get("stt", "")).split()
+    notes = []
+    words = str(mapping_at(data, "commands").get(name, "")).split()
+    library = FasterWhisper.packages[0]
     measured = {
-        "library": next(
-            (p for p in mapping_at(mapping_at(data, "versions"), "stt") if p == "faster-whisper"),
-            None,
-        ),
+        "library": library if library in mapping_at(mapping_at(data, "versions"), name) else None,
         "compute_type": _after(words, "--compute-type"),
         "beam_size": _after(words, "--beam-size"),
     }
@@ -87,16 +93,16 @@ def compare_stack(
                 f"the speech stack differs: {key} is {now} in production, "
                 f"{one_line(str(then))[:40]} was measured"
             )
-    if own.peak_mib is None or stt_mib is None or free_mib is None:
+    if own.peak_mib is None or mib is None or free_mib is None:
         return [
             *notes,
             "the speech unit's peak memory was not compared with what the winner leaves",
         ]
-    if own.peak_mib > stt_mib + free_mib:
+    if own.peak_mib > mib + free_mib:
         raise BadInput(
-            f"services.stt.stack.peak_mib: the unit needs {own.peak_mib:,.0f} MiB, "
-            f"the winner leaves {stt_mib + free_mib:,.0f}; "
-            "measure with `services.stt.extra_mib` set to the difference"
+            f"services.{name}.stack.peak_mib: the unit needs {own.peak_mib:,.0f} MiB, "
+            f"the winner leaves {mib + free_mib:,.0f}; "
+            f"measure with `services.{name}.extra_mib` set to the difference"
         )
     return notes
 

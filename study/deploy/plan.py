@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted
-from study.deploy.config.deployment import NAMES, Deployment
-from study.deploy.config.values import Values, by_service
+from study.deploy.config.deployment import Deployment
+from study.deploy.config.values import Values
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
 from study.deploy.targets.target import Target
@@ -36,7 +36,7 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
             else ", ".join(sorted({"(not set)" if v is None else v for v in values}))
         )
         yield f"  {a.service}: {a.binding.label} {now} -> {a.text}"
-    files = target.files(next_values(current, admitted))
+    files = target.files(next_values(deployment, current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"
         yield from difflib.unified_diff(
@@ -89,8 +89,10 @@ def check_times(deployment: Deployment) -> None:
         )
 
 
-def next_values(current: Version | None, admitted: Admitted) -> Values:
+def next_values(deployment: Deployment, current: Version | None, admitted: Admitted) -> Values:
     """Return what the promotion sets, over what earlier ones set and this one leaves alone."""
-    new = by_service(admitted.assigned)
     earlier: Values = {} if current is None or current.is_own else current.values
-    return {name: {**earlier.get(name, {}), **new[name]} for name in NAMES}
+    values = {name: dict(earlier.get(name, {})) for name in deployment.services}
+    for a in admitted.assigned:
+        values[a.service][a.parameter] = a.text
+    return values

@@ -12,10 +12,11 @@ from objectives.errors import BadInput, SetupError
 from study.deploy.change import Say, begin_change, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
-from study.deploy.reconcile import needs_root, settled, target_of
+from study.deploy.recover import needs_root, settled
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.open_target import target_of
 from study.deploy.targets.target import Target
 
 

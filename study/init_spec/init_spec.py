@@ -82,7 +82,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     write_checked(options.spec, head, spec_of(options.name, name, llm, stt, others))
     head = [
         origin,
-        "Every key: study/deploy/config/deployment.py.",
+        "Every key: study/deploy/config/deployment.py and deployed.py.",
         *notes,
     ]
     write_checked(options.deployment, head, deployment_of(options.name, name, llm, stt, held))

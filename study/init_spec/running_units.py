@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import psutil
 
+from objectives.apis.tls import certificates
 from objectives.errors import BadInput, SetupError
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
+from study.systemd.unit_file import env_values
 
 RUNNING_PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart")
 
@@ -105,23 +108,15 @@ def serves_llm(argv: Sequence[str]) -> bool:
 def _environment(text: str, files: str) -> dict[str, str]:
     """Read `Environment=`, then the files in their order, as systemd lays them over each other."""
     try:
-        pairs = shlex.split(text)
+        words = shlex.split(text)
     except ValueError:
-        pairs = text.split()
-    for word in files.split():
-        if word.startswith("/"):
-            try:
-                lines = Path(word).read_text(errors="replace").splitlines()
-            except OSError:
-                continue  # ignored by systemd too where it begins with -
-            plain = (line.strip() for line in lines)
-            pairs += [
-                f"{k.strip()}={v.strip().strip(chr(34)).strip(chr(39))}"
-                for k, _, v in (
-                    line.partition("=") for line in plain if line and line[0] not in "#;"
-                )
-            ]
-    return {k: v for k, sep, v in (pair.partition("=") for pair in pairs) if sep}
+        words = text.split()
+    values = {k: v for k, sep, v in (word.partition("=") for word in words) if sep}
+    for file in files.split():
+        if file.startswith("/"):
+            with suppress(OSError):  # ignored by systemd too where it begins with -
+                values |= env_values(Path(file).read_text(errors="replace"))
+    return values
 
 
 def _ports(process: psutil.Process) -> list[int]:
@@ -137,13 +132,9 @@ def http_status(port: int, method: str, path: str) -> int | None:
 
     None: nothing answers within 2 s
     """
+    url = f"http://127.0.0.1:{port}{path}"
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as s:
-            s.sendall(
-                f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
-            )
-            words = s.recv(256).split()
-    except OSError:
+        with httpx.stream(method, url, timeout=2, trust_env=False, verify=certificates()) as answer:
+            return answer.status_code
+    except httpx.HTTPError:
         return None
-    is_http = len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
-    return int(words[1]) if is_http else None

@@ -51,7 +51,7 @@ def _refuse(s: UnitState) -> None:
         )
 
 
-def missing(states: Sequence[UnitState]) -> list[str]:
+def changed_units(states: Sequence[UnitState]) -> list[str]:
     """Return a sentence for each unit that is not as it was.
 
     One that was on may take a moment to be on again.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from study.service_pause import restore
-from study.service_pause.lent_units import closure, missing
+from study.service_pause.lent_units import changed_units, closure
 from study.service_pause.restore_timer import PROMISE_PREFIX, Promise
 from study.systemd import systemctl
 from study.systemd.manager import STOP_S, Manager, find_unit, state
@@ -88,7 +88,7 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
             if not promise.path.exists():
                 with suppress(SetupError):  # it may never have started
                     promise.manager.systemctl("stop", f"{GUARD}{token}.service")
-        problems += missing(ordered)
+        problems += changed_units(ordered)
         if problems:
             raise SetupError(
                 f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`"

@@ -19,8 +19,7 @@ from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
 from study.systemd.manager import UnitState
-from study.systemd.systemctl import parse_show
-from study.systemd.units import span_s
+from study.systemd.systemctl import parse_show, span_s
 
 NAME = "gpu-allocation-study"
 RUNTIME_MARGIN_S = 900.0  # above the budget: starts of units, the end of a last trial
@@ -98,11 +97,11 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
         "MEMORY_MAX_MIB": str(limits.memory_max_mib),
         "CALENDAR": calendar,
     }
-    written = []
+    paths = []
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("service", "timer"):
         text = (files("study") / "systemd" / f"{NAME}.{kind}").read_text("utf-8")
         path = out / f"{NAME}.{kind}"
         write_atomic(path, re.sub("@([A-Z_]+)@", lambda m: values[m[1]], text))
-        written.append(path)
-    return written
+        paths.append(path)
+    return paths

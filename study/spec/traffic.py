@@ -12,12 +12,13 @@ from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.plain_data.ranges import Range
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
-from study.spec.model import SERVICE_NAMES, HeldOut
+from study.spec.choices import APIS
+from study.spec.model import HeldOut
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
-LIMIT = re.compile(rf"({'|'.join(SERVICE_NAMES)})_(latency|ttft|tpot)_p95_ms")
+LIMIT = re.compile(rf"({'|'.join(APIS)})_(latency|ttft|tpot)_p95_ms")
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 
 from objectives.errors import SetupError
 
+SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 # what systemctl writes where no systemd runs
 ABSENT = ("Failed to connect to bus", "has not been booted with systemd")
 
@@ -62,3 +64,14 @@ def parse_show(output: str) -> dict[str, str]:
     {'Id': 'a.service', 'After': 'b=c'}
     """
     return dict(line.partition("=")[::2] for line in output.splitlines())
+
+
+def span_s(text: str) -> float:
+    """Return a time span of systemd's in seconds.
+
+    >>> span_s("1min 30s"), span_s("infinity")
+    (90.0, inf)
+    """
+    if text == "infinity":
+        return float("inf")
+    return sum(float(n) * SPAN_S.get(u, 0.0) for n, u in re.findall(r"([\d.]+)([a-z]+)", text))

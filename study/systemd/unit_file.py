@@ -123,6 +123,20 @@ def values_of(argv: Iterable[str], flag: str) -> list[str]:
     return values
 
 
+def env_values(text: str) -> dict[str, str]:
+    """Read the variables of an EnvironmentFile's text.
+
+    >>> env_values("# ours\\nSHARE=0.5\\nNAME = 'a b'\\n")
+    {'SHARE': '0.5', 'NAME': 'a b'}
+    """
+    pairs = (
+        line.partition("=")
+        for line in text.splitlines()
+        if "=" in line and not line.lstrip().startswith(("#", ";"))
+    )
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
 def _unquoted(word: str) -> str:
     return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" else word
 

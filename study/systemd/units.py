@@ -13,14 +13,13 @@ import psutil
 
 from objectives.errors import SetupError
 from study.systemd import systemctl
-from study.systemd.systemctl import parse_show
+from study.systemd.systemctl import parse_show, span_s
 from study.systemd.unit_file import settings
 
 UNIT_PROPERTIES = (
     "LoadState ActiveState SubState MainPID NRestarts InvocationID Result FragmentPath DropInPaths "
     "Restart TimeoutStartUSec EnvironmentFiles UnitFileState RequiredBy BoundBy ConsistsOf"
 )
-SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 KILL_S = 10.0
 COMMITTED = "zzz-gpu-allocation-1-committed.conf"  # after override.conf, and before the trial's
 # another name than the committed one: a file in /etc would hide one of the same name in /run
@@ -137,17 +136,6 @@ def ordered_after(name: str, *, but: str) -> set[str]:
         waiting = sorted(before - names)
         names |= before
     return names
-
-
-def span_s(text: str) -> float:
-    """Return a time span of systemd's in seconds.
-
-    >>> span_s("1min 30s"), span_s("infinity")
-    (90.0, inf)
-    """
-    if text == "infinity":
-        return float("inf")
-    return sum(float(n) * SPAN_S.get(u, 0.0) for n, u in re.findall(r"([\d.]+)([a-z]+)", text))
 
 
 def reload() -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from objectives.figures import CAPACITY, FITNESS, figure, flat_name
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
-from study.analysis.eligibility import ineligibility
+from study.analysis.promotion_eligibility import ineligibility
 from study.report.comparison import comparison
 from study.report.service_words import apis_of, latencies_of
 from study.report.summary import Summary

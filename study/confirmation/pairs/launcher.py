@@ -83,7 +83,8 @@ class Launcher:
         within.mkdir(parents=True, exist_ok=True)
         colocation.under(self._exercises[traffic.name], self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
-        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
+        job = Job(allocation, 0, within, is_fresh)
+        outcome = colocation.measure(job).raise_for_setup()
         if colocation.ramp_range is not None:
             self.ramp_ranges.setdefault(traffic.name, colocation.ramp_range)
         return outcome

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployed, Deployment, Probe
+from study.deploy.config.deployed import Binding, Deployed, Probe
+from study.deploy.config.deployment import Deployment
+from study.spec.services import KINDS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -46,7 +48,15 @@ def load_deployment(path: Path) -> Deployment:
             f"run `sudo chown root {path}`"
         )
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
+    services = entry.at("services")
+    if services.is_mapping:
+        services.only(KINDS)
+        for name in KINDS:
+            if name not in services.items():
+                raise services.at(name).wrong("it is missing", f"add `{name}:`")
     deployment: Deployment = entry.build(Deployment)
+    in_their_order = {name: deployment.services[name] for name in KINDS}
+    deployment = replace(deployment, path=path.resolve(), services=in_their_order)
     for key in ("name", "state"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
@@ -56,12 +66,13 @@ def load_deployment(path: Path) -> Deployment:
             raise entry.at(key).wrong(
                 f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
             )
-    if sorted(deployment.start_order) != ["llm", "stt"]:
+    if sorted(deployment.start_order) != sorted(KINDS) and entry.at("start_order").is_present:
+        usual = ", ".join(name for name, _ in replace(deployment, start_order=()).ordered())
         raise entry.at("start_order").wrong(
-            "it must name both services once", "write [stt, llm] or [llm, stt]"
+            "it must name both services once", f"write such as [{usual}]"
         )
-    units = [s.unit for _, s in deployment.ordered() if s.unit]
-    if deployment.env_file is None and len(set(units)) != 2:
+    units = [s.unit for s in deployment.services.values() if s.unit]
+    if deployment.env_file is None and len(set(units)) != len(deployment.services):
         raise entry.at("services").wrong(
             "each service needs a unit of its own", "add `unit: NAME.service` to both"
         )
@@ -74,9 +85,9 @@ def load_deployment(path: Path) -> Deployment:
             "see the head of study/deploy/config/deployment.py",
         )
     is_unit = deployment.env_file is None
-    for name in NAMES:
-        _check_service(entry.at("services", name), deployment.service(name), is_unit=is_unit)
-    return replace(deployment, path=path.resolve())
+    for name, service in deployment.services.items():
+        _check_service(services.at(name), service, is_unit=is_unit)
+    return deployment
 
 
 def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:

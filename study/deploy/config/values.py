@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import NAMES, Binding, Deployment, Name
+from study.deploy.config.deployed import Binding
+from study.deploy.config.deployment import Deployment
 from study.text import meant, one_line
 
 # by service and parameter; None: the unit does not set it
@@ -25,7 +26,7 @@ class Assignment:
         text: The exact text; None: it is not set.
     """
 
-    service: Name
+    service: str
     parameter: str
     binding: Binding
     text: str | None
@@ -41,7 +42,7 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
     Raises:
         BadInput: Nothing maps a parameter, or its value is of the wrong type or out of bounds.
     """
-    mapped = {p: name for name in NAMES for p in deployment.service(name).set}
+    mapped = {p: name for name, service in deployment.services.items() for p in service.set}
     items = []
     for parameter, value in parameters.items():
         if parameter not in mapped:
@@ -50,7 +51,7 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
                 f"the promotion sets {name}, which {deployment.path} does not map; "
                 + meant(parameter, mapped)
             )
-        binding = deployment.service(mapped[parameter]).set[parameter]
+        binding = deployment.services[mapped[parameter]].set[parameter]
         items.append(
             Assignment(mapped[parameter], parameter, binding, text_of(parameter, value, binding))
         )
@@ -87,21 +88,13 @@ def text_of(parameter: str, value: object, binding: Binding) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def by_service(items: tuple[Assignment, ...]) -> dict[str, dict[str, str | None]]:
-    """Return assignments as plain values, for a version's record."""
-    values: dict[str, dict[str, str | None]] = {name: {} for name in NAMES}
-    for a in items:
-        values[a.service][a.parameter] = a.text
-    return values
-
-
 def assigned(values: Values, deployment: Deployment) -> tuple[Assignment, ...]:
-    """Invert `by_service`, for the parameters that the deployment still maps."""
+    """Return a version's values as assignments, as far as the deployment still maps them."""
     return tuple(
-        Assignment(name, parameter, deployment.service(name).set[parameter], text)
-        for name in NAMES
+        Assignment(name, parameter, service.set[parameter], text)
+        for name, service in deployment.services.items()
         for parameter, text in values.get(name, {}).items()
-        if parameter in deployment.service(name).set
+        if parameter in service.set
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from objectives.diagnosis.diagnose import consequence_of, diagnose
 from objectives.diagnosis.symptoms import SYMPTOMS
-from study.deploy.config.deployment import NAMES, Deployment, Name
+from study.deploy.config.deployed import Deployed
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, is_same
 from study.deploy.errors import StepFailed
 from study.deploy.health.probe import kv_tokens, page, send_probe
@@ -33,13 +34,13 @@ class GateResult:
         return f"{self.verdict:<7}  {self.name}: {self.detail}"
 
 
-def wait_until_ready(target: Target, deployment: Deployment, name: Name) -> None:
+def wait_until_ready(target: Target, deployment: Deployment, name: str) -> None:
     """Wait until a service is active, healthy and answers its probe.
 
     Raises:
         StepFailed: It dies, or its time is over.
     """
-    service = deployment.service(name)
+    service = deployment.services[name]
     until, problem = time.monotonic() + service.start_timeout_s, "it was not active"
     first = target.life(name).restarts
     good = 0
@@ -69,13 +70,13 @@ def try_gates(
     target: Target,
     deployment: Deployment,
     assignments: Sequence[Assignment],
-    kv_expected: int | None = None,
+    kv_expected: Mapping[str, int] | None = None,
 ) -> list[GateResult]:
     """Try every gate of both services on what runs now.
 
     Args:
         assignments: Values that the processes must carry.
-        kv_expected: Tokens in the KV cache of the trial's LLM server; None: not measured.
+        kv_expected: Tokens in the KV cache of each of the trial's servers that told them.
     """
     results = []
     for a in assignments:
@@ -88,22 +89,25 @@ def try_gates(
         else:
             texts = ", ".join(sorted({"(not set)" if v is None else v for v in values}))
             results.append(GateResult(title, "fail", f"its processes say {texts}"))
-    for name in NAMES:
-        results += _alive(target, deployment, name)
-    tokens = kv_tokens(deployment.services.llm)
-    if kv_expected is None or tokens is None:
-        whose = "the trial" if kv_expected is None else "the running server"
-        results.append(GateResult("KV tokens", "not run", f"{whose} does not tell them"))
-    else:
-        off = abs(tokens - kv_expected) / kv_expected
-        verdict: Literal["pass", "fail"] = "pass" if off <= KV_TOLERANCE else "fail"
-        detail = f"{tokens:,}, the trial's {kv_expected:,} ({100 * off:.1f} % off)"
-        results.append(GateResult("KV tokens", verdict, detail))
+    for name, service in deployment.services.items():
+        results += _alive(target, name, service)
+    for engine in deployment.engines():
+        if engine.has_kv_cache:
+            expected = (kv_expected or {}).get(engine.name)
+            results.append(_kv_cache(expected, kv_tokens(deployment.services[engine.name])))
     return results
 
 
-def _alive(target: Target, deployment: Deployment, name: Name) -> list[GateResult]:
-    service = deployment.service(name)
+def _kv_cache(expected: int | None, tokens: int | None) -> GateResult:
+    if expected is None or tokens is None:
+        whose = "the trial" if expected is None else "the running server"
+        return GateResult("KV tokens", "not run", f"{whose} does not tell them")
+    off = abs(tokens - expected) / expected
+    detail = f"{tokens:,}, the trial's {expected:,} ({100 * off:.1f} % off)"
+    return GateResult("KV tokens", "pass" if off <= KV_TOLERANCE else "fail", detail)
+
+
+def _alive(target: Target, name: str, service: Deployed) -> list[GateResult]:
     results = []
     if not target.life(name).active:
         results.append(GateResult(f"{name} is active", "fail", f"{service.unit} is not"))
@@ -131,7 +135,17 @@ def failed_gates(results: Sequence[GateResult]) -> str:
     return "; ".join(f"{g.name}: {g.detail}" for g in results if g.verdict == "fail")
 
 
-def out_of_memory(target: Target, name: Name, since_s: float | None = None) -> str | None:
+def check_gates(results: Sequence[GateResult]) -> None:
+    """Check that every gate held that ran.
+
+    Raises:
+        StepFailed: One did not; the message has all that failed.
+    """
+    if problems := failed_gates(results):
+        raise StepFailed(problems)
+
+
+def out_of_memory(target: Target, name: str, since_s: float | None = None) -> str | None:
     """Return the log line that says that memory ran out, or that a service fell back to the CPU.
 
     Args:

@@ -13,7 +13,7 @@ import httpx
 from objectives.apis.tls import certificates
 from objectives.engines.kv_cache import kv_cache
 from objectives.traffic.clips import Clip, read_clips
-from study.deploy.config.deployment import Deployed, Probe
+from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
 BUCKET = re.compile(

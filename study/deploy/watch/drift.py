@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from objectives.figures import flat_name
 from study.deploy.admission import device_of
-from study.deploy.config.deployment import NAMES, Deployment
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assigned
 from study.deploy.health.gates import failed_gates, try_gates
 from study.deploy.health.probe import send_probe
 from study.deploy.health.server_versions import running_versions
 from study.deploy.plan import changed
-from study.deploy.reconcile import target_of
 from study.deploy.state import pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.open_target import target_of
 from study.deploy.watch.event import RETUNE, Event, Memory
 
 SLOW_LOOKS = 3  # in a row, before a figure is called off
@@ -59,9 +60,9 @@ def slower(deployment: Deployment, current: Version, memory: Memory) -> Iterator
         if e.get("event") == "figures" and e["version"] == current.number
     ]
     limits = deployment.thresholds
-    for name in NAMES:
-        then = figures[-1].get(f"{name}_p95_ms") if figures else None
-        answer = send_probe(deployment.service(name).probe)
+    for name, service in deployment.services.items():
+        then = figures[-1].get(flat_name(name, "p95_ms")) if figures else None
+        answer = send_probe(service.probe)
         if not isinstance(then, int | float) or answer is None or answer.latency_ms is None:
             continue
         is_slow = answer.latency_ms > limits.p95_ratio * then + limits.p95_slack_ms

@@ -14,8 +14,8 @@ from factories import Card
 
 from objectives.errors import BadInput
 from study.deploy.admission import Admitted, admit
-from study.deploy.config.deployment import Binding, Deployed, Deployment, Services, Stack
-from study.deploy.config.values import assignments, text_of
+from study.deploy.config.deployed import Binding, Deployed, Stack
+from study.deploy.config.deployment import Deployment
 from study.deploy.plan import check_times
 from study.promotion.seal import put
 
@@ -24,12 +24,12 @@ SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/mode
 SEATS = Binding(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
-    services=Services(
-        llm=Deployed(
+    services={
+        "llm": Deployed(
             set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
         ),
-        stt=Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
-    ),
+        "stt": Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
+    },
 )
 NOW = datetime.now(UTC)
 PROMOTION: Mapping[str, Any] = {
@@ -54,7 +54,8 @@ def admitted(folder: Path, *, i_know: bool = False, **changed: Any) -> Admitted:
 def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
     promotion = admitted(tmp_path)
     assert [a.text for a in promotion.assigned] == ["0.55", "/models/base"]
-    assert (promotion.kv_tokens, promotion.share, promotion.stt_mib) == (1000, 0.55, 600.0)
+    assert (promotion.kv_tokens, promotion.share) == ({"llm": 1000}, 0.55)
+    assert promotion.memory_mib == {"stt": 600.0}
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,9 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
 def test_what_may_not_be_applied_is_refused_in_one_sentence(
     tmp_path: Path, changed: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=message) as refused:
+    with pytest.raises(BadInput, match=message) as refusal:
         admitted(tmp_path, **changed)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("status", ["rejected", "inconclusive", "replay", "nonsense"])
@@ -130,8 +131,8 @@ def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_n
     tmp_path: Path, verb: str, status: str, message: str
 ) -> None:
     put({**PROMOTION, "status": status}, tmp_path / "p.yaml")
-    ran = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
-    assert (ran.returncode, message in ran.stderr) == (2, True), ran.stderr
+    process = run_script("promote.py", verb, "p.yaml", "--i-know", cwd=tmp_path)
+    assert (process.returncode, message in process.stderr) == (2, True), process.stderr
 
 
 def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
@@ -155,8 +156,8 @@ def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:
 
 
 def with_stack(stack: Stack) -> Deployment:
-    stt = replace(DEPLOYMENT.services.stt, stack=stack)
-    return replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+    stt = replace(DEPLOYMENT.services["stt"], stack=stack)
+    return replace(DEPLOYMENT, services={**DEPLOYMENT.services, "stt": stt})
 
 
 def test_a_speech_unit_that_needs_more_than_the_winner_leaves_is_refused(tmp_path: Path) -> None:
@@ -183,8 +184,8 @@ def test_another_speech_stack_is_told(tmp_path: Path) -> None:
 
 
 def test_another_server_version_is_refused(tmp_path: Path) -> None:
-    stt = replace(DEPLOYMENT.services.stt, python=__import__("sys").executable)
-    deployment = replace(DEPLOYMENT, services=replace(DEPLOYMENT.services, stt=stt))
+    stt = replace(DEPLOYMENT.services["stt"], python=__import__("sys").executable)
+    deployment = replace(DEPLOYMENT, services={**DEPLOYMENT.services, "stt": stt})
     admitted(tmp_path, versions={"llm": {}, "stt": {"faster-whisper": "0.1"}})
     with pytest.raises(
         BadInput, match=r"measured with faster-whisper 0.1, .* runs here; confirm it anew"
@@ -195,16 +196,3 @@ def test_another_server_version_is_refused(tmp_path: Path) -> None:
 def test_the_dead_man_must_not_fire_in_a_change_that_goes_well() -> None:
     with pytest.raises(BadInput, match=r"write `dead_man_s: 1820` or more"):
         check_times(replace(DEPLOYMENT, dead_man_s=600))
-
-
-def test_numbers_become_the_text_that_the_trial_used() -> None:
-    assigned = assignments({"vllm_memory_util": 0.1 + 0.3, "vllm.max_num_seqs": 8}, DEPLOYMENT)
-    assert [(a.binding.flag, a.text) for a in assigned] == [
-        ("--gpu-memory-utilization", "0.4"),
-        ("--max-num-seqs", "8"),
-    ]
-
-
-def test_a_large_number_keeps_all_its_digits() -> None:
-    binding = Binding(flag="--max-num-batched-tokens", low=1, high=1e7)
-    assert text_of("vllm.max_num_batched_tokens", 1_048_577, binding) == "1048577"

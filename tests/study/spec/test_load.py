@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 
 import study
+from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from objectives.plain_data.ranges import Range

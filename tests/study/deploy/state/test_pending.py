@@ -1,4 +1,4 @@
-"""The record of a change keeps its timer by type, and the log says which change was judged."""
+"""The record of a change keeps its timer by type, and says how it was damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from study.deploy.state import pending
 from study.deploy.state.dead_man_timer import DeadMan
-from study.deploy.watch.promotions import is_verdict
 
 CHANGE = pending.Pending("apply", 0, 1, "abc", None, 9.0, 7, 1.0, "boot", ("a.service",))
 
@@ -41,10 +40,3 @@ def test_a_damaged_record_says_what_is_wrong_and_the_way_out(tmp_path: Path, tex
     assert error.value.finding.startswith(f"{file}: it cannot be read (")
     assert str(error.value) == f"{error.value.finding}; run `scripts/promote.py rollback`"
     assert pending.put_aside(tmp_path) and not file.exists()
-
-
-def test_a_change_whose_process_ended_was_not_judged(tmp_path: Path) -> None:
-    pending.note(tmp_path, "rolled_back", {"why": "p95"})
-    pending.note(tmp_path, "rolled_back", {"why": "it died", "died_in": "soak"})
-    pending.note(tmp_path, "rolled_back", {"why": "its process ended in step: soak"})  # of 0.1
-    assert [is_verdict(event) for event in pending.events(tmp_path)] == [True, False, False]

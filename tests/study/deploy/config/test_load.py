@@ -11,10 +11,10 @@ from objectives.errors import BadInput
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.load import load_deployment
 
-EXAMPLE = (Path(__file__).parents[3] / "study/deploy/example.yaml").read_text()
+EXAMPLE = (Path(__file__).parents[4] / "study/deploy/example.yaml").read_text()
 
 
-def loaded(folder: Path, text: str) -> Deployment:
+def deployment_of(folder: Path, text: str) -> Deployment:
     file = folder / "deployment.yaml"
     file.write_text(text)
     file.chmod(0o644)
@@ -22,16 +22,16 @@ def loaded(folder: Path, text: str) -> Deployment:
 
 
 def test_the_example_is_read(tmp_path: Path) -> None:
-    deployment = loaded(tmp_path, EXAMPLE)
-    assert (deployment.services.llm.unit, deployment.services.stt.unit) == (
+    deployment = deployment_of(tmp_path, EXAMPLE)
+    assert tuple(s.unit for s in deployment.services.values()) == (
         "judge.service",
         "whisper.service",
     )
-    assert deployment.services.stt.set["whisper_model_size"].choices == {
+    assert deployment.services["stt"].set["whisper_model_size"].choices == {
         "tiny.en": "tiny.en",
         "base": "/models/base",
     }
-    assert deployment.services.stt.stack.peak_mib == 900 and deployment.folder == Path(
+    assert deployment.services["stt"].stack.peak_mib == 900 and deployment.folder == Path(
         "/etc/gpu-allocation/voice"
     )
 
@@ -44,9 +44,9 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
           llm: {set: {vllm_memory_util: {variable: SHARE, low: 0.3, high: 0.7}}}
           stt: {set: {whisper_model_size: {variable: SIZE, choices: {base: base}}}}
     """
-    assert loaded(tmp_path, dedent(text)).env_file is not None
+    assert deployment_of(tmp_path, dedent(text)).env_file is not None
     with pytest.raises(BadInput, match="an env_file only takes variables"):
-        loaded(tmp_path, dedent(text).replace("variable: SHARE", "flag: --share"))
+        deployment_of(tmp_path, dedent(text).replace("variable: SHARE", "flag: --share"))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_is_not_plain_and_bounded_is_refused_by_name(
 ) -> None:
     assert old in EXAMPLE
     with pytest.raises(BadInput, match=message):
-        loaded(tmp_path, EXAMPLE.replace(old, new, 1))
+        deployment_of(tmp_path, EXAMPLE.replace(old, new, 1))
 
 
 def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:

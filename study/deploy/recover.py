@@ -19,23 +19,13 @@ from study.deploy.admission import device_of
 from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
-from study.deploy.errors import ProductionDown, StepFailed
-from study.deploy.health.gates import failed_gates, try_gates
+from study.deploy.errors import ProductionDown
+from study.deploy.health.gates import check_gates, failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
-from study.deploy.targets.env_file import EnvTarget
-from study.deploy.targets.systemd_units import Units
+from study.deploy.targets.open_target import target_of
 from study.deploy.targets.target import Target
-
-
-def target_of(deployment: Deployment) -> Target:
-    """Return the target that the deployment names."""
-    return (
-        Units(deployment)
-        if deployment.env_file is None
-        else EnvTarget(deployment, deployment.env_file)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +36,20 @@ class Settled:
     summary: str
 
 
+@contextmanager
+def signals_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM for as long as the block lasts."""
+    before = {
+        n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@signals_ignored()
 def settled(
     deployment: Deployment,
     why: str,
@@ -68,32 +72,6 @@ def settled(
     Raises:
         ProductionDown: Neither version answers.
     """
-    with signals_ignored():
-        return _settled(deployment, why, say, is_sure=is_sure, is_unread=is_unread, died_in=died_in)
-
-
-@contextmanager
-def signals_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM for as long as the block lasts."""
-    before = {
-        n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _settled(
-    deployment: Deployment,
-    why: str,
-    say: Say,
-    *,
-    is_sure: bool,
-    is_unread: bool,
-    died_in: str | None,
-) -> Settled:
     chain, target = Chain(deployment.folder), target_of(deployment)
     begun = pending.read(deployment.folder)
     current = chain.current()
@@ -159,8 +137,7 @@ def _agree(
         return False
     say(f"restarting both services on version {version.number}")
     restart(deployment, target, device_of(deployment), None, say)
-    if problems := failed_gates(try_gates(target, deployment, assignments)):
-        raise StepFailed(problems)
+    check_gates(try_gates(target, deployment, assignments))
     return True
 
 
