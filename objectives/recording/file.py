@@ -19,6 +19,7 @@ from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names, current_workload
+from objectives.recording.kept_replies import kept_in, replies_of
 from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 from objectives.service_figures import is_amount
@@ -40,6 +41,7 @@ def entry(
         diagnosis=failure.diagnosis if failure else None,
         measured=failure.measured if failure else {},
         card=card,
+        replies=kept_in(job.folder) if measurement else None,
     )
 
 
@@ -93,6 +95,7 @@ def read(path: Path) -> Recording:
             if data["diagnosis"] is not None:
                 data["diagnosis"] = from_plain(Diagnosis, data["diagnosis"])
             last = RecordedLaunch(**data)
+            replies_of(last.replies or ())  # raises for a row of other columns
             entries.append(last)
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:

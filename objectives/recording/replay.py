@@ -14,6 +14,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
+from objectives.recording.kept_replies import under
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
@@ -89,11 +90,13 @@ class Recording:
         path: The file.
         provenance: Where, when and with what it was made.
         entries: Its evaluations.
+        limits: Other limits than those it was measured under, ms by name; None for its own.
     """
 
     path: Path
     provenance: Provenance
     entries: tuple[RecordedLaunch, ...]
+    limits: Mapping[str, float] | None = None
 
     def cell(self, allocation: Allocation) -> tuple[RecordedLaunch, ...]:
         """Return the repeats of one configuration, in the order they were measured.
@@ -128,9 +131,11 @@ class Recording:
     def measured(self, e: RecordedLaunch) -> Measurement | None:
         """Return what an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
-        return e.measurement and replace(
-            e.measurement.on_device(card), wall_s=e.wall_s, measured_at=e.at
-        )
+        measured = e.measurement
+        if measured is not None and self.limits is not None and e.replies is not None:
+            pause_s = self.provenance.conditions["workload"].get("pause_s", 0.0)
+            measured = under(measured, e.replies, self.limits, pause_s)
+        return measured and replace(measured.on_device(card), wall_s=e.wall_s, measured_at=e.at)
 
     def sentence(self) -> str:
         """Return the sentence that tells people where the numbers come from."""

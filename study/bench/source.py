@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ def find_source(
     setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)
+        if dict(spec.limits) != dict(recording.provenance.limits):
+            recording = replace(recording, limits=spec.limits)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]

@@ -122,7 +122,7 @@ def _launched(
     machine: Bench,
 ) -> Recording:
     entries: list[RecordedLaunch] = []
-    provenance = _provenance(machine, conditions(setting_of(spec)))
+    provenance = _provenance(machine, conditions(setting_of(spec)), spec.limits)
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
@@ -173,11 +173,14 @@ def _launched(
     return read(out)
 
 
-def _provenance(machine: Bench, asked: Mapping[str, Any]) -> Provenance:
+def _provenance(
+    machine: Bench, asked: Mapping[str, Any], limits: Mapping[str, float]
+) -> Provenance:
     return Provenance(
         device=machine.device.identity,
         versions=machine.versions,
         conditions=asked,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        limits=limits,
         git_commit=git_commit(Path(__file__).parent),
     )

@@ -47,7 +47,7 @@ class Scorer:
     Args:
         rule: How a measurement becomes one number.
         gates: What a winner must keep.
-        workload: The traffic, with the most voice sessions that are tried.
+        workload: The traffic.
     """
 
     rule: FitnessRule

@@ -30,7 +30,6 @@ from study.spec.model import (
     FitnessRule,
     Gates,
     Selector,
-    SloRule,
     Spec,
     SpecFile,
 )
@@ -256,7 +255,6 @@ def test_every_number_has_limits() -> None:
         Budget,
         Selector,
         Gates,
-        SloRule,
         FitnessRule,
         Tenant,
         Workload,
@@ -280,7 +278,6 @@ def test_defaults_lie_within_their_limits() -> None:
         Budget(),
         Selector(),
         Gates(),
-        SloRule(),
         FitnessRule(),
         Workload(),
         LlmService(),
