@@ -17,6 +17,9 @@ from study.storage.context import StudyContext
 
 SAME_PCT = 1.0  # a smaller difference is called none
 
+# of recordings of 0.1 these are not known, and one line says so, the capacity's
+OF_TURNS = ("turn_ttft_p95_ms", "goodput_pct", "concurrent_capacity")
+
 
 class FigureVerdict(StrEnum):
     """A verdict says how another configuration's figure stands to today's."""
@@ -79,7 +82,7 @@ def figure_differences(
     configurations: Sequence[Configuration],
     without: Collection[str] = (),
 ) -> list[Difference]:
-    """Compare every figure that people ask for.
+    """Compare every figure that people ask for; of turns only what either has.
 
     Args:
         today: What is in use.
@@ -87,7 +90,9 @@ def figure_differences(
         configurations: All that was launched, whose repeats give the noise too.
         without: Names of figures to leave out.
     """
-    return [difference(name, today, other, configurations) for name in SHOWN if name not in without]
+    names = [name for name in SHOWN if name not in without]
+    differences = [difference(name, today, other, configurations) for name in names]
+    return [d for d in differences if d.name not in OF_TURNS or (d.old, d.new) != (None, None)]
 
 
 def difference(

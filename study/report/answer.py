@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.capacity.ramp_capacity import ENOUGH_TURNS
 from objectives.figures import FITNESS
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
@@ -88,6 +89,28 @@ def certainty(decision: Decision) -> list[str]:
 
 def _measurements(s: Standing) -> str:
     return f"{s.n} measurements" if s.n > 1 else "1 measurement"
+
+
+def capacity_known(today: Configuration | None) -> list[str]:
+    """Say what keeps the capacity of today's allocation from being known well; a line at most."""
+    launches = [t.measurement for t in today.measured if t.measurement] if today else []
+    turns = [m.capacity_turns_below for m in launches if m.capacity_turns_below is not None]
+    if not launches:
+        return []
+    if any(m.ladder for m in launches):
+        how = "version 0.1, which measured this, counted sessions by a ladder"
+        return [f"Capacity is not known and counts for nothing here: {how}."]
+    if not turns:
+        return ["Capacity was not measured and counts for nothing here."]
+    if all(m.capacity_turns_per_s is None for m in launches):
+        bound = f"first missed: {launches[0].capacity_bound_by}"
+        return [
+            f"No rate of turns is good with today's allocation ({bound}): capacity counts as 0."
+        ]
+    if min(turns) < ENOUGH_TURNS:
+        few = f"today's capacity rests on {min(turns)} turns below the break, {ENOUGH_TURNS} are enough"
+        return [f"Wide: {few}; two launches may differ by more than 10 %."]
+    return []
 
 
 def fitness_gap(

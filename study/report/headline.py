@@ -12,7 +12,13 @@ from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import is_noise
 from study.confirmation.verdict_file import Confirmation
 from study.report.analysis_words import cache_warnings
-from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
+from study.report.answer import (
+    answer,
+    capacity_known,
+    certainty,
+    fitness_gap,
+    unconfirmed_standing,
+)
 from study.report.comparison import change
 from study.report.reasons import why
 from study.report.service_words import in_sentence, latencies_of
@@ -114,9 +120,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
     cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
     lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
-    contributions = [t.contributions for t in summary.trials]
-    if contributions and not any(c.get("capacity") is not None for c in contributions):
-        lines.append("Capacity counts for nothing in these scores: it was not measured.")
+    lines += capacity_known(today)
     if decision.winner is None and today is not None and today.is_feasible:
         lines.append("Nothing that may be promoted scored better than what is in use today.")
     elif decision.winner is None:

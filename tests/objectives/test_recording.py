@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from factories import only
 
+import objectives
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
+from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import write as write_replies
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome
+from objectives.load.ramp import turn_times
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
@@ -285,3 +290,50 @@ def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ()
 )
 def test_another_workload_tenant_or_service_is_another_condition(other):
     assert conditions(setting(**other)) != conditions(setting())
+
+
+def test_every_reply_is_kept_and_judged_again_under_other_limits(recording, tmp_path):
+    """A window of two requests, and a ramp that breaks at 2 turns/s under its own limit."""
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    window = [
+        {"service": "llm", "scheduled_s": 70.0, "first_s": 70.4, "end_s": 71.0, "tokens": 7},
+        {"service": "stt", "scheduled_s": 71.0, "first_s": 71.6, "end_s": 71.6},
+    ]
+    (folder / "replies.jsonl").write_text("".join(json.dumps(r) + "\n" for r in window))
+    here = RampRange(1.0, 30.0)
+    times_s = [t for t in turn_times(here.rate, 1) if t < 60.0]
+    ramp = [
+        RampReply(
+            line=0,
+            service="stt",
+            turn=n,
+            scheduled_s=at_s,
+            first_s=at_s + 0.1 * here.rate.at(at_s) ** 2,
+            end_s=at_s + 0.1 * here.rate.at(at_s) ** 2,
+        )
+        for n, at_s in enumerate(times_s)
+    ]
+    write_replies(folder / "ramp.jsonl", ramp)
+    measured = only(stt_latency_ms=1.0, llm_latency_ms=1.0, ramp=here.to_json(), goodput_pct=50.0)
+    kept = entry(replace(job(1), folder=folder), 1, 1.0, Outcome(measured))
+    write(tmp_path / "a.jsonl", recording.provenance, [kept])
+    again = read(tmp_path / "a.jsonl")
+    assert len(again.entries[0].replies) == 2 + len(ramp)
+    assert again.measure(job(0)).measurement.goodput_pct == 50
+    for limit_ms, goodput_pct, turns_per_s in ((400.0, 50, 2.0), (900.0, 100, 3.0)):
+        limits = {"stt_latency_p95_ms": limit_ms, "llm_tpot_p95_ms": 200.0}
+        other = replace(again, limits=limits).measure(job(0)).measurement
+        assert other.goodput_pct == goodput_pct
+        assert other.breaking_point_turns_per_s == pytest.approx(turns_per_s, rel=0.05)
+        assert other.capacity_bound_by == "stt_latency_p95_ms"
+
+
+def test_a_recording_of_0_1_has_the_rungs_of_its_ladder_and_no_capacity():
+    old = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
+    measured = [m for e in old.entries if (m := old.measured(e)) is not None]
+    assert all(m.ladder for m in measured)
+    assert {m.capacity_turns_per_s for m in measured} == {None}
+    assert {m.concurrent_capacity for m in measured} == {None}
+    assert {m.capacity_bound_by for m in measured} == {None}
+    assert old.provenance.conditions["workload"]["ramp_s"] == 0

@@ -69,7 +69,6 @@ def context_of(spec: Spec, measured_elsewhere: str | None = None) -> StudyContex
         versions=VERSIONS,
         server_env={},
         held_mib=0,
-        slo=None,
         measured_elsewhere=measured_elsewhere,
         git_commit="abc123+",
     )

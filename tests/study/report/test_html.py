@@ -94,7 +94,7 @@ def test_what_was_not_measured_says_so_and_no_zero_is_invented(tmp_path: Path) -
     row = re.search(r"LLM: 95 % begin to answer within</th>(.*?)</tr>", text, re.DOTALL)
     assert row and row[1].count("not measured") == 2
     assert "No picture of memory over time: it was not recorded." in text
-    assert "Capacity counts for nothing in these scores" in text
+    assert "Capacity was not measured and counts for nothing here" in text
     assert "MiB short" not in text
 
 

@@ -47,7 +47,7 @@ search_space:
   whisper_model_size: ["tiny", "base", "small"]
 evaluator: {path: ..., class: ..., init_kwargs: {}}       # accepted; a note says that this project's own measurement is used
 budget: {wallclock_sec: 360, max_candidates: 10, max_generations: 4, allow_gpu: true}
-metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, capacity_turns_per_s: up}}
+metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
 selector: {kind: rzero, tournament_size: 4, survivors: 2, elitism: 1, fresh_inject: 1}
 """  # noqa: E501
 
@@ -688,6 +688,15 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ),
 ]
 LIVE = "{llm: {python: venv/bin/python, model: llm}}"
+BAD_VALUES += [
+    ({"slo": "{multiple: 1.5}"}, ("slo", "a word of 0.1", "write `limits:`")),
+    ({"workload": "{ladder_s: 30}"}, ("workload.ladder_s", "a word of 0.1", "write `ramp_s`")),
+    ({"workload": "{session_pause_s: 1}"}, ("session_pause_s", "write `pause_s`")),
+    ({"workload": "{session_turn_tokens: 1}"}, ("session_turn_tokens", "prompt_tokens")),
+    ({"claim": "concurrent_capacity"}, ("claim", "write capacity_turns_per_s")),
+    ({"limits": "{stt_ttft_p95_ms: 1}"}, ("limits.stt_ttft_p95_ms", "it is no limit")),
+    ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
+]
 BAD_VALUES += [
     ({"measure": "live", **keys}, parts)
     for keys, parts in (
