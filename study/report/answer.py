@@ -108,7 +108,7 @@ def capacity_known(today: Configuration | None) -> list[str]:
             f"No rate of turns is good with today's allocation ({bound}): capacity counts as 0."
         ]
     if min(turns) < ENOUGH_TURNS:
-        few = f"today's capacity rests on {min(turns)} turns below the break, {ENOUGH_TURNS} are enough"
+        few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
         return [f"Wide: {few}; two launches may differ by more than 10 %."]
     return []
 

@@ -197,9 +197,12 @@ def test_packaged_specs_load_where_their_files_exist(
     ],
 )
 def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
+    """It has no ramp, which version 0.1 did not have: what is said of ramps is the live one's."""
     texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
     shared = ["device:" + t.partition("\ndevice:")[2] for t in texts]
-    assert shared[0] == shared[1]
+    of_ramps = re.compile(r"^ *(ramp_s|pause_s): .*\n|^limits: .*\n\n", re.MULTILINE)
+    assert "ramp_s: 0 " in shared[1]
+    assert of_ramps.sub("", shared[0]) == of_ramps.sub("", shared[1])
 
 
 def test_gpu_yaml_explains_every_key() -> None:
