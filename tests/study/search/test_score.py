@@ -75,7 +75,7 @@ def test_fixed_normalisation_is_the_older_one(tmp_path: Path) -> None:
     figures = {
         "stt_latency_ms": 999,
         "llm_latency_ms": 999,
-        "capacity_turns_per_s": 5,
+        "concurrent_capacity": 5,
         "gpu_utilization_pct": 90.4,
     }
     assert scored(

@@ -25,4 +25,4 @@ def test_the_latency_of_a_third_service_is_drawn_under_its_own_name() -> None:
     chart = latency_chart([spot], "embed", 200.0)
     assert "<title>embed: 95 % answered within, against capacity</title>" in chart
     assert "50 % + base (works): 120 ms, 4.00 turns/s" in chart
-    assert "limit of a session 200 ms" in chart
+    assert "limit of a turn 200 ms" in chart
