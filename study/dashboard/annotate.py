@@ -78,7 +78,7 @@ def _figures(
         ),
         "phases": (time_by_phase(findings.trials), "time by phase: no trial tells its time"),
         "lineage": (
-            lineage(births(study), launched, decision, context),
+            lineage(births(study), launched, decision),
             "lineage: only the tournament has one, once it measured",
         ),
         "memory": (

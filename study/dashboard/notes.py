@@ -12,7 +12,7 @@ from objectives.engines.engine import engines_of
 from objectives.figures import FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.category import Category, category, obstacle_to
+from study.analysis.category import Category, category
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
@@ -105,13 +105,13 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     configuration = configuration_of(trial.allocation, summary.configurations)
     kind: str = trial.state
     if configuration:
-        kind = CATEGORY_WORDS[category(configuration, decision, context)]
+        kind = CATEGORY_WORDS[category(configuration, decision)]
     lines = [
         f"# {short(trial.allocation)}",
         f"**{kind}**: {outcome_in_words(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
-    if configuration and (reason := obstacle_to(configuration, decision, context)):
+    if configuration and (reason := decision.against(trial.allocation)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
     lines += [
         f"- {CATEGORY_WORDS[Category.OVER]}: {limit}"

@@ -6,8 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from objectives.figures import figure
+from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.summary import Summary
 from study.wording import number
 
 VERDICT_WORDS = {
@@ -34,6 +37,33 @@ class ComparedFigure:
     new: str
     change: str
     sense: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison sets today's configuration against the winner, or what came closest to it.
+
+    Args:
+        title: What is compared.
+        role: What the other configuration is.
+        figures: A row for each figure; empty where either was never launched.
+    """
+
+    title: str
+    role: str
+    figures: Sequence[ComparedFigure]
+
+
+def against_today(summary: Summary) -> Comparison:
+    """Compare today's configuration with the summary's other one."""
+    decision, today, other = summary.decision, summary.today, summary.other
+    is_ineligible = other is not None and decision.against(other.allocation) is not None
+    role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
+    name = "what came closest"
+    if decision.winner is not None:
+        role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
+    figures = comparison(today, other, summary.configurations) if today and other else ()
+    return Comparison(f"Today's against {name}", role, figures)
 
 
 def comparison(

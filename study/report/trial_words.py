@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from objectives.figures import FITNESS, figure
-from study.analysis.category import Category, category, obstacle_to
+from study.analysis.category import Category, category
 from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_in_words
@@ -27,13 +27,13 @@ def configurations_table(summary: Summary) -> str:
     ]
     ranked = sorted(summary.configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0)))
     for c in ranked:
-        kind = category(c, decision, context)
+        kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
             mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
-        elif c.measured and (why := obstacle_to(c, decision, context)):
+        elif c.measured and (why := decision.against(c.allocation)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome_in_words(c.failed[-1])}"

@@ -12,7 +12,7 @@ from study.analysis.cost.launches import WIDE_RECORDING, read_costs
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
-from study.report.comparison import comparison
+from study.report.comparison import against_today
 from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
@@ -89,11 +89,10 @@ def _summary(replay: Summary) -> list[str]:
     today, other = replay.today, replay.other
     lines = [f"![{alternative(replay)}]({PICTURE})", "", f"**{sentence(replay)}**", ""]
     if today is not None and other is not None:
-        name = "winner" if replay.decision.winner else "closest"
-        names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
+        compared = against_today(replay)
+        names = f"today: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        figures = comparison(today, other, replay.configurations)
-        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
+        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
         lines.append("")
     return [*lines, _source(replay), "", *_bullets(replay)[:3]]
 

@@ -10,11 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.figures import FITNESS, figure, flat_name
+from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
-from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS
-from study.report.comparison import comparison
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.comparison import against_today
 from study.report.service_words import apis_of, latencies_of
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
@@ -49,7 +50,7 @@ def measured(
             *((str(len(c.measured) + len(c.failed)),) if several else ()),
             _score(c),
             *(_figure(c, name) for name in names),
-            _mark(c, decision) or _outcome(c, context, is_wide=is_wide),
+            _outcome(c, decision, is_wide=is_wide),
         ]
         for c in ranked
     ]
@@ -120,27 +121,23 @@ def mean_sessions(c: Configuration) -> str:
     return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
-def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
+def _outcome(c: Configuration, decision: Decision, *, is_wide: bool) -> str:
     """Say what became of a configuration.
 
     In a narrow table it is two words, since `ruled_out` says the rest.
     """
-    if c.is_feasible:
-        return "held back" if ineligibility(c, context) else ""
+    match kind := category(c, decision):
+        case Category.WINNER | Category.INELIGIBLE:
+            return CATEGORY_WORDS[kind]
+        case Category.BASELINE:
+            return "baseline"  # the column has no room for the words of a legend
+        case Category.WORKS:
+            return ""
     launches = sorted((*c.measured, *c.failed), key=lambda t: t.number)
     first = next(t for t in launches if not t.is_feasible)
     if first.diagnosis and not is_wide:
         return failure_in_words(first.diagnosis.failure_class)
     return outcome_in_words(first)
-
-
-def _mark(c: Configuration, decision: Decision) -> str | None:
-    if decision.is_winner(c):
-        return "winner"
-    baseline = decision.baseline
-    if baseline is not None and str(c.allocation) == str(baseline.allocation) and c.is_feasible:
-        return "baseline"
-    return None
 
 
 def winner_table(summary: Summary, standing: str) -> Table | None:
@@ -151,15 +148,12 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     Args:
         standing: What the winner is: a replay, a candidate, confirmed.
     """
-    decision, today, other = summary.decision, summary.today, summary.other
+    today, other, compared = summary.today, summary.other, against_today(summary)
     if today is None or other is None or not (today.measured and other.measured):
         return None
-    title, what = "Today's against the winner", standing
-    if decision.winner is None:
-        title = "Today's against what came closest"
-        what = "held back" if decision.against(other.allocation) else "not better"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=compared.title, title_justify="left")
     table.add_column("")
+    what = standing if summary.decision.winner else compared.role
     for c, role in ((today, "in use today"), (other, what)):
         head = f"{escape(short(c.allocation))}\n({escape(role)})"
         table.add_column(head, justify="right", overflow="fold")
@@ -168,6 +162,6 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     gain = "-" if old is None or new is None else f"{new - old:+.4f}"
     table.add_row("fitness, 1 is best", FITNESS.text(old), FITNESS.text(new), gain)
     style = {"better": "green", "worse": "red"}
-    for row in comparison(today, other, summary.configurations):
+    for row in compared.figures:
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))
     return table

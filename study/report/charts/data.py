@@ -67,7 +67,7 @@ def spots(
         if len(p95_ms) < len(means):
             continue
         sessions = c.mean("concurrent_capacity")
-        kind = category(c, decision, context)
+        kind = category(c, decision)
         points.append(
             Spot(short(c.allocation), kind, c in best, sessions, c.is_lower_bound, p95_ms)
         )
