@@ -126,6 +126,7 @@ def broken(diagnosis: Diagnosis) -> str:
 
     What a frontier may conclude depends on which it is.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> broken(Diagnosis("predicted_kv_too_small", "llm", FailurePhase.PRECHECK, 900.0, ""))
     'kv_cache'
     """
@@ -135,6 +136,7 @@ def broken(diagnosis: Diagnosis) -> str:
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     """Return how far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> failure_constraint(Diagnosis("oom_budget", "llm", FailurePhase.START, 1200.0, ""), 12000.0)
     0.1
     """
