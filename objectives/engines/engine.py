@@ -117,6 +117,11 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
     return tuple(sorted(in_order(services), key=lambda engine: engine.has_share))
 
 
+def apis_of(services: Services) -> dict[str, ApiName]:
+    """Return the API of each service, in the order of a voice turn."""
+    return {engine.name: engine.api for engine in engines_of(services)}
+
+
 def kv_cache_args(services: Services) -> tuple[str, ...]:
     """Return the flags of the engines that have a KV cache."""
     return tuple(arg for e in engines_of(services) if e.has_kv_cache for arg in e.service.args)

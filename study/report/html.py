@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
@@ -117,7 +118,9 @@ def _comparison(summary: Summary) -> dict[str, Any]:
         else "Today's against what came closest",
         "other": name,
         "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": comparison(today, other, summary.configurations)
+        "compared": comparison(
+            today, other, summary.configurations, apis_of(summary.context.services)
+        )
         if today is not None and other is not None
         else (),
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.cost.launches import WIDE_RECORDING, read_costs
@@ -92,7 +93,8 @@ def _summary(replay: Summary) -> list[str]:
         name = "winner" if replay.decision.winner else "closest"
         names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        figures = comparison(today, other, replay.configurations)
+        apis = apis_of(replay.context.services)
+        figures = comparison(today, other, replay.configurations, apis)
         lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
         lines.append("")
     return [*lines, _source(replay), "", *_bullets(replay)[:3]]
