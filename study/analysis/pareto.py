@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from objectives.engines.engine import apis_of
 from objectives.figures import Direction, figure, latency_p95_names
 from study.analysis.configurations import Configuration
-from study.analysis.eligibility import is_eligible
+from study.analysis.promotion_eligibility import is_eligible
 from study.storage.context import StudyContext
 
 FREE = "free_memory_mib"
