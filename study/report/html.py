@@ -32,6 +32,7 @@ from study.report.html_sections import (
 from study.report.reasons import held_back
 from study.report.summary import Summary
 from study.report.trial_words import without_paths, wrapped
+from study.spec.choices import effect_figures
 from study.text import without_secrets
 from study.wording import short
 
@@ -90,7 +91,10 @@ def _content(summary: Summary) -> dict[str, Any]:
         "compares": pareto_figures_in_words(compared_figures(launched, context)),
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
-        "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),
+        "influence": influence(
+            [t for c in launched for t in (*c.measured, *c.failed)],
+            effect_figures(apis_of(context.services)),
+        ),
         "sharing_head": sharing_head,
         "sharing": sharing,
         "presets": presets(summary),

@@ -16,9 +16,8 @@ from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.answer import fitness_gap
 from study.report.comparison import comparison
+from study.spec.choices import APIS
 from study.storage.trials import State, Trial
-
-APIS = {"stt": "transcription", "llm": "completions"}
 
 
 def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
