@@ -33,7 +33,7 @@ def pictures(summary: Summary) -> dict[str, Any]:
     figures: list[dict[str, Any]] = []
     if points:
         for service in points[0].p95_ms:
-            limit_ms = slo.p95_ms[service] if slo else None
+            limit_ms = slo.p95_ms.get(service) if slo else None
             drawing = svg.latency_chart(points, service, limit_ms)
             figures.append(_figure(f"{latency_title(service)}, ms", drawing))
     if timed:
