@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from objectives.allocation import SPEECH, Allocation
+from objectives.allocation import Allocation, is_of_speech
 from objectives.measurement import Measurement
 from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
@@ -137,6 +137,4 @@ class Cost:
 def _command_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
     """Return what the command of a server with a share depends on; a recording has no commands."""
     searched = allocation.values.items()
-    return tuple(
-        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
-    )
+    return tuple(sorted((k, str(v)) for k, v in searched if not is_of_speech(k)))
