@@ -30,6 +30,7 @@ from study.report.html_sections import (
     provenance_rows,
 )
 from study.report.reasons import held_back
+from study.report.service_words import sharers
 from study.report.summary import Summary
 from study.report.trial_words import without_paths, wrapped
 from study.spec.choices import effect_figures
@@ -73,7 +74,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     preset = summary.preset
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
-        "title": f"How should {context.device.product} be shared by an LLM and speech recognition?",
+        "title": f"How should {context.device.product} be shared by {sharers(context)}?",
         "byline": _byline(summary),
         "question": QUESTION,
         "answer": sentence(summary),

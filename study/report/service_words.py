@@ -22,6 +22,13 @@ def in_sentence(service: str) -> str:
     return f"the {name}" if name.isupper() else name
 
 
+def sharers(context: StudyContext) -> str:
+    """Return who shares the device: "an LLM and speech recognition"."""
+    kinds = {"LLM": "an LLM", "speech": "speech recognition"}
+    names = [kinds.get(n, n) for n in map(service_name, context.services)]
+    return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
 def traffic_in_words(context: StudyContext) -> str:
     """Say what is sent to the servers in every launch."""
     w = context.workload

@@ -26,7 +26,7 @@ MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 # the API of each service that a spec has, in the order of a voice turn
 APIS: Mapping[str, str] = {"stt": "transcription", "llm": "completions"}
 FIGURES = figures_of(APIS)
-SHOWN, JUDGED = shown(FIGURES), judged(FIGURES)
+JUDGED = judged(FIGURES)
 
 
 def effect_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
