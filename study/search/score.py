@@ -12,7 +12,6 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
@@ -176,7 +175,7 @@ class Yardstick:
             measured,
             self.reference or Reference({}, None),
             self._baseline,
-            same_speech=speech_key(allocation) == speech_key(self.baseline),
+            same_speech=allocation.speech_key == self.baseline.speech_key,
             clip_seconds=self.clip_seconds,
         )
 
