@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.engines.engine import apis_of
 from objectives.figures import figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
@@ -62,7 +63,10 @@ def against_today(summary: Summary) -> Comparison:
     name = "what came closest"
     if decision.winner is not None:
         role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
-    figures = comparison(today, other, summary.configurations) if today and other else ()
+    figures: Sequence[ComparedFigure] = ()
+    if today is not None and other is not None:
+        apis = apis_of(summary.context.services)
+        figures = comparison(today, other, summary.configurations, apis)
     return Comparison(f"Today's against {name}", role, figures)
 
 
@@ -70,10 +74,10 @@ def comparison(
     today: Configuration,
     other: Configuration,
     configurations: Sequence[Configuration],
-    without: Collection[str] = (),
+    apis: Mapping[str, str],
 ) -> list[ComparedFigure]:
     """Compare every figure that people ask for, in the order of `figure_differences`."""
-    return [_as_text(d) for d in figure_differences(today, other, configurations, without)]
+    return [_as_text(d) for d in figure_differences(today, other, configurations, apis)]
 
 
 def _as_text(d: Difference) -> ComparedFigure:

@@ -19,6 +19,7 @@ from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
 from study.run_plan import RunOptions
+from study.spec.choices import effect_figures
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import short
@@ -114,7 +115,7 @@ def _whole(replay: Summary) -> list[str]:
 def _wide() -> list[str]:
     """Write what each parameter of the wider space does, from its recording."""
     [cost] = read_costs(str(WIDE_RECORDING))
-    effects = influence(cost.launches)
+    effects = influence(cost.launches, effect_figures(cost.apis))
     if effects.lacks:
         raise SetupError(effects.lacks)
     body = [

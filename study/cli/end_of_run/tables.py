@@ -9,6 +9,7 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from objectives.engines.engine import apis_of
 from objectives.figures import FITNESS, figure, flat_name
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration, configurations_in
@@ -16,7 +17,7 @@ from study.analysis.decision import Decision
 from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.comparison import against_today
-from study.report.service_words import apis_of, latencies_of
+from study.report.service_words import latencies_of
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
 from study.storage.context import StudyContext
@@ -60,7 +61,9 @@ def measured(
 def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
-    words = [flat_name(s, "wer_pct") for s, api in apis_of(context).items() if api == SPOKEN]
+    words = [
+        flat_name(s, "wer_pct") for s, api in apis_of(context.services).items() if api == SPOKEN
+    ]
     return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
 
 
