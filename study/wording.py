@@ -9,6 +9,7 @@ from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
 from objectives.measurement import INFINITE
 from objectives.servers.phase_times import start_name, started_service
+from objectives.speech.wer import WordVerdict
 
 
 def allocation_in_words(allocation: Allocation) -> str:
@@ -100,11 +101,11 @@ STEPS: Mapping[Step, str] = {
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
 }
-WORD_GATES: Mapping[str | None, str] = {
-    "pass": "as good as the baseline's, within the gate",
-    "fail": "worse than the baseline's by more than the gate",
-    "cannot_tell": "the clips are too few to tell",
-    "not_measured": "not measured",
+WORD_GATES: Mapping[WordVerdict | None, str] = {
+    WordVerdict.PASS: "as good as the baseline's, within the gate",
+    WordVerdict.FAIL: "worse than the baseline's by more than the gate",
+    WordVerdict.CANNOT_TELL: "the clips are too few to tell",
+    WordVerdict.NOT_MEASURED: "not measured",
     None: "not measured",
 }
 CONSTRAINTS: Mapping[str, str] = {

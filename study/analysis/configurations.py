@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
+from objectives.speech.wer import WordVerdict
 from study.analysis.student_t import t_quantile
 from study.storage.trials import State, Trial
 
@@ -92,10 +93,12 @@ class Configuration:
         return {name: fmean(values) if values else None for name, values in terms.items()}
 
     @property
-    def word_gate(self) -> str | None:
+    def word_gate(self) -> WordVerdict | None:
         """Return the verdict on its words; of several launches the first that is not a pass."""
         verdicts = [t.word_gate for t in self.measured]
-        return next((v for v in verdicts if v != "pass"), verdicts[0] if verdicts else None)
+        return next(
+            (v for v in verdicts if v != WordVerdict.PASS), verdicts[0] if verdicts else None
+        )
 
     @property
     def figures(self) -> Mapping[str, Any]:

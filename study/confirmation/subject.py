@@ -20,6 +20,7 @@ from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.held_out import held_out_by_name
 from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.seal import verify
+from study.promotion.status import status_of
 from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
@@ -27,7 +28,6 @@ from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
-STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
 SCORING = "fitness or gates in the spec"
 BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
@@ -125,7 +125,7 @@ def subject(
         BadInput: The promotion was changed or is none of this project, or its spec is another.
     """
     data = verify(path)
-    if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
+    if status_of(data) is None or not isinstance(data.get("spec"), dict):
         raise BadInput(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )

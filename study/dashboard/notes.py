@@ -122,7 +122,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.measurement is not None:
         figures = _figures(trial, trial.measurement, apis_of(context.services))
         lines += ["## What was measured", figures, _contributions(trial)]
-        lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
+        lines.append(f"Words: {WORD_GATES[trial.word_gate]}.")
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(without_secrets(str(c)))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]

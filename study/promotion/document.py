@@ -17,6 +17,7 @@ from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.promotion.status import Status
 from study.storage.context import StudyContext
 
 SCHEMA = 1
@@ -71,7 +72,7 @@ def document(
     why: str,
     passed_over: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the promotion as plain data; its status is "candidate" or "replay".
+    """Return the promotion as plain data; its status is candidate or replay.
 
     A candidate is unconfirmed, since one study's best is not proof.
 
@@ -93,7 +94,7 @@ def document(
     compared = compared_figures(apis_of(context.services))
     return {
         "schema": SCHEMA,
-        "status": "replay" if context.is_replay else "candidate",
+        "status": (Status.REPLAY if context.is_replay else Status.CANDIDATE).value,
         "measured_elsewhere": context.is_replay,
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
@@ -106,7 +107,10 @@ def document(
         "best_single_trial": dict(best.allocation.values) if best else None,
         "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in compared},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
-        "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
+        "gates": {
+            "word_error_rate": winner.word_gate and winner.word_gate.value,
+            "llm_quality": context.gates.llm_quality,
+        },
         "passed_over": list(passed_over),
         "started_first": new["started_first"],
         "study": origin.study,

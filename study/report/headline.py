@@ -11,6 +11,7 @@ from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import SESSIONS, is_noise
 from study.confirmation.verdict_file import Confirmation
+from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
 from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
 from study.report.comparison import change
@@ -32,7 +33,7 @@ def sentence(summary: Summary) -> str:
     decision, context = summary.decision, summary.context
     today, other, launched = summary.today, summary.other, summary.configurations
     confirmation = summary.confirmation
-    is_confirmed = confirmation is not None and confirmation.verdict == "confirmed"
+    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
     plain = _capital(answer(decision, context, is_confirmed=is_confirmed))
     if summary.is_rejected and other is not None:
         stays, name = allocation_in_words(context.baseline), short(other.allocation)

@@ -11,6 +11,7 @@ from factories import only
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
+from objectives.speech.wer import WordVerdict
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
@@ -36,7 +37,7 @@ def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> 
             measured={},
             constraints={},
             contributions={},
-            word_gate="pass",
+            word_gate=WordVerdict.PASS,
             minutes_more_audio=None,
             repeat_of=None,
             is_reference=False,
