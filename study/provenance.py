@@ -13,7 +13,7 @@ def git_commit(folder: Path) -> str | None:
     """
     try:
         process = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
+            ["git", "-C", folder, "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,

@@ -225,7 +225,8 @@ def _model(entry: YamlEntry, name: str, folder: Path) -> str:
 def _path(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
     """Return the absolute path of a file or folder that passes the test; links stay as they are."""
     for folder in folders:
-        path = Path(os.path.expanduser(name) if name[:1] == "~" else folder / name).absolute()  # noqa: PTH111
+        full = os.path.expanduser(name) if name[:1] == "~" else folder / name  # noqa: PTH111
+        path = Path(full).absolute()
         try:
             if name and test(path):
                 return path
