@@ -1,4 +1,4 @@
-"""Says which version of this project ran."""
+"""Say which version of this project ran."""
 
 from __future__ import annotations
 

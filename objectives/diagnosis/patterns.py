@@ -18,7 +18,7 @@ class LogRule:
 
     Args:
         failure_class: The name of the failure.
-        services: Who can have said it.
+        speakers: Who can have said it.
         seen: The server and version that said it.
         regexes: The patterns that match a line, ignoring case.
         under_load: The name of the failure once the server was ready; empty for the same.
@@ -29,10 +29,9 @@ class LogRule:
     """
 
     failure_class: str
-    services: Sequence[str]
+    speakers: Sequence[str]
     seen: str
     regexes: Sequence[str]
-    under_load: str = ""
     phases: Sequence[str] = ("start", "load")
     deficit: Sequence[str] = ()
     exits: Sequence[int] = ()

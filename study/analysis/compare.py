@@ -10,8 +10,8 @@ from enum import StrEnum
 from objectives.figures import Direction, figure
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
-from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS, noise_of
+from study.analysis.promotion_eligibility import ineligibility
 from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 
@@ -124,7 +124,7 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
 
 
 def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
-    """Whether the capacities show which configuration serves more.
+    """Return whether the capacities show which configuration serves more.
 
     A lower bound can only be more than what is less than it.
     """

@@ -1,4 +1,4 @@
-"""Reads the search space of a spec: its parameters and the bounds that their values keep."""
+"""Read the search space of a spec: its parameters and the bounds that their values keep."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, SttService
 from objectives.traffic.workload import Workload
 from study.spec import load as spec_module
+from study.spec.choices import APIS
 from study.spec.load import load
 from study.spec.model import (
     KEYS,
-    SERVICE_NAMES,
     Budget,
     FitnessRule,
     Gates,
@@ -46,11 +46,12 @@ template: null
 search_space:
   vllm_memory_util: [0.40, 0.45, 0.50, 0.55, 0.60]
   whisper_model_size: ["tiny", "base", "small"]
-evaluator: {path: ..., class: ..., init_kwargs: {}}       # accepted; a note says that this project's own measurement is used
+evaluator: {path: ..., class: ..., init_kwargs: {}}  # accepted, and not used
 budget: {wallclock_sec: 360, max_candidates: 10, max_generations: 4, allow_gpu: true}
-metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
+metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down,
+  gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
 selector: {kind: rzero, tournament_size: 4, survivors: 2, elitism: 1, fresh_inject: 1}
-"""  # noqa: E501
+"""
 
 SMALL = """\
 name: small
@@ -225,7 +226,7 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
         if name == "services":
             expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
         elif name == "slo":
-            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICE_NAMES)}
+            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in APIS)}
         elif name in KEYS:
             expected[name] = keys_of(hint)
     assert below == expected | {
