@@ -36,7 +36,7 @@ class Configuration:
 
     @property
     def is_feasible(self) -> bool:
-        """Return whether it was measured, always met every constraint, and never ran out of memory."""
+        """Return whether it was measured, met every constraint and never ran out of memory."""
         ruled_out = any(t.state is State.PRUNED for t in self.failed)
         return bool(self.measured) and not ruled_out and all(t.is_feasible for t in self.measured)
 
