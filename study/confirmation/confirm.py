@@ -35,7 +35,7 @@ EXIT = {Status.CONFIRMED: 0, Status.REJECTED: REJECTED, Status.INCONCLUSIVE: INC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmOptions:
-    """What the command line adds.
+    """The options are what the command line adds.
 
     Args:
         pairs: How many pairs of baseline and winner to measure.

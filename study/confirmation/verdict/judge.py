@@ -17,7 +17,7 @@ FUTILE = 0.02  # chance of a win below which no further pair is measured
 
 @dataclass(frozen=True, slots=True)
 class PairsVerdict:
-    """The answer, and what it stands on.
+    """The verdict on the pairs is an answer and what it stands on.
 
     Args:
         status: Whether the winner is confirmed, rejected, or neither.
