@@ -22,7 +22,7 @@ from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
-from objectives.servers.launch import Launcher
+from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
 from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
@@ -77,7 +77,7 @@ class Colocation:
                 self._tenants += stack.enter_context(holding(tenants, device, self.folder))
             self._lineup = Lineup(self.devices, self.setting.reserve_mib)
             stack.callback(self._lineup.close)
-            self._launcher = Launcher(
+            self._launcher = TrialLauncher(
                 self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
             )
             self._stack = stack.pop_all()
