@@ -76,6 +76,11 @@ def speech_key(allocation: Allocation) -> str:
     return " ".join([allocation.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
 
+def is_same_speech(one: Allocation, other: Allocation) -> bool:
+    """Return whether both recognise speech alike, so that their words cannot differ."""
+    return speech_key(one) == speech_key(other)
+
+
 def share_mib(allocation: Allocation, total_mib: float) -> float:
     """Return the memory that the server with a share asks for, MiB."""
     return allocation.share * total_mib

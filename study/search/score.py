@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.servers.memory_budget import speech_key
+from objectives.servers.memory_budget import is_same_speech
 from objectives.speech.wer import Gate, gate
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
@@ -174,7 +174,7 @@ class Yardstick:
             measured,
             self.reference or Reference({}, None),
             self._baseline,
-            same_speech=speech_key(allocation) == speech_key(self.baseline),
+            same_speech=is_same_speech(allocation, self.baseline),
             clip_seconds=self.clip_seconds,
         )
 
