@@ -20,7 +20,6 @@ from objectives.evaluation import Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
-from objectives.part_figures import arguments_of
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import Launcher
@@ -30,6 +29,7 @@ from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
 from objectives.servers.tenants import Tenant, holding
+from objectives.service_figures import arguments_of
 from objectives.setting import Anchor, Setting, anchored
 from objectives.traffic.clips import read_clips
 
