@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.errors import BadInput
 
-SERVICES = ("stt", "llm")
+# that a turn goes through, in their order
+SERVICES = tuple(dict.fromkeys(Limit.of(*x).service for x in DEFAULT_LIMITS.items()))
 GZIP = b"\x1f\x8b"
 FAR = 2**53  # no time and no number of a reply is beyond
 
@@ -25,7 +27,7 @@ class RampReply:
 
     Args:
         line: The line of the file.
-        service: `stt` or `llm`.
+        service: One of `SERVICES`.
         ramp: The number of the ramp in the file.
         seed: The seed of its arrivals.
         turn: The number of the turn; None in files that have none.

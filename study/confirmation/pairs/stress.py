@@ -61,7 +61,7 @@ def measure_stress(
         if outcome.measurement is not None:
             free_mib.append(outcome.measurement.device.free_memory_mib)
     return Stress(
-        requests=sum(r.service == "llm" for r in traffic.requests),
+        requests=sum(r.prompt_tokens > 0 for r in traffic.requests),
         clips=len(of.clips),
         prompt_tokens=traffic.workload.prompt_tokens[1],
         free_memory_mib=free_mib[0] if free_mib else None,
