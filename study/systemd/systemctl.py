@@ -1,4 +1,8 @@
-"""The commands of systemd are run here; an error names what keeps one from its work."""
+"""The commands of systemd are run here; an error names what keeps one from its work.
+
+Two files run systemctl themselves, since systemd starts them with the standard library alone:
+`study/deploy/targets/wait_ready.py` and `study/service_pause/restore.py`.
+"""
 
 from __future__ import annotations
 
