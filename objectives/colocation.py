@@ -24,7 +24,6 @@ from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import Launcher
 from objectives.servers.lineup import Lineup
-from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
@@ -202,7 +201,7 @@ class Colocation:
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
         speech, is_scored = (
-            speech_key(allocation),
+            allocation.speech_key,
             not any(e.is_random(allocation) for e in self._engines),
         )
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)

@@ -37,6 +37,11 @@ class FasterWhisper:
     has_kv_cache: ClassVar[bool] = False
     server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
     packages: ClassVar[tuple[str, ...]] = server_packages
+    stack_flags: ClassVar[Mapping[str, str]] = {
+        "compute_type": "--compute-type",
+        "beam_size": "--beam-size",
+    }
+    quiet_death: ClassVar[str] = ""
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.servers.memory_budget import is_same_speech
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -63,8 +62,8 @@ def ineligibility(
         return Ineligibility(Reason.OUT_OF_MEMORY)
     if any(m.lag_exceeded for m in records):
         return Ineligibility(Reason.LATE_REQUESTS)
-    is_same = is_same_speech(configuration.allocation, context.baseline)
-    if not is_same and configuration.word_gate != "pass":
+    is_other_speech = configuration.allocation.speech_key != context.baseline.speech_key
+    if is_other_speech and configuration.word_gate != "pass":
         minutes = tuple(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )

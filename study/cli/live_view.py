@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
+from objectives.engines.engine import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.promotion_eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
-from study.report.service_words import apis_of
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
@@ -148,7 +148,7 @@ class Scene:
         if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
                 memory,
-                list(apis_of(self.outlook.context)),
+                list(apis_of(self.outlook.context.services)),
                 options.max_width - LABEL - 1,
                 self._starting,
                 is_ascii=options.ascii_only,

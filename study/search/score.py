@@ -12,7 +12,6 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.servers.memory_budget import is_same_speech
 from objectives.speech.wer import Gate, gate
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
@@ -126,6 +125,7 @@ def broken(diagnosis: Diagnosis) -> str:
 
     What a frontier may conclude depends on which it is.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> broken(Diagnosis("predicted_kv_too_small", "llm", FailurePhase.PRECHECK, 900.0, ""))
     'kv_cache'
     """
@@ -135,6 +135,7 @@ def broken(diagnosis: Diagnosis) -> str:
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     """Return how far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> failure_constraint(Diagnosis("oom_budget", "llm", FailurePhase.START, 1200.0, ""), 12000.0)
     0.1
     """
@@ -174,7 +175,7 @@ class Yardstick:
             measured,
             self.reference or Reference({}, None),
             self._baseline,
-            same_speech=is_same_speech(allocation, self.baseline),
+            same_speech=allocation.speech_key == self.baseline.speech_key,
             clip_seconds=self.clip_seconds,
         )
 

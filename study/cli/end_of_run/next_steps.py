@@ -19,6 +19,7 @@ from study.promotion import seal
 from study.storage.find import DEFAULT
 from study.storage.url import sqlite_file, without_password
 
+SERVERS = Path(".servers/vllm")  # where the shipped spec of the CPU looks for them
 OWN_SPEC = Path("my_gpu.yaml")
 
 NextStep = tuple[list[str], str]  # the words of a command, and what it does
@@ -63,7 +64,7 @@ def _of_own_devices() -> list[NextStep]:
     steps: list[NextStep] = []
     run, specs = command_of("run_study"), Path(str(files("study"))) / "specs"
     is_checkout = Path("scripts/run_study.py").is_file()
-    if Path(".servers/vllm").is_dir():
+    if SERVERS.is_dir():
         dry_run = [*run, as_typed(specs / "cpu.yaml"), "--dry-run"]
         steps.append((dry_run, "what measuring this machine takes"))
     elif install := command_of("install_cpu_servers"):

@@ -11,7 +11,6 @@ from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
-from objectives.servers.memory_budget import speech_key
 from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
@@ -96,7 +95,7 @@ def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErro
     for pair in journal.pairs:
         for launch in pair.launches:
             is_winner = (pair.stage, launch.role) == ("ab", "winner")
-            key = speech_key(of.winner if is_winner else of.baseline)
+            key = (of.winner if is_winner else of.baseline).speech_key
             if scored := launch.measured["main"].word_errors:
                 words[key] = scored
     return words

@@ -15,7 +15,7 @@ from study.analysis.main_effects.additive_model import (
 )
 from study.analysis.main_effects.effects import level_differences
 from study.report.effects.observations import AnyLaunch, observations
-from study.report.effects.table import HEADS, EffectsTable, value_in_words
+from study.report.effects.table import EffectsTable, value_in_words
 from study.wording import label
 
 CONTRAST_NOTE = (
@@ -57,7 +57,7 @@ def versus(launches: Sequence[AnyLaunch], metrics: Sequence[str], choice: str) -
         )
         for other in others
     ]
-    head = (f"against {value_in_words(parameter, value)}", *(HEADS[m] for m in columns))
+    head = (f"against {value_in_words(parameter, value)}", *(figure(m).head for m in columns))
     return EffectsTable(head, tuple(rows), (CONTRAST_NOTE, *notes))
 
 

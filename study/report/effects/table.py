@@ -19,12 +19,8 @@ from study.analysis.main_effects.additive_model import (
 )
 from study.analysis.main_effects.effects import Effect, Effects, main_effects
 from study.report.effects.observations import AnyLaunch, cards_of, observations
-from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
-HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds and shares have none
-    name: figure(name).head for name in EFFECT_FIGURES
-}
 SURE = 0.05
 EFFECTS_NOTE = (
     "a value, of so many configurations: what to expect with it, all other parameters' values "
@@ -53,7 +49,7 @@ class EffectsTable:
     lacks: str = ""
 
 
-def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEADS)) -> EffectsTable:
+def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str]) -> EffectsTable:
     """Tabulate what each parameter does to these figures.
 
     A figure that never differs, or has no effects, gets a note and no column.
@@ -83,7 +79,7 @@ def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEAD
         notes.append(f"{title}: {_unexplained(effects[metric], metric)}{without}")
     rows = _rows(effects, observed, failed)
     return EffectsTable(
-        head=("", *(HEADS[m] for m in effects)),
+        head=("", *(figure(m).head for m in effects)),
         rows=tuple(rows),
         notes=(*([EFFECTS_NOTE] if rows else []), *notes),
         parameters=frozenset(map(label, _parameters(effects))),
