@@ -113,7 +113,12 @@ class Whisper:
 
 
 class SpeechServer(ThreadingHTTPServer):
-    """A server answers each connection in a thread, and queues requests for its one model."""
+    """A server answers each connection in a thread, and queues requests for its one model.
+
+    Args:
+        arguments: The options of the command line.
+        queue: The one worker that all requests wait for.
+    """
 
     request_queue_size = 128
 

@@ -1,4 +1,4 @@
-"""Runs a study once, from the choice of its source to the exit code."""
+"""Run a study once, from the choice of its source to the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans a run: a spec with what the command line adds, refused before anything runs."""
+"""Plan a run: a spec with what the command line adds, refused before anything runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from study.storage.url import sqlite_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Is what the command line adds to a spec; None leaves the spec's own.
+    """The options are what the command line adds to a spec; None leaves the spec's own.
 
     Args:
+        sampler: The sampler's name.
         n_trials: The most over all runs.
         timeout_s: Of this run, seconds.
+        seed: Of the sampler.
+        storage: The URL of Optuna's storage.
+        study_name: The name of the study there.
         out: The folder of artifacts.
         fresh: Whether to open a new study beside one of other conditions.
+        dry_run: Whether to plan only, and launch nothing.
         preset: Whose weights count.
         restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
             asked: a study of its own.
@@ -47,7 +52,19 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Is a spec with what the command line added, settled before anything runs."""
+    """A run is a spec with what the command line added, settled before anything runs.
+
+    Args:
+        spec: The spec, with the options' own values.
+        options: What the command line added.
+        folder: The folder of the study's files.
+        sampler: The name of the sampler.
+        study_name: The name of the study.
+        storage_url: The URL of Optuna's storage.
+        max_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        terminal: It shows the run to a person.
+    """
 
     spec: Spec
     options: RunOptions

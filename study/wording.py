@@ -1,4 +1,4 @@
-"""Gives plain words and short labels to what a study writes down."""
+"""Give plain words and short labels to what a study writes down."""
 
 from __future__ import annotations
 

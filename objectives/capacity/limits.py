@@ -25,7 +25,7 @@ SHORT_NAMES: Mapping[str, str] = {
 
 
 class Reply(Protocol):
-    """What became of one request; times are in seconds, None where their event never came."""
+    """A reply has times in seconds, each None where its event never came."""
 
     @property
     def service(self) -> str: ...

@@ -23,7 +23,7 @@ TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 
 @dataclass(frozen=True, slots=True)
 class FasterWhisper:
-    """Our speech server on faster-whisper, or another one that a template starts.
+    """This engine is our server on faster-whisper, or another one that a template starts.
 
     Args:
         service: Which models it serves, and how it is started.

@@ -78,7 +78,7 @@ def _vocabulary(model: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Vllm:
-    """vLLM, or another server of the completions API that a template starts.
+    """This engine is vLLM, or another server of the completions API that a template starts.
 
     Args:
         service: Which model it serves, and how it is started.
@@ -158,7 +158,7 @@ class Vllm:
         """Return False: its answers are not judged here."""
         return False
 
-    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002  it hears nothing
+    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002
         """Return whether the health page is 200 and one real completion came back."""
         service, vocabulary = self.service, vocabulary_of(self.service)
         body = {

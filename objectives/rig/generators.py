@@ -52,7 +52,7 @@ serve.main(parser.parse_args())
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One run of one generator, and how late its requests left.
+    """This is what one generator sent in one run, and how late its requests left.
 
     Args:
         generator: Its name; `sleep` only sleeps until each request's time, and so shows what

@@ -46,8 +46,8 @@ class Lineup:
 
     def runs(self, service: str, command: Command) -> bool:
         """Return whether this very command is running and alive."""
-        held = self._held.get(service)
-        return held is not None and held.command == command and held.server.alive
+        entry = self._held.get(service)
+        return entry is not None and entry.command == command and entry.server.alive
 
     def device(self, service: str) -> Device:
         """Return the device that a service is on."""
@@ -60,7 +60,7 @@ class Lineup:
     @property
     def taken_mib(self) -> dict[str, float]:
         """Return the memory that each running server had taken when it was ready, MiB."""
-        return {service: held.taken_mib for service, held in list(self._held.items())}
+        return {service: entry.taken_mib for service, entry in list(self._held.items())}
 
     @property
     def started_first(self) -> str | None:
@@ -110,8 +110,8 @@ class Lineup:
         except (ServerDied, StartTimeout) as error:
             free_mib = before, expected - self.reserve_mib
             raise failed_start(error, service, api, measured, free_mib) from error
-        held = device.held_mib(server.pid)
-        taken = before - device.sample().free_mib if held is None else held
+        own_mib = device.held_mib(server.pid)
+        taken = before - device.sample().free_mib if own_mib is None else own_mib
         if device.identity.cuda is not None and taken < ON_DEVICE_MIB:
             stack.close()
             raise elsewhere(service, api, taken, measured)
@@ -137,10 +137,10 @@ class Lineup:
         The next start proves that it is.
         """
         stopped = [self._held.pop(s) for s in services if s in self._held]
-        for held in stopped:
-            held.stack.close()
+        for entry in stopped:
+            entry.stack.close()
         deadline = time.monotonic() + 20
-        for place in dict.fromkeys(held.place for held in stopped):
+        for place in dict.fromkeys(entry.place for entry in stopped):
             device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
             while device.sample().free_mib < goal and time.monotonic() < deadline:
                 time.sleep(0.25)

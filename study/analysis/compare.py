@@ -126,7 +126,7 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
 
 
 def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
-    """Whether the capacities show which configuration serves more.
+    """Return whether the capacities show which configuration serves more.
 
     A lower bound can only be more than what is less than it.
     """

@@ -19,7 +19,7 @@ PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: the
 
 @dataclass(frozen=True, slots=True)
 class LongerPrompts:
-    """Prompts as much longer as would fill the cache.
+    """Prompts as much longer as this would fill the cache.
 
     Args:
         tokens: The least and the most tokens of a prompt.

@@ -82,7 +82,7 @@ def _lead(configuration: Configuration, baseline: Configuration) -> float:
 
 
 def is_eligible(configuration: Configuration, context: StudyContext) -> bool:
-    """Whether a configuration works and nothing stands against promoting it."""
+    """Return whether a configuration works and nothing stands against promoting it."""
     return configuration.is_feasible and ineligibility(configuration, context) is None
 
 

@@ -1,4 +1,4 @@
-"""Pictures what a run is doing at this moment.
+"""The live view pictures what a run is doing at this moment.
 
 It keeps what it is told, draws it on a terminal, and says it in a line anywhere else.
 """
@@ -31,7 +31,7 @@ MEMORY_PERIOD_S = 1.0  # memory is not read more often than this
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Is what is known before the first trial of a run.
+    """The outlook is what is known before the first trial of a run.
 
     Args:
         context: What the study asks.
@@ -51,9 +51,13 @@ class Outlook:
 
 
 class Scene:
-    """Is a run as it is told to us.
+    """A scene is a run as its events show it.
 
     Drawing it never fails a run: what goes wrong is logged, and the phase alone shown.
+
+    Args:
+        outlook: What is known beforehand.
+        clock: The time now, seconds, from any start.
     """
 
     def __init__(self, outlook: Outlook, clock: Callable[[], float] = time.monotonic) -> None:

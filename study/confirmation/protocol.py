@@ -17,7 +17,12 @@ DEFAULT_PCT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class MetricKey:
-    """One metric under one workload."""
+    """A key names one metric under one workload.
+
+    Args:
+        workload: The name of the workload.
+        metric: The flat name of the figure.
+    """
 
     workload: str
     metric: str
@@ -28,7 +33,7 @@ class MetricKey:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """By how much each metric may be worse, percent of the baseline.
+    """The margins say by how much each metric may be worse, percent of the baseline.
 
     Args:
         pct: The margin of every metric that has none of its own.
@@ -62,7 +67,7 @@ class Margins:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRule:
-    """What is claimed, and by how much everything else may be worse.
+    """The rule says what is claimed, and by how much everything else may be worse.
 
     Args:
         claim: The metric that must be better.

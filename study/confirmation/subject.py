@@ -35,7 +35,7 @@ BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A promotion and the spec that it came from.
+    """The subject is a promotion and the spec that it came from.
 
     Args:
         path: The promotion's file.

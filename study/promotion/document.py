@@ -24,7 +24,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a promotion was found.
+    """The origin says how a promotion was found.
 
     Args:
         study: The study's name.

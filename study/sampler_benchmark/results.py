@@ -41,7 +41,7 @@ from study.sampler_benchmark.trial_run import SamplerRun
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A contest that has been held.
+    """The results are those of a contest that has been held.
 
     Args:
         contest: What was to be run.

@@ -28,7 +28,13 @@ IN_PERCENT = ("missed", "repeats", "best_trial_named", "recommend_named")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, a head and rows of text."""
+    """A table has a title, a head and rows of text.
+
+    Args:
+        title: Its title.
+        head: The names of the columns.
+        rows: The text of each row.
+    """
 
     title: str
     head: tuple[str, ...]

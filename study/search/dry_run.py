@@ -1,4 +1,4 @@
-"""Says what a run would do, as data, without launching anything.
+"""Forecast what a run would do, as data, without launching anything.
 
 It has every configuration with its arithmetic, commands, starts and time.
 """
@@ -31,7 +31,7 @@ LISTED = 60  # configurations; a space may have thousands
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Is a tenant that the study holds itself.
+    """A neighbour is a tenant that the study holds itself.
 
     Args:
         name: Its name.
@@ -46,7 +46,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """Is a configuration that a run may launch.
+    """A prospect is a configuration that a run may launch.
 
     Args:
         allocation: What would be launched.
@@ -63,7 +63,7 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Says what the trials that are left take.
+    """The effort is what the trials that are left take.
 
     Args:
         starts: The fewest starts of servers that ask for a share of the device.
@@ -89,7 +89,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Says what a run would do.
+    """A forecast says what a run would do.
 
     Args:
         size: Configurations in the space; None where a range is continuous.
@@ -162,7 +162,7 @@ def forecast(
         )
 
     by_allocation = {str(a): commands_of(setting.services, a, env) for a in ordered}
-    left = max(0, min(max_trials, space.size or max_trials) - len(done))
+    trials_left = max(0, min(max_trials, space.size or max_trials) - len(done))
     each_s = seconds_per_trial or guess_s(setting.workload)
     return Forecast(
         size=space.size,
@@ -182,8 +182,8 @@ def forecast(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
-            trials=left,
-            runs=math.ceil(left / max(1, int(timeout_s // each_s))),
+            trials=trials_left,
+            runs=math.ceil(trials_left / max(1, int(timeout_s // each_s))),
             timeout_s=timeout_s,
         ),
     )

@@ -1,4 +1,4 @@
-"""Says why a run of a study ended, as data."""
+"""An ending says why a run of a study ended, as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Limit(StrEnum):
-    """Names what a run came to the end of."""
+    """A limit is what a run came to the end of."""
 
     TRIALS = "trials"
     TIME = "time"
@@ -17,7 +17,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Says why a run of a study ended.
+    """An ending says why a run of a study ended.
 
     Args:
         limit: What it came to the end of.

@@ -1,6 +1,6 @@
-"""Tells what a study knows so far.
+"""The known results of a study are read from its storage.
 
-It tells which trials count, which configurations are settled, and whether any are left.
+They show which trials count, which configurations are settled, and whether any are left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from study.tournament import TournamentSampler, can_replicate, left
 
 @dataclass(frozen=True, slots=True)
 class KnownResults:
-    """Reads the storage anew for every question.
+    """The known results are read from the storage anew for every question.
 
     Args:
         study: What was measured.

@@ -1,4 +1,4 @@
-"""Holds the names that a spec and the command line may choose from.
+"""A spec and the command line choose from the names that stand here.
 
 It imports nothing that is slow, so that --help is quick.
 """

@@ -1,4 +1,4 @@
-"""Types one value of a YAML file by hand: no library names file, line and way out at once."""
+"""Values of a YAML file are typed by hand: no library names file, line and way out at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ ANY = Range(-math.inf, math.inf)
 
 @dataclass(frozen=True, slots=True)
 class YamlEntry:
-    """Is one value of the file: where it stands and what its key is called."""
+    """An entry is one value of the file: where it stands and what its key is called.
+
+    Args:
+        file: The name of the file, for messages.
+        node: The value as PyYAML composed it.
+        line: Its line, from 1.
+        path: Its keys from the top.
+    """
 
     file: str
     node: yaml.Node

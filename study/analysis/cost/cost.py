@@ -88,7 +88,7 @@ class Cost:
 
     @property
     def is_split(self) -> bool:
-        """Whether every launch has its time split by phase."""
+        """Return whether every launch has its time split by phase."""
         return not any(UNATTRIBUTED in x.phase_s for x in self.launches)
 
     def sum_s(self, *phases: str) -> float:

@@ -122,7 +122,7 @@ def _fit(design: NDArray[np.float64], response: NDArray[np.float64], spare: int)
 
 
 def is_time(metric: str) -> bool:
-    """Whether a figure is a time, of which the logarithm is modelled."""
+    """Return whether a figure is a time, of which the logarithm is modelled."""
     return metric.endswith("_ms")
 
 

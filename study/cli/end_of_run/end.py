@@ -1,4 +1,4 @@
-"""Shows the end of a run as a person sees it.
+"""Show the end of a run as a person sees it.
 
 It has tables, the answer, how sure it is, and the winner's file.
 """
@@ -29,7 +29,7 @@ from study.wording import short
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Says what a run came to.
+    """The end says what a run came to.
 
     Args:
         summary: The study with its decision.

@@ -1,4 +1,4 @@
-"""Says what to type next, and where nothing works the nearest change that would."""
+"""Say what to type next, and where nothing works the nearest change that would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the tables of a run's end: what was measured, and today's allocation beside the winner."""
+"""Make the tables of a run's end: what was measured, and today's allocation beside the winner."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from study.wording import phase_in_words
 
 @dataclass(slots=True)
 class Launcher:
-    """The launches of a confirmation.
+    """A launcher makes the launches of a confirmation.
 
     Args:
         of: What is confirmed.
@@ -29,6 +29,7 @@ class Launcher:
         anchors: SLO and first rung by workload; the first launch under a workload adds its own.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
+        under: The workload that is measured now.
     """
 
     of: Subject

@@ -20,7 +20,7 @@ from study.spec.model import Spec
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The baseline's first launch, to which the fitness of every other one is relative.
+    """The scale is the baseline's first launch: the fitness of every other one is relative to it.
 
     Args:
         scorer: It scores a launch by the study's own rule.

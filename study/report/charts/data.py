@@ -24,6 +24,7 @@ class Spot:
 
     Args:
         label: The configuration in short.
+        category: What it is to the answer.
         on_pareto: Whether it belongs to the Pareto set.
         sessions: Voice sessions at once; None where no rung of the ladder was decided.
         is_lower_bound: Whether there may be more sessions than that.
@@ -119,7 +120,13 @@ def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """The device memory that was in use during one trial, by second, and all that there is, MiB."""
+    """The memory of the device was used like this during one trial.
+
+    Args:
+        label: The trial, for the legend.
+        used_mib: The memory in use at each second, MiB.
+        total_mib: All memory of the device, MiB.
+    """
 
     label: str
     used_mib: tuple[int, ...]

@@ -39,7 +39,7 @@ from study.search.ask import bridge, queue
 from study.search.ending import Ending, Limit
 from study.search.epoch import Epoch, Progress
 from study.search.resume import free_left_behind
-from study.search.samplers import frontiers
+from study.search.samplers import monotone_directions
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.trials import Trial, rows
@@ -489,8 +489,8 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
-        again._yardstick.reference is not None
-        and again._yardstick.reference.latency_p95_ms["llm"] == 5000.0
+        again._scorer.reference is not None
+        and again._scorer.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 
@@ -560,11 +560,11 @@ def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -
     named = load(
         write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"])
     )
-    assert frontiers(named.search_space.parameters, named.monotone) == {
+    assert monotone_directions(named.search_space.parameters, named.monotone) == {
         "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
         "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},
     }
-    assert frontiers(spec.search_space.parameters, spec.monotone) == {}
+    assert monotone_directions(spec.search_space.parameters, spec.monotone) == {}
 
 
 def test_only_what_is_searched_can_be_monotone(spec, tmp_path) -> None:
