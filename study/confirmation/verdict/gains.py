@@ -23,11 +23,11 @@ class Scale:
     """The scale is the baseline's first launch: the fitness of every other one is relative to it.
 
     Args:
-        scorer: It scores a launch by the study's own rule.
+        spec: The study's spec, by which a launch is scored.
         first: What that launch measured, by workload.
     """
 
-    scorer: Scorer
+    spec: Spec
     first: Mapping[str, Measurement]
 
     def value(self, key: MetricKey, measured: Measurement) -> float | None:
@@ -38,13 +38,13 @@ class Scale:
         reference = reference_of(self.first[key.workload])
         if reference is None:
             return None
-        return self.scorer.score(measured, reference, None, same_speech=True).fitness.value
+        scorer = Scorer(self.spec.fitness, self.spec.gates, self.spec.workload)
+        return scorer.score(measured, reference, None, same_speech=True).fitness.value
 
 
 def scale(spec: Spec, pairs: Sequence[Pair]) -> Scale:
     """Return the scale that the first launch sets; A/A comes first, so it is the baseline's."""
-    scorer = Scorer(spec.fitness, spec.gates, spec.workload)
-    return Scale(scorer, pairs[0].of("baseline").measured if pairs else {})
+    return Scale(spec, pairs[0].of("baseline").measured if pairs else {})
 
 
 def gains(
