@@ -1,4 +1,4 @@
-"""The setting of a study is the same for all its trials; its first measurement fixes the anchor."""
+"""The setting of a study is the same for all its trials; its first measurement freezes the SLO."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 from objectives.engines.engine import in_order
 from objectives.figures import flat_name
 from objectives.load.ladder import Slo
-from objectives.load.open_loop import GENERATOR
+from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.measurement import INFINITE
 from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
@@ -44,7 +44,12 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The anchor fixes, for a whole study, the SLO in ms and the rung where ladders start."""
+    """An anchor is the SLO and the first rung that a study's first measurement fixes for all.
+
+    Args:
+        slo: The limits of the ladder, ms.
+        first_rung: The number of sessions that ladders start at.
+    """
 
     slo: Slo
     first_rung: int
@@ -62,7 +67,7 @@ class Anchor:
 def anchored(
     setting: Setting, measured: Mapping[str, Any], services: Sequence[str]
 ) -> Anchor | None:
-    """Return the anchor of a first measurement; None where a service has no finite latency.
+    """Return the frozen SLO of a first measurement; None where a service has no finite latency.
 
     Args:
         setting: The rule for the SLO.
@@ -83,6 +88,6 @@ def conditions(setting: Setting) -> dict[str, Any]:
         "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
         "services": {e.name: e.conditions() for e in in_order(setting.services)},
         "tenants": [asdict(t) for t in setting.tenants],
-        "load generator": GENERATOR,
+        "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))

@@ -1,4 +1,4 @@
-"""Gives plain words and short labels to what a study writes down."""
+"""Give plain words and short labels to what a study writes down."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def allocation_in_words(allocation: Allocation) -> str:
     >>> allocation_in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
     '37.5 % of the memory for the LLM, beside speech model base'
     """
-    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
-    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
+    more = ", ".join(f"{k} {v}" for k, v in allocation.all_options.items())
+    extra = f", with {more}" if more else ""
     share = f"{100 * allocation.share:g} % of the memory for the LLM"
     return f"{share}, beside speech model {allocation.speech}{extra}"
 

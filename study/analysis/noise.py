@@ -88,7 +88,7 @@ def is_noise(
     other: Configuration,
     configurations: Sequence[Configuration],
 ) -> bool | None:
-    """Whether noise alone could explain the difference in a figure; None where it is not known.
+    """Return whether noise alone could explain a difference; None where it is not known.
 
     The arguments are those of `noise_of`.
     """

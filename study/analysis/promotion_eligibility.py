@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.servers.memory_budget import speech_key
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -63,7 +62,7 @@ def ineligibility(
         return Ineligibility(Reason.OUT_OF_MEMORY)
     if any(m.lag_exceeded for m in records):
         return Ineligibility(Reason.LATE_REQUESTS)
-    is_other_speech = speech_key(configuration.allocation) != speech_key(context.baseline)
+    is_other_speech = configuration.allocation.speech_key != context.baseline.speech_key
     if is_other_speech and configuration.word_gate != "pass":
         minutes = tuple(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
@@ -83,7 +82,7 @@ def _lead(configuration: Configuration, baseline: Configuration) -> float:
 
 
 def is_eligible(configuration: Configuration, context: StudyContext) -> bool:
-    """Whether a configuration works and nothing stands against promoting it."""
+    """Return whether a configuration works and nothing stands against promoting it."""
     return configuration.is_feasible and ineligibility(configuration, context) is None
 
 

@@ -1,4 +1,4 @@
-"""Parses the options of a command.
+"""Parse the options of a command.
 
 Its docstring is its help, and a wrong option is one line like every other error.
 """

@@ -34,7 +34,7 @@ EXIT = {"confirmed": 0, "rejected": REJECTED, "inconclusive": INCONCLUSIVE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmOptions:
-    """What the command line adds.
+    """The options are what the command line adds.
 
     Args:
         pairs: How many pairs of baseline and winner to measure.

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of, kv_cache_args
+from objectives.engines.engine import apis_of, commands_of, kv_cache_args
 from objectives.errors import BadInput
+from objectives.figures import figures_of, judged
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
@@ -34,7 +35,7 @@ BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A promotion and the spec that it came from.
+    """The subject is a promotion and the spec that it came from.
 
     Args:
         path: The promotion's file.
@@ -153,6 +154,7 @@ def subject(
         raise BadInput(
             f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric"
         )
+    metrics = judged(figures_of(apis_of(spec.services)))
     is_live = spec.measure == "live"
     ladder = spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
     if workloads and not is_live:
@@ -174,7 +176,9 @@ def subject(
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=ClaimRule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
+        rule=ClaimRule(
+            claimed, margins=read_margins(margins, spec.margins, metrics), aa_pairs=aa_pairs
+        ),
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )

@@ -22,7 +22,7 @@ STANDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class MetricLine:
-    """One metric under one workload, as text.
+    """A line has one metric under one workload, as text.
 
     Args:
         workload: The name of the workload.
@@ -43,7 +43,7 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A confirmation for a report.
+    """A confirmation is told in a report by these words.
 
     Args:
         file: The promotion's name.

@@ -112,14 +112,16 @@ def tradeoff(
             trace = _dots(group, category, service, lane).update(showlegend=column == 1)
             figure.add_trace(trace, row=1, col=column)
     limits_ms = context.slo.p95_ms if context.slo else {}
-    for column, service in services if limits_ms else ():
+    for column, service in services:
+        if (limit_ms := limits_ms.get(service)) is None:
+            continue
         figure.add_hline(
-            y=limits_ms[service],
+            y=limit_ms,
             line_dash="dot",
             line_color=CATEGORY_COLOURS[Category.FAILED],
             row=1,
             col=column,
-            annotation_text=limit_text(limits_ms[service]),
+            annotation_text=limit_text(limit_ms),
             annotation_position="top left",
         )
     values = sorted(set(sessions))

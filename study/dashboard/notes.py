@@ -8,7 +8,7 @@ from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.engines.engine import engines_of
+from objectives.engines.engine import apis_of, engines_of
 from objectives.figures import FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -18,7 +18,7 @@ from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
-from study.report.service_words import apis_of, limits_in_words, traffic_in_words
+from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
@@ -120,7 +120,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial, trial.measurement, apis_of(context))
+        figures = _figures(trial, trial.measurement, apis_of(context.services))
         lines += ["## What was measured", figures, _contributions(trial)]
         lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
     for name, c in context.commands(trial.allocation).items():

@@ -11,7 +11,6 @@ from typing import Any
 from objectives.allocation import SHARE
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
-from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput
 from objectives.figures import flat_name
 from objectives.plain_data.names_of_0_1 import current_names
@@ -127,9 +126,9 @@ def admit(
         mib = number_at(figures, flat_name(name, "memory_mib"))
         if not engine.has_share and mib is not None:
             memory_mib[name] = mib
-        if isinstance(engine, FasterWhisper):
+        if engine.stack_flags:
             stack = deployment.services[name].stack
-            notes += compare_stack(data, name, stack, mib, least_free_mib(data))
+            notes += compare_stack(data, engine, stack, mib, least_free_mib(data))
     notes += wide_margins(data)
     return Admitted(
         path=path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.figures import figure
@@ -40,10 +40,10 @@ def comparison(
     today: Configuration,
     other: Configuration,
     configurations: Sequence[Configuration],
-    without: Collection[str] = (),
+    apis: Mapping[str, str],
 ) -> list[ComparedFigure]:
     """Compare every figure that people ask for, in the order of `figure_differences`."""
-    return [_as_text(d) for d in figure_differences(today, other, configurations, without)]
+    return [_as_text(d) for d in figure_differences(today, other, configurations, apis)]
 
 
 def _as_text(d: Difference) -> ComparedFigure:

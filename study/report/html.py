@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
@@ -29,8 +30,10 @@ from study.report.html_sections import (
     provenance_rows,
 )
 from study.report.reasons import held_back
+from study.report.service_words import sharers
 from study.report.summary import Summary
 from study.report.trial_words import without_paths, wrapped
+from study.spec.choices import effect_figures
 from study.text import without_secrets
 from study.wording import short
 
@@ -71,7 +74,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     preset = summary.preset
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
-        "title": f"How should {context.device.product} be shared by an LLM and speech recognition?",
+        "title": f"How should {context.device.product} be shared by {sharers(context)}?",
         "byline": _byline(summary),
         "question": QUESTION,
         "answer": sentence(summary),
@@ -89,7 +92,10 @@ def _content(summary: Summary) -> dict[str, Any]:
         "compares": pareto_figures_in_words(compared_figures(launched, context)),
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
-        "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),
+        "influence": influence(
+            [t for c in launched for t in (*c.measured, *c.failed)],
+            effect_figures(apis_of(context.services)),
+        ),
         "sharing_head": sharing_head,
         "sharing": sharing,
         "presets": presets(summary),
@@ -117,7 +123,9 @@ def _comparison(summary: Summary) -> dict[str, Any]:
         else "Today's against what came closest",
         "other": name,
         "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": comparison(today, other, summary.configurations)
+        "compared": comparison(
+            today, other, summary.configurations, apis_of(summary.context.services)
+        )
         if today is not None and other is not None
         else (),
     }

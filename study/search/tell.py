@@ -1,4 +1,4 @@
-"""Ends trials: they are told their score or their failure, or given up."""
+"""End trials: tell them their score or their failure, or give them up."""
 
 from __future__ import annotations
 

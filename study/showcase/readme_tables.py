@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.cost.launches import WIDE_RECORDING, read_costs
@@ -19,6 +20,7 @@ from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
 from study.run_plan import RunOptions
+from study.spec.choices import effect_figures
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import short
@@ -92,7 +94,8 @@ def _summary(replay: Summary) -> list[str]:
         name = "winner" if replay.decision.winner else "closest"
         names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        figures = comparison(today, other, replay.configurations)
+        apis = apis_of(replay.context.services)
+        figures = comparison(today, other, replay.configurations, apis)
         lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
         lines.append("")
     return [*lines, _source(replay), "", *_bullets(replay)[:3]]
@@ -115,7 +118,7 @@ def _whole(replay: Summary) -> list[str]:
 def _wide() -> list[str]:
     """Write what each parameter of the wider space does, from its recording."""
     [cost] = read_costs(str(WIDE_RECORDING))
-    effects = influence(cost.launches)
+    effects = influence(cost.launches, effect_figures(cost.apis))
     if effects.lacks:
         raise SetupError(effects.lacks)
     body = [

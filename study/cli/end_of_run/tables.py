@@ -1,4 +1,4 @@
-"""Makes the tables of a run's end: what was measured, and today's allocation beside the winner."""
+"""Make the tables of a run's end: what was measured, and today's allocation beside the winner."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from objectives.engines.engine import apis_of
 from objectives.figures import FITNESS, figure, flat_name
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
 from study.analysis.noise import SESSIONS
 from study.analysis.promotion_eligibility import ineligibility
 from study.report.comparison import comparison
-from study.report.service_words import apis_of, latencies_of
+from study.report.service_words import latencies_of
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
 from study.storage.context import StudyContext
@@ -59,7 +60,9 @@ def measured(
 def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
-    words = [flat_name(s, "wer_pct") for s, api in apis_of(context).items() if api == SPOKEN]
+    words = [
+        flat_name(s, "wer_pct") for s, api in apis_of(context.services).items() if api == SPOKEN
+    ]
     return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
 
 
@@ -168,6 +171,7 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     gain = "-" if old is None or new is None else f"{new - old:+.4f}"
     table.add_row("fitness, 1 is best", FITNESS.text(old), FITNESS.text(new), gain)
     style = {"better": "green", "worse": "red"}
-    for row in comparison(today, other, summary.configurations):
+    apis = apis_of(summary.context.services)
+    for row in comparison(today, other, summary.configurations, apis):
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))
     return table

@@ -11,7 +11,6 @@ from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
-from objectives.servers.memory_budget import speech_key
 from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
@@ -22,7 +21,7 @@ from study.wording import phase_in_words
 
 @dataclass(slots=True)
 class Launcher:
-    """The launches of a confirmation.
+    """A launcher makes the launches of a confirmation.
 
     Args:
         of: What is confirmed.
@@ -30,6 +29,7 @@ class Launcher:
         anchors: SLO and first rung by workload; the first launch under a workload adds its own.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
+        under: The workload that is measured now.
     """
 
     of: Subject
@@ -94,7 +94,7 @@ def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErro
     for pair in journal.pairs:
         for launch in pair.launches:
             is_winner = (pair.stage, launch.role) == ("ab", "winner")
-            key = speech_key(of.winner if is_winner else of.baseline)
+            key = (of.winner if is_winner else of.baseline).speech_key
             if scored := launch.measured["main"].word_errors:
                 words[key] = scored
     return words

@@ -28,7 +28,7 @@ PATIENCE = 2  # pairs in a row that may be disturbed
 
 @dataclass(slots=True)
 class Runner:
-    """The measuring of what is left of a confirmation.
+    """A runner measures what is left of a confirmation.
 
     Args:
         of: What is confirmed.

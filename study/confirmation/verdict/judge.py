@@ -18,7 +18,7 @@ Status = Literal["confirmed", "rejected", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class PairsVerdict:
-    """The answer, and what it stands on.
+    """The verdict on the pairs is an answer and what it stands on.
 
     Args:
         status: Whether the winner is confirmed, rejected, or neither.

@@ -23,7 +23,12 @@ BUCKET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """An answer says what came of one probe: its time in ms, or why it failed."""
+    """A result says what came of one probe.
+
+    Args:
+        latency_ms: How long the answer took, ms; None where there was none.
+        error: Why it failed; None where it did not.
+    """
 
     latency_ms: float | None
     error: str | None = None

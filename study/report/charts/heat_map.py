@@ -17,7 +17,13 @@ from study.wording import SHORT, failure_in_words
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile is one place of the heat map: the best configuration there, and its text by line."""
+    """A tile is one place of the heat map.
+
+    Args:
+        configuration: The best one there.
+        category: What it is to the answer.
+        lines: Its text.
+    """
 
     configuration: Configuration
     category: Category

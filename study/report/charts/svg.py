@@ -6,13 +6,13 @@ draw, and in which colours and shapes, is in `study.report.charts.data` and `.ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from study.analysis.category import Category
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.data import Bar, MemoryUse, Spot, latency_title, limit_text, total_text
-from study.report.charts.marks import CATEGORY_MARKS, PHASE_COLOURS
+from study.report.charts.marks import CATEGORY_MARKS
 
 WIDTH = 380  # about a phone's, so that letters keep their size there
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
@@ -126,8 +126,8 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
     return image(height, title, "; ".join(descriptions), body)
 
 
-def phases_chart(bars: Sequence[Bar]) -> str:
-    """Draw as stacked bars where the time of every launch went."""
+def phases_chart(bars: Sequence[Bar], colours: Mapping[str, str]) -> str:
+    """Draw as stacked bars where the time of every launch went, each phase in its colour."""
     row, left = 24 if len(bars) <= 16 else 17, 16 + 7 * max(len(b.label) for b in bars)
     height = row * len(bars) + 36
     longest = ticks(max(sum(b.seconds.values()) for b in bars))
@@ -143,7 +143,7 @@ def phases_chart(bars: Sequence[Bar]) -> str:
             width, title = seconds * scale, f"{b.configuration}, {phase}: {seconds:.1f} s"
             body.append(
                 f'<rect x="{x:.1f}" y="{row * n + 3}" width="{width:.1f}" height="{row - 6}" '
-                f'fill="{PHASE_COLOURS[phase]}"><title>{escape(title)}</title></rect>'
+                f'fill="{colours[phase]}"><title>{escape(title)}</title></rect>'
             )
             x += width
         times = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in b.seconds.items())

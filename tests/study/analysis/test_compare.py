@@ -16,6 +16,7 @@ from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.answer import fitness_gap
 from study.report.comparison import comparison
+from study.spec.choices import APIS
 from study.storage.trials import State, Trial
 
 
@@ -89,14 +90,14 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
     today, other = configuration(0, [900.0, 1000.0]), configuration(1, [500.0])
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other])
+        for x in comparison(today, other, [today, other], APIS)
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("better, noise unknown")
     again = [configuration(n, [900.0, 1000.0]) for n in range(2, 5)]
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other, *again])
+        for x in comparison(today, other, [today, other, *again], APIS)
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("(-47 %), better")
@@ -156,7 +157,9 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert is_capacity_order_known(today, other) is is_known
     (row,) = [
-        x for x in comparison(today, other, [today, other]) if x.title.startswith("voice sessions")
+        x
+        for x in comparison(today, other, [today, other], APIS)
+        if x.title.startswith("voice sessions")
     ]
     assert (row.change == "not known: ≥ is a lower bound") is not is_known
 

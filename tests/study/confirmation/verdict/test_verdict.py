@@ -95,7 +95,7 @@ def test_a_metric_and_no_other_may_be_worse_by_its_own_margin_under_every_worklo
 )
 def test_a_margin_that_is_none_is_refused_with_the_way_out(given: list[str], said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        read_margins(given, {})
+        read_margins(given, {}, ["llm_tpot_ms", "fitness"])
 
 
 def test_a_claim_that_is_worse_rejects_after_three_pairs() -> None:
