@@ -9,7 +9,7 @@ from typing import Any, Self
 from objectives.engines.engine import in_order
 from objectives.figures import flat_name
 from objectives.load.ladder import Slo
-from objectives.load.open_loop import GENERATOR
+from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.measurement import INFINITE
 from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
@@ -88,6 +88,6 @@ def conditions(setting: Setting) -> dict[str, Any]:
         "workload": {k: v for k, v in asdict(setting.workload).items() if v is not None},
         "services": {e.name: e.conditions() for e in in_order(setting.services)},
         "tenants": [asdict(t) for t in setting.tenants],
-        "load generator": GENERATOR,
+        "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))

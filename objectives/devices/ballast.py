@@ -12,12 +12,12 @@ import ctypes
 import signal
 import sys
 
-MIB = 2**20
+_MIB = 2**20
 
 
 def hold_host(mib: int) -> object:
     """Allocate and touch `mib` MiB of host memory; the returned object keeps it."""
-    memory = bytearray(mib * MIB)
+    memory = bytearray(mib * _MIB)
     memory[::4096] = b"\x01" * len(memory[::4096])
     return memory
 
@@ -29,7 +29,7 @@ def hold_gpu(mib: int) -> object:
     except OSError as error:
         sys.exit(f"ballast: no CUDA driver ({error})")
     context, pointer = ctypes.c_void_p(), ctypes.c_uint64()
-    size = ctypes.c_size_t(mib * MIB)
+    size = ctypes.c_size_t(mib * _MIB)
     for name, call, arguments in (
         ("cuInit", cuda.cuInit, (0,)),
         ("cuDevicePrimaryCtxRetain", cuda.cuDevicePrimaryCtxRetain, (ctypes.byref(context), 0)),

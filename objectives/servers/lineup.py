@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet, place_of
+from objectives.devices.telemetry import Occupancy
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.figures import flat_name
@@ -61,6 +62,18 @@ class Lineup:
     def taken_mib(self) -> dict[str, float]:
         """Return the memory that each running server had taken when it was ready, MiB."""
         return {service: entry.taken_mib for service, entry in list(self._held.items())}
+
+    def occupancy(self, tenants_mib: Mapping[str, float]) -> Occupancy:
+        """Return who holds the memory of the devices now.
+
+        Args:
+            tenants_mib: What each tenant holds; a server counts by what it had taken when ready.
+        """
+        total_mib = sum(d.identity.total_mib for d in self.devices.values())
+        free_mib = sum(d.sample().free_mib for d in self.devices.values())
+        known_mib = sum(self.free_at_rest_mib.values()) + sum(tenants_mib.values())
+        held_mib = {**tenants_mib, **self.taken_mib}
+        return Occupancy(total_mib, free_mib, held_mib, max(0.0, total_mib - known_mib))
 
     @property
     def started_first(self) -> str | None:

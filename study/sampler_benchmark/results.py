@@ -64,7 +64,7 @@ class Results:
     @property
     def tables(self) -> list[tables.Table]:
         """Return every table, the most telling first."""
-        summary = [tables.trials_to_target(self.estimates, batch) for batch in self.contest.batches]
+        summary = [tables.target_table(self.estimates, batch) for batch in self.contest.batches]
         asking = [tables.asking(self.asks)] if self.asks else []
         return [*summary, tables.speeds(self.ratios), *asking, *tables.by_problem(self.estimates)]
 
@@ -153,7 +153,7 @@ def write_results(results: Results, started: str) -> None:
 def show_results(results: Results, console: Console) -> None:
     """Print what a person wants to know first."""
     for batch in results.contest.batches:
-        console.print(rich_table(tables.trials_to_target(results.estimates, batch)))
+        console.print(rich_table(tables.target_table(results.estimates, batch)))
     if results.asks:
         console.print(rich_table(tables.asking(results.asks)))
     for note in results.notes:

@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import optuna
-
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of, engines_of
 from objectives.measurement import Measurement
@@ -20,11 +18,7 @@ from objectives.servers import memory_budget
 from objectives.servers.memory_budget import Prediction
 from objectives.setting import Setting
 from study.bench.launch_order import launch_key, order_by_restarts
-from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
-from study.search.open_study import succession
-from study.storage.trials import State, Trial, counted, measured_in
-from study.storage.url import open_storage, sqlite_file
 
 LISTED = 60  # configurations; a space may have thousands
 
@@ -186,57 +180,4 @@ def forecast(
             runs=math.ceil(trials_left / max(1, int(timeout_s // each_s))),
             timeout_s=timeout_s,
         ),
-    )
-
-
-def foreseen(
-    space: Space,
-    baseline: Allocation,
-    source: Source,
-    *,
-    storage: str,
-    name: str,
-    max_trials: int,
-    timeout_s: float,
-    lent: Sequence[str],
-) -> Forecast:
-    """Return the forecast from what the study already knows.
-
-    Nothing is opened that does not exist.
-
-    Args:
-        lent: The units whose memory the study would have.
-    """
-    trials: list[Trial] = []
-    file = sqlite_file(storage)
-    if file is None or file.exists():
-        opened = open_storage(storage)
-        if names := succession(opened, name):
-            trials = counted(optuna.load_study(study_name=names[-1], storage=opened))
-    measurements, recorded = measured_in(trials), None
-    if source.recording is not None:
-        recorded = [str(a) for a in held_in(source.recording, space)]
-        measurements = [
-            (Allocation(e.values), e.measurement)
-            for e in source.recording.entries
-            if e.measurement is not None
-        ]
-    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    held_mib = 0.0
-    if source.bench is not None:
-        held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
-        held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
-    return forecast(
-        space,
-        baseline,
-        source.setting,
-        env=source.bench.device.server_env if source.bench else {},
-        total_mib=source.identity.total_mib,
-        held_mib=held_mib,
-        measurements=measurements,
-        done={str(r.allocation): r.is_feasible for r in trials if r.is_known},
-        seconds_per_trial=sum(walls) / len(walls) if walls else None,
-        max_trials=max_trials,
-        timeout_s=timeout_s,
-        recorded=recorded,
     )

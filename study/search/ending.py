@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Limit(StrEnum):
+class RunLimit(StrEnum):
     """A limit is what a run came to the end of."""
 
     TRIALS = "trials"
@@ -29,7 +29,7 @@ class Ending:
         settled: How many of them are measured; where fewer, failures rule out the others.
     """
 
-    limit: Limit
+    limit: RunLimit
     max_trials: int = 0
     recorded_left: int | None = None
     needed_s: float = 0.0

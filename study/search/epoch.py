@@ -23,7 +23,7 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_restarts
 from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
@@ -120,14 +120,14 @@ class Epoch:
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
-                    return Ending(limit=Limit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
+                    return Ending(limit=RunLimit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
                 self._one(trial, begun, earlier, [t for t, _ in batch[position + 1 :]])
         return ending
 
     def _finished(self) -> Ending | None:
         if len(counted(self.study)) >= self.max_trials:
             left = None if self.only is None else self._results.unmeasured()
-            return Ending(limit=Limit.TRIALS, max_trials=self.max_trials, recorded_left=left)
+            return Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials, recorded_left=left)
         return self._results.end_of_space()
 
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:

@@ -14,7 +14,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
 
@@ -64,9 +64,9 @@ class KnownResults:
         if self.unmeasured() != 0 or self._replicates():
             return None
         if self.only is not None:
-            return Ending(limit=Limit.RECORDING)
+            return Ending(limit=RunLimit.RECORDING)
         size, settled = self.space.size or 0, len(self._settled())
-        return Ending(limit=Limit.SPACE, size=size, settled=settled)
+        return Ending(limit=RunLimit.SPACE, size=size, settled=settled)
 
     def unmeasured(self) -> int | None:
         """Count the configurations that nobody has measured and nothing rules out.

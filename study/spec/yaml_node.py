@@ -18,7 +18,7 @@ from objectives.plain_data.ranges import Range
 from study.text import meant, one_line
 
 TAG = "tag:yaml.org,2002:"
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 ANY = Range(-math.inf, math.inf)
 
 
@@ -214,10 +214,10 @@ class YamlEntry:
         if kind is float and type(value) is int:
             value = float(value)
         if value is None or type(value) is not kind:
-            way_out = f"write {KINDS[kind]}" + (
+            way_out = f"write {TYPE_NAMES[kind]}" + (
                 ", in quotes" if kind is str and value is not None else ""
             )
-            raise self.wrong(f"{self.quotation} is not {KINDS[kind]}", way_out)
+            raise self.wrong(f"{self.quotation} is not {TYPE_NAMES[kind]}", way_out)
         if isinstance(value, int | float) and not within.low <= value <= within.high:
             way_out = f"write a number from {within.low:g} to {within.high:g}"
             raise self.wrong(f"{self.quotation} is out of range", way_out)

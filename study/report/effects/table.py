@@ -14,8 +14,8 @@ from study.analysis.main_effects.additive_model import (
     NotEstimableError,
     Observations,
     configuration_count,
-    in_order,
     is_time,
+    sort_key,
 )
 from study.analysis.main_effects.effects import Effect, Effects, main_effects
 from study.report.effects.observations import AnyLaunch, cards_of, observations
@@ -120,7 +120,7 @@ def _rows(
             for metric, several in effects.items()
         }
         rows.append((label(name), *(_p_value(e) for e in of_name.values())))
-        for value in sorted({s[name] for s in settings if name in s}, key=in_order):
+        for value in sorted({s[name] for s in settings if name in s}, key=sort_key):
             worked = configuration_count(s for s, _ in observed if s[name] == value)
             lost = configuration_count(s for s in failed if s.get(name) == value)
             count = f"{worked}, {lost} failed" if lost else f"{worked}"
