@@ -18,9 +18,8 @@ from objectives.measurement import Measurement
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
-RECORDING_FORMAT = (
-    2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
-)
+# figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
+RECORDING_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Provenance:
     """The provenance says where, when and with what a recording was made.
 
     Args:
-        device: The device of its first evaluation.
+        devices: The devices that measured, the first evaluation's first. Format 1 has no other.
         versions: The versions of the servers' packages.
         conditions: What must be equal for two measurements to be comparable.
         started: When it was begun, in ISO 8601.
@@ -73,13 +72,23 @@ class Provenance:
         git_commit: The commit of this project that measured.
     """
 
-    device: Identity
+    devices: tuple[Identity, ...]
     versions: Versions
     conditions: Mapping[str, Any]
     started: str
     slo: Mapping[str, float] | None = None
     first_rung: int | None = None
     git_commit: str | None = None
+
+    @property
+    def device(self) -> Identity:
+        """Return the device of the first evaluation, which all others are like."""
+        return self.devices[0]
+
+    def with_devices(self, *others: Provenance) -> Provenance:
+        """Return this provenance with the devices of the others behind its own, each once."""
+        devices = chain(self.devices, *(other.devices for other in others))
+        return replace(self, devices=tuple(dict.fromkeys(devices)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +99,13 @@ class Recording:
         path: The file.
         provenance: Where, when and with what it was made.
         entries: Its evaluations.
+        format: The format of the file: 2, or 1 of version 0.1.
     """
 
     path: Path
     provenance: Provenance
     entries: tuple[RecordedLaunch, ...]
+    format: int = RECORDING_FORMAT
 
     def cell(self, allocation: Allocation) -> tuple[RecordedLaunch, ...]:
         """Return the repeats of one configuration, in the order they were measured.

@@ -151,6 +151,11 @@ def configurations_in(trials: Iterable[Trial]) -> list[Configuration]:
     ]
 
 
+def ranked(configurations: Iterable[Configuration]) -> list[Configuration]:
+    """Return the configurations with the best first, and behind all others what does not work."""
+    return sorted(configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
+
+
 def configuration_of(
     allocation: Allocation, among: Iterable[Configuration]
 ) -> Configuration | None:

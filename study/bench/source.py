@@ -98,6 +98,7 @@ def find_source(
             'To measure this one: README, "Measure your own GPU", '
             'or "Measure this machine, without a GPU".'
         )
+        say(f"recording: {recording.path.name}, format {recording.format}")
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )

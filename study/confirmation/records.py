@@ -66,6 +66,8 @@ class Pair:
         wall_s: How long it took, s.
         card: The UUID of the device.
         driver: The version of its driver.
+        seed: The seed of the arrivals of the study's own workload, in both launches; None where
+            all pairs had the study's, in recordings and older journals.
     """
 
     stage: Stage
@@ -75,6 +77,7 @@ class Pair:
     wall_s: float
     card: str
     driver: str | None = None
+    seed: int | None = None
 
     def of(self, role: Role) -> PairLaunch:
         """Return the launch of one role."""

@@ -87,7 +87,8 @@ def _merge(spec_conditions: Mapping[str, Any], out: Path, take: Sequence[Path]) 
     files = [*([out] if out.exists() else []), *take]
     if not files or any(f.suffix != ".jsonl" for f in files):
         raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
-    provenance = read(files[0]).provenance
+    first, *others = (read(file).provenance for file in files)
+    provenance = first.with_devices(*others)
     write(out, provenance, gather(files, spec_conditions, provenance, []))
     return read(out)
 
@@ -126,7 +127,7 @@ def _launched(
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
-        entries, provenance = list(earlier.entries), earlier.provenance
+        entries, provenance = list(earlier.entries), earlier.provenance.with_devices(provenance)
     if take:
         entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
@@ -177,7 +178,7 @@ def _launched(
 
 def _provenance(machine: Bench, spec_conditions: Mapping[str, Any]) -> Provenance:
     return Provenance(
-        device=machine.device.identity,
+        devices=(machine.device.identity,),
         versions=machine.versions,
         conditions=spec_conditions,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -195,7 +195,7 @@ def make(
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        DEVICE, VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        (DEVICE,), VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
     )
     entries = []
     for repeat in range(1, repeats + 1):

@@ -12,14 +12,14 @@ from rich.table import Table
 from objectives.engines.engine import apis_of
 from objectives.figures import FITNESS, figure, flat_name
 from study.analysis.category import Category, category
-from study.analysis.configurations import Configuration, configurations_in
+from study.analysis.configurations import Configuration, configurations_in, ranked
 from study.analysis.decision import Decision
 from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.comparison import against_today
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.report.trial_words import outcome_in_words
+from study.report.trial_words import mean_sessions, outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import failure_in_words, label, number, short
@@ -44,7 +44,6 @@ def measured(
     names = _figure_names(context, is_wide=is_wide)
     figures = (figure(name).narrow_head for name in names)
     heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
-    ranked = sorted(launched, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
     lines = [
         [
             *(str(v) for v in c.allocation.values.values()),
@@ -53,7 +52,7 @@ def measured(
             *(_figure(c, name) for name in names),
             _outcome(c, decision, is_wide=is_wide),
         ]
-        for c in ranked
+        for c in ranked(launched)
     ]
     return _table(heads, lines, len(searched), _caption(trials, len(launched), width), width)
 
@@ -116,12 +115,6 @@ def _table(
     for line in lines:
         table.add_row(*map(escape, line))
     return table
-
-
-def mean_sessions(c: Configuration) -> str:
-    """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
-    mean = c.mean(SESSIONS)
-    return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
 
 
 def _outcome(c: Configuration, decision: Decision, *, is_wide: bool) -> str:

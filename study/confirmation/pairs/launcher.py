@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.allocation import Allocation
@@ -37,29 +37,25 @@ class Launcher:
     anchors: dict[str, Anchor]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
-    _exercises: dict[str, Exercise] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Prepare what is sent under each workload."""
-        self._exercises = {
-            t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics
-        }
-        for exercise in self._exercises.values():
-            exercise.word_errors = self.word_errors
 
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase, with its workload before it."""
         self.tell(f"    {self.under}{phase_in_words(phase)}")
 
     def launch(
-        self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
+        self,
+        role: Role,
+        allocation: Allocation,
+        colocation: Colocation,
+        folder: Path,
+        traffics: Sequence[WindowTraffic],
     ) -> PairLaunch | FailedLaunch | Failure:
-        """Launch afresh and measure under each workload in turn, the study's own first.
+        """Launch afresh and measure under each of the pair's traffics, the study's own first.
 
         A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
         """
         measured: dict[str, Measurement] = {}
-        for n, traffic in enumerate(self.of.traffics):
+        for n, traffic in enumerate(traffics):
             outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
             if (failure := outcome.failure) is not None:
                 if not failure.is_ruled_out:
@@ -81,7 +77,9 @@ class Launcher:
     ) -> Outcome:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
-        colocation.under(self._exercises[traffic.name], self.anchors.get(traffic.name))
+        exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
+        exercise.word_errors = self.word_errors
+        colocation.under(exercise, self.anchors.get(traffic.name))
         self.under = f"{traffic.name}: "
         job = Job(allocation, 0, within, is_fresh)
         outcome = colocation.measure(job).raise_for_setup()

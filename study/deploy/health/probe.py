@@ -92,12 +92,12 @@ def _clip() -> Clip:
     return min(read_clips("assistant"), key=lambda c: c.seconds)
 
 
-def page(url: str | None, timeout_s: float = 5.0) -> str | None:
+def page(url: str | None) -> str | None:
     """Get a page's text; None where it does not answer with 200, or there is none."""
     if url is None:
         return None
     try:
-        answer = httpx.get(url, timeout=timeout_s, trust_env=False, verify=certificates())
+        answer = httpx.get(url, timeout=5.0, trust_env=False, verify=certificates())
     except httpx.HTTPError:
         return None
     return answer.text if answer.status_code == 200 else None

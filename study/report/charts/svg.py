@@ -36,15 +36,15 @@ def rule(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{name}"/>'
 
 
-def ticks(most: float, count: int = 4, *, whole: bool = False) -> list[float]:
-    """Return about `count` round numbers from 0 to at least `most`.
+def ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Return about four round numbers from 0 to at least `most`.
 
     >>> ticks(3500), ticks(2, whole=True)
     ([0.0, 1000.0, 2000.0, 3000.0, 4000.0], [0.0, 1.0, 2.0])
     """
     if most <= 0:
         return [0.0, 1.0]
-    rough = max(most / count, 1.0 if whole else 0.0)
+    rough = max(most / 4, 1.0 if whole else 0.0)
     power = 10.0 ** (len(f"{rough:.0f}") - 1 if rough >= 1 else -1)
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     values = [0.0]
