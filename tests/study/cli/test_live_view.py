@@ -57,7 +57,7 @@ def row(
         {},
         {"memory": 0.0},
         {},
-        "pass",
+        WordVerdict.PASS,
         None,
         None,
         False,

@@ -17,6 +17,7 @@ from objectives.figures import figures_of, judged
 from objectives.load.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.services import LlmService
+from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import configurations_in
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.decision import decision_of
@@ -71,7 +72,7 @@ def _trial(
         measured={"embed_start_s": 7.0},
         constraints={"memory": -0.5},
         contributions={"llm_latency": fitness},
-        word_gate="pass",
+        word_gate=WordVerdict.PASS,
         minutes_more_audio=None,
         repeat_of=None,
         is_reference=not number,
