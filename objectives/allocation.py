@@ -12,6 +12,15 @@ SPEECH = "whisper_model_size"
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
 
+def is_of_speech(parameter: str) -> bool:
+    """Return whether a parameter is the speech server's.
+
+    >>> is_of_speech(SPEECH), is_of_speech("whisper.beam_size"), is_of_speech(SHARE)
+    (True, True, False)
+    """
+    return parameter == SPEECH or parameter.startswith("whisper.")
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """An allocation divides the device: it holds a value for each parameter, fixed or searched.
@@ -38,6 +47,26 @@ class Allocation:
     def speech(self) -> str:
         """Return the size of the speech model, e.g. `base`."""
         return str(self.values[SPEECH])
+
+    @property
+    def speech_key(self) -> str:
+        """Return what the memory and the words of the speech server depend on, as text.
+
+        >>> values = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+        >>> Allocation(values | {"whisper.beam_size": 5}).speech_key
+        'base beam_size=5'
+        """
+        options = self.options("whisper.")
+        return " ".join([self.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
+
+    @property
+    def all_options(self) -> dict[str, Scalar]:
+        """Return the options of every server, server by server, by their names there."""
+        dotted = [k.partition(".") for k in self.values if "." in k]
+        return {
+            k: self.values[f"{server}.{k}"]
+            for server, _, k in sorted(dotted, key=lambda name: name[0])
+        }
 
     def options(self, prefix: str) -> dict[str, Scalar]:
         """Return the server options whose names begin with `prefix`, by the rest of their names."""

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from objectives.allocation import Allocation
@@ -25,9 +24,8 @@ from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
-from objectives.servers.launch import Launcher
+from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
-from objectives.servers.memory_budget import speech_key
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
@@ -81,7 +79,7 @@ class Colocation:
                 self._tenants += stack.enter_context(holding(tenants, device, self.folder))
             self._lineup = Lineup(self.devices, self.setting.reserve_mib)
             stack.callback(self._lineup.close)
-            self._launcher = Launcher(
+            self._launcher = TrialLauncher(
                 self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
             )
             self._stack = stack.pop_all()
@@ -90,12 +88,7 @@ class Colocation:
         """Return the tenants of a device."""
         return [t for t in self.setting.tenants if place_of(t.name, self.devices) == place]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def restart(self) -> None:
@@ -128,20 +121,13 @@ class Colocation:
         return None
 
     def occupancy(self) -> Occupancy:
-        """Return who holds the memory of the devices now.
-
-        Tenants count by what they asked for, servers by what they had taken when ready.
-        """
-        total_mib = sum(d.identity.total_mib for d in self.devices.values())
-        tenants = {
+        """Return who holds the memory of the devices now; tenants count by what they asked for."""
+        tenants_mib = {
             t.name: float(t.held_mib(device.identity.total_mib))
             for name, device in self.devices.items()
             for t in self._tenants_on(name)
         }
-        at_rest_mib = sum(self._lineup.free_at_rest_mib.values())
-        free_mib = sum(d.sample().free_mib for d in self.devices.values())
-        others_mib = max(0.0, total_mib - at_rest_mib - sum(tenants.values()))
-        return Occupancy(total_mib, free_mib, tenants | self._lineup.taken_mib, others_mib)
+        return self._lineup.occupancy(tenants_mib)
 
     def measure(self, job: Job) -> Outcome:
         """Measure one allocation, launched again as often as its failure's class allows."""
@@ -182,9 +168,9 @@ class Colocation:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
             endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
             measured, devices = self._load(job, on_phase, endpoints, suspects, watches)
-        for name, device in self.devices.items():
-            samples, total_mib = watches[name].samples, device.identity.total_mib
-            devices[name]["used_mib_by_s"] = used_by_second(samples, total_mib)
+        for name, figures in devices.items():
+            used_mib = used_by_second(watches[name].samples, figures["device_total_mib"])
+            figures["used_mib_by_s"] = used_mib
         by_name = {n: DeviceFigures(**arguments_of(DeviceFigures, d)) for n, d in devices.items()}
         return replace(Measurement.from_flat(measured), devices=by_name)
 
@@ -206,7 +192,7 @@ class Colocation:
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
         speech, is_scored = (
-            speech_key(allocation),
+            allocation.speech_key,
             not any(e.is_random(allocation) for e in self._engines),
         )
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)

@@ -192,6 +192,18 @@ def figure(flat: str) -> Figure:
     return _BY_NAME[name].of(service)
 
 
+def title_of(flat: str) -> str:
+    """Return the title of a figure; the flat name itself where the table has none.
+
+    >>> title_of("free_memory_mib"), title_of("fitness"), title_of("a figure of later")
+    ('memory that stayed free', 'fitness', 'a figure of later')
+    """
+    try:
+        return figure(flat).title or flat
+    except KeyError:
+        return flat
+
+
 def figures_of(apis: Mapping[str, str]) -> dict[str, Figure]:
     """Return every figure that a launch can have, by flat name, in the order of the table.
 

@@ -63,6 +63,10 @@ class Measurement:
         ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
         failure_rate: The share of the requests that failed, 0-1.
+        oom_events: How often a server ran out of memory.
+        generator_lag_p99_ms: The lateness within which 99 % of our own requests left, ms.
+        lag_exceeded: Whether that was too late for the latencies to count.
+        window_s: The time that telemetry watched, seconds.
         started_first: The service whose server was started first.
         wall_s: What the whole evaluation took, seconds.
         phase_s: The seconds by phase.

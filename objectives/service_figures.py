@@ -17,7 +17,27 @@ from objectives.speech.wer import WordErrors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFigures:
-    """A launch measured these figures of one service; `None` is not measured or not applicable."""
+    """A launch measured these figures of one service; `None` is not measured or not applicable.
+
+    Args:
+        latency_ms: The median from the scheduled send to the end of an answer, ms.
+        latency_p95_ms: The time within which 95 % of those answers ended, ms.
+        ttft_ms: The median from the scheduled send to the first content, ms.
+        ttft_p95_ms: The time within which 95 % of the answers began, ms.
+        tpot_ms: The median time per output token after the first, ms.
+        rtfx: The seconds of audio transcribed in one second of service.
+        wer_pct: The word error rate over the whole corpus, percent.
+        interference: The median under joint load over the median alone.
+        offered: The number of requests that were due in the window.
+        start_s: The time from launch to ready, seconds; 0 where the server was kept.
+        memory_mib: The device memory that the server took to start, MiB.
+        kv_peak_pct: The highest use of the KV cache, percent.
+        kv_tokens: The size of the KV cache, tokens.
+        kv_cache_mib: The size of the KV cache, MiB.
+        max_model_len: The longest request that the server is meant for, tokens.
+        preemptions: The number of requests put back for want of KV cache.
+        word_errors: The errors and words of each clip.
+    """
 
     latency_ms: float | None = None
     latency_p95_ms: float | None = None
@@ -40,7 +60,17 @@ class ServiceFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFigures:
-    """A launch measured these figures of one device; `None` is not measured."""
+    """A launch measured these figures of one device; `None` is not measured.
+
+    Args:
+        device_total_mib: All memory of the device, MiB.
+        free_memory_mib: The least free memory in the window, MiB.
+        own_memory_pct: The memory of our servers as a share of what tenants leave, percent.
+        gpu_utilization_pct: The mean share of the memory in use, percent.
+        gpu_busy_pct: The share of the time in which a kernel was resident, percent.
+        gpu_power_w: The mean power, W.
+        used_mib_by_s: The memory in use at each second of the window, MiB.
+    """
 
     device_total_mib: float | None = None
     free_memory_mib: float | None = None

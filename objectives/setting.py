@@ -8,7 +8,7 @@ from typing import Any
 
 from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.engines.engine import in_order
-from objectives.load.open_loop import GENERATOR
+from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
@@ -47,6 +47,6 @@ def conditions(setting: Setting) -> dict[str, Any]:
         "workload": workload,
         "services": {e.name: e.conditions() for e in in_order(setting.services)},
         "tenants": [asdict(t) for t in setting.tenants],
-        "load generator": GENERATOR,
+        "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))

@@ -33,8 +33,8 @@ from av.error import FFmpegError
 MEMORY_WORDS = re.compile(r"out of memory|ALLOC_FAILED|failed to allocate|bad_alloc", re.IGNORECASE)
 METHODS = {"/health": "GET", "/metrics": "GET", "/v1/audio/transcriptions": "POST"}
 ERROR_TYPES = {500: "server_error", 503: "service_unavailable", 507: "out_of_memory"}
-MIB = 2**20
-LARGEST_BODY = 25 * MIB
+_MIB = 2**20
+LARGEST_BODY = 25 * _MIB
 
 
 class Refused(Exception):
@@ -61,7 +61,7 @@ class Whisper:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
-        self.ballast = hold_memory(arguments.extra_mib * MIB, arguments.device)
+        self.ballast = hold_memory(arguments.extra_mib * _MIB, arguments.device)
         where = (
             arguments.device,
             arguments.device_index,
@@ -113,7 +113,12 @@ class Whisper:
 
 
 class SpeechServer(ThreadingHTTPServer):
-    """A server answers each connection in a thread, and queues requests for its one model."""
+    """A server answers each connection in a thread, and queues requests for its one model.
+
+    Args:
+        arguments: The options of the command line.
+        queue: The one worker that all requests wait for.
+    """
 
     request_queue_size = 128
 
@@ -183,8 +188,8 @@ class Handler(BaseHTTPRequestHandler):
         if (size := int(length)) <= LARGEST_BODY:
             return self.rfile.read(size)
         # a sender sees the refusal only after it could send its file
-        for _ in range(min(size // MIB, 256)):
-            self.rfile.read(MIB)
+        for _ in range(min(size // _MIB, 256)):
+            self.rfile.read(_MIB)
         raise Refused(413, f"{size} bytes are more than the {LARGEST_BODY} that a request may have")
 
     def reply(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:

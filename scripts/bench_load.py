@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import study.cli.startup  # noqa: F401
-from objectives.rig.load_bench import compare, save, show, show_run
+from objectives.rig.load_bench import compare_generators, save, show, show_run
 from study.cli.exit_codes import exiting
 from study.cli.parser import parser
 
@@ -40,7 +40,7 @@ def main() -> None:
     if min(arguments.repeats, *arguments.streams) < 1 or not 1 <= arguments.hold <= 600:
         options.error("--streams and --repeats must be at least 1, --hold from 1 to 600")
     with exiting():
-        runs = compare(
+        runs = compare_generators(
             arguments.streams,
             arguments.repeats,
             hold_s=arguments.hold,

@@ -1,1 +1,1 @@
-"""Searches for the best allocation, decides whether it wins, and takes it to production."""
+"""The study searches for the best allocation, decides whether it wins, and ships it."""

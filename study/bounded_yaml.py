@@ -1,4 +1,4 @@
-"""Reads YAML within bounds that PyYAML lacks: a file's size, its depth, what aliases unfold to."""
+"""Read YAML within bounds that PyYAML lacks: a file's size, its depth, what aliases unfold to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_VALUES = 20_000
 
 
 class Flaw(Enum):
-    """Names what keeps a file from being read."""
+    """A flaw keeps a file from being read."""
 
     NO_FILE = auto()
     UNREADABLE = auto()
@@ -28,9 +28,12 @@ class Flaw(Enum):
 
 
 class BadYaml(Exception):
-    """Says that a file cannot be read.
+    """This file cannot be read.
 
-    `what` says why, without its name and a way out.
+    Args:
+        flaw: Why not, for the code.
+        what: Why not, for a person, without the file's name and a way out.
+        line: Where, from 1.
     """
 
     def __init__(self, flaw: Flaw, what: str, line: int = 1) -> None:
@@ -39,7 +42,7 @@ class BadYaml(Exception):
 
 
 class _Dumped(yaml.SafeLoader):
-    """Reads what PyYAML has written: it has no aliases, and its nesting has an end."""
+    """This loader reads what PyYAML has written: it has no aliases, and its nesting has an end."""
 
     aliases = False
     depth = 0
@@ -58,7 +61,7 @@ class _Dumped(yaml.SafeLoader):
 
 
 class _Handwritten(_Dumped):
-    """Reads what people write: it may have aliases, and `1e-3` is a number, as in YAML 1.2."""
+    """This loader reads what people write: with aliases, and `1e-3` is a number, as in YAML 1.2."""
 
     aliases = True
 

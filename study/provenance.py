@@ -1,4 +1,4 @@
-"""Says which version of this project ran."""
+"""Say which version of this project ran."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def git_commit(folder: Path) -> str | None:
     """
     try:
         process = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
+            ["git", "-C", folder, "describe", "--always", "--dirty=+", "--abbrev=12"],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,4 +1,4 @@
-"""Runs a study once, from the choice of its source to the exit code."""
+"""Run a study once, from the choice of its source to the exit code."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from study.cli.end_of_run.next_steps import next_commands
 from study.cli.live_view import Outlook
 from study.promotion.promote import promoted
 from study.run_decision import conclude, promote_winner
-from study.run_plan import Run, RunOptions, plan_run
+from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
-from study.search.dry_run import foreseen
 from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
@@ -90,16 +89,7 @@ def foretell(this: Run) -> int:
     source = choose_source(this)
     lending = this.options.lending
     lent = lending.states()
-    forecast = foreseen(
-        this.spec.search_space,
-        this.spec.baseline,
-        source,
-        storage=this.storage_url,
-        name=this.study_name,
-        max_trials=this.max_trials,
-        timeout_s=this.timeout_s,
-        lent=[state.unit for state in lent],
-    )
+    forecast = foreseen(this, source, [state.unit for state in lent])
     lines = forecast_in_words(forecast)
     if lent:
         lines += outage(lent, forecast.effort.first_run_s, lending.max_outage_s)

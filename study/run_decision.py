@@ -1,4 +1,4 @@
-"""Decides what a run of a study came to, and writes the winner's file."""
+"""Decide what a run of a study came to, and write the winner's file."""
 
 from __future__ import annotations
 

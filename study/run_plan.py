@@ -1,30 +1,43 @@
-"""Plans a run: a spec with what the command line adds, refused before anything runs."""
+"""Plan a run: a spec with what the command line adds, refused before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import optuna
+
+from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
 from study.analysis.reweigh import weighed
+from study.bench.source import Source, held_in
 from study.cli.console import Terminal
+from study.search.dry_run import Forecast, forecast
+from study.search.open_study import succession
 from study.search.samplers import sampler_of
 from study.service_pause.options import Lending
 from study.spec.choices import RECORDED
 from study.spec.model import Spec
-from study.storage.url import sqlite_url
+from study.storage.trials import State, Trial, counted, measured_in
+from study.storage.url import open_storage, sqlite_file, sqlite_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Is what the command line adds to a spec; None leaves the spec's own.
+    """The options are what the command line adds to a spec; None leaves the spec's own.
 
     Args:
+        sampler: The sampler's name.
         n_trials: The most over all runs.
         timeout_s: Of this run, seconds.
+        seed: Of the sampler.
+        storage: The URL of Optuna's storage.
+        study_name: The name of the study there.
         out: The folder of artifacts.
         fresh: Whether to open a new study beside one of other conditions.
+        dry_run: Whether to plan only, and launch nothing.
         preset: Whose weights count.
         restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
             asked: a study of its own.
@@ -47,7 +60,19 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Is a spec with what the command line added, settled before anything runs."""
+    """A run is a spec with what the command line added, settled before anything runs.
+
+    Args:
+        spec: The spec, with the options' own values.
+        options: What the command line added.
+        folder: The folder of the study's files.
+        sampler: The name of the sampler.
+        study_name: The name of the study.
+        storage_url: The URL of Optuna's storage.
+        max_trials: The most over all runs.
+        timeout_s: Of this run, seconds.
+        terminal: It shows the run to a person.
+    """
 
     spec: Spec
     options: RunOptions
@@ -100,4 +125,49 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
         max_trials=options.n_trials or spec.budget.max_trials,
         timeout_s=options.timeout_s or spec.budget.wallclock_sec,
         terminal=terminal,
+    )
+
+
+def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
+    """Return the forecast from what the study already knows.
+
+    Nothing is opened that does not exist.
+
+    Args:
+        run: The run that is planned.
+        source: What figures would come from.
+        lent: The units whose memory the study would have.
+    """
+    trials: list[Trial] = []
+    file = sqlite_file(run.storage_url)
+    if file is None or file.exists():
+        storage = open_storage(run.storage_url)
+        if names := succession(storage, run.study_name):
+            trials = counted(optuna.load_study(study_name=names[-1], storage=storage))
+    measurements, recorded = measured_in(trials), None
+    if source.recording is not None:
+        recorded = [str(a) for a in held_in(source.recording, run.spec.search_space)]
+        measurements = [
+            (Allocation(e.values), e.measurement)
+            for e in source.recording.entries
+            if e.measurement is not None
+        ]
+    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
+    held_mib = 0.0
+    if source.bench is not None:
+        held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
+        held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
+    return forecast(
+        run.spec.search_space,
+        run.spec.baseline,
+        source.setting,
+        env=source.bench.device.server_env if source.bench else {},
+        total_mib=source.identity.total_mib,
+        held_mib=held_mib,
+        measurements=measurements,
+        done={str(r.allocation): r.is_feasible for r in trials if r.is_known},
+        seconds_per_trial=sum(walls) / len(walls) if walls else None,
+        max_trials=run.max_trials,
+        timeout_s=run.timeout_s,
+        recorded=recorded,
     )

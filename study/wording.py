@@ -1,4 +1,4 @@
-"""Gives plain words and short labels to what a study writes down."""
+"""Give plain words and short labels to what a study writes down."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
 from objectives.measurement import INFINITE
 from objectives.servers.phase_times import start_name, started_service
+from objectives.speech.wer import WordVerdict
 
 
 def allocation_in_words(allocation: Allocation) -> str:
@@ -17,8 +18,8 @@ def allocation_in_words(allocation: Allocation) -> str:
     >>> allocation_in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
     '37.5 % of the memory for the LLM, beside speech model base'
     """
-    more = {**allocation.options("vllm."), **allocation.options("whisper.")}
-    extra = f", with {', '.join(f'{k} {v}' for k, v in more.items())}" if more else ""
+    more = ", ".join(f"{k} {v}" for k, v in allocation.all_options.items())
+    extra = f", with {more}" if more else ""
     share = f"{100 * allocation.share:g} % of the memory for the LLM"
     return f"{share}, beside speech model {allocation.speech}{extra}"
 
@@ -100,11 +101,11 @@ STEPS: Mapping[Step, str] = {
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
 }
-WORD_GATES: Mapping[str | None, str] = {
-    "pass": "as good as the baseline's, within the gate",
-    "fail": "worse than the baseline's by more than the gate",
-    "cannot_tell": "the clips are too few to tell",
-    "not_measured": "not measured",
+WORD_GATES: Mapping[WordVerdict | None, str] = {
+    WordVerdict.PASS: "as good as the baseline's, within the gate",
+    WordVerdict.FAIL: "worse than the baseline's by more than the gate",
+    WordVerdict.CANNOT_TELL: "the clips are too few to tell",
+    WordVerdict.NOT_MEASURED: "not measured",
     None: "not measured",
 }
 CONSTRAINTS: Mapping[str, str] = {

@@ -76,7 +76,7 @@ ELSEWHERE = {
         "launches servers for an hour",
     ),
     "python scripts/promote.py": (
-        "tests/study/deploy/test_rollout_rig.py",
+        "tests/study/deploy/test_deployment_rig.py",
         "changes systemd units",
     ),
 }

@@ -71,7 +71,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Completions:
-    """The API of language models: streamed completions of a fixed length.
+    """This API of language models streams completions of a fixed length.
 
     Args:
         model: The name that the server knows its model by.
@@ -84,7 +84,7 @@ class Completions:
     content_type: ClassVar[str] = "application/json"
     is_fed_audio: ClassVar[bool] = False
 
-    def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002  it speaks no clips
+    def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002
         """Return the body of a request."""
         return completion(request, self.model, self.vocabulary)
 

@@ -1,4 +1,4 @@
-"""Reads the machine's certificates once: httpx would for each short request, in 30 ms of a core."""
+"""The certificates are read once: httpx would at each short request, in 30 ms of a core."""
 
 from __future__ import annotations
 

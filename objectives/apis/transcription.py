@@ -17,7 +17,7 @@ FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 @dataclass(frozen=True, slots=True)
 class Transcriptions:
-    """The API of speech recognition: a clip goes in, its words come out."""
+    """This API of speech recognition takes a clip and answers its words."""
 
     path: ClassVar[str] = "/v1/audio/transcriptions"
     content_type: ClassVar[str] = FORM
@@ -33,7 +33,7 @@ class Transcriptions:
 
 
 class Words:
-    """The words of one answer, which comes in one piece."""
+    """This reading keeps the words of one answer, which comes in one piece."""
 
     __slots__ = ("_parts",)
 

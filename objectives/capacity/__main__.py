@@ -17,7 +17,6 @@ from objectives.capacity.ramp_replies import SERVICES, RampReply, read
 from objectives.capacity.turns import turns_of
 from objectives.errors import BadInput
 
-DESCRIPTION = "How many turns a second the servers of a ramp can serve, as JSON."
 SLACK_S = 1.0  # a turn may be due so much after the end of its ramp
 
 
@@ -28,7 +27,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the replies of ramps, print their capacity, and return the exit status."""
-    parser = _Parser(prog="python -m objectives.capacity", description=DESCRIPTION)
+    parser = _Parser(
+        prog="python -m objectives.capacity",
+        description="How many turns a second the servers of a ramp can serve, as JSON.",
+    )
     parser.add_argument("file", type=Path, help="the replies, .jsonl or .jsonl.gz")
     parser.add_argument(
         "--rate",

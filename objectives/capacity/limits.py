@@ -24,8 +24,8 @@ SHORT_NAMES: Mapping[str, str] = {
 }
 
 
-class Reply(Protocol):
-    """What became of one request; times are in seconds, None where their event never came."""
+class TimedReply(Protocol):
+    """A reply has times in seconds, each None where its event never came."""
 
     @property
     def service(self) -> str: ...
@@ -77,17 +77,17 @@ class Limit:
             raise ValueError(f"the limit {name} is {ms:g}; it is a time above 0 ms")
         return cls(name, parts[1], parts[2], ms)
 
-    def is_met(self, reply: Reply) -> bool:
+    def is_met(self, reply: TimedReply) -> bool:
         """Return whether a request meets the limit; one of another service always does."""
         return reply.service != self.service or own_ms(reply, self.figure) <= self.ms + TOLERANCE_MS
 
 
-def is_failed(reply: Reply) -> bool:
+def is_failed(reply: TimedReply) -> bool:
     """Return whether a request failed: with an error, or without an end."""
     return reply.error is not None or reply.end_s is None
 
 
-def own_ms(reply: Reply, figure: str) -> float:
+def own_ms(reply: TimedReply, figure: str) -> float:
     """Return a request's own value of a figure, ms; infinite where it failed or is not known.
 
     Args:
@@ -124,7 +124,7 @@ def latest_ms(limits: Iterable[Limit], service: str, tokens: int) -> float | Non
     return min(ends_ms, default=None)
 
 
-def missed(turn: Iterable[Reply], limits: Iterable[Limit]) -> tuple[str, ...]:
+def missed(turn: Iterable[TimedReply], limits: Iterable[Limit]) -> tuple[str, ...]:
     """Return the names of the limits that the requests of a turn miss; nothing for a good turn.
 
     A failed turn meets none: it misses `FAILED` alone.

@@ -22,7 +22,7 @@ NEAR_CAPACITY = 0.7  # from this part of it on, turns take the time that they ta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RampCapacity:
-    """The capacity as one ramp shows it, or as several do together.
+    """A capacity is what one ramp shows, or several do together.
 
     Args:
         turns_per_s: The breaking point, turns/s; None where no rate is good.

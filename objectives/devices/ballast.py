@@ -1,6 +1,6 @@
 """Ballast is a tenant that really holds memory until it is stopped.
 
-    python -m objectives.devices.ballast --mib N --device cpu|cuda
+    python -m objectives.devices.ballast --mib N --device cpu|cuda --held FILE
 
 It needs the standard library only: GPU memory is taken through the driver, libcuda.
 """
@@ -11,13 +11,14 @@ import argparse
 import ctypes
 import signal
 import sys
+from pathlib import Path
 
-MIB = 2**20
+_MIB = 2**20
 
 
 def hold_host(mib: int) -> object:
     """Allocate and touch `mib` MiB of host memory; the returned object keeps it."""
-    memory = bytearray(mib * MIB)
+    memory = bytearray(mib * _MIB)
     memory[::4096] = b"\x01" * len(memory[::4096])
     return memory
 
@@ -29,7 +30,7 @@ def hold_gpu(mib: int) -> object:
     except OSError as error:
         sys.exit(f"ballast: no CUDA driver ({error})")
     context, pointer = ctypes.c_void_p(), ctypes.c_uint64()
-    size = ctypes.c_size_t(mib * MIB)
+    size = ctypes.c_size_t(mib * _MIB)
     for name, call, arguments in (
         ("cuInit", cuda.cuInit, (0,)),
         ("cuDevicePrimaryCtxRetain", cuda.cuDevicePrimaryCtxRetain, (ctypes.byref(context), 0)),
@@ -44,13 +45,15 @@ def hold_gpu(mib: int) -> object:
 
 
 def main() -> None:
-    """Hold the memory, print that it is held, and wait for a signal."""
+    """Hold the memory, make the file that tells so, and wait for a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
+    parser.add_argument("--held", type=Path, required=True)
     arguments = parser.parse_args()
     memory = hold_host(arguments.mib) if arguments.device == "cpu" else hold_gpu(arguments.mib)
     print(f"ballast holds {arguments.mib} MiB", flush=True)
+    arguments.held.touch()
     signal.pause()
     del memory
 

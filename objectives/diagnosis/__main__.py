@@ -13,12 +13,13 @@ from objectives.diagnosis.diagnose import Diagnosis, diagnose
 from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.patterns import patterns
 
-DESCRIPTION = "What a failed server's log means, as one line of JSON."
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read a log, print its diagnosis, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m objectives.diagnosis", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m objectives.diagnosis",
+        description="What a failed server's log means, as one line of JSON.",
+    )
     parser.add_argument("file", type=Path)
     parser.add_argument("--exit-code", type=int)
     parser.add_argument("--phase", choices=("start", "load"))

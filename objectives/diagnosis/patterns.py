@@ -14,7 +14,19 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class LogRule:
-    """A rule is one entry of `rules`; the head of patterns.yaml says what each field means."""
+    """A rule is one entry of `rules` in patterns.yaml, whose head says more of each field.
+
+    Args:
+        failure_class: The name of the failure.
+        speakers: Who can have said it.
+        seen: The server and version that said it.
+        regexes: The patterns that match a line, ignoring case.
+        under_load: The name of the failure once the server was ready; empty for the same.
+        phases: The phases of a launch in which such a line counts.
+        deficit: The patterns of the missing memory.
+        exits: The exit statuses that mean the same without any words.
+        flags: The exceptions: `keeps`, `any_level`, `unless_stopped`.
+    """
 
     failure_class: str
     speakers: Sequence[str]
@@ -29,6 +41,7 @@ class LogRule:
 @cache
 def patterns() -> dict[str, Any]:
     """Return patterns.yaml as plain data."""
+    # a file of ours that ships, so not held to the bounds of what users write
     data: dict[str, Any] = yaml.safe_load(
         files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8")
     )

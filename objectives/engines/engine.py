@@ -14,6 +14,8 @@ from objectives.services import LlmService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
+SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
+
 
 class Engine(Protocol):
     """An engine starts a server and knows when it is ready and what it tells of itself.
@@ -28,6 +30,10 @@ class Engine(Protocol):
         packages: The packages whose versions matter.
         server_packages: Those of them that are the server itself, the one that tells its own
             version first.
+        stack_flags: The flags of its command by which the stack of a unit in production is
+            compared with it, by their names there; empty where none is compared.
+        quiet_death: Why a unit that is restarted only on failure would stay dead; empty where it
+            would not.
     """
 
     @property
@@ -50,6 +56,12 @@ class Engine(Protocol):
 
     @property
     def server_packages(self) -> tuple[str, ...]: ...
+
+    @property
+    def stack_flags(self) -> Mapping[str, str]: ...
+
+    @property
+    def quiet_death(self) -> str: ...
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data.
@@ -118,6 +130,11 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
     What takes the memory it needs is started before what asks for a share of it.
     """
     return tuple(sorted(in_order(services), key=lambda engine: engine.has_share))
+
+
+def apis_of(services: Services) -> dict[str, ApiName]:
+    """Return the API of each service, in the order of a voice turn."""
+    return {engine.name: engine.api for engine in engines_of(services)}
 
 
 def kv_cache_args(services: Services) -> tuple[str, ...]:

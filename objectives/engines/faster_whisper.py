@@ -23,7 +23,7 @@ TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 
 @dataclass(frozen=True, slots=True)
 class FasterWhisper:
-    """Our speech server on faster-whisper, or another one that a template starts.
+    """This engine is our server on faster-whisper, or another one that a template starts.
 
     Args:
         service: Which models it serves, and how it is started.
@@ -37,6 +37,11 @@ class FasterWhisper:
     has_kv_cache: ClassVar[bool] = False
     server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
     packages: ClassVar[tuple[str, ...]] = server_packages
+    stack_flags: ClassVar[Mapping[str, str]] = {
+        "compute_type": "--compute-type",
+        "beam_size": "--beam-size",
+    }
+    quiet_death: ClassVar[str] = ""
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

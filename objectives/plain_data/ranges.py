@@ -11,6 +11,10 @@ class Range:
 
     It stands in an annotation: `window_s: Annotated[float, Range(1, 1e7)] = 60.0`. In a tuple, a
     mapping or an optional field it holds for every number.
+
+    Args:
+        low: The lowest number that is allowed.
+        high: The highest number that is allowed.
     """
 
     low: float

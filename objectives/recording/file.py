@@ -47,9 +47,7 @@ def entry(
 
 def write(path: Path, provenance: Provenance, entries: Sequence[RecordedLaunch]) -> None:
     """Write the whole file, or none of it: a header line, then one line per evaluation."""
-    head = asdict(provenance)
-    head["devices"] = [head.pop("device")]
-    lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **head}]
+    lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **asdict(provenance)}]
     for e in entries:
         line = asdict(e)
         line["measurement"] = e.measurement.to_json() if e.measurement else None
@@ -74,8 +72,8 @@ def read(path: Path) -> Recording:
         if form not in (1, RECORDING_FORMAT):
             # the clause below makes one sentence of every error
             raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
-        device = head["device"] if form == 1 else head.pop("devices")[0]
-        head["device"] = Identity(**device)
+        devices = [head.pop("device")] if form == 1 else head["devices"]
+        head["devices"] = tuple(Identity(**device) for device in devices)
         if form == 1:
             head = _without_ladder(head)
         head["versions"] = from_plain(Versions, head["versions"])
@@ -84,7 +82,8 @@ def read(path: Path) -> Recording:
         if lacking := {"workload", "tenants", "services"} - conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
         _check_moment("started", provenance.started)
-        _check_amount("total_mib", provenance.device.total_mib)
+        for device in (provenance.device, *provenance.devices[1:]):  # raises where there is none
+            _check_amount("total_mib", device.total_mib)
         line_numbers: dict[tuple[str, int], int] = {}
         for line in lines[1:]:
             number += 1
@@ -107,7 +106,7 @@ def read(path: Path) -> Recording:
             f"{where}: cannot read this recording ({error}); "
             "make one with `python scripts/record.py SPEC`"
         ) from error
-    return Recording(path, provenance, tuple(entries))
+    return Recording(path, provenance, tuple(entries), form)
 
 
 def _without_ladder(head: dict[str, Any]) -> dict[str, Any]:

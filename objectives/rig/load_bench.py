@@ -27,7 +27,7 @@ from objectives.traffic.workload import Request, Workload, trace
 INTERVAL_S, PROMPT_TOKENS = 0.1, 256
 
 
-def compare(
+def compare_generators(
     levels: Sequence[int],
     repeats: int,
     *,
@@ -70,7 +70,7 @@ def compare(
     return runs
 
 
-HEAD = (
+COLUMNS = (
     "streams",
     "generator",
     "CPU µs/token",
@@ -82,12 +82,12 @@ HEAD = (
 )
 
 
-def table(runs: Sequence[Sent]) -> list[tuple[str, ...]]:
+def run_table(runs: Sequence[Sent]) -> list[tuple[str, ...]]:
     """Return medians over the repeats, a row for each number of streams and generator.
 
     The first row is the head.
     """
-    rows: list[tuple[str, ...]] = [HEAD]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     by_generator = sorted(runs, key=lambda s: GENERATORS.index(s.generator))
     for streams in dict.fromkeys(s.streams for s in runs):
         cost = {
@@ -116,7 +116,7 @@ def show_run(run: Sent) -> None:
 
 def show(runs: Sequence[Sent]) -> None:
     """Print the medians over the repeats."""
-    head, *body = table(runs)
+    head, *body = run_table(runs)
     medians = Table(*head, title="Medians over the repeats", title_justify="left")
     for row in body:
         medians.add_row(*row)

@@ -77,7 +77,8 @@ def suggest(trial: optuna.Trial, space: Space) -> Allocation:
     for p in space.parameters:
         match p.distribution:
             case CategoricalDistribution(choices=choices):
-                params[p.key] = trial.suggest_categorical(p.key, choices)  # type: ignore[assignment]
+                choice = trial.suggest_categorical(p.key, choices)
+                params[p.key] = choice  # type: ignore[assignment]
             case IntDistribution(low=low, high=high, step=step, log=log):
                 params[p.key] = trial.suggest_int(p.key, low, high, step=step, log=log)
             case FloatDistribution(low=flow, high=fhigh, step=fstep, log=flog):

@@ -39,8 +39,8 @@ class Intrusion:
         who = self.occupant
         what = "came" if self.is_new else f"grew with others by {self.grown_mib:,.0f} MiB"
         unit = f" of {who.unit}" if who.unit else ""
-        held = "" if who.mib is None else f", holds {who.mib:,.0f} MiB"
-        evidence = f"process {who.pid}{unit} ({who.command[:80]}) {what} during the trial{held}"
+        memory = "" if who.mib is None else f", holds {who.mib:,.0f} MiB"
+        evidence = f"process {who.pid}{unit} ({who.command[:80]}) {what} during the trial{memory}"
         evidence += f"; reserve {reserve_mib:g}"
         return Diagnosis(
             "foreign_tenant",
@@ -92,6 +92,10 @@ class Neighbours:
     Attributes:
         at_rest: What each held when the trial began, by its id, MiB.
         intrusion: The first intrusion; None so far.
+
+    Args:
+        device: The device that they share with the trial.
+        reserve_mib: The memory that must stay free for them, MiB.
     """
 
     def __init__(self, device: Device, reserve_mib: float) -> None:

@@ -26,7 +26,7 @@ Commands = Mapping[str, Command]
 
 
 @dataclass(frozen=True, slots=True)
-class Launcher:
+class TrialLauncher:
     """A launcher starts one allocation after another, by what earlier starts have shown.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet, place_of
+from objectives.devices.telemetry import Occupancy
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.figures import flat_name
@@ -46,8 +47,8 @@ class Lineup:
 
     def runs(self, service: str, command: Command) -> bool:
         """Return whether this very command is running and alive."""
-        held = self._held.get(service)
-        return held is not None and held.command == command and held.server.alive
+        entry = self._held.get(service)
+        return entry is not None and entry.command == command and entry.server.alive
 
     def device(self, service: str) -> Device:
         """Return the device that a service is on."""
@@ -60,7 +61,19 @@ class Lineup:
     @property
     def taken_mib(self) -> dict[str, float]:
         """Return the memory that each running server had taken when it was ready, MiB."""
-        return {service: held.taken_mib for service, held in list(self._held.items())}
+        return {service: entry.taken_mib for service, entry in list(self._held.items())}
+
+    def occupancy(self, tenants_mib: Mapping[str, float]) -> Occupancy:
+        """Return who holds the memory of the devices now.
+
+        Args:
+            tenants_mib: What each tenant holds; a server counts by what it had taken when ready.
+        """
+        total_mib = sum(d.identity.total_mib for d in self.devices.values())
+        free_mib = sum(d.sample().free_mib for d in self.devices.values())
+        known_mib = sum(self.free_at_rest_mib.values()) + sum(tenants_mib.values())
+        held_mib = {**tenants_mib, **self.taken_mib}
+        return Occupancy(total_mib, free_mib, held_mib, max(0.0, total_mib - known_mib))
 
     @property
     def started_first(self) -> str | None:
@@ -110,8 +123,8 @@ class Lineup:
         except (ServerDied, StartTimeout) as error:
             free_mib = before, expected - self.reserve_mib
             raise failed_start(error, service, api, measured, free_mib) from error
-        held = device.held_mib(server.pid)
-        taken = before - device.sample().free_mib if held is None else held
+        own_mib = device.held_mib(server.pid)
+        taken = before - device.sample().free_mib if own_mib is None else own_mib
         if device.identity.cuda is not None and taken < ON_DEVICE_MIB:
             stack.close()
             raise elsewhere(service, api, taken, measured)
@@ -137,10 +150,10 @@ class Lineup:
         The next start proves that it is.
         """
         stopped = [self._held.pop(s) for s in services if s in self._held]
-        for held in stopped:
-            held.stack.close()
+        for entry in stopped:
+            entry.stack.close()
         deadline = time.monotonic() + 20
-        for place in dict.fromkeys(held.place for held in stopped):
+        for place in dict.fromkeys(entry.place for entry in stopped):
             device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
             while device.sample().free_mib < goal and time.monotonic() < deadline:
                 time.sleep(0.25)

@@ -65,17 +65,6 @@ class Prediction:
         )
 
 
-def speech_key(allocation: Allocation) -> str:
-    """Return what the speech server's memory depends on, as text.
-
-    >>> values = {"vllm_memory_util": 0.5, "whisper_model_size": "base", "whisper.beam_size": 5}
-    >>> speech_key(Allocation(values))
-    'base beam_size=5'
-    """
-    options = allocation.options("whisper.")
-    return " ".join([allocation.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
-
-
 def share_mib(allocation: Allocation, total_mib: float) -> float:
     """Return the memory that the server with a share asks for, MiB."""
     return allocation.share * total_mib
@@ -96,7 +85,7 @@ def figures(
         for engine in engines:
             service = m.services.get(engine.name, ServiceFigures())
             if not engine.has_share and service.memory_mib is not None:
-                sizes, key = own[engine.name], speech_key(allocation)
+                sizes, key = own[engine.name], allocation.speech_key
                 sizes[key] = max(service.memory_mib, sizes.get(key, 0.0))
             if not engine.has_share or m.device.device_total_mib is None:
                 continue
@@ -158,7 +147,7 @@ def check(
                 f"{asked_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
-    key = speech_key(allocation)
+    key = allocation.speech_key
     own_mib = {service: sizes[key] for service, sizes in starts.own_mib.items() if key in sizes}
     if len(own_mib) < len(starts.own_mib) or starts.outside_share_mib is None:
         return Prediction("unknown", None, "not measured yet: the servers are asked")

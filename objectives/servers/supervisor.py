@@ -45,15 +45,15 @@ def descendants(root: int) -> list[int]:
 
 def reap() -> dict[int, int]:
     """Collect every ended child; return exit codes (negative for a signal) by process id."""
-    ended: dict[int, int] = {}
+    exit_codes: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return ended
+            return exit_codes
         if pid == 0:
-            return ended
-        ended[pid] = os.waitstatus_to_exitcode(status)
+            return exit_codes
+        exit_codes[pid] = os.waitstatus_to_exitcode(status)
 
 
 def kill_all(patience_s: float) -> dict[int, int]:
@@ -63,7 +63,7 @@ def kill_all(patience_s: float) -> dict[int, int]:
     meanwhile is seen neither below the one nor, yet, below us. A process may also fork while it is
     being killed.
     """
-    ended: dict[int, int] = {}
+    exit_codes: dict[int, int] = {}
     deadline = time.monotonic() + patience_s
     empty_looks = 0
     while empty_looks < EMPTY_LOOKS and time.monotonic() < deadline:
@@ -75,8 +75,8 @@ def kill_all(patience_s: float) -> dict[int, int]:
             except ProcessLookupError:
                 continue
         time.sleep(0.02)
-        ended |= reap()
-    return ended
+        exit_codes |= reap()
+    return exit_codes
 
 
 def main(control: int, status_file: Path, command: list[str]) -> None:
@@ -92,14 +92,18 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
     try:
-        child = subprocess.Popen(command, start_new_session=True, preexec_fn=in_child)  # noqa: PLW1509
+        child = subprocess.Popen(
+            command,
+            start_new_session=True,
+            preexec_fn=in_child,  # noqa: PLW1509
+        )
     except OSError as error:
         print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
         report(status_file, 127, is_stop=False)
         return
-    ended: dict[int, int] = {}
+    exit_codes: dict[int, int] = {}
     is_stop, kill_at = False, float("inf")
-    while child.pid not in ended:
+    while child.pid not in exit_codes:
         readable, _, _ = select.select([control], [], [], 0.1)
         if readable:
             message = os.read(control, 64)
@@ -109,9 +113,9 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
             os.killpg(child.pid, signal.SIGTERM)
         if time.monotonic() > kill_at:
             break
-        ended |= reap()
-    ended |= kill_all(8.0)
-    report(status_file, ended.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
+        exit_codes |= reap()
+    exit_codes |= kill_all(8.0)
+    report(status_file, exit_codes.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
 
 
 def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:

@@ -73,10 +73,10 @@ def resolved(services: Services) -> Services:
     Raises:
         SetupError: A model is not there; the message has the command that downloads it.
     """
-    return {e.name: e.with_folders(folder_of) for e in in_order(services)}
+    return {e.name: e.with_folders(model_folder) for e in in_order(services)}
 
 
-def folder_of(model: str) -> str:
+def model_folder(model: str) -> str:
     """Return a folder as it is, and that of a hub model from the local cache.
 
     Raises:

@@ -12,8 +12,8 @@ from objectives.plain_data.ranges import Range
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
-    """A stream is what one service gets under a workload.
+class Traffic:
+    """What one service gets under a workload.
 
     Args:
         service: The name of the service.
@@ -66,11 +66,11 @@ class Workload:
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
     @property
-    def streams(self) -> tuple[Stream, ...]:
+    def streams(self) -> tuple[Traffic, ...]:
         """Return the stream of each service; only this place knows which key is whose."""
         return (
-            Stream("llm", "completions", self.llm_per_s, self.llm_burst),
-            Stream("stt", "transcription", self.stt_per_s),
+            Traffic("llm", "completions", self.llm_per_s, self.llm_burst),
+            Traffic("stt", "transcription", self.stt_per_s),
         )
 
 
@@ -149,7 +149,7 @@ def turn_requests(
     return tuple(requests)
 
 
-def _prompts(rng: np.random.Generator, stream: Stream, workload: Workload) -> list[Request]:
+def _prompts(rng: np.random.Generator, stream: Traffic, workload: Workload) -> list[Request]:
     shortest, longest = workload.prompt_tokens
     return [
         Request(
@@ -163,7 +163,7 @@ def _prompts(rng: np.random.Generator, stream: Stream, workload: Workload) -> li
     ]
 
 
-def _clips(rng: np.random.Generator, stream: Stream, window_s: float, clips: int) -> list[Request]:
+def _clips(rng: np.random.Generator, stream: Traffic, window_s: float, clips: int) -> list[Request]:
     order = rng.permutation(clips)
     times = _arrivals(rng, stream, window_s)
     return [
@@ -171,7 +171,7 @@ def _clips(rng: np.random.Generator, stream: Stream, window_s: float, clips: int
     ]
 
 
-def _arrivals(rng: np.random.Generator, stream: Stream, window_s: float) -> list[float]:
+def _arrivals(rng: np.random.Generator, stream: Traffic, window_s: float) -> list[float]:
     """Return a fixed number of arrival times, so that any two seeds carry the same work."""
     groups = round(stream.per_s * window_s / stream.burst)
     times = np.sort(rng.uniform(0.0, window_s, groups))

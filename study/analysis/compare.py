@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import CAPACITY, Direction, figure
+from objectives.figures import CAPACITY, Direction, figure, figures_of, shown
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.noise import noise_of
 from study.analysis.promotion_eligibility import ineligibility
-from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 
 SAME_PCT = 1.0  # a smaller difference is called none
@@ -80,6 +79,7 @@ def figure_differences(
     today: Configuration,
     other: Configuration,
     configurations: Sequence[Configuration],
+    apis: Mapping[str, str],
     without: Collection[str] = (),
 ) -> list[Difference]:
     """Compare every figure that people ask for; of turns only what either has.
@@ -88,9 +88,10 @@ def figure_differences(
         today: What is in use.
         other: What is held against it.
         configurations: All that was launched, whose repeats give the noise too.
+        apis: The API of each service, in the order in which people see them.
         without: Names of figures to leave out.
     """
-    names = [name for name in SHOWN if name not in without]
+    names = (name for name in shown(figures_of(apis)) if name not in without)
     differences = [difference(name, today, other, configurations) for name in names]
     return [d for d in differences if d.name not in OF_TURNS or (d.old, d.new) != (None, None)]
 
@@ -129,7 +130,7 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
 
 
 def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
-    """Whether the capacities show which configuration serves more.
+    """Return whether the capacities show which configuration serves more.
 
     A lower bound can only be more than what is less than it.
     """

@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
+from objectives.speech.wer import WordVerdict
 from study.analysis.student_t import t_quantile
 from study.storage.trials import State, Trial
 
@@ -36,13 +37,13 @@ class Configuration:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether it was measured, met every constraint each time, and never ran out of memory."""
+        """Return whether it was measured, met every constraint and never ran out of memory."""
         ruled_out = any(t.state is State.PRUNED for t in self.failed)
         return bool(self.measured) and not ruled_out and all(t.is_feasible for t in self.measured)
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether the capacity of some launch is only a lower bound."""
+        """Return whether the capacity of some launch is only a lower bound."""
         return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
 
     def values(self, metric: str) -> list[float]:
@@ -92,10 +93,12 @@ class Configuration:
         return {name: fmean(values) if values else None for name, values in terms.items()}
 
     @property
-    def word_gate(self) -> str | None:
+    def word_gate(self) -> WordVerdict | None:
         """Return the verdict on its words; of several launches the first that is not a pass."""
         verdicts = [t.word_gate for t in self.measured]
-        return next((v for v in verdicts if v != "pass"), verdicts[0] if verdicts else None)
+        return next(
+            (v for v in verdicts if v != WordVerdict.PASS), verdicts[0] if verdicts else None
+        )
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -145,6 +148,11 @@ def configurations_in(trials: Iterable[Trial]) -> list[Configuration]:
         )
         for group in launches.values()
     ]
+
+
+def ranked(configurations: Iterable[Configuration]) -> list[Configuration]:
+    """Return the configurations with the best first, and behind all others what does not work."""
+    return sorted(configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
 
 
 def configuration_of(

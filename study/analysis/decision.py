@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -31,7 +31,13 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A configuration that scored better than the answer and may not be promoted."""
+    """This configuration scored better than the answer and may not be promoted.
+
+    Args:
+        configuration: Which one it is.
+        standing: What is known of it.
+        ineligibility: Why it may not be promoted.
+    """
 
     configuration: Configuration
     standing: Standing
@@ -47,6 +53,7 @@ class Decision:
         winner: The configuration to promote; None where the baseline stays.
         baseline: What is in use today; None where it gave no measurement.
         passed_over: Better scores that are not eligible, best first.
+        ineligible: Why what was launched may not be promoted, by the text of its allocation.
         standings: What is known of every feasible configuration, best smoothed mean first.
         contenders: How many of them are eligible; only these can be the best.
         luckiest: The best single trial, where it is not of the first standing's configuration.
@@ -59,6 +66,7 @@ class Decision:
     winner: Configuration | None
     baseline: Configuration | None
     passed_over: Sequence[PassedOver] = ()
+    ineligible: Mapping[str, Ineligibility] = field(default_factory=dict)
     standings: Sequence[Standing] = ()
     contenders: int = 0
     luckiest: Trial | None = None
@@ -67,7 +75,7 @@ class Decision:
 
     @property
     def is_noise_known(self) -> bool:
-        """Whether any configuration was measured twice: single measurements tell no noise."""
+        """Return whether any configuration was measured twice: single ones tell no noise."""
         return any(s.n > 1 for s in self.standings)
 
     def standing(self, configuration: Configuration | None) -> Standing | None:
@@ -78,21 +86,20 @@ class Decision:
         return next((s for s in self.standings if s.params == values), None)
 
     def against(self, allocation: Allocation) -> Ineligibility | None:
-        """Return why this allocation was passed over though it scored better.
-
-        None where it was not.
-        """
-        name = str(allocation)
-        reasons = (
-            p.ineligibility for p in self.passed_over if str(p.configuration.allocation) == name
-        )
-        return next(reasons, None)
+        """Return why this allocation may not be promoted; None where nothing is against it."""
+        return self.ineligible.get(str(allocation))
 
     def is_winner(self, configuration: Configuration) -> bool:
-        """Whether the decision is for this configuration."""
-        return self.winner is not None and str(self.winner.allocation) == str(
-            configuration.allocation
-        )
+        """Return whether the decision is for this configuration."""
+        return _is_same(configuration, self.winner)
+
+    def is_baseline(self, configuration: Configuration) -> bool:
+        """Return whether this configuration is what is in use today."""
+        return _is_same(configuration, self.baseline)
+
+
+def _is_same(configuration: Configuration, other: Configuration | None) -> bool:
+    return other is not None and str(configuration.allocation) == str(other.allocation)
 
 
 def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
@@ -101,10 +108,12 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     A lead by efficiency and stability alone does not count.
     """
     launched = configurations_in(trials)
+    reasons = {str(c.allocation): reason for c in launched if (reason := ineligibility(c, context))}
     standings, ranked, eligible = ranking(launched, context)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
     decision = partial(
         Decision,
+        ineligible=reasons,
         standings=standings,
         contenders=len(contending),
         luckiest=_luckiest(launched, standings),
@@ -126,6 +135,7 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
             ahead = ranked[standings.index(alone)] if is_ahead else None
             return decision(Conclusion.WINNER, leader, baseline, passed_over, ahead_alone=ahead)
         passed_over.append(PassedOver(leader, standing, obstacle))
+        reasons[str(leader.allocation)] = obstacle
     outcome = Conclusion.NOTHING_ELIGIBLE_BETTER if passed_over else Conclusion.NOTHING_BETTER
     if [str(c.allocation) for c in launched] == [str(context.baseline)]:
         outcome = Conclusion.NOTHING_ELSE_MEASURED

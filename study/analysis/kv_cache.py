@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.engines.vllm import max_num_seqs
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.interference import by_share, values_of_services
@@ -18,7 +19,7 @@ PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: the
 
 @dataclass(frozen=True, slots=True)
 class LongerPrompts:
-    """Prompts as much longer as would fill the cache.
+    """Prompts as much longer as this would fill the cache.
 
     Args:
         tokens: The least and the most tokens of a prompt.
@@ -109,9 +110,8 @@ def unfilled_cache(
     tokens = round(PRESSED * smallest)
     request_tokens = sum(workload.prompt_tokens) / 2 + workload.output_tokens
     burst = math.ceil(tokens / request_tokens)
-    max_seqs = _least(
-        "--max-num-seqs", [a.options("vllm.").get("max_num_seqs") for a, _ in pairs], args
-    )
+    limits = (max_num_seqs(a, args) for a, _ in pairs)
+    max_seqs = min((n for n in limits if n is not None), default=None)
     max_len = _least(
         "--max-model-len", values_of_services([m for _, m in pairs], "max_model_len"), args
     )

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from objectives.figures import CAPACITY
+from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
 from study.analysis.student_t import t_quantile
 
@@ -78,7 +78,7 @@ def noise_of(
     ]
     pooled = None
     if min(len(a), len(b)) < FEW_LAUNCHES:
-        pooled = pooled_half_width(a, b, groups, is_time=name.endswith("_ms"))
+        pooled = pooled_half_width(a, b, groups, is_time=figure(name).unit == "ms")
     return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
 
 
@@ -88,7 +88,7 @@ def is_noise(
     other: Configuration,
     configurations: Sequence[Configuration],
 ) -> bool | None:
-    """Whether noise alone could explain the difference in a figure; None where it is not known.
+    """Return whether noise alone could explain a difference; None where it is not known.
 
     The arguments are those of `noise_of`.
     """

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, Direction, figure, latency_p95_names
 from study.analysis.configurations import Configuration
 from study.analysis.promotion_eligibility import is_eligible
-from study.spec.choices import APIS
 from study.storage.context import StudyContext
 
 FREE = "free_memory_mib"
-OBJECTIVES = (*latency_p95_names(APIS), CAPACITY, FREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,9 @@ def compared_figures(
 ) -> ParetoFigures:
     """Return the figures that `pareto` compares: those that all eligible configurations have."""
     eligible = [c for c in configurations if is_eligible(c, context)]
+    objectives = (*latency_p95_names(apis_of(context.services)), CAPACITY, FREE)
     names = [
-        name for name in OBJECTIVES if eligible and all(c.mean(name) is not None for c in eligible)
+        name for name in objectives if eligible and all(c.mean(name) is not None for c in eligible)
     ]
     return ParetoFigures(tuple(names), any(c.is_lower_bound for c in eligible))
 

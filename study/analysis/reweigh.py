@@ -53,5 +53,5 @@ def preset_decisions(rows: Sequence[Trial], context: StudyContext) -> Mapping[Pr
 
 
 def is_contested(decisions: Mapping[Preset, Decision]) -> bool:
-    """Whether the presets do not all choose the same configuration."""
+    """Return whether the presets do not all choose the same configuration."""
     return len({str(d.winner.allocation) if d.winner else None for d in decisions.values()}) > 1

@@ -1,1 +1,1 @@
-"""Provides what figures come from, this machine or a recording, and who may use it now."""
+"""Figures come from this machine or a recording, which one user has at a time."""

@@ -1,4 +1,4 @@
-"""Gets the instrument ready: the device, the servers of this machine, and their versions."""
+"""Get the instrument ready: the device, the servers of this machine, and their versions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ SETTLE_S, STEADY_MIB = 20.0, 64.0
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Is everything that stands ready before the first live trial."""
+    """A bench is everything that stands ready before the first live trial.
+
+    Args:
+        device: The device to measure on.
+        setting: What is measured, with models as they lie on this machine.
+        versions: The versions of the servers.
+        occupants: Who held memory when it was looked at.
+    """
 
     device: Device
     setting: Setting

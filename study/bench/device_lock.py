@@ -1,6 +1,6 @@
-"""Lets one user at a time have a device, whatever folder they write to.
+"""Let one user at a time have a device, whatever folder they write to.
 
-A user is a study, a confirmation, a recording or a rollout.
+A user is a study, a confirmation, a recording or a deployment.
 """
 
 from __future__ import annotations

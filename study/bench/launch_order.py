@@ -1,4 +1,4 @@
-"""Orders allocations so that servers restart least, by their commands."""
+"""Order allocations so that servers restart least, by their commands."""
 
 from __future__ import annotations
 

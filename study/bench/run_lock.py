@@ -1,4 +1,4 @@
-"""Lets one run at a time use a folder."""
+"""Let one run at a time use a folder."""
 
 from __future__ import annotations
 

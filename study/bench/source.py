@@ -1,4 +1,4 @@
-"""Chooses what figures come from, this machine's bench or a recording, and measures on it."""
+"""Choose what figures come from, this machine's bench or a recording, and measure on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ from study.storage.trials import counted, measured_in
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Is where figures come from: this machine's bench, or a recording."""
+    """A source is where figures come from: this machine's bench, or a recording.
+
+    Args:
+        identity: The device, this one or the recording's.
+        versions: The versions of the servers.
+        setting: What is the same for all trials.
+        bench: This machine; None in a replay.
+        recording: The recording; None where it is measured live.
+    """
 
     identity: Identity
     versions: Versions
@@ -92,6 +100,7 @@ def find_source(
             'To measure this one: README, "Measure your own GPU", '
             'or "Measure this machine, without a GPU".'
         )
+        say(f"recording: {recording.path.name}, format {recording.format}")
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )

@@ -1,1 +1,1 @@
-"""Holds what a person types and sees in a terminal."""
+"""What a person types and sees in a terminal is read and written here."""

@@ -1,4 +1,4 @@
-"""Finds the scripts beside this package, and says how this user runs them."""
+"""Find the scripts beside this package, and say how this user runs them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _script(name: str) -> Path:
     return Path(__file__).absolute().parents[2] / "scripts" / name
 
 
-def command_of(script: str) -> list[str]:
+def script_command(script: str) -> list[str]:
     """Return the words that run a script in the current folder: by its path, or as a verb.
 
     It is a verb where the program was started or no script is there; empty where there is neither.

@@ -1,4 +1,4 @@
-"""Tells a person what happens while a study runs.
+"""The terminal tells a person what happens while a study runs.
 
 It shows lines, tables, a live picture, or JSON.
 """
@@ -32,7 +32,7 @@ def console_of(*, stderr: bool = False) -> Console:
 
 
 class Terminal:
-    """Says what happens: a live picture on a terminal, sparse lines on a pipe, or JSON lines.
+    """The terminal shows a live picture; on a pipe it writes sparse lines, or JSON lines.
 
     Args:
         quiet: Only the end is said.

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from objectives.figures import service_name
 from objectives.servers.phase_times import start_name
 from study.analysis.cost.cost import Cost
-from study.analysis.cost.phases import LAST_START, LOADS, STARTS, UNATTRIBUTED
-from study.spec.services import KINDS
+from study.analysis.cost.phases import LOADS, UNATTRIBUTED
 from study.storage.comparability import differing_names
 
 
 def cost_lines(cost: Cost) -> list[str]:
     """Write the cost of one study: its starts, its wall time by part, the shortest possible."""
     launches, wall_s = cost.launches, cost.wall_s
-    starts_s, loads_s = cost.sum_s(*STARTS), cost.sum_s(*LOADS)
+    starts_s, loads_s = cost.sum_s(*cost.starts), cost.sum_s(*LOADS)
     rest_s = wall_s - starts_s - loads_s
     parts = _small_parts(cost)
-    mean_s = cost.start_s(LAST_START)
+    mean_s = cost.start_s(cost.last_start)
     least = "" if cost.is_split else "at least "
     how = "servers restarted for every trial" if cost.restarts else "servers kept and ordered"
     replay = f"  times are those of a replay, {cost.measured_elsewhere}"
@@ -35,8 +34,12 @@ def cost_lines(cost: Cost) -> list[str]:
         *(
             f"  {service_name(s) + ' starts':<20} {least}{len(cost.starters(start_name(s)))}, "
             f"{cost.start_s(start_name(s)):.1f} s each"
-            + (f", of {cost.commands} distinct commands" if start_name(s) == LAST_START else "")
-            for s in KINDS
+            + (
+                f", of {cost.commands} distinct commands"
+                if start_name(s) == cost.last_start
+                else ""
+            )
+            for s in reversed(tuple(cost.apis))
         ),
         f"  wall time            {_min(wall_s)}{of_trials if cost.runs_s is None else ''}",
         f"    starts             {_min(starts_s)}, {_share(starts_s, wall_s)}",
@@ -52,7 +55,7 @@ def _small_parts(cost: Cost) -> str:
     trials_s = sum(x.wall_s for x in cost.launches)
     parts_s = {p: cost.sum_s(p) for p in ("alone", "stopping", UNATTRIBUTED)}
     parts_s["rest of the trials"] = (
-        trials_s - cost.sum_s(*STARTS) - cost.sum_s(*LOADS) - sum(parts_s.values())
+        trials_s - cost.sum_s(*cost.starts) - cost.sum_s(*LOADS) - sum(parts_s.values())
     )
     parts_s["between trials"] = 0.0 if cost.runs_s is None else cost.runs_s - trials_s
     return ", ".join(f"{name} {_min(s)}" for name, s in parts_s.items() if s >= 0.05)

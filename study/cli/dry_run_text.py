@@ -1,4 +1,4 @@
-"""Puts in words what a run would do."""
+"""Put in words what a run would do."""
 
 from __future__ import annotations
 

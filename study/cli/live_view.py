@@ -1,4 +1,4 @@
-"""Pictures what a run is doing at this moment.
+"""The live view pictures what a run is doing at this moment.
 
 It keeps what it is told, draws it on a terminal, and says it in a line anywhere else.
 """
@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
+from objectives.engines.engine import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.promotion_eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
-from study.report.service_words import apis_of
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
@@ -31,7 +31,7 @@ MEMORY_PERIOD_S = 1.0  # memory is not read more often than this
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Is what is known before the first trial of a run.
+    """The outlook is what is known before the first trial of a run.
 
     Args:
         context: What the study asks.
@@ -51,9 +51,13 @@ class Outlook:
 
 
 class Scene:
-    """Is a run as it is told to us.
+    """A scene is a run as its events show it.
 
     Drawing it never fails a run: what goes wrong is logged, and the phase alone shown.
+
+    Args:
+        outlook: What is known beforehand.
+        clock: The time now, seconds, from any start.
     """
 
     def __init__(self, outlook: Outlook, clock: Callable[[], float] = time.monotonic) -> None:
@@ -148,7 +152,7 @@ class Scene:
         if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
                 memory,
-                list(apis_of(self.outlook.context)),
+                list(apis_of(self.outlook.context.services)),
                 options.max_width - LABEL - 1,
                 self._starting,
                 is_ascii=options.ascii_only,

@@ -1,4 +1,4 @@
-"""Parses the options of a command.
+"""Parse the options of a command.
 
 Its docstring is its help, and a wrong option is one line like every other error.
 """
@@ -25,6 +25,7 @@ SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "schedule": "schedule_study",
     "cost": "study_cost",
     "effects": "main_effects",
+    "compare": "compare_samplers",
 }
 
 

@@ -1,4 +1,4 @@
-"""Ends a script without a traceback where Ctrl-C comes while it still imports.
+"""End a script without a traceback where Ctrl-C comes while it still imports.
 
 Every script imports it first. There is nothing to stop or keep until then;
 `study.cli.exit_codes.exiting` turns Ctrl-C into an orderly end. And what a terminal or a pipe

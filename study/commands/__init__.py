@@ -1,4 +1,4 @@
-"""Holds the commands that people type.
+"""Each module is a command that people type.
 
 Each `main` is called by a script of scripts/, and those that users need by the program
 gpu-allocation too. A command imports what it runs after it has parsed its arguments, so that --help

@@ -16,7 +16,7 @@ Exit: 0 shown, 2 where there is no such study or recording, 3 where statsmodels 
 from __future__ import annotations
 
 from study.cli.parser import add_sources, parser
-from study.spec.choices import EFFECT_FIGURES
+from study.spec.choices import APIS, effect_figures
 
 
 def main() -> None:
@@ -24,7 +24,8 @@ def main() -> None:
     options = parser(__doc__)
     add_sources(options)
     add = options.add_argument
-    add("--metric", action="append", choices=EFFECT_FIGURES, help="a figure, as often as wanted")
+    figures = effect_figures(APIS)
+    add("--metric", action="append", choices=figures, help="a figure, as often as wanted")
     add(
         "--versus", metavar="NAME=VALUE", help="the other values of this parameter against this one"
     )
@@ -45,7 +46,7 @@ def main() -> None:
     with exiting():
         sources = arguments.sources or [str(WIDE_RECORDING)]
         for cost in [cost for source in sources for cost in read_costs(source)]:
-            metrics = tuple(dict.fromkeys(arguments.metric or EFFECT_FIGURES))
+            metrics = tuple(dict.fromkeys(arguments.metric or effect_figures(cost.apis)))
             effects = (
                 versus(cost.launches, metrics, arguments.versus)
                 if arguments.versus

@@ -25,17 +25,18 @@ from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
 from study.confirmation.verdict.judge import PairsVerdict
+from study.promotion.status import Status
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
 INCONCLUSIVE = 5
 REJECTED = 4
-EXIT = {"confirmed": 0, "rejected": REJECTED, "inconclusive": INCONCLUSIVE}
+EXIT = {Status.CONFIRMED: 0, Status.REJECTED: REJECTED, Status.INCONCLUSIVE: INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmOptions:
-    """What the command line adds.
+    """The options are what the command line adds.
 
     Args:
         pairs: How many pairs of baseline and winner to measure.
@@ -165,7 +166,7 @@ def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[
     if (s := journal.stress) is not None and s.free_memory_mib is not None:
         lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
     lines += [
-        f"open: {reason}" if verdict.status == "inconclusive" else reason
+        f"open: {reason}" if verdict.status is Status.INCONCLUSIVE else reason
         for reason in verdict.reasons
     ]
     lines += [f"also better: {line}" for line in wording.further(verdict, of.rule)]

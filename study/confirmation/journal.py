@@ -46,7 +46,8 @@ def _pair(pair: Pair) -> dict[str, Any]:
         {"role": x.role, "measured": {k: m.to_json() for k, m in x.measured.items()}}
         for x in pair.launches
     ]
-    rest = {k: getattr(pair, k) for k in ("stage", "number", "at", "wall_s", "card", "driver")}
+    keys = ("stage", "number", "at", "wall_s", "card", "driver", "seed")
+    rest = {k: getattr(pair, k) for k in keys}
     return {**rest, "launches": launches}
 
 
@@ -127,7 +128,10 @@ def open_journal(
     if not path.exists():
         return PairsJournal(head=head, targets=(pairs,), earlier=max(len(aside), before))
     journal = read_journal(folder)
-    if differing := list(_differing(journal.head, head)):
+    differing = list(_differing(journal.head, head))
+    if any(p.seed is None for p in journal.pairs):
+        differing.append("the study's arrivals in all pairs, not those of each")
+    if differing:
         raise BadInput(
             f"{path} was begun with {'; '.join(differing)}: that is fixed before the first launch. "
             "Go on as it was begun, or begin anew with --fresh, which the confirmation will tell"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.errors import BadInput
 from objectives.figures import Direction, figure
-from study.spec.choices import JUDGED, MARGIN_PCT, Claim
+from study.spec.choices import MARGIN_PCT, Claim
 from study.text import meant
 
 LEAST_PAIRS = 6
@@ -17,7 +17,12 @@ DEFAULT_PCT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class MetricKey:
-    """One metric under one workload."""
+    """A key names one metric under one workload.
+
+    Args:
+        workload: The name of the workload.
+        metric: The flat name of the figure.
+    """
 
     workload: str
     metric: str
@@ -28,7 +33,7 @@ class MetricKey:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """By how much each metric may be worse, percent of the baseline.
+    """The margins say by how much each metric may be worse, percent of the baseline.
 
     Args:
         pct: The margin of every metric that has none of its own.
@@ -62,7 +67,7 @@ class Margins:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRule:
-    """What is claimed, and by how much everything else may be worse.
+    """The rule says what is claimed, and by how much everything else may be worse.
 
     Args:
         claim: The metric that must be better.
@@ -119,26 +124,29 @@ def gain_pct(metric: str, log_ratio: float) -> float:
     return 100 * (1 - ratio if is_down else ratio - 1)
 
 
-def read_margins(arguments: Iterable[str], of_spec: Mapping[str, float]) -> Margins:
+def read_margins(
+    arguments: Iterable[str], of_spec: Mapping[str, float], metrics: Collection[str]
+) -> Margins:
     """Return the margins of the command line over those of the spec.
 
     Args:
         arguments: Numbers and METRIC=PCT, each at most once, e.g. ["5", "llm_tpot_ms=100"].
         of_spec: The margins by metric that the spec has, percent.
+        metrics: The names of what is judged.
 
     Raises:
         BadInput: An argument is neither, or comes twice.
 
-    >>> str(read_margins(["10", "llm_tpot_ms=100"], {"llm_ttft_ms": 20.0}))
+    >>> str(read_margins(["10", "llm_tpot_ms=100"], {"llm_ttft_ms": 20.0}, ["llm_tpot_ms"]))
     '10 %, llm_tpot_ms 100 %, llm_ttft_ms 20 %'
     """
     pct, by_metric = DEFAULT_PCT, dict(of_spec)
     named: set[str] = set()
     for text in arguments:
         metric, is_own, number = (part.strip() for part in text.rpartition("="))
-        if is_own and metric not in JUDGED:
+        if is_own and metric not in metrics:
             raise BadInput(
-                f"--margin: nothing that is judged is called {metric!r}; {meant(metric, JUDGED)}"
+                f"--margin: nothing that is judged is called {metric!r}; {meant(metric, metrics)}"
             )
         if metric in named:
             raise BadInput(

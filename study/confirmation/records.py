@@ -16,7 +16,7 @@ Role = Literal["baseline", "winner"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What is fixed before the first launch; a run that differs in it is another confirmation.
+    """The head is fixed before the first launch; a run that differs in it confirms anew.
 
     Args:
         promotion: The digest of what is promoted.
@@ -43,9 +43,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class PairLaunch:
-    """One fresh launch of both servers, measured under each workload in turn.
+    """A launch starts both servers afresh, and measures them under each workload in turn.
 
-    In an A/A pair, both roles are the baseline.
+    Args:
+        role: Whose launch it is; in an A/A pair, both are the baseline's.
+        measured: The measurements by workload.
     """
 
     role: Role
@@ -54,7 +56,7 @@ class PairLaunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two launches one after the other.
+    """A pair is two launches one after the other.
 
     Args:
         stage: "aa" for the baseline against itself, "ab" for baseline and winner.
@@ -64,6 +66,8 @@ class Pair:
         wall_s: How long it took, s.
         card: The UUID of the device.
         driver: The version of its driver.
+        seed: The seed of the arrivals of the study's own workload, in both launches; None where
+            all pairs had the study's, in recordings and older journals.
     """
 
     stage: Stage
@@ -73,6 +77,7 @@ class Pair:
     wall_s: float
     card: str
     driver: str | None = None
+    seed: int | None = None
 
     def of(self, role: Role) -> PairLaunch:
         """Return the launch of one role."""
@@ -81,7 +86,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stress:
-    """The winner in its worst moment, and again after speech was restarted beside the LLM server.
+    """The stress is the winner's worst moment, and again after speech restarted beside the LLM.
 
     Args:
         requests: How many LLM requests were sent at once.
@@ -108,7 +113,13 @@ class Stress:
 
 @dataclass(frozen=True, slots=True)
 class FailedLaunch:
-    """A launch that does not work, the winner's or the baseline's; either ends the confirmation."""
+    """A failed launch ends the confirmation, whether it is the winner's or the baseline's.
+
+    Args:
+        role: Whose launch it was.
+        workload: What it was measured under.
+        diagnosis: Why it failed.
+    """
 
     role: Role
     workload: str
@@ -117,7 +128,7 @@ class FailedLaunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairsJournal:
-    """Everything that a confirmation has measured so far.
+    """The journal is everything that a confirmation has measured so far.
 
     Args:
         head: What is fixed before the first launch.

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of, kv_cache_args
+from objectives.engines.engine import apis_of, commands_of, kv_cache_args
 from objectives.errors import BadInput
-from objectives.figures import CAPACITY
+from objectives.figures import CAPACITY, figures_of, judged
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.held_out import held_out_by_name
 from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.seal import verify
+from study.promotion.status import status_of
 from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
@@ -27,14 +28,13 @@ from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
-STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
 SCORING = "fitness or gates in the spec"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A promotion and the spec that it came from.
+    """The subject is a promotion and the spec that it came from.
 
     Args:
         path: The promotion's file.
@@ -124,7 +124,7 @@ def subject(
         BadInput: The promotion was changed or is none of this project, or its spec is another.
     """
     data = verify(path)
-    if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
+    if status_of(data) is None or not isinstance(data.get("spec"), dict):
         raise BadInput(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )
@@ -151,6 +151,7 @@ def subject(
     claimed = claim or spec.claim or DEFAULT_CLAIM
     if claimed == CAPACITY and spec.workload.ramp_s <= 0:
         raise BadInput(f"{claimed} is measured by a ramp, and ramp_s is 0; claim another metric")
+    metrics = judged(figures_of(apis_of(spec.services)))
     is_live = spec.measure == "live"
     ramp = spec.workload.ramp_s if claimed == CAPACITY else 0.0
     if workloads and not is_live:
@@ -172,7 +173,9 @@ def subject(
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=ClaimRule(claimed, margins=read_margins(margins, spec.margins), aa_pairs=aa_pairs),
+        rule=ClaimRule(
+            claimed, margins=read_margins(margins, spec.margins, metrics), aa_pairs=aa_pairs
+        ),
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )

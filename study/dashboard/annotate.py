@@ -16,6 +16,7 @@ from optuna_dashboard import (  # type: ignore[import-untyped]
     save_plotly_graph_object,
 )
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from study.analysis.configurations import Configuration
 from study.dashboard.figures import space, tradeoff
@@ -76,9 +77,12 @@ def _figures(
             tradeoff(launched, decision, context),
             "latency against capacity: no finite latency was measured",
         ),
-        "phases": (time_by_phase(findings.trials), "time by phase: no trial tells its time"),
+        "phases": (
+            time_by_phase(findings.trials, apis_of(context.services)),
+            "time by phase: no trial tells its time",
+        ),
         "lineage": (
-            lineage(births(study), launched, decision, context),
+            lineage(births(study), launched, decision),
             "lineage: only the tournament has one, once it measured",
         ),
         "memory": (

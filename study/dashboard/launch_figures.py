@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from study.analysis.category import Category
 from study.dashboard.figures import laid_out
 from study.report.charts.data import bars, memory_use, total_text
-from study.report.charts.marks import CATEGORY_COLOURS, PHASE_COLOURS
+from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
 from study.storage.trials import Trial
 
 
-def time_by_phase(trials: Sequence[Trial]) -> go.Figure | None:
-    """Draw the seconds of every launched trial as stacked bars; None where no trial has any."""
-    timed = bars(trials)
+def time_by_phase(trials: Sequence[Trial], services: Iterable[str]) -> go.Figure | None:
+    """Draw the seconds of every launched trial as stacked bars; None where no trial has any.
+
+    Args:
+        trials: The trials of a study.
+        services: The names of its services, in the order of their starts.
+    """
+    names = tuple(services)
+    timed = bars(trials, names)
     if not timed:
         return None
     figure = go.Figure(
@@ -29,7 +35,7 @@ def time_by_phase(trials: Sequence[Trial]) -> go.Figure | None:
                 customdata=[b.configuration for b in timed],
                 hovertemplate=f"{phase}: %{{x:.1f}} s<extra>%{{customdata}}</extra>",
             )
-            for phase, colour in PHASE_COLOURS.items()
+            for phase, colour in phase_colours(names).items()
             if any(phase in b.seconds for b in timed)
         ]
     )

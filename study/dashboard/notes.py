@@ -8,17 +8,17 @@ from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.engines.engine import engines_of
+from objectives.engines.engine import apis_of, engines_of
 from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.category import Category, category, obstacle_to
+from study.analysis.category import Category, category
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import fresh, sentence, standing
 from study.report.reasons import held_back, ineligible, over, why
-from study.report.service_words import apis_of, limits_in_words, traffic_in_words
+from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
@@ -105,13 +105,13 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     configuration = configuration_of(trial.allocation, summary.configurations)
     kind: str = trial.state
     if configuration:
-        kind = CATEGORY_WORDS[category(configuration, decision, context)]
+        kind = CATEGORY_WORDS[category(configuration, decision)]
     lines = [
         f"# {short(trial.allocation)}",
         f"**{kind}**: {outcome_in_words(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
-    if configuration and (reason := obstacle_to(configuration, decision, context)):
+    if configuration and (reason := decision.against(trial.allocation)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
     lines += [
         f"- {CATEGORY_WORDS[Category.OVER]}: {limit}"
@@ -120,9 +120,9 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial.measurement, apis_of(context))
+        figures = _figures(trial.measurement, apis_of(context.services))
         lines += ["## What was measured", figures, _contributions(trial)]
-        lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
+        lines.append(f"Words: {WORD_GATES[trial.word_gate]}.")
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(without_secrets(str(c)))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]

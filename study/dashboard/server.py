@@ -103,8 +103,8 @@ class AnnotatingApp:
         for name in names(self._storage):
             study = optuna.load_study(study_name=name, storage=self._storage)
             beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
-            ended = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
-            state = ended, sealed, beside and _written_at(Path(beside))
+            count = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
+            state = count, sealed, beside and _written_at(Path(beside))
             if self._states.get(name) == state:
                 continue
             try:

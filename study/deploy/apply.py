@@ -89,9 +89,9 @@ def apply(
         try:
             last = _try(deployment, target, device, admitted, new, files, before, say)
             if hold:
-                begun = record_step(deployment, "on trial", held=True)
+                change = record_step(deployment, "on trial", held=True)
                 say(
-                    f"version {new.number} is on trial until {_clock(begun.until_s)}; "
+                    f"version {new.number} is on trial until {_clock(change.until_s)}; "
                     "`promote.py commit` keeps it"
                 )
                 return
@@ -100,22 +100,22 @@ def apply(
         except BaseException as error:
             why = str(error) if isinstance(error, StudyError | OSError) else type(error).__name__
             say(f"failed: {why}")
-            ended = settled(deployment, why, say)
-            if ended.version.number != new.number:
+            result = settled(deployment, why, say)
+            if result.version.number != new.number:
                 raise RolledBack(
-                    f"rolled back to version {ended.version.number}: {why}; {ended.summary}"
+                    f"rolled back to version {result.version.number}: {why}; {result.summary}"
                 ) from error
-            say(ended.summary)
+            say(result.summary)
             return
-        ended = settled(deployment, "the soak passed", say, is_sure=True)
-        if ended.version.number != new.number:
+        result = settled(deployment, "the soak passed", say, is_sure=True)
+        if result.version.number != new.number:
             raise RolledBack(
-                f"rolled back to version {ended.version.number} right after the commit; "
-                f"{ended.summary}"
+                f"rolled back to version {result.version.number} right after the commit; "
+                f"{result.summary}"
             )
         figures_ms = {flat_name(name, "p95_ms"): f.p95_ms for name, f in last.items()}
         pending.note(deployment.folder, "figures", {"version": new.number, **figures_ms})
-        say(f"committed: {ended.summary}")
+        say(f"committed: {result.summary}")
 
 
 def _try(
@@ -140,8 +140,8 @@ def _try(
         needed = admitted.share * device.identity.total_mib + sum(admitted.memory_mib.values())
     restart(deployment, target, device, needed, say, now)
     guard = Guard(target, deployment)
-    begun = pending.read(deployment.folder)
-    target.start_others(begun.dependents if begun else ())
+    change = pending.read(deployment.folder)
+    target.start_others(change.dependents if change else ())
     now("gates on the running processes")
     results = try_gates(target, deployment, assigned(new.values, deployment), admitted.kv_tokens)
     for gate in results:

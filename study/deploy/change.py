@@ -65,7 +65,7 @@ def begin_change(
     deployment: Deployment, target: Target, kind: str, source: Version, new: Version
 ) -> None:
     """Record the change and arm the timer, before anything of production is touched."""
-    begun = Pending(
+    change = Pending(
         kind=kind,
         source=source.number,
         target=new.number,
@@ -77,9 +77,9 @@ def begin_change(
         boot=pending.boot_id(),
         dependents=tuple(target.dependents()),
     )
-    pending.write(deployment.folder, begun)
+    pending.write(deployment.folder, change)
     try:
-        armed = replace(begun, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
+        armed = replace(change, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
         pending.write(deployment.folder, armed)
     except BaseException:
         dead_man_timer.disarm(dead_man_timer.timer_of(deployment))
@@ -97,16 +97,16 @@ def record_step(deployment: Deployment, what: str, *, held: bool = False) -> Pen
     Raises:
         StepFailed: The record is gone.
     """
-    begun = pending.read(deployment.folder)
-    if begun is None:
+    change = pending.read(deployment.folder)
+    if change is None:
         raise StepFailed("the record of this change is gone: somebody else ended it")
-    begun = replace(begun, step=what, held=held)
+    change = replace(change, step=what, held=held)
     if held:
-        pending.write(deployment.folder, begun)
+        pending.write(deployment.folder, change)
     else:
         with suppress(OSError):  # a full disk must not stop what can still end well
-            pending.write(deployment.folder, begun)
-    return begun
+            pending.write(deployment.folder, change)
+    return change
 
 
 def put_in_force(deployment: Deployment, target: Target, version: Version) -> None:

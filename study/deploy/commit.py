@@ -29,21 +29,21 @@ def commit(deployment: Deployment, say: Say = print_line) -> None:
     if not deployment.folder.exists():
         raise BadInput(nothing)
     with pending.locked(deployment.folder):
-        begun = pending.read(deployment.folder)
-        if begun is None or not begun.held or begun.boot != pending.boot_id():
+        change = pending.read(deployment.folder)
+        if change is None or not change.held or change.boot != pending.boot_id():
             recover(deployment, say)
             raise BadInput(nothing)
-        new = chain.read(begun.target)
+        new = chain.read(change.target)
         try:
             check_gates(try_gates(target, deployment, assigned(new.values, deployment)))
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:
-            ended = settled(deployment, str(error), say)
-            if ended.version.number != new.number:
+            result = settled(deployment, str(error), say)
+            if result.version.number != new.number:
                 raise RolledBack(
-                    f"rolled back to version {ended.version.number}: {error}; {ended.summary}"
+                    f"rolled back to version {result.version.number}: {error}; {result.summary}"
                 ) from error
-            say(ended.summary)
+            say(result.summary)
             return
         say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).summary}")

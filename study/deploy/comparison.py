@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from objectives.devices.device import Device
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.engine import Engine
 from objectives.errors import BadInput
+from objectives.figures import service_name
 from study.confirmation.protocol import DEFAULT_PCT
 from study.deploy.config.deployed import Stack
+from study.promotion.status import Status
 from study.text import one_line
 
 
@@ -43,7 +45,7 @@ def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Pat
         BadInput: The confirmation itself says otherwise, or was of another card or driver.
     """
     confirmation = mapping_at(data, "confirmation")
-    if confirmation.get("verdict") != "confirmed":
+    if confirmation.get("verdict") != Status.CONFIRMED:
         raise BadInput(
             f"{path}: its status is confirmed and its confirmation is not; "
             "run scripts/confirm.py again"
@@ -61,13 +63,13 @@ def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Pat
 
 
 def compare_stack(
-    data: Mapping[str, Any], name: str, own: Stack, mib: float | None, free_mib: float | None
+    data: Mapping[str, Any], engine: Engine, own: Stack, mib: float | None, free_mib: float | None
 ) -> list[str]:
-    """Return a sentence for each difference of a unit's own speech stack from the measured one.
+    """Return a sentence for each difference of a unit's own stack from the measured one.
 
     Args:
         data: The promotion.
-        name: The service's name.
+        engine: The engine that was measured.
         own: The unit's stack.
         mib: Memory of the measured server, MiB; None: not measured.
         free_mib: The least memory that was left free beside it, MiB; None: not measured.
@@ -76,27 +78,27 @@ def compare_stack(
         BadInput: The unit needs more memory than the winner leaves.
     """
     notes = []
+    name, whose = engine.name, service_name(engine.name)
     words = str(mapping_at(data, "commands").get(name, "")).split()
-    library = FasterWhisper.packages[0]
+    library = engine.packages[0]
     measured = {
         "library": library if library in mapping_at(mapping_at(data, "versions"), name) else None,
-        "compute_type": _after(words, "--compute-type"),
-        "beam_size": _after(words, "--beam-size"),
+        **{key: _after(words, flag) for key, flag in engine.stack_flags.items()},
     }
     for key, then in measured.items():
         now = getattr(own, key)
         if now is None or then is None:
             silent = "unit" if now is None else "trial"
-            notes.append(f"the speech stack's {key} was not compared: {silent} does not tell it")
+            notes.append(f"the {whose} stack's {key} was not compared: {silent} does not tell it")
         elif str(now) != str(then):
             notes.append(
-                f"the speech stack differs: {key} is {now} in production, "
+                f"the {whose} stack differs: {key} is {now} in production, "
                 f"{one_line(str(then))[:40]} was measured"
             )
     if own.peak_mib is None or mib is None or free_mib is None:
         return [
             *notes,
-            "the speech unit's peak memory was not compared with what the winner leaves",
+            f"the {whose} unit's peak memory was not compared with what the winner leaves",
         ]
     if own.peak_mib > mib + free_mib:
         raise BadInput(

@@ -26,21 +26,21 @@ def main() -> int:
         words = words[2:]
     folder, deployment = Path(words[0]), load_deployment(Path(words[1]))
     try:
-        begun = pending.read(folder)
-        is_over = begun is None
+        change = pending.read(folder)
+        is_over = change is None
     except StudyError as error:
         print(f"error: {error}", flush=True)
         # it may be on trial: production is made to agree with the version in force
-        begun, is_over = None, False
+        change, is_over = None, False
     if is_over:
         print("nothing is on trial: nothing to do")
         return 0
     try:
-        with pending.locked(folder, take_over=begun, wait_s=30):
+        with pending.locked(folder, take_over=change, wait_s=30):
             is_unread = pending.put_aside(folder)
             print("the dead-man timer fired: the change was not committed in time", flush=True)
-            ended = settled(deployment, "the dead-man timer fired", is_unread=is_unread)
-            print(ended.summary, flush=True)
+            result = settled(deployment, "the dead-man timer fired", is_unread=is_unread)
+            print(result.summary, flush=True)
     except StudyError as error:
         print(f"error: {error}", flush=True)
         return error.exit_code

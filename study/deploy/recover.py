@@ -30,7 +30,12 @@ from study.deploy.targets.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A change has settled when gates prove which version runs; a sentence sums that up."""
+    """A change has settled when gates prove which version runs.
+
+    Args:
+        version: The version that runs.
+        summary: A sentence for a person.
+    """
 
     version: Version
     summary: str
@@ -73,13 +78,13 @@ def settled(
         ProductionDown: Neither version answers.
     """
     chain, target = Chain(deployment.folder), target_of(deployment)
-    begun = pending.read(deployment.folder)
+    change = pending.read(deployment.folder)
     current = chain.current()
     if current is None:
         return Settled(Version(-1, {}, {}, {}), "nothing was ever applied")
     versions = [current]
-    if begun is not None and begun.source != current.number:
-        versions.append(chain.read(begun.source))
+    if change is not None and change.source != current.number:
+        versions.append(chain.read(change.source))
     # the last one is tried twice before anybody hears that production is down
     versions.append(versions[-1])
     failed: list[str] = []
@@ -89,30 +94,30 @@ def settled(
                 say(f"putting version {version.number} back in force")
                 chain.put_in_force(version.number)
             target.take_off()
-            is_at_rest = begun is None and not is_unread
+            is_at_rest = change is None and not is_unread
             trusts = is_at_rest or (is_sure and version is current)
             restarted = _agree(deployment, target, version, say, trusts=trusts)
-            if begun is not None:
-                target.start_others(begun.dependents)
+            if change is not None:
+                target.start_others(change.dependents)
             break
         except (StudyError, OSError) as error:
             failed.append(f"version {version.number}: {error}")
     else:
         pending.note(deployment.folder, "down", {"why": why, "failed": failed})
         raise ProductionDown(_down(deployment, failed))
-    if begun is not None:
-        dead_man_timer.disarm(begun.dead_man)
+    if change is not None:
+        dead_man_timer.disarm(change.dead_man)
         pending.path_of(deployment.folder).unlink(missing_ok=True)
-        ended = "committed" if version.number == begun.target else "rolled_back"
+        outcome = "committed" if version.number == change.target else "rolled_back"
         more = {
             "why": why,
             "version": version.number,
-            "promotion_sha256": begun.promotion_sha256,
+            "promotion_sha256": change.promotion_sha256,
             "failed": failed,
             **({} if died_in is None else {"died_in": died_in}),
         }
-        pending.note(deployment.folder, ended, more)
-        chain.discard(begun.target)
+        pending.note(deployment.folder, outcome, more)
+        chain.discard(change.target)
     how = "restarted" if restarted else "never stopped with it"
     return Settled(
         version, f"production runs version {version.number}, and its probes pass ({how})"
@@ -179,14 +184,14 @@ def recover(deployment: Deployment, say: Say = print_line) -> None:
     Raises:
         BadInput: A change is on trial and waits for `commit`.
     """
-    begun = pending.read(deployment.folder)
-    if begun is None:
+    change = pending.read(deployment.folder)
+    if change is None:
         return
-    if begun.held and begun.boot == pending.boot_id() and time.time() < begun.until_s:
+    if change.held and change.boot == pending.boot_id() and time.time() < change.until_s:
         raise BadInput(
-            f"version {begun.target} is on trial; "
+            f"version {change.target} is on trial; "
             "run `promote.py commit` or `promote.py rollback` first"
         )
-    say(f"an earlier {begun.kind} did not end (step: {begun.step}); ending it first")
-    why = f"its process ended in step: {begun.step}"
-    say(settled(deployment, why, say, died_in=begun.step).summary)
+    say(f"an earlier {change.kind} did not end (step: {change.step}); ending it first")
+    why = f"its process ended in step: {change.step}"
+    say(settled(deployment, why, say, died_in=change.step).summary)

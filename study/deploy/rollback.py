@@ -33,26 +33,26 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
     """
     needs_root(deployment)
     try:
-        begun, is_broken = pending.read(deployment.folder), False
+        change, is_broken = pending.read(deployment.folder), False
     except pending.UnreadableRecord as error:
-        begun, is_broken = None, True
+        change, is_broken = None, True
         say(error.finding)
-    if begun is not None and begun.is_alive:
-        say(f"ending the {begun.kind} of process {begun.pid}")
+    if change is not None and change.is_alive:
+        say(f"ending the {change.kind} of process {change.pid}")
         with suppress(ProcessLookupError):
-            os.kill(begun.pid, signal.SIGTERM)
+            os.kill(change.pid, signal.SIGTERM)
     wait_s = (
         sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
         + deployment.memory_timeout_s
     )
     target, chain = target_of(deployment), Chain(deployment.folder)
-    if begun is None and not is_broken:
+    if change is None and not is_broken:
         _history(chain)
-    with pending.locked(deployment.folder, wait_s=wait_s if begun else 0.0):
+    with pending.locked(deployment.folder, wait_s=wait_s if change else 0.0):
         is_broken = is_broken and pending.put_aside(deployment.folder)
-        if begun is not None or is_broken:
-            ended = settled(deployment, "rolled back by hand", say, is_unread=is_broken)
-            say(f"rolled back: {ended.summary}")
+        if change is not None or is_broken:
+            result = settled(deployment, "rolled back by hand", say, is_unread=is_broken)
+            say(f"rolled back: {result.summary}")
             if is_broken:
                 dead_man_timer.disarm(dead_man_timer.timer_of(deployment))
             if to is None:
@@ -81,12 +81,12 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
             raise RolledBack(
                 f"the disk refused ({error.strerror}); production stays on version {current.number}"
             ) from error
-        ended = settled(deployment, f"rolled back to version {before.number}", say)
-        if ended.version.number != new.number:
+        result = settled(deployment, f"rolled back to version {before.number}", say)
+        if result.version.number != new.number:
             raise RolledBack(
-                f"version {before.number} does not work here any more; {ended.summary}"
+                f"version {before.number} does not work here any more; {result.summary}"
             )
-        say(f"rolled back: {ended.summary}, with the values of version {before.number}")
+        say(f"rolled back: {result.summary}, with the values of version {before.number}")
 
 
 def _history(chain: Chain) -> Sequence[Version]:

@@ -21,21 +21,21 @@ def status_lines(deployment: Deployment, target: Target) -> Iterator[str]:
     Raises:
         ProductionDown: A service does not answer; after the last line.
     """
-    current, begun = Chain(deployment.folder).current(), pending.read(deployment.folder)
+    current, change = Chain(deployment.folder).current(), pending.read(deployment.folder)
     yield "version in force: " + (
         "none; nothing was ever applied" if current is None else str(current)
     )
-    if begun is not None:
-        yield _begun(begun)
+    if change is not None:
+        yield _change_line(change)
     for line in (*changed(target, current), *target.warnings()):
         yield f"note: {line}"
     assignments: tuple[Assignment, ...] = ()
-    if current is not None and begun is None:
+    if current is not None and change is None:
         is_changed = current.is_own and target.hashes() != dict(current.units)
         assignments = () if is_changed else assigned(current.values, deployment)
     results = try_gates(target, deployment, assignments)
     yield from (str(g) for g in results)
-    is_at_work = begun is not None and begun.is_alive  # a change at work restarts them
+    is_at_work = change is not None and change.is_alive  # a change at work restarts them
     if (problems := failed_gates(results)) and not is_at_work:
         raise ProductionDown(
             f"production is not what it should be: {problems}. Do this: "
@@ -44,20 +44,20 @@ def status_lines(deployment: Deployment, target: Target) -> Iterator[str]:
         )
 
 
-def _begun(begun: pending.Pending) -> str:
-    left = begun.until_s - time.time()
+def _change_line(change: pending.Pending) -> str:
+    left = change.until_s - time.time()
     timer = f"the timer rolls it back in {left:.0f} s" if left > 0 else "its timer is over"
-    if begun.held:
+    if change.held:
         return (
-            f"on trial: version {begun.target}; `promote.py commit` keeps it, "
+            f"on trial: version {change.target}; `promote.py commit` keeps it, "
             f"`promote.py rollback` ends it; {timer}"
         )
-    if begun.is_alive:
+    if change.is_alive:
         return (
-            f"an {begun.kind} to version {begun.target} is at work (process {begun.pid}), "
-            f"step: {begun.step}"
+            f"an {change.kind} to version {change.target} is at work (process {change.pid}), "
+            f"step: {change.step}"
         )
-    died = f"an {begun.kind} to version {begun.target} died in step: {begun.step}"
+    died = f"an {change.kind} to version {change.target} died in step: {change.step}"
     return f"{died}; {timer}; `promote.py rollback` does it now"
 
 

@@ -51,12 +51,12 @@ def observe(
         others = [o for o in device.occupants() if o.pid not in mine]
         if any(o.mib is None for o in others):
             return None
-        held = sum(o.mib or 0.0 for o in others)
-        looks, least = looks + 1, min(least, held)
-        if held > peak:
+        held_mib = sum(o.mib or 0.0 for o in others)
+        looks, least = looks + 1, min(least, held_mib)
+        if held_mib > peak:
             first = max(others, key=lambda o: o.mib or 0.0)
-            peak, largest = held, first.unit or first.command[:60]
-            tell(f"others hold {held:,.0f} MiB, the most so far; largest: {largest}")
+            peak, largest = held_mib, first.unit or first.command[:60]
+            tell(f"others hold {held_mib:,.0f} MiB, the most so far; largest: {largest}")
         if time.monotonic() >= deadline:
             return Others(least, peak, largest, looks)
         time.sleep(min(NEIGHBOUR_LOOK_S, max(0.0, deadline - time.monotonic())))

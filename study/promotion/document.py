@@ -11,28 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from objectives.engines.engine import in_order
-from objectives.figures import CAPACITY, Direction, figure
+from objectives.engines.engine import apis_of, in_order
+from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
-from study.spec.choices import FIGURES, JUDGED
+from study.promotion.status import Status
 from study.storage.context import StudyContext
 
 SCHEMA = 1
-COMPARED_FIGURES = (
-    *(name for name, f in JUDGED.items() if f.unit == "ms"),
-    *(name for name, f in FIGURES.items() if f.name == "wer_pct"),
-    CAPACITY,
-    "free_memory_mib",
-    "gpu_utilization_pct",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a promotion was found.
+    """The origin says how a promotion was found.
 
     Args:
         study: The study's name.
@@ -45,6 +38,17 @@ class Origin:
     sampler: str
     seed: int
     spec_file: Path
+
+
+def compared_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the figures that winner and baseline are compared by.
+
+    The p95 of a turn may only be compared at equal sessions.
+    """
+    figures = figures_of(apis)
+    times = (n for n, f in figures.items() if f.unit == "ms" and n != "turn_ttft_p95_ms")
+    words = (n for n, f in figures.items() if f.name == "wer_pct")
+    return (*times, *words, CAPACITY, "free_memory_mib", "gpu_utilization_pct")
 
 
 def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:
@@ -68,7 +72,7 @@ def document(
     why: str,
     passed_over: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the promotion as plain data; its status is "candidate" or "replay".
+    """Return the promotion as plain data; its status is candidate or replay.
 
     A candidate is unconfirmed, since one study's best is not proof.
 
@@ -87,9 +91,10 @@ def document(
         raise ValueError("nothing to promote")
     new, old, first = winner.figures, baseline.figures, winner.measured[0]
     device, best = context.device, decision.luckiest
+    compared = compared_figures(apis_of(context.services))
     return {
         "schema": SCHEMA,
-        "status": "replay" if context.is_replay else "candidate",
+        "status": (Status.REPLAY if context.is_replay else Status.CANDIDATE).value,
         "measured_elsewhere": context.is_replay,
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
@@ -100,9 +105,12 @@ def document(
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
         "standing": {c: _standing(decision, of) for c, of in _both(decision)},
         "best_single_trial": dict(best.allocation.values) if best else None,
-        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in COMPARED_FIGURES},
+        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in compared},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
-        "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
+        "gates": {
+            "word_error_rate": winner.word_gate and winner.word_gate.value,
+            "llm_quality": context.gates.llm_quality,
+        },
         "passed_over": list(passed_over),
         "started_first": new["started_first"],
         "study": origin.study,
@@ -128,7 +136,7 @@ def _pair(
     name: str, new: Mapping[str, Any], old: Mapping[str, Any]
 ) -> tuple[float | None, float | None]:
     """Return a figure of both as numbers; a file spells an infinite latency "inf"."""
-    first, second = (None if f[name] is None else float(f[name]) for f in (new, old))
+    first, second = (None if (v := f.get(name)) is None else float(v) for f in (new, old))
     return first, second
 
 

@@ -1,1 +1,1 @@
-"""Measures a space into a recording, or takes one from studies."""
+"""A recording is measured over a whole space, or taken from studies."""

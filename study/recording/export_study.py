@@ -1,4 +1,4 @@
-"""Collects what live studies and other recordings have measured into one recording.
+"""Collect what live studies and other recordings have measured into one recording.
 
 Only what was measured under the same conditions counts.
 """
@@ -22,7 +22,7 @@ from study.storage.url import open_storage, sqlite_url
 
 def gather(
     sources: Iterable[Path],
-    asked: Mapping[str, Any],
+    spec_conditions: Mapping[str, Any],
     provenance: Provenance,
     held: Sequence[RecordedLaunch],
 ) -> list[RecordedLaunch]:
@@ -33,7 +33,7 @@ def gather(
     Args:
         sources: Recordings (`.jsonl`) and databases of live studies (`study.db`); only what was
             really launched is taken.
-        asked: What of the spec must be equal in a live study (`conditions_of`).
+        spec_conditions: What of the spec must be equal in a live study (`conditions_of`).
         provenance: Where the recording comes from.
         held: The evaluations that it holds already.
 
@@ -45,7 +45,7 @@ def gather(
         candidates = (
             _of_recording(source, provenance)
             if source.suffix == ".jsonl"
-            else _of_studies(source, asked, provenance)
+            else _of_studies(source, spec_conditions, provenance)
         )
         for e in candidates:
             if (e.key, e.at, e.card) not in keys:
@@ -65,7 +65,7 @@ def _of_recording(source: Path, provenance: Provenance) -> list[RecordedLaunch]:
 
 
 def _of_studies(
-    source: Path, asked: Mapping[str, Any], provenance: Provenance
+    source: Path, spec_conditions: Mapping[str, Any], provenance: Provenance
 ) -> list[RecordedLaunch]:
     if not source.is_file():
         raise BadInput(
@@ -76,7 +76,9 @@ def _of_studies(
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         identity = study.user_attrs.get("identity", {})
-        own_identity = identity_of(asked, provenance.device, provenance.versions, is_live=True)
+        own_identity = identity_of(
+            spec_conditions, provenance.device, provenance.versions, is_live=True
+        )
         own_identity["load generator"] = provenance.conditions.get("load generator", 1)
         if differing := differing_names(identity, own_identity):
             raise BadInput(

@@ -1,4 +1,4 @@
-"""Measures a whole space live into one recording; resumable, each repeat a separate launch."""
+"""Measure a whole space live into one recording; resumable, each repeat a separate launch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def record(
         return _record(spec, out, planned, tell, timeout_s, take, lending)
 
 
-def _merge(asked: Mapping[str, Any], out: Path, take: Sequence[Path]) -> Recording:
+def _merge(spec_conditions: Mapping[str, Any], out: Path, take: Sequence[Path]) -> Recording:
     """Merge what other recordings hold into one; no device is needed.
 
     The header is that of the first.
@@ -87,8 +87,9 @@ def _merge(asked: Mapping[str, Any], out: Path, take: Sequence[Path]) -> Recordi
     files = [*([out] if out.exists() else []), *take]
     if not files or any(f.suffix != ".jsonl" for f in files):
         raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
-    provenance = read(files[0]).provenance
-    write(out, provenance, gather(files, asked, provenance, []))
+    first, *others = (read(file).provenance for file in files)
+    provenance = first.with_devices(*others)
+    write(out, provenance, gather(files, spec_conditions, provenance, []))
     return read(out)
 
 
@@ -126,7 +127,7 @@ def _launched(
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
-        entries, provenance = list(earlier.entries), earlier.provenance
+        entries, provenance = list(earlier.entries), earlier.provenance.with_devices(provenance)
     if take:
         entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
@@ -174,12 +175,12 @@ def _launched(
 
 
 def _provenance(
-    machine: Bench, asked: Mapping[str, Any], limits: Mapping[str, float]
+    machine: Bench, spec_conditions: Mapping[str, Any], limits: Mapping[str, float]
 ) -> Provenance:
     return Provenance(
-        device=machine.device.identity,
+        devices=(machine.device.identity,),
         versions=machine.versions,
-        conditions=asked,  # models as the spec names them, for a replay
+        conditions=spec_conditions,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         limits=limits,
         git_commit=git_commit(Path(__file__).parent),

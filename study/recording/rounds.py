@@ -1,4 +1,4 @@
-"""Plans the launches of a recording: which, in which order, and how long each may take."""
+"""Plan the launches of a recording: which, in which order, and how long each may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spreads configurations evenly over a space too large to measure whole.
+"""Spread configurations evenly over a space too large to measure whole.
 
 They follow a scrambled Sobol sequence.
 """

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.engines.engine import apis_of
 from objectives.figures import figure
+from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.summary import Summary
 from study.wording import number
 
 VERDICT_WORDS = {
@@ -36,14 +40,44 @@ class ComparedFigure:
     sense: str
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison sets today's configuration against the winner, or what came closest to it.
+
+    Args:
+        title: What is compared.
+        role: What the other configuration is.
+        figures: A row for each figure; empty where either was never launched.
+    """
+
+    title: str
+    role: str
+    figures: Sequence[ComparedFigure]
+
+
+def against_today(summary: Summary) -> Comparison:
+    """Compare today's configuration with the summary's other one."""
+    decision, today, other = summary.decision, summary.today, summary.other
+    is_ineligible = other is not None and decision.against(other.allocation) is not None
+    role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
+    name = "what came closest"
+    if decision.winner is not None:
+        role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
+    figures: Sequence[ComparedFigure] = ()
+    if today is not None and other is not None:
+        apis = apis_of(summary.context.services)
+        figures = comparison(today, other, summary.configurations, apis)
+    return Comparison(f"Today's against {name}", role, figures)
+
+
 def comparison(
     today: Configuration,
     other: Configuration,
     configurations: Sequence[Configuration],
-    without: Collection[str] = (),
+    apis: Mapping[str, str],
 ) -> list[ComparedFigure]:
     """Compare every figure that people ask for, in the order of `figure_differences`."""
-    return [_as_text(d) for d in figure_differences(today, other, configurations, without)]
+    return [_as_text(d) for d in figure_differences(today, other, configurations, apis)]
 
 
 def _as_text(d: Difference) -> ComparedFigure:

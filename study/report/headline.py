@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.engines.engine import kv_cache_args
-from objectives.figures import CAPACITY, FITNESS, figure
+from objectives.engines.engine import apis_of, kv_cache_args
+from objectives.figures import CAPACITY, FITNESS, figure, title_of
 from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
 from study.analysis.noise import is_noise
 from study.confirmation.verdict_file import Confirmation
+from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
 from study.report.answer import (
     answer,
@@ -23,7 +24,6 @@ from study.report.comparison import change
 from study.report.reasons import why
 from study.report.service_words import in_sentence, latencies_of
 from study.report.summary import Summary
-from study.spec.choices import SHOWN
 from study.wording import allocation_in_words, short
 
 
@@ -39,7 +39,7 @@ def sentence(summary: Summary) -> str:
     decision, context = summary.decision, summary.context
     today, other, launched = summary.today, summary.other, summary.configurations
     confirmation = summary.confirmation
-    is_confirmed = confirmation is not None and confirmation.verdict == "confirmed"
+    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
     plain = _capital(answer(decision, context, is_confirmed=is_confirmed))
     if summary.is_rejected and other is not None:
         stays, name = allocation_in_words(context.baseline), short(other.allocation)
@@ -51,13 +51,13 @@ def sentence(summary: Summary) -> str:
             "Run the replay again, which did not come to its end, before you believe what won so "
             f"far: {plain}."
         )
-    latencies = latencies_of(context)
+    apis, latencies = apis_of(context.services), latencies_of(context)
     parts = _sooner([difference(name, today, other, launched) for name in latencies])
     if other.mean(CAPACITY) is not None:
         parts.append(_capacity(today, other, launched))
     worse = "; ".join(
         f"{figure(d.name).title} {change(d, is_judged=False)}"
-        for d in figure_differences(today, other, launched, without=(*latencies, CAPACITY))
+        for d in figure_differences(today, other, launched, apis, (*latencies, CAPACITY))
         if d.verdict is FigureVerdict.WORSE
     )
     unsure = {
@@ -136,8 +136,7 @@ def fresh(confirmation: Confirmation) -> str:
     worse = [line for line in c.lines if line.standing == "worse"]
     for metric in dict.fromkeys(line.metric for line in worse):
         gains = [f"{line.gain} on {line.workload}" for line in worse if line.metric == metric]
-        title = SHOWN[metric].title if metric in SHOWN else metric
-        lines.append(f"Worse, {title} ({metric}): {', '.join(gains)}.")
+        lines.append(f"Worse, {title_of(metric)} ({metric}): {', '.join(gains)}.")
     return " ".join(lines)
 
 

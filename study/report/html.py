@@ -9,16 +9,16 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
-from study.analysis.promotion_eligibility import ineligibility
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import CATEGORY_COLOURS, shade
-from study.report.comparison import comparison
+from study.report.comparison import against_today
 from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence, standing
 from study.report.html_sections import (
@@ -29,8 +29,10 @@ from study.report.html_sections import (
     provenance_rows,
 )
 from study.report.reasons import held_back
+from study.report.service_words import sharers
 from study.report.summary import Summary
 from study.report.trial_words import without_paths, wrapped
+from study.spec.choices import effect_figures
 from study.text import without_secrets
 from study.wording import short
 
@@ -71,7 +73,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     preset = summary.preset
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
-        "title": f"How should {context.device.product} be shared by an LLM and speech recognition?",
+        "title": f"How should {context.device.product} be shared by {sharers(context)}?",
         "byline": _byline(summary),
         "question": QUESTION,
         "answer": sentence(summary),
@@ -83,13 +85,17 @@ def _content(summary: Summary) -> dict[str, Any]:
         "sure": how_sure(summary),
         "confirmation": summary.confirmation,
         "held_back": held_back(decision),
-        **_comparison(summary),
+        "compared": against_today(summary),
+        "names": [short(c.allocation) for c in (summary.today, summary.other) if c],
         "commands": _commands(summary),
         "heat": table if len(table.xs) <= len(table.ys) else transposed(table),
         "compares": pareto_figures_in_words(compared_figures(launched, context)),
         "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
-        "influence": influence([t for c in launched for t in (*c.measured, *c.failed)]),
+        "influence": influence(
+            [t for c in launched for t in (*c.measured, *c.failed)],
+            effect_figures(apis_of(context.services)),
+        ),
         "sharing_head": sharing_head,
         "sharing": sharing,
         "presets": presets(summary),
@@ -104,23 +110,6 @@ def _byline(summary: Summary) -> str:
     weights = f"preset {fitness.preset}" if fitness.weights is None else "its own weights"
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return f"study {summary.study}, weighed by {weights}; written {now}"
-
-
-def _comparison(summary: Summary) -> dict[str, Any]:
-    """Compare today's with the winner, or with what came closest where the baseline stays."""
-    today, other, has_winner = summary.today, summary.other, bool(summary.decision.winner)
-    is_ineligible = other is not None and ineligibility(other, summary.context) is not None
-    name = "winner" if has_winner else "held back" if is_ineligible else "closest"
-    return {
-        "compared_title": "Today's against the winner"
-        if has_winner
-        else "Today's against what came closest",
-        "other": name,
-        "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": comparison(today, other, summary.configurations)
-        if today is not None and other is not None
-        else (),
-    }
 
 
 def _commands(summary: Summary) -> list[tuple[str, str]]:

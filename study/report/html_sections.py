@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from objectives.engines.engine import apis_of
 from objectives.figures import FITNESS, flat_name
 from objectives.fitness import PRESETS
 from study.analysis.category import Category
@@ -14,7 +15,7 @@ from study.analysis.reweigh import is_contested, preset_decisions
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, latency_title, memory_use, spots
-from study.report.charts.marks import PHASE_COLOURS
+from study.report.charts.marks import phase_colours
 from study.report.reasons import over
 from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
@@ -25,7 +26,8 @@ def pictures(summary: Summary) -> dict[str, Any]:
     """Return SVG pictures, what their signs mean, and which pictures there are none of."""
     context = summary.context
     points = spots(summary.configurations, summary.decision, context)
-    timed = bars(summary.trials)
+    services = tuple(apis_of(context.services))
+    timed = bars(summary.trials, services)
     best = summary.decision.winner or summary.decision.baseline
     memory = memory_use(best.measured[0] if best else None)
     figures: list[dict[str, Any]] = []
@@ -36,9 +38,11 @@ def pictures(summary: Summary) -> dict[str, Any]:
             figures.append(_figure(f"{latency_title(service)}, ms", drawing))
     if timed:
         phases = {phase for b in timed for phase in b.seconds}
-        legend = tuple((p, colour) for p, colour in PHASE_COLOURS.items() if p in phases)
+        colours = phase_colours(services)
+        legend = tuple((p, colour) for p, colour in colours.items() if p in phases)
         title = "Where the time went"
-        figures.append(_figure(title, svg.phases_chart(timed), note="every launch", legend=legend))
+        drawing = svg.phases_chart(timed, colours)
+        figures.append(_figure(title, drawing, note="every launch", legend=legend))
     if memory is not None:
         figures.append(_figure("Memory in use", svg.memory_chart(memory), note=memory.label))
     present = {s.category for s in points}

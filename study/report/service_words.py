@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from objectives.capacity.ramp_figures import limits_of
-from objectives.engines.engine import engines_of
+from objectives.engines.engine import apis_of
 from objectives.figures import latency_p95_names, service_name
 from study.storage.context import StudyContext
 
 
-def apis_of(context: StudyContext) -> dict[str, str]:
-    """Return the API of each service, in the order of a voice turn."""
-    return {e.name: e.api for e in engines_of(context.services)}
-
-
 def latencies_of(context: StudyContext) -> list[str]:
     """Return the flat name of each service's p95 latency, in the order of a voice turn."""
-    return latency_p95_names(apis_of(context))
+    return latency_p95_names(apis_of(context.services))
 
 
 def in_sentence(service: str) -> str:
@@ -26,6 +21,13 @@ def in_sentence(service: str) -> str:
     """
     name = service_name(service)
     return f"the {name}" if name.isupper() else name
+
+
+def sharers(context: StudyContext) -> str:
+    """Return who shares the device: "an LLM and speech recognition"."""
+    kinds = {"LLM": "an LLM", "speech": "speech recognition"}
+    names = [kinds.get(n, n) for n in map(service_name, context.services)]
+    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 def traffic_in_words(context: StudyContext) -> str:

@@ -85,9 +85,9 @@ def ask_times(
                     yield ask
 
 
-def _time(name: str, storage: str, size: int, held: BaseStorage) -> AskTime:
+def _time(name: str, storage: str, size: int, backend: BaseStorage) -> AskTime:
     sampler = contestant(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
-    study = optuna.load_study(study_name="asked", storage=held, sampler=sampler)
+    study = optuna.load_study(study_name="asked", storage=backend, sampler=sampler)
     problem = synthetic("mixed", 0)
     spans_ms = []
     for _ in range(REPEATS + 1):
@@ -117,8 +117,8 @@ def _filled(kind: str, size: int, folder: Path) -> Iterator[Callable[[], BaseSto
         return
     folder.mkdir(parents=True, exist_ok=True)
     full, copy = folder / f"full.{kind}", folder / f"copy.{kind}"
-    for left in (full, copy):
-        left.unlink(missing_ok=True)
+    for file in (full, copy):
+        file.unlink(missing_ok=True)
     _close(_fill(_opened(kind, full), trials))
     opened: list[BaseStorage] = []
 
@@ -134,8 +134,8 @@ def _filled(kind: str, size: int, folder: Path) -> Iterator[Callable[[], BaseSto
     finally:
         while opened:
             _close(opened.pop())
-        for left in folder.glob(f"*.{kind}*"):
-            left.unlink()
+        for file in folder.glob(f"*.{kind}*"):
+            file.unlink()
 
 
 def _opened(kind: str, file: Path) -> BaseStorage:

@@ -27,7 +27,7 @@ QUICK_PROBLEMS = ("smooth", "noisy-cliff")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """What is to be run.
+    """A contest says what is to be run.
 
     Args:
         samplers: The names of the samplers.

@@ -28,6 +28,7 @@ from rich.progress import (
 )
 from rich.table import Table as RichTable
 
+from objectives.devices.host_memory import processor
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
@@ -40,7 +41,7 @@ from study.sampler_benchmark.trial_run import SamplerRun
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A contest that has been held.
+    """The results are those of a contest that has been held.
 
     Args:
         contest: What was to be run.
@@ -63,7 +64,7 @@ class Results:
     @property
     def tables(self) -> list[tables.Table]:
         """Return every table, the most telling first."""
-        summary = [tables.trials_to_target(self.estimates, batch) for batch in self.contest.batches]
+        summary = [tables.target_table(self.estimates, batch) for batch in self.contest.batches]
         asking = [tables.asking(self.asks)] if self.asks else []
         return [*summary, tables.speeds(self.ratios), *asking, *tables.by_problem(self.estimates)]
 
@@ -152,7 +153,7 @@ def write_results(results: Results, started: str) -> None:
 def show_results(results: Results, console: Console) -> None:
     """Print what a person wants to know first."""
     for batch in results.contest.batches:
-        console.print(rich_table(tables.trials_to_target(results.estimates, batch)))
+        console.print(rich_table(tables.target_table(results.estimates, batch)))
     if results.asks:
         console.print(rich_table(tables.asking(results.asks)))
     for note in results.notes:
@@ -183,7 +184,8 @@ def _provenance(results: Results, started: str) -> list[str]:
     return [
         f"command: {shlex.join(sys.argv)}",
         f"started {started}; git commit {here['git_commit']}; Python {here['python']}; {versions}",
-        f"machine: {processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        f"machine: {processor() or 'unknown CPU'}, {os.cpu_count()} CPUs, "
+        f"{platform.system()} {platform.release()}",
         "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
         *(
             f"seeds of {name}, from 0: "
@@ -192,15 +194,6 @@ def _provenance(results: Results, started: str) -> list[str]:
         ),
         *results.notes,
     ]
-
-
-def processor() -> str:
-    """Return the name of the processor, as Linux has it."""
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        "unknown CPU",
-    )
 
 
 def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:

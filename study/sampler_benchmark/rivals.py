@@ -50,9 +50,11 @@ class _WholeSpace(BaseSampler):
 
 
 class Exhaustive(_WholeSpace):
-    """A sampler that proposes every configuration once, then the least measured of those that fit.
+    """This sampler proposes every configuration once, then the least measured of those that fit.
 
-    The order is drawn from the seed.
+    Args:
+        seed: It draws the order.
+        space: What is searched.
     """
 
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
@@ -85,9 +87,15 @@ class Exhaustive(_WholeSpace):
 
 
 class DiscreteOnePlusOne(_WholeSpace):
-    """A sampler that puts nevergrad's optimizer behind Optuna's ask and tell.
+    """This sampler puts nevergrad's optimizer behind Optuna's ask and tell.
 
     It minimises, and learns what does not fit as a violation.
+
+    Args:
+        seed: The seed of nevergrad's optimizer.
+        space: What is searched.
+        budget: How many trials it may propose.
+        workers: How many of them run at a time.
     """
 
     def __init__(

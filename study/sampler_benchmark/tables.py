@@ -28,7 +28,13 @@ IN_PERCENT = ("missed", "repeats", "best_trial_named", "recommend_named")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, a head and rows of text."""
+    """A table has a title, a head and rows of text.
+
+    Args:
+        title: Its title.
+        head: The names of the columns.
+        rows: The text of each row.
+    """
 
     title: str
     head: tuple[str, ...]
@@ -79,7 +85,7 @@ def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
     return tables
 
 
-def trials_to_target(estimates: Sequence[FigureEstimate], batch: int) -> Table:
+def target_table(estimates: Sequence[FigureEstimate], batch: int) -> Table:
     """Return mean trials to the target: a row for each problem, a column for each sampler."""
     chosen = [e for e in estimates if e.figure == "trials_to_target" and e.batch == batch]
     samplers = tuple(dict.fromkeys(e.sampler for e in chosen))

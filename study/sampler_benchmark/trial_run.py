@@ -33,7 +33,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class SamplerRun:
-    """What one sampler did on one problem.
+    """A run is what one sampler did on one problem.
 
     Args:
         problem: The name of the problem.

@@ -1,1 +1,1 @@
-"""Decides which allocation is asked for next, and what Optuna is told of it."""
+"""The search decides which allocation comes next, and what Optuna is told of it."""

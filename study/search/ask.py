@@ -1,4 +1,4 @@
-"""Queues trials, asks for them and marks them as begun, before they are measured."""
+"""Queue trials, ask for them and mark them as begun, before they are measured."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def queue_baseline(study: optuna.Study, space: Space, baseline: Allocation) -> N
 
 def launches_left(study: optuna.Study, allocations: Sequence[Allocation]) -> list[Allocation]:
     """Return the launches of these that the study has not measured, in their order."""
-    held = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
-    left = []
+    measured = Counter(str(r.allocation) for r in counted(study) if r.repeat_of is None)
+    unmeasured = []
     for allocation in allocations:
-        held[str(allocation)] -= 1
-        if held[str(allocation)] < 0:
-            left.append(allocation)
-    return left
+        measured[str(allocation)] -= 1
+        if measured[str(allocation)] < 0:
+            unmeasured.append(allocation)
+    return unmeasured
 
 
 def queue_launches(

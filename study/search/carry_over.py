@@ -1,4 +1,4 @@
-"""Carries over what the study that this one has grown from has measured.
+"""Carry over what the study that this one has grown from has measured.
 
 It is scored by today's weights.
 """
@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from objectives.search_space.space import Space
 from study.search.known_results import KnownResults
-from study.search.score import Score, Yardstick
+from study.search.score import Score, StudyScorer
 from study.search.tell import failed_attributes, scored_attributes
 from study.storage.trials import State, Trial, rows
 
@@ -23,7 +23,7 @@ def not_held(study: optuna.Study, space: Space) -> list[Trial]:
     source = study.user_attrs.get("grown_from")
     if source is None:
         return []
-    held = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
+    carried = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
     old = optuna.load_study(study_name=source, storage=study._storage)
     trials = []
     for r in rows(old):
@@ -31,23 +31,23 @@ def not_held(study: optuna.Study, space: Space) -> list[Trial]:
             space.encode(r.allocation)
         except ValueError:
             continue  # a value that is no longer in the list
-        if r.counts and r.number not in held:
+        if r.counts and r.number not in carried:
             trials.append(r)
     return trials
 
 
-def carry_over(results: KnownResults, trials: Sequence[Trial], yardstick: Yardstick) -> None:
+def carry_over(results: KnownResults, trials: Sequence[Trial], scorer: StudyScorer) -> None:
     """Add these trials to the study, each as one that has ended.
 
     Repeats name the trial that they repeat here.
     """
     for r in trials:
-        scored = yardstick.score(r.allocation, r.measurement) if r.measurement is not None else None
-        held = {
+        scored = scorer.score(r.allocation, r.measurement) if r.measurement is not None else None
+        carried = {
             t.user_attrs.get("carried_from"): t.number
             for t in results.study.get_trials(deepcopy=False)
         }
-        repeat_of, spent = held.get(r.repeat_of, r.repeat_of), results.is_last(r.allocation)
+        repeat_of, spent = carried.get(r.repeat_of, r.repeat_of), results.is_last(r.allocation)
         carry(results.study, results.space, r, scored, repeat_of, spent=spent)
 
 

@@ -1,4 +1,4 @@
-"""Says what a run would do, as data, without launching anything.
+"""Forecast what a run would do, as data, without launching anything.
 
 It has every configuration with its arithmetic, commands, starts and time.
 """
@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import optuna
-
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of, engines_of
 from objectives.measurement import Measurement
@@ -20,18 +18,14 @@ from objectives.servers import memory_budget
 from objectives.servers.memory_budget import Prediction
 from objectives.setting import Setting
 from study.bench.launch_order import launch_key, order_by_restarts
-from study.bench.source import Source, held_in
 from study.search.expected_time import guess_s
-from study.search.open_study import succession
-from study.storage.trials import State, Trial, counted, measured_in
-from study.storage.url import open_storage, sqlite_file
 
 LISTED = 60  # configurations; a space may have thousands
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Is a tenant that the study holds itself.
+    """A neighbour is a tenant that the study holds itself.
 
     Args:
         name: Its name.
@@ -46,7 +40,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """Is a configuration that a run may launch.
+    """A prospect is a configuration that a run may launch.
 
     Args:
         allocation: What would be launched.
@@ -63,7 +57,7 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Says what the trials that are left take.
+    """The effort is what the trials that are left take.
 
     Args:
         starts: The fewest starts of servers that ask for a share of the device.
@@ -89,7 +83,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Says what a run would do.
+    """A forecast says what a run would do.
 
     Args:
         size: Configurations in the space; None where a range is continuous.
@@ -162,7 +156,7 @@ def forecast(
         )
 
     by_allocation = {str(a): commands_of(setting.services, a, env) for a in ordered}
-    left = max(0, min(max_trials, space.size or max_trials) - len(done))
+    trials_left = max(0, min(max_trials, space.size or max_trials) - len(done))
     each_s = seconds_per_trial or guess_s(setting.workload)
     return Forecast(
         size=space.size,
@@ -182,61 +176,8 @@ def forecast(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
-            trials=left,
-            runs=math.ceil(left / max(1, int(timeout_s // each_s))),
+            trials=trials_left,
+            runs=math.ceil(trials_left / max(1, int(timeout_s // each_s))),
             timeout_s=timeout_s,
         ),
-    )
-
-
-def foreseen(
-    space: Space,
-    baseline: Allocation,
-    source: Source,
-    *,
-    storage: str,
-    name: str,
-    max_trials: int,
-    timeout_s: float,
-    lent: Sequence[str],
-) -> Forecast:
-    """Return the forecast from what the study already knows.
-
-    Nothing is opened that does not exist.
-
-    Args:
-        lent: The units whose memory the study would have.
-    """
-    trials: list[Trial] = []
-    file = sqlite_file(storage)
-    if file is None or file.exists():
-        opened = open_storage(storage)
-        if names := succession(opened, name):
-            trials = counted(optuna.load_study(study_name=names[-1], storage=opened))
-    measurements, recorded = measured_in(trials), None
-    if source.recording is not None:
-        recorded = [str(a) for a in held_in(source.recording, space)]
-        measurements = [
-            (Allocation(e.values), e.measurement)
-            for e in source.recording.entries
-            if e.measurement is not None
-        ]
-    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    held_mib = 0.0
-    if source.bench is not None:
-        held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
-        held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
-    return forecast(
-        space,
-        baseline,
-        source.setting,
-        env=source.bench.device.server_env if source.bench else {},
-        total_mib=source.identity.total_mib,
-        held_mib=held_mib,
-        measurements=measurements,
-        done={str(r.allocation): r.is_feasible for r in trials if r.is_known},
-        seconds_per_trial=sum(walls) / len(walls) if walls else None,
-        max_trials=max_trials,
-        timeout_s=timeout_s,
-        recorded=recorded,
     )

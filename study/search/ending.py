@@ -1,4 +1,4 @@
-"""Says why a run of a study ended, as data."""
+"""An ending says why a run of a study ended, as data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Limit(StrEnum):
-    """Names what a run came to the end of."""
+class RunLimit(StrEnum):
+    """A limit is what a run came to the end of."""
 
     TRIALS = "trials"
     TIME = "time"
@@ -17,7 +17,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Says why a run of a study ended.
+    """An ending says why a run of a study ended.
 
     Args:
         limit: What it came to the end of.
@@ -29,7 +29,7 @@ class Ending:
         settled: How many of them are measured; where fewer, failures rule out the others.
     """
 
-    limit: Limit
+    limit: RunLimit
     max_trials: int = 0
     recorded_left: int | None = None
     needed_s: float = 0.0

@@ -1,4 +1,4 @@
-"""Runs one epoch of a study.
+"""Run one epoch of a study.
 
 It asks for a generation, orders it so that servers restart least, measures it and tells results.
 """
@@ -23,11 +23,11 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_restarts
 from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
-from study.search.score import Yardstick
+from study.search.score import StudyScorer
 from study.search.tell import give_up, set_attributes, tell_failure, tell_score
 from study.spec.model import Selector
 from study.storage.artifacts import attach
@@ -38,7 +38,13 @@ from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 @dataclass(slots=True)
 class Progress:
-    """Holds who is told of a finished trial, a plain line, a trial that begins."""
+    """Progress is reported by these calls.
+
+    Args:
+        on_trial: It gets each finished trial.
+        on_line: It gets plain lines.
+        on_begin: It gets each trial that begins.
+    """
 
     on_trial: Callable[[Trial], None] = lambda _: None
     on_line: Callable[[str], None] = lambda _: None
@@ -47,7 +53,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Epoch:
-    """Holds the state of one run.
+    """An epoch holds the state of one run.
 
     Args:
         study: It is asked, and told what was measured.
@@ -58,6 +64,9 @@ class Epoch:
         folder: The folder of the study's artifacts.
         max_trials: The most over all runs.
         timeout_s: Of this run, seconds.
+        seed: It draws what the sampler and the measurements draw.
+        progress: Who hears of trials meanwhile.
+        is_replay: Whether a recording is replayed.
         available: How often a configuration can be measured; a replay has what was recorded.
         restarts: Launch both servers anew for every trial, trials in the order asked.
         only: The launches to make, in order, instead of asking the sampler; None to ask it.
@@ -81,7 +90,7 @@ class Epoch:
     seconds_measured: float = 0.0
     _results: KnownResults = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
-    _yardstick: Yardstick = field(init=False, repr=False)
+    _scorer: StudyScorer = field(init=False, repr=False)
     _last: Trial | None = field(default=None, init=False)
     _launched: bool = field(default=False, init=False)
 
@@ -93,7 +102,7 @@ class Epoch:
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         started = time.monotonic()
-        self._yardstick = resume(self._results, self.context, self.progress.on_line)
+        self._scorer = resume(self._results, self.context, self.progress.on_line)
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.space, self.context.baseline)
@@ -111,14 +120,14 @@ class Epoch:
                 if over and self._launched and not self.is_replay:
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
-                    return Ending(limit=Limit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
+                    return Ending(limit=RunLimit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
                 self._one(trial, begun, earlier, [t for t, _ in batch[position + 1 :]])
         return ending
 
     def _finished(self) -> Ending | None:
         if len(counted(self.study)) >= self.max_trials:
             left = None if self.only is None else self._results.unmeasured()
-            return Ending(limit=Limit.TRIALS, max_trials=self.max_trials, recorded_left=left)
+            return Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials, recorded_left=left)
         return self._results.end_of_space()
 
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
@@ -136,7 +145,7 @@ class Epoch:
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
         allocations = [allocation for _, allocation in pairs]
-        if self._yardstick.reference is None:
+        if self._scorer.reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
             last = self._last.allocation if self._last else None
@@ -216,8 +225,8 @@ class Epoch:
 
     def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
         """Tell a measurement's score, and whether it is the reference from now on."""
-        set_attributes(trial, is_reference=self._yardstick.take(allocation, measured) or None)
-        tell_score(self.study, trial, measured, self._yardstick.score(allocation, measured))
+        set_attributes(trial, is_reference=self._scorer.take(allocation, measured) or None)
+        tell_score(self.study, trial, measured, self._scorer.score(allocation, measured))
 
     def _wall_s(self, recorded: float | None, started: float) -> float:
         wall_s = recorded if self.is_replay and recorded is not None else time.monotonic() - started

@@ -1,4 +1,4 @@
-"""Estimates how long the next trial will take."""
+"""Estimate how long the next trial will take."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tells what a study knows so far.
+"""The known results of a study are read from its storage.
 
-It tells which trials count, which configurations are settled, and whether any are left.
+They show which trials count, which configurations are settled, and whether any are left.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
 
 
 @dataclass(frozen=True, slots=True)
 class KnownResults:
-    """Reads the storage anew for every question.
+    """The known results are read from the storage anew for every question.
 
     Args:
         study: What was measured.
@@ -64,9 +64,9 @@ class KnownResults:
         if self.unmeasured() != 0 or self._replicates():
             return None
         if self.only is not None:
-            return Ending(limit=Limit.RECORDING)
+            return Ending(limit=RunLimit.RECORDING)
         size, settled = self.space.size or 0, len(self._settled())
-        return Ending(limit=Limit.SPACE, size=size, settled=settled)
+        return Ending(limit=RunLimit.SPACE, size=size, settled=settled)
 
     def unmeasured(self) -> int | None:
         """Count the configurations that nobody has measured and nothing rules out.

@@ -1,4 +1,4 @@
-"""Opens the Optuna study of a spec.
+"""Open the Optuna study of a spec.
 
 It is new, resumed, or grown from an earlier one whose measurements still hold.
 """

@@ -13,14 +13,14 @@ from objectives.search_space.space import Space
 from study.search.ask import queue
 from study.search.carry_over import carry_over, not_held
 from study.search.known_results import KnownResults
-from study.search.score import Yardstick, yardstick_of
+from study.search.score import StudyScorer, study_scorer
 from study.storage.context import StudyContext
 from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def resume(
     results: KnownResults, context: StudyContext, on_line: Callable[[str], None]
-) -> Yardstick:
+) -> StudyScorer:
     """Take over what is known, and free the trials that a dead process left.
 
     Args:
@@ -33,11 +33,11 @@ def resume(
     """
     study, space = results.study, results.space
     grown = not_held(study, space)
-    yardstick = yardstick_of(context, [*counted(study), *grown])
-    carry_over(results, grown, yardstick)
+    scorer = study_scorer(context, [*counted(study), *grown])
+    carry_over(results, grown, scorer)
     if freed := free_left_behind(study, space, context.baseline):
         on_line(f"{freed} trial(s) left by a dead process were freed and come first")
-    return yardstick
+    return scorer
 
 
 def free_left_behind(study: optuna.Study, space: Space, baseline: Allocation) -> int:
@@ -46,20 +46,20 @@ def free_left_behind(study: optuna.Study, space: Space, baseline: Allocation) ->
     Returns how many were failed.
     """
     freed = 0
-    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        process = left.user_attrs.get("process")
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        process = trial.user_attrs.get("process")
         if process is not None and _lives(*process):
             continue
-        why = State.INTERRUPTED if left.user_attrs.get("begun") else State.NOT_STARTED
-        study._storage.set_trial_user_attr(left._trial_id, "why", why)
-        study._storage.set_trial_state_values(left._trial_id, TrialState.FAIL)
+        why = State.INTERRUPTED if trial.user_attrs.get("begun") else State.NOT_STARTED
+        study._storage.set_trial_user_attr(trial._trial_id, "why", why)
+        study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         freed += 1
     queued = queue(study)
     measured = {str(r.allocation) for r in counted(study)}
-    for ended in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if ended.user_attrs.get("why") not in NEVER_MEASURED:
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        if trial.user_attrs.get("why") not in NEVER_MEASURED:
             continue
-        params = {**ended.system_attrs.get("fixed_params", {}), **ended.params}
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         try:
             allocation = space.decode(params)
             encoded = space.encode(allocation)

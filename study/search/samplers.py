@@ -1,4 +1,4 @@
-"""Makes a sampler by its name: the tournament, or a strategy of Optuna."""
+"""Make a sampler by its name: the tournament, or a strategy of Optuna."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler, GridSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.allocation import SHARE, SPEECH
+from objectives.allocation import SHARE, is_of_speech
 from objectives.errors import BadInput, SetupError
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
@@ -99,7 +99,7 @@ def _grid(name: str, space: Mapping[str, BaseDistribution]) -> dict[str, list[An
 
 
 class UntilExhausted(BaseSampler):
-    """Stops the study at the end of its space, and is fit for ask and tell.
+    """This sampler stops the study at the end of its space, and is fit for ask and tell.
 
     `Study.stop` raises where no `optimize` is running, so the last `tell` of a complete grid would
     fail. Here it ends in peace, and whoever asks again is given a known configuration.
@@ -181,13 +181,13 @@ def sampler_of(
         )
     }
     options |= {"exhausted": "replicate" if selector.exhausted == "replicate" else "repeat"}
-    options |= {"monotone": frontiers(space.parameters, monotone)}
+    options |= {"monotone": monotone_directions(space.parameters, monotone)}
     if name != "tournament":  # it draws by the trial's number
         seed = (seed + 1_000_003 * trials) % 2**32
     return sampler(name, seed=seed, space=space.distributions(), options=options)
 
 
-def frontiers(
+def monotone_directions(
     parameters: Sequence[Parameter], monotone: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """Return what the tournament may conclude from one failure.
@@ -199,7 +199,7 @@ def frontiers(
     declared = {p.name: p.key for p in parameters if p.name in monotone}
     if not declared:
         return {}
-    speech = [p for p in parameters if p.name == SPEECH or p.name.startswith("whisper.")]
+    speech = [p for p in parameters if is_of_speech(p.name)]
     inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
     return {
         "memory": dict.fromkeys(declared.values(), 1),

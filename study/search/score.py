@@ -1,4 +1,4 @@
-"""Turns a measurement into what Optuna is told.
+"""Turn a measurement into what Optuna is told.
 
 That is its fitness, its constraints, and the verdict of every gate.
 """
@@ -12,8 +12,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.servers.memory_budget import speech_key
-from objectives.speech.wer import Gate, gate
+from objectives.speech.wer import Gate, WordVerdict, gate
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates
@@ -23,9 +22,10 @@ from study.storage.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Says what a complete trial is worth.
+    """A score says what a complete trial is worth.
 
     Args:
+        fitness: The fitness with its terms.
         constraints: Shares without a unit, met when <= 0.
         word_gate: Whether its words pass, fail, cannot be told or were not measured.
     """
@@ -42,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Turns measurements into values, as a spec says.
+    """A scorer turns measurements into values, as a spec says.
 
     Args:
         rule: How a measurement becomes one number.
@@ -103,7 +103,7 @@ class Scorer:
         }
         if (limit := self.gates.free_memory_mib) > 0 and free_mib is not None:
             constraints["free_memory"] = (limit - free_mib) / limit
-        if words.verdict == "fail" and words.difference_points is not None:
+        if words.verdict is WordVerdict.FAIL and words.difference_points is not None:
             limit = max(self.gates.wer_points, 0.01)
             constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
         else:
@@ -118,8 +118,9 @@ def _share(part: float | None, whole: float | None) -> float:
 def broken(diagnosis: Diagnosis) -> str:
     """Name the constraint that a failed allocation breaks.
 
-    What a frontier may conclude depends on which it is.
+    What the tournament may conclude from the failure depends on which it is.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> broken(Diagnosis("predicted_kv_too_small", "llm", FailurePhase.PRECHECK, 900.0, ""))
     'kv_cache'
     """
@@ -129,6 +130,7 @@ def broken(diagnosis: Diagnosis) -> str:
 def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     """Return how far out of memory: deficit / device total, 1.0 where the deficit is unknown.
 
+    >>> from objectives.diagnosis.log import FailurePhase
     >>> failure_constraint(Diagnosis("oom_budget", "llm", FailurePhase.START, 1200.0, ""), 12000.0)
     0.1
     """
@@ -138,10 +140,16 @@ def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
 
 
 @dataclass(slots=True)
-class Yardstick:
-    """Grows with the study, and scores by its reference.
+class StudyScorer:
+    """A study's scorer keeps the reference of its scores, which grows with the study.
 
     The first finite measurement becomes the reference if the baseline's did not.
+
+    Args:
+        scorer: What turns measurements into values.
+        baseline: The allocation in use today.
+        clip_seconds: The length of each clip of speech, seconds.
+        reference: What every score is relative to; None so far.
     """
 
     scorer: Scorer
@@ -168,20 +176,20 @@ class Yardstick:
             measured,
             self.reference or Reference({}, None),
             self._baseline,
-            same_speech=speech_key(allocation) == speech_key(self.baseline),
+            same_speech=allocation.speech_key == self.baseline.speech_key,
             clip_seconds=self.clip_seconds,
         )
 
 
-def yardstick_of(context: StudyContext, trials: Sequence[Trial]) -> Yardstick:
-    """Return the yardstick after what has been measured before.
+def study_scorer(context: StudyContext, trials: Sequence[Trial]) -> StudyScorer:
+    """Return the scorer after what has been measured before.
 
     An earlier run's reference stays the reference.
     """
-    scorer = Scorer(context.fitness, context.gates, context.workload)
+    rule = Scorer(context.fitness, context.gates, context.workload)
     clip_seconds = tuple(c.seconds for c in read_clips(context.workload.clips))
-    yardstick = Yardstick(scorer, context.baseline, clip_seconds)
+    scorer = StudyScorer(rule, context.baseline, clip_seconds)
     for r in sorted(trials, key=lambda r: not r.is_reference):
         if r.measurement is not None and r.repeat_of is None:
-            yardstick.take(r.allocation, r.measurement)
-    return yardstick
+            scorer.take(r.allocation, r.measurement)
+    return scorer

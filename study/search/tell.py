@@ -1,4 +1,4 @@
-"""Ends trials: they are told their score or their failure, or given up."""
+"""End trials: tell them their score or their failure, or give them up."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
     return {
         "measurement": measured.to_json(),
         "contributions": dict(scored.fitness.contributions),
-        "word_gate": scored.word_gate.verdict,
+        "word_gate": scored.word_gate.verdict.value,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
         "is_feasible": scored.is_feasible,
         **figures,

@@ -12,13 +12,14 @@ from study.analysis.cost.launches import WIDE_RECORDING, read_costs
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
-from study.report.comparison import comparison
+from study.report.comparison import against_today
 from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
 from study.run_plan import RunOptions
+from study.spec.choices import effect_figures
 from study.spec.load import load
 from study.storage.find import study_in
 from study.wording import short
@@ -89,11 +90,10 @@ def _summary(replay: Summary) -> list[str]:
     today, other = replay.today, replay.other
     lines = [f"![{alternative(replay)}]({PICTURE})", "", f"**{sentence(replay)}**", ""]
     if today is not None and other is not None:
-        name = "winner" if replay.decision.winner else "closest"
-        names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
+        compared = against_today(replay)
+        names = f"today: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        figures = comparison(today, other, replay.configurations)
-        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
+        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
         lines.append("")
     return [*lines, _source(replay), "", *_bullets(replay)[:3]]
 
@@ -115,7 +115,7 @@ def _whole(replay: Summary) -> list[str]:
 def _wide() -> list[str]:
     """Write what each parameter of the wider space does, from its recording."""
     [cost] = read_costs(str(WIDE_RECORDING))
-    effects = influence(cost.launches)
+    effects = influence(cost.launches, effect_figures(cost.apis))
     if effects.lacks:
         raise SetupError(effects.lacks)
     body = [

@@ -1,1 +1,1 @@
-"""Reads and validates the YAML file of a study, and keeps it as data."""
+"""The YAML file of a study is read and validated here, and kept as data."""

@@ -1,4 +1,4 @@
-"""Reads the baseline of a spec: a value of each parameter, as they are in use today."""
+"""Read the baseline of a spec: a value of each parameter, as they are in use today."""
 
 from __future__ import annotations
 

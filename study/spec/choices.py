@@ -1,4 +1,4 @@
-"""Holds the names that a spec and the command line may choose from.
+"""A spec and the command line choose from the names that stand here.
 
 It imports nothing that is slow, so that --help is quick.
 """
@@ -26,13 +26,16 @@ MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
 # the API of each service that a spec has, in the order of a voice turn
 APIS: Mapping[str, str] = {"stt": "transcription", "llm": "completions"}
 FIGURES = figures_of(APIS)
-SHOWN, JUDGED = shown(FIGURES), judged(FIGURES)
+JUDGED = judged(FIGURES)
 
-EFFECT_FIGURES = (  # figures that have main effects; bounds and shares have none
-    "llm_latency_p95_ms",
-    "llm_ttft_p95_ms",
-    "llm_tpot_ms",
-    "stt_latency_p95_ms",
-    "free_memory_mib",
-    "stt_wer_pct",
-)
+
+def effect_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the figures of services that have main effects; bounds and shares have none.
+
+    >>> effect_figures({"stt": "transcription"})
+    ('stt_latency_p95_ms', 'free_memory_mib', 'stt_wer_pct')
+    """
+    figures = shown(figures_of(dict(reversed(list(apis.items())))))
+    times = [name for name, f in figures.items() if f.service and f.unit == "ms"]
+    words = [name for name, f in figures.items() if f.name == "wer_pct"]
+    return (*times, "free_memory_mib", *words)

@@ -1,4 +1,4 @@
-"""Knows the keys of a spec that are not ours alone.
+"""A spec may have keys that are not ours alone; they are listed here.
 
 Files that people had before this project load as they are.
 """

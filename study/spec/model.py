@@ -1,4 +1,4 @@
-"""Defines a spec as data: search space, services, workload, budget, gates and fitness rule."""
+"""A spec as data has a search space, services, workload, budget, gates and fitness rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from study.spec.choices import MARGIN_PCT, Claim, SamplerName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Limits what a study may use: the time of one run, and the trials over all runs."""
+    """A budget limits what a study may use: the time of one run, and the trials over all runs.
+
+    Args:
+        wallclock_sec: The time of one run, seconds.
+        max_candidates: The most trials of a generation; a factor of the most over all runs.
+        max_generations: The other factor.
+        allow_gpu: Whether a GPU may be used.
+    """
 
     wallclock_sec: Annotated[float, Range(1, 1e7)] = 3600.0
     max_candidates: Annotated[int, Range(1, 10_000)] = 10
@@ -35,7 +42,18 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Holds the settings of the tournament sampler (`study.tournament`)."""
+    """A selector has the settings of the tournament sampler (`study.tournament`).
+
+    Args:
+        kind: The only kind there is.
+        tournament_size: How many configurations compete in a group.
+        survivors: How many of each group have children.
+        elitism: How many of the best of the whole study are parents in every generation.
+        fresh_inject: How many trials of a generation are random.
+        population_size: How many trials a generation has.
+        n_offspring: How many candidates are drawn for each place.
+        exhausted: What follows once all is measured: the leaders once more, or the end.
+    """
 
     kind: Literal["rzero"] = "rzero"
     tournament_size: Annotated[int, Range(1, 10_000)] = 4
@@ -49,7 +67,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """Says what a winner must keep.
+    """The gates are what a winner must keep.
 
     Args:
         wer_points: The word error rate may exceed the baseline's by so many points.
@@ -64,10 +82,12 @@ class Gates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitnessRule:
-    """Says how a measurement becomes one number.
+    """A fitness rule makes one number of a measurement.
 
     Args:
+        preset: The name of the weights.
         weights: They replace those of the preset, by term.
+        normalisation: Whether terms are relative to the baseline, or to fixed scales.
         headroom_mib: Free memory beyond which more counts for nothing, MiB.
     """
 
@@ -84,7 +104,12 @@ class FitnessRule:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Is one entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""
+    """A held-out workload is an entry of a spec's `workloads:`: a ready-made kind, or a trace.
+
+    Args:
+        name: The kind, or the name of the trace.
+        replay: The file of the trace; None for a ready-made kind.
+    """
 
     name: str
     replay: Path | None = None
@@ -92,9 +117,12 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecFile:
-    """Names the file that a spec was read from, and holds what reading it noted.
+    """A spec file is what a spec was read from, and what reading it noted.
 
     Args:
+        path: The file.
+        text: What it holds.
+        text_sha256: The digest of that.
         ignored: Keys that are accepted and not used, e.g. `evaluator.path`.
         notes: Sentences to show.
     """
@@ -108,15 +136,28 @@ class SpecFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec(SpecFile):
-    """Is a validated spec: a field for each key of the file, with its type, range and default.
+    """A validated spec has a field for each key of the file, with its type, range and default.
 
     Args:
+        name: The name of the study.
+        enabled: False is only noted.
+        search_space: The parameters, and the values of those that are fixed.
+        budget: What the study may use.
+        selector: The settings of the tournament.
         measure: Live, or the file of a recording.
+        sampler: The sampler, where the command line names none.
+        baseline: The allocation in use today.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
         device: cpu, cuda, an index or a UUID.
+        services: The servers, by name.
+        workload: The traffic that they get.
+        fitness: How a measurement becomes one number.
+        gates: What a winner must keep.
         monotone: Parameters that take more memory as they grow, lists in their order.
+        tenants: The programs that hold memory beside the servers.
         reserve_mib: Memory that nobody may take, MiB; None leaves it to the device.
+        precheck: Whether arithmetic prunes an allocation, or only reports.
         workloads: What a confirmation also measures under.
         claim: The metric that must be better in a confirmation.
         margins: By how many percent others may be worse, where that is not `confirm.py --margin`.

@@ -1,4 +1,4 @@
-"""Reads the search space of a spec: its parameters and the bounds that their values keep."""
+"""Read the search space of a spec: its parameters and the bounds that their values keep."""
 
 from __future__ import annotations
 
@@ -171,5 +171,5 @@ def _range(entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]
             raise entry.at("step").wrong(
                 f"{step} does not divide {low} to {high}", "choose one that ends at high"
             )
-    assert isinstance(low, int | float) and isinstance(high, int | float)  # noqa: S101  built as numbers
+    assert isinstance(low, int | float) and isinstance(high, int | float)  # noqa: S101
     return Parameter(name, low=low, high=high, step=limits.step, log=limits.log)

@@ -1,4 +1,4 @@
-"""Reads what a study runs on: both servers with interpreters and models, recording, clips."""
+"""Read what a study runs on: both servers with interpreters and models, recording, clips."""
 
 from __future__ import annotations
 
@@ -228,7 +228,8 @@ def _model(entry: YamlEntry, name: str, folder: Path) -> str:
 def _path(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
     """Return the absolute path of a file or folder that passes the test; links stay as they are."""
     for folder in folders:
-        path = Path(os.path.expanduser(name) if name[:1] == "~" else folder / name).absolute()  # noqa: PTH111
+        full = os.path.expanduser(name) if name[:1] == "~" else folder / name  # noqa: PTH111
+        path = Path(full).absolute()
         try:
             if name and test(path):
                 return path

@@ -1,4 +1,4 @@
-"""Makes the setting that is the same for all trials of a spec."""
+"""Make the setting that is the same for all trials of a spec."""
 
 from __future__ import annotations
 

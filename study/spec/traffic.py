@@ -1,4 +1,4 @@
-"""Makes held-out traffic: kinds that follow from the study's own, captured traces, the stress."""
+"""Make held-out traffic: kinds that follow from the study's own, captured traces, the stress."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 @dataclass(frozen=True, slots=True)
 class WindowTraffic:
-    """Is what is sent in one window.
+    """The traffic of a window is what is sent in it.
 
     Args:
+        name: The workload's name.
+        workload: The rates and lengths of what is sent.
         requests: The captured ones, in place of the workload's own trace; none where it is its own.
     """
 

@@ -1,4 +1,4 @@
-"""Reads captured traces: JSON lines of arrivals.
+"""Read captured traces: JSON lines of arrivals.
 
 Each has the lengths of its prompt and its answer, or the spoken clip.
 """

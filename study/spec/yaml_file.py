@@ -1,4 +1,4 @@
-"""Reads a YAML file that a person wrote, and says in one line why it cannot be read."""
+"""Read a YAML file that a person wrote, or say in one line why it cannot be read."""
 
 from __future__ import annotations
 

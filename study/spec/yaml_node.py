@@ -1,4 +1,4 @@
-"""Types one value of a YAML file by hand: no library names file, line and way out at once."""
+"""Values of a YAML file are typed by hand: no library names file, line and way out at once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from objectives.plain_data.ranges import Range
 from study.text import meant, one_line
 
 TAG = "tag:yaml.org,2002:"
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 ANY = Range(-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class YamlEntry:
-    """Is one value of the file: where it stands and what its key is called."""
+    """An entry is one value of the file: where it stands and what its key is called.
+
+    Args:
+        file: The name of the file, for messages.
+        node: The value as PyYAML composed it.
+        line: Its line, from 1.
+        path: Its keys from the top.
+    """
 
     file: str
     node: yaml.Node
@@ -207,10 +214,10 @@ class YamlEntry:
         if kind is float and type(value) is int:
             value = float(value)
         if value is None or type(value) is not kind:
-            way_out = f"write {KINDS[kind]}" + (
+            way_out = f"write {TYPE_NAMES[kind]}" + (
                 ", in quotes" if kind is str and value is not None else ""
             )
-            raise self.wrong(f"{self.quotation} is not {KINDS[kind]}", way_out)
+            raise self.wrong(f"{self.quotation} is not {TYPE_NAMES[kind]}", way_out)
         if isinstance(value, int | float) and not within.low <= value <= within.high:
             way_out = f"write a number from {within.low:g} to {within.high:g}"
             raise self.wrong(f"{self.quotation} is out of range", way_out)

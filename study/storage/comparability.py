@@ -14,7 +14,7 @@ ONE_TRIAL = "one trial"
 
 
 def identity_of(
-    asked: Mapping[str, Any],
+    spec_conditions: Mapping[str, Any],
     device: Identity,
     versions: Versions,
     *,
@@ -24,7 +24,7 @@ def identity_of(
     """Return what makes two trials comparable, by the names that a person reads where it differs.
 
     Args:
-        asked: What of the spec must be equal (`conditions_of`).
+        spec_conditions: What of the spec must be equal (`conditions_of`).
         device: The card of the study.
         versions: The versions of the servers.
         is_live: It is measured here, and not replayed.
@@ -32,7 +32,7 @@ def identity_of(
             not another's.
     """
     return {
-        **asked,
+        **spec_conditions,
         "device product": device.product,
         "device total MiB": round(device.total_mib),
         "server versions": {service: dict(packages) for service, packages in versions.items()},

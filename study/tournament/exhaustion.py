@@ -39,7 +39,7 @@ def can_replicate(study: Study) -> bool:
     return to_replicate(ledger.best_first(), ledger.space()) is not None
 
 
-def stop_when_exhausted(study: Study, trial: FrozenTrial) -> None:  # noqa: ARG001  a callback gets both
+def stop_when_exhausted(study: Study, trial: FrozenTrial) -> None:  # noqa: ARG001
     """Stop the study once every configuration was tried; a callback for `study.optimize`.
 
     >>> import optuna

@@ -24,7 +24,7 @@ LEAST_FOR_NOISE = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of one configuration, in the unit and direction of the study.
+    """A standing is what is known of one configuration, in the study's unit and direction.
 
     Args:
         params: Its parameters.

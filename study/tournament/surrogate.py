@@ -50,7 +50,7 @@ def matern(squared: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """A fitted process.
+    """A surrogate is a fitted process.
 
     Args:
         x: The measured configurations, (n, d).

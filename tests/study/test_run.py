@@ -70,7 +70,7 @@ def test_a_replay_says_first_that_its_numbers_are_from_elsewhere(
         "These numbers were not measured on this machine: they were measured on Made-up card"
     )
     assert "vllm 0.26.0" in first and "2026-11-20" in first
-    assert "README" in second
+    assert "README" in second and "recording: made.jsonl, format 2" in finished[1]
 
 
 def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(

@@ -195,7 +195,7 @@ def make(
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        DEVICE, VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        (DEVICE,), VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
     )
     entries = []
     for repeat in range(1, repeats + 1):
@@ -251,7 +251,7 @@ def pair(
 ) -> Pair:
     """Return a pair whose launches have these figures under every workload."""
     launches = [
-        PairLaunch(role, {name: measurement(**figures) for name in workloads})  # type: ignore[arg-type]
+        PairLaunch(role, dict.fromkeys(workloads, measurement(**figures)))  # type: ignore[arg-type]
         for role, figures in (("baseline", baseline), ("winner", winner))
     ]
     order = launches if number % 2 else launches[::-1]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from objectives.allocation import SPEECH, Allocation
+from objectives.allocation import Allocation, is_of_speech
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
-from study.analysis.cost.phases import LAST_START, LOADS, STARTS, UNATTRIBUTED
+from study.analysis.cost.phases import LOADS, UNATTRIBUTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Cost:
         measured_elsewhere: Where a replay's times come from.
         identity: The conditions that two studies must share to be compared.
         workload: The load of the launches.
+        apis: The API of each service, in the order of their starts.
         server_args: The flags of the servers that have a KV cache.
     """
 
@@ -61,6 +63,7 @@ class Cost:
     measured_elsewhere: str | None
     identity: Mapping[str, Any]
     workload: Workload
+    apis: Mapping[str, str]
     server_args: tuple[str, ...]
 
     @property
@@ -69,13 +72,23 @@ class Cost:
         return [(x.allocation, x.measurement) for x in self.launches if x.measurement is not None]
 
     @property
+    def starts(self) -> tuple[str, ...]:
+        """Return the phases in which its servers start, in order."""
+        return tuple(map(start_name, self.apis))
+
+    @property
+    def last_start(self) -> str:
+        """Return the phase in which the server starts that asks for a share."""
+        return self.starts[-1]
+
+    @property
     def wall_s(self) -> float:
         """Return the wall time of the runs; where it is not known, that of the trials."""
         return self.runs_s if self.runs_s is not None else sum(x.wall_s for x in self.launches)
 
     @property
     def is_split(self) -> bool:
-        """Whether every launch has its time split by phase."""
+        """Return whether every launch has its time split by phase."""
         return not any(UNATTRIBUTED in x.phase_s for x in self.launches)
 
     def sum_s(self, *phases: str) -> float:
@@ -93,7 +106,7 @@ class Cost:
     @property
     def commands(self) -> int:
         """Count the distinct commands of the server with a share that were launched."""
-        return len({_command_values(x.allocation) for x in self.starters(LAST_START)})
+        return len({_command_values(x.allocation) for x in self.starters(self.last_start)})
 
     @property
     def shortest_s(self) -> float | None:
@@ -103,7 +116,7 @@ class Cost:
         """
         if not self.is_split:
             return None
-        return self.commands * self.start_s(LAST_START) + self.sum_s(*LOADS)
+        return self.commands * self.start_s(self.last_start) + self.sum_s(*LOADS)
 
     @property
     def restarting_s(self) -> float:
@@ -112,17 +125,16 @@ class Cost:
         Each server that was kept would have cost a mean start and a mean stop.
         """
         reused = {
-            p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS
+            p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)]
+            for p in self.starts
         }
         starts_s = sum(len(launches) * self.start_s(phase) for phase, launches in reused.items())
-        stop_s = fmean([x.sum_s("stopping") for x in self.starters(LAST_START)[1:]] or [0.0])
-        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused[LAST_START])
+        stop_s = fmean([x.sum_s("stopping") for x in self.starters(self.last_start)[1:]] or [0.0])
+        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused[self.last_start])
         return self.wall_s + starts_s + stops_s
 
 
 def _command_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
     """Return what the command of a server with a share depends on; a recording has no commands."""
     searched = allocation.values.items()
-    return tuple(
-        sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))
-    )
+    return tuple(sorted((k, str(v)) for k, v in searched if not is_of_speech(k)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -16,9 +16,9 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
-from objectives.engines.engine import kv_cache_args
+from objectives.engines.engine import apis_of, kv_cache_args
 from objectives.errors import BadInput
-from objectives.figures import flat_name
+from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
 from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
@@ -33,7 +33,6 @@ from study.storage.url import open_storage
 
 # the recording of the wider space, which ships
 WIDE_RECORDING = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
-PROMPTED = [name for name, api in APIS.items() if api == "completions"]
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 
@@ -74,10 +73,11 @@ def _launched(study: optuna.Study) -> list[int]:
 def of_study(study: optuna.Study) -> Cost:
     """Return what a study cost, without the trials that another study had measured."""
     context, numbers = context_of(study), set(_launched(study))
+    apis = apis_of(context.services)
     trials = counted(study)
     runs = study.user_attrs.get(RUNS, [])
     launches = tuple(
-        _launch(t.allocation, t.measurement, t.measured, t.wall_s)
+        _launch(t.allocation, t.measurement, t.measured, t.wall_s, apis)
         for t in trials
         if t.number in numbers
     )
@@ -92,25 +92,29 @@ def of_study(study: optuna.Study) -> Cost:
         measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
+        apis=apis,
         server_args=kv_cache_args(context.services),
     )
 
 
 def of_recording(source: recording.Recording) -> Cost:
     """Return what a recording cost: it kept servers and ordered its evaluations in each round."""
-    launches = tuple(
-        _launch(Allocation(e.values), source.measured(e), e.measured, e.wall_s)
-        for e in source.entries
-    )
     conditions = source.provenance.conditions
     try:
         fields = conditions["workload"]
         workload = Workload(**{**fields, "prompt_tokens": tuple(fields["prompt_tokens"])})
-        args = tuple(chain.from_iterable(conditions["services"][s]["args"] for s in PROMPTED))
+        services = conditions["services"]
+        prompted = [name for name, api in APIS.items() if api == "completions"]
+        args = tuple(chain.from_iterable(services[name]["args"] for name in prompted))
     except (KeyError, TypeError) as error:
         raise BadInput(
             f"{source.path}:1: its workload or services are not those of a recording ({error})"
         ) from error
+    apis = {**{name: EVERY for name in services if name not in APIS}, **APIS}
+    launches = tuple(
+        _launch(Allocation(e.values), source.measured(e), e.measured, e.wall_s, apis)
+        for e in source.entries
+    )
     return Cost(
         name=source.path.name,
         trials=len(launches),
@@ -120,6 +124,7 @@ def of_recording(source: recording.Recording) -> Cost:
         measured_elsewhere=None,
         identity=conditions,
         workload=workload,
+        apis=apis,
         server_args=args,
     )
 
@@ -149,15 +154,19 @@ def read_costs(source: str) -> list[Cost]:
 
 
 def _launch(
-    allocation: Allocation, m: Measurement | None, measured: Mapping[str, Any], wall_s: float
+    allocation: Allocation,
+    m: Measurement | None,
+    measured: Mapping[str, Any],
+    wall_s: float,
+    services: Iterable[str],
 ) -> TimedLaunch:
     """Return a launch with the servers that it started.
 
     A phase also passes where a server was kept; its start is then noted as 0 s.
     """
-    phase_s = phase_seconds(m, measured, wall_s)
+    phase_s = phase_seconds(m, measured, wall_s, services)
     started = set()
-    for service in APIS:
+    for service in services:
         phase, name = start_name(service), flat_name(service, "start_s")
         start_s = m.figure(name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from objectives.figures import flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.servers.phase_times import start_name
-from study.spec.choices import APIS
 
-STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ramp")
-LAST_START = STARTS[-1]  # of the server that asks for a share
-LAUNCH_PHASES = (*STARTS, "alone", "window", "ramp", "stopping")
+LOADS = ("window", "ramp")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
+LATER_PHASES = ("alone", *LOADS, "stopping", UNATTRIBUTED)  # than the starts
 
 
 def phase_seconds(
-    measurement: Measurement | None, measured: Mapping[str, Any], wall_s: float
+    measurement: Measurement | None,
+    measured: Mapping[str, Any],
+    wall_s: float,
+    services: Iterable[str],
 ) -> dict[str, float]:
     """Return the seconds of a launch by phase.
 
@@ -26,13 +27,15 @@ def phase_seconds(
         measurement: What the launch measured; None where it failed.
         measured: What a launch that failed had measured by then.
         wall_s: The wall time of the launch.
+        services: The names of the services, in the order of their starts.
     """
     m = measurement
     phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
+    starts = {start_name(s): flat_name(s, "start_s") for s in services}
     if not phase_s:
-        own = {start_name(s): flat_name(s, "start_s") for s in APIS} | {"window": "window_s"}
+        own = {**starts, "window": "window_s"}
         figures = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())
         phase_s |= {UNATTRIBUTED: rest_s} if rest_s > 0.5 else {}
-    return {p: phase_s[p] for p in (*LAUNCH_PHASES, UNATTRIBUTED) if p in phase_s}
+    return {p: phase_s[p] for p in (*starts, *LATER_PHASES) if p in phase_s}

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from objectives.allocation import Scalar
 from objectives.errors import SetupError
+from objectives.figures import figure
 from objectives.measurement import Measurement
 
 LEAST_RESIDUALS = 5  # degrees of freedom: with fewer, a residual may be small by luck
-ROUNDING = 1e-18  # of the sum of squares: what is left below it is rounding, not a residual
+NO_RESIDUAL = 1e-18  # of the sum of squares: what is left below it is rounding, not a residual
 NEEDS_STATSMODELS = (
     "the table of effects needs statsmodels: pip install 'gpu-allocation-study[effects]'"
 )
@@ -105,7 +106,7 @@ def model(observations: Observations, metric: str) -> Model:
     terms = {name: slice(*ends[n : n + 2]) for n, name in enumerate(coded)}
     response = np.array([np.mean(figures) for _, figures in cells])
     fit = _fit(design, response, spare)
-    is_exact = bool(fit.ssr <= ROUNDING * float(response @ response))
+    is_exact = bool(fit.ssr <= NO_RESIDUAL * float(response @ response))
     return Model(axes, terms, fit, is_exact, [figures for _, figures in cells if len(figures) > 1])
 
 
@@ -122,8 +123,8 @@ def _fit(design: NDArray[np.float64], response: NDArray[np.float64], spare: int)
 
 
 def is_time(metric: str) -> bool:
-    """Whether a figure is a time, of which the logarithm is modelled."""
-    return metric.endswith("_ms")
+    """Return whether a figure is a time, of which the logarithm is modelled."""
+    return figure(metric).unit == "ms"
 
 
 def configuration_count(launches: Iterable[FactorLevels]) -> int:
@@ -151,10 +152,10 @@ def _cells(
     """Return each configuration on each card with its figures, of a time their logarithms."""
     cells: dict[frozenset[tuple[str, Scalar]], tuple[FactorLevels, list[float]]] = {}
     for levels, measurement in observations:
-        figure = measurement.figure(metric)
-        if figure is not None and math.isfinite(figure) and (figure > 0 or not is_time):
+        value = measurement.figure(metric)
+        if value is not None and math.isfinite(value) and (value > 0 or not is_time):
             _, figures = cells.setdefault(frozenset(levels.items()), (levels, []))
-            figures.append(math.log(figure) if is_time else figure)
+            figures.append(math.log(value) if is_time else value)
     return list(cells.values())
 
 
@@ -162,10 +163,10 @@ def _axes(launches: Sequence[FactorLevels]) -> dict[str, list[Scalar]]:
     """Return the parameters with more than one measured value, each with its values in order."""
     names = dict.fromkeys(name for levels in launches for name in levels)
     axes = {name: {levels[name] for levels in launches} for name in names}
-    return {name: sorted(values, key=in_order) for name, values in axes.items() if len(values) > 1}
+    return {name: sorted(values, key=sort_key) for name, values in axes.items() if len(values) > 1}
 
 
-def in_order(value: Scalar) -> tuple[bool, Scalar]:
+def sort_key(value: Scalar) -> tuple[bool, Scalar]:
     """Return the sort key of a parameter's value: numbers come first, then words."""
     return isinstance(value, str), value
 

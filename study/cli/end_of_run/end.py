@@ -1,4 +1,4 @@
-"""Shows the end of a run as a person sees it.
+"""Show the end of a run as a person sees it.
 
 It has tables, the answer, how sure it is, and the winner's file.
 """
@@ -22,14 +22,14 @@ from study.report.headline import fresh, sentence
 from study.report.reasons import held_back, passed_over, why
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.storage.trials import measured_in
 from study.wording import short
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Says what a run came to.
+    """The end says what a run came to.
 
     Args:
         summary: The study with its decision.
@@ -56,15 +56,15 @@ class End:
 def ended(ending: Ending) -> str:
     """Say why a run ended, in a sentence."""
     match ending.limit:
-        case Limit.TIME:
+        case RunLimit.TIME:
             next_one = f"the next trial takes about {ending.needed_s / 60:.1f} min"
             within = f"would not end within the {ending.timeout_s:g} s of this run"
             return f"{next_one} and {within}; run again to go on"
-        case Limit.TRIALS:
+        case RunLimit.TRIALS:
             left = ending.recorded_left
             more = "" if left is None else f"; {left} recorded launches are left"
             return f"the budget of {ending.max_trials} trials is used{more}"
-        case Limit.RECORDING:
+        case RunLimit.RECORDING:
             return "every launch that was recorded is replayed"
     if ending.settled < ending.size:
         some = f"{ending.settled} of the {ending.size} configurations are measured"

@@ -1,4 +1,4 @@
-"""Says what to type next, and where nothing works the nearest change that would."""
+"""Say what to type next, and where nothing works the nearest change that would."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.engines.engine import Engine
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.cli.checkout import as_typed, command_of
+from study.cli.checkout import as_typed, script_command
 from study.promotion import seal
+from study.promotion.status import Status, status_of
 from study.storage.find import DEFAULT
 from study.storage.url import sqlite_file, without_password
 
+SERVERS = Path(".servers/vllm")  # where the shipped spec of the CPU looks for them
 OWN_SPEC = Path("my_gpu.yaml")
 
 NextStep = tuple[list[str], str]  # the words of a command, and what it does
@@ -34,10 +36,10 @@ def next_commands(
     """
     file = sqlite_file(storage)
     place = [without_password(storage) if file is None else str(file)] if file != DEFAULT else []
-    report = [*command_of("report"), *place, "--study", study]
+    report = [*script_command("report"), *place, "--study", study]
     steps = [
         (report, "the whole answer as one file to send"),
-        ([*command_of("dashboard"), *place], "look at every trial in the browser"),
+        ([*script_command("dashboard"), *place], "look at every trial in the browser"),
     ]
     if promotion is not None and promotion.is_file():
         steps += _of_promotion(promotion)
@@ -48,12 +50,12 @@ def next_commands(
 
 def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
-    match seal.read_unsealed(promotion).get("status"):
-        case "candidate" | "inconclusive":
+    match status_of(seal.read_unsealed(promotion)):
+        case Status.CANDIDATE | Status.INCONCLUSIVE:
             what = "is it really better? fresh launches of both, in turn"
-            return [([*command_of("confirm"), str(promotion)], what)]
-        case "confirmed":
-            plan = [*command_of("promote"), "plan", str(promotion)]
+            return [([*script_command("confirm"), str(promotion)], what)]
+        case Status.CONFIRMED:
+            plan = [*script_command("promote"), "plan", str(promotion)]
             return [(plan, "what applying it would change")]
     return []
 
@@ -61,12 +63,12 @@ def _of_promotion(promotion: Path) -> list[NextStep]:
 def _of_own_devices() -> list[NextStep]:
     """Return how this machine is measured after a replay: without a GPU, and with one's own."""
     steps: list[NextStep] = []
-    run, specs = command_of("run_study"), Path(str(files("study"))) / "specs"
+    run, specs = script_command("run_study"), Path(str(files("study"))) / "specs"
     is_checkout = Path("scripts/run_study.py").is_file()
-    if Path(".servers/vllm").is_dir():
+    if SERVERS.is_dir():
         dry_run = [*run, as_typed(specs / "cpu.yaml"), "--dry-run"]
         steps.append((dry_run, "what measuring this machine takes"))
-    elif install := command_of("install_cpu_servers"):
+    elif install := script_command("install_cpu_servers"):
         into = [] if is_checkout else ["--into", ".servers"]
         what = "real servers without a GPU, to measure this machine"
         steps.append(([*install, *into], what))

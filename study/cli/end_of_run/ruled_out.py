@@ -1,4 +1,4 @@
-"""Says which configurations are ruled out, by reason, with the proof."""
+"""Say which configurations are ruled out, by reason, with the proof."""
 
 from __future__ import annotations
 

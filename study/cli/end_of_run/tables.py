@@ -1,4 +1,4 @@
-"""Makes the tables of a run's end: what was measured, and today's allocation beside the winner."""
+"""Make the tables of a run's end: what was measured, and today's allocation beside the winner."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure, flat_name
-from study.analysis.configurations import Configuration, configurations_in
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration, configurations_in, ranked
 from study.analysis.decision import Decision
-from study.analysis.promotion_eligibility import ineligibility
-from study.report.comparison import comparison
-from study.report.service_words import apis_of, latencies_of
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.comparison import against_today
+from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.report.trial_words import outcome_in_words
+from study.report.trial_words import mean_capacity, outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import failure_in_words, label, number, short
@@ -41,16 +43,15 @@ def measured(
     names = _figure_names(context, is_wide=is_wide)
     figures = (figure(name).narrow_head for name in names)
     heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
-    ranked = sorted(launched, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
     lines = [
         [
             *(str(v) for v in c.allocation.values.values()),
             *((str(len(c.measured) + len(c.failed)),) if several else ()),
             _score(c),
             *(_figure(c, name) for name in names),
-            _mark(c, decision) or _outcome(c, context, is_wide=is_wide),
+            _outcome(c, decision, is_wide=is_wide),
         ]
-        for c in ranked
+        for c in ranked(launched)
     ]
     return _table(heads, lines, len(searched), _caption(trials, len(launched), width), width)
 
@@ -58,7 +59,9 @@ def measured(
 def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
-    words = [flat_name(s, "wer_pct") for s, api in apis_of(context).items() if api == SPOKEN]
+    words = [
+        flat_name(s, "wer_pct") for s, api in apis_of(context.services).items() if api == SPOKEN
+    ]
     return [*latencies, CAPACITY, *words, "free_memory_mib"] if is_wide else latencies
 
 
@@ -113,33 +116,23 @@ def _table(
     return table
 
 
-def mean_capacity(c: Configuration) -> str:
-    """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
-    mean = c.mean(CAPACITY)
-    return f"{'≥ ' * c.is_lower_bound}{number(mean, 2)}" if mean is not None else "-"
-
-
-def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
+def _outcome(c: Configuration, decision: Decision, *, is_wide: bool) -> str:
     """Say what became of a configuration.
 
     In a narrow table it is two words, since `ruled_out` says the rest.
     """
-    if c.is_feasible:
-        return "held back" if ineligibility(c, context) else ""
+    match kind := category(c, decision):
+        case Category.WINNER | Category.INELIGIBLE:
+            return CATEGORY_WORDS[kind]
+        case Category.BASELINE:
+            return "baseline"  # the column has no room for the words of a legend
+        case Category.WORKS:
+            return ""
     launches = sorted((*c.measured, *c.failed), key=lambda t: t.number)
     first = next(t for t in launches if not t.is_feasible)
     if first.diagnosis and not is_wide:
         return failure_in_words(first.diagnosis.failure_class)
     return outcome_in_words(first)
-
-
-def _mark(c: Configuration, decision: Decision) -> str | None:
-    if decision.is_winner(c):
-        return "winner"
-    baseline = decision.baseline
-    if baseline is not None and str(c.allocation) == str(baseline.allocation) and c.is_feasible:
-        return "baseline"
-    return None
 
 
 def winner_table(summary: Summary, standing: str) -> Table | None:
@@ -150,15 +143,12 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     Args:
         standing: What the winner is: a replay, a candidate, confirmed.
     """
-    decision, today, other = summary.decision, summary.today, summary.other
+    today, other, compared = summary.today, summary.other, against_today(summary)
     if today is None or other is None or not (today.measured and other.measured):
         return None
-    title, what = "Today's against the winner", standing
-    if decision.winner is None:
-        title = "Today's against what came closest"
-        what = "held back" if decision.against(other.allocation) else "not better"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=compared.title, title_justify="left")
     table.add_column("")
+    what = standing if summary.decision.winner else compared.role
     for c, role in ((today, "in use today"), (other, what)):
         head = f"{escape(short(c.allocation))}\n({escape(role)})"
         table.add_column(head, justify="right", overflow="fold")
@@ -167,6 +157,6 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     gain = "-" if old is None or new is None else f"{new - old:+.4f}"
     table.add_row("fitness, 1 is best", FITNESS.text(old), FITNESS.text(new), gain)
     style = {"better": "green", "worse": "red"}
-    for row in comparison(today, other, summary.configurations):
+    for row in compared.figures:
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))
     return table

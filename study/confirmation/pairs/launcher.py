@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.allocation import Allocation
@@ -12,7 +12,6 @@ from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
-from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
@@ -22,7 +21,7 @@ from study.wording import phase_in_words
 
 @dataclass(slots=True)
 class Launcher:
-    """The launches of a confirmation.
+    """A launcher makes the launches of a confirmation.
 
     Args:
         of: What is confirmed.
@@ -30,6 +29,7 @@ class Launcher:
         ramp_ranges: The range of ramps by workload; the first launch under one adds its own.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
+        under: The workload that is measured now.
     """
 
     of: Subject
@@ -37,29 +37,25 @@ class Launcher:
     ramp_ranges: dict[str, RampRange]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
-    _exercises: dict[str, Exercise] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Prepare what is sent under each workload."""
-        self._exercises = {
-            t.name: Exercise(t.workload, self.of.clips, t.requests) for t in self.of.traffics
-        }
-        for exercise in self._exercises.values():
-            exercise.word_errors = self.word_errors
 
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase, with its workload before it."""
         self.tell(f"    {self.under}{phase_in_words(phase)}")
 
     def launch(
-        self, role: Role, allocation: Allocation, colocation: Colocation, folder: Path
+        self,
+        role: Role,
+        allocation: Allocation,
+        colocation: Colocation,
+        folder: Path,
+        traffics: Sequence[WindowTraffic],
     ) -> PairLaunch | FailedLaunch | Failure:
-        """Launch afresh and measure under each workload in turn, the study's own first.
+        """Launch afresh and measure under each of the pair's traffics, the study's own first.
 
         A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
         """
         measured: dict[str, Measurement] = {}
-        for n, traffic in enumerate(self.of.traffics):
+        for n, traffic in enumerate(traffics):
             outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
             if (failure := outcome.failure) is not None:
                 if not failure.is_ruled_out:
@@ -81,7 +77,9 @@ class Launcher:
     ) -> Outcome:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
-        colocation.under(self._exercises[traffic.name], self.ramp_ranges.get(traffic.name))
+        exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
+        exercise.word_errors = self.word_errors
+        colocation.under(exercise, self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
         job = Job(allocation, 0, within, is_fresh)
         outcome = colocation.measure(job).raise_for_setup()
@@ -96,7 +94,7 @@ def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErro
     for pair in journal.pairs:
         for launch in pair.launches:
             is_winner = (pair.stage, launch.role) == ("ab", "winner")
-            key = speech_key(of.winner if is_winner else of.baseline)
+            key = (of.winner if is_winner else of.baseline).speech_key
             if scored := launch.measured["main"].word_errors:
                 words[key] = scored
     return words

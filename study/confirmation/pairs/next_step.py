@@ -14,7 +14,12 @@ StepName = Literal["aa", "stress", "ab"]
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What is measured next: a pair with its number in its stage, from 1, or the stress."""
+    """The next step is what is measured next: a pair, or the stress.
+
+    Args:
+        step: A pair's stage, or the stress.
+        number: The pair's number in its stage, from 1.
+    """
 
     step: StepName
     number: int

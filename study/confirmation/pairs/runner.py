@@ -14,6 +14,7 @@ from objectives.errors import SetupError
 from objectives.evaluation import Failure
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
+from study.confirmation.pairs.arrivals import traffics_of
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
 from study.confirmation.pairs.stress import measure_stress
@@ -27,7 +28,7 @@ PATIENCE = 2  # pairs in a row that may be disturbed
 
 @dataclass(slots=True)
 class Runner:
-    """The measuring of what is left of a confirmation.
+    """A runner measures what is left of a confirmation.
 
     Args:
         of: What is confirmed.
@@ -127,13 +128,15 @@ class Runner:
         target = f" of {max(self.journal.targets)}" if step.step == "ab" else ""
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
         self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
-        launches = []
+        launches, traffics = [], traffics_of(step, self.of.traffics)
         for role in roles:
             name = f"{step.step}-{step.number}-{role}"
             allocation = (
                 self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
             )
-            launch = self._launcher.launch(role, allocation, colocation, self.folder / name)
+            launch = self._launcher.launch(
+                role, allocation, colocation, self.folder / name, traffics
+            )
             if isinstance(launch, Failure):
                 self._leave_out(step, f"{launch}")
                 return
@@ -154,6 +157,7 @@ class Runner:
             wall_s=round(time.monotonic() - started, 1),
             card=identity.uuid,
             driver=identity.driver,
+            seed=traffics[0].workload.seed,
         )
         self.journal = replace(
             self.journal,

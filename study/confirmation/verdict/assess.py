@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from objectives.servers.memory_budget import speech_key
 from objectives.speech.wer import Gate, gate
 from study.confirmation.protocol import MetricKey
 from study.confirmation.records import PairsJournal
@@ -60,7 +59,7 @@ def _stressed(journal: PairsJournal, of: Subject) -> tuple[list[str], list[str]]
 
 def words(journal: PairsJournal, of: Subject) -> Gate:
     """Compare the winner's word errors with the baseline's, over the clips, by the newest pair."""
-    is_same = speech_key(of.winner) == speech_key(of.baseline)
+    is_same = of.winner.speech_key == of.baseline.speech_key
     pairs = journal.of("ab")
     new, old = (
         pairs[-1].of(role).measured["main"].word_errors if pairs else ()

@@ -11,7 +11,7 @@ from study.confirmation.verdict.metric_comparison import Gains
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What has been measured.
+    """The evidence is what has been measured.
 
     Args:
         gains: For each metric the log-ratio of each pair in order, positive where the winner is

@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from objectives.figures import Direction, figure
+from objectives.engines.engine import apis_of
+from objectives.figures import Direction, figure, figures_of, judged
 from objectives.fitness import reference_of
 from objectives.measurement import INFINITE, Measurement
 from study.confirmation.protocol import MetricKey
 from study.confirmation.records import Pair
 from study.confirmation.verdict.metric_comparison import LOST
 from study.search.score import Scorer
-from study.spec.choices import JUDGED
 from study.spec.model import Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The baseline's first launch, to which the fitness of every other one is relative.
+    """The scale is the baseline's first launch: the fitness of every other one is relative to it.
 
     Args:
         spec: The study's spec, by which a launch is scored.
@@ -51,7 +51,8 @@ def gains(
     by: Scale, pairs: Sequence[Pair], workloads: Sequence[str]
 ) -> dict[MetricKey, tuple[float | None, ...]]:
     """Return the log-ratio of every metric in every pair, positive where the winner is better."""
-    keys = [MetricKey(workload, metric) for workload in workloads for metric in JUDGED]
+    metrics = judged(figures_of(apis_of(by.spec.services)))
+    keys = [MetricKey(workload, metric) for workload in workloads for metric in metrics]
     return {key: tuple(_gain(by, key, pair) for pair in pairs) for key in keys}
 
 

@@ -21,7 +21,7 @@ Gains = Mapping[MetricKey, Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one metric under one workload.
+    """A finding is what is known of one metric under one workload.
 
     Args:
         key: The metric and its workload.

@@ -25,7 +25,7 @@ SIMULATIONS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The mean of log-ratios of pairs; positive is better.
+    """An estimate is the mean of log-ratios of pairs; positive is better.
 
     Args:
         gains: The log-ratio of each pair.

@@ -24,7 +24,13 @@ ELSEWHERE = {names.elsewhere for names in SYMPTOMS.values()}  # it runs on the C
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """A gate has a verdict; where it did not run, the detail says why."""
+    """A gate has a verdict; where it did not run, the detail says why.
+
+    Args:
+        name: The name of the gate.
+        verdict: Whether it held, or did not run.
+        detail: Why, in words.
+    """
 
     name: str
     verdict: Literal["pass", "fail", "not run"]

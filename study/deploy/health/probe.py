@@ -23,7 +23,12 @@ BUCKET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """An answer says what came of one probe: its time in ms, or why it failed."""
+    """A result says what came of one probe.
+
+    Args:
+        latency_ms: How long the answer took, ms; None where there was none.
+        error: Why it failed; None where it did not.
+    """
 
     latency_ms: float | None
     error: str | None = None
@@ -87,12 +92,12 @@ def _clip() -> Clip:
     return min(read_clips("assistant"), key=lambda c: c.seconds)
 
 
-def page(url: str | None, timeout_s: float = 5.0) -> str | None:
+def page(url: str | None) -> str | None:
     """Get a page's text; None where it does not answer with 200, or there is none."""
     if url is None:
         return None
     try:
-        answer = httpx.get(url, timeout=timeout_s, trust_env=False, verify=certificates())
+        answer = httpx.get(url, timeout=5.0, trust_env=False, verify=certificates())
     except httpx.HTTPError:
         return None
     return answer.text if answer.status_code == 200 else None

@@ -134,7 +134,12 @@ def baseline(deployment: Deployment) -> Observed:
 
 
 class Guard:
-    """A guard ends a soak at once: after a restart, for lack of memory, or a silent health page."""
+    """A guard ends a soak at once: after a restart, for lack of memory, or a silent health page.
+
+    Args:
+        target: Where the services run.
+        deployment: What they run with, and what the soak tolerates.
+    """
 
     def __init__(self, target: Target, deployment: Deployment) -> None:
         self.target, self.deployment = target, deployment

@@ -8,7 +8,6 @@ from shutil import which
 
 import psutil
 
-from objectives.engines.vllm import Vllm
 from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment
@@ -49,15 +48,16 @@ class Units:
         check_units(self.deployment, self.names)
 
     def warnings(self) -> list[str]:
-        """Return what a person should know: Restart= of vLLM, units that stop with ours."""
+        """Return what a person should know: units that would stay dead, or stop with ours."""
         lines = []
-        for name in (e.name for e in self.deployment.engines() if isinstance(e, Vllm)):
+        for engine in (e for e in self.deployment.engines() if e.quiet_death):
+            name = engine.name
             unit = units.unit(self.names[name])
             if unit.restart != "always" and not self.deployment.services[name].restart_always:
                 lines.append(
-                    f"{unit.name} has Restart={unit.restart}: vLLM exits with 0 when its engine "
-                    "dies, and would stay dead; write `restart_always: true` below "
-                    f"services.{name} to have Restart=always in the drop-in"
+                    f"{unit.name} has Restart={unit.restart}: {engine.quiet_death}; "
+                    f"write `restart_always: true` below services.{name} to have Restart=always "
+                    "in the drop-in"
                 )
         return lines + [
             f"{u} stops together with them, and is started again after them"

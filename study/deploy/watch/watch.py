@@ -50,13 +50,13 @@ def print_event(event: str, **more: object) -> None:
 
 def new_events(deployment: Deployment, memory: Memory) -> Iterator[Event]:
     """Look once, and yield every event that was not reported before."""
-    begun = pending.read(deployment.folder)
-    if begun is not None and begun.is_alive:
+    change = pending.read(deployment.folder)
+    if change is not None and change.is_alive:
         return
-    if begun is not None and not (begun.held and begun.boot == pending.boot_id()):
+    if change is not None and not (change.held and change.boot == pending.boot_id()):
         if os.geteuid() != 0 and deployment.env_file is None:
             way_out = "sudo python scripts/promote.py rollback"
-            yield "unfinished", {"kind": begun.kind, "step": begun.step, "then": way_out}
+            yield "unfinished", {"kind": change.kind, "step": change.step, "then": way_out}
             return
         with pending.locked(deployment.folder):
             recover(deployment, lambda text: print_event("recovering", what=text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.figures import CAPACITY, figure, flat_name
@@ -24,6 +24,7 @@ class Spot:
 
     Args:
         label: The configuration in short.
+        category: What it is to the answer.
         on_pareto: Whether it belongs to the Pareto set.
         turns_per_s: The capacity, turns/s; None where it was not measured.
         is_lower_bound: Whether there may be more than that.
@@ -67,7 +68,7 @@ def spots(
         if len(p95_ms) < len(means):
             continue
         turns_per_s = c.mean(CAPACITY)
-        kind = category(c, decision, context)
+        kind = category(c, decision)
         points.append(
             Spot(short(c.allocation), kind, c in best, turns_per_s, c.is_lower_bound, p95_ms)
         )
@@ -96,8 +97,14 @@ class Bar:
         return f"{self.trial}: {self.allocation}"
 
 
-def bars(trials: Sequence[Trial]) -> list[Bar]:
-    """Return a bar for every launched trial; an older recording tells only starts and window."""
+def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
+    """Return a bar for every launched trial; an older recording tells only starts and window.
+
+    Args:
+        trials: The trials of a study.
+        services: The names of its services, in the order of their starts.
+    """
+    names = tuple(services)
     return [
         Bar(
             t.number,
@@ -106,13 +113,20 @@ def bars(trials: Sequence[Trial]) -> list[Bar]:
             {timed_phase_in_words(phase): s for phase, s in by_phase.items()},
         )
         for t in trials
-        if t.repeat_of is None and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s))
+        if t.repeat_of is None
+        and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, names))
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """The device memory that was in use during one trial, by second, and all that there is, MiB."""
+    """The memory of the device was used like this during one trial.
+
+    Args:
+        label: The trial, for the legend.
+        used_mib: The memory in use at each second, MiB.
+        total_mib: All memory of the device, MiB.
+    """
 
     label: str
     used_mib: tuple[int, ...]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
+from objectives.servers.phase_times import start_name
 from study.analysis.category import Category
-from study.analysis.cost.phases import LAUNCH_PHASES, UNATTRIBUTED
+from study.analysis.cost.phases import LATER_PHASES
 from study.report.charts.heat_map import Tile
 from study.wording import timed_phase_in_words
 
@@ -41,13 +43,19 @@ CATEGORY_COLOURS: Mapping[Category, str] = {
     category: mark.colour for category, mark in CATEGORY_MARKS.items()
 }
 PALE, DEEP, LOST = (247, 251, 255), (140, 190, 225), "#f5c4ab"  # of a tile: worst, best, no score
-PHASE_COLOURS: Mapping[str, str] = dict(
-    zip(
-        map(timed_phase_in_words, (*LAUNCH_PHASES, UNATTRIBUTED)),
-        ("#56B4E9", "#0072B2", "#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB"),
-        strict=True,
-    )
-)
+START_COLOURS = ("#56B4E9", "#0072B2", "#D55E00", "#000000")
+LATER_COLOURS = ("#F0E442", "#009E73", "#E69F00", "#CC79A7", "#BBBBBB")
+
+
+def phase_colours(services: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each phase, as people call it, in the order of a launch.
+
+    Args:
+        services: The names of the services, in the order of their starts.
+    """
+    starts = (timed_phase_in_words(start_name(service)) for service in services)
+    later = zip(LATER_PHASES, LATER_COLOURS, strict=True)
+    return {**dict(zip(starts, cycle(START_COLOURS), strict=False)), **dict(later)}
 
 
 def shade(tile: Tile | None, fitnesses: Sequence[float]) -> str:

@@ -6,13 +6,13 @@ draw, and in which colours and shapes, is in `study.report.charts.data` and `.ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from study.analysis.category import Category
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.data import Bar, MemoryUse, Spot, latency_title, limit_text, total_text
-from study.report.charts.marks import CATEGORY_MARKS, PHASE_COLOURS
+from study.report.charts.marks import CATEGORY_MARKS
 
 WIDTH = 380  # about a phone's, so that letters keep their size there
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
@@ -36,15 +36,15 @@ def rule(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{name}"/>'
 
 
-def ticks(most: float, count: int = 4, *, whole: bool = False) -> list[float]:
-    """Return about `count` round numbers from 0 to at least `most`.
+def ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Return about four round numbers from 0 to at least `most`.
 
     >>> ticks(3500), ticks(2, whole=True)
     ([0.0, 1000.0, 2000.0, 3000.0, 4000.0], [0.0, 1.0, 2.0])
     """
     if most <= 0:
         return [0.0, 1.0]
-    rough = max(most / count, 1.0 if whole else 0.0)
+    rough = max(most / 4, 1.0 if whole else 0.0)
     power = 10.0 ** (len(f"{rough:.0f}") - 1 if rough >= 1 else -1)
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     values = [0.0]
@@ -126,8 +126,8 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
     return image(height, title, "; ".join(descriptions), body)
 
 
-def phases_chart(bars: Sequence[Bar]) -> str:
-    """Draw as stacked bars where the time of every launch went."""
+def phases_chart(bars: Sequence[Bar], colours: Mapping[str, str]) -> str:
+    """Draw as stacked bars where the time of every launch went, each phase in its colour."""
     row, left = 24 if len(bars) <= 16 else 17, 16 + 7 * max(len(b.label) for b in bars)
     height = row * len(bars) + 36
     longest = ticks(max(sum(b.seconds.values()) for b in bars))
@@ -143,7 +143,7 @@ def phases_chart(bars: Sequence[Bar]) -> str:
             width, title = seconds * scale, f"{b.configuration}, {phase}: {seconds:.1f} s"
             body.append(
                 f'<rect x="{x:.1f}" y="{row * n + 3}" width="{width:.1f}" height="{row - 6}" '
-                f'fill="{PHASE_COLOURS[phase]}"><title>{escape(title)}</title></rect>'
+                f'fill="{colours[phase]}"><title>{escape(title)}</title></rect>'
             )
             x += width
         times = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in b.seconds.items())

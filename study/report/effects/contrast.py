@@ -10,12 +10,12 @@ from objectives.figures import figure
 from study.analysis.main_effects.additive_model import (
     NotEstimableError,
     Observations,
-    in_order,
     is_time,
+    sort_key,
 )
 from study.analysis.main_effects.effects import level_differences
 from study.report.effects.observations import AnyLaunch, observations
-from study.report.effects.table import HEADS, EffectsTable, value_in_words
+from study.report.effects.table import EffectsTable, value_in_words
 from study.wording import label
 
 CONTRAST_NOTE = (
@@ -47,7 +47,7 @@ def versus(launches: Sequence[AnyLaunch], metrics: Sequence[str], choice: str) -
             columns[metric] = level_differences(observed, metric, parameter, value)
         except NotEstimableError as why:
             notes.append(f"{figure(metric).title}: cannot be told, {why}")
-    others = sorted({v for column in columns.values() for v in column}, key=in_order)
+    others = sorted({v for column in columns.values() for v in column}, key=sort_key)
     if not others:
         raise BadInput(f"--versus {choice}: {'; '.join(notes)}")
     rows = [
@@ -57,7 +57,7 @@ def versus(launches: Sequence[AnyLaunch], metrics: Sequence[str], choice: str) -
         )
         for other in others
     ]
-    head = (f"against {value_in_words(parameter, value)}", *(HEADS[m] for m in columns))
+    head = (f"against {value_in_words(parameter, value)}", *(figure(m).head for m in columns))
     return EffectsTable(head, tuple(rows), (CONTRAST_NOTE, *notes))
 
 
@@ -68,7 +68,7 @@ def _parameter_and_value(observed: Observations, choice: str) -> tuple[str, Scal
     parameter = next((n for n in names if name in (n, label(n))), None)
     if parameter is None or not has_value:
         raise BadInput(f"--versus {choice}: write NAME=VALUE, NAME one of {', '.join(names)}")
-    values = sorted({s[parameter] for s, _ in observed if parameter in s}, key=in_order)
+    values = sorted({s[parameter] for s, _ in observed if parameter in s}, key=sort_key)
     for value in values:
         percent = f"{100 * value:g}" if parameter == SHARE and isinstance(value, float) else None
         if text in (str(value), percent):

@@ -1,4 +1,4 @@
-"""Takes from launches what the model of the main effects is fitted to."""
+"""Take from launches what the model of the main effects is fitted to."""
 
 from __future__ import annotations
 

@@ -14,17 +14,13 @@ from study.analysis.main_effects.additive_model import (
     NotEstimableError,
     Observations,
     configuration_count,
-    in_order,
     is_time,
+    sort_key,
 )
 from study.analysis.main_effects.effects import Effect, Effects, main_effects
 from study.report.effects.observations import AnyLaunch, cards_of, observations
-from study.spec.choices import EFFECT_FIGURES
 from study.wording import label
 
-HEADS: Mapping[str, str] = {  # figures that have effects, as columns; bounds and shares have none
-    name: figure(name).head for name in EFFECT_FIGURES
-}
 SURE = 0.05
 EFFECTS_NOTE = (
     "a value, of so many configurations: what to expect with it, all other parameters' values "
@@ -53,7 +49,7 @@ class EffectsTable:
     lacks: str = ""
 
 
-def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEADS)) -> EffectsTable:
+def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str]) -> EffectsTable:
     """Tabulate what each parameter does to these figures.
 
     A figure that never differs, or has no effects, gets a note and no column.
@@ -83,7 +79,7 @@ def influence(launches: Sequence[AnyLaunch], metrics: Sequence[str] = tuple(HEAD
         notes.append(f"{title}: {_unexplained(effects[metric], metric)}{without}")
     rows = _rows(effects, observed, failed)
     return EffectsTable(
-        head=("", *(HEADS[m] for m in effects)),
+        head=("", *(figure(m).head for m in effects)),
         rows=tuple(rows),
         notes=(*([EFFECTS_NOTE] if rows else []), *notes),
         parameters=frozenset(map(label, _parameters(effects))),
@@ -124,7 +120,7 @@ def _rows(
             for metric, several in effects.items()
         }
         rows.append((label(name), *(_p_value(e) for e in of_name.values())))
-        for value in sorted({s[name] for s in settings if name in s}, key=in_order):
+        for value in sorted({s[name] for s in settings if name in s}, key=sort_key):
             worked = configuration_count(s for s, _ in observed if s[name] == value)
             lost = configuration_count(s for s in failed if s.get(name) == value)
             count = f"{worked}, {lost} failed" if lost else f"{worked}"

@@ -24,7 +24,7 @@ Coordinates = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a configuration is really worth.
+    """The truth is what a configuration is really worth.
 
     Args:
         value: Its value, larger is better; NaN where it does not fit.

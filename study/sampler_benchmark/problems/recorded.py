@@ -12,7 +12,6 @@ from optuna.distributions import BaseDistribution
 from objectives import recording
 from objectives.errors import BadInput
 from objectives.fitness import reference_of
-from objectives.servers.memory_budget import speech_key
 from study.sampler_benchmark.problems.problem import Problem, repeat_noise, tabulated
 from study.search.score import Scorer, failure_constraint
 from study.spec.load import load
@@ -52,7 +51,7 @@ def _recorded_cells(
         raise BadInput(f"{spec.measure}: the baseline has no finite latency")
     scorer, cells, deficits = Scorer(spec.fitness, spec.gates, spec.workload), [], []
     for allocation in spec.search_space.grid():
-        same = speech_key(allocation) == speech_key(spec.baseline)
+        same = allocation.speech_key == spec.baseline.speech_key
         repeats = entries.cell(allocation)
         scores = [
             scorer.score(e.measurement, reference, baseline, same_speech=same)

@@ -11,7 +11,7 @@ from factories import endpoints_of
 
 from objectives.load.open_loop import drive
 from objectives.rig.generators import Sent
-from objectives.rig.load_bench import compare, save, table
+from objectives.rig.load_bench import compare_generators, run_table, save
 from objectives.traffic.workload import Request
 
 
@@ -56,7 +56,7 @@ RUNS = [
 
 
 def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
-    head, ours, vllm, sleep = table(RUNS)
+    head, ours, vllm, sleep = run_table(RUNS)
     assert ours == ("200", "ours", "50.0", "0.50", "0.30", "1.00", "1.00", "1")
     assert vllm[2:4] == ("100.0", "1.00")
     assert sleep[2:4] == ("-", "-")
@@ -68,8 +68,10 @@ def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
 
 
 def test_without_vllm_there_is_no_ratio(tmp_path):
-    found = compare([3], 1, hold_s=3.0, vllm=None, tokenizer=tmp_path, tell=lambda _: None)
-    _, ours, sleep = table(found)
+    found = compare_generators(
+        [3], 1, hold_s=3.0, vllm=None, tokenizer=tmp_path, tell=lambda _: None
+    )
+    _, ours, sleep = run_table(found)
     assert ours[:2] == ("3", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
     assert sleep[1:4] == ("sleep", "-", "-")
 
@@ -83,7 +85,9 @@ def test_where_vllm_is_missing_it_says_how_to_install_it(tmp_path):
 def test_both_generators_answer_everything_on_the_stub(pytestconfig):
     servers = pytestconfig.rootpath / ".servers"
     vllm, tokenizer = servers / "vllm/bin/python", servers / "models/llm"
-    found = compare([5], 1, hold_s=3.0, vllm=vllm, tokenizer=tokenizer, tell=lambda _: None)
+    found = compare_generators(
+        [5], 1, hold_s=3.0, vllm=vllm, tokenizer=tokenizer, tell=lambda _: None
+    )
     assert {s.generator for s in found} == {"ours", "vllm", "sleep"}
     assert all(s.failed == 0 and len(s.late_ms) == s.tokens // 64 > 0 for s in found)
     assert all(s.cpu_s > 0 for s in found)

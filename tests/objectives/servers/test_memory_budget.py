@@ -6,7 +6,7 @@ from factories import only
 from objectives.allocation import Allocation
 from objectives.engines.engine import engines_of
 from objectives.measurement import Measurement
-from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures, speech_key
+from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures
 from objectives.services import LlmService, SttService
 
 TOTAL = 10_000.0
@@ -65,8 +65,7 @@ def test_figures_of_one_speech_configuration_do_not_stand_for_another():
     assert says(at(0.4, "tiny"), starts).fits == "unknown"
     assert says(at(0.4, **{"whisper.beam_size": 1}), starts).fits == "unknown"
     assert (
-        speech_key(at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8}))
-        == "base beam_size=1"
+        at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8}).speech_key == "base beam_size=1"
     )
 
 

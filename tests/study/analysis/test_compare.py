@@ -11,11 +11,13 @@ from factories import only
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
+from objectives.speech.wer import WordVerdict
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.answer import fitness_gap
 from study.report.comparison import comparison
+from study.spec.choices import APIS
 from study.storage.trials import State, Trial
 
 
@@ -35,7 +37,7 @@ def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> 
             measured={},
             constraints={},
             contributions={},
-            word_gate="pass",
+            word_gate=WordVerdict.PASS,
             minutes_more_audio=None,
             repeat_of=None,
             is_reference=False,
@@ -93,14 +95,14 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
     today, other = configuration(0, [900.0, 1000.0]), configuration(1, [500.0])
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other])
+        for x in comparison(today, other, [today, other], APIS)
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("better, noise unknown")
     again = [configuration(n, [900.0, 1000.0]) for n in range(2, 5)]
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other, *again])
+        for x in comparison(today, other, [today, other, *again], APIS)
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("(-47 %), better")
@@ -159,7 +161,8 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
 ) -> None:
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert is_capacity_order_known(today, other) is is_known
-    (row,) = [x for x in comparison(today, other, [today, other]) if x.title.startswith("capacity")]
+    rows = comparison(today, other, [today, other], APIS)
+    (row,) = [x for x in rows if x.title.startswith("capacity")]
     assert (row.change == "not known: ≥ is a lower bound") is not is_known
 
 

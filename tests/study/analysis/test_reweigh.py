@@ -22,7 +22,8 @@ from study.wording import short
 
 def summary_of(folder: Path, cells: object = cell, *arguments: object) -> Summary:
     """Return the summary of a study on made-up cells."""
-    ran = run_study(make(folder, cells, repeats=1), "--out", folder / "out", *arguments)  # type: ignore[arg-type]
+    spec = make(folder, cells, repeats=1)  # type: ignore[arg-type]
+    ran = run_study(spec, "--out", folder / "out", *arguments)
     assert ran.returncode in (0, 4), ran.stderr
     return summary(study_in(f"sqlite:///{folder}/out/made/study.db"))
 

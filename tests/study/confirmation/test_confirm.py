@@ -13,7 +13,9 @@ from factories import measurement
 from live_factories import FAKES, promotion, shelf
 
 from objectives.allocation import Allocation
+from objectives.colocation import Colocation
 from objectives.errors import BadInput, SetupError
+from objectives.exercise import Exercise
 from objectives.load import figures_of_replies
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
@@ -90,11 +92,23 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
         steps.append(step.step)
         return len(steps) <= 3 and has_time(runner, step, is_first=is_first)
 
+    under, sent = Colocation.under, []
+
+    def noted(colocation: Colocation, exercise: Exercise, anchor: Any) -> None:
+        sent.append((exercise.workload.seed, hash(exercise.requests)))
+        under(colocation, exercise, anchor)
+
     monkeypatch.setattr(Runner, "_has_time", three)
+    monkeypatch.setattr(Colocation, "under", noted)
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]
     found = journal.read_journal(folder_of(path))
+    of_pairs = sent[:4] + sent[6:]  # between them is the stress
+    assert of_pairs[::4] == of_pairs[2::4] and of_pairs[1::4] == of_pairs[3::4]  # in both arms
+    assert len({requests for _, requests in of_pairs}) == 2 * len(found.pairs)
+    assert [p.seed for p in found.pairs] == [seed for seed, _ in of_pairs[::4]]
+    assert subject(path).spec.workload.seed not in {seed for seed, _ in of_pairs}
     for p in found.pairs:
         for launch in p.launches:
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
@@ -154,6 +168,7 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
         ["baseline", "winner"],
         ["winner", "baseline"],
     ] * 3
+    assert len({p.seed for p in found.pairs}) == len(found.pairs) == 8
     before = (folder_of(path) / journal.JOURNAL_FILE).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
     assert (folder_of(path) / journal.JOURNAL_FILE).read_text() == before
@@ -274,6 +289,17 @@ def test_what_is_fixed_before_the_first_launch_stays_fixed(
         confirmed(path, **asked)
     confirmed(path, options={"timeout_s": 1.0, "fresh": True}, **asked)
     assert verify(path)["confirmation"]["begun_anew"] == 1
+
+
+@pytest.mark.usefixtures("instant", "one_step")
+def test_pairs_that_all_had_the_studys_arrivals_are_not_continued(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, options={"timeout_s": 1.0})
+    found = journal.read_journal(folder_of(path))
+    older = [replace(p, seed=None) for p in found.pairs]
+    journal.write_journal(replace(found, pairs=tuple(older)), folder_of(path))
+    with pytest.raises(BadInput, match="begun with the study's arrivals in all pairs"):
+        confirmed(path)
 
 
 @pytest.mark.usefixtures("instant", "one_step")

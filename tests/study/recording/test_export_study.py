@@ -14,7 +14,7 @@ import objectives
 from objectives import recording
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from objectives.load.open_loop import GENERATOR
+from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.recording import read
 from study.bench.launch_order import launch_key
 from study.recording.export_study import gather
@@ -86,7 +86,7 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
     ):
         gather([STUDIES], conditions_of(live), other, [])
     bigger = replace(
-        SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0)
+        SHIPPED.provenance, devices=(replace(SHIPPED.provenance.device, total_mib=141_000.0),)
     )
     with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
         gather([SHIPPED.path], conditions_of(live), bigger, [])
@@ -95,7 +95,7 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
 def test_what_another_load_generator_measured_is_refused(live):
     now = replace(
         SHIPPED.provenance,
-        conditions={**SHIPPED.provenance.conditions, "load generator": GENERATOR},
+        conditions={**SHIPPED.provenance.conditions, "load generator": GENERATOR_VERSION},
     )
     assert "load generator" not in SHIPPED.provenance.conditions, (
         "recorded with the first one, before it was said"
@@ -181,4 +181,4 @@ def test_the_wide_recording_has_every_launch_once_under_its_own_number():
     launches = [(e.key, e.repeat) for e in wide.entries]
     assert len(set(launches)) == len(launches) == 63
     assert len({e.key for e in wide.entries}) == 41
-    assert wide.provenance.conditions["load generator"] == GENERATOR
+    assert wide.provenance.conditions["load generator"] == GENERATOR_VERSION

@@ -15,7 +15,7 @@ from factories import run_of
 from study.sampler_benchmark.ask_time import AskTime, ask_times
 from study.sampler_benchmark.contest import entered
 from study.sampler_benchmark.statistics import FigureEstimate, estimates
-from study.sampler_benchmark.tables import Table, asking, by_problem, trials_to_target
+from study.sampler_benchmark.tables import Table, asking, by_problem, target_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCRIPT = REPOSITORY / "scripts/compare_samplers.py"
@@ -40,7 +40,7 @@ def test_a_table_says_who_is_tied_and_what_was_not_run():
         run_of(sampler=s, seed=n, found=5 + n % 2) for s in ("tournament", "tpe") for n in range(9)
     ]
     runs += [run_of("ridge", "tournament", seed=n, found=4) for n in range(9)]
-    table = trials_to_target(estimates(runs), 1)
+    table = target_table(estimates(runs), 1)
     assert table.head == ("problem", "tournament", "tpe")
     assert table.rows == (("smooth", "5.4", "5.4="), ("ridge", "4.0", "-"))
 

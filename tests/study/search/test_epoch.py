@@ -36,10 +36,10 @@ from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run.end import ended
 from study.search.ask import bridge, queue
-from study.search.ending import Ending, Limit
+from study.search.ending import Ending, RunLimit
 from study.search.epoch import Epoch, Progress
 from study.search.resume import free_left_behind
-from study.search.samplers import frontiers
+from study.search.samplers import monotone_directions
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.trials import Trial, rows
@@ -143,7 +143,7 @@ def test_out_of_memory_is_told_as_pruned_with_its_share_of_the_total(
 ) -> None:
     study = opened(spec, storage)
     assert epoch(study, spec, Bench(), tmp_path).run() == Ending(
-        limit=Limit.SPACE, size=10, settled=10
+        limit=RunLimit.SPACE, size=10, settled=10
     )
     pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
     assert {(t.value, t.constraints["memory"]) for t in pruned} == {
@@ -312,7 +312,7 @@ def test_a_half_asked_configuration_that_nobody_queued_is_dropped(spec, storage,
     epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
     study.ask({"vllm_memory_util": spec.search_space.distributions()["vllm_memory_util"]})
     assert epoch(study, spec, Bench(), tmp_path).run() == Ending(
-        limit=Limit.SPACE, size=10, settled=10
+        limit=RunLimit.SPACE, size=10, settled=10
     )
 
 
@@ -322,7 +322,7 @@ def test_a_configuration_that_failed_twice_counts_as_tried(spec, storage, tmp_pa
 
     study, bench = opened(spec, storage), Bench(dies)
     assert epoch(study, spec, bench, tmp_path, max_trials=60).run() == Ending(
-        limit=Limit.SPACE, size=10, settled=10
+        limit=RunLimit.SPACE, size=10, settled=10
     )
     failed = [r for r in own(study) if r.state == "failed"]
     assert {bench.launched.count(str(r.allocation)) for r in failed} == {2}
@@ -365,7 +365,7 @@ def test_a_configuration_that_failed_once_and_was_then_measured_is_told_its_meas
 def test_failed_trials_use_the_budget(spec, storage, tmp_path) -> None:
     study, bench = opened(spec, storage), Bench(lambda n, a: ODD)
     assert epoch(study, spec, bench, tmp_path, max_trials=4).run() == Ending(
-        limit=Limit.TRIALS, max_trials=4
+        limit=RunLimit.TRIALS, max_trials=4
     )
     assert len(bench.launched) == 4
 
@@ -397,7 +397,7 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
     study, bench = opened(spec, storage), Bench()
     for n in (1, 2, 3):
         ending = epoch(study, spec, bench, tmp_path, timeout_s=0.001).run()
-        assert ending.limit is Limit.TIME and "run again to go on" in ended(ending)
+        assert ending.limit is RunLimit.TIME and "run again to go on" in ended(ending)
         assert len(bench.launched) == n
     waiting = [r for r in rows(study) if r.state == "not_started"]
     assert len(waiting) == 3 * 4 and len(own(study)) == 3
@@ -418,7 +418,7 @@ def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> No
 
 def test_a_replay_has_no_clock(spec, storage, tmp_path) -> None:
     run = epoch(opened(spec, storage), spec, Bench(), tmp_path, timeout_s=0.001, is_replay=True)
-    assert run.run() == Ending(limit=Limit.SPACE, size=10, settled=10)
+    assert run.run() == Ending(limit=RunLimit.SPACE, size=10, settled=10)
     assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), (
         "the failures of this test do not say what they took"
     )
@@ -489,8 +489,8 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
-        again._yardstick.reference is not None
-        and again._yardstick.reference.latency_p95_ms["llm"] == 5000.0
+        again._scorer.reference is not None
+        and again._scorer.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 
@@ -508,7 +508,7 @@ def test_what_remains_of_the_budget_measures_the_leaders_again(spec, storage, tm
     again, study = replicating(tmp_path, storage)
     bench = Bench()
     assert epoch(study, again, bench, tmp_path, max_trials=16).run() == Ending(
-        limit=Limit.TRIALS, max_trials=16
+        limit=RunLimit.TRIALS, max_trials=16
     )
     assert len(bench.launched) == 16 and len(set(bench.launched)) == 10
     last = own(study)[10:]
@@ -535,7 +535,7 @@ def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(
     again, study = replicating(tmp_path, storage)
     bench = Bench()
     ending = epoch(study, again, bench, tmp_path, available=lambda _: 2).run()
-    assert ending == Ending(limit=Limit.SPACE, size=10, settled=10)
+    assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=10)
     counts = Counter(bench.launched)
     assert {n for text, n in counts.items() if "=0.6 " not in text} == {2}
     assert {n for text, n in counts.items() if "=0.6 " in text} == {
@@ -553,18 +553,18 @@ def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(
     ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
     assert len([r for r in own(study) if r.state == "pruned"]) < 5
     measured = len(bench.launched)
-    assert ending == Ending(limit=Limit.SPACE, size=10, settled=measured)
+    assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=measured)
 
 
 def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -> None:
     named = load(
         write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"])
     )
-    assert frontiers(named.search_space.parameters, named.monotone) == {
+    assert monotone_directions(named.search_space.parameters, named.monotone) == {
         "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
         "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},
     }
-    assert frontiers(spec.search_space.parameters, spec.monotone) == {}
+    assert monotone_directions(spec.search_space.parameters, spec.monotone) == {}
 
 
 def test_only_what_is_searched_can_be_monotone(spec, tmp_path) -> None:

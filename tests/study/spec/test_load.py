@@ -45,11 +45,12 @@ template: null
 search_space:
   vllm_memory_util: [0.40, 0.45, 0.50, 0.55, 0.60]
   whisper_model_size: ["tiny", "base", "small"]
-evaluator: {path: ..., class: ..., init_kwargs: {}}       # accepted; a note says that this project's own measurement is used
+evaluator: {path: ..., class: ..., init_kwargs: {}}  # accepted, and not used
 budget: {wallclock_sec: 360, max_candidates: 10, max_generations: 4, allow_gpu: true}
-metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down, gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
+metrics: {target_direction: {stt_latency_ms: down, llm_latency_ms: down,
+  gpu_utilization: neutral, oom_events: down, concurrent_capacity: up}}
 selector: {kind: rzero, tournament_size: 4, survivors: 2, elitism: 1, fresh_inject: 1}
-"""  # noqa: E501
+"""
 
 SMALL = """\
 name: small

@@ -31,6 +31,7 @@ from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import UNATTRIBUTED
 from study.cli.cost_lines import cost_lines, ratio_lines
 from study.search.epoch import Epoch, Progress
+from study.spec.choices import APIS
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.comparability import LIFETIME
@@ -65,6 +66,7 @@ def cost(*launches: TimedLaunch, **changes: Any) -> Cost:
         "measured_elsewhere": None,
         "identity": {},
         "workload": Workload(),
+        "apis": APIS,
         "server_args": (),
     }
     return Cost(launches=launches, **usual | changes)

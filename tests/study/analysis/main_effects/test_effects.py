@@ -25,6 +25,7 @@ from study.analysis.main_effects.effects import level_differences, main_effects
 from study.analysis.noise import holm
 from study.recording.sobol import spread
 from study.report.effects.table import influence
+from study.spec.choices import APIS, effect_figures
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
 
@@ -33,6 +34,7 @@ def levels(share, size, seqs=32):
     return {"vllm_memory_util": share, "whisper_model_size": size, "vllm.max_num_seqs": seqs}
 
 
+FIGURES = effect_figures(APIS)
 GRID = [levels(s, w, n) for s in (0.4, 0.5, 0.6) for w in ("tiny.en", "base") for n in (16, 32, 64)]
 
 
@@ -148,7 +150,7 @@ def test_a_table_counts_configurations_and_those_that_failed():
         (a, only(llm_tpot_ms=30.0 + n % 5, stt_wer_pct=1.25)) for n, a in enumerate(GRID)
     ]
     lost = [(levels(0.6, "tiny.en", 128), None), (levels(0.6, "base", 128), None)] * 2
-    table = influence(launches([*observations, observations[0], *lost]))
+    table = influence(launches([*observations, observations[0], *lost]), FIGURES)
     assert table.head == ("", "LLM each token ms")
     assert [row[0] for row in table.rows[:4]] == [
         "LLM share",
@@ -218,7 +220,8 @@ def test_latencies_without_an_end_are_counted_and_cards_of_like_names_stay_two()
             *launches(observations[:9], "NVIDIA-H100-a"),
             *launches(observations[8:], "NVIDIA-H100-b"),
             *lost,
-        ]
+        ],
+        FIGURES,
     )
     assert (
         "18 configurations in 20 launches on 2 cards, 1 of which failed and are left out"

@@ -21,6 +21,7 @@ from objectives.engines.engine import engines_of
 from objectives.services import LlmService, SttService
 from study.cli import checkout
 from study.cli.checkout import interpreter
+from study.cli.end_of_run import next_steps
 from study.cli.end_of_run.next_steps import advice, next_commands
 from study.cli.parser import PROGRAM
 
@@ -162,7 +163,8 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
     )
 
 
-def test_the_program_names_its_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_names_its_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_steps, "SERVERS", tmp_path / "not_installed")
     monkeypatch.setattr(sys, "argv", [f"{PROGRAM} run"])
     monkeypatch.setattr(checkout.shutil, "which", lambda name: f"/usr/bin/{name}")
     report, dashboard, install, copy = next_commands("sqlite:///s.db", "s", None, is_replay=True)[

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from objectives.speech.wer import Gate
+from objectives.speech.wer import Gate, WordVerdict
 from study.confirmation.protocol import ClaimRule, MetricKey, confidence
 from study.confirmation.verdict import judge as judging
 from study.confirmation.verdict import metric_comparison, paired_statistics, reasons
@@ -29,7 +29,7 @@ from study.confirmation.verdict.paired_statistics import (
 )
 from study.spec.model import Claim
 
-SAME = Gate("pass", 0.0, 0.0, 0.0)
+SAME = Gate(WordVerdict.PASS, 0.0, 0.0, 0.0)
 RULE = ClaimRule("llm_latency_ms")
 TEN_PCT = -math.log(0.9)
 Noise = Callable[[np.random.Generator, int], np.ndarray]

@@ -9,7 +9,7 @@ import pytest
 from factories import pair
 
 from objectives.errors import BadInput
-from objectives.speech.wer import Gate
+from objectives.speech.wer import Gate, WordVerdict
 from study.confirmation import wording
 from study.confirmation.protocol import ClaimRule, Margins, MetricKey, read_margins
 from study.confirmation.verdict.evidence import Evidence
@@ -24,7 +24,7 @@ HELD_OUT = MetricKey("long_context", "llm_latency_ms")
 WIN = (0.20, 0.21, 0.19, 0.20, 0.22, 0.18)
 EQUAL = (0.001, -0.001, 0.002, -0.002, 0.001, 0.0)
 NOISY = (0.09, -0.1, 0.1, -0.09, 0.05, -0.02)
-SAME = Gate("pass", 0.0, 0.0, 0.0)
+SAME = Gate(WordVerdict.PASS, 0.0, 0.0, 0.0)
 
 
 def judged(
@@ -95,7 +95,7 @@ def test_a_metric_and_no_other_may_be_worse_by_its_own_margin_under_every_worklo
 )
 def test_a_margin_that_is_none_is_refused_with_the_way_out(given: list[str], said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        read_margins(given, {})
+        read_margins(given, {}, ["llm_tpot_ms", "fitness"])
 
 
 def test_a_claim_that_is_worse_rejects_after_three_pairs() -> None:
@@ -119,16 +119,16 @@ def test_no_gain_within_a_tight_interval_rejects() -> None:
     ("more", "status", "said"),
     [
         (
-            {"words": Gate("fail", 3.0, 2.0, 4.0)},
+            {"words": Gate(WordVerdict.FAIL, 3.0, 2.0, 4.0)},
             "rejected",
             "its words are worse than the gate allows",
         ),
         (
-            {"words": Gate("cannot_tell", 0.5, -1, 2, 14.2)},
+            {"words": Gate(WordVerdict.CANNOT_TELL, 0.5, -1, 2, 14.2)},
             "inconclusive",
             "about 14 more minutes of audio would tell",
         ),
-        ({"words": Gate("not_measured")}, "inconclusive", "word errors: not measured"),
+        ({"words": Gate(WordVerdict.NOT_MEASURED)}, "inconclusive", "word errors: not measured"),
         (
             {"failed_more": {"main": 0.03}},
             "rejected",

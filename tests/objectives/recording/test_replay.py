@@ -59,7 +59,7 @@ def job(seed, allocation=LOW):
 @pytest.fixture
 def recording(tmp_path):
     provenance = Provenance(
-        device=Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),
+        devices=(Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),),
         versions={
             "llm": {"vllm": "0.26.0", "torch": "2.13"},
             "stt": {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"},
@@ -85,6 +85,24 @@ def test_it_comes_back_as_it_was_written_and_as_one_file(recording):
     assert [e.measurement for e in recording.cell(LOW)] == list(GOOD)
     assert [p.name for p in recording.path.parent.iterdir()] == ["card.jsonl"]
     assert len(recording.path.read_text().splitlines()) == 5
+
+
+def test_every_device_comes_back(recording, tmp_path):
+    second = replace(recording.provenance.device, uuid="GPU-2", driver="590.2")
+    other = replace(recording.provenance, devices=(second,))
+    provenance = recording.provenance.with_devices(other, other)
+    write(tmp_path / "a.jsonl", provenance, recording.entries)
+    again = read(tmp_path / "a.jsonl").provenance
+    assert (again, [d.uuid for d in again.devices]) == (provenance, ["GPU-1", "GPU-2"])
+
+
+def test_it_says_which_format_its_file_has(recording, tmp_path):
+    head = json.loads(recording.path.read_text().splitlines()[0])
+    (device,) = head.pop("devices")
+    old = tmp_path / "old.jsonl"
+    old.write_text(json.dumps({**head, "format": 1, "device": device}))
+    assert (read(old).format, recording.format) == (1, 2)
+    assert read(old).provenance == recording.provenance
 
 
 def test_an_infinite_latency_comes_back(recording, tmp_path):
@@ -229,13 +247,22 @@ def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, l
     ("at", "change"),
     [
         (0, lambda d, value: d["devices"][0].update(total_mib=value)),
+        (0, lambda d, value: d["devices"].append(d["devices"][0] | {"total_mib": value})),
         (0, lambda d, value: d.update(started=value)),
         (1, lambda d, value: d.update(at=value)),
         (1, lambda d, value: d.update(wall_s=value)),
         (1, lambda d, value: d["measurement"]["phase_s"].update(window=value)),
         (4, lambda d, value: d["measured"].update(phase_s={"window": value})),
     ],
-    ids=["total_mib", "started", "at", "wall_s", "phase_s", "phase_s of a failure"],
+    ids=[
+        "total_mib",
+        "total_mib of another device",
+        "started",
+        "at",
+        "wall_s",
+        "phase_s",
+        "phase_s of a failure",
+    ],
 )
 def test_what_is_no_moment_or_amount_is_refused(recording, at, change, value):
     spoil = changed(at, lambda d: change(d, value))
