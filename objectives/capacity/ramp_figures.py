@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from objectives.capacity.limits import Limit, Reply, missed
+from objectives.capacity.limits import Limit, TimedReply, missed
 from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S, ramp_capacity
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
@@ -64,14 +64,14 @@ def ramp_figures(
     }
 
 
-def goodput_pct(replies: Iterable[tuple[int | None, Reply]], limits: Sequence[Limit]) -> float:
+def goodput_pct(replies: Iterable[tuple[int | None, TimedReply]], limits: Sequence[Limit]) -> float:
     """Return the share of turns that met every limit, percent.
 
     Args:
         replies: At least one reply with the number of its turn; one of no turn counts as one.
         limits: What a good turn meets.
     """
-    turns: dict[object, list[Reply]] = defaultdict(list)
+    turns: dict[object, list[TimedReply]] = defaultdict(list)
     for n, (turn, reply) in enumerate(replies):
         turns[("alone", n) if turn is None else turn].append(reply)
     return 100.0 * sum(not missed(t, limits) for t in turns.values()) / len(turns)
