@@ -51,12 +51,14 @@ def apply(
     """
     needs_root(deployment)
     target, device, chain = target_of(deployment), device_of(deployment), Chain(deployment.folder)
-    target.check()
+    if pending.read(deployment.folder) is None:
+        target.check()
     with (
         sole_use(device.identity.uuid) if device else nullcontext(),
         pending.locked(deployment.folder),
     ):
         recover(deployment, say)
+        target.check()  # only now: a change that died may have left a unit stopped
         chain.history()
         current = chain.current()
         if current is not None and current.promotion_sha256 == admitted.sha256:
