@@ -14,7 +14,7 @@ import httpx
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
-from objectives.apis.tls import certificates
+from objectives.apis.short_requests import page, request
 from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.figures import flat_name
@@ -47,13 +47,7 @@ def kv_capacity_bound(
 
 def engine_metrics(url: str, path: str | None) -> str:
     """Return the server's Prometheus page; empty where it has none."""
-    if path is None:
-        return ""
-    try:
-        answer = httpx.get(url + path, timeout=10, trust_env=False, verify=certificates())
-    except httpx.HTTPError:
-        return ""
-    return answer.text if answer.status_code == 200 else ""
+    return page(None if path is None else url + path, timeout_s=10) or ""
 
 
 def vocabulary_of(service: LlmService) -> int | None:
@@ -168,20 +162,9 @@ class Vllm:
             "ignore_eos": True,
         }
         try:
-            if (
-                httpx.get(
-                    url + service.health_path, timeout=5, trust_env=False, verify=certificates()
-                ).status_code
-                != 200
-            ):
+            if page(url + service.health_path) is None:
                 return False
-            answer = httpx.post(
-                url + Completions.path,
-                json=body,
-                timeout=60,
-                trust_env=False,
-                verify=certificates(),
-            )
+            answer = request("POST", url + Completions.path, timeout_s=60, json=body)
             return answer.status_code == 200 and bool(answer.json()["choices"])
         except (httpx.HTTPError, ValueError, KeyError):
             return False
