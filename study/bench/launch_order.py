@@ -29,5 +29,5 @@ def launch_key(services: Services, allocation: Allocation) -> tuple[str, ...]:
     They load the largest models, so their starts are what counts.
     """
     ordered = Allocation(dict(sorted(allocation.values.items())))  # however a file orders them
-    asking = [e for e in engines_of(services) if e.share(ordered) is not None]
+    asking = [e for e in engines_of(services) if e.has_share]
     return tuple(str(e.command(ordered, {})) for e in asking)
