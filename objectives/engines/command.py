@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation, Scalar
@@ -44,6 +44,15 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", f"{value:g}")
         case _:
             return (f"--{name}", str(value))
+
+
+def flag_value(name: str, args: Sequence[str]) -> str | None:
+    """Return the word behind a flag; None where there is none.
+
+    >>> flag_value("--max-num-seqs", ("--enforce-eager", "--max-num-seqs", "64"))
+    '64'
+    """
+    return args[args.index(name) + 1] if name in args[:-1] else None
 
 
 def is_at_least(version: str, *least: int) -> bool:

@@ -15,7 +15,7 @@ from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.short_requests import page, request
-from objectives.engines.command import Command, command_of, flag, is_at_least
+from objectives.engines.command import Command, command_of, flag, flag_value, is_at_least
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.figures import flat_name
 from objectives.services import LlmService
@@ -26,8 +26,8 @@ from objectives.traffic.workload import Workload, prompt
 def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
     """Return the limit of requests at once, of an allocation or else of more flags; None: none."""
     limit = allocation.options("vllm.").get("max_num_seqs")
-    if limit is None and "--max-num-seqs" in args[:-1]:
-        limit = args[args.index("--max-num-seqs") + 1]
+    if limit is None:
+        limit = flag_value("--max-num-seqs", args)
     return None if limit is None else int(limit)
 
 

@@ -29,7 +29,7 @@ from study.report.trial_words import (
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, WORD_GATES, allocation_in_words, number, server_in_words, short
+from study.wording import FAILURES, WORD_GATES, allocation_in_words, server_in_words, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -174,9 +174,7 @@ def _figures(trial: Trial, m: Measurement, apis: Mapping[str, str]) -> str:
     lines = ["| | |", "|---|---|"]
     for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
-        text = (
-            sessions_in_words(trial) if name == "concurrent_capacity" else number(value, f.digits)
-        )
+        text = sessions_in_words(trial) if name == "concurrent_capacity" else f.text(value)
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
     if m.concurrent_capacity is not None or m.capacity_bound_by:
         lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")

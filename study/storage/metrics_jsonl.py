@@ -31,7 +31,7 @@ class MetricsFile:
 
     study: optuna.Study
     folder: Path
-    figures: Sequence[str] = ()
+    figures: Sequence[str]
     _epoch: int = field(default=0, init=False)
     _rows: list[Trial] = field(default_factory=list, init=False)
 
