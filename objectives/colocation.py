@@ -168,10 +168,13 @@ class Colocation:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
             endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
             measured, devices = self._load(job, on_phase, endpoints, suspects, watches)
-        for name, figures in devices.items():
-            used_mib = used_by_second(watches[name].samples, figures["device_total_mib"])
-            figures["used_mib_by_s"] = used_mib
-        by_name = {n: DeviceFigures(**arguments_of(DeviceFigures, d)) for n, d in devices.items()}
+        by_name = {
+            name: DeviceFigures(
+                **arguments_of(DeviceFigures, figures),
+                used_mib_by_s=used_by_second(watches[name].samples, figures["device_total_mib"]),
+            )
+            for name, figures in devices.items()
+        }
         return replace(Measurement.from_flat(measured), devices=by_name)
 
     def _load(

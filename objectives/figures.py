@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from itertools import groupby
 
 
@@ -112,7 +113,7 @@ class Figure:
         >>> figure("llm_tpot_ms").text(36.72), figure("llm_tpot_ms").text(None)
         ('36.7', '-')
         """
-        return "-" if value is None else f"{value:.{self.digits}f}"
+        return "-" if value is None else f"{value:,.{self.digits}f}"
 
     @property
     def head(self) -> str:
@@ -176,6 +177,7 @@ FITNESS = Figure("fitness", "", 4, UP, short="fitness")
 _BY_NAME: Mapping[str, Figure] = {f.name: f for f in (*TABLE, FITNESS)}
 
 
+@cache
 def figure(flat: str) -> Figure:
     """Return the figure of a flat name, with its texts for its service.
 

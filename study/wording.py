@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
-from objectives.measurement import INFINITE
 from objectives.servers.phase_times import start_name, started_service
 from objectives.speech.wer import WordVerdict
 
@@ -147,7 +146,7 @@ def phase_in_words(phase: Phase) -> str:
     """
     match phase.step:
         case Step.STARTING:
-            return timed_phase_in_words(start_name(str(phase.service)))
+            return start_name(service_name(str(phase.service)))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
             who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""
@@ -180,6 +179,4 @@ def number(value: float | None, digits: int = 0) -> str:
     >>> number(None), number(float("inf")), number(1234.56)
     ('-', 'inf', '1,235')
     """
-    if value is None:
-        return "-"
-    return "inf" if value == INFINITE else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -21,11 +21,10 @@ class LogRule:
         speakers: Who can have said it.
         seen: The server and version that said it.
         regexes: The patterns that match a line, ignoring case.
-        under_load: The name of the failure once the server was ready; empty for the same.
         phases: The phases of a launch in which such a line counts.
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
-        flags: The exceptions: `keeps`, `any_level`, `unless_stopped`.
+        flags: The exceptions: `oom`, `keeps`, `any_level`, `unless_stopped`.
     """
 
     failure_class: str

@@ -66,7 +66,7 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
             held.unlink(missing_ok=True)
             options = ("--mib", str(mib), "--device", kind, "--held", str(held))
             argv = (sys.executable, str(BALLAST), *options)
-            command = Command(argv, device.server_env, "", 120.0)
+            command = Command(argv, device.server_env, 120.0)
             try:
                 running = serving(
                     f"{TENANT}{tenant.name}", command, log=log, ready=partial(_is_there, held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -109,7 +109,7 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     """
     launched = configurations_in(trials)
     reasons = {str(c.allocation): reason for c in launched if (reason := ineligibility(c, context))}
-    standings, ranked, eligible = ranking(launched, context)
+    standings, ranked, eligible = ranking(launched, reasons)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
     decision = partial(
         Decision,
@@ -151,16 +151,16 @@ def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) 
 
 
 def ranking(
-    launched: Sequence[Configuration], context: StudyContext
+    launched: Sequence[Configuration], ineligible: Collection[str]
 ) -> tuple[list[Standing], list[Configuration], list[bool]]:
-    """Rank the feasible configurations, the best first.
+    """Rank the feasible configurations, the best first; `ineligible` names allocations.
 
     The three lists, in the same order, are the standings, the configurations, and whether each is
     eligible.
     """
     feasible = [c for c in launched if c.is_feasible]
     scores = [(dict(c.allocation.values), c.values("fitness")) for c in feasible]
-    eligible = [ineligibility(c, context) is None for c in feasible]
+    eligible = [str(c.allocation) not in ineligible for c in feasible]
     space = _space([values for values, _ in scores])
     standings = compare(scores, space, maximise=True, among=eligible)
     order = [

@@ -10,7 +10,6 @@
     gpu-allocation schedule     a study as a unit of systemd with a timer
     gpu-allocation cost         where a study's time went, and whether sharing hurts
     gpu-allocation effects      which parameter matters, and how much
-    gpu-allocation compare      which sampler needs the fewest trials
 
 Each is a script of scripts/ under a shorter name: `gpu-allocation VERB --help` explains it.
 Exit: 0 done, 2 bad input, 3 set-up, 130 stopped; the others are in study/guides/commands.md.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from objectives.capacity.ramp_range import RampRange
-from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
@@ -71,7 +70,6 @@ def read_journal(folder: Path) -> PairsJournal:
                 PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")
             ]
             pairs.append(Pair(**line, launches=(launches[0], launches[1])))
-        stress, failure = first["stress"], first["failure"]
         return PairsJournal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
@@ -79,8 +77,8 @@ def read_journal(folder: Path) -> PairsJournal:
                 k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
             },
             pairs=tuple(pairs),
-            stress=_stress(stress) if stress else None,
-            failure=_failed_launch(failure) if failure else None,
+            stress=from_plain(Stress | None, first["stress"]),
+            failure=from_plain(FailedLaunch | None, first["failure"]),
             left_out=tuple(first["left_out"]),
             earlier=first["earlier"],
         )
@@ -89,15 +87,6 @@ def read_journal(folder: Path) -> PairsJournal:
         raise BadInput(
             f"{path}:{number}: cannot read these pairs ({error!r}); {way_out}"
         ) from error
-
-
-def _stress(data: Mapping[str, Any]) -> Stress:
-    failure = data["failure"]
-    return Stress(**{**data, "failure": from_plain(Diagnosis, failure) if failure else None})
-
-
-def _failed_launch(data: Mapping[str, Any]) -> FailedLaunch:
-    return FailedLaunch(**{**data, "diagnosis": from_plain(Diagnosis, data["diagnosis"])})
 
 
 def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:

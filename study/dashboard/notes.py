@@ -29,7 +29,7 @@ from study.report.trial_words import (
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, WORD_GATES, allocation_in_words, number, server_in_words, short
+from study.wording import FAILURES, WORD_GATES, allocation_in_words, server_in_words, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -175,7 +175,7 @@ def _figures(m: Measurement, apis: Mapping[str, str]) -> str:
     for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
         is_bound = name == CAPACITY and m.capacity_is_lower_bound
-        text = f"{'>= ' * is_bound}{number(value, f.digits)}"
+        text = f"{'>= ' * is_bound}{f.text(value)}"
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
     if m.capacity_bound_by:
         lines.append(f"| what bounds the capacity | {m.capacity_bound_by} |")

@@ -65,12 +65,12 @@ def refuse_at_once(path: Path) -> dict[str, Any]:
         BadInput: It may never be applied.
     """
     data = verify(path)
-    if status_of(data) is Status.REPLAY or data.get("measured_elsewhere"):
+    status = status_of(data)
+    if status is Status.REPLAY or data.get("measured_elsewhere"):
         raise BadInput(
             f"{path}: it was replayed from measurements of elsewhere, and says nothing about this "
             "machine; measure this one: `python scripts/run_study.py my_gpu.yaml`"
         )
-    status = status_of(data)
     if status in (Status.REJECTED, Status.INCONCLUSIVE):
         raise BadInput(
             f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew"

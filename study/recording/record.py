@@ -129,6 +129,8 @@ def _launched(
         refuse_other_conditions(earlier, provenance)
         entries, provenance = list(earlier.entries), earlier.provenance.with_devices(provenance)
     if take:
+        taken = (read(file).provenance for file in take if file.suffix == ".jsonl")
+        provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
     stored = provenance.ramp_range

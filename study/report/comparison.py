@@ -12,7 +12,6 @@ from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.summary import Summary
-from study.wording import number
 
 VERDICT_WORDS = {
     FigureVerdict.BOUND: "not known: ≥ is a lower bound",
@@ -84,9 +83,7 @@ def _as_text(d: Difference) -> ComparedFigure:
     """Write one difference as text, both figures with their units."""
     f = figure(d.name)
     texts = [
-        "not measured"
-        if value is None
-        else f"{'≥ ' * is_bound}{number(value, f.digits)} {f.unit}".rstrip()
+        "not measured" if value is None else f"{'≥ ' * is_bound}{f.text(value)} {f.unit}".rstrip()
         for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
     ]
     sense = d.verdict if d.verdict in (FigureVerdict.BETTER, FigureVerdict.WORSE) else ""

@@ -118,8 +118,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
-    lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
+    lines += [f"{_capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(today)
     if decision.winner is None and today is not None and today.is_feasible:
         lines.append("Nothing that may be promoted scored better than what is in use today.")
@@ -142,3 +141,10 @@ def fresh(confirmation: Confirmation) -> str:
 
 def _capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
+
+
+def unfilled_cache_lines(summary: Summary) -> list[str]:
+    """Return warnings where this workload leaves the KV cache so empty that no share can matter."""
+    context = summary.context
+    args = kv_cache_args(context.services)
+    return cache_warnings(unfilled_cache(summary.measured, context.workload, args))

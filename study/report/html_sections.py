@@ -26,7 +26,7 @@ def pictures(summary: Summary) -> dict[str, Any]:
     """Return SVG pictures, what their signs mean, and which pictures there are none of."""
     context = summary.context
     points = spots(summary.configurations, summary.decision, context)
-    services = tuple(apis_of(context.services))
+    services = apis_of(context.services)
     timed = bars(summary.trials, services)
     best = summary.decision.winner or summary.decision.baseline
     memory = memory_use(best.measured[0] if best else None)

@@ -134,7 +134,7 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 
-def estimates(runs: Iterable[SamplerRun], reference: str = REFERENCE) -> list[FigureEstimate]:
+def estimates(runs: Iterable[SamplerRun]) -> list[FigureEstimate]:
     """Return every figure of every sampler, with interval and verdict against the reference."""
     table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)
@@ -144,7 +144,7 @@ def estimates(runs: Iterable[SamplerRun], reference: str = REFERENCE) -> list[Fi
             table[run.problem, run.batch, figure][run.sampler][run.seed] = value
     rows = []
     for (problem, batch, figure), by_sampler in table.items():
-        verdicts = _verdicts(figure, by_sampler, reference)
+        verdicts = _verdicts(figure, by_sampler)
         for sampler, by_seed in by_sampler.items():
             values = list(by_seed.values())
             interval = share_interval if figure.startswith(YES_OR_NO) else mean_interval
@@ -155,13 +155,11 @@ def estimates(runs: Iterable[SamplerRun], reference: str = REFERENCE) -> list[Fi
     return rows
 
 
-def _verdicts(
-    figure: str, by_sampler: Mapping[str, Mapping[int, float]], reference: str
-) -> dict[str, str]:
-    if reference not in by_sampler:
+def _verdicts(figure: str, by_sampler: Mapping[str, Mapping[int, float]]) -> dict[str, str]:
+    if REFERENCE not in by_sampler:
         return {}
-    ours = by_sampler[reference]
-    others = [name for name in by_sampler if name != reference]
+    ours = by_sampler[REFERENCE]
+    others = [name for name in by_sampler if name != REFERENCE]
     corrected = holm([paired_p(ours, by_sampler[name]) for name in others])
     sign = -1 if figure.startswith(LARGER_IS_BETTER) else 1
     verdicts = {}

@@ -182,7 +182,7 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
         spec.baseline,
         setting_of(spec),
         env={},
-        total_mib=None,
+        total_mib=8192.0,
         held_mib=0.0,
         measurements=[],
         max_trials=40,

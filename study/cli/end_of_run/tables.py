@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.engines.engine import apis_of
-from objectives.figures import CAPACITY, FITNESS, figure, flat_name
+from objectives.figures import CAPACITY, FITNESS, figure, figures_of
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration, configurations_in, ranked
 from study.analysis.decision import Decision
@@ -21,10 +21,9 @@ from study.report.summary import Summary
 from study.report.trial_words import mean_capacity, outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import failure_in_words, label, number, short
+from study.wording import failure_in_words, label, short
 
 WIDE_COLUMNS = 120  # a narrower terminal gets fewer columns rather than broken ones
-SPOKEN = "transcription"  # the API of services that are spoken to
 OUTCOME = 9  # columns: "held back", "baseline"
 
 
@@ -59,20 +58,17 @@ def measured(
 def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
-    words = [
-        flat_name(s, "wer_pct") for s, api in apis_of(context.services).items() if api == SPOKEN
-    ]
+    words = [n for n, f in figures_of(apis_of(context.services)).items() if f.name == "wer_pct"]
     return [*latencies, CAPACITY, *words, "free_memory_mib"] if is_wide else latencies
 
 
 def _figure(c: Configuration, name: str) -> str:
-    return mean_capacity(c) if name == CAPACITY else number(c.mean(name), figure(name).digits)
+    return mean_capacity(c) if name == CAPACITY else figure(name).text(c.mean(name))
 
 
 def _score(c: Configuration) -> str:
     """Return the mean fitness; of what does not work the 0 that the study was told."""
-    score = c.fitness if c.measured else c.failed[0].fitness
-    return "-" if score is None else FITNESS.text(score)
+    return FITNESS.text(c.fitness if c.measured else c.failed[0].fitness)
 
 
 def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
@@ -143,9 +139,10 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     Args:
         standing: What the winner is: a replay, a candidate, confirmed.
     """
-    today, other, compared = summary.today, summary.other, against_today(summary)
+    today, other = summary.today, summary.other
     if today is None or other is None or not (today.measured and other.measured):
         return None
+    compared = against_today(summary)
     table = Table(title=compared.title, title_justify="left")
     table.add_column("")
     what = standing if summary.decision.winner else compared.role

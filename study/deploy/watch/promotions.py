@@ -42,9 +42,10 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             data = verify(path)
-            if status_of(data) in (Status.REJECTED, Status.INCONCLUSIVE):
+            status = status_of(data)
+            if status in (Status.REJECTED, Status.INCONCLUSIVE):
                 doubts[_key(data)] = max(doubts.get(_key(data), _at(data)), _at(data))
-            elif status_of(data) is Status.CONFIRMED and str(data["sha256"]) not in judged:
+            elif status is Status.CONFIRMED and str(data["sha256"]) not in judged:
                 candidates.append(admit(path, deployment, device_of(deployment)))
         except BadInput as error:
             yield "refused", {"promotion": path.name, "why": str(error)}

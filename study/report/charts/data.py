@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.figures import CAPACITY, figure, flat_name
@@ -97,14 +97,13 @@ class Bar:
         return f"{self.trial}: {self.allocation}"
 
 
-def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
+def bars(trials: Sequence[Trial], services: Collection[str]) -> list[Bar]:
     """Return a bar for every launched trial; an older recording tells only starts and window.
 
     Args:
         trials: The trials of a study.
         services: The names of its services, in the order of their starts.
     """
-    names = tuple(services)
     return [
         Bar(
             t.number,
@@ -114,7 +113,7 @@ def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
         )
         for t in trials
         if t.repeat_of is None
-        and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, names))
+        and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, services))
     ]
 
 
