@@ -99,6 +99,8 @@ STEPS: Mapping[Step, str] = {
     Step.ALONE: "each service alone",
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
+    Step.RAMP: "ramp of turns",
+    Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
 }
 WORD_GATES: Mapping[WordVerdict | None, str] = {
     WordVerdict.PASS: "as good as the baseline's, within the gate",

@@ -53,6 +53,18 @@ def current_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in workload.items() if not k.startswith(LADDER)} | {"ramp_s": 0.0}
 
 
+def current_conditions(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conditions of a study under today's names; one of 0.1 knew no `limits`.
+
+    >>> current_conditions({"slo": {}, "workload": {"ladder_s": 30.0}, "measure": "live"})
+    {'workload': {'ramp_s': 0.0}, 'measure': 'live', 'limits': None}
+    """
+    if "slo" not in conditions:
+        return dict(conditions)
+    rest = {k: v for k, v in conditions.items() if k != "slo"}
+    return rest | {"workload": current_workload(conditions["workload"]), "limits": None}
+
+
 def current_name(name: str) -> str:
     """Return today's flat name of a figure."""
     return FIGURES_OF_0_1.get(name, name)
