@@ -19,7 +19,10 @@ from study.storage.trials import State, Trial, rows
 
 
 def not_held(study: optuna.Study, space: Space) -> list[Trial]:
-    """Return measured trials of the study that this one has grown from and does not hold yet."""
+    """Return measured trials of the study that this one has grown from and does not hold yet.
+
+    What was given up there may win by other weights.
+    """
     source = study.user_attrs.get("grown_from")
     if source is None:
         return []
@@ -31,7 +34,7 @@ def not_held(study: optuna.Study, space: Space) -> list[Trial]:
             space.encode(r.allocation)
         except ValueError:
             continue  # a value that is no longer in the list
-        if r.counts and r.number not in carried:
+        if r.counts and r.state is not State.DOMINATED and r.number not in carried:
             trials.append(r)
     return trials
 

@@ -15,7 +15,7 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.choices import MARGIN_PCT, Claim, SamplerName
+from study.spec.choices import MARGIN_PCT, Claim, PrunerName, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +146,7 @@ class Spec(SpecFile):
         selector: The settings of the tournament.
         measure: Live, or the file of a recording.
         sampler: The sampler, where the command line names none.
+        pruner: What gives up a candidate that cannot win in the middle; `none` measures all whole.
         baseline: The allocation in use today.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
@@ -170,6 +171,7 @@ class Spec(SpecFile):
     selector: Selector = field(default_factory=Selector)
     measure: Literal["live"] | Path
     sampler: SamplerName = "tournament"
+    pruner: PrunerName = "paired_segments"
     baseline: Allocation
     bounds: Mapping[str, tuple[float, float]]
     device: str
