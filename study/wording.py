@@ -99,6 +99,8 @@ STEPS: Mapping[Step, str] = {
     Step.ALONE: "each service alone",
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
+    Step.RAMP: "ramp of turns",
+    Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
 }
 WORD_GATES: Mapping[WordVerdict | None, str] = {
     WordVerdict.PASS: "as good as the baseline's, within the gate",
@@ -141,14 +143,12 @@ SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 def phase_in_words(phase: Phase) -> str:
     """Say what a launch is doing, in a few words.
 
-    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.LADDER, sessions=8))
-    ('starting LLM', 'ladder at 8 sessions')
+    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.RAMP))
+    ('starting LLM', 'ramp of turns')
     """
     match phase.step:
         case Step.STARTING:
             return start_name(service_name(str(phase.service)))
-        case Step.LADDER:
-            return f"ladder at {phase.sessions} sessions"
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
             who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""

@@ -18,7 +18,8 @@ from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
-from objectives.plain_data.names_of_0_1 import current_names
+from objectives.plain_data.names_of_0_1 import current_names, current_workload
+from objectives.recording.kept_replies import kept_in, replies_of
 from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 from objectives.service_figures import is_amount
@@ -40,6 +41,7 @@ def entry(
         diagnosis=failure.diagnosis if failure else None,
         measured=failure.measured if failure else {},
         card=card,
+        replies=kept_in(job.folder) if measurement else None,
     )
 
 
@@ -72,6 +74,8 @@ def read(path: Path) -> Recording:
             raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
         devices = [head.pop("device")] if form == 1 else head["devices"]
         head["devices"] = tuple(Identity(**device) for device in devices)
+        if form == 1:
+            head = _without_ladder(head)
         head["versions"] = from_plain(Versions, head["versions"])
         provenance, entries = Provenance(**head), []
         conditions = mapping_of(provenance.conditions)
@@ -90,6 +94,7 @@ def read(path: Path) -> Recording:
             if data["diagnosis"] is not None:
                 data["diagnosis"] = from_plain(Diagnosis, data["diagnosis"])
             last = RecordedLaunch(**data)
+            replies_of(last.replies or ())  # raises for a row of other columns
             entries.append(last)
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
@@ -102,6 +107,15 @@ def read(path: Path) -> Recording:
             "make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries), form)
+
+
+def _without_ladder(head: dict[str, Any]) -> dict[str, Any]:
+    """Return the first line of a recording of 0.1, without the SLO and the ladder of its study."""
+    conditions = dict(mapping_of(head["conditions"]))
+    if "workload" in conditions:
+        conditions["workload"] = current_workload(conditions["workload"])
+    own = {k: v for k, v in head.items() if k not in ("slo", "first_rung")}
+    return own | {"conditions": conditions}
 
 
 def _check(e: RecordedLaunch, first: RecordedLaunch) -> None:

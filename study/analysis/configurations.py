@@ -115,11 +115,10 @@ class Configuration:
             numbers = [v for v in values if isinstance(v, float)]
             if numbers and all(v is None or isinstance(v, float) for v in values):
                 figures[name] = fmean(numbers)
-        capacity = self.mean("concurrent_capacity")
+        users = self.mean("concurrent_capacity")
         means: dict[str, Any] = plain(dict(figures))
         return means | {
-            "concurrent_capacity": None if capacity is None else round(capacity),
-            "capacity_is_lower_bound": self.is_lower_bound,
+            "concurrent_capacity": None if users is None else round(users),
             "lag_exceeded": any(m.lag_exceeded for m in records),
             "oom_events": sum(m.oom_events for m in records),
         }

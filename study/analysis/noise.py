@@ -11,11 +11,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from objectives.figures import figure
+from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
 from study.analysis.student_t import t_quantile
 
-SESSIONS = "concurrent_capacity"
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
 FEW_LAUNCHES = (
     4  # launches: with fewer, their own spread says less of their noise than that of all repeats
@@ -75,7 +74,7 @@ def noise_of(
     groups = [
         c.values(name)
         for c in configurations
-        if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)
+        if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
     ]
     pooled = None
     if min(len(a), len(b)) < FEW_LAUNCHES:

@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
+from objectives.figures import CAPACITY
 from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
@@ -151,7 +152,7 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
 
 def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[str]:
     """Return the answer in lines for a person."""
-    is_capacity = of.rule.claim == "concurrent_capacity"
+    is_capacity = of.rule.claim == CAPACITY
     resolution = gains.resolution_pct(journal.of("ab"), of.rule.main) if is_capacity else None
     lines, unmeasured = [], []
     if verdict.pairs:

@@ -11,12 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
-from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
 from study.confirmation.records import FailedLaunch, Head, Pair, PairLaunch, PairsJournal, Stress
 
@@ -30,7 +30,7 @@ def write_journal(journal: PairsJournal, folder: Path) -> None:
         "format": JOURNAL_FORMAT,
         "head": asdict(journal.head),
         "targets": journal.targets,
-        "anchors": {k: a.to_json() for k, a in journal.anchors.items()},
+        "ramp_ranges": {k: r.to_json() for k, r in journal.ramp_ranges.items()},
         "stress": asdict(journal.stress) if journal.stress else None,
         "failure": asdict(journal.failure) if journal.failure else None,
         "left_out": journal.left_out,
@@ -73,7 +73,9 @@ def read_journal(folder: Path) -> PairsJournal:
         return PairsJournal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
-            anchors={k: Anchor.from_json(a) for k, a in first["anchors"].items()},
+            ramp_ranges={
+                k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
+            },
             pairs=tuple(pairs),
             stress=from_plain(Stress | None, first["stress"]),
             failure=from_plain(FailedLaunch | None, first["failure"]),
@@ -141,7 +143,7 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
     if dict(then.workloads) != dict(now.workloads):
         same = [*then.workloads] == [*now.workloads]
         yield (
-            "other traffic (--ladder, or the spec)"
+            "other traffic (--ramp, or the spec)"
             if same
             else f"held-out workloads {', '.join([*then.workloads][1:])}"
         )

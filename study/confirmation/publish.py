@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from objectives.figures import CAPACITY
 from objectives.measurement import INFINITE
 from study.confirmation import wording
 from study.confirmation.pairs.next_step import next_step
@@ -49,9 +50,7 @@ def publish(of: Subject, journal: PairsJournal, file: str) -> PairsVerdict:
 def block(of: Subject, journal: PairsJournal, result: PairsVerdict, file: str) -> dict[str, Any]:
     """Return everything under `confirmation:`, as plain data."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
-    resolution = (
-        gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
-    )
+    resolution = gains.resolution_pct(pairs, rule.main) if rule.claim == CAPACITY else None
     planned, failed_more = looks(journal.targets), evidence(journal, of).failed_more
     return {
         "verdict": result.status.value,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import Direction, figure
+from objectives.figures import CAPACITY, Direction, figure
 from study.confirmation.protocol import ClaimRule, gain_pct
 from study.confirmation.verdict.judge import PairsVerdict
 from study.confirmation.verdict.metric_comparison import Finding
@@ -26,7 +26,7 @@ def title(metric: str) -> str:
 def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) -> str:
     """Say in one sentence what may be claimed of the primary metric; of one pair, its figure only.
 
-    `resolution_pct` is the coarsest step of the capacity ladder, where capacity is the claim.
+    `resolution_pct` is the widest bracket of a capacity, where capacity is the claim.
     """
     name, f = title(rule.claim), verdict.finding(rule.primary)
     if f is None or f.estimate is None:
@@ -39,7 +39,7 @@ def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) 
     within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {gain.n} pairs"
     if verdict.status is not Status.CONFIRMED:
         return f"{name}: {signed(point)}, {within} (positive is better)"
-    is_fine = rule.claim != "concurrent_capacity" or (
+    is_fine = rule.claim != CAPACITY or (
         resolution_pct is not None and resolution_pct < CLAIMED_PCT
     )
     if low >= CLAIMED_PCT and is_fine:

@@ -9,7 +9,7 @@ from itertools import chain
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.engine import apis_of, engines_of
-from objectives.figures import FITNESS, figures_of, shown
+from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category
@@ -22,8 +22,8 @@ from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
+    ladder_in_words,
     outcome_in_words,
-    sessions_in_words,
     wrapped,
 )
 from study.storage.context import StudyContext
@@ -120,7 +120,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial, trial.measurement, apis_of(context.services))
+        figures = _figures(trial.measurement, apis_of(context.services))
         lines += ["## What was measured", figures, _contributions(trial)]
         lines.append(f"Words: {WORD_GATES[trial.word_gate]}.")
     for name, c in context.commands(trial.allocation).items():
@@ -169,15 +169,18 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Predic
     )
 
 
-def _figures(trial: Trial, m: Measurement, apis: Mapping[str, str]) -> str:
+def _figures(m: Measurement, apis: Mapping[str, str]) -> str:
     """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
     for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
-        text = sessions_in_words(trial) if name == "concurrent_capacity" else f.text(value)
+        is_bound = name == CAPACITY and m.capacity_is_lower_bound
+        text = f"{'>= ' * is_bound}{f.text(value)}"
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
-    if m.concurrent_capacity is not None or m.capacity_bound_by:
-        lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")
+    if m.capacity_bound_by:
+        lines.append(f"| what bounds the capacity | {m.capacity_bound_by} |")
+    if m.ladder:
+        lines.append(f"| voice sessions, by the ladder of 0.1 | {ladder_in_words(m)} |")
     return "\n".join(lines)
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from objectives.engines.engine import apis_of, in_order
-from objectives.figures import Direction, figure, figures_of
+from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.promotion.schema import SCHEMA
 from study.promotion.status import Status
 from study.storage.context import StudyContext
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def compared_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
     figures = figures_of(apis)
     times = (n for n, f in figures.items() if f.unit == "ms" and n != "turn_ttft_p95_ms")
     words = (n for n, f in figures.items() if f.name == "wer_pct")
-    return (*times, *words, "concurrent_capacity", "free_memory_mib", "gpu_utilization_pct")
+    return (*times, *words, CAPACITY, "free_memory_mib", "gpu_utilization_pct")
 
 
 def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:

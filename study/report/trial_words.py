@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from objectives.figures import FITNESS, figure
+from objectives.figures import CAPACITY, FITNESS, figure
+from objectives.measurement import Measurement
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration, ranked
-from study.analysis.noise import SESSIONS
 from study.analysis.promotion_eligibility import broken_limits
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_in_words
@@ -22,7 +22,7 @@ def configurations_table(summary: Summary) -> str:
     """Tabulate every configuration in Markdown, best first."""
     decision, context = summary.decision, summary.context
     latencies = latencies_of(context)
-    heads = (figure(name).head for name in (*latencies, SESSIONS))
+    heads = (figure(name).head for name in (*latencies, CAPACITY))
     lines = [
         f"| configuration | fitness | launches | {' | '.join(heads)} | |",
         "|---" * (len(latencies) + 5) + "|",
@@ -42,7 +42,7 @@ def configurations_table(summary: Summary) -> str:
         lines.append(
             f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
             f"| {launches_in_words(c) if c.measured else '-'} "
-            f"| {times} | {mean_sessions(c)} | {mark} |"
+            f"| {times} | {mean_capacity(c)} | {mark} |"
         )
     return "\n".join(lines)
 
@@ -81,14 +81,17 @@ def outcome_in_words(trial: Trial) -> str:
     )
 
 
-def mean_sessions(c: Configuration) -> str:
-    """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
-    return f"{'≥ ' * c.is_lower_bound}{number(c.mean(SESSIONS))}"
+def mean_capacity(c: Configuration) -> str:
+    """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
+    return f"{'≥ ' * c.is_lower_bound}{number(c.mean(CAPACITY), 2)}"
 
 
-def sessions_in_words(trial: Trial) -> str:
-    """Write the sessions, with `>=` where the ladder ended before the limit was known."""
-    m = trial.measurement
-    if m is None or m.concurrent_capacity is None:
-        return "-"
-    return f"{'>= ' if m.capacity_is_lower_bound else ''}{m.concurrent_capacity}"
+def ladder_in_words(m: Measurement) -> str:
+    """Write the rungs of a ladder of 0.1, in the order of its sessions.
+
+    >>> ladder_in_words(Measurement(ladder=({"sessions": 8, "passed": True},)))
+    '8 passed'
+    """
+    words = {True: "passed", False: "failed", None: "undecided"}
+    rungs = sorted(m.ladder, key=lambda rung: int(rung["sessions"]))
+    return ", ".join(f"{r['sessions']} {words[r.get('passed')]}" for r in rungs)

@@ -68,7 +68,8 @@ def open_study(
         differing = differing_names(old.user_attrs.get("identity", {}), identity)
         if differing:
             raise BadInput(
-                f"study {old.study_name} was measured with another {', another '.join(differing)}; "
+                f"study {old.study_name} was measured under other conditions: "
+                f"{', '.join(differing)}; "
                 "run with --fresh to open a new study beside it (nothing is deleted)"
             )
         if old.user_attrs.get("basis") == basis:
@@ -80,7 +81,7 @@ def open_study(
         new.set_metric_names(["fitness"])
     if old is not None:
         new.set_user_attr("grown_from", old.study_name)
-        for key in ("anchor", "device"):
+        for key in ("ramp_range", "device"):
             if key in old.user_attrs:
                 new.set_user_attr(key, old.user_attrs[key])
     for key, value in (("basis", basis), ("sampler", sampler_name), ("seed", seed)):

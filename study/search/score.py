@@ -47,7 +47,7 @@ class Scorer:
     Args:
         rule: How a measurement becomes one number.
         gates: What a winner must keep.
-        workload: The traffic, with the most voice sessions that are tried.
+        workload: The traffic.
     """
 
     rule: FitnessRule
@@ -87,13 +87,7 @@ class Scorer:
         if self.rule.normalisation == "fixed":
             value = fixed_fitness(measured, weights)
         else:
-            value = fitness(
-                measured,
-                reference,
-                weights,
-                headroom_mib=self.rule.headroom_mib,
-                top_rung=self.workload.ladder_max_sessions,
-            )
+            value = fitness(measured, reference, weights, headroom_mib=self.rule.headroom_mib)
         words = gate(
             measured.word_errors,
             baseline.word_errors if baseline else (),

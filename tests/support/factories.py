@@ -22,6 +22,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
+from objectives.recording.kept_replies import Rows
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Pair, PairLaunch
@@ -120,7 +121,7 @@ def measurement(**figures: Any) -> Measurement:
         "llm_ttft_ms": 200.0,
         "llm_ttft_p95_ms": 300.0,
         "llm_tpot_ms": 10.0,
-        "concurrent_capacity": 8,
+        "capacity_turns_per_s": 8,
         "gpu_utilization_pct": 80.0,
         "own_memory_pct": 70.0,
         "free_memory_mib": 2000.0,
@@ -142,7 +143,7 @@ def only(**figures: Any) -> Measurement:
 
 def changed(measured: Measurement, **figures: Any) -> Measurement:
     """Return the same measurement with other figures, by flat name."""
-    names = (*measured.flat(), "used_mib_by_s", "ladder")
+    names = (*measured.flat(), "used_mib_by_s", "ramp", "ladder")
     old = {name: measured.figure(name) for name in names}
     return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
 
@@ -174,7 +175,7 @@ def cell(share: float, size: str) -> Outcome:
     return measurement(
         stt_latency_p95_ms=600.0 if tiny else 800.0,
         llm_latency_p95_ms=2500.0 - 10_000 * (share - 0.5),
-        concurrent_capacity=round(8 + 80 * (share - 0.5)),
+        capacity_turns_per_s=round(8 + 80 * (share - 0.5)),
         word_errors=words(6 if tiny else 4),
         stt_wer_pct=1.25 if tiny else 0.83,
         stt_memory_mib=300.0 if tiny else 500.0,
@@ -188,14 +189,22 @@ def make(
     skip: Iterable[tuple[float, str]] = (),
     repeats: int = 2,
     changes: Mapping[str, Any] | None = None,
+    kept: Callable[[float, str], Rows | None] = lambda *_: None,
 ) -> Path:
-    """Write a spec into `folder` with its recording; `changes` are of the recorded spec."""
+    """Write a spec into `folder` with its recording; `changes` are of the recorded spec.
+
+    `kept` are the replies of a launch.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = write_spec(folder, **(changes or {}))
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        (DEVICE,), VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        (DEVICE,),
+        VERSIONS,
+        conditions(setting_of(spec)),
+        "2026-11-20T10:00:00",
+        limits=dict(spec.limits),
     )
     entries = []
     for repeat in range(1, repeats + 1):
@@ -207,9 +216,18 @@ def make(
             failure = outcome if isinstance(outcome, Diagnosis) else None
             figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
+            replies = kept(a.share, a.speech) if result else None
             entries.append(
                 recording.RecordedLaunch(
-                    dict(a.values), repeat, repeat, at, 90.0, result, failure, figures
+                    dict(a.values),
+                    repeat,
+                    repeat,
+                    at,
+                    90.0,
+                    result,
+                    failure,
+                    figures,
+                    replies=replies,
                 )
             )
     recording.write(folder / "made.jsonl", provenance, entries)
@@ -234,7 +252,7 @@ def timed(share: float, size: str) -> Outcome:
         "starting llm": 42.0,
         "alone": 8.0,
         "window": 20.0,
-        "ladder": 10.0,
+        "ramp": 10.0,
         "stopping": 3.0,
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
@@ -301,7 +319,6 @@ def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:
         "versions": VERSIONS,
         "server_env": {},
         "held_mib": 0,
-        "slo": None,
         "measured_elsewhere": None,
         "git_commit": None,
     }

@@ -15,7 +15,7 @@ from study.cli.console import Terminal
 from study.cli.end_of_run.next_steps import advice
 from study.cli.end_of_run.ruled_out import ruled_out
 from study.cli.end_of_run.tables import measured, winner_table
-from study.report.answer import certainty, fitness_gap
+from study.report.answer import capacity_known, certainty, fitness_gap
 from study.report.headline import fresh, sentence, unfilled_cache_lines
 from study.report.reasons import held_back, passed_over, why
 from study.report.summary import Summary
@@ -89,7 +89,7 @@ def show_end(end: End, terminal: Terminal) -> None:
     if summary.confirmation is not None:
         terminal.line(fresh(summary.confirmation))
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
-    for line in (*gap, *certainty(decision)):
+    for line in (*gap, *certainty(decision), *capacity_known(summary.today)):
         terminal.line(line)
     for line in unfilled_cache_lines(summary):
         terminal.heading(line)

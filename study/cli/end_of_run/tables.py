@@ -10,16 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.engines.engine import apis_of
-from objectives.figures import FITNESS, figure, figures_of
+from objectives.figures import CAPACITY, FITNESS, figure, figures_of
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration, configurations_in, ranked
 from study.analysis.decision import Decision
-from study.analysis.noise import SESSIONS
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.comparison import against_today
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.report.trial_words import mean_sessions, outcome_in_words
+from study.report.trial_words import mean_capacity, outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import failure_in_words, label, short
@@ -60,11 +59,11 @@ def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
     words = [n for n, f in figures_of(apis_of(context.services)).items() if f.name == "wer_pct"]
-    return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
+    return [*latencies, CAPACITY, *words, "free_memory_mib"] if is_wide else latencies
 
 
 def _figure(c: Configuration, name: str) -> str:
-    return mean_sessions(c) if name == SESSIONS else figure(name).text(c.mean(name))
+    return mean_capacity(c) if name == CAPACITY else figure(name).text(c.mean(name))
 
 
 def _score(c: Configuration) -> str:
@@ -78,7 +77,7 @@ def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
     caption = f"{count} configurations in {own} measurements"
     caption += f", {repeats} asked again and told what is known" if repeats else ""
     caption += "; figures of several measurements are their means" if count < own else ""
-    wider = f"; {WIDE_COLUMNS} columns show sessions, words and free memory too"
+    wider = f"; {WIDE_COLUMNS} columns show capacity, words and free memory too"
     return caption + ("" if width >= WIDE_COLUMNS else wider)
 
 

@@ -86,23 +86,23 @@ def _limit(y: float, name: str, *, above: float) -> list[str]:
 
 
 def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
-    """Draw the 95 % latency of one service over voice sessions.
+    """Draw the 95 % latency of one service over capacity.
 
-    Where no sessions were measured, a spot lies in a lane of its own at the left.
+    Where no capacity was measured, a spot lies in a lane of its own at the left.
     """
     height, values = 290.0, [s.p95_ms[service] for s in spots]
     tops = ticks(max([*values, limit_ms or 0.0]) * 1.02)
     floor, room = height - BOTTOM, height - BOTTOM - TOP
-    sessions = [s.sessions for s in spots if s.sessions is not None]
-    has_lane = len(sessions) < len(spots)
+    rates = [s.turns_per_s for s in spots if s.turns_per_s is not None]
+    has_lane = len(rates) < len(spots)
     begin = LEFT + (64 if has_lane else 14)
-    steps = ticks(max(sessions, default=1.0), whole=True)
+    steps = ticks(max(rates, default=1.0))
     body = _frame(height, tops, "ms")
     scale = (WIDTH - RIGHT - 12 - begin) / steps[-1]
-    for step in steps if sessions else ():
+    for step in steps if rates else ():
         body.append(text(begin + scale * step, floor + 16, f"{step:g}", "middle"))
     body.append(
-        text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"')
+        text((begin + WIDTH) / 2, height - 6, "capacity, turns/s", "middle", 'class="axis"')
     )
     if has_lane:
         body += [
@@ -116,13 +116,13 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
     descriptions = []
     for s in sorted(spots, key=lambda s: s.category in (Category.WINNER, Category.BASELINE)):
         ms = s.p95_ms[service]
-        x = LEFT + 26 if s.sessions is None else begin + scale * s.sessions
-        capacity = "sessions not measured" if s.sessions is None else s.capacity
+        x = LEFT + 26 if s.turns_per_s is None else begin + scale * s.turns_per_s
+        capacity = "capacity not measured" if s.turns_per_s is None else s.capacity
         descriptions.append(f"{s.label} ({CATEGORY_WORDS[s.category]}): {ms:,.0f} ms, {capacity}")
         y = floor - room * ms / tops[-1]
         body.append(mark(s.category, x, y, is_filled=s.on_pareto, title=descriptions[-1]))
         body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
-    title = f"{latency_title(service)}, against voice sessions at once"
+    title = f"{latency_title(service)}, against capacity"
     return image(height, title, "; ".join(descriptions), body)
 
 

@@ -70,7 +70,6 @@ def context_of(spec: Spec, measured_elsewhere: str | None = None) -> StudyContex
         versions=VERSIONS,
         server_env={},
         held_mib=0,
-        slo=None,
         measured_elsewhere=measured_elsewhere,
         git_commit="abc123+",
     )
@@ -202,7 +201,7 @@ def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]
 
 def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec: Spec) -> None:
     data = yaml.safe_load(yaml.safe_dump(written(spec)))
-    assert (data["schema"], data["status"], data["measured_elsewhere"]) == (1, "candidate", False)
+    assert (data["schema"], data["status"], data["measured_elsewhere"]) == (2, "candidate", False)
     assert data["parameters"] == {"vllm_memory_util": 0.55, "whisper_model_size": "base"}
     assert data["set"] == {"llm": "--gpu-memory-utilization 0.55", "stt": "model size base"}
     assert (
@@ -237,11 +236,11 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("name", "new", "old", "expected"),
     [
-        ("concurrent_capacity", 12, 8, 50.0),
+        ("capacity_turns_per_s", 12, 8, 50.0),
         ("llm_latency_p95_ms", 110.0, 100.0, -10.0),
         ("llm_latency_p95_ms", float("inf"), 100.0, None),
         ("llm_latency_p95_ms", 100.0, 100.0, 0.0),
-        ("concurrent_capacity", 3, 0, None),
+        ("capacity_turns_per_s", 3, 0, None),
         ("turn_ttft_ms", None, 3.0, None),
     ],
 )

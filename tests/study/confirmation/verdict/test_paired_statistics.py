@@ -246,7 +246,7 @@ def test_the_chances_of_all_looks_to_err_are_five_percent_together() -> None:
     assert sum(one_sided) == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("claim", ["fitness", "concurrent_capacity"])
+@pytest.mark.parametrize("claim", ["fitness", "capacity_turns_per_s"])
 def test_the_claim_may_be_any_of_the_five(claim: Claim) -> None:
     rule = ClaimRule(claim)
     known = Evidence(gains={rule.primary: (0.1, 0.11, 0.12, 0.1, 0.09, 0.1)}, words=SAME)

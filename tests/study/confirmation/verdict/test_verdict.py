@@ -225,11 +225,11 @@ def test_ten_percent_needs_the_point_there_and_at_least_ten_the_whole_interval()
     assert "shorter" not in claimed(9, 0.30)
 
 
-def test_capacity_is_claimed_by_ten_percent_only_where_the_ladder_resolves_it() -> None:
-    assert "at least 10 % more" in claimed(30, 0.01, "concurrent_capacity", 6.0)
+def test_capacity_is_claimed_by_ten_percent_only_where_its_bracket_is_narrow() -> None:
+    assert "at least 10 % more" in claimed(30, 0.01, "capacity_turns_per_s", 6.0)
     for resolution in (12.5, None):
-        assert claimed(30, 0.01, "concurrent_capacity", resolution).startswith(
-            "voice sessions at once: more (+30.0 %"
+        assert claimed(30, 0.01, "capacity_turns_per_s", resolution).startswith(
+            "capacity, turns a second: more (+30.0 %"
         )
 
 
