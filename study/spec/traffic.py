@@ -71,10 +71,10 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
     """
     if is_live and workload.window_s > LONGEST_WINDOW_S:
         raise entry.at("window_s").wrong(
-            f"{workload.window_s:g} s are more than {LONGEST_WINDOW_S:g}: a study would measure few "
-            "configurations in a night",
-            f"write at most {LONGEST_WINDOW_S:g} and today's rates, however rare: intervals say what "
-            "fewer requests cost",
+            f"{workload.window_s:g} s is more than {LONGEST_WINDOW_S:g}, which leaves time for few "
+            "configurations",
+            f"write at most {LONGEST_WINDOW_S:g} and today's rates, however rare: intervals tell "
+            "what fewer requests cost",
         )
     needs_streams = workload.turns_per_s == 0
     rates = {
