@@ -725,7 +725,17 @@ BAD_VALUES += [
     ({"workload": "{session_pause_s: 1}"}, ("session_pause_s", "write `pause_s`")),
     ({"workload": "{session_turn_tokens: 1}"}, ("session_turn_tokens", "prompt_tokens")),
     ({"claim": "concurrent_capacity"}, ("claim", "write capacity_turns_per_s")),
-    ({"limits": "{stt_ttft_p95_ms: 1}"}, ("limits.stt_ttft_p95_ms", "it is no limit")),
+    ({"workload": "{ladder_max_sessions: 8}"}, ("ladder_max_sessions", "a word of 0.1", "ramp_s")),
+    ({"workload": "{session_ramp_s: 8}"}, ("session_ramp_s", "a word of 0.1", "`ramp_s`")),
+    ({"workload": "{session_prompt_tokens: 8}"}, ("a word of 0.1", "`prompt_tokens`")),
+    ({"slo": "null"}, ("slo", "a word of 0.1", "write `limits:`")),
+    ({"limits": "{stt_p95_ms: 900}"}, ("a word of 0.1", "write `stt_latency_p95_ms`")),
+    ({"limits": "{llm_p95_ms: 900}"}, ("a word of 0.1", "write `llm_latency_p95_ms`")),
+    ({"limits": "{multiple: 1.5}"}, ("a word of 0.1", "a limit is a time")),
+    (
+        {"limits": "{stt_ttft_p95_ms: 1}"},
+        ("limits.stt_ttft_p95_ms", "it is no limit", "mean llm_ttft_p95_ms?"),
+    ),
     ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
 ]
 BAD_VALUES += [
