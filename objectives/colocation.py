@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from objectives.allocation import Allocation
-from objectives.capacity.ramp_figures import goodput_pct, limits_of
+from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
 from objectives.devices.device import Sample
@@ -22,7 +22,7 @@ from objectives.evaluation import Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import Progress
-from objectives.load.segments import segment_figures
+from objectives.load.segment_figures import segment_figures
 from objectives.load.so_far import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
@@ -220,7 +220,7 @@ class Colocation:
         window.write(job.folder)
         measured |= figures | window_figures(window, alone)
         limits = limits_of(self.setting.limits)
-        measured["goodput_pct"] = goodput_pct(((None, r) for r in window.replies), limits)
+        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
         ends_s = self._exercise.segment_ends_s
@@ -250,4 +250,5 @@ class Colocation:
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here
         write(job.folder / "ramp.jsonl", ramp.replies)
-        return figures | {"ramp": here.to_json()}
+        full = {} if ramp.kv_full_s is None else {KV_FULL: round(ramp.kv_full_s, 3)}
+        return figures | {"ramp": here.to_json() | full}

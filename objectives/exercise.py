@@ -14,11 +14,12 @@ from objectives.load.drive_ramp import Ramp, drive_ramp
 from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
 from objectives.load.replies import Reply
-from objectives.load.segments import segment_ends
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, Workload, trace
+from objectives.traffic.segments import segments
+from objectives.traffic.trace import trace
+from objectives.traffic.workload import Request, Workload
 
 WARM_UPS = 2
 
@@ -37,7 +38,7 @@ class Exercise:
     ) -> None:
         self.workload, self.clips = workload, clips
         self.requests = requests or trace(workload, len(clips))
-        self.segment_ends_s = segment_ends(self.requests, workload.window_s)
+        self.segment_ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
         self._ramps = 0
 
@@ -168,8 +169,8 @@ class Exercise:
             TrialFailed: A service ended or ran out of memory under the load.
         """
         workload, limits = self.workload, limits_of(limits_ms)
-        streams = [s.per_s for s in workload.streams if s.per_s > 0]
-        here = known or RampRange(round(BEGIN * min(streams), 4), workload.ramp_doubling_s)
+        first_per_s = round(BEGIN * workload.least_per_s, 4)
+        here = known or RampRange(first_per_s, workload.ramp_doubling_s)
         step = Step.RAMP
         while True:
             on_phase(Phase(step))

@@ -130,6 +130,7 @@ class Connection:
             audio_s=seconds,
             clip=None if seconds is None else request.clip,
             text=answer.text,
+            turn=request.turn,
             error=error,
         )
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from objectives.load.client import Connection, Endpoints
 from objectives.load.gates import on_time
+from objectives.load.open_turn import OpenTurn
 from objectives.load.replies import Reply, Symptom
-from objectives.load.segments import at_once
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
+from objectives.traffic.trace import in_turns
 from objectives.traffic.workload import Request
 
 ENGINE_POLL_S = 0.25
@@ -83,6 +84,9 @@ def drive(
 ) -> Window:
     """Replay scheduled requests open loop, both services at once, until the last has answered.
 
+    The first request of a turn leaves at its time, each other one once the one before has been
+    answered.
+
     Args:
         endpoints: Where the servers listen.
         clips: The speech that requests name by number.
@@ -110,25 +114,19 @@ async def _drive(
     is_worth: Callable[[Progress], bool],
 ) -> Window:
     window, checked = Window(), 0
-    open_requests = dict(enumerate(requests))
-    bodies = [connection.prepared(r) for r in requests]
+    bodied = [(turn, [connection.prepared(r) for r in turn]) for turn in in_turns(requests)]
     before = {s: (await connection.usage(s))[1] for s in connection.metered}
     window.started_s = start_s = time.monotonic() + 0.2
     latest, cpu_s = dict(before), time.process_time()
 
-    async def one(number: int, body: bytes, due: asyncio.Future[None]) -> None:
-        request = requests[number]
-        reply = await connection.send(request, start_s + request.at_s, body, due)
-        del open_requests[number]
+    def note(reply: Reply) -> None:
         window.replies.append(reply)
         if reply.is_fatal:
             window.aborted = window.aborted or reply.symptom
 
-    with on_time([start_s + r.at_s for r in requests]) as due:
-        tasks = [
-            asyncio.create_task(one(n, b, due[start_s + r.at_s]))
-            for n, (r, b) in enumerate(zip(requests, bodies, strict=True))
-        ]
+    turns = [OpenTurn(turn, own, start_s + turn[0].at_s) for turn, own in bodied]
+    with on_time([turn.at_s for turn in turns]) as due:
+        tasks = [asyncio.create_task(t.send(connection, due[t.at_s], note)) for t in turns]
         whole = asyncio.gather(*tasks, return_exceptions=True)
         while not whole.done() and window.aborted is None and not window.is_given_up:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)
@@ -143,16 +141,14 @@ async def _drive(
             ended = sum(start_s + end_s <= now_s for end_s in ends_s)
             if ended > checked and not whole.done():
                 checked = ended
-                best = [
-                    at_once(r, start_s, now_s, connection.seconds(r))
-                    for r in open_requests.values()
-                ]
+                under_way = [t for t, task in zip(turns, tasks, strict=True) if not task.done()]
+                best = [r for turn in under_way for r in turn.at_best(connection, now_s)]
                 progress = Progress([*window.replies, *best], start_s, ends_s[:ended])
                 # what it keeps of this must not make requests late
                 window.is_given_up = not await asyncio.to_thread(is_worth, progress)
         if window.is_given_up:
-            for task, request in zip(tasks, requests, strict=True):
-                if start_s + request.at_s > time.monotonic():
+            for task, turn in zip(tasks, turns, strict=True):
+                if turn.at_s > time.monotonic():
                     task.cancel()
             await _drain(whole, window, broken)
         if window.aborted is not None or window.is_given_up:

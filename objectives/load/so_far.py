@@ -7,7 +7,7 @@ from typing import Any
 
 from objectives.load.figures_of_replies import summarise
 from objectives.load.open_loop import Progress
-from objectives.load.segments import segment_figures
+from objectives.load.segment_figures import segment_figures
 from objectives.measurement import INFINITE, Measurement
 
 ONLY_WORSE = ("device_total_mib", "free_memory_mib")  # other figures of a device may recover
