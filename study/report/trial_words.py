@@ -14,7 +14,7 @@ from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.storage.trials import Trial
+from study.storage.trials import State, Trial
 from study.wording import number, short
 
 
@@ -36,8 +36,8 @@ def configurations_table(summary: Summary) -> str:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := decision.against(c.allocation)):
             mark += f": {ineligible(why)}"
-        if c.failed:
-            mark += f": {outcome_in_words(c.failed[-1])}"
+        if c.failed or c.is_given_up:
+            mark += f": {outcome_in_words((*c.failed, *c.dominated)[-1])}"
         times = " | ".join(number(c.mean(name)) for name in latencies)
         lines.append(
             f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
@@ -74,6 +74,8 @@ def outcome_in_words(trial: Trial) -> str:
     if (d := trial.diagnosis) is not None:
         deficit = f", {d.deficit_mib:,.0f} MiB short" if d.deficit_mib else ""
         return f"{trial.state}: {d.failure_class}{deficit}"
+    if trial.state is State.DOMINATED:
+        return f"given up, fitness at most {FITNESS.text(trial.optimistic_fitness)}"
     if not trial.is_feasible:
         return "over: " + ", ".join(broken_limits([trial]))
     return (

@@ -16,7 +16,7 @@ def ruled_out(launched: Sequence[Configuration]) -> list[str]:
     """Say what is ruled out, by reason, with one line of a server's log for each."""
     reasons: dict[str, list[str]] = {}
     evidence: dict[str, str] = {}
-    bad = [c for c in launched if not c.is_feasible]
+    bad = [c for c in launched if not c.is_feasible and not c.is_given_up]
     for c in bad:
         for t in c.failed[:1]:
             if (d := t.diagnosis) is None:
@@ -35,4 +35,8 @@ def ruled_out(launched: Sequence[Configuration]) -> list[str]:
         if line := evidence.get(why, ""):
             cut = f"{line[:EVIDENCE]}{'...' if len(line) > EVIDENCE else ''}"
             lines.append(f"    by its log: {cut}")
+    if names := [short(c.allocation) for c in launched if c.is_given_up]:
+        lines.append(
+            f"{len(names)} given up in the middle, which could not win: {'; '.join(names)}"
+        )
     return lines

@@ -45,7 +45,7 @@ def measured(
     lines = [
         [
             *(str(v) for v in c.allocation.values.values()),
-            *((str(len(c.measured) + len(c.failed)),) if several else ()),
+            *((str(len(c.launches)),) if several else ()),
             _score(c),
             *(_figure(c, name) for name in names),
             _outcome(c, decision, is_wide=is_wide),
@@ -68,6 +68,8 @@ def _figure(c: Configuration, name: str) -> str:
 
 def _score(c: Configuration) -> str:
     """Return the mean fitness; of what does not work the 0 that the study was told."""
+    if c.is_given_up:
+        return f"≤ {FITNESS.text(c.dominated[0].optimistic_fitness)}"
     return FITNESS.text(c.fitness if c.measured else c.failed[0].fitness)
 
 
@@ -118,13 +120,13 @@ def _outcome(c: Configuration, decision: Decision, *, is_wide: bool) -> str:
     In a narrow table it is two words, since `ruled_out` says the rest.
     """
     match kind := category(c, decision):
-        case Category.WINNER | Category.INELIGIBLE:
+        case Category.WINNER | Category.INELIGIBLE | Category.GIVEN_UP:
             return CATEGORY_WORDS[kind]
         case Category.BASELINE:
             return "baseline"  # the column has no room for the words of a legend
         case Category.WORKS:
             return ""
-    launches = sorted((*c.measured, *c.failed), key=lambda t: t.number)
+    launches = sorted(c.launches, key=lambda t: t.number)
     first = next(t for t in launches if not t.is_feasible)
     if first.diagnosis and not is_wide:
         return failure_in_words(first.diagnosis.failure_class)

@@ -3,8 +3,8 @@
 `python tests/study/racing/simulated.py [STUDIES]` prints the table of study/guides/sampler.md.
 
 Noise, as standard deviations of logarithms, is that of study/guides/sampler.md: between launches
-11 % for the LLM, 3 % for speech, 6 % for the capacity; between the segments of one launch 13 % and
-4 %; between segments of all launches, by their arrivals, 20 % and 10 %; between requests 30 %, most
+11 % for the LLM, 3 % for speech, 6 % for the capacity; between the segments of one launch 15 % and
+5 %; between segments of all launches, by their arrivals, 20 % and 10 %; between requests 30 %, most
 of it their size, which is the same in every launch.
 """
 
@@ -24,14 +24,14 @@ from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
 from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
 
 SERVICES = ("stt", "llm")
-CONFIGURATIONS, SEGMENTS, SEGMENT_S = 15, 6, 20.0
+CONFIGURATIONS, SEGMENTS, SEGMENT_S = 15, 8, 15.0
 FIXED_S, RAMP_S = 90.0, 100.0  # starts and each service alone; one ramp
 TRIAL_S = FIXED_S + RAMP_S + SEGMENTS * SEGMENT_S
-REQUESTS = {"stt": 50, "llm": 32}  # in a segment
+REQUESTS = {"stt": 38, "llm": 24}  # in a segment
 MEDIAN_MS = {"stt": 400.0, "llm": 2500.0}
 LAUNCH, OWN, ARRIVALS = (
     {"stt": 0.03, "llm": 0.11},
-    {"stt": 0.04, "llm": 0.13},
+    {"stt": 0.05, "llm": 0.15},
     {"stt": 0.10, "llm": 0.20},
 )
 CAPACITY_LAUNCH, SIZE, REQUEST = 0.06, 0.25, 0.15
