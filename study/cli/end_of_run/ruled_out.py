@@ -37,6 +37,6 @@ def ruled_out(launched: Sequence[Configuration]) -> list[str]:
             lines.append(f"    by its log: {cut}")
     if names := [short(c.allocation) for c in launched if c.is_given_up]:
         lines.append(
-            f"{len(names)} given up in the middle, which could not win: {'; '.join(names)}"
+            f"{len(names)} given up early, which could not win: {'; '.join(names)}"
         )
     return lines
