@@ -15,12 +15,11 @@ from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.engines.engine import engines_of
-from objectives.errors import TrialFailed
-from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
+from objectives.errors import SetupError, TrialFailed
+from objectives.evaluation import Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
-from objectives.part_figures import arguments_of
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import Launcher
@@ -30,6 +29,7 @@ from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
 from objectives.servers.tenants import Tenant, holding
+from objectives.service_figures import arguments_of
 from objectives.setting import Anchor, Setting, anchored
 from objectives.traffic.clips import read_clips
 
@@ -108,22 +108,19 @@ class Colocation:
         self.setting = replace(self.setting, workload=exercise.workload)
         self._exercise, self.anchor = exercise, anchor
 
-    def restart_first(self, job: Job) -> Failure | None:
+    def restart_first(self, job: Job) -> Outcome | None:
         """Start the first server anew beside those that run, which no trial does.
 
         It takes what memory it needs, and in production it may have to come back beside the others.
-        Return why it failed; None where it is ready.
-
-        Raises:
-            SetupError: The machine cannot run it.
+        Return the outcome of its failure; None where it is ready.
         """
         first = self._engines[0]
         self.on_phase(Phase(Step.STOPPING))
         self._lineup.stop(first.name)
         try:
             self._launcher.start(first, self._launcher.command(first, job), job, self.on_phase, {})
-        except TrialFailed as failed:
-            return Outcome.of(failed).failure
+        except (TrialFailed, SetupError) as failed:
+            return Outcome.of(failed)
         return None
 
     def occupancy(self) -> Occupancy:
@@ -143,11 +140,7 @@ class Colocation:
         return Occupancy(total_mib, free_mib, tenants | self._lineup.taken_mib, others_mib)
 
     def measure(self, job: Job) -> Outcome:
-        """Measure one allocation, launched again as often as its failure's class allows.
-
-        Raises:
-            SetupError: The machine cannot run it.
-        """
+        """Measure one allocation, launched again as often as its failure's class allows."""
         phases = PhaseTimes(self.on_phase)
         try:
             if job.is_fresh:
@@ -158,6 +151,8 @@ class Colocation:
         except TrialFailed as failed:
             failed.measured["phase_s"] = phases.seconds()
             return Outcome.of(failed)
+        except SetupError as error:
+            return Outcome.of(error)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
     def _attempt(self, job: Job, phases: PhaseTimes) -> Measurement:

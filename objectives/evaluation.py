@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.errors import OutOfMemory, TrialFailed
+from objectives.errors import OutOfMemory, SetupError, TrialFailed
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain, with_infinity
@@ -119,21 +119,25 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome is what came of a job: a measurement or a failure, never both.
+    """An outcome is what came of a job: a measurement, a failure or a set-up error, one of them.
 
     Args:
         measurement: What was measured.
         failure: Why nothing was.
+        setup_error: Why this machine cannot run the study at all, with the way out.
         wall_s: What it took where it was made, seconds; None where it was made here and now.
     """
 
     measurement: Measurement | None = None
     failure: Failure | None = None
+    setup_error: str | None = None
     wall_s: float | None = None
 
     @classmethod
-    def of(cls, error: TrialFailed) -> Outcome:
+    def of(cls, error: TrialFailed | SetupError) -> Outcome:
         """Return the outcome of a launch that failed."""
+        if isinstance(error, SetupError):
+            return cls(setup_error=str(error))
         is_ruled_out = isinstance(error, OutOfMemory)
         return cls(failure=Failure(error.diagnosis, is_ruled_out, error.measured))
 
@@ -141,7 +145,12 @@ class Outcome:
         """Return it as plain data; an infinite figure is the string "inf"."""
         failure = self.failure and self.failure.to_json()
         measurement = self.measurement and self.measurement.to_json()
-        return {"measurement": measurement, "failure": failure, "wall_s": self.wall_s}
+        return {
+            "measurement": measurement,
+            "failure": failure,
+            "setup_error": self.setup_error,
+            "wall_s": self.wall_s,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
@@ -150,8 +159,19 @@ class Outcome:
         return cls(
             Measurement.from_json(measurement) if measurement else None,
             Failure.from_json(failure) if failure else None,
+            data["setup_error"],
             data["wall_s"],
         )
+
+    def raise_for_setup(self) -> Self:
+        """Return it.
+
+        Raises:
+            SetupError: It is one.
+        """
+        if self.setup_error is not None:
+            raise SetupError(self.setup_error)
+        return self
 
 
 Measure = Callable[[Job], Outcome]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from objectives.capacity.estimate import capacity
+from objectives.capacity.ladder_capacity import capacity
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.client import Endpoints

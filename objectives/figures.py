@@ -17,8 +17,8 @@ class Direction(StrEnum):
 
 
 UP, DOWN, NEUTRAL = Direction
-SERVICE_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
-NARROW_NAMES: Mapping[str, str] = {**SERVICE_NAMES, "stt": "STT"}
+DISPLAY_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
+NARROW_NAMES: Mapping[str, str] = {**DISPLAY_NAMES, "stt": "STT"}
 EVERY = "any"  # an API: every service has the figure, whatever it speaks
 
 
@@ -28,7 +28,7 @@ def service_name(service: str) -> str:
     >>> service_name("stt"), service_name("llm"), service_name("embed")
     ('speech', 'LLM', 'embed')
     """
-    return SERVICE_NAMES.get(service, service)
+    return DISPLAY_NAMES.get(service, service)
 
 
 def flat_name(service: str, figure: str) -> str:

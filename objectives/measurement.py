@@ -14,10 +14,10 @@ from itertools import chain
 from typing import Any, Self
 
 from objectives.figures import flat_name, service_and_field
-from objectives.part_figures import DeviceFigures, ServiceFigures, arguments_of
 from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.names_of_0_1 import current_name, current_names
+from objectives.service_figures import DeviceFigures, ServiceFigures, arguments_of
 from objectives.speech.wer import WordErrors
 
 __all__ = ["INFINITE", "DeviceFigures", "Measurement", "ServiceFigures", "is_figure"]

@@ -42,6 +42,7 @@ from objectives.servers.tenants import Tenant, holding
 from objectives.services import LlmService, SttService
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
+from study.spec.choices import APIS
 
 pytestmark = pytest.mark.gpu
 
@@ -167,7 +168,9 @@ def filled(gpu, folder, context_mib, leave_mib):
 def start_stt(pair, size, log, **env):
     engine = FasterWhisper(replace(STT, env=env))
     command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device("stt").server_env)
-    return pair.start("stt", command, partial(engine.is_ready, clip=CLIPS[0]), log, {})
+    return pair.start(
+        "stt", "transcription", command, partial(engine.is_ready, clip=CLIPS[0]), log, {}
+    )
 
 
 def start_llm(pair, share, log):
@@ -175,7 +178,7 @@ def start_llm(pair, share, log):
     command = engine.command(
         Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device("llm").server_env
     )
-    return pair.start("llm", command, engine.is_ready, log, {})
+    return pair.start("llm", "completions", command, engine.is_ready, log, {})
 
 
 def load(suspects, requests):
@@ -285,7 +288,7 @@ def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_
 def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, context_mib, fake, say):
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         say(f"speech: {start_stt(pair, 'small', tmp_path / 'stt.log', **UNCACHED)}")
-        suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, ())
+        suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, APIS, ())
         with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
             failed, symptom = load(suspects, [Request("stt", 0.1 * n, clip=n) for n in range(8)])
         say(f"{free_mib:,.0f} MiB free: {str(symptom)[:200]} -> {failed.diagnosis}")
@@ -344,7 +347,7 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
         started |= start_llm(pair, 0.40, tmp_path / "llm.log")
-        suspects = Suspects({s: pair.server(s) for s in ("stt", "llm")}, ())
+        suspects = Suspects({s: pair.server(s) for s in APIS}, APIS, ())
         prompts = [
             Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)
         ]

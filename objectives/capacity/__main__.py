@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, RampCapacity, ramp_capacity, together
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply, read
+from objectives.capacity.ramp_replies import SERVICES, RampReply, read
 from objectives.capacity.turns import turns_of
 from objectives.errors import BadInput
 
@@ -107,7 +107,7 @@ def _ramps(
     by_ramp: dict[tuple[int, int | None], list[RampReply]] = defaultdict(list)
     for reply in read(path):
         by_ramp[reply.ramp, reply.seed].append(reply)
-        if reply.service == "stt" and reply.scheduled_s > rate.ramp_s + SLACK_S:
+        if reply.service == SERVICES[0] and reply.scheduled_s > rate.ramp_s + SLACK_S:
             raise BadInput(
                 f"{path}:{reply.line}: this clip was due {reply.scheduled_s:g} s after the start "
                 f"and --rate ends at {rate.ramp_s:g} s; give the rate of this ramp"

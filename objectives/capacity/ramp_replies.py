@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.errors import BadInput
 
-SERVICES = ("stt", "llm")
+# that a turn goes through, in their order
+SERVICES = tuple(dict.fromkeys(Limit.of(*x).service for x in DEFAULT_LIMITS.items()))
 GZIP = b"\x1f\x8b"
 FAR = 2**53  # no time and no number of a reply is beyond
 
@@ -25,7 +27,7 @@ class RampReply:
 
     Args:
         line: The line of the file.
-        service: `stt` or `llm`.
+        service: One of `SERVICES`.
         ramp: The number of the ramp in the file.
         seed: The seed of its arrivals.
         turn: The number of the turn; None in files that have none.
@@ -81,7 +83,7 @@ def _lines(path: Path) -> list[str]:
         data = path.read_bytes()
         if data.startswith(GZIP):
             data = gzip.decompress(data)
-        return data.decode().split("\n")
+        return data.decode("utf-8-sig").split("\n")
     except OSError as error:
         why = error.strerror or str(error)
         raise BadInput(f"{path}: cannot read it ({why}); give a .jsonl or .jsonl.gz") from error

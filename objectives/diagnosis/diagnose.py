@@ -9,6 +9,7 @@ from typing import Literal
 
 from objectives.diagnosis.log import FailurePhase, Log, parse
 from objectives.diagnosis.patterns import LogRule, matches_of, patterns
+from objectives.diagnosis.symptoms import names_of
 
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
@@ -57,6 +58,7 @@ def diagnose(
     exit_code: int | None = None,
     phase: FailurePhase | None = None,
     service: str | None = None,
+    api: str | None = None,
     free_before_mib: float | None = None,
     expected_free_mib: float | None = None,
 ) -> Diagnosis | None:
@@ -68,6 +70,7 @@ def diagnose(
             phase as well, even a clean end is a death.
         phase: The phase of the server; None guesses it from the log.
         service: The server; None guesses it from the log.
+        api: How it is spoken to; None takes that of a spec's service, or guesses it too.
         free_before_mib: The memory that was free before the launch, MiB.
         expected_free_mib: The memory that should have been; where less was free, a foreign
             tenant is to blame.
@@ -76,6 +79,7 @@ def diagnose(
     'oom_startup'
     """
     parsed, end = parse(log), len(log)
+    api = api or patterns()["services"].get(service)
     was_stopped = phase is None and exit_code in ENDS_ON_REQUEST and parsed.was_stopped(end)
     died = exit_code is not None and not was_stopped
     rules = [LogRule(**entry) for entry in patterns()["rules"]]
@@ -84,7 +88,7 @@ def diagnose(
         hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, parsed))]
         if hits:
             _, match, rule = min(hits, key=lambda hit: hit[0])
-            diagnosis = explain(match, rule, parsed, phase, service)
+            diagnosis = explain(match, rule, parsed, phase, service, api)
             lack_mib = missing_mib(free_before_mib, expected_free_mib)
             if failure_class == "oom_budget" and lack_mib > FOREIGN_MIB:
                 return replace(diagnosis, failure_class="foreign_tenant", deficit_mib=None)
@@ -93,7 +97,7 @@ def diagnose(
             died and failure_class == "engine_death"
         ):
             why = f"exit status {exit_code}; no line tells why"
-            victim, when = service or parsed.service(end), phase or parsed.phase(end)
+            victim, when = service or _service_of(parsed.speaker(end)), phase or parsed.phase(end)
             return Diagnosis(failure_class, victim, when, None, why)
     return None
 
@@ -137,15 +141,22 @@ def first_match(rule: LogRule, log: Log) -> Match | None:
 
 
 def explain(
-    match: Match, rule: LogRule, log: Log, phase: FailurePhase | None, service: str | None
+    match: Match,
+    rule: LogRule,
+    log: Log,
+    phase: FailurePhase | None,
+    service: str | None,
+    api: str | None,
 ) -> Diagnosis:
     """Return the diagnosis of a rule's match; a known phase and service outrank the log's."""
     at, end = match.span()
     when = phase or (log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START)
-    guess = log.service(at) or ("llm" if rule.under_load else None)  # torch's own words: the LLM's
-    victim = service or (rule.services[0] if len(rule.services) == 1 else guess)
-    if victim == "host":  # the kernel names whom it killed
-        victim = next((name for place, name in log.services if 0 <= place - at < 200), "host")
+    speaker: str | None = rule.speakers[0]
+    is_oom = "oom" in rule.flags
+    if len(rule.speakers) > 1:  # torch's own words are those of the first
+        speaker = log.speaker(at) or (speaker if is_oom else None)
+    if speaker == "host":  # the kernel names whom it killed
+        speaker = next((api for place, api in log.speakers if 0 <= place - at < 200), "host")
     begin = log.text.rfind("\n", 0, at) + 1
     line = log.text[begin:].partition("\n")[0]
     amount = next(matches_of(rule.deficit, line), None) or next(
@@ -155,11 +166,17 @@ def explain(
     lack_mib = read_mib(groups, "short") or missing_mib(
         read_mib(groups, "free"), read_mib(groups, "need")
     )
-    name = (
-        when is FailurePhase.LOAD and rule.under_load.format(victim=victim)
-    ) or rule.failure_class
+    is_renamed = is_oom and when is FailurePhase.LOAD
+    name = names_of(api or speaker).out_of_memory if is_renamed else rule.failure_class
+    victim = service or _service_of(speaker)
     evidence = log.text[max(begin, end - 280) :][:300].partition("\n")[0].strip()
     return Diagnosis(name, victim, when, round(lack_mib, 2) if lack_mib > 0 else None, evidence)
+
+
+def _service_of(speaker: str | None) -> str | None:
+    """Return the service of a spec that speaks an API; anything else is its own name."""
+    names = {api: name for name, api in patterns()["services"].items()}
+    return names.get(speaker, speaker)
 
 
 def missing_mib(free: float | None, needed: float | None) -> float:

@@ -28,13 +28,13 @@ class Log:
         text: The log without colours.
         quiet: The same with its meaningless lines blanked, so that positions agree.
         phases: The positions where `start`, `ready`, `load` or `stopped` begins, in order.
-        services: The positions that tell whose log it is by the names in patterns.yaml, in order.
+        speakers: The positions that tell whose log it is, by the APIs in patterns.yaml, in order.
     """
 
     text: str
     quiet: str
     phases: Sequence[tuple[int, str]]
-    services: Sequence[tuple[int, str]]
+    speakers: Sequence[tuple[int, str]]
 
     def phase(self, at: int) -> FailurePhase:
         """Return the phase at a position: by what stands before it, else by what comes after."""
@@ -48,10 +48,10 @@ class Log:
         before = [name for place, name in self.phases if place < at and name != "load"]
         return before[-1:] == ["stopped"]
 
-    def service(self, at: int) -> str | None:
-        """Return whose log it is at a position; None where no line tells."""
-        before = [name for place, name in self.services if place <= at]
-        return before[-1] if before else next((name for _, name in self.services), None)
+    def speaker(self, at: int) -> str | None:
+        """Return the API of whose log it is at a position; None where no line tells."""
+        before = [api for place, api in self.speakers if place <= at]
+        return before[-1] if before else next((api for _, api in self.speakers), None)
 
 
 def parse(log: str) -> Log:
@@ -68,4 +68,4 @@ def parse(log: str) -> Log:
     text = COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n"))
     noise = f"(?im){'|'.join(patterns()['ignore'])}"
     quiet = re.sub(noise, lambda match: " " * len(match[0]), text)
-    return Log(text, quiet, marks("phases"), marks("services"))
+    return Log(text, quiet, marks("phases"), marks("speakers"))

@@ -17,10 +17,9 @@ class LogRule:
     """A rule is one entry of `rules`; the head of patterns.yaml says what each field means."""
 
     failure_class: str
-    services: Sequence[str]
+    speakers: Sequence[str]
     seen: str
     regexes: Sequence[str]
-    under_load: str = ""
     phases: Sequence[str] = ("start", "load")
     deficit: Sequence[str] = ()
     exits: Sequence[int] = ()

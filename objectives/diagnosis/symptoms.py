@@ -1,4 +1,4 @@
-"""A symptom without a word in any log is named here, by the service that showed it."""
+"""A symptom without a word in any log is named here, by the API of the service that showed it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ class Names:
     """The names give the failure class of each symptom of a service.
 
     Args:
+        out_of_memory: It ran out of memory under load.
         elsewhere: It answers, but holds no memory of the device that it was to use.
         crashed: It answers 5xx.
         broken: It hangs up, or its answers are not what the API promises.
         way_out: What to do where it refuses a request with 4xx; None where that is `broken` too.
     """
 
+    out_of_memory: str
     elsewhere: str
     crashed: str
     broken: str
     way_out: str | None = None
 
 
-LLM = Names(
+WITH_A_SHARE = Names(
+    "oom_runtime_llm",
     "llm_cpu_offload",
     "engine_death",
     "engine_death",
@@ -31,11 +34,13 @@ LLM = Names(
 )
 # with no word on why a 5xx, speech recognition counts it as memory
 SYMPTOMS: Mapping[str, Names] = {
-    "llm": LLM,
-    "stt": Names("stt_cpu_fallback", "oom_runtime_stt", "stt_wrong"),
+    "completions": WITH_A_SHARE,
+    "transcription": Names(
+        "oom_runtime_stt", "stt_cpu_fallback", crashed="oom_runtime_stt", broken="stt_wrong"
+    ),
 }
 
 
-def names_of(service: str | None) -> Names:
-    """Return the names of a service's symptoms; an LLM's where it has none of its own."""
-    return SYMPTOMS.get(service or "", LLM)
+def names_of(api: str | None) -> Names:
+    """Return the names of an API's symptoms; those of a server with a share where it has none."""
+    return SYMPTOMS.get(api or "", WITH_A_SHARE)

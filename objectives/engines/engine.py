@@ -74,6 +74,9 @@ class Engine(Protocol):
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the command that serves this allocation on a device."""
 
+    def settings(self, allocation: Allocation) -> str:
+        """Return what to set where it runs already, so that it serves this allocation."""
+
     def share(self, allocation: Allocation) -> float | None:
         """Return the share of the device that it asks for; None where it takes what it needs."""
 

@@ -111,6 +111,11 @@ class FasterWhisper:
         env = {"PYTHONSAFEPATH": "1", **device_env}
         return command_of(service, argv + service.args, env, allocation, model)
 
+    def settings(self, allocation: Allocation) -> str:
+        """Return the size of its model and the options to set."""
+        options = allocation.options("whisper.").items()
+        return ", ".join([f"model size {allocation.speech}", *(f"{k}={v}" for k, v in options)])
+
     def share(self, allocation: Allocation) -> None:
         """Return None: it takes what its model needs."""
 

@@ -134,6 +134,14 @@ class Vllm:
         env = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1", **device_env}
         return command_of(service, argv, env, allocation, service.model)
 
+    def settings(self, allocation: Allocation) -> str:
+        """Return the flags to set; of a template only its values."""
+        if self.service.command is not None:
+            return str(allocation)
+        flags = [f"--gpu-memory-utilization {allocation.share:g}"]
+        flags += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
+        return " ".join(flags)
+
     def share(self, allocation: Allocation) -> float:
         """Return the share of the device's memory that it asks for."""
         return allocation.share

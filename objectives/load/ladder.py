@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from objectives.capacity.estimate import Rung, next_rung, verdict
+from objectives.capacity.ladder_capacity import Rung, next_rung, verdict
 from objectives.load.client import Connection, Endpoints
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.load.replies import Reply, Symptom

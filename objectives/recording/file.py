@@ -15,13 +15,13 @@ from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
-from objectives.part_figures import is_amount
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names
-from objectives.recording.recording import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
+from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
+from objectives.service_figures import is_amount
 
 
 def entry(

@@ -34,11 +34,13 @@ class Suspects:
 
     Args:
         servers: The servers by service, in the order in which their logs are read.
+        apis: The API of each service.
         tenants: The programs that hold memory beside them.
         measured: What had been measured by then, by flat name.
     """
 
     servers: Mapping[str, Server]
+    apis: Mapping[str, str]
     tenants: Sequence[Server]
     measured: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ def prechecked(prediction: Prediction) -> OutOfMemory:
 def failed_start(
     error: ServerDied | StartTimeout,
     service: str,
+    api: str,
     measured: Mapping[str, object],
     free: tuple[float, float],
 ) -> TrialFailed | SetupError:
@@ -87,6 +90,7 @@ def failed_start(
     Args:
         error: It died, or was not ready in time.
         service: The service that it serves.
+        api: How it is spoken to.
         measured: The figures known by then, by flat name.
         free: The memory that was free before its launch, and that should have been, MiB.
     """
@@ -97,6 +101,7 @@ def failed_start(
         exit_code=exit_code,
         phase=FailurePhase.START,
         service=service,
+        api=api,
         free_before_mib=free[0],
         expected_free_mib=free[1],
     )
@@ -110,13 +115,13 @@ def failed_start(
 
 
 def elsewhere(
-    service: str, taken_mib: float, measured: Mapping[str, object]
+    service: str, api: str, taken_mib: float, measured: Mapping[str, object]
 ) -> TrialFailed | SetupError:
     """Return the exception for a server that answers without memory on the GPU it was to use."""
     evidence = (
         f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
     )
-    name = names_of(service).elsewhere
+    name = names_of(api).elsewhere
     return raised(Diagnosis(name, service, FailurePhase.START, None, evidence), measured)
 
 
@@ -132,21 +137,22 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     measured = suspects.measured
     for tenant in suspects.tenants:
         if not tenant.alive:
-            name = f"tenant:{tenant.name.removeprefix(TENANT)}"
-            return raised(
-                Diagnosis(
-                    "oom_runtime_llm", name, FailurePhase.LOAD, None, tenant.log_text()[-300:]
-                ),
-                measured,
-            )
+            victim, end = f"tenant:{tenant.name.removeprefix(TENANT)}", tenant.log_text()[-300:]
+            name = names_of(None).out_of_memory
+            return raised(Diagnosis(name, victim, FailurePhase.LOAD, None, end), measured)
     for service, server in suspects.servers.items():
         diagnosis = diagnose(
-            server.log_text(), exit_code=server.exit_code, phase=FailurePhase.LOAD, service=service
+            server.log_text(),
+            exit_code=server.exit_code,
+            phase=FailurePhase.LOAD,
+            service=service,
+            api=suspects.apis[service],
         )
         if diagnosis is not None:
             return raised(diagnosis, measured)
     status = symptom.error.status if symptom.error else None
-    names, who = names_of(symptom.service), service_name(symptom.service or "")
+    names = names_of(suspects.apis.get(symptom.service or ""))
+    who = service_name(symptom.service or "")
     why = (symptom.text if symptom.service is None else f"{who}: {symptom.text}")[:300]
     is_refused = status is not None and 400 <= status < 500
     if is_refused and names.way_out is not None:

@@ -63,7 +63,8 @@ class Launcher:
             measured |= self._figures(engine, command, measured)
         servers = {e.name: self.lineup.server(e.name) for e in self.engines}
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
-        return endpoints, Suspects(servers, self.tenants, measured)
+        apis = {e.name: e.api for e in self.engines}
+        return endpoints, Suspects(servers, apis, self.tenants, measured)
 
     def command(self, engine: Engine, job: Job) -> Command:
         """Return the command of an engine on its device."""
@@ -89,8 +90,8 @@ class Launcher:
         # kernels are loaded under load, so that it grows beyond its share
         entitled_mib = 0.0 if share is None else (share + memory_budget.MARGIN) * total_mib
         ready = partial(engine.is_ready, clip=self.clip)
-        log = job.folder / f"{engine.name}.log"
-        return self.lineup.start(engine.name, command, ready, log, measured, entitled_mib)
+        name, log = engine.name, job.folder / f"{engine.name}.log"
+        return self.lineup.start(name, engine.api, command, ready, log, measured, entitled_mib)
 
     def _make_room(
         self, job: Job, on_phase: OnPhase, commands: Commands, prediction: memory_budget.Prediction

@@ -70,6 +70,7 @@ class Lineup:
     def start(
         self,
         service: str,
+        api: str,
         command: Command,
         ready: Ready,
         log: Path,
@@ -80,6 +81,7 @@ class Lineup:
 
         Args:
             service: The service that it serves.
+            api: How it is spoken to.
             command: Its command.
             ready: Whether the server at a url is ready.
             log: The file for its output.
@@ -106,14 +108,13 @@ class Lineup:
         try:
             server = stack.enter_context(serving(service, command, log=log, ready=ready))
         except (ServerDied, StartTimeout) as error:
-            raise failed_start(
-                error, service, measured, (before, expected - self.reserve_mib)
-            ) from error
+            free_mib = before, expected - self.reserve_mib
+            raise failed_start(error, service, api, measured, free_mib) from error
         held = device.held_mib(server.pid)
         taken = before - device.sample().free_mib if held is None else held
         if device.identity.cuda is not None and taken < ON_DEVICE_MIB:
             stack.close()
-            raise elsewhere(service, taken, measured)
+            raise elsewhere(service, api, taken, measured)
         entitled = max(taken, entitled_mib)
         self._held[service] = _Held(command, server, stack, place, taken, entitled)
         return {

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
-from study.analysis.eligibility import Ineligibility, ineligibility
+from study.analysis.promotion_eligibility import Ineligibility, ineligibility
 from study.storage.context import StudyContext
 
 

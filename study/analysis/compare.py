@@ -10,8 +10,8 @@ from enum import StrEnum
 from objectives.figures import Direction, figure
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
-from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS, noise_of
+from study.analysis.promotion_eligibility import ineligibility
 from study.spec.choices import SHOWN
 from study.storage.context import StudyContext
 

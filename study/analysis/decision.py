@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
-from study.analysis.eligibility import Ineligibility, ineligibility
+from study.analysis.promotion_eligibility import Ineligibility, ineligibility
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.tournament import Standing, compare

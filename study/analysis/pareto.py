@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from objectives.figures import Direction, figure, latency_p95_names
 from study.analysis.configurations import Configuration
-from study.analysis.eligibility import is_eligible
+from study.analysis.promotion_eligibility import is_eligible
 from study.spec.choices import APIS
 from study.storage.context import StudyContext
 

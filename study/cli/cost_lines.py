@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.figures import service_name
+from objectives.servers.phase_times import start_name
 from study.analysis.cost.cost import Cost
-from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
+from study.analysis.cost.phases import LAST_START, LOADS, STARTS, UNATTRIBUTED
+from study.spec.services import KINDS
 from study.storage.comparability import differing_names
 
 
@@ -15,7 +18,7 @@ def cost_lines(cost: Cost) -> list[str]:
     starts_s, loads_s = cost.sum_s(*STARTS), cost.sum_s(*LOADS)
     rest_s = wall_s - starts_s - loads_s
     parts = _small_parts(cost)
-    mean_s = cost.start_s("starting llm")
+    mean_s = cost.start_s(LAST_START)
     least = "" if cost.is_split else "at least "
     how = "servers restarted for every trial" if cost.restarts else "servers kept and ordered"
     replay = f"  times are those of a replay, {cost.measured_elsewhere}"
@@ -29,10 +32,12 @@ def cost_lines(cost: Cost) -> list[str]:
         *([replay] if cost.measured_elsewhere else []),
         f"  trials               {cost.trials}, "
         f"{len(launches)} of them measured and not told again",
-        f"  LLM starts           {least}{len(cost.starters('starting llm'))}, {mean_s:.1f} s each, "
-        f"of {cost.commands} distinct commands",
-        f"  speech starts        {least}{len(cost.starters('starting stt'))}, "
-        f"{cost.start_s('starting stt'):.1f} s each",
+        *(
+            f"  {service_name(s) + ' starts':<20} {least}{len(cost.starters(start_name(s)))}, "
+            f"{cost.start_s(start_name(s)):.1f} s each"
+            + (f", of {cost.commands} distinct commands" if start_name(s) == LAST_START else "")
+            for s in KINDS
+        ),
         f"  wall time            {_min(wall_s)}{of_trials if cost.runs_s is None else ''}",
         f"    starts             {_min(starts_s)}, {_share(starts_s, wall_s)}",
         f"    windows, ladders   {_min(loads_s)}, {_share(loads_s, wall_s)}",

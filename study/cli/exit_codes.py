@@ -1,8 +1,8 @@
 """Turns an error or an interruption into one sentence and the exit code of a command.
 
 The codes: 0 done, 1 a fault of ours, 2 bad input and 3 set-up (`objectives.errors`), 4 nothing
-feasible (`study.run`) or rejected and 5 inconclusive (`study.confirmation.confirm`), 5 rolled back
-and 6 not rolled back (`study.deploy.errors`), 130 stopped.
+feasible (`study.run`) or rejected and 5 inconclusive (`study.confirmation.confirm`), 3 a step that
+failed, 5 rolled back and 6 not rolled back (`study.deploy.errors`), 130 stopped.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from rich.text import Text
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
-from study.analysis.eligibility import is_eligible
+from study.analysis.promotion_eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
 from study.report.service_words import apis_of

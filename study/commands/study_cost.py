@@ -47,7 +47,7 @@ def main() -> None:
             for row in rows:
                 table.add_row(*row)
             console.print(table)
-            cache = unfilled_cache(cost.measurements, cost.workload, cost.llm_args)
+            cache = unfilled_cache(cost.measurements, cost.workload, cost.server_args)
             for line in (*cache_warnings(cache), ""):
                 console.print(line, markup=False, soft_wrap=True)
         for line in ratio_lines(costs):

@@ -27,7 +27,7 @@ from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Guard, Observed, baseline, soak
 from study.deploy.plan import next_values
-from study.deploy.reconcile import needs_root, recover, settled
+from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain

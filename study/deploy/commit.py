@@ -8,7 +8,7 @@ from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assigned
 from study.deploy.errors import RolledBack
 from study.deploy.health.gates import check_gates, try_gates
-from study.deploy.reconcile import needs_root, recover, settled
+from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import pending
 from study.deploy.state.versions import Chain
 from study.deploy.targets.open_target import target_of

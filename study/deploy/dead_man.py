@@ -11,7 +11,7 @@ from pathlib import Path
 
 from objectives.errors import StudyError
 from study.deploy.config.load import load_deployment
-from study.deploy.reconcile import settled
+from study.deploy.recover import settled
 from study.deploy.state import pending
 
 

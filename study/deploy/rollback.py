@@ -12,7 +12,7 @@ from objectives.errors import BadInput, SetupError
 from study.deploy.change import Say, begin_change, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.errors import RolledBack
-from study.deploy.reconcile import needs_root, settled
+from study.deploy.recover import needs_root, settled
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain

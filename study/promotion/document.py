@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from objectives.allocation import Allocation
+from objectives.engines.engine import in_order
 from objectives.figures import Direction, figure
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
-from study.spec.choices import JUDGED
+from study.spec.choices import FIGURES, JUDGED
 from study.storage.context import StudyContext
 
 SCHEMA = 1
 COMPARED_FIGURES = (  # p95 of a turn may only be compared at equal sessions
     *(name for name, f in JUDGED.items() if f.unit == "ms" and name != "turn_ttft_p95_ms"),
-    "stt_wer_pct",
+    *(name for name, f in FIGURES.items() if f.name == "wer_pct"),
     "concurrent_capacity",
     "free_memory_mib",
     "gpu_utilization_pct",
@@ -60,17 +60,6 @@ def improvement_pct(name: str, new: float | None, old: float | None) -> float | 
     return round(gain, 2) + 0.0  # no -0.0
 
 
-def flags(allocation: Allocation, *, is_template: bool) -> dict[str, str]:
-    """Return the exact settings to deploy, by service; of a template only its values."""
-    llm = [f"--gpu-memory-utilization {allocation.share:g}"]
-    llm += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
-    stt = [f"model size {allocation.speech}"]
-    stt += [f"{k}={v}" for k, v in allocation.options("whisper.").items()]
-    if is_template:
-        llm = [str(allocation)]
-    return {"llm": " ".join(llm), "stt": ", ".join(stt)}
-
-
 def document(
     decision: Decision,
     context: StudyContext,
@@ -105,7 +94,7 @@ def document(
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
         "parameters": dict(winner.allocation.values),
-        "set": flags(winner.allocation, is_template=context.services["llm"].command is not None),
+        "set": {e.name: e.settings(winner.allocation) for e in in_order(context.services)},
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},

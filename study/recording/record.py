@@ -161,7 +161,7 @@ def _launched(
             job = Job(allocation, repeat, folder / name)
             job.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
-            outcome = colocation.measure(job)
+            outcome = colocation.measure(job).raise_for_setup()
             if (failure := outcome.failure) is not None and not failure.is_ruled_out:
                 tell(f"    left out, run again for it: {failure}")
                 continue

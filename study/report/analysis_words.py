@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from objectives.figures import SERVICE_NAMES, figure, service_name
+from objectives.figures import figure, service_name
 from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
+from study.spec.choices import APIS
 
 CATEGORY_WORDS: Mapping[Category, str] = {
     Category.WINNER: "winner",
@@ -23,8 +24,8 @@ CATEGORY_WORDS: Mapping[Category, str] = {
 def share_table(shares: Sequence[ShareSummary]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the head and the rows of the shares; what was not measured is a dash."""
     measured = dict.fromkeys(name for s in shares for name in s.interference)
-    services = [*(n for n in SERVICE_NAMES if n in measured or not measured)]
-    services += [n for n in measured if n not in SERVICE_NAMES]
+    services = [*(n for n in APIS if n in measured or not measured)]
+    services += [n for n in measured if n not in APIS]
     times = (f"{service_name(name)}: together / alone" for name in services)
     head = ("LLM share", "launches", *times, "KV peak %", "KV tokens")
     return head, [_share_row(s, services) for s in shares]

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
-from study.analysis.eligibility import ineligibility
 from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
+from study.analysis.promotion_eligibility import ineligibility
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import CATEGORY_COLOURS, shade

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from objectives.figures import FITNESS
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision, PassedOver
-from study.analysis.eligibility import Ineligibility, Reason, broken_limits
+from study.analysis.promotion_eligibility import Ineligibility, Reason, broken_limits
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import CONSTRAINTS, short

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from objectives.engines.engine import engines_of
 from objectives.figures import latency_p95_names, service_name
-from study.spec.choices import APIS
 from study.storage.context import StudyContext
 
 
 def apis_of(context: StudyContext) -> dict[str, str]:
     """Return the API of each service, in the order of a voice turn."""
-    return {e.name: APIS[e.name] for e in engines_of(context.services)}
+    return {e.name: e.api for e in engines_of(context.services)}
 
 
 def latencies_of(context: StudyContext) -> list[str]:

@@ -189,7 +189,7 @@ class Epoch:
             job.folder.mkdir(parents=True, exist_ok=True)
         set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
         set_attributes(trial, spent=self._results.is_last(allocation) or None)
-        outcome = self.measure(job)
+        outcome = self.measure(job).raise_for_setup()
         set_attributes(trial, wall_s=self._wall_s(outcome.wall_s, started))
         if outcome.measurement is not None:
             measured = outcome.measurement

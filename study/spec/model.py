@@ -94,9 +94,6 @@ class FitnessRule:
         return self.weights or PRESETS[self.preset]
 
 
-SERVICE_NAMES = ("stt", "llm")  # that a study measures, in the order of a voice turn
-
-
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """Is one entry of a spec's `workloads:`: a ready-made kind, or the file of a captured trace."""

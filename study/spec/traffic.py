@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 from objectives.figures import flat_name
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
-from study.spec.model import SERVICE_NAMES, HeldOut, SloRule
+from study.spec.choices import APIS
+from study.spec.model import HeldOut, SloRule
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -40,7 +41,7 @@ def read_slo(entry: YamlEntry) -> SloRule:
     """
     if not entry.is_present:
         return SloRule()
-    services = {flat_name(service, "p95_ms"): service for service in SERVICE_NAMES}
+    services = {flat_name(service, "p95_ms"): service for service in APIS}
     entry.only(("multiple", *services))
     hints = get_type_hints(SloRule, include_extras=True)
     _, limits = get_args(hints["p95_ms"])

@@ -33,6 +33,7 @@ OUTCOMES = {
             },
         )
     ),
+    "set-up": Outcome(setup_error="no such flag; leave it out", wall_s=3.0),
 }
 
 

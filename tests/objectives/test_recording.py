@@ -115,6 +115,14 @@ def test_a_disturbed_launch_is_disturbed_again(recording, tmp_path):
     assert failure.diagnosis == diagnosis
 
 
+def test_a_launch_that_showed_what_the_machine_lacks_shows_it_again(recording, tmp_path):
+    diagnosis = Diagnosis("gpu_hardware", "llm", FailurePhase.LOAD, None, "Xid 79")
+    lost = Outcome(failure=Failure(diagnosis, is_ruled_out=False))
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(job(1), 1, 1.0, lost)])
+    outcome = read(tmp_path / "a.jsonl").measure(job(0))
+    assert (outcome.failure, outcome.setup_error) == (None, "gpu_hardware (llm): Xid 79")
+
+
 def test_what_was_not_recorded_is_refused(recording):
     outside = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
     with pytest.raises(

@@ -10,7 +10,7 @@ from typing import Any
 from objectives.allocation import SPEECH, Allocation
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.cost.phases import LOADS, STARTS, UNATTRIBUTED
+from study.analysis.cost.phases import LAST_START, LOADS, STARTS, UNATTRIBUTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Cost:
         measured_elsewhere: Where a replay's times come from.
         identity: The conditions that two studies must share to be compared.
         workload: The load of the launches.
-        llm_args: The flags of the LLM server.
+        server_args: The flags of the servers that have a KV cache.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Cost:
     measured_elsewhere: str | None
     identity: Mapping[str, Any]
     workload: Workload
-    llm_args: tuple[str, ...]
+    server_args: tuple[str, ...]
 
     @property
     def measurements(self) -> list[tuple[Allocation, Measurement]]:
@@ -92,18 +92,18 @@ class Cost:
 
     @property
     def commands(self) -> int:
-        """Count the distinct commands of the LLM server that were launched."""
-        return len({_llm_values(x.allocation) for x in self.starters("starting llm")})
+        """Count the distinct commands of the server with a share that were launched."""
+        return len({_command_values(x.allocation) for x in self.starters(LAST_START)})
 
     @property
     def shortest_s(self) -> float | None:
-        """Return the seconds of one start for each LLM command and of all windows and ladders.
+        """Return the seconds of one start for each such command and of all windows and ladders.
 
         None where a recording does not split off the ladders.
         """
         if not self.is_split:
             return None
-        return self.commands * self.start_s("starting llm") + self.sum_s(*LOADS)
+        return self.commands * self.start_s(LAST_START) + self.sum_s(*LOADS)
 
     @property
     def restarting_s(self) -> float:
@@ -115,13 +115,13 @@ class Cost:
             p: [x for x in self.launches if p not in x.started and x.sum_s(*LOADS)] for p in STARTS
         }
         starts_s = sum(len(launches) * self.start_s(phase) for phase, launches in reused.items())
-        stop_s = fmean([x.sum_s("stopping") for x in self.starters("starting llm")[1:]] or [0.0])
-        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused["starting llm"])
+        stop_s = fmean([x.sum_s("stopping") for x in self.starters(LAST_START)[1:]] or [0.0])
+        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused[LAST_START])
         return self.wall_s + starts_s + stops_s
 
 
-def _llm_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
-    """Return what the LLM server's command depends on; a recording has no commands."""
+def _command_values(allocation: Allocation) -> tuple[tuple[str, str], ...]:
+    """Return what the command of a server with a share depends on; a recording has no commands."""
     searched = allocation.values.items()
     return tuple(
         sorted((k, str(v)) for k, v in searched if k != SPEECH and not k.startswith("whisper."))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from study.storage.url import open_storage
 
 # the recording of the wider space, which ships
 WIDE_RECORDING = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
+PROMPTED = [name for name, api in APIS.items() if api == "completions"]
 RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
 
 
@@ -90,7 +92,7 @@ def of_study(study: optuna.Study) -> Cost:
         measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
-        llm_args=kv_cache_args(context.services),
+        server_args=kv_cache_args(context.services),
     )
 
 
@@ -104,7 +106,7 @@ def of_recording(source: recording.Recording) -> Cost:
     try:
         fields = conditions["workload"]
         workload = Workload(**{**fields, "prompt_tokens": tuple(fields["prompt_tokens"])})
-        llm_args = tuple(conditions["services"]["llm"]["args"])
+        args = tuple(chain.from_iterable(conditions["services"][s]["args"] for s in PROMPTED))
     except (KeyError, TypeError) as error:
         raise BadInput(
             f"{source.path}:1: its workload or services are not those of a recording ({error})"
@@ -118,7 +120,7 @@ def of_recording(source: recording.Recording) -> Cost:
         measured_elsewhere=None,
         identity=conditions,
         workload=workload,
-        llm_args=llm_args,
+        server_args=args,
     )
 
 

@@ -12,6 +12,7 @@ from objectives.servers.phase_times import start_name
 from study.spec.choices import APIS
 
 STARTS, LOADS = tuple(map(start_name, APIS)), ("window", "ladder")
+LAST_START = STARTS[-1]  # of the server that asks for a share
 LAUNCH_PHASES = (*STARTS, "alone", "window", "ladder", "stopping")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from objectives.figures import FITNESS, figure, flat_name
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import Decision
-from study.analysis.eligibility import ineligibility
 from study.analysis.noise import SESSIONS
+from study.analysis.promotion_eligibility import ineligibility
 from study.report.comparison import comparison
 from study.report.service_words import apis_of, latencies_of
 from study.report.summary import Summary

@@ -81,7 +81,8 @@ class Launcher:
         exercise.word_errors = self.word_errors
         colocation.under(exercise, self.anchors.get(traffic.name))
         self.under = f"{traffic.name}: "
-        outcome = colocation.measure(Job(allocation, 0, within, is_fresh))
+        job = Job(allocation, 0, within, is_fresh)
+        outcome = colocation.measure(job).raise_for_setup()
         if colocation.anchor is not None:
             self.anchors.setdefault(traffic.name, colocation.anchor)
         return outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.colocation import Colocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.evaluation import Failure, Job, Outcome
+from objectives.evaluation import Failure, Job
 from objectives.exercise import Exercise
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import PairsJournal, Stress
@@ -50,8 +50,8 @@ def measure_stress(
         exercise = Exercise(traffic.workload, of.clips, traffic.requests)
         exercise.word_errors = word_errors
         colocation.under(exercise, None)
-        failure = colocation.restart_first(job) if half == "restart" else None
-        outcome = Outcome(failure=failure) if failure else colocation.measure(job)
+        failed = colocation.restart_first(job) if half == "restart" else None
+        outcome = (failed or colocation.measure(job)).raise_for_setup()
         if outcome.failure is not None:
             if not outcome.failure.is_ruled_out:
                 return outcome.failure
@@ -61,7 +61,7 @@ def measure_stress(
         if outcome.measurement is not None:
             free_mib.append(outcome.measurement.device.free_memory_mib)
     return Stress(
-        requests=sum(r.service == "llm" for r in traffic.requests),
+        requests=sum(r.prompt_tokens > 0 for r in traffic.requests),
         clips=len(of.clips),
         prompt_tokens=traffic.workload.prompt_tokens[1],
         free_memory_mib=free_mib[0] if free_mib else None,

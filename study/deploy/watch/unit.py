@@ -8,7 +8,7 @@ from pathlib import Path
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment
-from study.deploy.reconcile import needs_root
+from study.deploy.recover import needs_root
 from study.deploy.targets.unit_checks import ETC
 from study.systemd import systemctl, units
 

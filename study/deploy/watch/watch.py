@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from objectives.errors import StudyError
 from study.deploy.config.deployment import Deployment
-from study.deploy.reconcile import recover
+from study.deploy.recover import recover
 from study.deploy.state import pending
 from study.deploy.watch.drift import drift
 from study.deploy.watch.event import Event, Memory

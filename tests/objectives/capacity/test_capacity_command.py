@@ -98,7 +98,7 @@ def test_the_order_of_lines_and_gzip_change_nothing(capsys, tmp_path):
     in_order = written(tmp_path / "a.jsonl", lines)
     random.Random(1).shuffle(lines)
     shuffled = tmp_path / "b.jsonl.gz"
-    shuffled.write_bytes(gzip.compress("\r\n\n".join(map(json.dumps, lines)).encode()))
+    shuffled.write_bytes(gzip.compress(("\ufeff" + "\r\n\n".join(map(json.dumps, lines))).encode()))
     found = shown(capsys, in_order, "--rate", "1:12:120", *LIMITS)
     assert shown(capsys, shuffled, "--rate", "1:12:120", *LIMITS) == found
     assert [r["seed"] for r in found["ramps"]] == [1, 2]

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from factories import endpoints_of
 
-from objectives.capacity.estimate import capacity
+from objectives.capacity.ladder_capacity import capacity
 from objectives.load.figures_of_replies import summarise
 from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one

@@ -191,7 +191,7 @@ def test_a_command_that_is_wrong_stops_the_study(device, tmp_path):
         Colocation(wrong, device_set(device), tmp_path) as colocation,
         pytest.raises(SetupError) as caught,
     ):
-        colocation.measure(Job(LOW, 0, tmp_path / "0"))
+        colocation.measure(Job(LOW, 0, tmp_path / "0")).raise_for_setup()
     assert "the llm server does not start: " in str(caught.value)
     assert "unrecognized arguments: --no-such-flag" in str(caught.value)
 

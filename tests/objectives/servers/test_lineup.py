@@ -34,9 +34,9 @@ def ready(url):
 
 
 def test_a_command_that_runs_is_not_started_again(pair, fake_command, tmp_path):
-    first = pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    first = pair.start("llm", "completions", fake_command(), ready, tmp_path / "1.log", {})
     pid = pair.server("llm").pid
-    again = pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+    again = pair.start("llm", "completions", fake_command(), ready, tmp_path / "2.log", {})
     assert first["llm_start_s"] > 0
     assert again == {"llm_start_s": 0.0, "llm_memory_mib": 100.0}
     assert pair.server("llm").pid == pid
@@ -45,7 +45,7 @@ def test_a_command_that_runs_is_not_started_again(pair, fake_command, tmp_path):
 
 def test_only_this_very_command_runs(pair, fake_command, tmp_path):
     assert not pair.runs("llm", fake_command())
-    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    pair.start("llm", "completions", fake_command(), ready, tmp_path / "1.log", {})
     assert pair.runs("llm", fake_command())
     assert not pair.runs("llm", fake_command("well", "--label", "x"))
     assert not pair.runs("stt", fake_command())
@@ -56,7 +56,7 @@ def test_only_this_very_command_runs(pair, fake_command, tmp_path):
 
 
 def test_a_server_that_has_died_does_not_run(pair, fake_command, tmp_path):
-    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    pair.start("llm", "completions", fake_command(), ready, tmp_path / "1.log", {})
     server = pair.server("llm")
     server._supervisor.kill()
     server._supervisor.wait()
@@ -66,11 +66,16 @@ def test_a_server_that_has_died_does_not_run(pair, fake_command, tmp_path):
 def test_a_failed_start_holds_nothing(pair, fake_command, tmp_path):
     with pytest.raises(OutOfMemory) as caught:
         pair.start(
-            "llm", fake_command("oom-at-start"), ready, tmp_path / "1.log", {"stt_start_s": 2.0}
+            "llm",
+            "completions",
+            fake_command("oom-at-start"),
+            ready,
+            tmp_path / "1.log",
+            {"stt_start_s": 2.0},
         )
     assert caught.value.measured == {"stt_start_s": 2.0}
     assert not pair.runs("llm", fake_command("oom-at-start"))
-    pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+    pair.start("llm", "completions", fake_command(), ready, tmp_path / "2.log", {})
 
 
 def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(
@@ -83,7 +88,10 @@ def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(
         return ready(url)
 
     assert (
-        pair.start("llm", fake_command(), loads, tmp_path / "1.log", {})["llm_memory_mib"] == 3_000
+        pair.start("llm", "completions", fake_command(), loads, tmp_path / "1.log", {})[
+            "llm_memory_mib"
+        ]
+        == 3_000
     )
     device.free_mib = 8_000.0
 
@@ -94,7 +102,7 @@ def test_a_server_that_answers_from_elsewhere_than_the_gpu_is_not_accepted(
     device.identity = replace(device.identity, driver="580.1", cuda="13.0")
     device.held_mib = lambda pid: None
     with pytest.raises(OutOfMemory, match="llm_cpu_offload"):
-        pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+        pair.start("llm", "completions", fake_command(), ready, tmp_path / "1.log", {})
     assert not pair.runs("llm", fake_command())
 
 
@@ -105,24 +113,25 @@ def test_what_a_running_server_took_is_not_a_neighbours(
     device.held_mib = lambda pid: 3_000.0
     pair.start(
         "stt",
+        "transcription",
         fake_command(),
         partial(FasterWhisper(SttService()).is_ready, clip=CLIP),
         tmp_path / "1.log",
         {},
     )
     device.free_mib = 5_000.0
-    pair.start("llm", fake_command(), ready, tmp_path / "2.log", {})
+    pair.start("llm", "completions", fake_command(), ready, tmp_path / "2.log", {})
     pair.stop("llm")
     device.free_mib = 4_000.0  # 1,000 MiB beyond what speech holds
     with pytest.raises(Disturbed, match="foreign_tenant: 1,000 MiB more"):
-        pair.start("llm", fake_command(), ready, tmp_path / "3.log", {})
+        pair.start("llm", "completions", fake_command(), ready, tmp_path / "3.log", {})
     assert not (tmp_path / "3.log").exists()
     device.free_mib = 8_000.0
 
 
 def test_stopping_waits_until_the_memory_is_back(pair, device, fake_command, tmp_path):
     device.held_mib = lambda pid: 3_000.0
-    pair.start("llm", fake_command(), ready, tmp_path / "1.log", {})
+    pair.start("llm", "completions", fake_command(), ready, tmp_path / "1.log", {})
     looks = iter([5_000.0, 6_000.0, 7_800.0])
     device.sample = lambda plain=device.sample: setattr(device, "free_mib", next(looks)) or plain()
     pair.stop("llm")

@@ -32,7 +32,7 @@ from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput, SetupError
-from objectives.evaluation import Failure, Job, Outcome
+from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run.end import ended
 from study.search.ask import bridge, queue
@@ -86,7 +86,7 @@ def opened(
     return open_made(spec, storage, name="s", sampler=sampler)
 
 
-def epoch(study: optuna.Study, spec: Spec, measure: Bench, folder: Path, **options: Any) -> Epoch:
+def epoch(study: optuna.Study, spec: Spec, measure: Measure, folder: Path, **options: Any) -> Epoch:
     usual: dict[str, Any] = {
         "max_trials": 40,
         "timeout_s": 1e6,
@@ -257,12 +257,9 @@ def test_an_interruption_while_a_result_is_told_leaves_no_second_error(
 
 
 def test_a_wrong_set_up_ends_the_run_and_blames_no_configuration(spec, storage, tmp_path) -> None:
-    def broken(n: int, _: Allocation) -> None:
-        raise SetupError("no such flag")
-
-    study = opened(spec, storage)
-    with pytest.raises(SetupError):
-        epoch(study, spec, Bench(broken), tmp_path).run()
+    study, lacking = opened(spec, storage), Outcome(setup_error="no such flag; leave it out")
+    with pytest.raises(SetupError, match=r"^no such flag; leave it out$"):
+        epoch(study, spec, lambda _: lacking, tmp_path).run()
     assert {r.state for r in rows(study)} == {"not_started"} and own(study) == []
 
 

@@ -22,10 +22,10 @@ from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, SttService
 from objectives.traffic.workload import Workload
 from study.spec import load as spec_module
+from study.spec.choices import APIS
 from study.spec.load import load
 from study.spec.model import (
     KEYS,
-    SERVICE_NAMES,
     Budget,
     FitnessRule,
     Gates,
@@ -225,7 +225,7 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
         if name == "services":
             expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
         elif name == "slo":
-            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in SERVICE_NAMES)}
+            expected[name] = {"multiple", *(f"{service}_p95_ms" for service in APIS)}
         elif name in KEYS:
             expected[name] = keys_of(hint)
     assert below == expected | {

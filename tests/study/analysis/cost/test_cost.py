@@ -65,7 +65,7 @@ def cost(*launches: TimedLaunch, **changes: Any) -> Cost:
         "measured_elsewhere": None,
         "identity": {},
         "workload": Workload(),
-        "llm_args": (),
+        "server_args": (),
     }
     return Cost(launches=launches, **usual | changes)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from objectives.capacity.estimate import Capacity, Rung, capacity, next_rung, verdict
+from objectives.capacity.ladder_capacity import Capacity, Rung, capacity, next_rung, verdict
 
 
 def climbed(limit, start, top):

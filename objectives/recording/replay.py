@@ -11,7 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.servers.blame import raised
@@ -113,7 +113,6 @@ class Recording:
         """Return one of the repeats, chosen by the job's seed; a failure where the launch failed.
 
         Raises:
-            SetupError: The launch showed one.
             BadInput: The configuration was not recorded.
         """
         repeats = self.cell(job.allocation)
@@ -124,8 +123,6 @@ class Recording:
             what = f"an entry of {job.allocation} has neither a measurement nor a diagnosis"
             raise BadInput(f"{self.path}: {what}")
         error = raised(e.diagnosis, {**e.measured, "wall_s": e.wall_s})
-        if isinstance(error, SetupError):
-            raise error
         return replace(Outcome.of(error), wall_s=e.wall_s)
 
     def measured(self, e: RecordedLaunch) -> Measurement | None:
