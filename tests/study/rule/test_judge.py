@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -32,7 +33,7 @@ def arms(old: float, times: float, pairs: int = 6) -> Arms:
     return Arms((old,) * pairs, winner)
 
 
-def world(pairs: int = 6, workload: str = "main", **times: float) -> dict[Key, Arms]:
+def world(times: Mapping[str, float], pairs: int = 6, workload: str = "main") -> dict[Key, Arms]:
     """Return the figures of a workload: times those of the baseline, by flat name."""
     usual = {
         CAPACITY: 3.3,
@@ -59,7 +60,7 @@ def reasons(verdict: RuleVerdict) -> list[Reason]:
 
 
 def test_six_pairs_that_gain_confirm_and_the_lower_end_says_by_how_much_at_least() -> None:
-    found = judged(world(**WIN))
+    found = judged(world(WIN))
     assert (found.status, found.causes, found.pairs, found.look) == (Status.CONFIRMED, (), 6, 1)
     [won] = found.won
     assert won.claim is Claim.CAPACITY
@@ -67,14 +68,14 @@ def test_six_pairs_that_gain_confirm_and_the_lower_end_says_by_how_much_at_least
 
 
 def test_a_shorter_latency_is_enough_and_its_lower_end_is_of_the_baselines_time() -> None:
-    found = judged(world(stt_latency_p95_ms=0.8, llm_latency_p95_ms=0.8))
+    found = judged(world({"stt_latency_p95_ms": 0.8, "llm_latency_p95_ms": 0.8}))
     [won] = found.won
     assert (found.status, won.claim) == (Status.CONFIRMED, Claim.LATENCY)
     assert won.at_least_pct == pytest.approx(19.2, abs=0.5)
 
 
 def test_services_count_by_their_weights_and_alike_without_any() -> None:
-    figures = world(stt_latency_p95_ms=0.5, llm_latency_p95_ms=1.9)
+    figures = world({"stt_latency_p95_ms": 0.5, "llm_latency_p95_ms": 1.9})
     assert judged(figures).status is Status.CONFIRMED
     by_llm = replace(RULE, claim=Claim.LATENCY, weights={"stt": 0.1, "llm": 0.4})
     assert reasons(judged(figures, by_llm)) == [Reason.CLAIM_WORSE]
@@ -84,25 +85,25 @@ def test_services_count_by_their_weights_and_alike_without_any() -> None:
 
 def test_it_is_looked_at_after_six_and_twelve_pairs_only() -> None:
     assert LOOKS == (6, 12)
-    five = judged(world(5, **WIN))
+    five = judged(world(WIN, 5))
     assert (five.causes, five.pairs_more) == ((Cause(Reason.TOO_FEW_PAIRS, value=5),), 1)
     barely = Arms((3.3,) * 11, (3.3,) * 6 + (6.6,) * 5)
-    eleven = judged({**world(11), ("main", CAPACITY): barely})
+    eleven = judged({**world({}, 11), ("main", CAPACITY): barely})
     assert (eleven.pairs, eleven.pairs_more, eleven.status) == (6, 1, Status.INCONCLUSIVE)
-    twelve = judged({**world(12), ("main", CAPACITY): arms(3.3, 1.03, 12)})
+    twelve = judged({**world({}, 12), ("main", CAPACITY): arms(3.3, 1.03, 12)})
     assert (twelve.status, twelve.look, twelve.pairs) == (Status.CONFIRMED, 1, 6)
 
 
 def test_the_second_look_has_half_the_error_and_no_look_follows_it() -> None:
     assert 1 - confidence(2, among=2) == pytest.approx((1 - confidence(1, among=2)) / 2)
-    found = judged(world(12))
+    found = judged(world({}, 12))
     assert (found.look, found.pairs, found.pairs_more) == (2, 12, None)
     assert reasons(found) == [Reason.CLAIM_NOT_SHOWN] * 2
 
 
 def test_what_the_first_look_confirmed_later_pairs_do_not_change() -> None:
     turned = Arms((3.3,) * 12, (*arms(3.3, 1.2).winner, *arms(3.3, 0.5).winner))
-    assert judged({**world(12), ("main", CAPACITY): turned}).pairs == 6
+    assert judged({**world({}, 12), ("main", CAPACITY): turned}).pairs == 6
 
 
 @pytest.mark.parametrize(
@@ -116,9 +117,9 @@ def test_what_the_first_look_confirmed_later_pairs_do_not_change() -> None:
 def test_the_held_out_workloads_must_gain_in_their_mean_and_none_may_lose(
     held_out: dict[str, float], expected: list[Reason]
 ) -> None:
-    figures = world(**WIN)
+    figures = world(WIN)
     for name, times in held_out.items():
-        figures |= world(workload=name, **{CAPACITY: times})
+        figures |= world({CAPACITY: times}, workload=name)
     rule = replace(RULE, held_out=tuple(held_out))
     found = judged(figures, rule)
     assert [c.reason for c in found.causes if c.name == Claim.CAPACITY] == expected
@@ -128,18 +129,21 @@ def test_the_held_out_workloads_must_gain_in_their_mean_and_none_may_lose(
 def test_a_claim_that_is_not_measured_in_every_pair_is_not_won_and_the_other_one_may_be() -> None:
     for missing in (None, math.inf):
         some = arms(3.3, 1.2)
-        figures = {**world(), ("main", CAPACITY): Arms(some.baseline, (*some.winner[:5], missing))}
+        figures = {
+            **world({}),
+            ("main", CAPACITY): Arms(some.baseline, (*some.winner[:5], missing)),
+        }
         found = judged(figures)
         assert Cause(Reason.CLAIM_NOT_MEASURED, "main", Claim.CAPACITY, 1) in found.causes
-    figures = world(stt_latency_p95_ms=0.8)
+    figures = world({"stt_latency_p95_ms": 0.8})
     del figures["main", CAPACITY]  # no rate was good
     assert judged(figures).status is Status.CONFIRMED
 
 
 def test_a_winner_that_is_worse_by_every_claim_is_rejected() -> None:
-    found = judged(world(**{CAPACITY: 0.8, "llm_latency_p95_ms": 1.2}))
+    found = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 1.2}))
     assert (found.status, reasons(found)) == (Status.REJECTED, [Reason.CLAIM_WORSE] * 2)
-    only_one = judged(world(**{CAPACITY: 0.8, "llm_latency_p95_ms": 0.8}))
+    only_one = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 0.8}))
     assert only_one.status is Status.CONFIRMED
 
 
@@ -161,7 +165,7 @@ def test_a_winner_that_is_worse_by_every_claim_is_rejected() -> None:
 def test_a_limit_is_met_inside_it_and_at_most_twice_the_baselines_or_where_it_is_no_worse(
     baseline: float, winner: float, standing: LimitStanding
 ) -> None:
-    figures = {**world(**WIN), ("main", "llm_tpot_p95_ms"): arms(baseline, winner / baseline)}
+    figures = {**world(WIN), ("main", "llm_tpot_p95_ms"): arms(baseline, winner / baseline)}
     found = judged(figures)
     [limit] = found.limits
     assert limit.standing is standing
@@ -200,7 +204,7 @@ def test_a_figure_that_is_infinite_or_missing_never_passes_unless_the_baseline_n
 
 
 def test_a_limit_that_main_does_not_measure_is_open_and_a_held_out_workload_may_lack_it() -> None:
-    figures = {**world(**WIN), **world(workload="speech", **WIN)}
+    figures = {**world(WIN), **world(WIN, workload="speech")}
     rule = replace(RULE, held_out=("speech",))
     del figures["speech", "llm_tpot_p95_ms"]
     assert judged(figures, rule).status is Status.CONFIRMED
@@ -212,7 +216,7 @@ def test_a_limit_that_main_does_not_measure_is_open_and_a_held_out_workload_may_
 def test_what_is_watched_rejects_only_outside_the_limit_that_covers_it(
     times: float, status: Status
 ) -> None:
-    figures = world(**WIN, llm_tpot_ms=times)  # a median of 97.5 or 112.5 ms
+    figures = world({**WIN, "llm_tpot_ms": times})  # a median of 97.5 or 112.5 ms
     found = judged(figures)
     assert found.status is status
     assert [(w.figure, w.rejects) for w in found.worse] == [
@@ -221,14 +225,14 @@ def test_what_is_watched_rejects_only_outside_the_limit_that_covers_it(
 
 
 def test_what_has_no_limit_is_listed_under_what_gets_worse_and_never_rejects() -> None:
-    found = judged(world(**WIN, turn_ttft_ms=3.0, llm_tpot_p95_ms=1.3))
+    found = judged(world({**WIN, "turn_ttft_ms": 3.0, "llm_tpot_p95_ms": 1.3}))
     assert found.status is Status.CONFIRMED
     assert [w.figure for w in found.worse] == ["llm_tpot_p95_ms", "turn_ttft_ms"]
     assert math.exp(-found.worse[1].gain.mean) == pytest.approx(3.0, abs=0.01)
 
 
 def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
-    figures = {**world(**WIN), ("main", "turn_ttft_ms"): Arms((700.0,) * 6, (700.0,) * 5 + (None,))}
+    figures = {**world(WIN), ("main", "turn_ttft_ms"): Arms((700.0,) * 6, (700.0,) * 5 + (None,))}
     assert judged(figures).causes == (Cause(Reason.FIGURE_LOST, "main", "turn_ttft_ms"),)
 
 
@@ -270,14 +274,14 @@ def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
 def test_hard_facts_need_no_interval(facts: HardFacts, status: Status, cause: Cause) -> None:
     measured = replace(facts, free_mib=900.0 if facts.free_mib is None else facts.free_mib)
     rule = replace(RULE, free_memory_mib=256.0)
-    found = judged(world(**WIN), rule, measured)
+    found = judged(world(WIN), rule, measured)
     assert (found.status, found.causes) == (status, (cause,))
 
 
 def test_free_memory_that_was_not_measured_keeps_it_open_where_it_is_asked_for() -> None:
     rule = replace(RULE, free_memory_mib=256.0)
-    assert reasons(judged(world(**WIN), rule)) == [Reason.FREE_MEMORY_NOT_MEASURED]
-    assert judged(world(**WIN)).status is Status.CONFIRMED
+    assert reasons(judged(world(WIN), rule)) == [Reason.FREE_MEMORY_NOT_MEASURED]
+    assert judged(world(WIN)).status is Status.CONFIRMED
 
 
 def test_hard_facts_reject_before_the_first_pair() -> None:
