@@ -11,7 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 from study.storage.trials import State, Trial
 
 

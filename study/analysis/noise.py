@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from statistics import fmean, variance
 
 from study.analysis.configurations import Configuration
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 
 SESSIONS = "concurrent_capacity"
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 
 POWER = 0.8  # with which `pairs_needed` would decide
 MOST_PAIRS = 1000
