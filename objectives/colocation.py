@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_figures import goodput_pct, limits_of
+from objectives.capacity.ramp_range import RampRange
+from objectives.capacity.ramp_replies import write
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
@@ -28,7 +31,7 @@ from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
 from objectives.servers.tenants import Tenant, holding
 from objectives.service_figures import arguments_of
-from objectives.setting import Anchor, Setting, anchored
+from objectives.setting import Setting
 from objectives.traffic.clips import read_clips
 
 
@@ -42,7 +45,7 @@ class Colocation:
         devices: The devices that the servers share.
         folder: The folder for the tenants' logs.
         on_phase: Called as each phase begins.
-        anchor: The SLO and first rung; None lets the first measurement fix them.
+        ramp_range: The range of the study's ramps; None lets the first measurement find it.
         measurements: The study's measurements so far, for the memory arithmetic.
     """
 
@@ -53,10 +56,11 @@ class Colocation:
         folder: Path,
         *,
         on_phase: OnPhase = lambda _: None,
-        anchor: Anchor | None = None,
+        ramp_range: RampRange | None = None,
         measurements: Sequence[tuple[Allocation, Measurement]] = (),
     ) -> None:
-        self.setting, self.devices, self.folder, self.anchor = setting, devices, folder, anchor
+        self.setting, self.devices, self.folder = setting, devices, folder
+        self.ramp_range = ramp_range
         self.on_phase = on_phase
         self._engines = engines_of(setting.services)
         self._starts = Starts(self._engines, list(measurements))
@@ -91,15 +95,15 @@ class Colocation:
         """Stop every server, so that the next measurement launches afresh."""
         self._lineup.stop_all()
 
-    def under(self, exercise: Exercise, anchor: Anchor | None) -> None:
+    def under(self, exercise: Exercise, ramp_range: RampRange | None) -> None:
         """Measure under this traffic from now on; servers that run are kept for it.
 
         Args:
             exercise: The traffic.
-            anchor: What the first measurement under it fixed; None where there was none yet.
+            ramp_range: The range that its first ramp found; None where there was none yet.
         """
         self.setting = replace(self.setting, workload=exercise.workload)
-        self._exercise, self.anchor = exercise, anchor
+        self._exercise, self.ramp_range = exercise, ramp_range
 
     def restart_first(self, job: Job) -> Outcome | None:
         """Start the first server anew beside those that run, which no trial does.
@@ -164,10 +168,13 @@ class Colocation:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
             endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
             measured, devices = self._load(job, on_phase, endpoints, suspects, watches)
-        for name, figures in devices.items():
-            used_mib = used_by_second(watches[name].samples, figures["device_total_mib"])
-            figures["used_mib_by_s"] = used_mib
-        by_name = {n: DeviceFigures(**arguments_of(DeviceFigures, d)) for n, d in devices.items()}
+        by_name = {
+            name: DeviceFigures(
+                **arguments_of(DeviceFigures, figures),
+                used_mib_by_s=used_by_second(watches[name].samples, figures["device_total_mib"]),
+            )
+            for name, figures in devices.items()
+        }
         return replace(Measurement.from_flat(measured), devices=by_name)
 
     def _load(
@@ -182,7 +189,7 @@ class Colocation:
 
         Among the former are those of the device with the least free memory.
 
-        Each service is loaded alone, then all under the trace, then up the ladder.
+        Each service is loaded alone, then all under the trace, then by turns up a ramp.
         """
         measured, allocation = suspects.measured, job.allocation
         for engine in self._engines:
@@ -196,9 +203,11 @@ class Colocation:
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
         measured |= figures | window_figures(window, alone)
+        limits = limits_of(self.setting.limits)
+        measured["goodput_pct"] = goodput_pct(((None, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
-        measured |= self._ladder(endpoints, suspects, on_phase, measured)
+        measured |= self._ramp(job, endpoints, suspects, on_phase)
         measured |= self._exercise.word_figures(endpoints, speech)
         return measured, devices
 
@@ -208,20 +217,16 @@ class Colocation:
         held_mib = total_mib - self._lineup.free_at_rest_mib[place]
         return {"device_total_mib": total_mib, **memory(samples, total_mib, held_mib=held_mib)}
 
-    def _ladder(
-        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, measured: dict[str, Any]
+    def _ramp(
+        self, job: Job, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase
     ) -> dict[str, Any]:
-        """Climb the capacity ladder and return its figures.
-
-        The first measurement with finite latencies fixes the SLO for the study.
-        """
-        is_first = self.anchor is None
-        self.anchor = self.anchor or anchored(self.setting, measured, tuple(endpoints))
-        if self.anchor is None or self.setting.workload.ladder_s <= 0:
+        """Return the figures of capacity; the first ramp that shows one fixes the range of all."""
+        if self.setting.workload.ramp_s <= 0:
             return {}
-        figures = self._exercise.ladder(
-            endpoints, suspects, on_phase, self.anchor.slo, self.anchor.first_rung
+        ramp, here, figures = self._exercise.ramp(
+            endpoints, suspects, on_phase, self.setting.limits, self.ramp_range
         )
-        if is_first and figures["concurrent_capacity"]:
-            self.anchor = replace(self.anchor, first_rung=figures["concurrent_capacity"])
-        return figures
+        if figures["capacity_turns_per_s"]:
+            self.ramp_range = here
+        write(job.folder / "ramp.jsonl", ramp.replies)
+        return figures | {"ramp": here.to_json()}

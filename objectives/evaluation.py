@@ -30,7 +30,8 @@ class Step(StrEnum):
     ALONE = "alone"
     LOADING = "loading"
     LOADING_AGAIN = "loading_again"  # since our own requests left late
-    LADDER = "ladder"
+    RAMP = "ramp"
+    RAMP_AGAIN = "ramp_again"  # the baseline's, in the range of all others
     RETRYING = "retrying"
 
 
@@ -41,13 +42,11 @@ class Phase:
     Args:
         step: The step.
         service: The service whose server is starting.
-        sessions: The voice sessions of the ladder's rung.
         diagnosis: The failure after which it is tried again.
     """
 
     step: Step
     service: str | None = None
-    sessions: int | None = None
     diagnosis: Diagnosis | None = None
 
 

@@ -1,17 +1,17 @@
-"""The exercise loads a ready pair of servers: each alone, both under the trace, then the ladder."""
+"""The exercise loads ready servers: each alone, all under the trace, then turns up a ramp."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from objectives.capacity.ladder_capacity import capacity
+from objectives.capacity.ramp_figures import limits_of, ramp_figures
+from objectives.capacity.ramp_range import BEGIN, RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.client import Endpoints
+from objectives.load.drive_ramp import Ramp, drive_ramp
 from objectives.load.figures_of_replies import interference, services_in, summarise
-from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
@@ -37,6 +37,7 @@ class Exercise:
         self.workload, self.clips = workload, clips
         self.requests = requests or trace(workload, len(clips))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
+        self._ramps = 0
 
     def alone(
         self,
@@ -131,36 +132,65 @@ class Exercise:
                 break
         return window, figures
 
-    def ladder(
-        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase, slo: Slo, first_rung: int
-    ) -> dict[str, Any]:
-        """Climb the ladder; return the capacity under the SLO, and a user's wait at its best rung.
+    def ramp(
+        self,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        on_phase: OnPhase,
+        limits_ms: Mapping[str, float],
+        known: RampRange | None,
+    ) -> tuple[Ramp, RampRange, dict[str, Any]]:
+        """Send turns at a rising rate until they miss their limits.
+
+        The first ramp of a study begins far below what is expected. It finds the range of all
+        others, and is measured again in that.
+
+        Args:
+            endpoints: Where the servers listen.
+            suspects: What may have failed.
+            on_phase: Called as each ramp begins.
+            limits_ms: What a good turn meets, ms by name.
+            known: The range of the study's ramps; None where this is the first.
+
+        Returns:
+            The ramp that counts, its range, and its figures by flat name.
 
         Raises:
             TrialFailed: A service ended or ran out of memory under the load.
         """
-        top = self.workload.ladder_max_sessions
-        rungs, aborted = climb(
-            endpoints,
-            self.clips,
-            self.workload,
-            slo,
-            start=first_rung,
-            broken=suspects.broken,
-            on_rung=lambda n: on_phase(Phase(Step.LADDER, sessions=n)),
-        )
-        if aborted is not None:
-            raise failed_load(suspects, aborted)
-        best = capacity(rungs, top)
-        rung = next((r for r in rungs if r.sessions == best.sessions), rungs[0] if rungs else None)
-        return {
-            "concurrent_capacity": best.sessions,
-            "capacity_is_lower_bound": best.is_lower_bound,
-            "capacity_bound_by": best.bound_by,
-            "ladder": tuple(asdict(r) for r in rungs),
-            "turn_ttft_ms": rung.turn_ttft_ms if rung else None,
-            "turn_ttft_p95_ms": rung.turn_ttft_p95_ms if rung else None,
-        }
+        workload, limits = self.workload, limits_of(limits_ms)
+        streams = [s.per_s for s in workload.streams if s.per_s > 0]
+        here = known or RampRange(round(BEGIN * min(streams), 4), workload.ramp_doubling_s)
+        step = Step.RAMP
+        while True:
+            on_phase(Phase(step))
+            self._ramps += 1
+            ramp = drive_ramp(
+                endpoints,
+                self.clips,
+                workload,
+                here.rate,
+                limits,
+                salt=self._ramps,
+                broken=suspects.broken,
+            )
+            if ramp.aborted is not None:
+                raise failed_load(suspects, ramp.aborted)
+            figures = ramp_figures(
+                ramp.replies,
+                endpoints,
+                here.rate,
+                limits,
+                pause_s=workload.pause_s,
+                kv_full_s=ramp.kv_full_s,
+            )
+            capacity_per_s = figures["capacity_turns_per_s"]
+            if known is not None or not capacity_per_s:
+                return ramp, here, figures
+            known = RampRange.around(capacity_per_s, workload.ramp_doubling_s, workload.ramp_s)
+            if known == here:
+                return ramp, here, figures
+            here, step = known, Step.RAMP_AGAIN
 
 
 def window_figures(window: Window, alone: Sequence[Reply]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from itertools import groupby
 
 
@@ -19,6 +20,7 @@ class Direction(StrEnum):
 UP, DOWN, NEUTRAL = Direction
 DISPLAY_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
 NARROW_NAMES: Mapping[str, str] = {**DISPLAY_NAMES, "stt": "STT"}
+CAPACITY = "capacity_turns_per_s"
 EVERY = "any"  # an API: every service has the figure, whatever it speaks
 
 
@@ -111,14 +113,14 @@ class Figure:
         >>> figure("llm_tpot_ms").text(36.72), figure("llm_tpot_ms").text(None)
         ('36.7', '-')
         """
-        return "-" if value is None else f"{value:.{self.digits}f}"
+        return "-" if value is None else f"{value:,.{self.digits}f}"
 
     @property
     def head(self) -> str:
         """Return the head of its column.
 
-        >>> figure("free_memory_mib").head, figure("concurrent_capacity").head
-        ('free MiB', 'sessions')
+        >>> figure("free_memory_mib").head, figure("capacity_turns_per_s").head
+        ('free MiB', 'capacity turns/s')
         """
         return f"{self.short} {self.unit}".rstrip()
 
@@ -156,10 +158,12 @@ TABLE = (
         api="completions",
     ),
     Figure("turn_ttft_ms", "ms", 0, DOWN, short="time of a voice turn to its first LLM word"),
-    Figure(
-        "turn_ttft_p95_ms", "ms", 0, DOWN, "voice turn at the most sessions passed: 95 % within"
-    ),
-    Figure("concurrent_capacity", "", 0, UP, "voice sessions at once", "sessions"),
+    Figure("turn_ttft_p95_ms", "ms", 0, DOWN, "voice turn: 95 % begin to be answered within"),
+    Figure("goodput_pct", "%", 1, UP, "turns that met every limit", "goodput"),
+    Figure(CAPACITY, "turns/s", 2, UP, "capacity, turns a second", "capacity"),
+    Figure("breaking_point_turns_per_s", "turns/s", 2, UP, short="breaking point"),
+    Figure("completed_turns_per_s", "turns/s", 2, UP, short="completed after the break"),
+    Figure("concurrent_capacity", "", 0, UP, "the same as users at once", "users"),
     Figure("wer_pct", "%", 1, DOWN, "words wrong", "words wrong", "WER", "transcription"),
     Figure("failure_rate", "", 2, DOWN, "requests that failed, as a share"),
     Figure("free_memory_mib", "MiB", 0, UP, "memory that stayed free", "free"),
@@ -173,6 +177,7 @@ FITNESS = Figure("fitness", "", 4, UP, short="fitness")
 _BY_NAME: Mapping[str, Figure] = {f.name: f for f in (*TABLE, FITNESS)}
 
 
+@cache
 def figure(flat: str) -> Figure:
     """Return the figure of a flat name, with its texts for its service.
 
@@ -232,5 +237,5 @@ def judged(figures: Mapping[str, Figure]) -> dict[str, Figure]:
 
     Word errors, failures and memory have limits of their own.
     """
-    times = {n: f for n, f in figures.items() if f.unit == "ms" or n == "concurrent_capacity"}
+    times = {n: f for n, f in figures.items() if f.unit == "ms" or n == CAPACITY}
     return {**times, FITNESS.flat: FITNESS}

@@ -37,11 +37,12 @@ class Reference:
 
     Args:
         latency_p95_ms: The p95 latencies by service, finite, ms.
-        concurrent_capacity: The most sessions at once; None where it was not measured.
+        capacity_turns_per_s: The capacity; 0 where no rate is good, None where it was not
+            measured.
     """
 
     latency_p95_ms: Mapping[str, float]
-    concurrent_capacity: int | None
+    capacity_turns_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def reference_of(baseline: Measurement) -> Reference | None:
     }
     if not finite or len(finite) < len(baseline.services):
         return None
-    return Reference(finite, baseline.concurrent_capacity)
+    return Reference(finite, baseline.capacity_or_0)
 
 
 def latency_term(value_ms: float | None, reference_ms: float) -> float:
@@ -80,19 +81,17 @@ def latency_term(value_ms: float | None, reference_ms: float) -> float:
     return reference_ms / (reference_ms + value_ms)
 
 
-def capacity_term(sessions: int | None, reference: int | None, top_rung: int) -> float | None:
+def capacity_term(capacity_per_s: float | None, reference_per_s: float | None) -> float | None:
     """Return one half at the reference's capacity; None where a capacity was not measured.
 
-    Where the reference's is 0, the term is the share of the top rung.
+    Where no rate is good, it is 0.
 
-    >>> capacity_term(8, reference=8, top_rung=64), capacity_term(16, reference=0, top_rung=64)
-    (0.5, 0.25)
+    >>> capacity_term(4.0, reference_per_s=4.0), capacity_term(0.0, reference_per_s=0.0)
+    (0.5, 0.0)
     """
-    if sessions is None or reference is None:
+    if capacity_per_s is None or reference_per_s is None:
         return None
-    if reference == 0:
-        return min(1.0, sessions / top_rung)
-    return sessions / (sessions + reference)
+    return capacity_per_s / (capacity_per_s + reference_per_s) if capacity_per_s else 0.0
 
 
 def _efficiency(used_pct: float | None) -> float | None:
@@ -105,11 +104,10 @@ def fitness(
     weights: Weights,
     *,
     headroom_mib: float,
-    top_rung: int,
 ) -> Fitness:
     """Return p95 latencies, capacity, stability and efficiency against the reference, weighed.
 
-    A term that the reference lacks (capacity, where no rung ended in time) is left out for the
+    A term that the reference lacks (capacity, where no ramp was measured) is left out for the
     whole study; one that only this trial lacks counts as 0.
 
     Args:
@@ -117,7 +115,6 @@ def fitness(
         reference: The figures of the baseline.
         weights: The weights of the terms.
         headroom_mib: The free memory that counts as safe, MiB.
-        top_rung: The most sessions that the ladder tries.
     """
     free = measured.device.free_memory_mib
     safe = (
@@ -136,12 +133,10 @@ def fitness(
         for service in used
         if service not in WHOLE
     }
-    terms["capacity"] = capacity_term(
-        measured.concurrent_capacity, reference.concurrent_capacity, top_rung
-    )
+    terms["capacity"] = capacity_term(measured.capacity_or_0, reference.capacity_turns_per_s)
     terms["stability"] = (1.0 - (measured.failure_rate or 0.0)) * safe
     terms["efficiency"] = _efficiency(measured.device.own_memory_pct)
-    if reference.concurrent_capacity is None:
+    if reference.capacity_turns_per_s is None:
         del used["capacity"]
     total = sum(used.values())
     parts = {k: (terms[k] or 0.0) * w / total for k, w in used.items()}
@@ -167,7 +162,7 @@ def fixed_fitness(measured: Measurement, weights: Weights) -> Fitness:
         return 0.0 if value is None else max(0.0, 1.0 - value / cap)
 
     used = measured.device.gpu_utilization_pct
-    sessions = measured.concurrent_capacity
+    sessions = 0 if measured.capacity_or_0 == 0 else measured.concurrent_capacity
     terms: dict[str, float | None] = {
         service: capped(measured.figure(flat_name(service, "latency_ms")), cap_ms)
         for service, cap_ms in FIXED_MS.items()

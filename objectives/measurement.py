@@ -16,13 +16,18 @@ from typing import Any, Self
 from objectives.figures import flat_name, service_and_field
 from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import plain
-from objectives.plain_data.names_of_0_1 import current_name, current_names
+from objectives.plain_data.names_of_0_1 import (
+    current_name,
+    current_names,
+    without_capacity_of_0_1,
+)
 from objectives.service_figures import DeviceFigures, ServiceFigures, arguments_of
 from objectives.speech.wer import WordErrors
 
 __all__ = ["INFINITE", "DeviceFigures", "Measurement", "ServiceFigures", "is_figure"]
 
 INFINITE = math.inf
+GENERATOR = "generator"  # what bounds a capacity where the ramp never broke
 UNNAMED = ""  # a device whose UUID was not kept
 TOO_LONG = ("word_errors", "used_mib_by_s")  # for a table
 
@@ -44,13 +49,18 @@ class Measurement:
     Args:
         services: The figures by name of the service.
         devices: The memory by UUID of the device.
-        turn_ttft_ms: The median wait for a voice turn through all services, at the most sessions
-            passed.
+        turn_ttft_ms: The median wait for a turn through all services, early in the ramp.
         turn_ttft_p95_ms: The wait within which 95 % of those turns began to be answered.
-        concurrent_capacity: The most voice sessions at once.
-        capacity_is_lower_bound: Whether the ladder ended before the limit was found.
-        capacity_bound_by: What set the limit: a service, `kv`, `generator` or `time`.
-        ladder: Every rung of the capacity ladder.
+        goodput_pct: The share of the window's turns that met every limit, percent.
+        breaking_point_turns_per_s: The highest rate of a ramp at which 95 % of the turns are good.
+        completed_turns_per_s: The most that were completed in 20 s after it broke, turns/s.
+        capacity_turns_per_s: The smaller of the two; None where no rate is good.
+        capacity_bracket: The last rate that passed and the first that failed, turns/s.
+        capacity_bound_by: What broke first; `generator` where nothing did.
+        capacity_turns_below: The turns of the ramp up to the breaking point.
+        concurrent_capacity: The users who make that rate, at their pause between turns.
+        ramp: Where the ramp began and how fast it grew, as `RampRange` writes it.
+        ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
         failure_rate: The share of the requests that failed, 0-1.
         oom_events: How often a server ran out of memory.
@@ -67,9 +77,15 @@ class Measurement:
     devices: Mapping[str, DeviceFigures] = field(default_factory=dict)
     turn_ttft_ms: float | None = None
     turn_ttft_p95_ms: float | None = None
-    concurrent_capacity: int | None = None
-    capacity_is_lower_bound: bool | None = None
+    goodput_pct: float | None = None
+    breaking_point_turns_per_s: float | None = None
+    completed_turns_per_s: float | None = None
+    capacity_turns_per_s: float | None = None
+    capacity_bracket: tuple[float | None, ...] = ()
     capacity_bound_by: str | None = None
+    capacity_turns_below: int | None = None
+    concurrent_capacity: int | None = None
+    ramp: Mapping[str, float] = field(default_factory=dict)
     ladder: tuple[Mapping[str, Any], ...] = ()
     kv_capacity_bound: int | None = None
     failure_rate: float | None = None
@@ -135,7 +151,7 @@ class Measurement:
                 uuid: DeviceFigures(**arguments_of(DeviceFigures, values))
                 for uuid, values in mapping_of(devices).items()
             },
-            **arguments_of(cls, whole),
+            **arguments_of(cls, without_capacity_of_0_1(whole)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -164,7 +180,7 @@ class Measurement:
             for f in fields(DeviceFigures)
             if f.name not in TOO_LONG
         }
-        apart = ("services", "devices", "ladder")
+        apart = ("services", "devices", "ramp", "ladder")
         whole = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
         flat: dict[str, Any] = plain(services | whole | device | {"measured_on": self.measured_on})
         return flat
@@ -192,6 +208,17 @@ class Measurement:
             return INFINITE if device.free_memory_mib is None else device.free_memory_mib
 
         return min(self.devices.values(), key=free_mib, default=DeviceFigures())
+
+    @property
+    def capacity_is_lower_bound(self) -> bool:
+        """Return whether the ramp never broke, so that there may be more."""
+        return self.capacity_bound_by == GENERATOR
+
+    @property
+    def capacity_or_0(self) -> float | None:
+        """Return the capacity, turns/s: 0 where no rate is good, None where none was measured."""
+        no_rate_is_good = self.capacity_turns_per_s is None and self.capacity_bound_by is not None
+        return 0.0 if no_rate_is_good else self.capacity_turns_per_s
 
     @property
     def measured_on(self) -> str | None:

@@ -105,6 +105,12 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
     if "ladder" in values:
         values["ladder"] = tuple(dict(mapping_of(rung)) for rung in values["ladder"])
+    if "capacity_bracket" in values:
+        values["capacity_bracket"] = tuple(values["capacity_bracket"])
+        if not all(rate is None or is_number(rate) for rate in values["capacity_bracket"]):
+            raise ValueError("a rate of capacity_bracket is no number")
+    if "ramp" in values:
+        values["ramp"] = dict(mapping_of(values["ramp"]))
     if "phase_s" in values:
         values["phase_s"] = mapping_of(values["phase_s"])
         if not all(map(is_amount, values["phase_s"].values())):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
-from objectives.measurement import INFINITE
 from objectives.servers.phase_times import start_name, started_service
+from objectives.speech.wer import WordVerdict
 
 
 def allocation_in_words(allocation: Allocation) -> str:
@@ -99,12 +99,14 @@ STEPS: Mapping[Step, str] = {
     Step.ALONE: "each service alone",
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
+    Step.RAMP: "ramp of turns",
+    Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
 }
-WORD_GATES: Mapping[str | None, str] = {
-    "pass": "as good as the baseline's, within the gate",
-    "fail": "worse than the baseline's by more than the gate",
-    "cannot_tell": "the clips are too few to tell",
-    "not_measured": "not measured",
+WORD_GATES: Mapping[WordVerdict | None, str] = {
+    WordVerdict.PASS: "as good as the baseline's, within the gate",
+    WordVerdict.FAIL: "worse than the baseline's by more than the gate",
+    WordVerdict.CANNOT_TELL: "the clips are too few to tell",
+    WordVerdict.NOT_MEASURED: "not measured",
     None: "not measured",
 }
 CONSTRAINTS: Mapping[str, str] = {
@@ -141,14 +143,12 @@ SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
 def phase_in_words(phase: Phase) -> str:
     """Say what a launch is doing, in a few words.
 
-    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.LADDER, sessions=8))
-    ('starting LLM', 'ladder at 8 sessions')
+    >>> phase_in_words(Phase(Step.STARTING, "llm")), phase_in_words(Phase(Step.RAMP))
+    ('starting LLM', 'ramp of turns')
     """
     match phase.step:
         case Step.STARTING:
-            return timed_phase_in_words(start_name(str(phase.service)))
-        case Step.LADDER:
-            return f"ladder at {phase.sessions} sessions"
+            return start_name(service_name(str(phase.service)))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
             who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""
@@ -181,6 +181,4 @@ def number(value: float | None, digits: int = 0) -> str:
     >>> number(None), number(float("inf")), number(1234.56)
     ('-', 'inf', '1,235')
     """
-    if value is None:
-        return "-"
-    return "inf" if value == INFINITE else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -126,7 +126,7 @@ def fake_command():
 
     def make(mood="well", *options, start_timeout_s=30.0):
         argv = (sys.executable, str(FAKE), "--port", "{port}", "--mood", mood, *map(str, options))
-        return Command(argv, {}, "/health", start_timeout_s)
+        return Command(argv, {}, start_timeout_s)
 
     return make
 

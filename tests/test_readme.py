@@ -76,7 +76,7 @@ ELSEWHERE = {
         "launches servers for an hour",
     ),
     "python scripts/promote.py": (
-        "tests/study/deploy/test_rollout_rig.py",
+        "tests/study/deploy/test_deployment_rig.py",
         "changes systemd units",
     ),
 }
@@ -314,7 +314,7 @@ def test_a_key_of_the_spec_is_known(key, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["samplers", "workload.windows_s", "services.llm.modell", "tenants.gib", "slo.p99"]
+    "key", ["samplers", "workload.windows_s", "services.llm.modell", "tenants.gib", "gates.p99"]
 )
 def test_a_key_that_is_not_known_would_be_noticed(key, tmp_path):
     assert complaint(key, tmp_path).startswith(f"{key}: unknown")

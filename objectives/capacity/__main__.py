@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, RampCapacity, ramp_capacity, together
-from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.ramp_rate import Growth, RampRate
 from objectives.capacity.ramp_replies import SERVICES, RampReply, read
 from objectives.capacity.turns import turns_of
 from objectives.errors import BadInput
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _rate(text: str, growth: str) -> RampRate:
+def _rate(text: str, growth: Growth) -> RampRate:
     try:
         first_per_s, last_per_s, ramp_s = map(float, text.split(":"))
     except ValueError:
@@ -80,14 +80,14 @@ def _rate(text: str, growth: str) -> RampRate:
             f"--rate is {text!r}; a ramp rises from FROM to TO turns a second in more than 0 "
             "seconds, and a geometric one begins above 0"
         )
-    return RampRate(
-        first_per_s, last_per_s, ramp_s, "linear" if growth == "linear" else "geometric"
-    )
+    return RampRate(first_per_s, last_per_s, ramp_s, growth)
 
 
 def _limits(texts: Sequence[str] | None) -> tuple[Limit, ...]:
+    if not texts:
+        return tuple(Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items())
     limits = []
-    for text in texts or [f"{name}={ms}" for name, ms in DEFAULT_LIMITS.items()]:
+    for text in texts:
         name, _, value = text.partition("=")
         try:
             ms = float(value)

@@ -109,6 +109,21 @@ def own_ms(reply: TimedReply, figure: str) -> float:
     return (reply.end_s - reply.first_s) * 1000.0 / spans if spans else math.inf
 
 
+def latest_ms(limits: Iterable[Limit], service: str, tokens: int) -> float | None:
+    """Return the time within which a request of so many tokens has ended, if it meets its limits.
+
+    It is None where they do not bound it.
+
+    >>> latest_ms([Limit.of("ttft_ms", 2000.0), Limit.of("tpot_ms", 100.0)], "llm", 65)
+    8400.0
+    """
+    ms = {limit.figure: limit.ms for limit in limits if limit.service == service}
+    ends_ms = [ms["latency"]] if "latency" in ms else []
+    if ms.keys() >= {"ttft", "tpot"}:
+        ends_ms.append(ms["ttft"] + ms["tpot"] * max(0, tokens - 1))
+    return min(ends_ms, default=None)
+
+
 def missed(turn: Iterable[TimedReply], limits: Iterable[Limit]) -> tuple[str, ...]:
     """Return the names of the limits that the requests of a turn miss; nothing for a good turn.
 

@@ -12,12 +12,12 @@ from statistics import fmean
 from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.turns import Turn
+from objectives.measurement import GENERATOR
 
 COMPLETION_WINDOW_S = 20.0
 ENOUGH_TURNS = 150  # with fewer turns below it, a breaking point says little
 BREAKING_TURNS = 20  # so many that were not good, from the break on, say what broke
 NEAR_CAPACITY = 0.7  # from this part of it on, turns take the time that they take at capacity
-GENERATOR = "generator"  # what bounds a ramp that never broke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

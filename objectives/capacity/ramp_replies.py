@@ -1,17 +1,18 @@
-"""The replies of ramps are read from a file of JSON lines, with every line checked."""
+"""The replies of ramps are kept in a file of JSON lines, and read back with every line checked."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.errors import BadInput
+from objectives.plain_data.atomic import write_atomic
 
 # that a turn goes through, in their order
 SERVICES = tuple(dict.fromkeys(Limit.of(*x).service for x in DEFAULT_LIMITS.items()))
@@ -142,3 +143,9 @@ def _count(data: Mapping[str, Any], name: str) -> int | None:
     if value is not None and value != int(value):
         raise ValueError(f"its {name} is {value:g}, no whole number")
     return None if value is None else int(value)
+
+
+def write(path: Path, replies: Iterable[RampReply]) -> None:
+    """Write replies to a file of JSON lines that `read` takes, whole or not at all."""
+    lines = ({k: v for k, v in asdict(r).items() if k != "line"} for r in replies)
+    write_atomic(path, "".join(json.dumps(line) + "\n" for line in lines))

@@ -1,6 +1,6 @@
 """Ballast is a tenant that really holds memory until it is stopped.
 
-    python -m objectives.devices.ballast --mib N --device cpu|cuda
+    python -m objectives.devices.ballast --mib N --device cpu|cuda --held FILE
 
 It needs the standard library only: GPU memory is taken through the driver, libcuda.
 """
@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import signal
 import sys
+from pathlib import Path
 
 _MIB = 2**20
 
@@ -44,13 +45,15 @@ def hold_gpu(mib: int) -> object:
 
 
 def main() -> None:
-    """Hold the memory, print that it is held, and wait for a signal."""
+    """Hold the memory, make the file that tells so, and wait for a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, required=True)
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
+    parser.add_argument("--held", type=Path, required=True)
     arguments = parser.parse_args()
     memory = hold_host(arguments.mib) if arguments.device == "cpu" else hold_gpu(arguments.mib)
     print(f"ballast holds {arguments.mib} MiB", flush=True)
+    arguments.held.touch()
     signal.pause()
     del memory
 

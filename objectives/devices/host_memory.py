@@ -18,6 +18,12 @@ from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
 NODE = Path("/sys/devices/system/node/node0/meminfo")
 
 
+def processor() -> str | None:
+    """Return the name of the processor; None where Linux does not tell it."""
+    model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
+    return model[1] if model else None
+
+
 class HostMemory:
     """The host's memory has the same total and free memory here that vLLM on the CPU sees."""
 
@@ -35,8 +41,7 @@ class HostMemory:
                 "import sys; b = bytearray(int(sys.argv[1])); b[::4096] = b'1' * len(b[::4096])"
             )
             subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
-        model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-        product = f"CPU {model[1] if model else platform.machine()} x{os.cpu_count()}"
+        product = f"CPU {processor() or platform.machine()} x{os.cpu_count()}"
         self.identity = Identity(product, f"host-{platform.node()}", _total_mib(), None, None)
         self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
 

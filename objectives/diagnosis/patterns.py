@@ -21,11 +21,10 @@ class LogRule:
         speakers: Who can have said it.
         seen: The server and version that said it.
         regexes: The patterns that match a line, ignoring case.
-        under_load: The name of the failure once the server was ready; empty for the same.
         phases: The phases of a launch in which such a line counts.
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
-        flags: The exceptions: `keeps`, `any_level`, `unless_stopped`.
+        flags: The exceptions: `oom`, `keeps`, `any_level`, `unless_stopped`.
     """
 
     failure_class: str
@@ -41,6 +40,7 @@ class LogRule:
 @cache
 def patterns() -> dict[str, Any]:
     """Return patterns.yaml as plain data."""
+    # a file of ours that ships, so not held to the bounds of what users write
     data: dict[str, Any] = yaml.safe_load(
         files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8")
     )

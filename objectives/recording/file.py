@@ -18,7 +18,8 @@ from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
-from objectives.plain_data.names_of_0_1 import current_names
+from objectives.plain_data.names_of_0_1 import current_names, current_workload
+from objectives.recording.kept_replies import kept_in, replies_of
 from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 from objectives.service_figures import is_amount
@@ -40,14 +41,13 @@ def entry(
         diagnosis=failure.diagnosis if failure else None,
         measured=failure.measured if failure else {},
         card=card,
+        replies=kept_in(job.folder) if measurement else None,
     )
 
 
 def write(path: Path, provenance: Provenance, entries: Sequence[RecordedLaunch]) -> None:
     """Write the whole file, or none of it: a header line, then one line per evaluation."""
-    head = asdict(provenance)
-    head["devices"] = [head.pop("device")]
-    lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **head}]
+    lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **asdict(provenance)}]
     for e in entries:
         line = asdict(e)
         line["measurement"] = e.measurement.to_json() if e.measurement else None
@@ -72,15 +72,18 @@ def read(path: Path) -> Recording:
         if form not in (1, RECORDING_FORMAT):
             # the clause below makes one sentence of every error
             raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
-        device = head["device"] if form == 1 else head.pop("devices")[0]
-        head["device"] = Identity(**device)
+        devices = [head.pop("device")] if form == 1 else head["devices"]
+        head["devices"] = tuple(Identity(**device) for device in devices)
+        if form == 1:
+            head = _without_ladder(head)
         head["versions"] = from_plain(Versions, head["versions"])
         provenance, entries = Provenance(**head), []
         conditions = mapping_of(provenance.conditions)
         if lacking := {"workload", "tenants", "services"} - conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
         _check_moment("started", provenance.started)
-        _check_amount("total_mib", provenance.device.total_mib)
+        for device in (provenance.device, *provenance.devices[1:]):  # raises where there is none
+            _check_amount("total_mib", device.total_mib)
         line_numbers: dict[tuple[str, int], int] = {}
         for line in lines[1:]:
             number += 1
@@ -91,6 +94,7 @@ def read(path: Path) -> Recording:
             if data["diagnosis"] is not None:
                 data["diagnosis"] = from_plain(Diagnosis, data["diagnosis"])
             last = RecordedLaunch(**data)
+            replies_of(last.replies or ())  # raises for a row of other columns
             entries.append(last)
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
@@ -102,7 +106,16 @@ def read(path: Path) -> Recording:
             f"{where}: cannot read this recording ({error}); "
             "make one with `python scripts/record.py SPEC`"
         ) from error
-    return Recording(path, provenance, tuple(entries))
+    return Recording(path, provenance, tuple(entries), form)
+
+
+def _without_ladder(head: dict[str, Any]) -> dict[str, Any]:
+    """Return the first line of a recording of 0.1, without the SLO and the ladder of its study."""
+    conditions = dict(mapping_of(head["conditions"]))
+    if "workload" in conditions:
+        conditions["workload"] = current_workload(conditions["workload"])
+    own = {k: v for k, v in head.items() if k not in ("slo", "first_rung")}
+    return own | {"conditions": conditions}
 
 
 def _check(e: RecordedLaunch, first: RecordedLaunch) -> None:

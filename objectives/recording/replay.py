@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from objectives.engines.engine import SERVER_PACKAGES
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
+from objectives.recording.kept_replies import under
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
-RECORDING_FORMAT = (
-    2  # figures by service, memory by device, room for replies; 1, of 0.1, had all of it flat
-)
+# figures by service, memory by device, ramps, replies; 1, of 0.1, had all flat, and ladders
+RECORDING_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class RecordedLaunch:
         measured: The figures that a failure left, by flat name.
         card: The UUID of the device it ran on; None in recordings of one card, whose header names
             it.
-        replies: Every request of the window, as `objectives.load.replies.Reply` writes it; None
+        replies: Every request of the window and the ramp, one row each (`REPLY_COLUMNS`); None
             where they were not kept.
     """
 
@@ -51,7 +51,7 @@ class RecordedLaunch:
     diagnosis: Diagnosis | None
     measured: Mapping[str, Any]
     card: str | None = None
-    replies: Sequence[Mapping[str, Any]] | None = None
+    replies: Sequence[Sequence[Any]] | None = None
 
     @property
     def key(self) -> str:
@@ -64,22 +64,32 @@ class Provenance:
     """The provenance says where, when and with what a recording was made.
 
     Args:
-        device: The device of its first evaluation.
+        devices: The devices that measured, the first evaluation's first. Format 1 has no other.
         versions: The versions of the servers' packages.
         conditions: What must be equal for two measurements to be comparable.
         started: When it was begun, in ISO 8601.
-        slo: The SLO in ms by name, e.g. `stt_p95_ms`; None where none was fixed.
-        first_rung: The sessions at which ladders start; None where none was fixed.
+        limits: What a good turn meets, ms by name, e.g. `llm_ttft_p95_ms`.
+        ramp_range: Where its ramps begin and how fast they grow; None where none was measured.
         git_commit: The commit of this project that measured.
     """
 
-    device: Identity
+    devices: tuple[Identity, ...]
     versions: Versions
     conditions: Mapping[str, Any]
     started: str
-    slo: Mapping[str, float] | None = None
-    first_rung: int | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    ramp_range: Mapping[str, float] | None = None
     git_commit: str | None = None
+
+    @property
+    def device(self) -> Identity:
+        """Return the device of the first evaluation, which all others are like."""
+        return self.devices[0]
+
+    def with_devices(self, *others: Provenance) -> Provenance:
+        """Return this provenance with the devices of the others behind its own, each once."""
+        devices = chain(self.devices, *(other.devices for other in others))
+        return replace(self, devices=tuple(dict.fromkeys(devices)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +100,15 @@ class Recording:
         path: The file.
         provenance: Where, when and with what it was made.
         entries: Its evaluations.
+        format: The format of the file: 2, or 1 of version 0.1.
+        limits: Other limits than those it was measured under, ms by name; None for its own.
     """
 
     path: Path
     provenance: Provenance
     entries: tuple[RecordedLaunch, ...]
+    format: int = RECORDING_FORMAT
+    limits: Mapping[str, float] | None = None
 
     def cell(self, allocation: Allocation) -> tuple[RecordedLaunch, ...]:
         """Return the repeats of one configuration, in the order they were measured.
@@ -129,9 +143,11 @@ class Recording:
     def measured(self, e: RecordedLaunch) -> Measurement | None:
         """Return what an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
-        return e.measurement and replace(
-            e.measurement.on_device(card), wall_s=e.wall_s, measured_at=e.at
-        )
+        measured = e.measurement
+        if measured is not None and self.limits is not None and e.replies is not None:
+            pause_s = self.provenance.conditions["workload"].get("pause_s", 0.0)
+            measured = under(measured, e.replies, self.limits, pause_s)
+        return measured and replace(measured.on_device(card), wall_s=e.wall_s, measured_at=e.at)
 
     def sentence(self) -> str:
         """Return the sentence that tells people where the numbers come from."""

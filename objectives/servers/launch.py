@@ -85,10 +85,10 @@ class TrialLauncher:
         """
         if not self.lineup.runs(engine.name, command):
             on_phase(Phase(Step.STARTING, engine.name))
-        share = engine.share(job.allocation)
         total_mib = self.lineup.device(engine.name).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
-        entitled_mib = 0.0 if share is None else (share + memory_budget.MARGIN) * total_mib
+        share = job.allocation.share + memory_budget.MARGIN
+        entitled_mib = share * total_mib if engine.has_share else 0.0
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
         return self.lineup.start(name, engine.api, command, ready, log, measured, entitled_mib)
@@ -106,10 +106,8 @@ class TrialLauncher:
         on_phase(Phase(Step.STOPPING))
         changing = [e for e in self.engines if not lineup.runs(e.name, commands[e.name])]
         lineup.stop(*(e.name for e in reversed(changing)))
-        swapped = [e for e in changing if e.share(job.allocation) is None]
-        stable = [
-            e for e in self.engines if e not in changing and e.share(job.allocation) is not None
-        ]
+        swapped = [e for e in changing if not e.has_share]
+        stable = [e for e in self.engines if e not in changing and e.has_share]
         if not swapped or not stable or prediction.is_sure:
             return {}
         if prediction.fits == "unknown":

@@ -12,7 +12,8 @@ TIMED = {
     Step.ALONE: "alone",
     Step.LOADING: "window",
     Step.LOADING_AGAIN: "window",
-    Step.LADDER: "ladder",
+    Step.RAMP: "ramp",
+    Step.RAMP_AGAIN: "ramp",
 }
 
 
@@ -42,10 +43,10 @@ class PhaseTimes:
         on_phase: What each phase is passed on to.
 
     >>> phases = PhaseTimes(lambda phase: None)
-    >>> for phase in (Phase(Step.STOPPING), Phase(Step.STARTING, "llm"), Phase(Step.LADDER)):
+    >>> for phase in (Phase(Step.STOPPING), Phase(Step.STARTING, "llm"), Phase(Step.RAMP)):
     ...     phases(phase)
     >>> list(phases.seconds())
-    ['stopping', 'starting llm', 'ladder']
+    ['stopping', 'starting llm', 'ramp']
     """
 
     def __init__(self, on_phase: OnPhase) -> None:

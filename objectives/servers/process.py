@@ -186,10 +186,10 @@ def reap_left_behind(folder: Path) -> list[str]:
     return sentences
 
 
-def _kill_marked(mark: str, patience_s: float = 10.0) -> list[int]:
+def _kill_marked(mark: str) -> list[int]:
     """Kill every process with this mark until none is left; return those of the first look."""
     first = pids = marked(mark)
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + 10.0
     while pids and time.monotonic() < deadline:
         for pid in pids:
             try:

@@ -61,12 +61,15 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
                     f"tenant {tenant.name!r} wants {mib:,} MiB and {free:,.0f} MiB are free; "
                     "free the device or ask for less under `tenants:`"
                 )
-            argv = (sys.executable, str(BALLAST), "--mib", str(mib), "--device", kind)
-            command = Command(argv, device.server_env, "", 120.0)
             log = folder / f"{TENANT}{tenant.name}.log"
+            held = log.with_suffix(".held")
+            held.unlink(missing_ok=True)
+            options = ("--mib", str(mib), "--device", kind, "--held", str(held))
+            argv = (sys.executable, str(BALLAST), *options)
+            command = Command(argv, device.server_env, 120.0)
             try:
                 running = serving(
-                    f"{TENANT}{tenant.name}", command, log=log, ready=partial(_says, log)
+                    f"{TENANT}{tenant.name}", command, log=log, ready=partial(_is_there, held)
                 )
                 servers.append(stack.enter_context(running))
             except (ServerDied, StartTimeout) as error:
@@ -77,5 +80,5 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
         yield servers
 
 
-def _says(log: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port
-    return "ballast holds" in log.read_text(errors="replace")
+def _is_there(held: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port
+    return held.exists()

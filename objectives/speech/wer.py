@@ -7,18 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
+from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # half a second of imports, for which no --help waits
     import numpy as np
     from numpy.typing import NDArray
     from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
-Verdict = Literal["pass", "fail", "cannot_tell", "not_measured"]
 # Where no difference was seen, up to this many may have been due, at 97.5 %: the "rule of three"
 # for one side.
 RARE_WORDS = 3.7
+
+
+class WordVerdict(StrEnum):
+    """A verdict says whether a configuration's words are as good as the baseline's."""
+
+    PASS = "pass"  # noqa: S105  no password
+    FAIL = "fail"
+    CANNOT_TELL = "cannot_tell"
+    NOT_MEASURED = "not_measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Gate:
             the gate has decided, or where none would.
     """
 
-    verdict: Verdict
+    verdict: WordVerdict
     difference_points: float | None = None
     lower_points: float | None = None
     upper_points: float | None = None
@@ -121,9 +130,9 @@ def gate(
         same_configuration: Whether both are one configuration.
     """
     if not candidate or not baseline:
-        return Gate("not_measured")
+        return Gate(WordVerdict.NOT_MEASURED)
     if same_configuration or candidate is baseline:
-        return Gate("pass", 0.0, 0.0, 0.0)
+        return Gate(WordVerdict.PASS, 0.0, 0.0, 0.0)
     import numpy as np  # noqa: PLC0415  see above
 
     pairs = np.array(
@@ -136,15 +145,15 @@ def gate(
     low, high = map(float, np.quantile(points(sums), [0.025, 0.975]))
     lower, upper = min(low, point - least), max(high, point + least)
     if upper <= limit_points:
-        return Gate("pass", point, lower, upper)
+        return Gate(WordVerdict.PASS, point, lower, upper)
     if lower > limit_points:
-        return Gate("fail", point, lower, upper)
+        return Gate(WordVerdict.FAIL, point, lower, upper)
     # at the limit itself no amount of audio would do
     if clip_seconds is None or point == limit_points:
-        return Gate("cannot_tell", point, lower, upper)
+        return Gate(WordVerdict.CANNOT_TELL, point, lower, upper)
     arm, room = upper - point if point < limit_points else point - lower, abs(limit_points - point)
     minutes = sum(clip_seconds) / 60 * ((arm / room) ** 2 - 1)  # an interval shrinks with 1/sqrt(n)
-    return Gate("cannot_tell", point, lower, upper, minutes)
+    return Gate(WordVerdict.CANNOT_TELL, point, lower, upper, minutes)
 
 
 def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:

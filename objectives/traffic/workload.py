@@ -1,7 +1,8 @@
-"""A workload says what servers get: a seeded trace of arrivals, and the ladder's sessions."""
+"""A workload says what servers get: a seeded trace of arrivals, and the turns of a ramp."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -40,13 +41,11 @@ class Workload:
         prompt_tokens: The shortest and the longest prompt, tokens.
         output_tokens: The tokens of every answer (`ignore_eos`, so that work is equal).
         clips: `assistant` (shipped), or a folder with a manifest.jsonl.
-        ladder_s: The time for the capacity ladder, seconds; 0 leaves it out.
-        ladder_max_sessions: The highest rung of the ladder.
-        session_pause_s: A user's pause between two turns, seconds.
-        session_ramp_s: The time over which the sessions of a rung begin, seconds; None takes
-            one pause.
-        session_prompt_tokens: The prompt of a session's first turn, tokens.
-        session_turn_tokens: The tokens that each turn adds, up to the longest prompt.
+        ramp_s: The longest time in which a ramp reaches twice the baseline's capacity, seconds; 0
+            leaves the ramp out.
+        ramp_doubling_s: The time in which the rate of a ramp doubles, seconds; longer where too
+            few turns would lie below the capacity.
+        pause_s: A user's pause between two turns, seconds.
         alone_requests: The requests of each service that are sent alone, before the joint
             load, for the interference figure.
         request_timeout_s: The time after which a request has failed, seconds.
@@ -60,12 +59,9 @@ class Workload:
     prompt_tokens: Annotated[tuple[int, int], Range(1, 1e7)] = (512, 2048)
     output_tokens: Annotated[int, Range(1, 1e7)] = 128
     clips: str = "assistant"
-    ladder_s: Annotated[float, Range(0, 1e5)] = 60.0
-    ladder_max_sessions: Annotated[int, Range(1, 10_000)] = 64
-    session_pause_s: Annotated[float, Range(0, 1e5)] = 1.0
-    session_ramp_s: Annotated[float | None, Range(0, 1e5)] = None
-    session_prompt_tokens: Annotated[int, Range(1, 1e7)] = 512
-    session_turn_tokens: Annotated[int, Range(0, 1e7)] = 128
+    ramp_s: Annotated[float, Range(0, 1e5)] = 120.0
+    ramp_doubling_s: Annotated[float, Range(1, 1e4)] = 25.0
+    pause_s: Annotated[float, Range(0, 1e5)] = 1.0
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
@@ -123,6 +119,34 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
             case "transcription":
                 requests += _clips(rng, stream, workload.window_s, clips)
     return tuple(sorted(requests, key=lambda r: r.at_s))
+
+
+def turn_requests(
+    workload: Workload, services: Mapping[str, bool], number: int, clips: int, salt: int = 0
+) -> tuple[Request, ...]:
+    """Return the requests of one turn, one a service, in the order in which they are sent.
+
+    The same seed and number give the same sizes, and the same salt the same words.
+
+    Args:
+        workload: The sizes of prompts and answers.
+        services: Whether each service is fed audio, in the order in which a turn passes them.
+        number: The number of the turn.
+        clips: The number of speech clips.
+        salt: It tells the prompts of one ramp from those of another.
+    """
+    rng = np.random.default_rng([workload.seed, 4, number])
+    shortest, longest = workload.prompt_tokens
+    requests = []
+    for service, is_fed_audio in services.items():
+        clip, tokens = int(rng.integers(clips)), int(rng.integers(shortest, longest + 1))
+        seed = int(rng.integers(2**31)) + salt * 2**31
+        requests.append(
+            Request(service, 0.0, clip=clip)
+            if is_fed_audio
+            else Request(service, 0.0, tokens, workload.output_tokens, seed=seed)
+        )
+    return tuple(requests)
 
 
 def _prompts(rng: np.random.Generator, stream: Traffic, workload: Workload) -> list[Request]:

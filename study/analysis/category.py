@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
-from study.analysis.promotion_eligibility import Ineligibility, ineligibility
-from study.storage.context import StudyContext
 
 
 class Category(StrEnum):
@@ -21,7 +19,7 @@ class Category(StrEnum):
     FAILED = "failed"
 
 
-def category(configuration: Configuration, decision: Decision, context: StudyContext) -> Category:
+def category(configuration: Configuration, decision: Decision) -> Category:
     """Return what a configuration is to the answer."""
     if decision.is_winner(configuration):
         return Category.WINNER
@@ -29,18 +27,8 @@ def category(configuration: Configuration, decision: Decision, context: StudyCon
         return Category.FAILED
     if not configuration.is_feasible:
         return Category.OVER
-    if str(configuration.allocation) == str(context.baseline):
+    if decision.is_baseline(configuration):
         return Category.BASELINE
-    if obstacle_to(configuration, decision, context) is not None:
+    if decision.against(configuration.allocation) is not None:
         return Category.INELIGIBLE
     return Category.WORKS
-
-
-def obstacle_to(
-    configuration: Configuration, decision: Decision, context: StudyContext
-) -> Ineligibility | None:
-    """Return why a configuration that works may not be chosen.
-
-    None where nothing stands against it.
-    """
-    return decision.against(configuration.allocation) or ineligibility(configuration, context)

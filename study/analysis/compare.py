@@ -7,14 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.figures import Direction, figure, figures_of, shown
+from objectives.figures import CAPACITY, Direction, figure, figures_of, shown
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
-from study.analysis.noise import SESSIONS, noise_of
+from study.analysis.noise import noise_of
 from study.analysis.promotion_eligibility import ineligibility
 from study.storage.context import StudyContext
 
 SAME_PCT = 1.0  # a smaller difference is called none
+
+# of recordings of 0.1 these are not known, and one line says so, the capacity's
+OF_TURNS = ("turn_ttft_p95_ms", "goodput_pct", "concurrent_capacity")
 
 
 class FigureVerdict(StrEnum):
@@ -79,7 +82,7 @@ def figure_differences(
     apis: Mapping[str, str],
     without: Collection[str] = (),
 ) -> list[Difference]:
-    """Compare every figure that people ask for.
+    """Compare every figure that people ask for; of turns only what either has.
 
     Args:
         today: What is in use.
@@ -89,7 +92,8 @@ def figure_differences(
         without: Names of figures to leave out.
     """
     names = (name for name in shown(figures_of(apis)) if name not in without)
-    return [difference(name, today, other, configurations) for name in names]
+    differences = [difference(name, today, other, configurations) for name in names]
+    return [d for d in differences if d.name not in OF_TURNS or (d.old, d.new) != (None, None)]
 
 
 def difference(
@@ -102,7 +106,7 @@ def difference(
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
-    if name != SESSIONS:
+    if name != CAPACITY:
         return Difference(name, old, new, verdict, noise is not None)
     bounds = today.is_lower_bound, other.is_lower_bound
     if not is_capacity_order_known(today, other):
@@ -130,7 +134,7 @@ def is_capacity_order_known(today: Configuration, other: Configuration) -> bool:
 
     A lower bound can only be more than what is less than it.
     """
-    old, new = today.mean(SESSIONS), other.mean(SESSIONS)
+    old, new = today.mean(CAPACITY), other.mean(CAPACITY)
     if old is None or new is None:
         return True
     return not ((today.is_lower_bound and new >= old) or (other.is_lower_bound and new <= old))

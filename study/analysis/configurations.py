@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
+from objectives.speech.wer import WordVerdict
 from study.rule.student_t import t_quantile
 from study.storage.trials import State, Trial
 
@@ -92,10 +93,12 @@ class Configuration:
         return {name: fmean(values) if values else None for name, values in terms.items()}
 
     @property
-    def word_gate(self) -> str | None:
+    def word_gate(self) -> WordVerdict | None:
         """Return the verdict on its words; of several launches the first that is not a pass."""
         verdicts = [t.word_gate for t in self.measured]
-        return next((v for v in verdicts if v != "pass"), verdicts[0] if verdicts else None)
+        return next(
+            (v for v in verdicts if v != WordVerdict.PASS), verdicts[0] if verdicts else None
+        )
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -112,11 +115,10 @@ class Configuration:
             numbers = [v for v in values if isinstance(v, float)]
             if numbers and all(v is None or isinstance(v, float) for v in values):
                 figures[name] = fmean(numbers)
-        capacity = self.mean("concurrent_capacity")
+        users = self.mean("concurrent_capacity")
         means: dict[str, Any] = plain(dict(figures))
         return means | {
-            "concurrent_capacity": None if capacity is None else round(capacity),
-            "capacity_is_lower_bound": self.is_lower_bound,
+            "concurrent_capacity": None if users is None else round(users),
             "lag_exceeded": any(m.lag_exceeded for m in records),
             "oom_events": sum(m.oom_events for m in records),
         }
@@ -146,6 +148,11 @@ def configurations_in(trials: Iterable[Trial]) -> list[Configuration]:
         )
         for group in launches.values()
     ]
+
+
+def ranked(configurations: Iterable[Configuration]) -> list[Configuration]:
+    """Return the configurations with the best first, and behind all others what does not work."""
+    return sorted(configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
 
 
 def configuration_of(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -53,6 +53,7 @@ class Decision:
         winner: The configuration to promote; None where the baseline stays.
         baseline: What is in use today; None where it gave no measurement.
         passed_over: Better scores that are not eligible, best first.
+        ineligible: Why what was launched may not be promoted, by the text of its allocation.
         standings: What is known of every feasible configuration, best smoothed mean first.
         contenders: How many of them are eligible; only these can be the best.
         luckiest: The best single trial, where it is not of the first standing's configuration.
@@ -65,6 +66,7 @@ class Decision:
     winner: Configuration | None
     baseline: Configuration | None
     passed_over: Sequence[PassedOver] = ()
+    ineligible: Mapping[str, Ineligibility] = field(default_factory=dict)
     standings: Sequence[Standing] = ()
     contenders: int = 0
     luckiest: Trial | None = None
@@ -84,21 +86,20 @@ class Decision:
         return next((s for s in self.standings if s.params == values), None)
 
     def against(self, allocation: Allocation) -> Ineligibility | None:
-        """Return why this allocation was passed over though it scored better.
-
-        None where it was not.
-        """
-        name = str(allocation)
-        reasons = (
-            p.ineligibility for p in self.passed_over if str(p.configuration.allocation) == name
-        )
-        return next(reasons, None)
+        """Return why this allocation may not be promoted; None where nothing is against it."""
+        return self.ineligible.get(str(allocation))
 
     def is_winner(self, configuration: Configuration) -> bool:
         """Return whether the decision is for this configuration."""
-        return self.winner is not None and str(self.winner.allocation) == str(
-            configuration.allocation
-        )
+        return _is_same(configuration, self.winner)
+
+    def is_baseline(self, configuration: Configuration) -> bool:
+        """Return whether this configuration is what is in use today."""
+        return _is_same(configuration, self.baseline)
+
+
+def _is_same(configuration: Configuration, other: Configuration | None) -> bool:
+    return other is not None and str(configuration.allocation) == str(other.allocation)
 
 
 def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
@@ -107,10 +108,12 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     A lead by efficiency and stability alone does not count.
     """
     launched = configurations_in(trials)
-    standings, ranked, eligible = ranking(launched, context)
+    reasons = {str(c.allocation): reason for c in launched if (reason := ineligibility(c, context))}
+    standings, ranked, eligible = ranking(launched, reasons)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
     decision = partial(
         Decision,
+        ineligible=reasons,
         standings=standings,
         contenders=len(contending),
         luckiest=_luckiest(launched, standings),
@@ -132,6 +135,7 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
             ahead = ranked[standings.index(alone)] if is_ahead else None
             return decision(Conclusion.WINNER, leader, baseline, passed_over, ahead_alone=ahead)
         passed_over.append(PassedOver(leader, standing, obstacle))
+        reasons[str(leader.allocation)] = obstacle
     outcome = Conclusion.NOTHING_ELIGIBLE_BETTER if passed_over else Conclusion.NOTHING_BETTER
     if [str(c.allocation) for c in launched] == [str(context.baseline)]:
         outcome = Conclusion.NOTHING_ELSE_MEASURED
@@ -147,16 +151,16 @@ def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) 
 
 
 def ranking(
-    launched: Sequence[Configuration], context: StudyContext
+    launched: Sequence[Configuration], ineligible: Collection[str]
 ) -> tuple[list[Standing], list[Configuration], list[bool]]:
-    """Rank the feasible configurations, the best first.
+    """Rank the feasible configurations, the best first; `ineligible` names allocations.
 
     The three lists, in the same order, are the standings, the configurations, and whether each is
     eligible.
     """
     feasible = [c for c in launched if c.is_feasible]
     scores = [(dict(c.allocation.values), c.values("fitness")) for c in feasible]
-    eligible = [ineligibility(c, context) is None for c in feasible]
+    eligible = [str(c.allocation) not in ineligible for c in feasible]
     space = _space([values for values, _ in scores])
     standings = compare(scores, space, maximise=True, among=eligible)
     order = [

@@ -21,7 +21,7 @@ class ShareSummary:
         interference: Median latency together / alone by service, x; None where not measured.
         kv_peak_pct: The highest use of the KV cache; None where no server reported it.
         kv_tokens: What the smallest cache of this share holds.
-        kv_limited: Whether some capacity ladder ended at a full KV cache.
+        kv_limited: Whether some ramp broke at a full KV cache.
         kv_tokens_most: What the largest cache of this share holds.
     """
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.engines.command import flag_value
 from objectives.engines.vllm import max_num_seqs
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
@@ -112,9 +112,9 @@ def unfilled_cache(
     burst = math.ceil(tokens / request_tokens)
     limits = (max_num_seqs(a, args) for a, _ in pairs)
     max_seqs = min((n for n in limits if n is not None), default=None)
-    max_len = _least(
-        "--max-model-len", values_of_services([m for _, m in pairs], "max_model_len"), args
-    )
+    lengths = values_of_services([m for _, m in pairs], "max_model_len")
+    flagged = flag_value("--max-model-len", args)
+    max_len = min(map(int, lengths), default=None if flagged is None else int(flagged))
     in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
     load = FillingLoad(
         share,
@@ -123,28 +123,24 @@ def unfilled_cache(
         max(workload.llm_per_s, math.ceil(10 * burst / workload.window_s) / 10),
         request_tokens,
         max_seqs if max_seqs is not None and max_seqs < burst else None,
-        _longer_prompts(workload, tokens, in_use, max_len) if in_use >= request_tokens else None,
+        _longer_prompts(workload, tokens, in_use, request_tokens, max_len),
     )
     return UnfilledCache(max(peaks), len(peaks), load)
 
 
 def _longer_prompts(
-    workload: Workload, tokens: int, in_use: float, max_len: int | None
+    workload: Workload, tokens: int, in_use: float, request_tokens: float, max_len: int | None
 ) -> LongerPrompts | None:
-    """Return prompts that make `tokens` out of those in use; None where the model takes none."""
+    """Return prompts that make `tokens` out of those in use.
+
+    None: less than one request is in use, or the model takes no such prompts.
+    """
+    if in_use < request_tokens:
+        return None
     answer, ratio = workload.output_tokens, tokens / in_use
     shortest, longest = (
         math.ceil((ratio * (n + answer) - answer) / 50) * 50 for n in workload.prompt_tokens
     )
     if max_len is not None and longest + answer > max_len:
         return None
-    request_tokens = sum(workload.prompt_tokens) / 2 + answer
     return LongerPrompts((shortest, longest), in_use / request_tokens, ratio, bool(max_len))
-
-
-def _least(flag: str, values: Iterable[Any], args: Sequence[str]) -> int | None:
-    """Return the least limit that launches had; else what the flag sets; None where unknown."""
-    known = [int(v) for v in values if v is not None]
-    if not known and flag in args[:-1]:
-        known.append(int(args[args.index(flag) + 1]))
-    return min(known, default=None)

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
+from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
 from study.rule.student_t import t_quantile
 
-SESSIONS = "concurrent_capacity"
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
 FEW_LAUNCHES = (
     4  # launches: with fewer, their own spread says less of their noise than that of all repeats
@@ -74,11 +74,11 @@ def noise_of(
     groups = [
         c.values(name)
         for c in configurations
-        if c.is_feasible and not (name == SESSIONS and c.is_lower_bound)
+        if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
     ]
     pooled = None
     if min(len(a), len(b)) < FEW_LAUNCHES:
-        pooled = pooled_half_width(a, b, groups, is_time=name.endswith("_ms"))
+        pooled = pooled_half_width(a, b, groups, is_time=figure(name).unit == "ms")
     return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
 
 

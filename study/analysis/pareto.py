@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.engines.engine import apis_of
-from objectives.figures import Direction, figure, latency_p95_names
+from objectives.figures import CAPACITY, Direction, figure, latency_p95_names
 from study.analysis.configurations import Configuration
 from study.analysis.promotion_eligibility import is_eligible
 from study.storage.context import StudyContext
@@ -48,7 +48,7 @@ def compared_figures(
 ) -> ParetoFigures:
     """Return the figures that `pareto` compares: those that all eligible configurations have."""
     eligible = [c for c in configurations if is_eligible(c, context)]
-    objectives = (*latency_p95_names(apis_of(context.services)), "concurrent_capacity", FREE)
+    objectives = (*latency_p95_names(apis_of(context.services)), CAPACITY, FREE)
     names = [
         name for name in objectives if eligible and all(c.mean(name) is not None for c in eligible)
     ]

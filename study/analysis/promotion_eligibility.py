@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -25,8 +26,9 @@ class Reason(StrEnum):
 
 
 WORD_GATE_REASONS = {
-    "cannot_tell": Reason.WORDS_UNSURE,
-    "not_measured": Reason.WORDS_NOT_MEASURED,
+    WordVerdict.FAIL: Reason.WORDS_WORSE,
+    WordVerdict.CANNOT_TELL: Reason.WORDS_UNSURE,
+    WordVerdict.NOT_MEASURED: Reason.WORDS_NOT_MEASURED,
 }
 
 
@@ -63,12 +65,12 @@ def ineligibility(
     if any(m.lag_exceeded for m in records):
         return Ineligibility(Reason.LATE_REQUESTS)
     is_other_speech = configuration.allocation.speech_key != context.baseline.speech_key
-    if is_other_speech and configuration.word_gate != "pass":
+    words = configuration.word_gate or WordVerdict.NOT_MEASURED
+    if is_other_speech and words != WordVerdict.PASS:
         minutes = tuple(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )
-        reason = WORD_GATE_REASONS.get(str(configuration.word_gate), Reason.WORDS_WORSE)
-        return Ineligibility(reason, minutes)
+        return Ineligibility(WORD_GATE_REASONS[words], minutes)
     if baseline is not None and _lead(configuration, baseline) <= 0:
         return Ineligibility(Reason.NO_LEADING_TERM)
     return None

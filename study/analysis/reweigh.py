@@ -31,10 +31,9 @@ def reference(rows: Sequence[Trial]) -> Reference | None:
     return next((x for x in references if x is not None), None)
 
 
-def rescored(rows: Sequence[Trial], context: StudyContext, rule: FitnessRule) -> list[Trial]:
+def rescored(rows: Sequence[Trial], rule: FitnessRule) -> list[Trial]:
     """Return the trials with their fitness under another rule; gates and failures stay."""
     base, weights = reference(rows) or Reference({}, None), rule.effective_weights
-    top = context.workload.ladder_max_sessions
     trials = []
     for r in rows:
         if r.measurement is None:
@@ -43,19 +42,14 @@ def rescored(rows: Sequence[Trial], context: StudyContext, rule: FitnessRule) ->
         if rule.normalisation == "fixed":
             value = fixed_fitness(r.measurement, weights)
         else:
-            value = fitness(
-                r.measurement, base, weights, headroom_mib=rule.headroom_mib, top_rung=top
-            )
+            value = fitness(r.measurement, base, weights, headroom_mib=rule.headroom_mib)
         trials.append(replace(r, fitness=value.value, contributions=value.contributions))
     return trials
 
 
 def preset_decisions(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:
     """Return what each preset would decide."""
-    return {
-        p: decision_of(rescored(rows, context, weighed(context.fitness, p)), context)
-        for p in PRESETS
-    }
+    return {p: decision_of(rescored(rows, weighed(context.fitness, p)), context) for p in PRESETS}
 
 
 def is_contested(decisions: Mapping[Preset, Decision]) -> bool:

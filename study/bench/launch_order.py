@@ -19,8 +19,8 @@ def order_by_restarts(
     keys = {
         str(a): launch_key(services, a) for a in ([running] if running else []) + [*allocations]
     }
-    groups = list(dict.fromkeys(keys.values()))
-    return sorted(allocations, key=lambda a: groups.index(keys[str(a)]))
+    turns = {key: turn for turn, key in enumerate(dict.fromkeys(keys.values()))}
+    return sorted(allocations, key=lambda a: turns[keys[str(a)]])
 
 
 def launch_key(services: Services, allocation: Allocation) -> tuple[str, ...]:
@@ -29,5 +29,5 @@ def launch_key(services: Services, allocation: Allocation) -> tuple[str, ...]:
     They load the largest models, so their starts are what counts.
     """
     ordered = Allocation(dict(sorted(allocation.values.items())))  # however a file orders them
-    asking = [e for e in engines_of(services) if e.share(ordered) is not None]
+    asking = [e for e in engines_of(services) if e.has_share]
     return tuple(str(e.command(ordered, {})) for e in asking)

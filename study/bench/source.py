@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.devices.device_set import device_set
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
-from objectives.load.ladder import Slo
 from objectives.recording import Recording, read
 from objectives.search_space.space import Space
 from objectives.servers.versions import Versions
-from objectives.setting import Anchor, Setting, conditions
+from objectives.setting import Setting, conditions
 from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
 from study.spec.choices import RECORDED
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
-from study.storage.context import StudyContext, fields_from
+from study.storage.context import RAMP_RANGE, StudyContext, fields_from
 from study.storage.trials import counted, measured_in
 
 
@@ -72,6 +72,8 @@ def find_source(
     setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)
+        if dict(spec.limits) != dict(recording.provenance.limits):
+            recording = replace(recording, limits=spec.limits)
         here = conditions(setting)
         for part in ("workload", "services", "tenants"):
             there = recording.provenance.conditions[part]
@@ -98,6 +100,7 @@ def find_source(
             'To measure this one: README, "Measure your own GPU", '
             'or "Measure this machine, without a GPU".'
         )
+        say(f"recording: {recording.path.name}, format {recording.format}")
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
@@ -136,9 +139,6 @@ def held_in(recording: Recording, space: Space) -> list[Allocation]:
 def context_for(spec: Spec, source: Source) -> StudyContext:
     """Return what this run asks, kept with the study for whoever reads it."""
     bench, recording = source.bench, source.recording
-    slo = (
-        Slo.from_json(recording.provenance.slo) if recording and recording.provenance.slo else None
-    )
     held_mib = None
     if bench is not None:
         held_mib = round(source.identity.total_mib - bench.device.sample().free_mib)
@@ -148,7 +148,6 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
         versions=source.versions,
         server_env=dict(bench.device.server_env) if bench else {},
         held_mib=held_mib,
-        slo=slo if recording else source.setting.slo,
         measured_elsewhere=recording.sentence() if recording else None,
         git_commit=git_commit(Path(__file__).parent),
     )
@@ -179,8 +178,8 @@ def measuring(
         return
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
-    stored = study.user_attrs.get("anchor")
-    anchor = Anchor.from_json(stored) if stored else None
+    stored = study.user_attrs.get(RAMP_RANGE)
+    ramp_range = RampRange.from_json(stored) if stored else None
     measurements = measured_in(counted(study))
     device = source.bench.device
     with Colocation(
@@ -188,14 +187,14 @@ def measuring(
         device_set(device),
         folder,
         on_phase=on_phase,
-        anchor=anchor,
+        ramp_range=ramp_range,
         measurements=measurements,
     ) as colocation:
 
         def measure(job: Job) -> Outcome:
             outcome = colocation.measure(job)
-            if colocation.anchor is not None:
-                study.set_user_attr("anchor", colocation.anchor.to_json())
+            if colocation.ramp_range is not None:
+                study.set_user_attr(RAMP_RANGE, colocation.ramp_range.to_json())
             return outcome
 
         yield measure, colocation.occupancy

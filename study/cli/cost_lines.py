@@ -22,10 +22,10 @@ def cost_lines(cost: Cost) -> list[str]:
     how = "servers restarted for every trial" if cost.restarts else "servers kept and ordered"
     replay = f"  times are those of a replay, {cost.measured_elsewhere}"
     of_trials = " (of the trials: what lay between them is not known)"
-    shortest = "not known: its ladders' time was not told apart"
+    shortest = "not known: its ramps' time was not told apart"
     if (shortest_s := cost.shortest_s) is not None:
         starts = f"{cost.commands} x {mean_s:.1f} s"
-        shortest = f"{_min(shortest_s)} ({starts} + windows and ladders)"
+        shortest = f"{_min(shortest_s)} ({starts} + windows and ramps)"
     return [
         f"{cost.name}: {how}",
         *([replay] if cost.measured_elsewhere else []),
@@ -43,7 +43,7 @@ def cost_lines(cost: Cost) -> list[str]:
         ),
         f"  wall time            {_min(wall_s)}{of_trials if cost.runs_s is None else ''}",
         f"    starts             {_min(starts_s)}, {_share(starts_s, wall_s)}",
-        f"    windows, ladders   {_min(loads_s)}, {_share(loads_s, wall_s)}",
+        f"    windows, ramps     {_min(loads_s)}, {_share(loads_s, wall_s)}",
         f"    everything else    {_min(rest_s)}, {_share(rest_s, wall_s)}"
         + (f" ({parts})" if parts else ""),
         f"  shortest possible    {shortest}",

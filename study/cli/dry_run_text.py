@@ -31,13 +31,10 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
 
 
 def _prospect(p: Prospect) -> str:
-    verdict = "no device here, no arithmetic"
-    if p.check is not None:
-        verdict = f"{p.check.fits}: {p.check.explanation}"
     mark = "  [baseline]" if p.is_baseline else ""
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
-    return f"  {p.allocation}  {verdict}{mark}"
+    return f"  {p.allocation}  {p.check.fits}: {p.check.explanation}{mark}"
 
 
 def _effort(effort: Effort) -> str:

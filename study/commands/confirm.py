@@ -11,6 +11,7 @@ Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stoppe
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from functools import partial
 from pathlib import Path
 
@@ -53,11 +54,12 @@ def main() -> None:
         help="of the baseline against itself (default 2)",
     )
     add(
-        "--ladder",
+        "--ramp",
         type=float,
         metavar="S",
-        help="seconds of the capacity ladder; 0: capacity is not judged",
+        help="in place of the spec's ramp_s; 0: capacity is not judged",
     )
+    add("--ladder", help=SUPPRESS)
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
@@ -65,7 +67,9 @@ def main() -> None:
     add("--fresh", action="store_true", help="begin anew; the confirmation tells it")
     add_lending(options)
     arguments = options.parse_args()
-    limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ladder", 0, 1e5))
+    if arguments.ladder is not None:
+        options.error("--ladder is a word of 0.1, and the ladder is gone; write --ramp S")
+    limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ramp", 0, 1e5))
     for name, least, most in limits:
         value = getattr(arguments, name)
         if value is not None and not least <= value <= most:
@@ -86,7 +90,7 @@ def main() -> None:
             margins=arguments.margin,
             aa_pairs=arguments.aa_pairs,
             workloads=arguments.workloads,
-            ladder_s=arguments.ladder,
+            ramp_s=arguments.ramp,
         )
         chosen = ConfirmOptions(
             pairs=arguments.pairs,

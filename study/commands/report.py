@@ -2,7 +2,7 @@
 
     python scripts/report.py                     the study that ships, into report.html
     python scripts/report.py artifacts/cpu_allocation/study.db -o cpu.html
-    python scripts/report.py --preset capacity   how the answer changes where sessions matter most
+    python scripts/report.py --preset capacity   how the answer changes where capacity matters most
 
 The file needs no network, prints, and reads on a phone. Nothing is measured again.
 Exit: 0 written, 2 where there is no such study or file.

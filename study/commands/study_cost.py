@@ -7,7 +7,7 @@
 Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio
 restart per trial : servers kept : shortest possible is measured; without one it is estimated from
 the study's own starts, and says so. The shortest possible starts each distinct LLM command once and
-adds the windows and ladders.
+adds the windows and ramps.
 
 It reads what is stored; nothing is measured.
 Exit: 0 shown, 2 where there is no such study or recording.

@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
+from objectives.figures import CAPACITY
 from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
@@ -24,12 +25,13 @@ from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import gains
 from study.confirmation.verdict.judge import PairsVerdict
+from study.promotion.status import Status
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
 INCONCLUSIVE = 5
 REJECTED = 4
-EXIT = {"confirmed": 0, "rejected": REJECTED, "inconclusive": INCONCLUSIVE}
+EXIT = {Status.CONFIRMED: 0, Status.REJECTED: REJECTED, Status.INCONCLUSIVE: INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
 
 def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[str]:
     """Return the answer in lines for a person."""
-    is_capacity = of.rule.claim == "concurrent_capacity"
+    is_capacity = of.rule.claim == CAPACITY
     resolution = gains.resolution_pct(journal.of("ab"), of.rule.main) if is_capacity else None
     lines, unmeasured = [], []
     if verdict.pairs:
@@ -164,7 +166,7 @@ def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[
     if (s := journal.stress) is not None and s.free_memory_mib is not None:
         lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
     lines += [
-        f"open: {reason}" if verdict.status == "inconclusive" else reason
+        f"open: {reason}" if verdict.status is Status.INCONCLUSIVE else reason
         for reason in verdict.reasons
     ]
     lines += [f"also better: {line}" for line in wording.further(verdict, of.rule)]

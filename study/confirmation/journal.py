@@ -11,13 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
-from objectives.setting import Anchor
 from study.confirmation.protocol import Margins
 from study.confirmation.records import FailedLaunch, Head, Pair, PairLaunch, PairsJournal, Stress
 
@@ -31,7 +30,7 @@ def write_journal(journal: PairsJournal, folder: Path) -> None:
         "format": JOURNAL_FORMAT,
         "head": asdict(journal.head),
         "targets": journal.targets,
-        "anchors": {k: a.to_json() for k, a in journal.anchors.items()},
+        "ramp_ranges": {k: r.to_json() for k, r in journal.ramp_ranges.items()},
         "stress": asdict(journal.stress) if journal.stress else None,
         "failure": asdict(journal.failure) if journal.failure else None,
         "left_out": journal.left_out,
@@ -71,14 +70,15 @@ def read_journal(folder: Path) -> PairsJournal:
                 PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")
             ]
             pairs.append(Pair(**line, launches=(launches[0], launches[1])))
-        stress, failure = first["stress"], first["failure"]
         return PairsJournal(
             head=Head(**first["head"]),
             targets=tuple(first["targets"]),
-            anchors={k: Anchor.from_json(a) for k, a in first["anchors"].items()},
+            ramp_ranges={
+                k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
+            },
             pairs=tuple(pairs),
-            stress=_stress(stress) if stress else None,
-            failure=_failed_launch(failure) if failure else None,
+            stress=from_plain(Stress | None, first["stress"]),
+            failure=from_plain(FailedLaunch | None, first["failure"]),
             left_out=tuple(first["left_out"]),
             earlier=first["earlier"],
         )
@@ -87,15 +87,6 @@ def read_journal(folder: Path) -> PairsJournal:
         raise BadInput(
             f"{path}:{number}: cannot read these pairs ({error!r}); {way_out}"
         ) from error
-
-
-def _stress(data: Mapping[str, Any]) -> Stress:
-    failure = data["failure"]
-    return Stress(**{**data, "failure": from_plain(Diagnosis, failure) if failure else None})
-
-
-def _failed_launch(data: Mapping[str, Any]) -> FailedLaunch:
-    return FailedLaunch(**{**data, "diagnosis": from_plain(Diagnosis, data["diagnosis"])})
 
 
 def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:
@@ -152,7 +143,7 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
     if dict(then.workloads) != dict(now.workloads):
         same = [*then.workloads] == [*now.workloads]
         yield (
-            "other traffic (--ladder, or the spec)"
+            "other traffic (--ramp, or the spec)"
             if same
             else f"held-out workloads {', '.join([*then.workloads][1:])}"
         )

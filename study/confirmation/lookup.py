@@ -16,6 +16,7 @@ from objectives.recording import Recording
 from study.confirmation.verdict_file import Confirmation, read_confirmation
 from study.promotion import seal
 from study.promotion.seal import moment
+from study.promotion.status import Status
 from study.storage.context import StudyContext
 
 MOST_MIB = 1e9
@@ -76,7 +77,7 @@ def _newest(promotions: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None
         except BadInput:
             broken = broken or path
             continue
-        if broken is None or verdict == "rejected":
+        if broken is None or verdict is Status.REJECTED:
             return path
     return broken
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from objectives.figures import CAPACITY
 from objectives.measurement import INFINITE
 from study.confirmation import wording
 from study.confirmation.pairs.next_step import next_step
@@ -17,6 +18,7 @@ from study.confirmation.verdict.assess import evidence, noise_by_metric, verdict
 from study.confirmation.verdict.judge import PairsVerdict
 from study.confirmation.verdict.metric_comparison import Finding
 from study.promotion import seal
+from study.promotion.status import Status
 
 
 def publish(of: Subject, journal: PairsJournal, file: str) -> PairsVerdict:
@@ -28,9 +30,10 @@ def publish(of: Subject, journal: PairsJournal, file: str) -> PairsVerdict:
     result = verdict_of(journal, of)
     is_live = of.spec.measure == "live"
     is_finished = next_step(journal, of) is None
+    status = result.status if is_finished else Status.CANDIDATE
     data = {
         **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.DIGEST_KEY)},
-        "status": "replay" if not is_live else result.status if is_finished else "candidate",
+        "status": status.value if is_live else Status.REPLAY.value,
         "confirmation": block(of, journal, result, file),
     }
     if is_live and not is_finished:
@@ -47,17 +50,15 @@ def publish(of: Subject, journal: PairsJournal, file: str) -> PairsVerdict:
 def block(of: Subject, journal: PairsJournal, result: PairsVerdict, file: str) -> dict[str, Any]:
     """Return everything under `confirmation:`, as plain data."""
     rule, pairs, ends = of.rule, journal.of("ab"), [p.at for p in journal.pairs]
-    resolution = (
-        gains.resolution_pct(pairs, rule.main) if rule.claim == "concurrent_capacity" else None
-    )
+    resolution = gains.resolution_pct(pairs, rule.main) if rule.claim == CAPACITY else None
     planned, failed_more = looks(journal.targets), evidence(journal, of).failed_more
     return {
-        "verdict": result.status,
+        "verdict": result.status.value,
         "says": wording.claim(result, rule, resolution),
         "also": wording.further(result, rule),
         "reasons": list(result.reasons),
         "pairs": result.pairs,
-        "pairs_more": result.pairs_more if result.status == "inconclusive" else None,
+        "pairs_more": result.pairs_more if result.status is Status.INCONCLUSIVE else None,
         "claim": rule.claim,
         "margin_pct": rule.margins.pct,
         "margins_pct": dict(rule.margins.by_metric),
@@ -125,7 +126,7 @@ def _estimate(f: Finding) -> dict[str, Any]:
 def _words(of: Subject, journal: PairsJournal) -> Mapping[str, Any]:
     g = words(journal, of)
     return {
-        "verdict": g.verdict,
+        "verdict": g.verdict.value,
         "difference_points": _round(g.difference_points),
         "low_points": _round(g.lower_points),
         "high_points": _round(g.upper_points),

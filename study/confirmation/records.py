@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
-from objectives.setting import Anchor
 
 Stage = Literal["aa", "ab"]
 Role = Literal["baseline", "winner"]
@@ -133,7 +133,7 @@ class PairsJournal:
     Args:
         head: What is fixed before the first launch.
         targets: Every number of pairs that was asked for, in order.
-        anchors: SLO and first rung by workload, from its first launch.
+        ramp_ranges: The range of ramps by workload, from its first launch.
         pairs: The pairs of both stages.
         stress: The stress of the winner, once it has run.
         failure: The launch that failed, where one did.
@@ -143,7 +143,7 @@ class PairsJournal:
 
     head: Head
     targets: tuple[int, ...]
-    anchors: Mapping[str, Anchor] = field(default_factory=dict)
+    ramp_ranges: Mapping[str, RampRange] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     stress: Stress | None = None
     failure: FailedLaunch | None = None

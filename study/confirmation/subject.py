@@ -13,13 +13,14 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of, commands_of, kv_cache_args
 from objectives.errors import BadInput
-from objectives.figures import figures_of, judged
+from objectives.figures import CAPACITY, figures_of, judged
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.held_out import held_out_by_name
 from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.seal import verify
+from study.promotion.status import status_of
 from study.search.score import Scorer
 from study.spec.choices import Claim
 from study.spec.load import load
@@ -27,10 +28,8 @@ from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
-STATUSES = ("candidate", "replay", "confirmed", "rejected", "inconclusive")
 DEFAULT_CLAIM: Claim = "fitness"
 SCORING = "fitness or gates in the spec"
-BY_SESSIONS = ("concurrent_capacity", "turn_ttft_ms")  # claims that need the capacity ladder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +106,7 @@ def subject(
     margins: Sequence[str] = (),
     aa_pairs: int = 2,
     workloads: Sequence[str] | None = None,
-    ladder_s: float | None = None,
+    ramp_s: float | None = None,
 ) -> Subject:
     """Read a promotion and its spec; options replace what the spec says.
 
@@ -119,13 +118,13 @@ def subject(
         margins: Percent for all metrics, or METRIC=percent for one.
         aa_pairs: Pairs of the baseline against itself.
         workloads: The names of the held-out workloads.
-        ladder_s: The length of the capacity ladder, s.
+        ramp_s: The time of a ramp, s; 0 leaves it out.
 
     Raises:
         BadInput: The promotion was changed or is none of this project, or its spec is another.
     """
     data = verify(path)
-    if data.get("status") not in STATUSES or not isinstance(data.get("spec"), dict):
+    if status_of(data) is None or not isinstance(data.get("spec"), dict):
         raise BadInput(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )
@@ -136,8 +135,8 @@ def subject(
             one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
         )
     spec = load(file, experiment)
-    if ladder_s is not None:
-        spec = replace(spec, workload=replace(spec.workload, ladder_s=ladder_s))
+    if ramp_s is not None:
+        spec = replace(spec, workload=replace(spec.workload, ramp_s=ramp_s))
     baseline = _allocation(path, data, "baseline", spec.search_space, file)
     winner = _allocation(path, data, "parameters", spec.search_space, file)
     if dict(baseline.values) != dict(spec.baseline.values):
@@ -150,13 +149,11 @@ def subject(
             one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
         )
     claimed = claim or spec.claim or DEFAULT_CLAIM
-    if claimed in BY_SESSIONS and spec.workload.ladder_s <= 0:
-        raise BadInput(
-            f"{claimed} is measured by the capacity ladder, and ladder_s is 0; claim another metric"
-        )
+    if claimed == CAPACITY and spec.workload.ramp_s <= 0:
+        raise BadInput(f"{claimed} is measured by a ramp, and ramp_s is 0; claim another metric")
     metrics = judged(figures_of(apis_of(spec.services)))
     is_live = spec.measure == "live"
-    ladder = spec.workload.ladder_s if claimed in BY_SESSIONS else 0.0
+    ramp = spec.workload.ramp_s if claimed == CAPACITY else 0.0
     if workloads and not is_live:
         raise BadInput(
             "--workloads: a recording holds the study's own workload alone; leave it out"
@@ -167,7 +164,7 @@ def subject(
         longest = longest_request(kv_cache_args(spec.services))
         named = held_out_by_name(workloads or (), spec.workloads)
         held_out = [
-            replace(t, workload=replace(t.workload, ladder_s=ladder))
+            replace(t, workload=replace(t.workload, ramp_s=ramp))
             for t in (held_out_traffic(h, spec.workload, clips, longest) for h in named)
         ]
     return Subject(

@@ -9,9 +9,9 @@ from typing import Any
 
 from study.confirmation.protocol import Margins, gain_pct
 from study.confirmation.wording import FIXED_BEFORE, signed
+from study.promotion.status import VERDICTS, Status
 from study.text import one_line
 
-VERDICTS = ("confirmed", "rejected", "inconclusive")
 STANDINGS = {
     "better": ("better", "better"),
     "no_worse": ("no worse", ""),
@@ -47,7 +47,7 @@ class Confirmation:
 
     Args:
         file: The promotion's name.
-        verdict: "confirmed", "rejected" or "inconclusive".
+        verdict: Confirmed, rejected or inconclusive.
         summary: The verdict with the number of pairs.
         says: The claim in a sentence.
         reasons: What kept it from being confirmed.
@@ -58,7 +58,7 @@ class Confirmation:
     """
 
     file: str
-    verdict: str
+    verdict: Status
     summary: str
     says: str
     reasons: tuple[str, ...]
@@ -70,12 +70,12 @@ class Confirmation:
     @property
     def against(self) -> tuple[str, ...]:
         """Return what speaks against the winner; nothing where more pairs would tell."""
-        return () if self.verdict == "inconclusive" else self.reasons
+        return () if self.verdict is Status.INCONCLUSIVE else self.reasons
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what speaks against it or is open, and what was not checked, a sentence each."""
-        begin = "Open" if self.verdict == "inconclusive" else "Against it"
+        begin = "Open" if self.verdict is Status.INCONCLUSIVE else "Against it"
         return (*(f"{begin}: {reason}." for reason in self.reasons), *self.checks)
 
     @property
@@ -100,15 +100,16 @@ def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
             writes it.
     """
     c = data["confirmation"]
-    pairs, more, verdict = int(c["pairs"]), c["pairs_more"] and int(c["pairs_more"]), c["verdict"]
-    if verdict not in VERDICTS or pairs < 0:
-        raise ValueError(f"its verdict is {verdict!r} after {pairs} pairs")
+    pairs, more = int(c["pairs"]), c["pairs_more"] and int(c["pairs_more"])
+    if c["verdict"] not in VERDICTS or pairs < 0:
+        raise ValueError(f"its verdict is {c['verdict']!r} after {pairs} pairs")
+    verdict = Status(c["verdict"])
     summary = (
         f"{verdict} by {pairs} pairs of fresh launches"
-        if verdict == "confirmed"
+        if verdict is Status.CONFIRMED
         else f"{verdict} after {pairs} pairs"
     )
-    if verdict == "inconclusive":
+    if verdict is Status.INCONCLUSIVE:
         summary += (
             f", about {more} more would tell"
             if more

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.figures import Direction, figure
+from objectives.figures import CAPACITY, Direction, figure
 from study.confirmation.protocol import ClaimRule, gain_pct
 from study.confirmation.verdict.judge import PairsVerdict
 from study.confirmation.verdict.metric_comparison import Finding
+from study.promotion.status import Status
 
 FIXED_BEFORE = "fixed before the first pair"
 CLAIMED_PCT = 10.0
@@ -25,7 +26,7 @@ def title(metric: str) -> str:
 def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) -> str:
     """Say in one sentence what may be claimed of the primary metric; of one pair, its figure only.
 
-    `resolution_pct` is the coarsest step of the capacity ladder, where capacity is the claim.
+    `resolution_pct` is the widest bracket of a capacity, where capacity is the claim.
     """
     name, f = title(rule.claim), verdict.finding(rule.primary)
     if f is None or f.estimate is None:
@@ -36,9 +37,9 @@ def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) 
         return f"{name}: {signed(point)} in one pair, which says nothing yet"
     low, high = (gain_pct(rule.claim, x) for x in (gain.low, gain.high))
     within = f"{100 * f.confidence:g} % interval {signed(low)} to {signed(high)}, {gain.n} pairs"
-    if verdict.status != "confirmed":
+    if verdict.status is not Status.CONFIRMED:
         return f"{name}: {signed(point)}, {within} (positive is better)"
-    is_fine = rule.claim != "concurrent_capacity" or (
+    is_fine = rule.claim != CAPACITY or (
         resolution_pct is not None and resolution_pct < CLAIMED_PCT
     )
     if low >= CLAIMED_PCT and is_fine:
@@ -50,7 +51,7 @@ def claim(verdict: PairsVerdict, rule: ClaimRule, resolution_pct: float | None) 
 
 def further(verdict: PairsVerdict, rule: ClaimRule) -> list[str]:
     """List what else is better, corrected for the number of metrics, if the claim is confirmed."""
-    if verdict.status != "confirmed":
+    if verdict.status is not Status.CONFIRMED:
         return []
     return [_line(f) for f in verdict.findings if f.standing == "better" and f.key != rule.primary]
 
@@ -67,9 +68,9 @@ def status_in_words(verdict: PairsVerdict) -> str:
     """Say the status in a few words."""
     pairs = f"{verdict.pairs} pair{'' if verdict.pairs == 1 else 's'}"
     match verdict.status:
-        case "confirmed":
+        case Status.CONFIRMED:
             return f"confirmed by {pairs} of fresh launches"
-        case "rejected":
+        case Status.REJECTED:
             return f"rejected after {pairs}"
     if verdict.pairs_more is None:
         return f"inconclusive after {pairs}, and by these figures no number of pairs would tell"

@@ -82,7 +82,7 @@ def _figures(
             "time by phase: no trial tells its time",
         ),
         "lineage": (
-            lineage(births(study), launched, decision, context),
+            lineage(births(study), launched, decision),
             "lineage: only the tournament has one, once it measured",
         ),
         "memory": (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from objectives.figures import service_name
+from objectives.figures import flat_name, service_name
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
@@ -101,9 +101,9 @@ def tradeoff(
     points = spots(configurations, decision, context)
     if not points:
         return None
-    sessions = [s.sessions for s in points if s.sessions is not None]
-    least, most = min(sessions, default=1.0), max(sessions, default=1.0)
-    lane = least - max(1.0, 0.15 * (most - least))
+    rates = [s.turns_per_s for s in points if s.turns_per_s is not None]
+    least, most = min(rates, default=1.0), max(rates, default=1.0)
+    lane = least - max(0.2, 0.15 * (most - least))
     services = list(enumerate(points[0].p95_ms, start=1))  # each has a column
     figure = make_subplots(rows=1, cols=len(services), horizontal_spacing=0.4 / len(services))
     for category in Category:
@@ -111,9 +111,9 @@ def tradeoff(
         for column, service in services if group else ():
             trace = _dots(group, category, service, lane).update(showlegend=column == 1)
             figure.add_trace(trace, row=1, col=column)
-    limits_ms = context.slo.p95_ms if context.slo else {}
     for column, service in services:
-        if (limit_ms := limits_ms.get(service)) is None:
+        limit_ms = context.limits.get(flat_name(service, "latency_p95_ms"))
+        if limit_ms is None:
             continue
         figure.add_hline(
             y=limit_ms,
@@ -124,11 +124,11 @@ def tradeoff(
             annotation_text=limit_text(limit_ms),
             annotation_position="top left",
         )
-    values = sorted(set(sessions))
+    values = sorted(set(rates))
     ticks = values[:: max(1, len(values) // 4)]
-    ticks += [lane] if any(s.sessions is None for s in points) else []
+    ticks += [lane] if any(s.turns_per_s is None for s in points) else []
     figure.update_xaxes(
-        title="voice sessions at once",
+        title="capacity, turns/s",
         tickangle=0,
         tickvals=ticks,
         ticktext=["not<br>measured" if t == lane else f"{t:g}" for t in ticks],
@@ -145,12 +145,12 @@ def tradeoff(
 
 
 def _dots(spots: Sequence[Spot], category: Category, service: str, lane: float) -> go.Scatter:
-    """Draw the spots of one category; those without sessions lie in the lane."""
+    """Draw the spots of one category; those without a capacity lie in the lane."""
     symbol, colour = CATEGORY_MARKS[category].symbol, CATEGORY_MARKS[category].colour
     is_line = category is Category.OVER  # it has no inside to be filled
     symbols = [symbol if s.on_pareto or is_line else f"{symbol}-open" for s in spots]
     return go.Scatter(
-        x=[lane if s.sessions is None else s.sessions for s in spots],
+        x=[lane if s.turns_per_s is None else s.turns_per_s for s in spots],
         y=[s.p95_ms[service] for s in spots],
         mode="markers",
         cliponaxis=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
@@ -13,15 +13,14 @@ from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
 from study.storage.trials import Trial
 
 
-def time_by_phase(trials: Sequence[Trial], services: Iterable[str]) -> go.Figure | None:
+def time_by_phase(trials: Sequence[Trial], services: Collection[str]) -> go.Figure | None:
     """Draw the seconds of every launched trial as stacked bars; None where no trial has any.
 
     Args:
         trials: The trials of a study.
         services: The names of its services, in the order of their starts.
     """
-    names = tuple(services)
-    timed = bars(trials, names)
+    timed = bars(trials, services)
     if not timed:
         return None
     figure = go.Figure(
@@ -35,7 +34,7 @@ def time_by_phase(trials: Sequence[Trial], services: Iterable[str]) -> go.Figure
                 customdata=[b.configuration for b in timed],
                 hovertemplate=f"{phase}: %{{x:.1f}} s<extra>%{{customdata}}</extra>",
             )
-            for phase, colour in phase_colours(names).items()
+            for phase, colour in phase_colours(services).items()
             if any(phase in b.seconds for b in timed)
         ]
     )

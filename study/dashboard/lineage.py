@@ -13,7 +13,6 @@ from study.dashboard.figures import laid_out
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.marks import CATEGORY_COLOURS, CATEGORY_MARKS
 from study.storage.births import Birth
-from study.storage.context import StudyContext
 
 Places = Mapping[int, tuple[float, float]]  # of a trial: x within its generation, y its fitness
 
@@ -22,7 +21,6 @@ def lineage(
     births: Sequence[Birth],
     configurations: Sequence[Configuration],
     decision: Decision,
-    context: StudyContext,
 ) -> go.Figure | None:
     """Draw a line from each parent to its child; None where none of them has a fitness."""
     of_trial = {t.number: c for c in configurations for t in (*c.measured, *c.failed)}
@@ -36,7 +34,7 @@ def lineage(
     places = _places(born, fitness, lane)
     figure = go.Figure(_lines(born, places))
     for kind in Category:
-        group = [b for b in born if category(of_trial[b.number], decision, context) == kind]
+        group = [b for b in born if category(of_trial[b.number], decision) == kind]
         if group:
             figure.add_trace(_marks(group, kind, places, of_trial))
     generations = {b.generation for b in born}

@@ -9,10 +9,10 @@ from itertools import chain
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.engine import apis_of, engines_of
-from objectives.figures import FITNESS, figures_of, shown
+from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
-from study.analysis.category import Category, category, obstacle_to
+from study.analysis.category import Category, category
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
@@ -22,14 +22,14 @@ from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
     configurations_table,
+    ladder_in_words,
     outcome_in_words,
-    sessions_in_words,
     wrapped,
 )
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, WORD_GATES, allocation_in_words, number, server_in_words, short
+from study.wording import FAILURES, WORD_GATES, allocation_in_words, server_in_words, short
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -105,13 +105,13 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     configuration = configuration_of(trial.allocation, summary.configurations)
     kind: str = trial.state
     if configuration:
-        kind = CATEGORY_WORDS[category(configuration, decision, context)]
+        kind = CATEGORY_WORDS[category(configuration, decision)]
     lines = [
         f"# {short(trial.allocation)}",
         f"**{kind}**: {outcome_in_words(trial)}",
         f"{allocation_in_words(trial.allocation)}.",
     ]
-    if configuration and (reason := obstacle_to(configuration, decision, context)):
+    if configuration and (reason := decision.against(trial.allocation)):
         lines.append(f"Held back, whatever its score: {ineligible(reason)}.")
     lines += [
         f"- {CATEGORY_WORDS[Category.OVER]}: {limit}"
@@ -120,9 +120,9 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     if trial.diagnosis is not None:
         lines += _failure(trial.diagnosis)
     if trial.measurement is not None:
-        figures = _figures(trial, trial.measurement, apis_of(context.services))
+        figures = _figures(trial.measurement, apis_of(context.services))
         lines += ["## What was measured", figures, _contributions(trial)]
-        lines.append(f"Words: {WORD_GATES.get(trial.word_gate, trial.word_gate)}.")
+        lines.append(f"Words: {WORD_GATES[trial.word_gate]}.")
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(without_secrets(str(c)))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
@@ -169,17 +169,18 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Predic
     )
 
 
-def _figures(trial: Trial, m: Measurement, apis: Mapping[str, str]) -> str:
+def _figures(m: Measurement, apis: Mapping[str, str]) -> str:
     """Tabulate the figures of a trial that people ask for."""
     lines = ["| | |", "|---|---|"]
     for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
-        text = (
-            sessions_in_words(trial) if name == "concurrent_capacity" else number(value, f.digits)
-        )
+        is_bound = name == CAPACITY and m.capacity_is_lower_bound
+        text = f"{'>= ' * is_bound}{f.text(value)}"
         lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
-    if m.concurrent_capacity is not None or m.capacity_bound_by:
-        lines.append(f"| what bounds the sessions | {m.capacity_bound_by or 'not told'} |")
+    if m.capacity_bound_by:
+        lines.append(f"| what bounds the capacity | {m.capacity_bound_by} |")
+    if m.ladder:
+        lines.append(f"| voice sessions, by the ladder of 0.1 | {ladder_in_words(m)} |")
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
 from study.deploy.health.server_versions import check_versions
 from study.promotion.seal import moment, verify
+from study.promotion.status import Status, status_of
 from study.text import one_line
 
 
@@ -48,7 +49,7 @@ class Admitted:
 
     path: Path
     sha256: str
-    status: str
+    status: Status
     assigned: tuple[Assignment, ...]
     written_at: datetime
     kv_tokens: Mapping[str, int]
@@ -64,13 +65,13 @@ def refuse_at_once(path: Path) -> dict[str, Any]:
         BadInput: It may never be applied.
     """
     data = verify(path)
-    if data.get("status") == "replay" or data.get("measured_elsewhere"):
+    status = status_of(data)
+    if status is Status.REPLAY or data.get("measured_elsewhere"):
         raise BadInput(
             f"{path}: it was replayed from measurements of elsewhere, and says nothing about this "
             "machine; measure this one: `python scripts/run_study.py my_gpu.yaml`"
         )
-    status = _status(data)
-    if status in ("rejected", "inconclusive"):
+    if status in (Status.REJECTED, Status.INCONCLUSIVE):
         raise BadInput(
             f"{path}: its confirmation ended {status}; nothing overrides that; measure it anew"
         )
@@ -89,14 +90,15 @@ def admit(
         BadInput: It may not be applied here; the message has what is wrong and the way out.
     """
     data = refuse_at_once(path)
-    status = _status(data)
-    if status != "confirmed" and not (i_know and status == "candidate"):
+    status = status_of(data)
+    if status is not Status.CONFIRMED and not (i_know and status is Status.CANDIDATE):
+        stated = one_line(str(data.get("status")))[:40]
         raise BadInput(
-            f"{path}: it is not confirmed (status: {status}); "
+            f"{path}: it is not confirmed (status: {stated}); "
             f"run `python scripts/confirm.py {path}`, "
             "or add --i-know to apply a candidate all the same"
         )
-    if status == "confirmed":
+    if status is Status.CONFIRMED:
         check_confirmation(data, device, path)
     parameters = data.get("parameters")
     if not isinstance(parameters, Mapping):
@@ -146,10 +148,6 @@ def admit(
 def device_of(deployment: Deployment) -> Device | None:
     """Open the device of the deployment; None where it says `none`."""
     return None if deployment.device == "none" else open_device(deployment.device)
-
-
-def _status(data: Mapping[str, Any]) -> str:
-    return one_line(str(data.get("status")))[:40]
 
 
 def _date(data: Mapping[str, Any], path: Path) -> datetime:

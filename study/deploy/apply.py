@@ -51,12 +51,16 @@ def apply(
     """
     needs_root(deployment)
     target, device, chain = target_of(deployment), device_of(deployment), Chain(deployment.folder)
-    target.check()
+    interrupted = pending.read(deployment.folder)
+    if interrupted is None:
+        target.check()
     with (
         sole_use(device.identity.uuid) if device else nullcontext(),
         pending.locked(deployment.folder),
     ):
         recover(deployment, say)
+        if interrupted is not None:  # it may have left a unit stopped
+            target.check()
         chain.history()
         current = chain.current()
         if current is not None and current.promotion_sha256 == admitted.sha256:

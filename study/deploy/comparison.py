@@ -12,6 +12,7 @@ from objectives.errors import BadInput
 from objectives.figures import service_name
 from study.confirmation.protocol import DEFAULT_PCT
 from study.deploy.config.deployed import Stack
+from study.promotion.status import Status
 from study.text import one_line
 
 
@@ -44,7 +45,7 @@ def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Pat
         BadInput: The confirmation itself says otherwise, or was of another card or driver.
     """
     confirmation = mapping_at(data, "confirmation")
-    if confirmation.get("verdict") != "confirmed":
+    if confirmation.get("verdict") != Status.CONFIRMED:
         raise BadInput(
             f"{path}: its status is confirmed and its confirmation is not; "
             "run scripts/confirm.py again"

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from objectives.apis.tls import certificates
+from objectives.apis.short_requests import certificates
 from objectives.errors import BadInput, SetupError
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show

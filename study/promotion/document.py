@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from objectives.engines.engine import apis_of, in_order
-from objectives.figures import Direction, figure, figures_of
+from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.promotion.status import Status
 from study.storage.context import StudyContext
 
 SCHEMA = 1
@@ -47,7 +48,7 @@ def compared_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
     figures = figures_of(apis)
     times = (n for n, f in figures.items() if f.unit == "ms" and n != "turn_ttft_p95_ms")
     words = (n for n, f in figures.items() if f.name == "wer_pct")
-    return (*times, *words, "concurrent_capacity", "free_memory_mib", "gpu_utilization_pct")
+    return (*times, *words, CAPACITY, "free_memory_mib", "gpu_utilization_pct")
 
 
 def improvement_pct(name: str, new: float | None, old: float | None) -> float | None:
@@ -71,7 +72,7 @@ def document(
     why: str,
     passed_over: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the promotion as plain data; its status is "candidate" or "replay".
+    """Return the promotion as plain data; its status is candidate or replay.
 
     A candidate is unconfirmed, since one study's best is not proof.
 
@@ -93,7 +94,7 @@ def document(
     compared = compared_figures(apis_of(context.services))
     return {
         "schema": SCHEMA,
-        "status": "replay" if context.is_replay else "candidate",
+        "status": (Status.REPLAY if context.is_replay else Status.CANDIDATE).value,
         "measured_elsewhere": context.is_replay,
         "note": context.measured_elsewhere or "unconfirmed: one study's best is not proof",
         "name": context.name,
@@ -106,7 +107,10 @@ def document(
         "best_single_trial": dict(best.allocation.values) if best else None,
         "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in compared},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
-        "gates": {"word_error_rate": winner.word_gate, "llm_quality": context.gates.llm_quality},
+        "gates": {
+            "word_error_rate": winner.word_gate and winner.word_gate.value,
+            "llm_quality": context.gates.llm_quality,
+        },
         "passed_over": list(passed_over),
         "started_first": new["started_first"],
         "study": origin.study,

@@ -73,13 +73,13 @@ def _of_studies(
             "name a recording (.jsonl) or the study.db of a live study"
         )
     entries, storage = [], open_storage(sqlite_url(source))
+    own_identity = identity_of(
+        spec_conditions, provenance.device, provenance.versions, is_live=True
+    )
+    own_identity["load generator"] = provenance.conditions.get("load generator", 1)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
         identity = study.user_attrs.get("identity", {})
-        own_identity = identity_of(
-            spec_conditions, provenance.device, provenance.versions, is_live=True
-        )
-        own_identity["load generator"] = provenance.conditions.get("load generator", 1)
         if differing := differing_names(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured with another {', another '.join(differing)}"

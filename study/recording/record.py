@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.errors import BadInput
 from objectives.evaluation import Job
-from objectives.load.ladder import Slo
 from objectives.recording import Provenance, RecordedLaunch, Recording, entry, read, write
-from objectives.setting import Anchor, conditions
+from objectives.setting import conditions
 from study.bench.bench import Bench, bench, borrowed
 from study.bench.run_lock import alone
 from study.provenance import git_commit
@@ -87,7 +87,8 @@ def _merge(spec_conditions: Mapping[str, Any], out: Path, take: Sequence[Path]) 
     files = [*([out] if out.exists() else []), *take]
     if not files or any(f.suffix != ".jsonl" for f in files):
         raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
-    provenance = read(files[0]).provenance
+    first, *others = (read(file).provenance for file in files)
+    provenance = first.with_devices(*others)
     write(out, provenance, gather(files, spec_conditions, provenance, []))
     return read(out)
 
@@ -122,17 +123,18 @@ def _launched(
     machine: Bench,
 ) -> Recording:
     entries: list[RecordedLaunch] = []
-    provenance = _provenance(machine, conditions(setting_of(spec)))
+    provenance = _provenance(machine, conditions(setting_of(spec)), spec.limits)
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
-        entries, provenance = list(earlier.entries), earlier.provenance
+        entries, provenance = list(earlier.entries), earlier.provenance.with_devices(provenance)
     if take:
+        taken = (read(file).provenance for file in take if file.suffix == ".jsonl")
+        provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
-    anchor = None
-    if provenance.slo and provenance.first_rung:
-        anchor = Anchor(Slo.from_json(provenance.slo), provenance.first_rung)
+    stored = provenance.ramp_range
+    ramp_range = RampRange.from_json(stored) if stored else None
     folder, card = out.with_suffix(""), machine.device.identity.uuid
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
@@ -140,7 +142,7 @@ def _launched(
         device_set(machine.device),
         folder,
         on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
-        anchor=anchor,
+        ramp_range=ramp_range,
     ) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
@@ -168,22 +170,20 @@ def _launched(
             entries.append(entry(job, repeat, time.monotonic() - started, outcome, card))
             if failure is not None:
                 tell(f"    {failure}")
-            if colocation.anchor is not None and provenance.slo is None:
-                slo = colocation.anchor.slo
-                provenance = _anchored(provenance, slo, colocation.anchor.first_rung)
+            if colocation.ramp_range is not None:
+                provenance = replace(provenance, ramp_range=colocation.ramp_range.to_json())
             write(out, provenance, entries)
     return read(out)
 
 
-def _provenance(machine: Bench, spec_conditions: Mapping[str, Any]) -> Provenance:
+def _provenance(
+    machine: Bench, spec_conditions: Mapping[str, Any], limits: Mapping[str, float]
+) -> Provenance:
     return Provenance(
-        device=machine.device.identity,
+        devices=(machine.device.identity,),
         versions=machine.versions,
         conditions=spec_conditions,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        limits=limits,
         git_commit=git_commit(Path(__file__).parent),
     )
-
-
-def _anchored(provenance: Provenance, slo: Slo, first_rung: int) -> Provenance:
-    return replace(provenance, slo=slo.to_json(), first_rung=first_rung)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from objectives.figures import figure, service_name
+from objectives.figures import CAPACITY, figure, service_name
 from study.analysis.category import Category
 from study.analysis.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
@@ -97,11 +97,10 @@ def _remedies(load: FillingLoad) -> list[str]:
 def pareto_figures_in_words(figures: ParetoFigures) -> str:
     """List the figures that the Pareto set compares, as a sentence takes them.
 
-    >>> pareto_figures_in_words(ParetoFigures(("concurrent_capacity", "free_memory_mib"), True))
-    'sessions (some are lower bounds), free memory up to the headroom'
+    >>> pareto_figures_in_words(ParetoFigures((CAPACITY, "free_memory_mib"), True))
+    'capacity (some are lower bounds), free memory up to the headroom'
     """
     special = {"free_memory_mib": "free memory up to the headroom"}
     if figures.has_lower_bounds:
-        sessions = figure("concurrent_capacity").short
-        special["concurrent_capacity"] = f"{sessions} (some are lower bounds)"
+        special[CAPACITY] = f"{figure(CAPACITY).short} (some are lower bounds)"
     return ", ".join(special.get(name, figure(name).short) for name in figures.names)

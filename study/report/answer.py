@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.capacity.ramp_capacity import ENOUGH_TURNS
 from objectives.figures import FITNESS
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
@@ -90,6 +91,28 @@ def _measurements(s: Standing) -> str:
     return f"{s.n} measurements" if s.n > 1 else "1 measurement"
 
 
+def capacity_known(today: Configuration | None) -> list[str]:
+    """Say what keeps the capacity of today's allocation from being known well; a line at most."""
+    launches = [t.measurement for t in today.measured if t.measurement] if today else []
+    turns = [m.capacity_turns_below for m in launches if m.capacity_turns_below is not None]
+    if not launches:
+        return []
+    if any(m.ladder for m in launches):
+        how = "version 0.1, which measured this, counted sessions by a ladder"
+        return [f"Capacity is not known and counts for nothing here: {how}."]
+    if not turns:
+        return ["Capacity was not measured and counts for nothing here."]
+    if all(m.capacity_turns_per_s is None for m in launches):
+        bound = f"first missed: {launches[0].capacity_bound_by}"
+        return [
+            f"No rate of turns is good with today's allocation ({bound}): capacity counts as 0."
+        ]
+    if min(turns) < ENOUGH_TURNS:
+        few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
+        return [f"Wide: {few}; two launches may differ by more than 10 %."]
+    return []
+
+
 def fitness_gap(
     today: Configuration | None,
     other: Configuration | None,
@@ -108,7 +131,7 @@ def fitness_gap(
         f"{name} scores {FITNESS.text(other.fitness)} and today's {FITNESS.text(today.fitness)}"
     )
     counts = f"({launches_in_words(other)}; today's: {launches_in_words(today)})"
-    more = f"{_sessions(today, other)}{_cards(today, other)}"
+    more = f"{_capacity(today, other)}{_cards(today, other)}"
     if (half := noise_of(FITNESS.flat, today, other, configurations)) is None:
         unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."
         return [f"{scores} {counts}. {unknown}{more}"]
@@ -128,11 +151,11 @@ def _best_of_several(configurations: Sequence[Configuration]) -> str:
     return f"; but it is the best of {works}, and the best of several looks better than it is"
 
 
-def _sessions(today: Configuration, other: Configuration) -> str:
+def _capacity(today: Configuration, other: Configuration) -> str:
     old, new = (c.contributions.get("capacity") for c in (today, other))
     if old is None or new is None or new == old or is_capacity_order_known(today, other):
         return ""
-    what = "comes from voice sessions, where a lower bound leaves open which has more"
+    what = "comes from capacity, where a lower bound leaves open which has more"
     return f" {new - old:+.4f} of it {what}."
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.engines.engine import apis_of
 from objectives.figures import figure
+from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
-from study.wording import number
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.summary import Summary
 
 VERDICT_WORDS = {
     FigureVerdict.BOUND: "not known: ≥ is a lower bound",
@@ -36,6 +39,36 @@ class ComparedFigure:
     sense: str
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison sets today's configuration against the winner, or what came closest to it.
+
+    Args:
+        title: What is compared.
+        role: What the other configuration is.
+        figures: A row for each figure; empty where either was never launched.
+    """
+
+    title: str
+    role: str
+    figures: Sequence[ComparedFigure]
+
+
+def against_today(summary: Summary) -> Comparison:
+    """Compare today's configuration with the summary's other one."""
+    decision, today, other = summary.decision, summary.today, summary.other
+    is_ineligible = other is not None and decision.against(other.allocation) is not None
+    role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
+    name = "what came closest"
+    if decision.winner is not None:
+        role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
+    figures: Sequence[ComparedFigure] = ()
+    if today is not None and other is not None:
+        apis = apis_of(summary.context.services)
+        figures = comparison(today, other, summary.configurations, apis)
+    return Comparison(f"Today's against {name}", role, figures)
+
+
 def comparison(
     today: Configuration,
     other: Configuration,
@@ -50,9 +83,7 @@ def _as_text(d: Difference) -> ComparedFigure:
     """Write one difference as text, both figures with their units."""
     f = figure(d.name)
     texts = [
-        "not measured"
-        if value is None
-        else f"{'≥ ' * is_bound}{number(value, f.digits)} {f.unit}".rstrip()
+        "not measured" if value is None else f"{'≥ ' * is_bound}{f.text(value)} {f.unit}".rstrip()
         for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
     ]
     sense = d.verdict if d.verdict in (FigureVerdict.BETTER, FigureVerdict.WORSE) else ""

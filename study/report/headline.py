@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.engines.engine import apis_of, kv_cache_args
-from objectives.figures import FITNESS, figure, title_of
+from objectives.figures import CAPACITY, FITNESS, figure, title_of
 from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.kv_cache import unfilled_cache
-from study.analysis.noise import SESSIONS, is_noise
+from study.analysis.noise import is_noise
 from study.confirmation.verdict_file import Confirmation
+from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
-from study.report.answer import answer, certainty, fitness_gap, unconfirmed_standing
+from study.report.answer import (
+    answer,
+    capacity_known,
+    certainty,
+    fitness_gap,
+    unconfirmed_standing,
+)
 from study.report.comparison import change
 from study.report.reasons import why
 from study.report.service_words import in_sentence, latencies_of
@@ -32,7 +39,7 @@ def sentence(summary: Summary) -> str:
     decision, context = summary.decision, summary.context
     today, other, launched = summary.today, summary.other, summary.configurations
     confirmation = summary.confirmation
-    is_confirmed = confirmation is not None and confirmation.verdict == "confirmed"
+    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
     plain = _capital(answer(decision, context, is_confirmed=is_confirmed))
     if summary.is_rejected and other is not None:
         stays, name = allocation_in_words(context.baseline), short(other.allocation)
@@ -46,11 +53,11 @@ def sentence(summary: Summary) -> str:
         )
     apis, latencies = apis_of(context.services), latencies_of(context)
     parts = _sooner([difference(name, today, other, launched) for name in latencies])
-    if other.mean(SESSIONS) is not None:
-        parts.append(_sessions(today, other, launched))
+    if other.mean(CAPACITY) is not None:
+        parts.append(_capacity(today, other, launched))
     worse = "; ".join(
         f"{figure(d.name).title} {change(d, is_judged=False)}"
-        for d in figure_differences(today, other, launched, apis, (*latencies, SESSIONS))
+        for d in figure_differences(today, other, launched, apis, (*latencies, CAPACITY))
         if d.verdict is FigureVerdict.WORSE
     )
     unsure = {
@@ -79,12 +86,12 @@ def _sooner(latencies: Sequence[Difference]) -> list[str]:
     return parts
 
 
-def _sessions(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
-    d = difference(SESSIONS, today, other, launched)
-    was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.0f}"
-    which = ", within noise" if is_noise(SESSIONS, today, other, launched) else ""
+def _capacity(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
+    d = difference(CAPACITY, today, other, launched)
+    was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.2f}"
+    which = ", within noise" if is_noise(CAPACITY, today, other, launched) else ""
     which = "; which has more is not known" if d.verdict is FigureVerdict.BOUND else which
-    return f"{'at least ' * d.new_is_bound}{d.new:.0f} voice sessions at once (today: {was}{which})"
+    return f"{'at least ' * d.new_is_bound}{d.new:.2f} turns/s (today: {was}{which})"
 
 
 def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
@@ -111,14 +118,8 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
-    lines += [f"{_capital(line)}." for line in cache_warnings(cache)]
-    contributions = [t.contributions for t in summary.trials]
-    if contributions and not any(c.get("capacity") is not None for c in contributions):
-        lines.append(
-            "Voice sessions count for nothing in these scores: "
-            "they were not measured for today's allocation."
-        )
+    lines += [f"{_capital(line)}." for line in unfilled_cache_lines(summary)]
+    lines += capacity_known(today)
     if decision.winner is None and today is not None and today.is_feasible:
         lines.append("Nothing that may be promoted scored better than what is in use today.")
     elif decision.winner is None:
@@ -140,3 +141,10 @@ def fresh(confirmation: Confirmation) -> str:
 
 def _capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
+
+
+def unfilled_cache_lines(summary: Summary) -> list[str]:
+    """Return warnings where this workload leaves the KV cache so empty that no share can matter."""
+    context = summary.context
+    args = kv_cache_args(context.services)
+    return cache_warnings(unfilled_cache(summary.measured, context.workload, args))

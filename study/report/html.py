@@ -15,11 +15,10 @@ from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.interference import by_share
 from study.analysis.pareto import compared_figures
-from study.analysis.promotion_eligibility import ineligibility
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.heat_map import heat_map, transposed
 from study.report.charts.marks import CATEGORY_COLOURS, shade
-from study.report.comparison import comparison
+from study.report.comparison import against_today
 from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence, standing
 from study.report.html_sections import (
@@ -86,7 +85,8 @@ def _content(summary: Summary) -> dict[str, Any]:
         "sure": how_sure(summary),
         "confirmation": summary.confirmation,
         "held_back": held_back(decision),
-        **_comparison(summary),
+        "compared": against_today(summary),
+        "names": [short(c.allocation) for c in (summary.today, summary.other) if c],
         "commands": _commands(summary),
         "heat": table if len(table.xs) <= len(table.ys) else transposed(table),
         "compares": pareto_figures_in_words(compared_figures(launched, context)),
@@ -110,25 +110,6 @@ def _byline(summary: Summary) -> str:
     weights = f"preset {fitness.preset}" if fitness.weights is None else "its own weights"
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return f"study {summary.study}, weighed by {weights}; written {now}"
-
-
-def _comparison(summary: Summary) -> dict[str, Any]:
-    """Compare today's with the winner, or with what came closest where the baseline stays."""
-    today, other, has_winner = summary.today, summary.other, bool(summary.decision.winner)
-    is_ineligible = other is not None and ineligibility(other, summary.context) is not None
-    name = "winner" if has_winner else "held back" if is_ineligible else "closest"
-    return {
-        "compared_title": "Today's against the winner"
-        if has_winner
-        else "Today's against what came closest",
-        "other": name,
-        "names": [short(c.allocation) for c in (today, other) if c],
-        "compared": comparison(
-            today, other, summary.configurations, apis_of(summary.context.services)
-        )
-        if today is not None and other is not None
-        else (),
-    }
 
 
 def _commands(summary: Summary) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from objectives.engines.engine import apis_of
-from objectives.figures import FITNESS
+from objectives.figures import FITNESS, flat_name
 from objectives.fitness import PRESETS
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
@@ -24,16 +24,16 @@ from study.wording import FAILURES, failure_in_words, short
 
 def pictures(summary: Summary) -> dict[str, Any]:
     """Return SVG pictures, what their signs mean, and which pictures there are none of."""
-    context, slo = summary.context, summary.context.slo
+    context = summary.context
     points = spots(summary.configurations, summary.decision, context)
-    services = tuple(apis_of(context.services))
+    services = apis_of(context.services)
     timed = bars(summary.trials, services)
     best = summary.decision.winner or summary.decision.baseline
     memory = memory_use(best.measured[0] if best else None)
     figures: list[dict[str, Any]] = []
     if points:
         for service in points[0].p95_ms:
-            limit_ms = slo.p95_ms.get(service) if slo else None
+            limit_ms = context.limits.get(flat_name(service, "latency_p95_ms"))
             drawing = svg.latency_chart(points, service, limit_ms)
             figures.append(_figure(f"{latency_title(service)}, ms", drawing))
     if timed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from objectives.capacity.ramp_figures import limits_of
 from objectives.engines.engine import apis_of
 from objectives.figures import latency_p95_names, service_name
 from study.storage.context import StudyContext
@@ -41,12 +42,14 @@ def traffic_in_words(context: StudyContext) -> str:
 
 
 def limits_in_words(context: StudyContext) -> str:
-    """Say the p95 limits of the capacity ladder."""
-    slo = context.slo
-    if slo is None:
-        is_replay = context.is_replay
-        return "not recorded" if is_replay else "not fixed yet: they follow from the baseline"
-    first, *others = (service for service in apis_of(context.services) if service in slo.p95_ms)
-    limits = [f"95 % of the {service_name(first)} replies within {slo.p95_ms[first]:,.0f} ms"]
-    limits += [f"of {in_sentence(s)}'s within {slo.p95_ms[s]:,.0f} ms" for s in others]
-    return " and ".join(limits)
+    """Say what a good turn meets."""
+    names = {
+        "latency": "answers within {} ms",
+        "ttft": "begins within {} ms",
+        "tpot": "{} ms a token",
+    }
+    limits = [
+        f"{service_name(limit.service)} {names[limit.figure].format(f'{limit.ms:,.0f}')}"
+        for limit in limits_of(context.limits)
+    ]
+    return ", ".join(limits) or "not recorded"

@@ -17,6 +17,7 @@ from study.analysis.decision import Decision, decision_of
 from study.analysis.reweigh import rescored, weighed
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
+from study.promotion.status import Status
 from study.storage.context import StudyContext, context_of
 from study.storage.trials import Trial, counted
 
@@ -58,7 +59,7 @@ class Summary:
     @property
     def is_rejected(self) -> bool:
         """Return whether fresh launches spoke against the winner, so that the baseline stays."""
-        return self.confirmation is not None and self.confirmation.verdict == "rejected"
+        return self.confirmation is not None and self.confirmation.verdict is Status.REJECTED
 
     @property
     def today(self) -> Configuration | None:
@@ -85,7 +86,7 @@ def summary(
     context, trials = context_of(study), counted(study)
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
-        trials = rescored(trials, context, context.fitness)
+        trials = rescored(trials, context.fitness)
     attributes = study.user_attrs
     decision = decision_of(trials, context)
     confirmation = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from objectives.figures import FITNESS, figure
-from study.analysis.category import Category, category, obstacle_to
-from study.analysis.noise import SESSIONS
+from objectives.figures import CAPACITY, FITNESS, figure
+from objectives.measurement import Measurement
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration, ranked
+from study.analysis.promotion_eligibility import broken_limits
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
@@ -20,20 +22,19 @@ def configurations_table(summary: Summary) -> str:
     """Tabulate every configuration in Markdown, best first."""
     decision, context = summary.decision, summary.context
     latencies = latencies_of(context)
-    heads = (figure(name).head for name in (*latencies, SESSIONS))
+    heads = (figure(name).head for name in (*latencies, CAPACITY))
     lines = [
         f"| configuration | fitness | launches | {' | '.join(heads)} | |",
         "|---" * (len(latencies) + 5) + "|",
     ]
-    ranked = sorted(summary.configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0)))
-    for c in ranked:
-        kind = category(c, decision, context)
+    for c in ranked(summary.configurations):
+        kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
             mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
-        elif c.measured and (why := obstacle_to(c, decision, context)):
+        elif c.measured and (why := decision.against(c.allocation)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome_in_words(c.failed[-1])}"
@@ -41,7 +42,7 @@ def configurations_table(summary: Summary) -> str:
         lines.append(
             f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
             f"| {launches_in_words(c) if c.measured else '-'} "
-            f"| {times} | {'≥ ' * c.is_lower_bound}{number(c.mean(SESSIONS))} | {mark} |"
+            f"| {times} | {mean_capacity(c)} | {mark} |"
         )
     return "\n".join(lines)
 
@@ -74,15 +75,23 @@ def outcome_in_words(trial: Trial) -> str:
         deficit = f", {d.deficit_mib:,.0f} MiB short" if d.deficit_mib else ""
         return f"{trial.state}: {d.failure_class}{deficit}"
     if not trial.is_feasible:
-        return "over: " + ", ".join(k for k, v in trial.constraints.items() if v > 0)
+        return "over: " + ", ".join(broken_limits([trial]))
     return (
         f"fitness {FITNESS.text(trial.fitness)}" if trial.fitness is not None else str(trial.state)
     )
 
 
-def sessions_in_words(trial: Trial) -> str:
-    """Write the sessions, with `>=` where the ladder ended before the limit was known."""
-    m = trial.measurement
-    if m is None or m.concurrent_capacity is None:
-        return "-"
-    return f"{'>= ' if m.capacity_is_lower_bound else ''}{m.concurrent_capacity}"
+def mean_capacity(c: Configuration) -> str:
+    """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
+    return f"{'≥ ' * c.is_lower_bound}{number(c.mean(CAPACITY), 2)}"
+
+
+def ladder_in_words(m: Measurement) -> str:
+    """Write the rungs of a ladder of 0.1, in the order of its sessions.
+
+    >>> ladder_in_words(Measurement(ladder=({"sessions": 8, "passed": True},)))
+    '8 passed'
+    """
+    words = {True: "passed", False: "failed", None: "undecided"}
+    rungs = sorted(m.ladder, key=lambda rung: int(rung["sessions"]))
+    return ", ".join(f"{r['sessions']} {words[r.get('passed')]}" for r in rungs)

@@ -29,6 +29,7 @@ STYLES: dict[str, tuple[str, Any]] = {  # colour and dashes of the samplers that
     "random": ("#999999", (0, (1, 1))),
 }
 OURS, OTHERS = "#D55E00", "#444444"
+NAMED_AFTER = 40  # trials
 NAMING_MARKS = {"best_trial": ("o", "#0072B2"), "recommend": ("s", "#D55E00")}
 DPI = 150
 
@@ -45,10 +46,9 @@ class Chart:
         self.figure.savefig(png, format="png", dpi=DPI, bbox_inches="tight")
         return png.getvalue()
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path) -> None:
         """Write the PNG file, whole or not at all."""
         write_atomic(path, self._repr_png_())
-        return path
 
 
 def regret_over_trials(runs: Sequence[SamplerRun], batch: int) -> Chart:
@@ -63,9 +63,7 @@ def regret_over_trials(runs: Sequence[SamplerRun], batch: int) -> Chart:
             if not mine:
                 continue
             trials, mean, low, high = curve(mine)
-            axes.plot(
-                trials, mean, color=colour, linestyle=dashes, linewidth=1.8, label=f"{sampler}"
-            )
+            axes.plot(trials, mean, color=colour, linestyle=dashes, linewidth=1.8, label=sampler)
             axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
             top = max(top, float(mean[min(4, len(mean) - 1)]))
         axes.set_title(problem, fontsize=11)
@@ -111,12 +109,12 @@ def trials_to_target(estimates: Sequence[FigureEstimate], batch: int) -> Chart:
     return Chart(figure)
 
 
-def naming(estimates: Sequence[FigureEstimate], batch: int, trials: int = 40) -> Chart:
+def naming(estimates: Sequence[FigureEstimate], batch: int) -> Chart:
     """Draw how often the true best is named after so many noisy trials.
 
     It is named by `best_trial`, and by `recommend`.
     """
-    ways = {f"{way}_named_{trials}": way for way in NAMING_MARKS}
+    ways = {f"{way}_named_{NAMED_AFTER}": way for way in NAMING_MARKS}
     chosen = [
         e for e in estimates if e.batch == batch and e.figure in ways and "noisy" in e.problem
     ]
@@ -134,23 +132,15 @@ def naming(estimates: Sequence[FigureEstimate], batch: int, trials: int = 40) ->
         for (sampler, way), e in at.items():
             marker, colour = NAMING_MARKS[way]
             place = samplers.index(sampler) + (0.15 if way == "recommend" else -0.15)
-            axes.errorbar(
-                e.value,
-                place,
-                xerr=_arms(e),
-                fmt=marker,
-                color=colour,
-                markersize=5,
-                capsize=2,
-                label=way,
-            )
+            style: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2}
+            axes.errorbar(e.value, place, xerr=_arms(e), label=way, **style)
         axes.set_yticks(range(len(samplers)), samplers, fontsize=8)
         axes.set_xlim(-0.02, 1.02)
         axes.set_title(problem, fontsize=11)
         axes.grid(axis="x", alpha=0.25)
     _legend(figure, panels[0])
     figure.suptitle(
-        f"Naming the true best after {trials} noisy trials, {batch} at a time; bars: 95 %",
+        f"Naming the true best after {NAMED_AFTER} noisy trials, {batch} at a time; bars: 95 %",
         fontsize=12,
     )
     return Chart(figure)
@@ -172,23 +162,12 @@ def ask_time(asks: Sequence[AskTime]) -> Chart:
             if not mine:
                 continue
             sizes, ms = [t.trials for t in mine], [t.ms or 0.0 for t in mine]
-            arms = np.array(
-                [[(t.ms or 0) - (t.low_ms or 0), (t.high_ms or 0) - (t.ms or 0)] for t in mine]
-            ).T
+            ends = np.array([[t.low_ms or 0.0, t.high_ms or 0.0] for t in mine]).T
             colour, dashes = STYLES.get(sampler, ("#56B4E9", "-"))
             label, width = (sampler, 1.6) if sampler in STYLES else ("others", 0.8)
-            axes.errorbar(
-                sizes,
-                ms,
-                arms,
-                color=colour,
-                linestyle=dashes,
-                marker="o",
-                markersize=4,
-                capsize=2,
-                linewidth=width,
-                label=label,
-            )
+            look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": width}
+            arms = np.abs(ends - ms)
+            axes.errorbar(sizes, ms, arms, label=label, marker="o", markersize=4, capsize=2, **look)
             if sampler not in STYLES:
                 _annotate(axes, sampler, (sizes[-1], ms[-1]), 4, "#30759c")
         axes.set(xscale="log", yscale="log", title=storage)
@@ -220,28 +199,16 @@ def _annotate(
     axes: Axes, text: str, point: tuple[float, float], gap_pt: float, colour: str
 ) -> None:
     """Write a small text to the right of a point."""
-    axes.annotate(
-        text,
-        point,
-        xytext=(gap_pt, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=7,
-        color=colour,
-    )
+    place: dict[str, Any] = {"xytext": (gap_pt, 0), "textcoords": "offset points", "va": "center"}
+    axes.annotate(text, point, fontsize=7, color=colour, **place)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     """Add one legend for all panels, below them, each name once."""
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=len(handles),
-            frameon=False,
-        )
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
+        figure.legend(handles.values(), handles.keys(), frameon=False, **place)
 
 
 def _arms(e: FigureEstimate) -> list[list[float]] | None:

@@ -28,6 +28,7 @@ from rich.progress import (
 )
 from rich.table import Table as RichTable
 
+from objectives.devices.host_memory import processor
 from objectives.plain_data.atomic import write_atomic
 from study.sampler_benchmark import chart, tables
 from study.sampler_benchmark.ask_time import STORAGES, AskTime, ask_times
@@ -183,7 +184,8 @@ def _provenance(results: Results, started: str) -> list[str]:
     return [
         f"command: {shlex.join(sys.argv)}",
         f"started {started}; git commit {here['git_commit']}; Python {here['python']}; {versions}",
-        f"machine: {processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        f"machine: {processor() or 'unknown CPU'}, {os.cpu_count()} CPUs, "
+        f"{platform.system()} {platform.release()}",
         "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
         *(
             f"seeds of {name}, from 0: "
@@ -192,15 +194,6 @@ def _provenance(results: Results, started: str) -> list[str]:
         ),
         *results.notes,
     ]
-
-
-def processor() -> str:
-    """Return the name of the processor, as Linux has it."""
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        "unknown CPU",
-    )
 
 
 def _csv(head: Iterable[str], kind: type, rows: Iterable[Any]) -> str:

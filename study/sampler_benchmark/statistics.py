@@ -29,6 +29,7 @@ from scipy import stats
 from study.analysis.noise import holm
 from study.sampler_benchmark.trial_run import CHECKPOINTS, EXACT, Named, SamplerRun
 
+REFERENCE = "tournament"
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 GROUPS: Mapping[str, tuple[str, ...]] = {"tables with structure": ("smooth", "ridge", "cliff")}
@@ -133,7 +134,7 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float:
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 
-def estimates(runs: Iterable[SamplerRun], reference: str = "tournament") -> list[FigureEstimate]:
+def estimates(runs: Iterable[SamplerRun]) -> list[FigureEstimate]:
     """Return every figure of every sampler, with interval and verdict against the reference."""
     table: dict[tuple[str, int, str], dict[str, dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)
@@ -143,7 +144,7 @@ def estimates(runs: Iterable[SamplerRun], reference: str = "tournament") -> list
             table[run.problem, run.batch, figure][run.sampler][run.seed] = value
     rows = []
     for (problem, batch, figure), by_sampler in table.items():
-        verdicts = _verdicts(figure, by_sampler, reference)
+        verdicts = _verdicts(figure, by_sampler)
         for sampler, by_seed in by_sampler.items():
             values = list(by_seed.values())
             interval = share_interval if figure.startswith(YES_OR_NO) else mean_interval
@@ -154,13 +155,11 @@ def estimates(runs: Iterable[SamplerRun], reference: str = "tournament") -> list
     return rows
 
 
-def _verdicts(
-    figure: str, by_sampler: Mapping[str, Mapping[int, float]], reference: str
-) -> dict[str, str]:
-    if reference not in by_sampler:
+def _verdicts(figure: str, by_sampler: Mapping[str, Mapping[int, float]]) -> dict[str, str]:
+    if REFERENCE not in by_sampler:
         return {}
-    ours = by_sampler[reference]
-    others = [name for name in by_sampler if name != reference]
+    ours = by_sampler[REFERENCE]
+    others = [name for name in by_sampler if name != REFERENCE]
     corrected = holm([paired_p(ours, by_sampler[name]) for name in others])
     sign = -1 if figure.startswith(LARGER_IS_BETTER) else 1
     verdicts = {}
@@ -171,7 +170,7 @@ def _verdicts(
     return verdicts
 
 
-def ratios(runs: Sequence[SamplerRun], reference: str = "tournament") -> list[FigureEstimate]:
+def ratios(runs: Sequence[SamplerRun]) -> list[FigureEstimate]:
     """Return the reference's mean trials to the target over each rival's, on common seeds.
 
     Below 1 the reference is faster. A group of problems is taken as one. The interval is a
@@ -186,12 +185,12 @@ def ratios(runs: Sequence[SamplerRun], reference: str = "tournament") -> list[Fi
             trials: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
             for run in runs:
                 if run.batch == batch and run.problem in problems:
-                    trials[run.sampler][run.problem, run.seed] = figures_of_run(run)[
-                        "trials_to_target"
-                    ]
-            for rival in trials.keys() - {reference} if reference in trials else ():
-                common = sorted(trials[reference].keys() & trials[rival].keys())
-                pairs = np.array([(trials[reference][at], trials[rival][at]) for at in common])
+                    figures = figures_of_run(run)
+                    trials[run.sampler][run.problem, run.seed] = figures["trials_to_target"]
+            ours = trials.pop(REFERENCE, {})
+            for rival, theirs in trials.items():
+                common = sorted(ours.keys() & theirs.keys())
+                pairs = np.array([(ours[at], theirs[at]) for at in common])
                 if len({problem for problem, _ in common}) < len(problems):
                     continue
                 value = low = high = float(_ratio(*pairs.T))
@@ -205,10 +204,8 @@ def ratios(runs: Sequence[SamplerRun], reference: str = "tournament") -> list[Fi
                         method="percentile",
                         rng=rng,
                     ).confidence_interval
-                figure, ends = f"trials_x_{rival}", (float(low), float(high))
-                rows.append(
-                    FigureEstimate(group, batch, reference, figure, len(pairs), value, *ends)
-                )
+                figure, spread = f"trials_x_{rival}", (value, float(low), float(high))
+                rows.append(FigureEstimate(group, batch, REFERENCE, figure, len(pairs), *spread))
     return sorted(rows, key=lambda e: (e.batch, list(groups).index(e.problem), e.figure))
 
 

@@ -46,13 +46,13 @@ class Prospect:
         allocation: What would be launched.
         is_baseline: Whether it is in use today.
         works: Whether it was measured within every limit; None where it was not measured.
-        check: What arithmetic says of it; None where there is no device.
+        check: What arithmetic says of it.
     """
 
     allocation: Allocation
     is_baseline: bool
     works: bool | None
-    check: Prediction | None
+    check: Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Forecast:
         max_trials: The most over all runs.
         prospects: The configurations, in the order of their launches.
         has_more: Whether the space has more than are listed.
-        neighbours: The study's own tenants; none where there is no device.
+        neighbours: The study's own tenants.
         commands: Each command once, by service, in the order of their start.
         recorded: Of a replay, the configuration of each launch that it can draw.
         effort: What the trials that are left take.
@@ -114,7 +114,7 @@ def forecast(
     setting: Setting,
     *,
     env: Mapping[str, str],
-    total_mib: float | None,
+    total_mib: float,
     held_mib: float,
     measurements: Sequence[tuple[Allocation, Measurement]],
     done: Mapping[str, bool],
@@ -123,10 +123,10 @@ def forecast(
     timeout_s: float,
     recorded: Sequence[str] | None = None,
 ) -> Forecast:
-    """Return the forecast; arithmetic needs the device's total.
+    """Return the forecast.
 
     Args:
-        total_mib: Of the device; None where there is none here.
+        total_mib: Of the device.
         held_mib: What other processes hold of it now.
         done: What was measured, and whether it worked within every limit.
         seconds_per_trial: As measured so far; None where nothing was.
@@ -136,17 +136,14 @@ def forecast(
     listable = (a for a in grid if recorded is None or str(a) in recorded)
     chosen = list(itertools.islice(listable, LISTED))
     ordered = order_by_restarts(setting.services, chosen, baseline)
-    tenants = setting.tenants if total_mib is not None else ()
-    total = total_mib or 0.0
     neighbours = [
-        Neighbour(t.name, mib := t.held_mib(total), total - held_mib - mib) for t in tenants
+        Neighbour(t.name, mib := t.held_mib(total_mib), total_mib - held_mib - mib)
+        for t in setting.tenants
     ]
     tenants_mib = held_mib + sum(n.mib for n in neighbours)
     figures = memory_budget.figures(measurements, engines_of(setting.services))
 
-    def check(a: Allocation) -> Prediction | None:
-        if total_mib is None:
-            return None
+    def check(a: Allocation) -> Prediction:
         return memory_budget.check(
             a,
             figures,
@@ -155,7 +152,7 @@ def forecast(
             reserve_mib=setting.reserve_mib,
         )
 
-    by_allocation = {str(a): commands_of(setting.services, a, env) for a in ordered}
+    commands = [commands_of(setting.services, a, env) for a in ordered]
     trials_left = max(0, min(max_trials, space.size or max_trials) - len(done))
     each_s = seconds_per_trial or guess_s(setting.workload)
     return Forecast(
@@ -168,8 +165,8 @@ def forecast(
         has_more=next(listable, None) is not None,
         neighbours=tuple(neighbours),
         commands={
-            name: tuple(dict.fromkeys(str(c[name]) for c in by_allocation.values()))
-            for name in (e.name for e in engines_of(setting.services))
+            e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands))
+            for e in engines_of(setting.services)
         },
         recorded=recorded,
         effort=Effort(

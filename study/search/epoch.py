@@ -17,8 +17,10 @@ import optuna
 from optuna.exceptions import StorageInternalError
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import apis_of
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
+from objectives.figures import figures_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_restarts
@@ -97,7 +99,8 @@ class Epoch:
     def __post_init__(self) -> None:
         replicates = self.selector.exhausted == "replicate"
         self._results = KnownResults(self.study, self.space, self.available, replicates, self.only)
-        self._metrics = MetricsFile(self.study, self.folder)
+        figures = [*figures_of(apis_of(self.context.services))]
+        self._metrics = MetricsFile(self.study, self.folder, figures)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""

@@ -20,6 +20,6 @@ def expected_trial_s(workload: Workload, trials: Sequence[Trial]) -> float:
 def guess_s(workload: Workload) -> float:
     """Return the seconds of a trial before any was measured.
 
-    It has the starts, the services alone, the window twice over, and the ladder.
+    It has the starts, the services alone, the window twice over, and the ramp.
     """
-    return START_GUESS_S + 15.0 + 1.5 * workload.window_s + workload.ladder_s
+    return START_GUESS_S + 15.0 + 1.5 * workload.window_s + workload.ramp_s

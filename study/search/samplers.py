@@ -151,7 +151,7 @@ def sampler_of(
     seed: int,
     space: Space,
     selector: Selector,
-    monotone: Sequence[str] = (),
+    monotone: Sequence[str],
     trials: int = 0,
 ) -> BaseSampler:
     """Return the sampler of this name with a spec's settings of the tournament.

@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.speech.wer import Gate, gate
+from objectives.speech.wer import Gate, WordVerdict, gate
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates
@@ -47,7 +47,7 @@ class Scorer:
     Args:
         rule: How a measurement becomes one number.
         gates: What a winner must keep.
-        workload: The traffic, with the most voice sessions that are tried.
+        workload: The traffic.
     """
 
     rule: FitnessRule
@@ -87,13 +87,7 @@ class Scorer:
         if self.rule.normalisation == "fixed":
             value = fixed_fitness(measured, weights)
         else:
-            value = fitness(
-                measured,
-                reference,
-                weights,
-                headroom_mib=self.rule.headroom_mib,
-                top_rung=self.workload.ladder_max_sessions,
-            )
+            value = fitness(measured, reference, weights, headroom_mib=self.rule.headroom_mib)
         words = gate(
             measured.word_errors,
             baseline.word_errors if baseline else (),
@@ -109,7 +103,7 @@ class Scorer:
         }
         if (limit := self.gates.free_memory_mib) > 0 and free_mib is not None:
             constraints["free_memory"] = (limit - free_mib) / limit
-        if words.verdict == "fail" and words.difference_points is not None:
+        if words.verdict is WordVerdict.FAIL and words.difference_points is not None:
             limit = max(self.gates.wer_points, 0.01)
             constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
         else:

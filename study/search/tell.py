@@ -56,7 +56,7 @@ def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
     return {
         "measurement": measured.to_json(),
         "contributions": dict(scored.fitness.contributions),
-        "word_gate": scored.word_gate.verdict,
+        "word_gate": scored.word_gate.verdict.value,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
         "is_feasible": scored.is_feasible,
         **figures,

@@ -12,8 +12,8 @@ from objectives.errors import BadInput
 from study.service_pause.lent_units import closure
 from study.service_pause.pause import must_end_after_s
 from study.systemd.manager import UnitState, find_unit
+from study.systemd.systemctl import SPAN_S
 
-UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 LEAST_OUTAGE_S = 60.0
 
 
@@ -95,7 +95,7 @@ def seconds(text: str, what: str) -> float:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)(s|m|min|h|d)?", text.strip(), re.ASCII)
     if match is None or not float(match[1]):
         raise BadInput(f"{what} {text!r} is no time; write such as 90s, 45m or 24h")
-    return float(match[1]) * UNITS_S[match[2] or ""]
+    return float(match[1]) * SPAN_S[match[2] or "s"]
 
 
 def outage(states: Sequence[UnitState], expected_s: float, max_outage_s: float | None) -> list[str]:

@@ -43,9 +43,8 @@ class Quotas:
     memory_max_mib: int
 
 
-def quotas(spec: Spec, lending: Lending, states: Sequence[UnitState]) -> Quotas:
-    """Return quotas above the budget and the outage, and not below the deployed units together."""
-    run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
+def quotas(run_s: float, states: Sequence[UnitState]) -> Quotas:
+    """Return quotas above a run's longest time, and not below the deployed units together."""
     cpus, memories = [], []
     for s in states:
         output = s.manager.systemctl(
@@ -82,7 +81,8 @@ def schedule(spec: Spec, lending: Lending, calendar: str, out: Path, script: Pat
         raise BadInput(
             f"--on-calendar {calendar!r} is no time of systemd's; write such as 'Sun 03:00'"
         )
-    limits = quotas(spec, lending, lending.states())
+    run_s = max(spec.budget.wallclock_sec, lending.max_outage_s or 0.0)
+    limits = quotas(run_s, lending.states())
     argv = [sys.executable, str(script), str(spec.path), "--quiet"]
     for unit in lending.units:
         argv += ["--lend-from", unit]

@@ -92,9 +92,7 @@ def _figures(m: Measurement | None) -> dict[str, Any]:
     return flat | {f"{timed_phase_in_words(p)} s": seconds for p, seconds in m.phase_s.items()}
 
 
-def reweighed(
-    frame: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0, top_rung: int = 64
-) -> pd.Series:
+def reweighed(frame: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0) -> pd.Series:
     """Return the fitness of every row under other weights; failures score 0.
 
     Scores are relative to the row that `is_reference`. Nothing is measured again, so ask "what if"
@@ -102,7 +100,6 @@ def reweighed(
 
     Args:
         headroom_mib: Free memory beyond it is worth no more.
-        top_rung: The sessions of the highest rung of the capacity ladder.
 
     Raises:
         ValueError: No row is a usable reference.
@@ -123,7 +120,7 @@ def reweighed(
     if reference is None:
         raise ValueError("no row is the reference, or it has no finite latencies")
     scores = [
-        fitness(m, reference, weights, headroom_mib=headroom_mib, top_rung=top_rung).value
+        fitness(m, reference, weights, headroom_mib=headroom_mib).value
         if any(s.latency_p95_ms is not None for s in m.services.values())
         else 0.0
         for m in measurements

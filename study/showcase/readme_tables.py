@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from objectives.engines.engine import apis_of
 from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.cost.launches import WIDE_RECORDING, read_costs
 from study.cli.console import Terminal
 from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
-from study.report.comparison import comparison
+from study.report.comparison import against_today
 from study.report.effects.table import influence
 from study.report.headline import how_sure, sentence
 from study.report.summary import Summary, summary
@@ -91,12 +90,10 @@ def _summary(replay: Summary) -> list[str]:
     today, other = replay.today, replay.other
     lines = [f"![{alternative(replay)}]({PICTURE})", "", f"**{sentence(replay)}**", ""]
     if today is not None and other is not None:
-        name = "winner" if replay.decision.winner else "closest"
-        names = f"today: {short(today.allocation)} | {name}: {short(other.allocation)}"
+        compared = against_today(replay)
+        names = f"today: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        apis = apis_of(replay.context.services)
-        figures = comparison(today, other, replay.configurations, apis)
-        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in figures]
+        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
         lines.append("")
     return [*lines, _source(replay), "", *_bullets(replay)[:3]]
 

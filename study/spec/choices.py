@@ -18,7 +18,7 @@ SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
 
 Claim = Literal[
-    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "concurrent_capacity", "fitness"
+    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "capacity_turns_per_s", "fitness"
 ]
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse

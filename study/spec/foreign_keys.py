@@ -27,6 +27,30 @@ OWN_KEYS = tuple(k for k in KEYS if k not in SHARED)
 LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
 
 
+# words of 0.1, and what says the same or more today
+OF_LIMITS = "write `limits:`, e.g. {stt_latency_p95_ms: 1000, llm_ttft_p95_ms: 2000}"
+OF_RAMPS = "remove it; `ramp_s` is the time of the ramp that measures capacity, 0 leaves it out"
+OLD_WORDS = {
+    "slo": OF_LIMITS,
+    "workload.ladder_s": "write `ramp_s`, the time of the ramp that measures capacity",
+    "workload.ladder_max_sessions": OF_RAMPS,
+    "workload.session_pause_s": "write `pause_s`",
+    "workload.session_ramp_s": OF_RAMPS,
+    "workload.session_prompt_tokens": "remove it; a turn's prompt is of `prompt_tokens`",
+    "workload.session_turn_tokens": "remove it; a turn's prompt is of `prompt_tokens`",
+}
+
+
+def refuse_old_words(top: YamlEntry) -> None:
+    """Refuse the first key of 0.1 that this version does not have, with its successor."""
+    for name, way_out in OLD_WORDS.items():
+        if (entry := top.at(*name.split("."))).is_present:
+            raise entry.wrong("it is a word of 0.1, and the ladder is gone", way_out)
+    claim = top.at("claim")
+    if claim.text == "concurrent_capacity":
+        raise claim.wrong(f"{claim.quotation} is a word of 0.1", "write capacity_turns_per_s")
+
+
 def check_metrics(top: YamlEntry) -> list[str]:
     """Refuse directions that contradict ours, and return the keys of `metrics` that are ignored."""
     if "metrics" not in top.items():

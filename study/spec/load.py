@@ -20,7 +20,7 @@ from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
 from study.spec.choices import JUDGED
-from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics
+from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
@@ -29,7 +29,7 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import read_slo, read_workloads
+from study.spec.traffic import read_limits, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -42,7 +42,7 @@ DEPENDENT = (
     "bounds",
     "device",
     "services",
-    "slo",
+    "limits",
     "workloads",
 )
 
@@ -57,6 +57,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     root, text, data = read_yaml(path)
     top, ignored = _chosen(root, experiment)
     keys = top.items()
+    refuse_old_words(top)
     top.only((*SHARED, *OWN_KEYS, *LEGACY), (*SHARED, *OWN_KEYS))
     for name in ("name", "search_space"):
         if name not in keys:
@@ -69,7 +70,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     plain: dict[str, Any] = {
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
-    plain["slo"] = read_slo(top.at("slo"))
+    plain["limits"] = read_limits(top.at("limits"))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"

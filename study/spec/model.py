@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from objectives.allocation import Allocation
+from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.plain_data.ranges import Range
 from objectives.search_space.space import Space
@@ -80,19 +81,6 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SloRule:
-    """An SLO rule limits the capacity ladder, in ms or by a multiple of the baseline's own p95.
-
-    Args:
-        multiple: The limit of a service as a multiple of the baseline's p95.
-        p95_ms: The limit in ms, by service; `<service>_p95_ms` in the file.
-    """
-
-    multiple: Annotated[float, Range(1, 1000)] = 1.5
-    p95_ms: Annotated[Mapping[str, float], Range(1, 1e7)] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FitnessRule:
     """A fitness rule makes one number of a measurement.
 
@@ -160,10 +148,10 @@ class Spec(SpecFile):
         sampler: The sampler, where the command line names none.
         baseline: The allocation in use today.
         bounds: Hard limits of numeric parameters.
+        limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
         device: cpu, cuda, an index or a UUID.
         services: The servers, by name.
         workload: The traffic that they get.
-        slo: The limits of the capacity ladder.
         fitness: How a measurement becomes one number.
         gates: What a winner must keep.
         monotone: Parameters that take more memory as they grow, lists in their order.
@@ -187,7 +175,9 @@ class Spec(SpecFile):
     device: str
     services: Services
     workload: Workload = field(default_factory=Workload)
-    slo: SloRule = field(default_factory=SloRule)
+    limits: Annotated[Mapping[str, float], Range(1, 1e7)] = field(
+        default_factory=lambda: dict(DEFAULT_LIMITS)
+    )
     fitness: FitnessRule = field(default_factory=FitnessRule)
     gates: Gates = field(default_factory=Gates)
     monotone: tuple[str, ...] = ()

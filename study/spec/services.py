@@ -15,7 +15,6 @@ from objectives.allocation import SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Service, Services, SttService
-from study.spec.choices import APIS
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -39,9 +38,8 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
-_BY_API: Mapping[str, type[Service]] = {"completions": LlmService, "transcription": SttService}
 # in the order in which people read them
-KINDS = {name: _BY_API[APIS[name]] for name in reversed(tuple(APIS))}
+KINDS: Mapping[str, type[Service]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 

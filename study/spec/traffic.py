@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
 
-from objectives.figures import flat_name
+from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.plain_data.ranges import Range
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
-from study.spec.model import HeldOut, SloRule
+from study.spec.model import HeldOut
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
+LIMIT = re.compile(rf"({'|'.join(APIS)})_(latency|ttft|tpot)_p95_ms")
 READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 
@@ -35,24 +37,27 @@ class WindowTraffic:
     requests: tuple[Request, ...] = ()
 
 
-def read_slo(entry: YamlEntry) -> SloRule:
-    """Read the spec's `slo:`: a multiple, and the limit of each service.
+def read_limits(entry: YamlEntry) -> Mapping[str, float]:
+    """Read the spec's `limits:`; those it does not name have their defaults.
 
     Raises:
         BadInput: A key or value is wrong; it has file, line and key.
     """
-    if not entry.is_present:
-        return SloRule()
-    services = {flat_name(service, "p95_ms"): service for service in APIS}
-    entry.only(("multiple", *services))
-    hints = get_type_hints(SloRule, include_extras=True)
-    _, limits = get_args(hints["p95_ms"])
-    values: dict[str, Any] = {
-        key: value.build(hints[key]) if key in hints else value.build(float | None, limits)
-        for key, value in entry.items().items()
-    }
-    p95_ms = {s: values.pop(k, None) for k, s in services.items()}
-    return SloRule(**values, p95_ms={s: ms for s, ms in p95_ms.items() if ms is not None})
+    limits_ms: dict[str, float] = dict(DEFAULT_LIMITS)
+    for name, value in entry.items().items() if entry.is_present else ():
+        parts = LIMIT.fullmatch(name)
+        if parts is None or (parts[1] == "stt" and parts[2] != "latency"):
+            raise value.wrong(
+                "it is no limit", f"{meant(name, DEFAULT_LIMITS)}, or llm_latency_p95_ms"
+            )
+        limit_ms = value.build(float | None, Range(1, 1e7))
+        if limit_ms is None:
+            limits_ms.pop(name, None)
+        else:
+            limits_ms[name] = limit_ms
+    if not limits_ms:
+        raise entry.wrong("no limit is left", "write one, e.g. `llm_ttft_p95_ms: 2000`")
+    return limits_ms
 
 
 def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
@@ -95,12 +100,12 @@ def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
 def held_out_traffic(
     held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
 ) -> WindowTraffic:
-    """Return a held-out workload's traffic, without a ladder and without the services alone.
+    """Return a held-out workload's traffic, without a ramp and without the services alone.
 
     Args:
         longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
     """
-    main = replace(main, ladder_s=0.0, alone_requests=0)
+    main = replace(main, ramp_s=0.0, alone_requests=0)
     if held_out.replay is None:
         return WindowTraffic(held_out.name, ready_made(held_out.name, main))
     requests = captured(held_out.replay, clips, longest)
@@ -172,7 +177,7 @@ def stress(
     count = min(256, max(main.workload.llm_burst, 4, (kv_bound or 0) + 1))
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]
-    quiet = replace(worst, ladder_s=0.0, alone_requests=0)
+    quiet = replace(worst, ramp_s=0.0, alone_requests=0)
     return WindowTraffic("stress", quiet, (*llm, *stt))
 
 

@@ -15,7 +15,7 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from objectives.plain_data.infinity import plain
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
-LOGS = ("*.log", "replies.jsonl")
+LOGS = ("*.log", "replies.jsonl", "ramp.jsonl")
 
 
 def store(folder: Path) -> FileSystemArtifactStore:

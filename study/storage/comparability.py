@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
+from objectives.plain_data.names_of_0_1 import current_conditions
 from objectives.servers.versions import Versions
 
 # The key of an identity: ONE_TRIAL, or None where servers are kept while trials need them.
@@ -44,13 +45,16 @@ def identity_of(
 def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the names under which two identities differ.
 
-    The total memory may breathe by 2 %, and a size of a service's model may come or go.
+    The total memory may breathe by 2 %, and a size of a service's model may come or go. What 0.1
+    measured is compared without its ladder, and without limits, which it did not know.
     """
-    names = []
+    names, then = [], current_conditions(then)
     for name in now:
         default = 1 if name == "load generator" else None  # of older studies, which do not say it
         a, b = then.get(name, default), now[name]
         if name == "device total MiB" and a and abs(a / b - 1) <= TOTAL_TOLERANCE:
+            continue
+        if name == "limits" and a is None:
             continue
         if name == "services" and a:
             a, b = _with_models_of(a, b), _with_models_of(b, a)

@@ -13,9 +13,9 @@ from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
-from objectives.load.ladder import Slo
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
+from objectives.plain_data.names_of_0_1 import current_workload
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import Services
@@ -24,6 +24,7 @@ from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates, Spec
 
 CONTEXT_ATTRIBUTE = "question"
+RAMP_RANGE = "ramp_range"  # of all launches of a study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class StudyContext:
         reserve_mib: What is left free for others, MiB.
         held_mib: What others held on the device when the study was opened, tenants not included,
             MiB; None for a recording.
-        slo: The p95 limits of the capacity ladder; None until the baseline has fixed them.
+        limits: What a good turn meets, ms by name; none in a study of 0.1.
         device: The card.
         versions: The versions of both servers.
         measured_elsewhere: Where a replay's figures come from; None for a live study.
@@ -65,7 +66,7 @@ class StudyContext:
     server_env: Mapping[str, str]
     reserve_mib: float
     held_mib: float | None
-    slo: Slo | None
+    limits: Mapping[str, float]
     device: Identity
     versions: Versions
     measured_elsewhere: str | None
@@ -87,8 +88,7 @@ class StudyContext:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        own = {"baseline": dict(self.baseline.values), "slo": self.slo and self.slo.to_json()}
-        data: dict[str, Any] = plain({**asdict(self), **own})
+        data: dict[str, Any] = plain({**asdict(self), "baseline": dict(self.baseline.values)})
         return data
 
     @classmethod
@@ -99,16 +99,17 @@ class StudyContext:
             KeyError: Something else is missing.
             TypeError: Something is of another type.
         """
+        if "slo" in data:  # of 0.1
+            data = {**data, "limits": {}, "workload": current_workload(data["workload"])}
         own_keys = {f.name: data[f.name] for f in fields(cls)}
-        limits_ms = data["slo"] and {"p95_ms": Slo.from_json(data["slo"]).p95_ms}
-        own = {"baseline": {"values": data["baseline"]}, "slo": limits_ms}
+        own = {"baseline": {"values": data["baseline"]}}
         context: StudyContext = from_plain(cls, {**own_keys, **own})
         return context
 
 
 def fields_from(spec: Spec, setting: Setting) -> dict[str, Any]:
     """Return the fields of a context that follow from the spec and its setting."""
-    names = {f.name for f in fields(StudyContext)} - {"device", "slo"}  # a spec says which it wants
+    names = {f.name for f in fields(StudyContext)} - {"device"}  # a spec says which it wants
     return {
         **{
             f.name: getattr(source, f.name)
@@ -142,9 +143,8 @@ def context_of(study: optuna.Study) -> StudyContext:
     )
     if CONTEXT_ATTRIBUTE not in study.user_attrs:
         raise BadInput(f"study {study.study_name} does not say what it asked; {way_out}")
-    data, anchor = study.user_attrs[CONTEXT_ATTRIBUTE], study.user_attrs.get("anchor") or {}
     try:
-        return StudyContext.from_json({**data, "slo": data["slo"] or anchor.get("slo")})
+        return StudyContext.from_json(study.user_attrs[CONTEXT_ATTRIBUTE])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"study {study.study_name} was written by another version ({error!r}); {way_out}"

@@ -6,8 +6,10 @@ It has a line for each trial that the run ended, and for those that a killed run
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
 
@@ -24,10 +26,12 @@ class MetricsFile:
     Args:
         study: The study that the run goes on with.
         folder: The folder of all its epochs.
+        figures: The flat names that the line of every measured trial has; null where not measured.
     """
 
     study: optuna.Study
     folder: Path
+    figures: Sequence[str]
     _epoch: int = field(default=0, init=False)
     _rows: list[Trial] = field(default_factory=list, init=False)
 
@@ -51,8 +55,13 @@ class MetricsFile:
             self._epoch = max((int(n) for n in names if n.isdecimal()), default=0) + 1
         folder = self.folder / f"epoch_{self._epoch}"
         folder.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(r.to_json(self._test_id(r))) for r in self._rows]
+        lines = [json.dumps(self._line(r)) for r in self._rows]
         write_atomic(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines))
+
+    def _line(self, r: Trial) -> dict[str, Any]:
+        line = r.to_json(self._test_id(r))
+        names = self.figures if r.measurement else ()
+        return line | {name: None for name in names if name not in line}
 
     def _test_id(self, r: Trial) -> str:
         return f"{self.study.study_name}/{r.number}"

@@ -20,6 +20,7 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.names_of_0_1 import current_names
+from objectives.speech.wer import WordVerdict
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
@@ -57,7 +58,7 @@ class Trial:
         measured: What had been measured by the time it failed, by flat name.
         constraints: Shares without a unit, met when <= 0.
         contributions: What each term adds to the fitness.
-        word_gate: Whether its word errors pass: passes, fails, cannot tell or not measured.
+        word_gate: Whether its word errors pass; None where nothing was measured.
         minutes_more_audio: How much more audio would decide it, minutes; None where it is decided.
         repeat_of: The trial whose result it was given; None where it was launched.
         is_reference: Whether the terms of all others are relative to it.
@@ -75,7 +76,7 @@ class Trial:
     measured: Mapping[str, Any]
     constraints: Mapping[str, float]
     contributions: Mapping[str, float | None]
-    word_gate: str | None
+    word_gate: WordVerdict | None
     minutes_more_audio: float | None
     repeat_of: int | None
     is_reference: bool
@@ -163,7 +164,7 @@ def row(trial: FrozenTrial) -> Trial:
         measured=current_names(attributes.get("measured", {})),
         constraints=trial.constraints,
         contributions=attributes.get("contributions", {}),
-        word_gate=attributes.get("word_gate"),
+        word_gate=WordVerdict(gate) if (gate := attributes.get("word_gate")) else None,
         minutes_more_audio=attributes.get("minutes_more_audio"),
         repeat_of=attributes.get("repeat_of"),
         is_reference=bool(attributes.get("is_reference")),

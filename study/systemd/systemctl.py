@@ -1,4 +1,8 @@
-"""The commands of systemd are run here; an error names what keeps one from its work."""
+"""The commands of systemd are run here; an error names what keeps one from its work.
+
+Two files run systemctl themselves, since systemd starts them with the standard library alone:
+`study/deploy/targets/wait_ready.py` and `study/service_pause/restore.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 
 from objectives.errors import SetupError
 
-SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SPAN_S = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 # what systemctl writes where no systemd runs
 ABSENT = ("Failed to connect to bus", "has not been booted with systemd")
 

@@ -16,7 +16,7 @@ NO_MEMORY = Diagnosis("oom_startup", "llm", FailurePhase.START, 137.38, "torch.O
 DEATH = Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "exit status 0")
 OUTCOMES = {
     "a measurement": Outcome(
-        only(stt_latency_p95_ms=65.5, llm_latency_p95_ms=INFINITE, concurrent_capacity=18),
+        only(stt_latency_p95_ms=65.5, llm_latency_p95_ms=INFINITE, capacity_turns_per_s=18),
         wall_s=90.0,
     ),
     "ruled out": Outcome(

@@ -51,7 +51,7 @@ def test_the_guide_defines_every_figure_in_its_unit() -> None:
 
 
 def test_a_name_ends_with_its_unit() -> None:
-    units = {"ms": "ms", "pct": "%", "mib": "MiB", "rtfx": "x"}
+    units = {"ms": "ms", "pct": "%", "mib": "MiB", "rtfx": "x", "s": "turns/s"}
     for name, f in FIGURES.items():
         assert f.unit == units.get(name.rpartition("_")[2], ""), name
 

@@ -18,7 +18,7 @@ from objectives.measurement import INFINITE
 BASE = only(
     stt_latency_p95_ms=800,
     llm_latency_p95_ms=2000,
-    concurrent_capacity=8,
+    capacity_turns_per_s=8,
     failure_rate=0.0,
     free_memory_mib=1000,
     own_memory_pct=70,
@@ -27,9 +27,7 @@ REFERENCE = reference_of(BASE)
 
 
 def value(measured, weights=None, reference=REFERENCE):
-    return fitness(
-        measured, reference, weights or PRESETS["balanced"], headroom_mib=1000, top_rung=64
-    )
+    return fitness(measured, reference, weights or PRESETS["balanced"], headroom_mib=1000)
 
 
 def test_the_baseline_itself_is_one_half_in_what_is_relative():
@@ -48,7 +46,7 @@ def test_the_baseline_itself_is_one_half_in_what_is_relative():
     [
         {"stt_latency_p95_ms": 790},
         {"llm_latency_p95_ms": 1990},
-        {"concurrent_capacity": 9},
+        {"capacity_turns_per_s": 9},
     ],
 )
 def test_better_is_more(better):
@@ -60,8 +58,8 @@ def test_better_is_more(better):
     [
         {"stt_latency_p95_ms": 810},
         {"llm_latency_p95_ms": INFINITE},
-        {"concurrent_capacity": 0},
-        {"concurrent_capacity": None},
+        {"capacity_turns_per_s": 0},
+        {"capacity_turns_per_s": None},
         {"failure_rate": 0.1},
         {"free_memory_mib": 990},
         {"free_memory_mib": -5},
@@ -97,15 +95,19 @@ def test_presets_sum_to_one(name):
 
 
 def test_a_reference_without_capacity_leaves_the_term_out_for_all():
-    reference = replace(REFERENCE, concurrent_capacity=None)
-    for sessions in (None, 64):
-        score = value(changed(BASE, concurrent_capacity=sessions), reference=reference)
+    reference = replace(REFERENCE, capacity_turns_per_s=None)
+    for rate in (None, 64.0):
+        score = value(changed(BASE, capacity_turns_per_s=rate), reference=reference)
         assert score.contributions["capacity"] is None
         assert score.value == pytest.approx((0.125 + 0.125 + 0.2 + 0.1) / 0.8)
 
 
-def test_a_reference_of_zero_sessions_counts_by_the_top_rung():
-    assert [capacity_term(n, 0, 64) for n in (0, 16, 100)] == [0, 0.25, 1]
+def test_a_launch_at_which_no_rate_is_good_has_no_capacity():
+    none_good = changed(BASE, capacity_turns_per_s=None, capacity_bound_by="stt_latency_p95_ms")
+    assert none_good.capacity_or_0 == 0
+    assert value(none_good).contributions["capacity"] == 0
+    assert reference_of(none_good).capacity_turns_per_s == 0
+    assert [capacity_term(n, 0.0) for n in (0.0, 1.0)] == [0, 1]
 
 
 @pytest.mark.parametrize("missing", [None, INFINITE])

@@ -147,7 +147,7 @@ def test_a_symptom_says_whose_answer_it_was():
 FULL = only(
     stt_latency_ms=1.5,
     llm_latency_p95_ms=INFINITE,
-    concurrent_capacity=0,
+    capacity_turns_per_s=0,
     ladder=({"sessions": 2, "passed": False, "turn_ttft_ms": INFINITE, "bound_by": None},),
     word_errors=(WordErrors(1, 6), WordErrors(0, 4)),
     lag_exceeded=True,

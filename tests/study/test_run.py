@@ -70,7 +70,7 @@ def test_a_replay_says_first_that_its_numbers_are_from_elsewhere(
         "These numbers were not measured on this machine: they were measured on Made-up card"
     )
     assert "vllm 0.26.0" in first and "2026-11-20" in first
-    assert "README" in second
+    assert "README" in second and "recording: made.jsonl, format 2" in finished[1]
 
 
 def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(
@@ -182,7 +182,7 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
         spec.baseline,
         setting_of(spec),
         env={},
-        total_mib=None,
+        total_mib=8192.0,
         held_mib=0.0,
         measurements=[],
         max_trials=40,
@@ -363,7 +363,7 @@ def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"slo": {"multiple": 2.0}}, "slo"),
+        ({"limits": {"llm_ttft_p95_ms": 900.0}}, "limits"),
         ({"baseline": {"vllm_memory_util": 0.45, "whisper_model_size": "base"}}, "baseline"),
     ],
 )
@@ -398,7 +398,7 @@ def test_a_total_that_breathes_is_the_same_device() -> None:
     assert differing_names({"device total MiB": 12_000}, {"device total MiB": 12_300}) == [
         "device total MiB"
     ]
-    assert differing_names({}, {"slo": {}}) == ["slo"]
+    assert differing_names({}, {"limits": {}}) == ["limits"]
 
 
 def test_a_size_may_come_or_go_but_not_be_another_model() -> None:

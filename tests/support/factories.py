@@ -120,7 +120,7 @@ def measurement(**figures: Any) -> Measurement:
         "llm_ttft_ms": 200.0,
         "llm_ttft_p95_ms": 300.0,
         "llm_tpot_ms": 10.0,
-        "concurrent_capacity": 8,
+        "capacity_turns_per_s": 8,
         "gpu_utilization_pct": 80.0,
         "own_memory_pct": 70.0,
         "free_memory_mib": 2000.0,
@@ -142,7 +142,7 @@ def only(**figures: Any) -> Measurement:
 
 def changed(measured: Measurement, **figures: Any) -> Measurement:
     """Return the same measurement with other figures, by flat name."""
-    names = (*measured.flat(), "used_mib_by_s", "ladder")
+    names = (*measured.flat(), "used_mib_by_s", "ramp", "ladder")
     old = {name: measured.figure(name) for name in names}
     return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
 
@@ -174,7 +174,7 @@ def cell(share: float, size: str) -> Outcome:
     return measurement(
         stt_latency_p95_ms=600.0 if tiny else 800.0,
         llm_latency_p95_ms=2500.0 - 10_000 * (share - 0.5),
-        concurrent_capacity=round(8 + 80 * (share - 0.5)),
+        capacity_turns_per_s=round(8 + 80 * (share - 0.5)),
         word_errors=words(6 if tiny else 4),
         stt_wer_pct=1.25 if tiny else 0.83,
         stt_memory_mib=300.0 if tiny else 500.0,
@@ -195,7 +195,7 @@ def make(
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        DEVICE, VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        (DEVICE,), VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
     )
     entries = []
     for repeat in range(1, repeats + 1):
@@ -234,7 +234,7 @@ def timed(share: float, size: str) -> Outcome:
         "starting llm": 42.0,
         "alone": 8.0,
         "window": 20.0,
-        "ladder": 10.0,
+        "ramp": 10.0,
         "stopping": 3.0,
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
@@ -301,7 +301,6 @@ def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:
         "versions": VERSIONS,
         "server_env": {},
         "held_mib": 0,
-        "slo": None,
         "measured_elsewhere": None,
         "git_commit": None,
     }

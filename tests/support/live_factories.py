@@ -45,7 +45,7 @@ FAKES: dict[str, Any] = {
         "stt_per_s": 6,
         "prompt_tokens": [8, 16],
         "output_tokens": 4,
-        "ladder_s": 0,
+        "ramp_s": 0,
         "alone_requests": 0,
         "request_timeout_s": 20,
     },
@@ -89,7 +89,7 @@ def live(folder: Path) -> Path:
             "stt_per_s": 6,
             "prompt_tokens": [8, 16],
             "output_tokens": 2,
-            "ladder_s": 0,
+            "ramp_s": 0,
             "alone_requests": 1,
         },
         selector={"population_size": 3, "exhausted": "stop"},
@@ -147,7 +147,7 @@ def setting(
     start_timeout_s=30.0,
     is_scored=False,
     tenants=(),
-    slo=None,
+    limits=None,
     **workload,
 ):
     plan = {
@@ -157,9 +157,14 @@ def setting(
         "prompt_tokens": (8, 16),
         "output_tokens": 4,
     }
-    plan |= {"ladder_s": 0, "alone_requests": 1, "request_timeout_s": 20} | workload
+    plan |= {"ramp_s": 0, "alone_requests": 1, "request_timeout_s": 20} | workload
     both = services(llm, stt, start_timeout_s=start_timeout_s, is_scored=is_scored)
-    return Setting(services=both, workload=Workload(**plan), tenants=tenants, slo=slo)
+    return Setting(
+        services=both,
+        workload=Workload(**plan),
+        tenants=tenants,
+        **({"limits": limits} if limits else {}),
+    )
 
 
 class Phases(list):

@@ -6,7 +6,6 @@ import random
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from systemd_rig import REPOSITORY, UNITS, Rig, rig
+from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
 from study.promotion.seal import put
 
@@ -91,10 +90,7 @@ class Machine(Rig):
         )
 
     def wait(self, seconds: float, what: Callable[[], object]) -> None:
-        until = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < until, "it took too long"
-            time.sleep(0.05)
+        wait_until(what, seconds)
 
     def units(self, **more: str) -> None:
         """Write both units as a user would have them; `more` goes into the LLM's [Service]."""

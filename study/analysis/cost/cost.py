@@ -110,9 +110,9 @@ class Cost:
 
     @property
     def shortest_s(self) -> float | None:
-        """Return the seconds of one start for each such command and of all windows and ladders.
+        """Return the seconds of one start for each such command and of all windows and ramps.
 
-        None where a recording does not split off the ladders.
+        None where a recording does not split off the ramps.
         """
         if not self.is_split:
             return None

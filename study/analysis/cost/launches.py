@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -158,7 +158,7 @@ def _launch(
     m: Measurement | None,
     measured: Mapping[str, Any],
     wall_s: float,
-    services: Iterable[str],
+    services: Collection[str],
 ) -> TimedLaunch:
     """Return a launch with the servers that it started.
 

@@ -10,7 +10,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.servers.phase_times import start_name
 
-LOADS = ("window", "ladder")
+LOADS = ("window", "ramp")
 UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
 LATER_PHASES = ("alone", *LOADS, "stopping", UNATTRIBUTED)  # than the starts
 

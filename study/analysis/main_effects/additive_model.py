@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from objectives.allocation import Scalar
 from objectives.errors import SetupError
+from objectives.figures import figure
 from objectives.measurement import Measurement
 
 LEAST_RESIDUALS = 5  # degrees of freedom: with fewer, a residual may be small by luck
@@ -123,7 +124,7 @@ def _fit(design: NDArray[np.float64], response: NDArray[np.float64], spare: int)
 
 def is_time(metric: str) -> bool:
     """Return whether a figure is a time, of which the logarithm is modelled."""
-    return metric.endswith("_ms")
+    return figure(metric).unit == "ms"
 
 
 def configuration_count(launches: Iterable[FactorLevels]) -> int:
@@ -151,10 +152,10 @@ def _cells(
     """Return each configuration on each card with its figures, of a time their logarithms."""
     cells: dict[frozenset[tuple[str, Scalar]], tuple[FactorLevels, list[float]]] = {}
     for levels, measurement in observations:
-        figure = measurement.figure(metric)
-        if figure is not None and math.isfinite(figure) and (figure > 0 or not is_time):
+        value = measurement.figure(metric)
+        if value is not None and math.isfinite(value) and (value > 0 or not is_time):
             _, figures = cells.setdefault(frozenset(levels.items()), (levels, []))
-            figures.append(math.log(figure) if is_time else figure)
+            figures.append(math.log(value) if is_time else value)
     return list(cells.values())
 
 

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
-from objectives.engines.engine import engines_of, kv_cache_args
-from study.analysis.kv_cache import unfilled_cache
+from objectives.engines.engine import engines_of
 from study.cli.console import Terminal
 from study.cli.end_of_run.next_steps import advice
 from study.cli.end_of_run.ruled_out import ruled_out
 from study.cli.end_of_run.tables import measured, winner_table
-from study.report.analysis_words import cache_warnings
-from study.report.answer import certainty, fitness_gap
-from study.report.headline import fresh, sentence
+from study.report.answer import capacity_known, certainty, fitness_gap
+from study.report.headline import fresh, sentence, unfilled_cache_lines
 from study.report.reasons import held_back, passed_over, why
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
@@ -91,10 +89,9 @@ def show_end(end: End, terminal: Terminal) -> None:
     if summary.confirmation is not None:
         terminal.line(fresh(summary.confirmation))
     gap = fitness_gap(summary.today, summary.other, summary.configurations)
-    for line in (*gap, *certainty(decision)):
+    for line in (*gap, *certainty(decision), *capacity_known(summary.today)):
         terminal.line(line)
-    cache = unfilled_cache(summary.measured, context.workload, kv_cache_args(context.services))
-    for line in cache_warnings(cache):
+    for line in unfilled_cache_lines(summary):
         terminal.heading(line)
     better = held_back(decision)
     if decision.winner is None:

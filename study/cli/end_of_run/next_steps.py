@@ -16,6 +16,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.cli.checkout import as_typed, script_command
 from study.promotion import seal
+from study.promotion.status import Status, status_of
 from study.storage.find import DEFAULT
 from study.storage.url import sqlite_file, without_password
 
@@ -49,11 +50,11 @@ def next_commands(
 
 def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
-    match seal.read_unsealed(promotion).get("status"):
-        case "candidate" | "inconclusive":
+    match status_of(seal.read_unsealed(promotion)):
+        case Status.CANDIDATE | Status.INCONCLUSIVE:
             what = "is it really better? fresh launches of both, in turn"
             return [([*script_command("confirm"), str(promotion)], what)]
-        case "confirmed":
+        case Status.CONFIRMED:
             plan = [*script_command("promote"), "plan", str(promotion)]
             return [(plan, "what applying it would change")]
     return []

@@ -10,21 +10,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from objectives.engines.engine import apis_of
-from objectives.figures import FITNESS, figure, flat_name
-from study.analysis.configurations import Configuration, configurations_in
+from objectives.figures import CAPACITY, FITNESS, figure, figures_of
+from study.analysis.category import Category, category
+from study.analysis.configurations import Configuration, configurations_in, ranked
 from study.analysis.decision import Decision
-from study.analysis.noise import SESSIONS
-from study.analysis.promotion_eligibility import ineligibility
-from study.report.comparison import comparison
+from study.report.analysis_words import CATEGORY_WORDS
+from study.report.comparison import against_today
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.report.trial_words import outcome_in_words
+from study.report.trial_words import mean_capacity, outcome_in_words
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import failure_in_words, label, number, short
+from study.wording import failure_in_words, label, short
 
 WIDE_COLUMNS = 120  # a narrower terminal gets fewer columns rather than broken ones
-SPOKEN = "transcription"  # the API of services that are spoken to
 OUTCOME = 9  # columns: "held back", "baseline"
 
 
@@ -43,16 +42,15 @@ def measured(
     names = _figure_names(context, is_wide=is_wide)
     figures = (figure(name).narrow_head for name in names)
     heads = [*searched, *(("n",) if several else ()), FITNESS.short, *figures]
-    ranked = sorted(launched, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
     lines = [
         [
             *(str(v) for v in c.allocation.values.values()),
             *((str(len(c.measured) + len(c.failed)),) if several else ()),
             _score(c),
             *(_figure(c, name) for name in names),
-            _mark(c, decision) or _outcome(c, context, is_wide=is_wide),
+            _outcome(c, decision, is_wide=is_wide),
         ]
-        for c in ranked
+        for c in ranked(launched)
     ]
     return _table(heads, lines, len(searched), _caption(trials, len(launched), width), width)
 
@@ -60,20 +58,17 @@ def measured(
 def _figure_names(context: StudyContext, *, is_wide: bool) -> list[str]:
     """Return the figures that have a column."""
     latencies = latencies_of(context)
-    words = [
-        flat_name(s, "wer_pct") for s, api in apis_of(context.services).items() if api == SPOKEN
-    ]
-    return [*latencies, SESSIONS, *words, "free_memory_mib"] if is_wide else latencies
+    words = [n for n, f in figures_of(apis_of(context.services)).items() if f.name == "wer_pct"]
+    return [*latencies, CAPACITY, *words, "free_memory_mib"] if is_wide else latencies
 
 
 def _figure(c: Configuration, name: str) -> str:
-    return mean_sessions(c) if name == SESSIONS else number(c.mean(name), figure(name).digits)
+    return mean_capacity(c) if name == CAPACITY else figure(name).text(c.mean(name))
 
 
 def _score(c: Configuration) -> str:
     """Return the mean fitness; of what does not work the 0 that the study was told."""
-    score = c.fitness if c.measured else c.failed[0].fitness
-    return "-" if score is None else FITNESS.text(score)
+    return FITNESS.text(c.fitness if c.measured else c.failed[0].fitness)
 
 
 def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
@@ -82,7 +77,7 @@ def _caption(trials: Sequence[Trial], count: int, width: int) -> str:
     caption = f"{count} configurations in {own} measurements"
     caption += f", {repeats} asked again and told what is known" if repeats else ""
     caption += "; figures of several measurements are their means" if count < own else ""
-    wider = f"; {WIDE_COLUMNS} columns show sessions, words and free memory too"
+    wider = f"; {WIDE_COLUMNS} columns show capacity, words and free memory too"
     return caption + ("" if width >= WIDE_COLUMNS else wider)
 
 
@@ -117,33 +112,23 @@ def _table(
     return table
 
 
-def mean_sessions(c: Configuration) -> str:
-    """Return the mean capacity of a configuration, `≥` where a ladder ended before it was known."""
-    mean = c.mean(SESSIONS)
-    return f"{'≥ ' * c.is_lower_bound}{number(mean)}" if mean is not None else "-"
-
-
-def _outcome(c: Configuration, context: StudyContext, *, is_wide: bool) -> str:
+def _outcome(c: Configuration, decision: Decision, *, is_wide: bool) -> str:
     """Say what became of a configuration.
 
     In a narrow table it is two words, since `ruled_out` says the rest.
     """
-    if c.is_feasible:
-        return "held back" if ineligibility(c, context) else ""
+    match kind := category(c, decision):
+        case Category.WINNER | Category.INELIGIBLE:
+            return CATEGORY_WORDS[kind]
+        case Category.BASELINE:
+            return "baseline"  # the column has no room for the words of a legend
+        case Category.WORKS:
+            return ""
     launches = sorted((*c.measured, *c.failed), key=lambda t: t.number)
     first = next(t for t in launches if not t.is_feasible)
     if first.diagnosis and not is_wide:
         return failure_in_words(first.diagnosis.failure_class)
     return outcome_in_words(first)
-
-
-def _mark(c: Configuration, decision: Decision) -> str | None:
-    if decision.is_winner(c):
-        return "winner"
-    baseline = decision.baseline
-    if baseline is not None and str(c.allocation) == str(baseline.allocation) and c.is_feasible:
-        return "baseline"
-    return None
 
 
 def winner_table(summary: Summary, standing: str) -> Table | None:
@@ -154,15 +139,13 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     Args:
         standing: What the winner is: a replay, a candidate, confirmed.
     """
-    decision, today, other = summary.decision, summary.today, summary.other
+    today, other = summary.today, summary.other
     if today is None or other is None or not (today.measured and other.measured):
         return None
-    title, what = "Today's against the winner", standing
-    if decision.winner is None:
-        title = "Today's against what came closest"
-        what = "held back" if decision.against(other.allocation) else "not better"
-    table = Table(title=title, title_justify="left")
+    compared = against_today(summary)
+    table = Table(title=compared.title, title_justify="left")
     table.add_column("")
+    what = standing if summary.decision.winner else compared.role
     for c, role in ((today, "in use today"), (other, what)):
         head = f"{escape(short(c.allocation))}\n({escape(role)})"
         table.add_column(head, justify="right", overflow="fold")
@@ -171,7 +154,6 @@ def winner_table(summary: Summary, standing: str) -> Table | None:
     gain = "-" if old is None or new is None else f"{new - old:+.4f}"
     table.add_row("fitness, 1 is best", FITNESS.text(old), FITNESS.text(new), gain)
     style = {"better": "green", "worse": "red"}
-    apis = apis_of(summary.context.services)
-    for row in comparison(today, other, summary.configurations, apis):
+    for row in compared.figures:
         table.add_row(row.title, row.old, row.new, row.change, style=style.get(row.sense))
     return table

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
 from objectives.exercise import Exercise
 from objectives.measurement import Measurement
-from objectives.setting import Anchor
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
@@ -26,7 +26,7 @@ class Launcher:
     Args:
         of: What is confirmed.
         tell: Called with each line for the user.
-        anchors: SLO and first rung by workload; the first launch under a workload adds its own.
+        ramp_ranges: The range of ramps by workload; the first launch under one adds its own.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
         under: The workload that is measured now.
@@ -34,7 +34,7 @@ class Launcher:
 
     of: Subject
     tell: Callable[[str], None]
-    anchors: dict[str, Anchor]
+    ramp_ranges: dict[str, RampRange]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
 
@@ -79,12 +79,12 @@ class Launcher:
         within.mkdir(parents=True, exist_ok=True)
         exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
         exercise.word_errors = self.word_errors
-        colocation.under(exercise, self.anchors.get(traffic.name))
+        colocation.under(exercise, self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
         job = Job(allocation, 0, within, is_fresh)
         outcome = colocation.measure(job).raise_for_setup()
-        if colocation.anchor is not None:
-            self.anchors.setdefault(traffic.name, colocation.anchor)
+        if colocation.ramp_range is not None:
+            self.ramp_ranges.setdefault(traffic.name, colocation.ramp_range)
         return outcome
 
 

@@ -52,7 +52,7 @@ class Runner:
     def __post_init__(self) -> None:
         """Take over what an earlier run has scored and fixed."""
         words = scored_words(self.journal, self.of)
-        self._launcher = Launcher(self.of, self.tell, dict(self.journal.anchors), words)
+        self._launcher = Launcher(self.of, self.tell, dict(self.journal.ramp_ranges), words)
 
     def run(self) -> PairsJournal:
         """Measure until the verdict is over or the time is up; what is measured is on disk.
@@ -160,7 +160,9 @@ class Runner:
             seed=traffics[0].workload.seed,
         )
         self.journal = replace(
-            self.journal, pairs=(*self.journal.pairs, pair), anchors=dict(self._launcher.anchors)
+            self.journal,
+            pairs=(*self.journal.pairs, pair),
+            ramp_ranges=dict(self._launcher.ramp_ranges),
         )
         self._progress(step)
 

@@ -137,16 +137,16 @@ def launch_noise(gains_of_aa: Sequence[float | None]) -> float | None:
 
 
 def resolution_pct(pairs: Sequence[Pair], workload: str) -> float | None:
-    """Return the coarsest step between a rung that passed and the next that did not, percent.
+    """Return the widest bracket of a capacity, percent of the rate that passed.
 
-    None where a launch has no such step.
+    None where a launch has none.
     """
     worst = 0.0
     for pair in pairs:
         for launch in pair.launches:
-            m = launch.measured[workload]
-            failed = [int(r["sessions"]) for r in m.ladder if r.get("passed") is False]
-            if not m.concurrent_capacity or m.capacity_is_lower_bound or not failed:
+            bracket = launch.measured[workload].capacity_bracket
+            rates = [rate for rate in bracket if rate is not None]
+            if len(rates) < 2 or not rates[0]:
                 return None
-            worst = max(worst, 100 * (min(failed) - m.concurrent_capacity) / m.concurrent_capacity)
+            worst = max(worst, 100 * (rates[1] / rates[0] - 1))
     return worst

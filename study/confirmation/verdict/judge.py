@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from study.confirmation.protocol import LEAST_PAIRS, ClaimRule, MetricKey, confidence, looks
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.metric_comparison import FIRST_STOP, Finding, findings_of
 from study.confirmation.verdict.paired_statistics import chance
 from study.confirmation.verdict.reasons import reasons_against, still_open
+from study.promotion.status import Status
 
 FUTILE = 0.02  # chance of a win below which no further pair is measured
-Status = Literal["confirmed", "rejected", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +65,17 @@ def _after(
     findings = findings_of(evidence.first(pairs), rule, look)
     primary = _of(findings, rule.primary)
     if obstacles := tuple(reasons_against(findings, primary, evidence, rule, pairs)):
-        return PairsVerdict("rejected", obstacles, findings, pairs, look, is_over=True)
+        return PairsVerdict(Status.REJECTED, obstacles, findings, pairs, look, is_over=True)
     doubts = tuple(still_open(findings, primary, evidence, rule, pairs))
     if pairs in planned and not doubts:
-        return PairsVerdict("confirmed", (), findings, pairs, look, is_over=True)
+        return PairsVerdict(Status.CONFIRMED, (), findings, pairs, look, is_over=True)
     is_early = FIRST_STOP <= pairs < target
     is_futile = is_early and primary is not None and _is_futile(primary, planned, pairs)
     if is_futile:
         futile = f"{rule.claim}: by these pairs, {target} would not show it better either"
         doubts = (futile, *doubts)
     is_over, pairs_more = is_futile or pairs >= target, _pairs_more(findings, pairs)
-    return PairsVerdict("inconclusive", doubts, findings, pairs, look, is_over, pairs_more)
+    return PairsVerdict(Status.INCONCLUSIVE, doubts, findings, pairs, look, is_over, pairs_more)
 
 
 def _of(findings: Sequence[Finding], key: MetricKey) -> Finding | None:

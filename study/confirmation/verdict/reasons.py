@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from objectives.speech.wer import WordVerdict
 from study.confirmation.protocol import LEAST_PAIRS, ClaimRule, MetricKey
 from study.confirmation.verdict.evidence import Evidence
 from study.confirmation.verdict.metric_comparison import FIRST_STOP, LOST, Finding
@@ -24,7 +25,7 @@ def reasons_against(
 ) -> Iterator[str]:
     """Yield why the winner is rejected after so many pairs, a sentence each, if it is."""
     yield from evidence.obstacles
-    if evidence.words.verdict == "fail":
+    if evidence.words.verdict is WordVerdict.FAIL:
         yield "its words are worse than the gate allows"
     for workload, more in evidence.failed_more.items():
         if more is not None and more > FAILED_MORE:
@@ -90,7 +91,7 @@ def still_open(
     for workload, more in evidence.failed_more.items():
         if more is None:
             yield f"failed requests were not counted under {workload}"
-    if evidence.words.verdict in ("cannot_tell", "not_measured"):
+    if evidence.words.verdict in (WordVerdict.CANNOT_TELL, WordVerdict.NOT_MEASURED):
         minutes = evidence.words.minutes_more_audio
         more_audio = f"; about {minutes:.0f} more minutes of audio would tell" if minutes else ""
         yield f"word errors: {evidence.words.verdict.replace('_', ' ')}{more_audio}"

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from objectives.apis.short_requests import page
 from objectives.diagnosis.diagnose import consequence_of, diagnose
 from objectives.diagnosis.symptoms import SYMPTOMS
 from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, is_same
 from study.deploy.errors import StepFailed
-from study.deploy.health.probe import kv_tokens, page, send_probe
+from study.deploy.health.probe import kv_tokens, send_probe
 from study.deploy.targets.target import Target
 
 KV_TOLERANCE = 0.02

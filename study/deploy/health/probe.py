@@ -10,7 +10,7 @@ from functools import cache
 
 import httpx
 
-from objectives.apis.tls import certificates
+from objectives.apis.short_requests import certificates, page, request
 from objectives.engines.kv_cache import kv_cache
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployed import Deployed, Probe
@@ -59,23 +59,16 @@ def _error(probe: Probe) -> str | None:
                     "max_tokens": PROBE_TOKENS,
                     "ignore_eos": True,
                 }
-                answer = httpx.post(
-                    str(probe.url),
-                    json=body,
-                    timeout=probe.timeout_s,
-                    trust_env=False,
-                    verify=certificates(),
-                )
+                answer = request("POST", str(probe.url), timeout_s=probe.timeout_s, json=body)
                 is_good = answer.status_code == 200 and bool(answer.json()["choices"][0]["text"])
             case _:
                 clip = _clip()
-                answer = httpx.post(
+                answer = request(
+                    "POST",
                     str(probe.url),
+                    timeout_s=probe.timeout_s,
                     files={"file": (clip.name, clip.audio, "audio/flac")},
                     data={"model": probe.model},
-                    timeout=probe.timeout_s,
-                    trust_env=False,
-                    verify=certificates(),
                 )
                 is_good = answer.status_code == 200 and bool(answer.json()["text"].strip())
     except subprocess.TimeoutExpired:
@@ -90,17 +83,6 @@ def _error(probe: Probe) -> str | None:
 @cache
 def _clip() -> Clip:
     return min(read_clips("assistant"), key=lambda c: c.seconds)
-
-
-def page(url: str | None, timeout_s: float = 5.0) -> str | None:
-    """Get a page's text; None where it does not answer with 200, or there is none."""
-    if url is None:
-        return None
-    try:
-        answer = httpx.get(url, timeout=timeout_s, trust_env=False, verify=certificates())
-    except httpx.HTTPError:
-        return None
-    return answer.text if answer.status_code == 200 else None
 
 
 def kv_tokens(service: Deployed) -> int | None:

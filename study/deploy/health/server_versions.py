@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from objectives.apis.short_requests import page
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput
 from objectives.servers.versions import installed
 from study.deploy.config.deployment import Deployment
-from study.deploy.health.probe import page
 from study.text import one_line
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.apis.short_requests import page
 from objectives.load.figures_of_replies import nearest_rank
 from study.deploy.config.deployment import Deployment, Thresholds
 from study.deploy.errors import StepFailed
 from study.deploy.health.gates import out_of_memory
-from study.deploy.health.probe import ProbeResult, RequestCounters, page, read_counters, send_probe
+from study.deploy.health.probe import ProbeResult, RequestCounters, read_counters, send_probe
 from study.deploy.targets.target import Life, Target
 
 SOAK_LOOK_S = 1.0

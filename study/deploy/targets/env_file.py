@@ -99,7 +99,7 @@ class EnvTarget:
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """Return the env file now."""
-        return {ENV_COPY: self._text()}
+        return self.own_files()
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Write the env file, for whoever may read it now."""

@@ -19,6 +19,7 @@ from study.deploy.state import pending
 from study.deploy.state.versions import Chain
 from study.deploy.watch.event import Event
 from study.promotion.seal import moment, verify
+from study.promotion.status import Status, status_of
 
 DAY_S = 86400.0
 
@@ -41,9 +42,10 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             data = verify(path)
-            if data.get("status") in ("rejected", "inconclusive"):
+            status = status_of(data)
+            if status in (Status.REJECTED, Status.INCONCLUSIVE):
                 doubts[_key(data)] = max(doubts.get(_key(data), _at(data)), _at(data))
-            elif data.get("status") == "confirmed" and str(data["sha256"]) not in judged:
+            elif status is Status.CONFIRMED and str(data["sha256"]) not in judged:
                 candidates.append(admit(path, deployment, device_of(deployment)))
         except BadInput as error:
             yield "refused", {"promotion": path.name, "why": str(error)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.figures import figure, flat_name
+from objectives.figures import CAPACITY, figure, flat_name
 from objectives.measurement import INFINITE
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
@@ -26,24 +26,24 @@ class Spot:
         label: The configuration in short.
         category: What it is to the answer.
         on_pareto: Whether it belongs to the Pareto set.
-        sessions: Voice sessions at once; None where no rung of the ladder was decided.
-        is_lower_bound: Whether there may be more sessions than that.
+        turns_per_s: The capacity, turns/s; None where it was not measured.
+        is_lower_bound: Whether there may be more than that.
         p95_ms: P95 latency by service, ms.
     """
 
     label: str
     category: Category
     on_pareto: bool
-    sessions: float | None
+    turns_per_s: float | None
     is_lower_bound: bool
     p95_ms: Mapping[str, float]
 
     @property
     def capacity(self) -> str:
-        """Return the sessions in words."""
-        if self.sessions is None:
+        """Return the capacity in words."""
+        if self.turns_per_s is None:
             return "not measured"
-        return f"{'at least ' * self.is_lower_bound}{self.sessions:g} sessions"
+        return f"{'at least ' * self.is_lower_bound}{self.turns_per_s:.2f} turns/s"
 
 
 def latency_title(service: str) -> str:
@@ -53,7 +53,7 @@ def latency_title(service: str) -> str:
 
 def limit_text(limit_ms: float) -> str:
     """Name the line at the limit of a latency."""
-    return f"limit of a session {limit_ms:,.0f} ms"
+    return f"limit of a turn {limit_ms:,.0f} ms"
 
 
 def spots(
@@ -67,10 +67,10 @@ def spots(
         p95_ms = {s: ms for s, ms in means.items() if ms is not None and ms != INFINITE}
         if len(p95_ms) < len(means):
             continue
-        sessions = c.mean("concurrent_capacity")
-        kind = category(c, decision, context)
+        turns_per_s = c.mean(CAPACITY)
+        kind = category(c, decision)
         points.append(
-            Spot(short(c.allocation), kind, c in best, sessions, c.is_lower_bound, p95_ms)
+            Spot(short(c.allocation), kind, c in best, turns_per_s, c.is_lower_bound, p95_ms)
         )
     return points
 
@@ -97,14 +97,13 @@ class Bar:
         return f"{self.trial}: {self.allocation}"
 
 
-def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
+def bars(trials: Sequence[Trial], services: Collection[str]) -> list[Bar]:
     """Return a bar for every launched trial; an older recording tells only starts and window.
 
     Args:
         trials: The trials of a study.
         services: The names of its services, in the order of their starts.
     """
-    names = tuple(services)
     return [
         Bar(
             t.number,
@@ -114,7 +113,7 @@ def bars(trials: Sequence[Trial], services: Iterable[str]) -> list[Bar]:
         )
         for t in trials
         if t.repeat_of is None
-        and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, names))
+        and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, services))
     ]
 
 

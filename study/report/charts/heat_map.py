@@ -84,7 +84,6 @@ def heat_map(
             max(group, key=lambda c: (decision.is_winner(c), c.is_feasible, c.fitness or 0.0)),
             len(group),
             decision,
-            context,
         )
         for place, group in places.items()
     }
@@ -113,9 +112,9 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return (True, 0.0, value) if isinstance(value, str) else (False, float(value), "")
 
 
-def _tile(c: Configuration, count: int, decision: Decision, context: StudyContext) -> Tile:
+def _tile(c: Configuration, count: int, decision: Decision) -> Tile:
     """Make the tile of a configuration that is the best of `count`."""
-    kind = category(c, decision, context)
+    kind = category(c, decision)
     lines = [] if c.fitness is None else [f"{c.fitness:.3f}", *launches_and_error(c)]
     if c.failed:
         diagnosis = c.failed[-1].diagnosis

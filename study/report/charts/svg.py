@@ -36,15 +36,15 @@ def rule(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{name}"/>'
 
 
-def ticks(most: float, count: int = 4, *, whole: bool = False) -> list[float]:
-    """Return about `count` round numbers from 0 to at least `most`.
+def ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Return about four round numbers from 0 to at least `most`.
 
     >>> ticks(3500), ticks(2, whole=True)
     ([0.0, 1000.0, 2000.0, 3000.0, 4000.0], [0.0, 1.0, 2.0])
     """
     if most <= 0:
         return [0.0, 1.0]
-    rough = max(most / count, 1.0 if whole else 0.0)
+    rough = max(most / 4, 1.0 if whole else 0.0)
     power = 10.0 ** (len(f"{rough:.0f}") - 1 if rough >= 1 else -1)
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     values = [0.0]
@@ -86,23 +86,23 @@ def _limit(y: float, name: str, *, above: float) -> list[str]:
 
 
 def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -> str:
-    """Draw the 95 % latency of one service over voice sessions.
+    """Draw the 95 % latency of one service over capacity.
 
-    Where no sessions were measured, a spot lies in a lane of its own at the left.
+    Where no capacity was measured, a spot lies in a lane of its own at the left.
     """
     height, values = 290.0, [s.p95_ms[service] for s in spots]
     tops = ticks(max([*values, limit_ms or 0.0]) * 1.02)
     floor, room = height - BOTTOM, height - BOTTOM - TOP
-    sessions = [s.sessions for s in spots if s.sessions is not None]
-    has_lane = len(sessions) < len(spots)
+    rates = [s.turns_per_s for s in spots if s.turns_per_s is not None]
+    has_lane = len(rates) < len(spots)
     begin = LEFT + (64 if has_lane else 14)
-    steps = ticks(max(sessions, default=1.0), whole=True)
+    steps = ticks(max(rates, default=1.0))
     body = _frame(height, tops, "ms")
     scale = (WIDTH - RIGHT - 12 - begin) / steps[-1]
-    for step in steps if sessions else ():
+    for step in steps if rates else ():
         body.append(text(begin + scale * step, floor + 16, f"{step:g}", "middle"))
     body.append(
-        text((begin + WIDTH) / 2, height - 6, "voice sessions at once", "middle", 'class="axis"')
+        text((begin + WIDTH) / 2, height - 6, "capacity, turns/s", "middle", 'class="axis"')
     )
     if has_lane:
         body += [
@@ -116,13 +116,13 @@ def latency_chart(spots: Sequence[Spot], service: str, limit_ms: float | None) -
     descriptions = []
     for s in sorted(spots, key=lambda s: s.category in (Category.WINNER, Category.BASELINE)):
         ms = s.p95_ms[service]
-        x = LEFT + 26 if s.sessions is None else begin + scale * s.sessions
-        capacity = "sessions not measured" if s.sessions is None else s.capacity
+        x = LEFT + 26 if s.turns_per_s is None else begin + scale * s.turns_per_s
+        capacity = "capacity not measured" if s.turns_per_s is None else s.capacity
         descriptions.append(f"{s.label} ({CATEGORY_WORDS[s.category]}): {ms:,.0f} ms, {capacity}")
         y = floor - room * ms / tops[-1]
         body.append(mark(s.category, x, y, is_filled=s.on_pareto, title=descriptions[-1]))
         body += [text(x + 9, y + 4, "→")] if s.is_lower_bound else []
-    title = f"{latency_title(service)}, against voice sessions at once"
+    title = f"{latency_title(service)}, against capacity"
     return image(height, title, "; ".join(descriptions), body)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.allocation import SHARE, Scalar
+from objectives.allocation import Scalar
 from objectives.errors import BadInput
 from objectives.figures import figure
 from study.analysis.main_effects.additive_model import (
@@ -70,8 +70,7 @@ def _parameter_and_value(observed: Observations, choice: str) -> tuple[str, Scal
         raise BadInput(f"--versus {choice}: write NAME=VALUE, NAME one of {', '.join(names)}")
     values = sorted({s[parameter] for s, _ in observed if parameter in s}, key=sort_key)
     for value in values:
-        percent = f"{100 * value:g}" if parameter == SHARE and isinstance(value, float) else None
-        if text in (str(value), percent):
+        if text in (str(value), value_in_words(parameter, value).removesuffix(" %")):
             return parameter, value
     listed = ", ".join(map(str, values))
     raise BadInput(f"--versus {choice}: the values of {parameter} are {listed}")

@@ -5,20 +5,17 @@ import itertools
 import pytest
 from factories import endpoints_of
 
-from objectives.capacity.ladder_capacity import capacity
 from objectives.load.figures_of_replies import summarise
-from objectives.load.ladder import Slo, climb
 from objectives.load.open_loop import drive, one_by_one
 from objectives.load.replies import Fault, Reply, RequestError, Symptom
 from objectives.measurement import INFINITE
 from objectives.traffic.clips import read_clips
-from objectives.traffic.workload import Request, Workload
+from objectives.traffic.workload import Request
 
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
 STT = Request("stt", 0.0, clip=1)
 ENDED = Symptom("the llm server ended under load")
-EASY, HARD = Slo({"stt": 60_000, "llm": 60_000}), Slo({"stt": 0.001, "llm": 0.001})
 
 
 def at(request, *times):
@@ -35,22 +32,6 @@ def ends(server, *, vocabulary=2048, metrics_path="/metrics", stt=None):
 
 def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
     return drive(endpoints, CLIPS, requests, timeout_s=timeout_s, broken=broken)
-
-
-def rungs_of(endpoints, slo, *, start=2, broken=lambda: None, **workload):
-    plan = {
-        "ladder_s": 20,
-        "ladder_max_sessions": 2,
-        "session_pause_s": 0.0,
-        "session_prompt_tokens": 8,
-    }
-    plan |= {"session_turn_tokens": 4, "prompt_tokens": (8, 16), "output_tokens": 3} | workload
-    told = []
-    rungs, aborted = climb(
-        endpoints, CLIPS, Workload(**plan), slo, start=start, broken=broken, on_rung=told.append
-    )
-    assert told == [r.sessions for r in rungs]
-    return rungs, aborted
 
 
 @pytest.mark.parametrize("vocabulary", [2048, None])
@@ -179,44 +160,3 @@ def test_one_by_one_ends_with_a_dead_server(fake):
         ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20
     )
     assert [r.error is None for r in replies] == [True, False]
-
-
-def test_a_ladder_that_passes_its_top_is_bound_by_the_generator(fake):
-    rungs, aborted = rungs_of(ends(fake()), EASY)
-    assert aborted is None
-    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [(2, True, None)]
-    assert min(rungs[0].replies.values()) >= 45
-    assert 0 < rungs[0].turn_ttft_ms <= rungs[0].turn_ttft_p95_ms < INFINITE
-    assert capacity(rungs, 2).bound_by == "generator"
-
-
-@pytest.mark.parametrize(
-    ("slo", "kv", "bound_by"),
-    [
-        (HARD, 0.5, "stt"),
-        (Slo({"stt": 60_000, "llm": 0.001}), 0.5, "llm"),
-        (Slo({"stt": 60_000, "llm": 0.001}), 1.0, "kv"),
-    ],
-)
-def test_a_rung_is_left_at_the_second_miss_and_says_what_broke(fake, slo, kv, bound_by):
-    rungs, _ = rungs_of(ends(fake("slow", "--delay", 0.1, "--kv", kv)), slo)
-    assert [(r.sessions, r.passed, r.bound_by) for r in rungs] == [
-        (2, False, bound_by),
-        (1, False, bound_by),
-    ]
-    assert capacity(rungs, 2).sessions == 0
-
-
-def test_a_ladder_without_time_decides_nothing(fake):
-    rungs, aborted = rungs_of(ends(fake("slow")), EASY, ladder_s=0.5)
-    assert aborted is None
-    assert [r.passed for r in rungs] == [None]
-    assert capacity(rungs, 2).sessions is None
-
-
-def test_a_ladder_ends_with_a_server(fake):
-    rungs, aborted = rungs_of(ends(fake("slow", "--delay", 0.1)), EASY, broken=lambda: ENDED)
-    assert aborted == ENDED
-    assert [r.passed for r in rungs] == [None]
-    rungs, aborted = rungs_of(ends(fake("stt-oom", "--after", 3)), EASY)
-    assert str(aborted).startswith("stt: HTTP 507")

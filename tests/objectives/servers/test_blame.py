@@ -13,7 +13,6 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
-from objectives.load.ladder import Slo
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
@@ -53,15 +52,9 @@ def facts(failure):
 
 
 def test_a_well_pair_is_measured(device, tmp_path):
-    more = {
-        "ladder_s": 15,
-        "ladder_max_sessions": 1,
-        "session_pause_s": 0.0,
-        "session_prompt_tokens": 8,
-    }
-    with Colocation(
-        setting(slo=Slo({"stt": 60_000, "llm": 60_000}), **more), device_set(device), tmp_path
-    ) as colocation:
+    more = {"ramp_s": 10, "ramp_doubling_s": 1}
+    limits = {"stt_latency_p95_ms": 0.001}
+    with Colocation(setting(limits=limits, **more), device_set(device), tmp_path) as colocation:
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert (m.figure("llm_offered"), m.figure("stt_offered"), m.failure_rate) == (8, 8, 0)
     assert (
@@ -99,11 +92,10 @@ def test_a_well_pair_is_measured(device, tmp_path):
         )
         > 0
     )
-    assert (m.concurrent_capacity, m.capacity_bound_by, m.ladder[0]["passed"]) == (
-        1,
-        "generator",
-        True,
-    )
+    assert (m.concurrent_capacity, m.capacity_turns_per_s, m.capacity_or_0) == (None, None, 0)
+    assert (m.capacity_bound_by, m.goodput_pct) == ("stt_latency_p95_ms", 50)
+    assert m.ramp == {"first_per_s": 4.0, "doubling_s": 1.0}
+    assert len((tmp_path / "0/ramp.jsonl").read_text().splitlines()) > 20
     assert m.figure("stt_wer_pct") is None  # random weights have no words
     assert len((tmp_path / "0/replies.jsonl").read_text().splitlines()) == 16
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from objectives.engines.command import Command
 from objectives.servers.process import serving
 log = Path(sys.argv[1]) / "llm.log"
-command = Command(tuple(sys.argv[2:]), {}, "/health", 30)
+command = Command(tuple(sys.argv[2:]), {}, 30)
 def ready(url):
     text = log.read_text()
     return "grandchild" in text and "complete." in text
@@ -109,7 +109,7 @@ def test_a_server_that_dies_at_the_start_tells_its_exit_code_and_log(tmp_path, f
 
 
 def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
-    command = Command(("/no/such/server",), {}, "", 30.0)
+    command = Command(("/no/such/server",), {}, 30.0)
     with (
         pytest.raises(ServerDied) as died,
         serving("x", command, log=tmp_path / "x.log", ready=lambda _: False),

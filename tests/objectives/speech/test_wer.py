@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from faster_whisper import decode_audio
 
-from objectives.speech.wer import Gate, WordErrors, gate, wer_pct, word_errors
+from objectives.speech.wer import Gate, WordErrors, WordVerdict, gate, wer_pct, word_errors
 from objectives.traffic.clips import read_clips
 from objectives.transcriber import Whisper, options
 
@@ -57,14 +57,16 @@ def test_answers_and_references_must_pair_up():
 
 def test_nothing_measured_is_none_not_zero():
     assert wer_pct([]) is None
-    assert gate([], [WordErrors(0, 5)]) == Gate("not_measured")
-    assert gate([WordErrors(0, 5)], []) == Gate("not_measured")
+    assert gate([], [WordErrors(0, 5)]) == Gate(WordVerdict.NOT_MEASURED)
+    assert gate([WordErrors(0, 5)], []) == Gate(WordVerdict.NOT_MEASURED)
 
 
 def test_a_configuration_passes_against_itself():
     words = [WordErrors(3, 5)]
     assert gate(words, words).verdict == "pass"
-    assert gate(words, list(words), same_configuration=True) == Gate("pass", 0.0, 0.0, 0.0)
+    assert gate(words, list(words), same_configuration=True) == Gate(
+        WordVerdict.PASS, 0.0, 0.0, 0.0
+    )
 
 
 def test_a_much_worse_model_fails():

@@ -86,10 +86,6 @@ def test_prompts_are_exact_repeatable_unlike_and_free_of_special_tokens(vocabula
     assert first[:16] != prompt(64, 2, vocabulary)[:16]
 
 
-def test_a_longer_prompt_of_a_session_begins_with_its_shorter_one():
-    assert prompt(40, 5, 2048)[:30] == prompt(30, 5, 2048)
-
-
 def test_a_tiny_vocabulary_still_has_prompts():
     assert set(prompt(500, 1, 100)) <= set(range(50, 100))
 

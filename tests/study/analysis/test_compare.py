@@ -11,6 +11,7 @@ from factories import only
 from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
+from objectives.speech.wer import WordVerdict
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
@@ -36,7 +37,7 @@ def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> 
             measured={},
             constraints={},
             contributions={},
-            word_gate="pass",
+            word_gate=WordVerdict.PASS,
             minutes_more_audio=None,
             repeat_of=None,
             is_reference=False,
@@ -53,9 +54,13 @@ LOUD = [configuration(n, [900.0, 1000.0]) for n in range(2, 9)]
 
 
 def sessions(number: int, count: int, is_bound: bool, card: str | None = None) -> Configuration:
-    """Return a configuration with one launch of `count` sessions, worth a tenth each."""
+    """Return a configuration with one launch of `count` turns/s, worth a tenth each."""
     usual = configuration(number, [1000.0])
-    figures = only(concurrent_capacity=count, capacity_is_lower_bound=is_bound, measured_on=card)
+    figures = only(
+        capacity_turns_per_s=count,
+        capacity_bound_by="generator" if is_bound else "kv",
+        measured_on=card,
+    )
     row = replace(usual.measured[0], measurement=figures, contributions={"capacity": count / 10})
     return replace(usual, measured=(row,))
 
@@ -156,11 +161,8 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
 ) -> None:
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert is_capacity_order_known(today, other) is is_known
-    (row,) = [
-        x
-        for x in comparison(today, other, [today, other], APIS)
-        if x.title.startswith("voice sessions")
-    ]
+    rows = comparison(today, other, [today, other], APIS)
+    (row,) = [x for x in rows if x.title.startswith("capacity")]
     assert (row.change == "not known: ≥ is a lower bound") is not is_known
 
 
@@ -168,7 +170,7 @@ def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_
     today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
     (line,) = fitness_gap(today, other, [today, other])
     assert (
-        "+0.2000 of it comes from voice sessions" in line
+        "+0.2000 of it comes from capacity" in line
         and "not measured on the same cards; how" in line
     )
     (line,) = fitness_gap(today, sessions(1, 10, True, "GPU-1"), [today])

@@ -34,7 +34,7 @@ def torn(share: float, size: str) -> Outcome:
         return oom()
     return measurement(
         llm_latency_p95_ms=2500.0 - 16_000 * (share - 0.5),
-        concurrent_capacity=round(8 - 100 * (share - 0.5)),
+        capacity_turns_per_s=round(8 - 100 * (share - 0.5)),
         word_errors=words(6 if size == "tiny" else 4),
     )
 
@@ -50,7 +50,7 @@ def contested(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def test_rescoring_by_its_own_weights_changes_nothing(usual: Summary) -> None:
-    assert rescored(usual.trials, usual.context, usual.context.fitness) == list(usual.trials)
+    assert rescored(usual.trials, usual.context.fitness) == list(usual.trials)
 
 
 def test_one_launch_has_no_standard_error_and_several_have(usual: Summary) -> None:

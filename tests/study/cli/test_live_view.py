@@ -19,6 +19,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Phase, Step
 from objectives.measurement import Measurement
+from objectives.speech.wer import WordVerdict
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
@@ -56,7 +57,7 @@ def row(
         {},
         {"memory": 0.0},
         {},
-        "pass",
+        WordVerdict.PASS,
         None,
         None,
         False,
@@ -145,7 +146,7 @@ def test_a_terminal_without_unicode_gets_letters(spec: Spec) -> None:
 def test_the_best_so_far_is_one_that_may_be_promoted_by_its_mean(spec: Spec) -> None:
     ineligible = replace(
         row(4, Allocation({**MORE.values, "whisper_model_size": "tiny"}), 0.99),
-        word_gate="cannot_tell",
+        word_gate=WordVerdict.CANNOT_TELL,
     )
     view = scene(spec, Clock(), row(0, HALF, 0.6), row(1, MORE, 0.5), ineligible)
     assert view.best().startswith("50 % + base (as today): fitness 0.600")

@@ -65,7 +65,7 @@ def test_the_note_of_a_trial_has_commands_arithmetic_outcome_and_proof(folder: P
     complete = note_of(study, 0)
     assert (
         "in use today" in complete
-        and "voice sessions at once | 8" in complete
+        and "capacity, turns a second | 8.00" in complete
         and "not measured" in complete
     )
 

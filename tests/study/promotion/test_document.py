@@ -13,6 +13,7 @@ from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
+from objectives.speech.wer import WordVerdict
 from study.analysis.decision import Decision, decision_of
 from study.promotion.document import Origin, document, improvement_pct, write_promotion
 from study.promotion.seal import verify
@@ -69,7 +70,6 @@ def context_of(spec: Spec, measured_elsewhere: str | None = None) -> StudyContex
         versions=VERSIONS,
         server_env={},
         held_mib=0,
-        slo=None,
         measured_elsewhere=measured_elsewhere,
         git_commit="abc123+",
     )
@@ -160,7 +160,7 @@ def test_clearly_worse_words_are_infeasible(spec: Spec) -> None:
 def test_a_speech_model_whose_words_pass_is_promoted(spec: Spec) -> None:
     many = {"word_errors": words(2, clips=24, spoken=400)}
     base = row(spec, 0, 0.5, "base", **many)
-    tiny = replace(row(spec, 1, 0.55, "tiny", **many, **FAST), word_gate="pass")
+    tiny = replace(row(spec, 1, 0.55, "tiny", **many, **FAST), word_gate=WordVerdict.PASS)
     winner = decision_on([base, tiny], spec).winner
     assert winner is not None and winner.measured == (tiny,)
 
@@ -236,11 +236,11 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("name", "new", "old", "expected"),
     [
-        ("concurrent_capacity", 12, 8, 50.0),
+        ("capacity_turns_per_s", 12, 8, 50.0),
         ("llm_latency_p95_ms", 110.0, 100.0, -10.0),
         ("llm_latency_p95_ms", float("inf"), 100.0, None),
         ("llm_latency_p95_ms", 100.0, 100.0, 0.0),
-        ("concurrent_capacity", 3, 0, None),
+        ("capacity_turns_per_s", 3, 0, None),
         ("turn_ttft_ms", None, 3.0, None),
     ],
 )
@@ -272,9 +272,8 @@ def test_several_measurements_of_one_allocation_count_by_their_mean(spec: Spec) 
     assert decision.luckiest is lucky
     told = certainty(decision)
     assert "3 measurements" in told[0] and "of being the best of 2 that may be promoted" in told[0]
-    assert "the best single trial was another" in told[1] and told[1].endswith(
-        "which is held back"
-    ) == bool(decision.passed_over)
+    assert "the best single trial was another" in told[1]
+    assert decision.against(lucky.allocation) and told[1].endswith("which is held back")
 
 
 def test_one_that_leads_by_its_own_launches_alone_is_named(spec: Spec) -> None:

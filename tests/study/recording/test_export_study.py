@@ -86,7 +86,7 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
     ):
         gather([STUDIES], conditions_of(live), other, [])
     bigger = replace(
-        SHIPPED.provenance, device=replace(SHIPPED.provenance.device, total_mib=141_000.0)
+        SHIPPED.provenance, devices=(replace(SHIPPED.provenance.device, total_mib=141_000.0),)
     )
     with pytest.raises(BadInput, match="this is NVIDIA H100 80GB HBM3 with 141,000 MiB"):
         gather([SHIPPED.path], conditions_of(live), bigger, [])

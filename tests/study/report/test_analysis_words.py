@@ -58,7 +58,7 @@ def calm(share: float, size: str) -> Outcome:
     ids=[
         "half full at one share",
         "no server told",
-        "a ladder ended at a full cache",
+        "a ramp broke at a full cache",
         "nothing measured",
     ],
 )

@@ -72,7 +72,7 @@ def test_it_says_which_configuration_to_run_and_how_sure(ended: Path) -> None:
         "The best candidate is 55 % of the memory for the LLM, "
         "beside speech model base (today: 50 % + base)" in text
     )
-    assert "the LLM 20 % sooner, 12 voice sessions at once (today: 8)" in text
+    assert "the LLM 20 % sooner, 12.00 turns/s (today: 8.00)" in text
     assert "A replay, measured elsewhere: not valid for this machine." in text
     assert "is noise was not measured" in text
     assert (
@@ -87,14 +87,14 @@ def test_what_was_not_measured_says_so_and_no_zero_is_invented(tmp_path: Path) -
         return (
             oom(None)
             if share > 0.57
-            else measurement(llm_ttft_p95_ms=None, concurrent_capacity=None)
+            else measurement(llm_ttft_p95_ms=None, capacity_turns_per_s=None)
         )
 
     text = page(tmp_path, bare)
     row = re.search(r"LLM: 95 % begin to answer within</th>(.*?)</tr>", text, re.DOTALL)
     assert row and row[1].count("not measured") == 2
     assert "No picture of memory over time: it was not recorded." in text
-    assert "Voice sessions count for nothing in these scores" in text
+    assert "Capacity was not measured and counts for nothing here" in text
     assert "MiB short" not in text
 
 
@@ -102,7 +102,7 @@ def test_every_figure_says_in_words_what_it_shows(ended: Path) -> None:
     text = html(summary(study_in(f"sqlite:///{ended}")))
     pictures = re.findall(r'role="img"><title>(.*?)</title><desc>(.*?)</desc>', text)
     assert len(pictures) == 4
-    assert any("55 % + base (winner): 2,000 ms, 12 sessions" in words for _, words in pictures)
+    assert any("55 % + base (winner): 2,000 ms, 12.00 turns/s" in words for _, words in pictures)
     assert any("starting LLM 42 s" in words for _, words in pictures)
 
 

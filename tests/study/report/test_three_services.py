@@ -14,9 +14,9 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.engine import apis_of
 from objectives.figures import figures_of, judged
-from objectives.load.ladder import Slo
 from objectives.measurement import Measurement
 from objectives.services import LlmService
+from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import configurations_in
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.decision import decision_of
@@ -71,7 +71,7 @@ def _trial(
         measured={"embed_start_s": 7.0},
         constraints={"memory": -0.5},
         contributions={"llm_latency": fitness},
-        word_gate="pass",
+        word_gate=WordVerdict.PASS,
         minutes_more_audio=None,
         repeat_of=None,
         is_reference=not number,
@@ -86,9 +86,9 @@ def context(tmp_path: Path) -> StudyContext:
     """Return the context of a made-up study with an embedding server, whose p95 has no limit."""
     context = context_of_spec(load(write_spec(tmp_path, measure="live")))
     services = {**context.services, "embed": LlmService(model="an/embedder")}
-    limits = Slo({"stt": 1000.0, "llm": 4000.0})
+    limits = {"stt_latency_p95_ms": 1000.0, "llm_latency_p95_ms": 4000.0}
     return replace(
-        context, services=services, versions={**context.versions, "embed": {}}, slo=limits
+        context, services=services, versions={**context.versions, "embed": {}}, limits=limits
     )
 
 

@@ -175,6 +175,15 @@ def test_metrics_are_valid_json_also_where_a_latency_is_infinite(spec, storage, 
     assert not list(tmp_path.rglob("*.draft"))
 
 
+def test_what_was_not_measured_is_null_in_the_line_of_a_measured_trial(
+    spec, storage, tmp_path
+) -> None:
+    epoch(opened(spec, storage), spec, Bench(), tmp_path).run()
+    text = (tmp_path / "epoch_1" / "metrics.jsonl").read_text()
+    lines = [line for line in map(json.loads, text.splitlines()) if line["status"] == "complete"]
+    assert lines and all(line["stt_rtfx"] is None for line in lines), "which this bench has not"
+
+
 def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(
     spec, storage, tmp_path
 ) -> None:

@@ -90,7 +90,7 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     assert (
         replay.workload.prompt_tokens,
         replay.workload.output_tokens,
-        replay.workload.ladder_s,
+        replay.workload.ramp_s,
     ) == ((900, 900), 64, 0)
 
 
@@ -185,4 +185,4 @@ def test_the_stress_fills_the_cache_with_the_longest_prompts_and_sends_every_cli
     assert {(r.at_s, r.prompt_tokens, r.output_tokens) for r in llm} == {(0.0, 4000, 64)}
     assert len(llm) == len({r.seed for r in llm}) == 41
     assert sorted(r.clip for r in worst.requests if r.service == "stt") == list(range(24))
-    assert worst.workload.ladder_s == 0
+    assert worst.workload.ramp_s == 0

@@ -18,8 +18,8 @@ from factories import context_of_spec, make
 import objectives
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
-from objectives.load.ladder import Slo
 from objectives.plain_data.infinity import plain
+from objectives.plain_data.names_of_0_1 import current_workload
 from objectives.services import LlmService, SttService
 from objectives.traffic.workload import Workload
 from study.spec.load import load
@@ -38,7 +38,6 @@ def context(tmp_path: Path) -> StudyContext:
         spec,
         server_env={"A": "1"},
         held_mib=300,
-        slo=Slo({"stt": 1200.0, "llm": 3700.0}),
         git_commit="abc",
     )
 
@@ -62,8 +61,11 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
     for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
         data = study.user_attrs[CONTEXT_ATTRIBUTE]
-        assert "session_ramp_s" not in data["workload"]
-        assert context_of(study).to_json() == with_later_keys(data)
+        assert "ladder_s" in data["workload"]
+        slo, workload = data.pop("slo"), current_workload(data["workload"])
+        assert slo and workload["ramp_s"] == 0
+        known = {**data, "workload": workload, "limits": {}}
+        assert context_of(study).to_json() == with_later_keys(known)
 
 
 def with_later_keys(data: dict[str, Any]) -> dict[str, Any]:
@@ -79,16 +81,6 @@ def with_later_keys(data: dict[str, Any]) -> dict[str, Any]:
         **whole(sections, data),
         "services": {**data["services"], **whole(services, data["services"])},
     }
-
-
-def test_limits_that_the_baseline_fixed_later_are_read_from_the_study(
-    context: StudyContext,
-) -> None:
-    study = optuna.create_study()
-    keep(study, replace(context, slo=None))
-    assert context_of(study).slo is None
-    study.set_user_attr("anchor", {"slo": {"stt_p95_ms": 1.0, "llm_p95_ms": 2.0}, "first_rung": 8})
-    assert context_of(study).slo == Slo({"stt": 1.0, "llm": 2.0})
 
 
 @pytest.mark.parametrize("data", [None, {"name": "a study"}, {"services": 3}])

@@ -42,10 +42,10 @@ FULL = {
     "starting llm": 40.0,
     "alone": 8.0,
     "window": 20.0,
-    "ladder": 30.0,
+    "ramp": 30.0,
     "stopping": 3.0,
 }
-KEPT = {"starting llm": 0.1, "alone": 8.0, "window": 20.0, "ladder": 30.0, "stopping": 1.0}
+KEPT = {"starting llm": 0.1, "alone": 8.0, "window": 20.0, "ramp": 30.0, "stopping": 1.0}
 
 
 def launch(
@@ -122,11 +122,11 @@ def test_the_shares_of_the_split_are_of_the_runs_where_those_told() -> None:
     total = cost(*TWO_STARTS, runs_s=600.0)
     text = "\n".join(cost_lines(total))
     assert "wall time            10.0 min\n" in text and "between trials 5.4 min" in text
-    assert f"windows, ladders   2.5 min, {100 * 150 / 600:.1f} %" in text
+    assert f"windows, ramps     2.5 min, {100 * 150 / 600:.1f} %" in text
     assert "what lay between them is not known" in "\n".join(cost_lines(cost(*TWO_STARTS)))
 
 
-def test_ladders_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
+def test_ramps_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
     total = cost(
         *TWO_STARTS, launch(0.5, {"starting llm": 40.0, UNATTRIBUTED: 30.0}, "starting llm")
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from objectives.speech.wer import Gate
+from objectives.speech.wer import Gate, WordVerdict
 from study.confirmation.protocol import ClaimRule, MetricKey, confidence
 from study.confirmation.verdict import judge as judging
 from study.confirmation.verdict import metric_comparison, paired_statistics, reasons
@@ -29,7 +29,7 @@ from study.confirmation.verdict.paired_statistics import (
 )
 from study.spec.model import Claim
 
-SAME = Gate("pass", 0.0, 0.0, 0.0)
+SAME = Gate(WordVerdict.PASS, 0.0, 0.0, 0.0)
 RULE = ClaimRule("llm_latency_ms")
 TEN_PCT = -math.log(0.9)
 Noise = Callable[[np.random.Generator, int], np.ndarray]
@@ -246,7 +246,7 @@ def test_the_chances_of_all_looks_to_err_are_five_percent_together() -> None:
     assert sum(one_sided) == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("claim", ["fitness", "concurrent_capacity"])
+@pytest.mark.parametrize("claim", ["fitness", "capacity_turns_per_s"])
 def test_the_claim_may_be_any_of_the_five(claim: Claim) -> None:
     rule = ClaimRule(claim)
     known = Evidence(gains={rule.primary: (0.1, 0.11, 0.12, 0.1, 0.09, 0.1)}, words=SAME)

@@ -9,7 +9,7 @@ import pytest
 from factories import pair
 
 from objectives.errors import BadInput
-from objectives.speech.wer import Gate
+from objectives.speech.wer import Gate, WordVerdict
 from study.confirmation import wording
 from study.confirmation.protocol import ClaimRule, Margins, MetricKey, read_margins
 from study.confirmation.verdict.evidence import Evidence
@@ -24,7 +24,7 @@ HELD_OUT = MetricKey("long_context", "llm_latency_ms")
 WIN = (0.20, 0.21, 0.19, 0.20, 0.22, 0.18)
 EQUAL = (0.001, -0.001, 0.002, -0.002, 0.001, 0.0)
 NOISY = (0.09, -0.1, 0.1, -0.09, 0.05, -0.02)
-SAME = Gate("pass", 0.0, 0.0, 0.0)
+SAME = Gate(WordVerdict.PASS, 0.0, 0.0, 0.0)
 
 
 def judged(
@@ -119,16 +119,16 @@ def test_no_gain_within_a_tight_interval_rejects() -> None:
     ("more", "status", "said"),
     [
         (
-            {"words": Gate("fail", 3.0, 2.0, 4.0)},
+            {"words": Gate(WordVerdict.FAIL, 3.0, 2.0, 4.0)},
             "rejected",
             "its words are worse than the gate allows",
         ),
         (
-            {"words": Gate("cannot_tell", 0.5, -1, 2, 14.2)},
+            {"words": Gate(WordVerdict.CANNOT_TELL, 0.5, -1, 2, 14.2)},
             "inconclusive",
             "about 14 more minutes of audio would tell",
         ),
-        ({"words": Gate("not_measured")}, "inconclusive", "word errors: not measured"),
+        ({"words": Gate(WordVerdict.NOT_MEASURED)}, "inconclusive", "word errors: not measured"),
         (
             {"failed_more": {"main": 0.03}},
             "rejected",
@@ -225,11 +225,11 @@ def test_ten_percent_needs_the_point_there_and_at_least_ten_the_whole_interval()
     assert "shorter" not in claimed(9, 0.30)
 
 
-def test_capacity_is_claimed_by_ten_percent_only_where_the_ladder_resolves_it() -> None:
-    assert "at least 10 % more" in claimed(30, 0.01, "concurrent_capacity", 6.0)
+def test_capacity_is_claimed_by_ten_percent_only_where_its_bracket_is_narrow() -> None:
+    assert "at least 10 % more" in claimed(30, 0.01, "capacity_turns_per_s", 6.0)
     for resolution in (12.5, None):
-        assert claimed(30, 0.01, "concurrent_capacity", resolution).startswith(
-            "voice sessions at once: more (+30.0 %"
+        assert claimed(30, 0.01, "capacity_turns_per_s", resolution).startswith(
+            "capacity, turns a second: more (+30.0 %"
         )
 
 

@@ -7,16 +7,10 @@ from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assignments, text_of
 
 SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
-SIZE = Binding(variable="WHISPER_MODEL", choices={"tiny": "tiny", "base": "/models/base"})
 SEATS = Binding(flag="--max-num-seqs", low=1, high=256, whole=True)
 DEPLOYMENT = Deployment(
     name="voice",
-    services={
-        "llm": Deployed(
-            set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS}, unit="judge.service"
-        ),
-        "stt": Deployed(set={"whisper_model_size": SIZE}, unit="whisper.service"),
-    },
+    services={"llm": Deployed(set={"vllm_memory_util": SHARE, "vllm.max_num_seqs": SEATS})},
 )
 
 

@@ -23,6 +23,6 @@ def test_the_latency_of_a_third_service_is_drawn_under_its_own_name() -> None:
     p95_ms = {"stt": 80.0, "llm": 900.0, "embed": 120.0}
     spot = Spot("50 % + base", Category.WORKS, True, 4.0, False, p95_ms)
     chart = latency_chart([spot], "embed", 200.0)
-    assert "<title>embed: 95 % answered within, against voice sessions at once</title>" in chart
-    assert "50 % + base (works): 120 ms, 4 sessions" in chart
-    assert "limit of a session 200 ms" in chart
+    assert "<title>embed: 95 % answered within, against capacity</title>" in chart
+    assert "50 % + base (works): 120 ms, 4.00 turns/s" in chart
+    assert "limit of a turn 200 ms" in chart

@@ -1,4 +1,4 @@
-"""A rollout on a real systemd survives an umask, a damaged record and an order no boot can keep."""
+"""A deployment on real systemd survives a umask, a damaged record, an order no boot can keep."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from commands import needs
+from optuna.distributions import FloatDistribution
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark.problems.networks import HPO, trained
@@ -131,8 +132,8 @@ def test_a_suite_has_a_best_that_no_random_point_beats(name):
     for _ in range(200):
         key = tuple(
             rng.uniform(axis.low, axis.high)
-            if math.isinf(n := levels(axis))
-            else float(rng.integers(n))
+            if isinstance(axis, FloatDistribution) and math.isinf(levels(axis))
+            else float(rng.integers(levels(axis)))
             for axis in made.space.values()
         )
         assert made.regret(key) >= 0

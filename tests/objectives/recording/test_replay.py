@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from factories import only
 
+import objectives
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
+from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import write as write_replies
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome
+from objectives.load.ramp import turn_times
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
 from objectives.servers.tenants import Tenant
@@ -54,15 +59,15 @@ def job(seed, allocation=LOW):
 @pytest.fixture
 def recording(tmp_path):
     provenance = Provenance(
-        device=Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),
+        devices=(Identity("A card", "GPU-1", 12_288.0, "580.1", "13.0"),),
         versions={
             "llm": {"vllm": "0.26.0", "torch": "2.13"},
             "stt": {"faster-whisper": "1.2.1", "ctranslate2": "4.8.5"},
         },
         conditions=conditions(setting()),
         started="2026-11-24T01:00:00+00:00",
-        slo={"stt_p95_ms": 900.0, "llm_p95_ms": 4000.0},
-        first_rung=8,
+        limits={"stt_latency_p95_ms": 900.0},
+        ramp_range={"first_per_s": 1.0, "doubling_s": 25.0},
     )
     entries = [entry(job(n), n, 60.0 + n, Outcome(m)) for n, m in enumerate(GOOD, start=1)]
     entries += [entry(job(1, HIGH), 1, 30.0, Outcome(failure=NO_MEMORY))]
@@ -80,6 +85,27 @@ def test_it_comes_back_as_it_was_written_and_as_one_file(recording):
     assert [e.measurement for e in recording.cell(LOW)] == list(GOOD)
     assert [p.name for p in recording.path.parent.iterdir()] == ["card.jsonl"]
     assert len(recording.path.read_text().splitlines()) == 5
+
+
+def test_every_device_comes_back(recording, tmp_path):
+    second = replace(recording.provenance.device, uuid="GPU-2", driver="590.2")
+    other = replace(recording.provenance, devices=(second,))
+    provenance = recording.provenance.with_devices(other, other)
+    write(tmp_path / "a.jsonl", provenance, recording.entries)
+    again = read(tmp_path / "a.jsonl").provenance
+    assert (again, [d.uuid for d in again.devices]) == (provenance, ["GPU-1", "GPU-2"])
+
+
+def test_it_says_which_format_its_file_has(recording, tmp_path):
+    head = json.loads(recording.path.read_text().splitlines()[0])
+    (device,) = head.pop("devices")
+    old = tmp_path / "old.jsonl"
+    old.write_text(json.dumps({**head, "format": 1, "device": device}))
+    assert (read(old).format, recording.format) == (1, 2)
+    there, conditions = read(old).provenance, recording.provenance.conditions
+    workload = {**conditions["workload"], "ramp_s": 0.0}  # 0.1 had no ramp
+    same = replace(recording.provenance, conditions={**conditions, "workload": workload})
+    assert there == same
 
 
 def test_an_infinite_latency_comes_back(recording, tmp_path):
@@ -224,13 +250,22 @@ def test_a_torn_or_foreign_file_is_bad_input_naming_the_line(recording, spoil, l
     ("at", "change"),
     [
         (0, lambda d, value: d["devices"][0].update(total_mib=value)),
+        (0, lambda d, value: d["devices"].append(d["devices"][0] | {"total_mib": value})),
         (0, lambda d, value: d.update(started=value)),
         (1, lambda d, value: d.update(at=value)),
         (1, lambda d, value: d.update(wall_s=value)),
         (1, lambda d, value: d["measurement"]["phase_s"].update(window=value)),
         (4, lambda d, value: d["measured"].update(phase_s={"window": value})),
     ],
-    ids=["total_mib", "started", "at", "wall_s", "phase_s", "phase_s of a failure"],
+    ids=[
+        "total_mib",
+        "total_mib of another device",
+        "started",
+        "at",
+        "wall_s",
+        "phase_s",
+        "phase_s of a failure",
+    ],
 )
 def test_what_is_no_moment_or_amount_is_refused(recording, at, change, value):
     spoil = changed(at, lambda d: change(d, value))
@@ -285,3 +320,50 @@ def test_conditions_are_equal_after_a_round_trip_and_where_only_folders_differ()
 )
 def test_another_workload_tenant_or_service_is_another_condition(other):
     assert conditions(setting(**other)) != conditions(setting())
+
+
+def test_every_reply_is_kept_and_judged_again_under_other_limits(recording, tmp_path):
+    """A window of two requests, and a ramp that breaks at 2 turns/s under its own limit."""
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    window = [
+        {"service": "llm", "scheduled_s": 70.0, "first_s": 70.4, "end_s": 71.0, "tokens": 7},
+        {"service": "stt", "scheduled_s": 71.0, "first_s": 71.6, "end_s": 71.6},
+    ]
+    (folder / "replies.jsonl").write_text("".join(json.dumps(r) + "\n" for r in window))
+    here = RampRange(1.0, 30.0)
+    times_s = [t for t in turn_times(here.rate, 1) if t < 60.0]
+    ramp = [
+        RampReply(
+            line=0,
+            service="stt",
+            turn=n,
+            scheduled_s=at_s,
+            first_s=at_s + 0.1 * here.rate.at(at_s) ** 2,
+            end_s=at_s + 0.1 * here.rate.at(at_s) ** 2,
+        )
+        for n, at_s in enumerate(times_s)
+    ]
+    write_replies(folder / "ramp.jsonl", ramp)
+    measured = only(stt_latency_ms=1.0, llm_latency_ms=1.0, ramp=here.to_json(), goodput_pct=50.0)
+    kept = entry(replace(job(1), folder=folder), 1, 1.0, Outcome(measured))
+    write(tmp_path / "a.jsonl", recording.provenance, [kept])
+    again = read(tmp_path / "a.jsonl")
+    assert len(again.entries[0].replies) == 2 + len(ramp)
+    assert again.measure(job(0)).measurement.goodput_pct == 50
+    for limit_ms, goodput_pct, turns_per_s in ((400.0, 50, 2.0), (900.0, 100, 3.0)):
+        limits = {"stt_latency_p95_ms": limit_ms, "llm_tpot_p95_ms": 200.0}
+        other = replace(again, limits=limits).measure(job(0)).measurement
+        assert other.goodput_pct == goodput_pct
+        assert other.breaking_point_turns_per_s == pytest.approx(turns_per_s, rel=0.05)
+        assert other.capacity_bound_by == "stt_latency_p95_ms"
+
+
+def test_a_recording_of_0_1_has_the_rungs_of_its_ladder_and_no_capacity():
+    old = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
+    measured = [m for e in old.entries if (m := old.measured(e)) is not None]
+    assert all(m.ladder for m in measured)
+    assert {m.capacity_turns_per_s for m in measured} == {None}
+    assert {m.concurrent_capacity for m in measured} == {None}
+    assert {m.capacity_bound_by for m in measured} == {None}
+    assert old.provenance.conditions["workload"]["ramp_s"] == 0

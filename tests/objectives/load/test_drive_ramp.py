@@ -1,0 +1,103 @@
+"""A ramp sends turns through both fake servers at a rising rate, and ends once they are bad."""
+
+import time
+
+import pytest
+from factories import endpoints_of
+
+from objectives.capacity.ramp_figures import limits_of, ramp_figures
+from objectives.capacity.ramp_rate import RampRate
+from objectives.load.drive_ramp import OPEN, drive_ramp
+from objectives.load.replies import Symptom
+from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Workload, turn_requests
+
+CLIPS = read_clips("assistant")
+PLAN = Workload(prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=5)
+EASY = {"stt_latency_p95_ms": 60_000.0, "llm_ttft_p95_ms": 60_000.0}
+ENDED = Symptom("the llm server ended under load")
+
+
+def ramp_of(server, limits_ms, rate, *, workload=PLAN, broken=lambda: None):
+    endpoints = endpoints_of(server.url, server.url, 2048)
+    limits = limits_of(limits_ms)
+    ramp = drive_ramp(endpoints, CLIPS, workload, rate, limits, salt=1, broken=broken)
+    if ramp.aborted is not None:
+        return ramp, {}
+    return ramp, ramp_figures(
+        ramp.replies, endpoints, rate, limits, pause_s=1.0, kv_full_s=ramp.kv_full_s
+    )
+
+
+def test_a_turn_is_a_clip_and_then_a_prompt(fake):
+    ramp, figures = ramp_of(fake(), EASY, RampRate(10.0, 20.0, 2.0, "geometric"))
+    turns = {r.turn for r in ramp.replies}
+    assert len(ramp.replies) == 2 * len(turns) and all(r.error is None for r in ramp.replies)
+    for turn in turns:
+        clip, prompt = sorted(
+            (r for r in ramp.replies if r.turn == turn), key=lambda r: -ord(r.service[0])
+        )
+        assert (clip.service, prompt.service, prompt.tokens) == ("stt", "llm", 3)
+        assert clip.scheduled_s <= clip.end_s == prompt.scheduled_s <= prompt.first_s
+    assert figures["capacity_bound_by"] == "generator"
+    assert 15 < figures["capacity_turns_per_s"] <= 20
+    assert figures["capacity_bracket"][1] is None
+    assert figures["concurrent_capacity"] >= 15
+
+
+def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(fake):
+    limits = {"stt_latency_p95_ms": 600.0, "llm_ttft_p95_ms": 60_000.0}
+    began = time.monotonic()
+    rate = RampRate.doubling(2.0, every_s=5.0, ramp_s=60.0)
+    _, figures = ramp_of(fake("serial", "--delay", 0.05), limits, rate)
+    assert 20 < time.monotonic() - began < 55
+    assert figures["capacity_bound_by"] == "stt_latency_p95_ms"
+    assert 4 < figures["breaking_point_turns_per_s"] < 16  # 10 turns/s of two times 0.05 s
+    assert figures["capacity_turns_per_s"] <= figures["breaking_point_turns_per_s"]
+    low, high = figures["capacity_bracket"]
+    assert low == figures["breaking_point_turns_per_s"] < high
+
+
+@pytest.mark.parametrize(
+    ("limit", "kv", "bound_by"),
+    [
+        ("stt_latency_p95_ms", 1.0, "stt_latency_p95_ms"),
+        ("llm_ttft_p95_ms", 0.5, "llm_ttft_p95_ms"),
+        ("llm_ttft_p95_ms", 1.0, "kv"),
+    ],
+)
+def test_where_no_rate_is_good_there_is_no_capacity(fake, limit, kv, bound_by):
+    rate = RampRate.doubling(20.0, every_s=30.0, ramp_s=60.0)
+    _, figures = ramp_of(fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate)
+    assert (figures["capacity_turns_per_s"], figures["concurrent_capacity"]) == (None, None)
+    assert figures["capacity_bound_by"] == bound_by
+
+
+def test_what_is_still_open_after_the_drain_has_failed(fake):
+    began = time.monotonic()
+    rate = RampRate(10.0, 20.0, 0.5, "geometric")
+    plan = Workload(prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=1)
+    ramp, figures = ramp_of(fake("serial", "--delay", 0.6), EASY, rate, workload=plan)
+    assert time.monotonic() - began < 8
+    assert {r.error is None or r.error == OPEN or "Timeout" in r.error for r in ramp.replies} == {
+        True
+    }
+    assert any(r.error for r in ramp.replies)
+    assert figures["capacity_bound_by"] == "failed_requests"
+
+
+def test_a_ramp_ends_with_a_server(fake):
+    rate = RampRate(10.0, 20.0, 20.0, "geometric")
+    assert ramp_of(fake(), EASY, rate, broken=lambda: ENDED)[0].aborted == ENDED
+    ramp, _ = ramp_of(fake("stt-oom", "--after", 3), EASY, rate)
+    assert str(ramp.aborted).startswith("stt: HTTP 507")
+
+
+def test_turns_of_two_ramps_have_the_same_sizes_and_other_words():
+    services = {"stt": True, "llm": False}
+    first, again, other = (turn_requests(PLAN, services, 7, 24, salt) for salt in (1, 1, 2))
+    assert first == again
+    assert [r.service for r in first] == ["stt", "llm"]
+    assert first[0] == other[0]
+    assert first[1].prompt_tokens == other[1].prompt_tokens
+    assert first[1].seed != other[1].seed
