@@ -20,11 +20,13 @@ class LaunchFailure:
         role: Whose launch it was.
         under: The workload, or the stress.
         failure_class: The class of the failure, e.g. `oom_startup`.
+        evidence: The line of a log that shows it.
     """
 
     role: Literal["baseline", "winner"]
     under: str
     failure_class: str
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     """Yield what rules the winner out whatever the pairs say."""
     for f in facts.failures:
         if f.role == "winner":
-            yield Cause(Reason.WINNER_FAILED, f.under, f.failure_class)
+            yield Cause(Reason.WINNER_FAILED, f.under, f.failure_class, evidence=f.evidence)
     if facts.oom_events:
         yield Cause(Reason.OUT_OF_MEMORY, value=facts.oom_events)
     for workload, more in facts.failed_more.items():
@@ -72,7 +74,7 @@ def open_facts(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     """Yield what keeps the winner from being confirmed whatever the pairs say."""
     for f in facts.failures:
         if f.role == "baseline":
-            yield Cause(Reason.BASELINE_FAILED, f.under, f.failure_class)
+            yield Cause(Reason.BASELINE_FAILED, f.under, f.failure_class, evidence=f.evidence)
     if facts.has_drift:
         yield Cause(Reason.DRIFT)
     for workload, more in facts.failed_more.items():

@@ -56,12 +56,14 @@ class Cause:
         workload: The workload it was seen under; empty for all.
         name: The figure, the claim, or the class of a failure; empty where the reason says all.
         value: A share of requests, MiB, a number of pairs, or minutes of audio that would tell.
+        evidence: The line of a log that shows a failure.
     """
 
     reason: Reason
     workload: str = ""
     name: str = ""
     value: float | None = None
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

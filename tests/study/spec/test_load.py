@@ -697,7 +697,12 @@ BAD_VALUES += [
     ({"workload": "{ladder_s: 30}"}, ("workload.ladder_s", "a word of 0.1", "write `ramp_s`")),
     ({"workload": "{session_pause_s: 1}"}, ("session_pause_s", "write `pause_s`")),
     ({"workload": "{session_turn_tokens: 1}"}, ("session_turn_tokens", "prompt_tokens")),
-    ({"claim": "concurrent_capacity"}, ("claim", "write capacity_turns_per_s")),
+    ({"claim": "concurrent_capacity"}, ("claim", "a claim of 0.1", "write capacity")),
+    ({"claim": "llm_latency_ms"}, ("claim", "a claim of 0.1", "write latency")),
+    ({"claim": "fitness"}, ("claim", "a claim of 0.1", "write either")),
+    ({"claim": "capacities"}, ("claim: 'capacities' is not known", "did you mean capacity?")),
+    ({"margins": "{llm_tpot_ms: 100}"}, ("margins: it is a word of 0.1", "write `limits:`")),
+    ({"margins": "{}"}, ("margins: it is a word of 0.1",)),
     ({"limits": "{stt_ttft_p95_ms: 1}"}, ("limits.stt_ttft_p95_ms", "it is no limit")),
     ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
 ]
