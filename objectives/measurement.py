@@ -59,7 +59,8 @@ class Measurement:
         capacity_bound_by: What broke first; `generator` where nothing did.
         capacity_turns_below: The turns of the ramp up to the breaking point.
         concurrent_capacity: The users who make that rate, at their pause between turns.
-        ramp: Where the ramp began and how fast it grew, as `RampRange` writes it.
+        ramp: Where the ramp began and how fast it grew, as `RampRange` writes it, and `kv_full_s`:
+            when a KV cache was first seen full, where one was.
         ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
         failure_rate: The share of the requests that failed, 0-1.

@@ -14,6 +14,7 @@ from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import turns_of
 
 KV = "kv"  # what bounds a capacity where the KV cache was full when the LLM broke
+KV_FULL = "kv_full_s"  # the key of `Measurement.ramp` that says when that was
 
 
 def limits_of(limits_ms: Mapping[str, float]) -> tuple[Limit, ...]:

@@ -18,6 +18,7 @@ from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.asked_rule import claim_of, rule_of
 from study.confirmation.held_out import held_out_by_name
+from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of
 from study.rule.rule import Claim, Rule
@@ -126,6 +127,7 @@ def subject(
         raise BadInput(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )
+    check_schema(data, path)
     file = spec_file or Path(str(data["spec"].get("file")))
     # Path.is_file raises where no file can have this name
     if not os.path.isfile(file):  # noqa: PTH113
