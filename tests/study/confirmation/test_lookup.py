@@ -275,8 +275,8 @@ def test_what_a_confirmation_showed_of_each_figure_and_limit_is_told_beside_its_
 
 def test_a_confirmation_of_0_1_is_shown_as_what_it_is() -> None:
     path = Path(objectives.__file__).parent / "recordings/h100_rejected.yaml"
-    winner = {"vllm_memory_util": 0.55, "whisper_model_size": "base"}
-    found = confirmation_in(path, Allocation(winner))
+    winner = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
+    found = confirmation_in(path, winner)
     assert found is not None
     assert found.standing == "rejected after 4 pairs, by the rule of 0.1"
     assert found.against == ("llm_tpot_ms under main is worse by more than 5 %",)
