@@ -45,7 +45,7 @@ def main() -> None:
         metavar="NAME",
         help=f"what must be better: {', '.join(Claim)}; default: the spec's, or either",
     )
-    add("--margin", action="append", help=SUPPRESS)
+    add("--margin", action="append", nargs="?", const="", help=SUPPRESS)
     add(
         "--aa-pairs",
         type=int,
@@ -59,7 +59,7 @@ def main() -> None:
         metavar="S",
         help="in place of the spec's ramp_s; 0: capacity is not judged",
     )
-    add("--ladder", help=SUPPRESS)
+    add("--ladder", nargs="?", const="", help=SUPPRESS)
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.capacity.limits import DEFAULT_LIMITS, limit_names
 from objectives.plain_data.ranges import Range
 from objectives.traffic.clips import Clip
 from objectives.traffic.ready_made import READY_MADE, ready_made
@@ -18,8 +17,6 @@ from study.spec.model import HeldOut
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
-
-LIMIT = re.compile(rf"({'|'.join(APIS)})_(latency|ttft|tpot)_p95_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,10 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
         BadInput: A key or value is wrong; it has file, line and key.
     """
     limits_ms: dict[str, float] = dict(DEFAULT_LIMITS)
+    names = limit_names(APIS)
     for name, value in entry.items().items() if entry.is_present else ():
-        parts = LIMIT.fullmatch(name)
-        if parts is None or (parts[1] == "stt" and parts[2] != "latency"):
-            raise value.wrong(
-                "it is no limit", f"{meant(name, DEFAULT_LIMITS)}, or llm_latency_p95_ms"
-            )
+        if name not in names:
+            raise value.wrong("it is no limit", meant(name, names))
         limit_ms = value.build(float | None, Range(1, 1e7))
         if limit_ms is None:
             limits_ms.pop(name, None)

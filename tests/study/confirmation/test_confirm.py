@@ -389,6 +389,7 @@ def test_what_nobody_can_tell_after_six_pairs_is_measured_in_twelve_unless_six_a
     ("arguments", "said"),
     [
         (["--margin", "5"], "--margin is a word of 0.1; write `limits:` in the spec"),
+        (["--margin"], "--margin is a word of 0.1"),
         (["--claim", "fitness"], "--claim fitness is a claim of 0.1; write --claim either"),
         (["--claim", "turn_ttft_ms"], "write --claim latency"),
         (["--claim", "speed"], "'speed' is not known; choose capacity, latency, either"),

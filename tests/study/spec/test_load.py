@@ -722,7 +722,17 @@ BAD_VALUES += [
     ({"claim": "capacities"}, ("claim: 'capacities' is not known", "did you mean capacity?")),
     ({"margins": "{llm_tpot_ms: 100}"}, ("margins: it is a word of 0.1", "write `limits:`")),
     ({"margins": "{}"}, ("margins: it is a word of 0.1",)),
-    ({"limits": "{stt_ttft_p95_ms: 1}"}, ("limits.stt_ttft_p95_ms", "it is no limit")),
+    ({"workload": "{ladder_max_sessions: 8}"}, ("ladder_max_sessions", "a word of 0.1", "ramp_s")),
+    ({"workload": "{session_ramp_s: 8}"}, ("session_ramp_s", "a word of 0.1", "`ramp_s`")),
+    ({"workload": "{session_prompt_tokens: 8}"}, ("a word of 0.1", "`prompt_tokens`")),
+    ({"slo": "null"}, ("slo", "a word of 0.1", "write `limits:`")),
+    ({"limits": "{stt_p95_ms: 900}"}, ("a word of 0.1", "write `stt_latency_p95_ms`")),
+    ({"limits": "{llm_p95_ms: 900}"}, ("a word of 0.1", "write `llm_latency_p95_ms`")),
+    ({"limits": "{multiple: 1.5}"}, ("a word of 0.1", "a limit is a time")),
+    (
+        {"limits": "{stt_ttft_p95_ms: 1}"},
+        ("limits.stt_ttft_p95_ms", "it is no limit", "mean llm_ttft_p95_ms?"),
+    ),
     ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
 ]
 BAD_VALUES += [
