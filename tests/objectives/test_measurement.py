@@ -80,6 +80,8 @@ def test_figures_of_a_window():
         "llm_ttft_p95_ms": 200,
         "llm_tpot_ms": 100,
         "llm_tpot_p95_ms": 100,
+        "turn_ttft_ms": None,
+        "turn_ttft_p95_ms": None,
         "failure_rate": 0,
         "generator_lag_p99_ms": 0,
         "lag_exceeded": False,
