@@ -208,6 +208,10 @@ def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -
     assert of_turns.sub("", shared[0]) == of_turns.sub("", shared[1])
 
 
+def test_a_recording_of_a_longer_window_is_replayed(write: Any) -> None:
+    assert load(write(changed(workload="{window_s: 600}"))).workload.window_s == 600
+
+
 def test_gpu_yaml_explains_every_key() -> None:
     text = (SPECS / "gpu.yaml").read_text()
     for f in fields(Spec):
@@ -569,6 +573,10 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         {"workload": "{turns_per_s: 1, llm_burst: 6}"},
         ("workload.llm_burst: no burst is sent", "write llm_per_s, e.g. 0.1"),
     ),
+    (
+        {"workload": "{window_s: 240.5}", "measure": "live"},
+        ("workload.window_s: 240.5 s is more than 240", "write at most 240"),
+    ),
     ({"workload": "{turns_per_s: -1}"}, ("workload.turns_per_s: -1 is out of range",)),
     ({"workload": "{prompt_tokens: [9, 3]}"}, ("workload.prompt_tokens: the shortest",)),
     (
@@ -716,7 +724,12 @@ BAD_VALUES += [
     ({"workload": "{ladder_s: 30}"}, ("workload.ladder_s", "a word of 0.1", "write `ramp_s`")),
     ({"workload": "{session_pause_s: 1}"}, ("session_pause_s", "write `pause_s`")),
     ({"workload": "{session_turn_tokens: 1}"}, ("session_turn_tokens", "prompt_tokens")),
-    ({"claim": "concurrent_capacity"}, ("claim", "write capacity_turns_per_s")),
+    ({"claim": "concurrent_capacity"}, ("claim", "a claim of 0.1", "write capacity")),
+    ({"claim": "llm_latency_ms"}, ("claim", "a claim of 0.1", "write latency")),
+    ({"claim": "fitness"}, ("claim", "a claim of 0.1", "write either")),
+    ({"claim": "capacities"}, ("claim: 'capacities' is not known", "did you mean capacity?")),
+    ({"margins": "{llm_tpot_ms: 100}"}, ("margins: it is a word of 0.1", "write `limits:`")),
+    ({"margins": "{}"}, ("margins: it is a word of 0.1",)),
     ({"workload": "{ladder_max_sessions: 8}"}, ("ladder_max_sessions", "a word of 0.1", "ramp_s")),
     ({"workload": "{session_ramp_s: 8}"}, ("session_ramp_s", "a word of 0.1", "`ramp_s`")),
     ({"workload": "{session_prompt_tokens: 8}"}, ("a word of 0.1", "`prompt_tokens`")),
