@@ -204,7 +204,7 @@ class Colocation:
         window.write(job.folder)
         measured |= figures | window_figures(window, alone)
         limits = limits_of(self.setting.limits)
-        measured["goodput_pct"] = goodput_pct(((None, r) for r in window.replies), limits)
+        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
         measured |= self._ramp(job, endpoints, suspects, on_phase)

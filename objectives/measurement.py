@@ -49,7 +49,8 @@ class Measurement:
     Args:
         services: The figures by name of the service.
         devices: The memory by UUID of the device.
-        turn_ttft_ms: The median wait for a turn through all services, early in the ramp.
+        turn_ttft_ms: The median wait for a turn through all services, of the window's turns; None
+            where it has none.
         turn_ttft_p95_ms: The wait within which 95 % of those turns began to be answered.
         goodput_pct: The share of the window's turns that met every limit, percent.
         breaking_point_turns_per_s: The highest rate of a ramp at which 95 % of the turns are good.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from objectives.capacity.limits import Limit
+from objectives.capacity.limits import Limit, limit_names
 from objectives.errors import BadInput
-from objectives.figures import flat_name
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
 from objectives.recording.kept_replies import Rows, under
 from study.analysis.decision import Decision, decision_of
@@ -35,11 +34,7 @@ def changed_limits(
     Raises:
         BadInput: A name is no limit of these services, or a value no time.
     """
-    names = [
-        flat_name(service, f"{figure}_p95_ms")
-        for service, api in apis.items()
-        for figure in ("latency", *(("ttft", "tpot") if api == "completions" else ()))
-    ]
+    names = limit_names(apis)
     for name, ms in changes_ms.items():
         if name not in names:
             raise BadInput(f"no limit is named {name!r} here; {meant(name, names)}")

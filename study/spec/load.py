@@ -19,7 +19,6 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
-from study.spec.choices import JUDGED
 from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
@@ -29,7 +28,7 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import read_limits, read_workloads
+from study.spec.traffic import check_traffic, read_limits, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -62,8 +61,6 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
-    if "margins" in keys:
-        keys["margins"].only(JUDGED)
     if not (weights := top.at("fitness", "weights")).is_null:
         weights.only(PRESETS["balanced"])
     hints = get_type_hints(Spec, include_extras=True)
@@ -77,6 +74,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
+    check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
     place_clips(top, plain, path.parent, must_exist=measure == "live")
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
@@ -170,13 +168,6 @@ def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
         raise top.at("workload", "prompt_tokens").wrong(
             "the shortest is longer than the longest", "write [low, high]"
         )
-    for name, burst in (("llm_per_s", load_.llm_burst), ("stt_per_s", 1)):
-        expected = getattr(load_, name) * load_.window_s
-        if not round(expected / burst) >= 1 or expected > 1e6:
-            way_out = f"write a rate of at least {burst / load_.window_s:g} or another window_s"
-            raise top.at("workload", name).wrong(
-                f"it sends {expected:g} requests in window_s", way_out
-            )
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
         weights = {**PRESETS[plain["fitness"].preset], **weights}
