@@ -22,7 +22,6 @@ from objectives.evaluation import Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import Progress
-from objectives.load.segment_figures import segment_figures
 from objectives.load.so_far import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
@@ -218,18 +217,16 @@ class Colocation:
         window, figures = self._exercise.window(endpoints, suspects, on_phase, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
-        measured |= figures | window_figures(window, alone)
-        limits = limits_of(self.setting.limits)
-        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
+        measured |= figures | window_figures(window, self._exercise.ends_s, alone)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
-        ends_s = self._exercise.segment_ends_s
-        measured["segments"] = segment_figures(window.replies, window.started_s, ends_s)
         if window.is_given_up:
             if not window.is_drained:
                 on_phase(Phase(Step.STOPPING))
                 self.restart()  # what is still in work would disturb the next measurement
             raise GivenUp(measured)
+        limits = limits_of(self.setting.limits)
+        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         return measured, devices
 
     def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Measurement:
             when a KV cache was first seen full, where one was.
         ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
-        segments: The latencies of each segment of the window, ms by flat name.
+        segments: The figures of each segment of the window, by flat name.
         failure_rate: The share of the requests that failed, 0-1.
         oom_events: How often a server ran out of memory.
         generator_lag_p99_ms: The lateness within which 99 % of our own requests left, ms.

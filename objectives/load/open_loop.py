@@ -64,12 +64,14 @@ class Progress:
         replies: One for each request of the window: what has no answer yet is answered now, what
             has not left yet at once.
         start_s: The start of the window on the monotonic clock, seconds.
-        ends_s: When each of the segments ended that are over, seconds from there.
+        ends_s: When each of its segments ends but the last, seconds from there.
+        ended: How many of them are over.
     """
 
     replies: Sequence[Reply]
     start_s: float
     ends_s: Sequence[float]
+    ended: int
 
 
 def drive(
@@ -143,7 +145,7 @@ async def _drive(
                 checked = ended
                 under_way = [t for t, task in zip(turns, tasks, strict=True) if not task.done()]
                 best = [r for turn in under_way for r in turn.at_best(connection, now_s)]
-                progress = Progress([*window.replies, *best], start_s, ends_s[:ended])
+                progress = Progress([*window.replies, *best], start_s, ends_s, ended)
                 # what it keeps of this must not make requests late
                 window.is_given_up = not await asyncio.to_thread(is_worth, progress)
         if window.is_given_up:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectives.load.figures_of_replies import summarise
 from objectives.load.open_loop import Progress
-from objectives.load.segment_figures import segment_figures
+from objectives.load.segments import segment_figures
 from objectives.measurement import INFINITE, Measurement
 
 ONLY_WORSE = ("device_total_mib", "free_memory_mib")  # other figures of a device may recover
@@ -26,5 +27,6 @@ def so_far(
     tightest = min(devices, key=lambda figures: figures.get("free_memory_mib", INFINITE))
     kept = {name: value for name, value in tightest.items() if name in ONLY_WORSE}
     figures = {**measured, **summarise(progress.replies), **kept}
-    segments = segment_figures(progress.replies, progress.start_s, progress.ends_s)
-    return Measurement.from_flat({**figures, "segments": segments})
+    ends_s = (*progress.ends_s, math.inf)
+    segments = segment_figures(progress.replies, progress.start_s, ends_s)
+    return Measurement.from_flat({**figures, "segments": segments[: progress.ended]})

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 
 CONFIDENCE = 0.994  # two-sided: a candidate as good as the best is given up at 0.3 % of the looks
 LEAST_SEGMENTS = 2

@@ -132,7 +132,7 @@ def fresh(confirmation: Confirmation) -> str:
     c = confirmation
     lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}."]
     lines += [f"Against it: {reason}." for reason in c.against]
-    worse = [line for line in c.lines if line.standing == "worse"]
+    worse = [line for line in c.lines if line.is_worse]
     for metric in dict.fromkeys(line.metric for line in worse):
         gains = [f"{line.gain} on {line.workload}" for line in worse if line.metric == metric]
         lines.append(f"Worse, {title_of(metric)} ({metric}): {', '.join(gains)}.")

@@ -36,7 +36,5 @@ def ruled_out(launched: Sequence[Configuration]) -> list[str]:
             cut = f"{line[:EVIDENCE]}{'...' if len(line) > EVIDENCE else ''}"
             lines.append(f"    by its log: {cut}")
     if names := [short(c.allocation) for c in launched if c.is_given_up]:
-        lines.append(
-            f"{len(names)} given up early, which could not win: {'; '.join(names)}"
-        )
+        lines.append(f"{len(names)} given up early, which could not win: {'; '.join(names)}")
     return lines
