@@ -205,14 +205,14 @@ class Colocation:
             not any(e.is_random(allocation) for e in self._engines),
         )
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
-        measured |= self._exercise.word_figures(endpoints, speech)
+        words = self._exercise.word_figures(endpoints, speech)
         measured |= self._ramp(job, endpoints, suspects, on_phase)
-        if not is_worth(Measurement.from_flat(measured)):
+        if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)
 
         def goes_on(progress: Progress) -> bool:
             devices = [self._memory(n, w.since(progress.start_s)) for n, w in watches.items()]
-            return is_worth(so_far(measured, progress, devices))
+            return is_worth(so_far(measured | words, progress, devices))
 
         window, figures = self._exercise.window(endpoints, suspects, on_phase, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
@@ -227,6 +227,7 @@ class Colocation:
             raise GivenUp(measured)
         limits = limits_of(self.setting.limits)
         measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
+        measured |= words
         return measured, devices
 
     def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:

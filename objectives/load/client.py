@@ -75,11 +75,6 @@ class Connection:
         """Return the body of a request; it is made ahead, for 24 long prompts would leave late."""
         return self.endpoints[request.service].api.body(request, self.clips)
 
-    def seconds(self, request: Request) -> float | None:
-        """Return the length of the clip of a request, seconds; None where it is a prompt."""
-        is_audio = self.endpoints[request.service].api.is_fed_audio
-        return self.clips[request.clip].seconds if is_audio else None
-
     async def send(
         self, request: Request, scheduled_s: float, body: bytes, due: asyncio.Future[None]
     ) -> Reply:
@@ -119,7 +114,7 @@ class Connection:
             except (ValueError, KeyError, TypeError) as failure:
                 error = RequestError(Fault.ANSWER, f"{type(failure).__name__}: {failure}")
         end_s = time.monotonic()
-        seconds = self.seconds(request)
+        clip = self.clips[request.clip] if endpoint.api.is_fed_audio else None
         return Reply(
             service=request.service,
             scheduled_s=scheduled_s,
@@ -127,8 +122,8 @@ class Connection:
             first_s=None if error else answer.first_s or end_s,
             end_s=None if error else end_s,
             tokens=answer.tokens,
-            audio_s=seconds,
-            clip=None if seconds is None else request.clip,
+            audio_s=clip.seconds if clip else None,
+            clip=request.clip if clip else None,
             text=answer.text,
             turn=request.turn,
             error=error,

@@ -144,7 +144,7 @@ async def _drive(
             if ended > checked and not whole.done():
                 checked = ended
                 under_way = [t for t, task in zip(turns, tasks, strict=True) if not task.done()]
-                best = [r for turn in under_way for r in turn.at_best(connection, now_s)]
+                best = [r for turn in under_way for r in turn.at_best(now_s)]
                 progress = Progress([*window.replies, *best], start_s, ends_s, ended)
                 # what it keeps of this must not make requests late
                 window.is_given_up = not await asyncio.to_thread(is_worth, progress)

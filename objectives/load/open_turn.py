@@ -32,11 +32,10 @@ class OpenTurn:
         """Return the request that is under way, or is about to leave."""
         return self.requests[self.position]
 
-    def at_best(self, connection: Connection, now_s: float) -> list[Reply]:
+    def at_best(self, now_s: float) -> list[Reply]:
         """Return the best that can become of its open requests: an answer now, or at once.
 
         Args:
-            connection: The way to the servers.
             now_s: The time on the monotonic clock, seconds.
         """
         due_s, replies = self.at_s, list[Reply]()
@@ -49,7 +48,6 @@ class OpenTurn:
                     sent_s=due_s,
                     first_s=due_s,
                     end_s=end_s,
-                    audio_s=connection.seconds(request),
                     turn=request.turn,
                 )
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 
 from study.rule.student_t import t_quantile
 
@@ -115,9 +115,13 @@ def is_dominated(candidate: Candidate, leader: Leader, noise: Noise) -> bool:
     count = min(len(candidate.segments), len(leader.segments))
     if count == 0:
         return candidate.fitness + quantile * math.sqrt(of_launches) < leader.fitness
-    if count < LEAST_SEGMENTS:
-        return False
     differences = [a - b for a, b in zip(candidate.segments, leader.segments, strict=False)]
-    spread = max(2.0 * noise.segment, variance(differences))
-    margin = quantile * math.sqrt(spread / count + of_launches)
-    return candidate.others - leader.others + fmean(differences) + margin < 0.0
+    ahead = candidate.others - leader.others
+    # answers that are still open make the last segment look better than it is: also without it
+    for own in (differences, differences[:-1]):
+        if len(own) < LEAST_SEGMENTS:
+            break
+        of_segments = noise.segment * (1.0 + 1.0 / leader.launches) / len(own)
+        if ahead + fmean(own) + quantile * math.sqrt(of_segments + of_launches) < 0.0:
+            return True
+    return False
