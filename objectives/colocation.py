@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from objectives.allocation import Allocation
-from objectives.capacity.ramp_figures import goodput_pct, limits_of
+from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
 from objectives.devices.device import Sample
@@ -204,7 +204,7 @@ class Colocation:
         window.write(job.folder)
         measured |= figures | window_figures(window, alone)
         limits = limits_of(self.setting.limits)
-        measured["goodput_pct"] = goodput_pct(((None, r) for r in window.replies), limits)
+        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
         measured |= self._ramp(job, endpoints, suspects, on_phase)
@@ -229,4 +229,5 @@ class Colocation:
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here
         write(job.folder / "ramp.jsonl", ramp.replies)
-        return figures | {"ramp": here.to_json()}
+        full = {} if ramp.kv_full_s is None else {KV_FULL: round(ramp.kv_full_s, 3)}
+        return figures | {"ramp": here.to_json() | full}

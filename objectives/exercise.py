@@ -17,7 +17,8 @@ from objectives.load.replies import Reply
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, Workload, trace
+from objectives.traffic.trace import trace
+from objectives.traffic.workload import Request, Workload
 
 WARM_UPS = 2
 
@@ -159,8 +160,8 @@ class Exercise:
             TrialFailed: A service ended or ran out of memory under the load.
         """
         workload, limits = self.workload, limits_of(limits_ms)
-        streams = [s.per_s for s in workload.streams if s.per_s > 0]
-        here = known or RampRange(round(BEGIN * min(streams), 4), workload.ramp_doubling_s)
+        first_per_s = round(BEGIN * workload.least_per_s, 4)
+        here = known or RampRange(first_per_s, workload.ramp_doubling_s)
         step = Step.RAMP
         while True:
             on_phase(Phase(step))

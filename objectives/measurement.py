@@ -49,7 +49,8 @@ class Measurement:
     Args:
         services: The figures by name of the service.
         devices: The memory by UUID of the device.
-        turn_ttft_ms: The median wait for a turn through all services, early in the ramp.
+        turn_ttft_ms: The median wait for a turn through all services, of the window's turns; None
+            where it has none.
         turn_ttft_p95_ms: The wait within which 95 % of those turns began to be answered.
         goodput_pct: The share of the window's turns that met every limit, percent.
         breaking_point_turns_per_s: The highest rate of a ramp at which 95 % of the turns are good.
@@ -59,7 +60,8 @@ class Measurement:
         capacity_bound_by: What broke first; `generator` where nothing did.
         capacity_turns_below: The turns of the ramp up to the breaking point.
         concurrent_capacity: The users who make that rate, at their pause between turns.
-        ramp: Where the ramp began and how fast it grew, as `RampRange` writes it.
+        ramp: Where the ramp began and how fast it grew, as `RampRange` writes it, and `kv_full_s`:
+            when a KV cache was first seen full, where one was.
         ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
         failure_rate: The share of the requests that failed, 0-1.

@@ -43,6 +43,8 @@ def conditions(setting: Setting) -> dict[str, Any]:
     workload = {k: v for k, v in asdict(setting.workload).items() if v is not None}
     if not setting.workload.ramp_s:
         workload = {k: v for k, v in workload.items() if k not in OF_RAMPS}
+    if not setting.workload.turns_per_s:  # what was measured before turns does not say it
+        del workload["turns_per_s"]
     data = {
         "workload": workload,
         "services": {e.name: e.conditions() for e in in_order(setting.services)},

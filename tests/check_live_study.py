@@ -86,7 +86,7 @@ def check_verdict(out: Path) -> list[str]:
     for path in promotions:
         promotion = yaml.safe_load(path.read_text())
         print(f"promotion: {path.name}")
-        if promotion.get("schema") != 1 or promotion.get("status") != "candidate":
+        if promotion.get("schema") != 2 or promotion.get("status") != "candidate":
             complaints.append(
                 f"{path}: schema {promotion.get('schema')}, status {promotion.get('status')}"
             )

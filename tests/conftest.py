@@ -4,6 +4,7 @@ Tests of what this machine may lack are skipped with the reason, and in CI (CI=t
 must be there. The fixtures are a fake server process, a device that is only numbers, and others.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -101,6 +102,25 @@ def locks(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALLOCATION_STUDY_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heap_stays_frozen():
+    """Let nothing bring back to the garbage collector what `light_heap` has taken from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_heap():
+    """Take what is loaded by now from the garbage collector.
+
+    A load generator begins with a full collection, which the modules of all tests would make last
+    a third of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

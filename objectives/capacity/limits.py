@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from objectives.figures import flat_name
+
 FAILED = "failed_requests"  # what stands in place of a limit where a request failed
 TOLERANCE_MS = 1e-6  # of the arithmetic: times are written with four decimals of a second
 
@@ -22,6 +24,22 @@ SHORT_NAMES: Mapping[str, str] = {
     "ttft_ms": "llm_ttft_p95_ms",
     "tpot_ms": "llm_tpot_p95_ms",
 }
+
+
+def limit_names(apis: Mapping[str, str]) -> list[str]:
+    """Return the names that a limit of these services may have.
+
+    Args:
+        apis: The API of each service.
+
+    >>> limit_names({"stt": "transcription"})
+    ['stt_latency_p95_ms']
+    """
+    return [
+        flat_name(service, f"{figure}_p95_ms")
+        for service, api in apis.items()
+        for figure in ("latency", *(("ttft", "tpot") if api == "completions" else ()))
+    ]
 
 
 class TimedReply(Protocol):

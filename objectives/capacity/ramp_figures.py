@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import turns_of
 
 KV = "kv"  # what bounds a capacity where the KV cache was full when the LLM broke
+KV_FULL = "kv_full_s"  # the key of `Measurement.ramp` that says when that was
 
 
 def limits_of(limits_ms: Mapping[str, float]) -> tuple[Limit, ...]:
@@ -47,10 +47,7 @@ def ramp_figures(
         break_s = turns[capacity.turns_below].scheduled_s
         is_stt = {limit.name: limit.figure == "latency" for limit in limits}.get(bound_by, True)
         bound_by = KV if not is_stt and kv_full_s <= break_s + COMPLETION_WINDOW_S else bound_by
-    waits_ms = sorted(_waits_ms(replies, 2 * rate.first_per_s, rate))
     return {
-        "turn_ttft_ms": _quantile(waits_ms, 0.5),
-        "turn_ttft_p95_ms": _quantile(waits_ms, 0.95),
         "breaking_point_turns_per_s": _rounded(capacity.turns_per_s),
         "completed_turns_per_s": _rounded(capacity.completed_per_s),
         "capacity_turns_per_s": _rounded(capacity.capacity_turns_per_s),
@@ -75,27 +72,6 @@ def goodput_pct(replies: Iterable[tuple[int | None, TimedReply]], limits: Sequen
     for n, (turn, reply) in enumerate(replies):
         turns[("alone", n) if turn is None else turn].append(reply)
     return 100.0 * sum(not missed(t, limits) for t in turns.values()) / len(turns)
-
-
-def _waits_ms(replies: Sequence[RampReply], at_most_per_s: float, rate: RampRate) -> list[float]:
-    """Return the time to the last service's first content of each turn, up to a rate of turns."""
-    turns: dict[int | None, list[RampReply]] = defaultdict(list)
-    for reply in replies:
-        turns[reply.turn].append(reply)
-    services = len({r.service for r in replies})
-    waits_ms = []
-    for turn in turns.values():
-        begin_s = min(r.scheduled_s for r in turn)
-        firsts_s = [r.first_s for r in turn if r.first_s is not None and r.error is None]
-        is_whole = len(firsts_s) == services
-        if rate.at(begin_s) <= at_most_per_s:
-            waits_ms.append((max(firsts_s) - begin_s) * 1000.0 if is_whole else math.inf)
-    return waits_ms
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float | None:
-    """Return the nearest-rank quantile; None of nothing."""
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -125,6 +125,7 @@ class Connection:
             audio_s=clip.seconds if clip else None,
             clip=request.clip if clip else None,
             text=answer.text,
+            turn=request.turn,
             error=error,
         )
 

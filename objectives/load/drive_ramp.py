@@ -14,10 +14,12 @@ from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.load.client import Connection, Endpoints
 from objectives.load.gates import on_time
+from objectives.load.open_turn import OpenTurn
 from objectives.load.ramp import is_broken_beyond_doubt, turn_times
 from objectives.load.replies import Reply, Symptom
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, Workload, turn_requests
+from objectives.traffic.trace import turn_requests
+from objectives.traffic.workload import Workload
 
 POLL_S = 0.5
 PREPARED_S = 0.2  # so much before its time a turn's bodies are made
@@ -80,7 +82,7 @@ class _Running:
 
     Args:
         good: Whether each turn of the whole ramp was good; None where it is open or to come.
-        waiting: The request and the scheduled time of each open turn, by its number.
+        waiting: The turns that are open, by their number.
         sent: The number of turns that have left.
     """
 
@@ -92,7 +94,7 @@ class _Running:
     ramp: Ramp = field(init=False)
     times_s: tuple[float, ...] = field(init=False)
     good: list[bool | None] = field(init=False)
-    waiting: dict[int, tuple[Request, float]] = field(default_factory=dict)
+    waiting: dict[int, OpenTurn] = field(default_factory=dict)
     sent: int = 0
     start_s: float = 0.0
 
@@ -140,41 +142,25 @@ class _Running:
                 self.workload, services, number, len(self.connection.clips), self.salt
             )
             bodies = [self.connection.prepared(r) for r in requests]
-            turn = self._turn(number, requests, bodies, due[due_s])
-            tasks.append(asyncio.create_task(turn))
+            turn = OpenTurn(requests, bodies, due_s)
+            tasks.append(asyncio.create_task(self._turn(number, turn, due[due_s])))
             self.sent = number + 1
 
-    async def _turn(
-        self,
-        number: int,
-        requests: Sequence[Request],
-        bodies: Sequence[bytes],
-        due: asyncio.Future[None],
-    ) -> None:
-        """Send the requests of a turn, each once the one before has been answered."""
-        at_s = self.start_s + self.times_s[number]
-        for n, (request, body) in enumerate(zip(requests, bodies, strict=True)):
-            self.waiting[number] = (request, at_s)
-            send = self.connection.exchange
-            reply = await (
-                send(request, at_s, body) if n else self.connection.send(request, at_s, body, due)
-            )
-            del self.waiting[number]
-            self._note(number, reply)
-            if reply.error is not None or reply.end_s is None:
-                return
-            at_s = reply.end_s
+    async def _turn(self, number: int, turn: OpenTurn, due: asyncio.Future[None]) -> None:
+        self.waiting[number] = turn
+        await turn.send(self.connection, due, self._note)
+        del self.waiting[number]
         self.good[number] = self.good[number] is not False
 
-    def _note(self, number: int, reply: Reply) -> None:
-        mine = self._relative(number, reply)
+    def _note(self, reply: Reply) -> None:
+        mine = self._relative(reply)
         self.ramp.replies.append(mine)
-        if missed([mine], self.limits):
-            self.good[number] = False
+        if mine.turn is not None and missed([mine], self.limits):
+            self.good[mine.turn] = False
         if reply.is_fatal:
             self.ramp.aborted = self.ramp.aborted or reply.symptom
 
-    def _relative(self, number: int, reply: Reply) -> RampReply:
+    def _relative(self, reply: Reply) -> RampReply:
         def since(at_s: float | None) -> float | None:
             return None if at_s is None else round(at_s - self.start_s, 6)
 
@@ -183,7 +169,7 @@ class _Running:
             service=reply.service,
             scheduled_s=round(reply.scheduled_s - self.start_s, 6),
             seed=self.workload.seed,
-            turn=number,
+            turn=reply.turn,
             first_s=since(reply.first_s),
             end_s=since(reply.end_s),
             tokens=reply.tokens,
@@ -193,9 +179,10 @@ class _Running:
     def _is_over(self) -> bool:
         """Return whether no turn that arrives before the rate has doubled could mend the ramp."""
         now_s = time.monotonic()
-        for number, (request, at_s) in self.waiting.items():
+        for number, turn in self.waiting.items():
+            request = turn.waiting
             allowed_ms = latest_ms(self.limits, request.service, request.output_tokens)
-            if allowed_ms is not None and (now_s - at_s) * 1000.0 > allowed_ms:
+            if allowed_ms is not None and (now_s - turn.at_s) * 1000.0 > allowed_ms:
                 self.good[number] = False  # whatever its answer will be
         passed_s = now_s - self.start_s
         ahead = bisect_left(self.times_s, 2 * self.rate.at(passed_s), key=self.rate.at)
@@ -210,12 +197,12 @@ class _Running:
 
     def _leave(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Count what is still open as failed, and hang up."""
-        for number, (request, at_s) in self.waiting.items():
-            scheduled_s = round(at_s - self.start_s, 6)
+        for number, turn in self.waiting.items():
+            scheduled_s = round(turn.at_s - self.start_s, 6)
             self.ramp.replies.append(
                 RampReply(
                     line=0,
-                    service=request.service,
+                    service=turn.waiting.service,
                     scheduled_s=scheduled_s,
                     seed=self.workload.seed,
                     turn=number,

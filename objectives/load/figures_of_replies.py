@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,11 +47,32 @@ def summarise(replies: Sequence[Reply]) -> dict[str, Any]:
         for name, value in _figures(own).items()
     }
     failed = sum(r.error is not None for r in replies)
+    waits_ms = turn_waits_ms(replies)
     return figures | {
+        "turn_ttft_ms": nearest_rank(waits_ms, 0.5),
+        "turn_ttft_p95_ms": nearest_rank(waits_ms, 0.95),
         "failure_rate": failed / len(replies) if replies else None,
         "generator_lag_p99_ms": nearest_rank(_lags_ms(replies), 0.99),
         "lag_exceeded": any(_is_late(own) for own in by_service.values()),
     }
+
+
+def turn_waits_ms(replies: Iterable[Reply]) -> list[float]:
+    """Return how long each turn waited for the first content of its last service, ms.
+
+    A turn of which a request failed waits for ever; a request outside turns is none.
+    """
+    turns: dict[int, list[Reply]] = defaultdict(list)
+    for reply in replies:
+        if reply.turn is not None:
+            turns[reply.turn].append(reply)
+    waits_ms = []
+    for turn in turns.values():
+        firsts_s = [r.first_s for r in turn if r.error is None and r.first_s is not None]
+        is_whole = len(firsts_s) == len(turn)
+        wait_s = max(firsts_s) - min(r.scheduled_s for r in turn) if is_whole else INFINITE
+        waits_ms.append(wait_s * 1000.0)
+    return waits_ms
 
 
 def _figures(replies: Sequence[Reply]) -> dict[str, Any]:

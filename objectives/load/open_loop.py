@@ -11,9 +11,11 @@ from pathlib import Path
 
 from objectives.load.client import Connection, Endpoints
 from objectives.load.gates import on_time
+from objectives.load.open_turn import OpenTurn
 from objectives.load.replies import Reply, Symptom
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
+from objectives.traffic.trace import in_turns
 from objectives.traffic.workload import Request
 
 ENGINE_POLL_S = 0.25
@@ -58,6 +60,9 @@ def drive(
 ) -> Window:
     """Replay scheduled requests open loop, both services at once, until the last has answered.
 
+    The first request of a turn leaves at its time, each other one once the one before has been
+    answered.
+
     Args:
         endpoints: Where the servers listen.
         clips: The speech that requests name by number.
@@ -78,22 +83,19 @@ async def _drive(
     connection: Connection, requests: Sequence[Request], broken: Callable[[], Symptom | None]
 ) -> Window:
     window = Window()
-    bodies = [connection.prepared(r) for r in requests]
+    bodied = [(turn, [connection.prepared(r) for r in turn]) for turn in in_turns(requests)]
     before = {s: (await connection.usage(s))[1] for s in connection.metered}
     window.started_s = start_s = time.monotonic() + 0.2
     latest, cpu_s = dict(before), time.process_time()
 
-    async def one(request: Request, body: bytes, due: asyncio.Future[None]) -> None:
-        reply = await connection.send(request, start_s + request.at_s, body, due)
+    def note(reply: Reply) -> None:
         window.replies.append(reply)
         if reply.is_fatal:
             window.aborted = window.aborted or reply.symptom
 
-    with on_time([start_s + r.at_s for r in requests]) as due:
-        tasks = [
-            asyncio.create_task(one(r, b, due[start_s + r.at_s]))
-            for r, b in zip(requests, bodies, strict=True)
-        ]
+    turns = [OpenTurn(turn, own, start_s + turn[0].at_s) for turn, own in bodied]
+    with on_time([turn.at_s for turn in turns]) as due:
+        tasks = [asyncio.create_task(t.send(connection, due[t.at_s], note)) for t in turns]
         whole = asyncio.gather(*tasks)
         while not whole.done() and window.aborted is None:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)

@@ -82,6 +82,7 @@ class Reply:
         audio_s: The length of the clip, seconds.
         clip: The number of the clip.
         text: The words that were recognised.
+        turn: The number of its turn; None outside turns.
         error: Why it failed; None where it did not.
     """
 
@@ -94,6 +95,7 @@ class Reply:
     audio_s: float | None = None
     clip: int | None = None
     text: str | None = None
+    turn: int | None = None
     error: RequestError | None = None
 
     @property

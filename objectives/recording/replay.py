@@ -124,14 +124,22 @@ class Recording:
             )
         return repeats
 
+    def drawn(self, job: Job) -> RecordedLaunch:
+        """Return the repeat that the seed of a job chooses.
+
+        Raises:
+            BadInput: The configuration was not recorded.
+        """
+        repeats = self.cell(job.allocation)
+        return repeats[job.seed % len(repeats)]
+
     def measure(self, job: Job) -> Outcome:
         """Return one of the repeats, chosen by the job's seed; a failure where the launch failed.
 
         Raises:
             BadInput: The configuration was not recorded.
         """
-        repeats = self.cell(job.allocation)
-        e = repeats[job.seed % len(repeats)]
+        e = self.drawn(job)
         if (measurement := self.measured(e)) is not None:
             return Outcome(measurement, wall_s=e.wall_s)
         if e.diagnosis is None:
@@ -144,7 +152,7 @@ class Recording:
         """Return what an entry measured, with how long it took, when, and on which card."""
         card = e.card or self.provenance.device.uuid
         measured = e.measurement
-        if measured is not None and self.limits is not None and e.replies is not None:
+        if measured is not None and self.limits is not None:
             pause_s = self.provenance.conditions["workload"].get("pause_s", 0.0)
             measured = under(measured, e.replies, self.limits, pause_s)
         return measured and replace(measured.on_device(card), wall_s=e.wall_s, measured_at=e.at)

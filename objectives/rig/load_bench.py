@@ -22,7 +22,8 @@ from objectives.errors import SetupError
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.plain_data.atomic import write_atomic
 from objectives.rig.generators import GENERATORS, TOKENS, BenchTrace, Sent, run_generator
-from objectives.traffic.workload import Request, Workload, trace
+from objectives.traffic.trace import trace
+from objectives.traffic.workload import Request, Workload
 
 INTERVAL_S, PROMPT_TOKENS = 0.1, 256
 

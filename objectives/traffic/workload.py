@@ -1,14 +1,16 @@
-"""A workload says what servers get: a seeded trace of arrivals, and the turns of a ramp."""
+"""A workload says what servers get: turns, requests beside them, and the ramp that follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 
 from objectives.plain_data.ranges import Range
+
+UNNAMED = -1.0  # a rate that nobody has named
+USUAL_PER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,18 @@ class Traffic:
 class Workload:
     """A workload is a traffic pattern; every trial of a study replays the same one.
 
+    Where no rate is named, turns arrive at `USUAL_PER_S`. Where turns are, there are no more
+    requests than are named beside them. A workload of 0.1 names requests and no turns: it has no
+    turns, and of what it leaves unnamed `USUAL_PER_S`.
+
     Args:
         seed: The seed of arrivals and prompts.
         window_s: The length of the arrival trace, seconds.
-        llm_per_s: The mean arrival rate of LLM requests, requests per second.
-        stt_per_s: The mean arrival rate of clips, requests per second.
-        llm_burst: The number of LLM requests that arrive together; their mean rate stays.
+        turns_per_s: The mean arrival rate of turns, each a clip and then an LLM request, turns per
+            second.
+        llm_per_s: The mean arrival rate of LLM requests outside turns, requests per second.
+        stt_per_s: The mean arrival rate of clips outside turns, requests per second.
+        llm_burst: The number of those LLM requests that arrive together; their mean rate stays.
         prompt_tokens: The shortest and the longest prompt, tokens.
         output_tokens: The tokens of every answer (`ignore_eos`, so that work is equal).
         clips: `assistant` (shipped), or a folder with a manifest.jsonl.
@@ -53,8 +61,9 @@ class Workload:
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     window_s: Annotated[float, Range(1, 1e7)] = 60.0
-    llm_per_s: Annotated[float, Range(0, 1000)] = 0.5
-    stt_per_s: Annotated[float, Range(0, 1000)] = 0.5
+    turns_per_s: Annotated[float, Range(0, 1000)] = UNNAMED
+    llm_per_s: Annotated[float, Range(0, 1000)] = UNNAMED
+    stt_per_s: Annotated[float, Range(0, 1000)] = UNNAMED
     llm_burst: Annotated[int, Range(1, 10_000)] = 1
     prompt_tokens: Annotated[tuple[int, int], Range(1, 1e7)] = (512, 2048)
     output_tokens: Annotated[int, Range(1, 1e7)] = 128
@@ -65,13 +74,31 @@ class Workload:
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
+    def __post_init__(self) -> None:
+        """Give each rate that nobody has named its value, which depends on those that are named."""
+        names_requests = self.llm_burst > 1 or max(self.llm_per_s, self.stt_per_s) != UNNAMED
+        is_of_0_1 = names_requests and self.turns_per_s == UNNAMED
+        values = {
+            "turns_per_s": 0.0 if is_of_0_1 else USUAL_PER_S,
+            "llm_per_s": USUAL_PER_S if is_of_0_1 else 0.0,
+            "stt_per_s": USUAL_PER_S if is_of_0_1 else 0.0,
+        }
+        for name, value in values.items():
+            if getattr(self, name) == UNNAMED:
+                object.__setattr__(self, name, value)  # the class is frozen
+
     @property
     def streams(self) -> tuple[Traffic, ...]:
-        """Return the stream of each service; only this place knows which key is whose."""
+        """Return what comes outside turns by service; only this place knows which key is whose."""
         return (
             Traffic("llm", "completions", self.llm_per_s, self.llm_burst),
             Traffic("stt", "transcription", self.stt_per_s),
         )
+
+    @property
+    def least_per_s(self) -> float:
+        """Return the rate of turns, or without turns that of the rarest requests."""
+        return self.turns_per_s or min(s.per_s for s in self.streams if s.per_s > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +112,8 @@ class Request:
         output_tokens: The length of its answer, tokens.
         clip: The number of its clip.
         seed: The seed of its prompt.
+        turn: The number of its turn, whose requests leave one after the other, each once the one
+            before has been answered; None outside turns.
     """
 
     service: str
@@ -93,89 +122,7 @@ class Request:
     output_tokens: int = 0
     clip: int = 0
     seed: int = 0
-
-
-def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
-    """Return the arrivals of the window, sorted by time; the same seed gives the same ones.
-
-    Each service's times are those of a Poisson process, given how many there are.
-
-    Args:
-        workload: The traffic pattern.
-        clips: The number of speech clips; each speech request names one by number.
-
-    >>> a = trace(Workload(window_s=30, llm_per_s=2), clips=24)
-    >>> a == trace(Workload(window_s=30, llm_per_s=2), clips=24)
-    True
-    >>> sorted({r.service for r in a})
-    ['llm', 'stt']
-    """
-    requests: list[Request] = []
-    for n, stream in enumerate(workload.streams):
-        rng = np.random.default_rng([workload.seed, n])
-        match stream.api:
-            case "completions":
-                requests += _prompts(rng, stream, workload)
-            case "transcription":
-                requests += _clips(rng, stream, workload.window_s, clips)
-    return tuple(sorted(requests, key=lambda r: r.at_s))
-
-
-def turn_requests(
-    workload: Workload, services: Mapping[str, bool], number: int, clips: int, salt: int = 0
-) -> tuple[Request, ...]:
-    """Return the requests of one turn, one a service, in the order in which they are sent.
-
-    The same seed and number give the same sizes, and the same salt the same words.
-
-    Args:
-        workload: The sizes of prompts and answers.
-        services: Whether each service is fed audio, in the order in which a turn passes them.
-        number: The number of the turn.
-        clips: The number of speech clips.
-        salt: It tells the prompts of one ramp from those of another.
-    """
-    rng = np.random.default_rng([workload.seed, 4, number])
-    shortest, longest = workload.prompt_tokens
-    requests = []
-    for service, is_fed_audio in services.items():
-        clip, tokens = int(rng.integers(clips)), int(rng.integers(shortest, longest + 1))
-        seed = int(rng.integers(2**31)) + salt * 2**31
-        requests.append(
-            Request(service, 0.0, clip=clip)
-            if is_fed_audio
-            else Request(service, 0.0, tokens, workload.output_tokens, seed=seed)
-        )
-    return tuple(requests)
-
-
-def _prompts(rng: np.random.Generator, stream: Traffic, workload: Workload) -> list[Request]:
-    shortest, longest = workload.prompt_tokens
-    return [
-        Request(
-            stream.service,
-            at_s,
-            prompt_tokens=int(rng.integers(shortest, longest + 1)),
-            output_tokens=workload.output_tokens,
-            seed=int(rng.integers(2**31)),
-        )
-        for at_s in _arrivals(rng, stream, workload.window_s)
-    ]
-
-
-def _clips(rng: np.random.Generator, stream: Traffic, window_s: float, clips: int) -> list[Request]:
-    order = rng.permutation(clips)
-    times = _arrivals(rng, stream, window_s)
-    return [
-        Request(stream.service, at_s, clip=int(order[n % clips])) for n, at_s in enumerate(times)
-    ]
-
-
-def _arrivals(rng: np.random.Generator, stream: Traffic, window_s: float) -> list[float]:
-    """Return a fixed number of arrival times, so that any two seeds carry the same work."""
-    groups = round(stream.per_s * window_s / stream.burst)
-    times = np.sort(rng.uniform(0.0, window_s, groups))
-    return [round(float(t), 6) for t in times for _ in range(stream.burst)]
+    turn: int | None = None
 
 
 def prompt(tokens: int, seed: int, vocabulary: int) -> list[int]:

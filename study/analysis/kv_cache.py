@@ -46,6 +46,7 @@ class FillingLoad:
         request_tokens: The mean tokens of a request, prompt and answer.
         too_few_seqs: The engine's own limit of requests at once, where it is below the burst.
         longer: Longer prompts instead; None where they would not help or the model takes none.
+        turns_per_s: The turns a second that stay beside them; 0 where there are none.
     """
 
     share: float
@@ -55,6 +56,7 @@ class FillingLoad:
     request_tokens: float
     too_few_seqs: int | None
     longer: LongerPrompts | None
+    turns_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def unfilled_cache(
         request_tokens,
         max_seqs if max_seqs is not None and max_seqs < burst else None,
         _longer_prompts(workload, tokens, in_use, request_tokens, max_len),
+        workload.turns_per_s,
     )
     return UnfilledCache(max(peaks), len(peaks), load)
 

@@ -1,20 +1,69 @@
-"""Score the measurements of a study again, to see how other weights would change the answer."""
+"""Score a study's measurements again, to see what other weights or limits change in the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from objectives.capacity.limits import Limit, limit_names
+from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
+from objectives.recording.kept_replies import Rows, under
 from study.analysis.decision import Decision, decision_of
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
+from study.text import meant
 
 
 def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
     """Return the rule with a preset's weights in place of its own; None changes nothing."""
     return rule if preset is None else replace(rule, preset=preset, weights=None)
+
+
+def changed_limits(
+    own_ms: Mapping[str, float], changes_ms: Mapping[str, float], apis: Mapping[str, str]
+) -> dict[str, float]:
+    """Return limits with some of them changed, ms by name.
+
+    Args:
+        own_ms: The limits under which it was measured.
+        changes_ms: Those that take the place of its own of the same names.
+        apis: The API of each service.
+
+    Raises:
+        BadInput: A name is no limit of these services, or a value no time.
+    """
+    names = limit_names(apis)
+    for name, ms in changes_ms.items():
+        if name not in names:
+            raise BadInput(f"no limit is named {name!r} here; {meant(name, names)}")
+        try:
+            Limit.of(name, ms)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+    return {**own_ms, **changes_ms}
+
+
+def judged(
+    trials: Sequence[Trial], replies: Mapping[int, Rows], context: StudyContext
+) -> list[Trial]:
+    """Return the trials with the goodput, capacity and fitness that the limits of a context give.
+
+    Args:
+        trials: What was measured, under whatever limits.
+        replies: The requests of each launch, by the number of its trial; one that is not there has
+            neither goodput nor capacity.
+        context: It holds the limits, the pause of a user and the weights.
+    """
+    pause_s = context.workload.pause_s
+    again = [
+        replace(t, measurement=under(t.measurement, replies.get(t.number), context.limits, pause_s))
+        if t.measurement is not None
+        else t
+        for t in trials
+    ]
+    return rescored(again, context.fitness)
 
 
 def reference(rows: Sequence[Trial]) -> Reference | None:

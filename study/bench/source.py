@@ -19,6 +19,7 @@ from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
 from objectives.recording import Recording, read
+from objectives.recording.kept_replies import leave
 from objectives.search_space.space import Space
 from objectives.servers.versions import Versions
 from objectives.setting import Setting, conditions
@@ -172,6 +173,8 @@ def measuring(
 
         def replay(job: Job) -> Outcome:
             on_phase(Phase(Step.REPLAYING))
+            if (rows := recording.drawn(job).replies) is not None:
+                leave(rows, job.folder)  # as its launch did
             return recording.measure(job)
 
         yield replay, None

@@ -59,7 +59,7 @@ def main() -> None:
         metavar="S",
         help="in place of the spec's ramp_s; 0: capacity is not judged",
     )
-    add("--ladder", help=SUPPRESS)
+    add("--ladder", nargs="?", const="", help=SUPPRESS)
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")

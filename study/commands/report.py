@@ -3,6 +3,8 @@
     python scripts/report.py                     the study that ships, into report.html
     python scripts/report.py artifacts/cpu_allocation/study.db -o cpu.html
     python scripts/report.py --preset capacity   how the answer changes where capacity matters most
+    python scripts/report.py --limits llm_ttft_p95_ms=1500 --limits stt_latency_p95_ms=800
+                                                 and under other limits than the study's
 
 The file needs no network, prints, and reads on a phone. Nothing is measured again.
 Exit: 0 written, 2 where there is no such study or file.
@@ -35,16 +37,29 @@ def main() -> None:
         choices=PRESETS,
         help="weigh the measurements anew; default: the study's weights",
     )
+    add(
+        "--limits",
+        action="append",
+        metavar="NAME=MS",
+        help="judge goodput and capacity anew by the replies that were kept; may come again",
+    )
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
+    from study.cli.limits import limits_in
     from study.report.html import write_report
     from study.report.summary import summary
-    from study.storage.find import promotions_of, storage_url, study_in
+    from study.storage.find import folder_of, promotions_of, storage_url, study_in
 
     with exiting():
         url = storage_url(arguments.storage)
-        content = summary(study_in(url, arguments.study), arguments.preset, promotions_of(url))
+        content = summary(
+            study_in(url, arguments.study),
+            arguments.preset,
+            promotions_of(url),
+            limits_ms=limits_in(arguments.limits) if arguments.limits else None,
+            folder=folder_of(url),
+        )
         write_report(content, arguments.out)
         print(
             f"{arguments.out}: study {content.study}, {len(content.configurations)} configurations"

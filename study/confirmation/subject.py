@@ -19,6 +19,7 @@ from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.held_out import held_out_by_name
 from study.confirmation.protocol import ClaimRule, read_margins
+from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of
 from study.search.score import Scorer
@@ -128,6 +129,7 @@ def subject(
         raise BadInput(
             one_line(f"{path}: no promotion of this project: it has no known `status` or no `spec`")
         )
+    check_schema(data, path)
     file = spec_file or Path(str(data["spec"].get("file")))
     # Path.is_file raises where no file can have this name
     if not os.path.isfile(file):  # noqa: PTH113

@@ -26,6 +26,7 @@ from study.deploy.comparison import (
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
 from study.deploy.health.server_versions import check_versions
+from study.promotion.schema import check_schema
 from study.promotion.seal import moment, verify
 from study.promotion.status import Status, status_of
 from study.text import one_line
@@ -65,6 +66,7 @@ def refuse_at_once(path: Path) -> dict[str, Any]:
         BadInput: It may never be applied.
     """
     data = verify(path)
+    check_schema(data, path)
     status = status_of(data)
     if status is Status.REPLAY or data.get("measured_elsewhere"):
         raise BadInput(

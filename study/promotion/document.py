@@ -17,10 +17,9 @@ from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
+from study.promotion.schema import SCHEMA
 from study.promotion.status import Status
 from study.storage.context import StudyContext
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)

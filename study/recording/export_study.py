@@ -82,7 +82,8 @@ def _of_studies(
         identity = study.user_attrs.get("identity", {})
         if differing := differing_names(identity, own_identity):
             raise BadInput(
-                f"study {name} in {source} was measured with another {', another '.join(differing)}"
+                f"study {name} in {source} was measured under other conditions: "
+                f"{', '.join(differing)}; leave that --take out"
             )
         carried = {
             t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs
@@ -130,7 +131,7 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
     for name in ("workload", "services", "tenants", "load generator"):
         if differing_names(_only(name, then), _only(name, now)):
             raise BadInput(
-                f"{earlier.path} was recorded with another {name}; "
+                f"{earlier.path} was recorded under other conditions: {name}; "
                 "name another --out, or move it away"
             )
     if then.versions != now.versions:

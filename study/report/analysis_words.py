@@ -77,9 +77,10 @@ def _remedies(load: FillingLoad) -> list[str]:
     least = ""
     if load.too_few_seqs is not None:
         least = f", with `--max-num-seqs {load.burst}` instead of {load.too_few_seqs}"
+    turns = f"turns_per_s: {load.turns_per_s:g}, " if load.turns_per_s else ""
     lines = [
         f"one that would{least}: "
-        f"`workload: {{llm_burst: {load.burst}, llm_per_s: {load.per_s:g}}}` "
+        f"`workload: {{{turns}llm_burst: {load.burst}, llm_per_s: {load.per_s:g}}}` "
         f"({load.burst} requests of about {load.request_tokens:,.0f} tokens at once ask for "
         f"{PRESSED:g} x the {load.cache_tokens:,} tokens that the cache holds at "
         f"{100 * load.share:g} %)"

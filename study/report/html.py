@@ -29,7 +29,7 @@ from study.report.html_sections import (
     provenance_rows,
 )
 from study.report.reasons import held_back
-from study.report.service_words import sharers
+from study.report.service_words import limits_in_words, sharers
 from study.report.summary import Summary
 from study.report.trial_words import configuration_rows, without_paths, wrapped
 from study.spec.choices import effect_figures
@@ -69,7 +69,6 @@ def _content(summary: Summary) -> dict[str, Any]:
     """Collect what the template asks for, by its names."""
     context, decision, launched = summary.context, summary.decision, summary.configurations
     confidence = standing(summary)
-    preset = summary.preset
     heads, rows = configuration_rows(summary)
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
@@ -79,9 +78,7 @@ def _content(summary: Summary) -> dict[str, Any]:
         "answer": sentence(summary),
         "standing": f"{confidence[0].upper()}{confidence[1:]}.",
         "colour": CATEGORY_COLOURS[Category.WINNER if decision.winner else Category.BASELINE],
-        "banner": f"The weights are those of the preset {preset}, not the study's own."
-        if preset
-        else "",
+        "banners": _banners(summary),
         "reasons": answer_lines(summary),
         "space": picture(summary, is_inline=True),
         "notes": how_sure(summary),
@@ -105,6 +102,32 @@ def _content(summary: Summary) -> dict[str, Any]:
         "failures": [row for c in launched for row in failure_rows(c)],
         "provenance": provenance_rows(summary),
     }
+
+
+def _banners(summary: Summary) -> list[str]:
+    """Say which weights and limits are not the study's own."""
+    banners = []
+    if summary.preset:
+        banners.append(
+            f"The weights are those of the preset {summary.preset}, not the study's own."
+        )
+    if summary.other_limits:
+        banners.append(
+            f"The limits are not the study's own: {limits_in_words(summary.context)}. Goodput, "
+            f"capacity and fitness follow from the kept replies{_unjudged(summary)}."
+            + (" Fresh launches were judged under its own." if summary.confirmation else "")
+        )
+    return banners
+
+
+def _unjudged(summary: Summary) -> str:
+    launches = sum(len(c.measured) for c in summary.configurations)
+    if not summary.unjudged:
+        return f" of all {launches} launches"
+    return (
+        f"; those of {summary.unjudged} of {launches} launches were not found, so their goodput "
+        "and capacity are not known"
+    )
 
 
 def _byline(summary: Summary) -> str:

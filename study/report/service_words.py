@@ -23,11 +23,15 @@ def sharers(context: StudyContext) -> str:
 def traffic_in_words(context: StudyContext) -> str:
     """Say what is sent to the servers in every launch."""
     w = context.workload
+    streams = {
+        f"{w.turns_per_s:g} turns a second, a clip and then an LLM request": w.turns_per_s,
+        f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}": w.llm_per_s,
+        f"{w.stt_per_s:g} spoken clips a second": w.stt_per_s,
+    }
     return (
         f"{w.window_s:g} s, the same in every launch (seed {w.seed}): "
-        f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}, "
-        f"{w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out; "
-        f"{w.stt_per_s:g} spoken clips a second"
+        f"{'; '.join(words for words, per_s in streams.items() if per_s)}; "
+        f"{w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out"
     )
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import apis_of
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.analysis.compare import closest_rival
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
-from study.analysis.reweigh import rescored, weighed
+from study.analysis.reweigh import changed_limits, judged, rescored, weighed
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
 from study.storage.context import StudyContext, context_of
+from study.storage.replies import replies_of
 from study.storage.trials import Trial, counted
 
 CONFIRMED_IN = "confirmed_in"  # attribute of a replay: the promotion beside its recording
@@ -36,6 +38,9 @@ class Summary:
         study: The name of the study.
         sampler: Its sampler and seed.
         preset: Whose weights count; None for the study's own.
+        other_limits: Whether other limits than the study's judge its turns.
+        unjudged: The number of launches whose replies were not found, so that other limits cannot
+            judge them.
         confirmation: What fresh launches said of the winner; None where there were none.
         is_ended: False of a replay that never came to look for such launches.
     """
@@ -47,6 +52,8 @@ class Summary:
     study: str
     sampler: str
     preset: Preset | None
+    other_limits: bool = False
+    unjudged: int = 0
     confirmation: Confirmation | None = None
     is_ended: bool = True
 
@@ -79,20 +86,40 @@ class Summary:
 
 
 def summary(
-    study: optuna.Study, preset: Preset | None = None, promotions: Sequence[Path] | None = ()
+    study: optuna.Study,
+    preset: Preset | None = None,
+    promotions: Sequence[Path] | None = (),
+    *,
+    limits_ms: Mapping[str, float] | None = None,
+    folder: Path = Path(),
 ) -> Summary:
-    """Summarize a study; with a preset, its measurements are weighed anew.
+    """Summarize a study; with a preset its measurements are weighed anew, with limits judged anew.
+
+    The study itself is not changed.
 
     Args:
+        study: What was measured.
+        preset: Whose weights count; None for the study's own.
         promotions: Folders where a confirmation of its winner may lie; None asks for none.
+        limits_ms: Limits in place of the study's own of the same names, ms; None for its own.
+        folder: The folder of the study.db, where the replies of its launches lie; only other limits
+            need them.
 
     Raises:
-        BadInput: The study holds no context, or a confirmation was changed.
+        BadInput: The study holds no context, a limit is none, what was kept of a launch cannot be
+            read, or a confirmation was changed.
     """
-    context, trials = context_of(study), counted(study)
+    context, trials, unjudged = context_of(study), counted(study), 0
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
         trials = rescored(trials, context.fitness)
+    if limits_ms is not None:
+        own_ms, apis = context.limits, apis_of(context.services)
+        context = replace(context, limits=changed_limits(own_ms, limits_ms, apis))
+        replies = replies_of(study, trials, folder)
+        launched = [t for t in trials if t.measurement is not None and t.repeat_of is None]
+        unjudged = sum(t.number not in replies for t in launched)
+        trials = judged(trials, replies, context)
     attributes = study.user_attrs
     decision = decision_of(trials, context)
     confirmation = None
@@ -107,6 +134,8 @@ def summary(
         study=study.study_name,
         sampler=f"{sampler}, seed {seed}",
         preset=preset,
+        other_limits=limits_ms is not None,
+        unjudged=unjudged,
         confirmation=confirmation,
         is_ended=not context.is_replay or CONFIRMED_IN in attributes,
     )

@@ -71,7 +71,7 @@ class RunJournal:
             raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
         if differing := [name for name in here if here[name] != there.get(name)]:
             raise BadInput(
-                f"{self.path} was made with another {', another '.join(differing)}; "
+                f"{self.path} was made under other conditions: {', '.join(differing)}; "
                 "name another --out"
             )
         if lines and not lines[-1].endswith("}"):

@@ -68,7 +68,8 @@ def open_study(
         differing = differing_names(old.user_attrs.get("identity", {}), identity)
         if differing:
             raise BadInput(
-                f"study {old.study_name} was measured with another {', another '.join(differing)}; "
+                f"study {old.study_name} was measured under other conditions: "
+                f"{', '.join(differing)}; "
                 "run with --fresh to open a new study beside it (nothing is deleted)"
             )
         if old.user_attrs.get("basis") == basis:

@@ -8,6 +8,8 @@ data.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -16,14 +18,16 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from objectives import recording
 from objectives.allocation import Allocation
-from objectives.fitness import Weights, fitness, reference_of
+from objectives.fitness import Preset, Weights, fitness, reference_of
 from objectives.measurement import Measurement
+from study.analysis.reweigh import changed_limits
 from study.cli.console import Terminal
-from study.report.summary import summary
+from study.report.summary import Summary, summary
 from study.run import run
 from study.run_plan import RunOptions
+from study.spec.choices import APIS
 from study.spec.load import load as load_spec
-from study.storage.find import storage_url, study_in
+from study.storage.find import folder_of, storage_url, study_in
 from study.storage.trials import Trial
 from study.wording import timed_phase_in_words
 
@@ -41,19 +45,25 @@ def shipped_recording() -> Path:
     return Path(load_spec(None).measure)
 
 
-def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
+def table(
+    source: str | Path, study: str | None = None, *, limits: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return one row a launch, failures too: parameters, outcome, figures by `Measurement`'s names.
 
     What was not measured is missing, never 0.
 
     Args:
         source: A study.db, a storage URL, or a recording (.jsonl).
+        study: The name of the study; None for the newest.
+        limits: Limits in place of its own of the same names, ms, e.g. `{"llm_ttft_p95_ms": 1500}`:
+            goodput, capacity and fitness follow from the replies that were kept.
 
     Raises:
-        BadInput: There is nothing to read.
+        BadInput: There is nothing to read, or a limit is none.
     """
     if str(source).endswith(".jsonl"):
-        entries = recording.read(Path(source)).entries
+        recorded = _recorded(Path(source), limits)
+        entries = recorded.entries
         first = next((n for n, e in enumerate(entries) if e.measurement is not None), None)
         lines = [
             {**Allocation(e.values).values, "repeat": e.repeat, "at": e.at, "wall_s": e.wall_s}
@@ -61,12 +71,43 @@ def table(source: str | Path, study: str | None = None) -> pd.DataFrame:
                 "is_reference": n == first,
                 "failure_class": e.diagnosis.failure_class if e.diagnosis else None,
             }
-            | _figures(e.measurement)
+            | _figures(recorded.measured(e))
             for n, e in enumerate(entries)
         ]
         return pd.DataFrame(lines)
-    trials = summary(study_in(storage_url(str(source)), study)).trials
+    trials = overview_of(source, study, limits=limits).trials
     return pd.DataFrame([_row(trial) for trial in trials if trial.repeat_of is None])
+
+
+def overview_of(
+    source: str | Path,
+    study: str | None = None,
+    *,
+    preset: Preset | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Summary:
+    """Return the summary of a study; with a preset or limits, as they would have it.
+
+    Args:
+        source: A study.db, or a storage URL.
+        study: The name of the study; None for the newest.
+        preset: Whose weights count; None for the study's own.
+        limits: Limits in place of its own of the same names, ms; None for its own.
+
+    Raises:
+        BadInput: There is no study, or a limit is none.
+    """
+    url = storage_url(str(source))
+    return summary(study_in(url, study), preset, limits_ms=limits, folder=folder_of(url))
+
+
+def _recorded(path: Path, limits: Mapping[str, float] | None) -> recording.Recording:
+    recorded = recording.read(path)
+    if limits is None:
+        return recorded
+    services = recorded.provenance.conditions["services"]
+    apis = {service: api for service, api in APIS.items() if service in services}
+    return replace(recorded, limits=changed_limits(recorded.provenance.limits, limits, apis))
 
 
 def _row(trial: Trial) -> dict[str, Any]:

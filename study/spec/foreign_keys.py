@@ -32,6 +32,9 @@ OF_LIMITS = "write `limits:`, e.g. {stt_latency_p95_ms: 1000, llm_ttft_p95_ms: 2
 OF_RAMPS = "remove it; `ramp_s` is the time of the ramp that measures capacity, 0 leaves it out"
 OLD_WORDS = {
     "slo": OF_LIMITS,
+    "limits.stt_p95_ms": "write `stt_latency_p95_ms`",
+    "limits.llm_p95_ms": "write `llm_latency_p95_ms`",
+    "limits.multiple": f"a limit is a time; {OF_LIMITS}",
     "workload.ladder_s": "write `ramp_s`, the time of the ramp that measures capacity",
     "workload.ladder_max_sessions": OF_RAMPS,
     "workload.session_pause_s": "write `pause_s`",
@@ -45,7 +48,7 @@ def refuse_old_words(top: YamlEntry) -> None:
     """Refuse the first key of 0.1 that this version does not have, with its successor."""
     for name, way_out in OLD_WORDS.items():
         if (entry := top.at(*name.split("."))).is_present:
-            raise entry.wrong("it is a word of 0.1, and the ladder is gone", way_out)
+            raise entry.wrong("it is a word of 0.1", way_out)
     claim = top.at("claim")
     if claim.text == "concurrent_capacity":
         raise claim.wrong(f"{claim.quotation} is a word of 0.1", "write capacity_turns_per_s")

@@ -29,7 +29,7 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import read_limits, read_workloads
+from study.spec.traffic import check_rates, read_limits, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -170,13 +170,7 @@ def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
         raise top.at("workload", "prompt_tokens").wrong(
             "the shortest is longer than the longest", "write [low, high]"
         )
-    for name, burst in (("llm_per_s", load_.llm_burst), ("stt_per_s", 1)):
-        expected = getattr(load_, name) * load_.window_s
-        if not round(expected / burst) >= 1 or expected > 1e6:
-            way_out = f"write a rate of at least {burst / load_.window_s:g} or another window_s"
-            raise top.at("workload", name).wrong(
-                f"it sends {expected:g} requests in window_s", way_out
-            )
+    check_rates(top.at("workload"), load_)
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
         weights = {**PRESETS[plain["fitness"].preset], **weights}

@@ -1,25 +1,22 @@
-"""Make held-out traffic: kinds that follow from the study's own, captured traces, the stress."""
+"""Read limits and rates, and make held-out traffic: ready-made, captured, and the stress."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.capacity.limits import DEFAULT_LIMITS, limit_names
 from objectives.plain_data.ranges import Range
 from objectives.traffic.clips import Clip
+from objectives.traffic.ready_made import READY_MADE, ready_made
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
 from study.spec.model import HeldOut
 from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
-
-LIMIT = re.compile(rf"({'|'.join(APIS)})_(latency|ttft|tpot)_p95_ms")
-READY_MADE = ("voice_assistant", "multi_user", "long_context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,10 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
         BadInput: A key or value is wrong; it has file, line and key.
     """
     limits_ms: dict[str, float] = dict(DEFAULT_LIMITS)
+    names = limit_names(APIS)
     for name, value in entry.items().items() if entry.is_present else ():
-        parts = LIMIT.fullmatch(name)
-        if parts is None or (parts[1] == "stt" and parts[2] != "latency"):
-            raise value.wrong(
-                "it is no limit", f"{meant(name, DEFAULT_LIMITS)}, or llm_latency_p95_ms"
-            )
+        if name not in names:
+            raise value.wrong("it is no limit", meant(name, names))
         limit_ms = value.build(float | None, Range(1, 1e7))
         if limit_ms is None:
             limits_ms.pop(name, None)
@@ -58,6 +53,35 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
     if not limits_ms:
         raise entry.wrong("no limit is left", "write one, e.g. `llm_ttft_p95_ms: 2000`")
     return limits_ms
+
+
+def check_rates(entry: YamlEntry, workload: Workload) -> None:
+    """Refuse rates under which a service would get nothing in the window, or no end of requests.
+
+    Raises:
+        BadInput: A rate is wrong; it has file, line and key.
+    """
+    needs_streams = workload.turns_per_s == 0
+    rates = {
+        "turns_per_s": (workload.turns_per_s, 1, "turns"),
+        "llm_per_s": (workload.llm_per_s, workload.llm_burst, "requests"),
+        "stt_per_s": (workload.stt_per_s, 1, "requests"),
+    }
+    for name, (per_s, burst, what) in rates.items():
+        expected = per_s * workload.window_s
+        is_sent = per_s > 0 or (needs_streams and name != "turns_per_s")
+        if (is_sent and round(expected / burst) < 1) or expected > 1e6:
+            instead = " or name turns_per_s" if name != "turns_per_s" and needs_streams else ""
+            raise entry.at(name).wrong(
+                f"it sends {expected:g} {what} in window_s",
+                f"write a rate of at least {burst / workload.window_s:g}, or another window_s"
+                + instead,
+            )
+    if workload.llm_burst > 1 and workload.llm_per_s == 0:
+        raise entry.at("llm_burst").wrong(
+            "no burst is sent, as llm_per_s is not named beside turns_per_s",
+            f"write llm_per_s, e.g. {workload.llm_burst / workload.window_s:.3g} for one of them",
+        )
 
 
 def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
@@ -118,44 +142,6 @@ def held_out_traffic(
         output_tokens=max((r.output_tokens for r in llm), default=main.output_tokens),
     )
     return WindowTraffic(held_out.name, workload, requests)
-
-
-def ready_made(name: str, main: Workload) -> Workload:
-    """Return a kind of traffic made from the study's own, so that it fits models and machine.
-
-    voice_assistant: one short prompt to each utterance, no bursts; multi_user: twice as many
-    requests of half the length, and half as much more speech; long_context: the longest prompts
-    only, as many tokens a second.
-    """
-    low, high = main.prompt_tokens
-    mean = (low + high) / 2
-    match name:
-        case "voice_assistant":
-            return replace(
-                main,
-                seed=main.seed + 1000,
-                llm_burst=1,
-                llm_per_s=main.stt_per_s,
-                prompt_tokens=(max(1, low // 2), max(1, low)),
-            )
-        case "multi_user":
-            return replace(
-                main,
-                seed=main.seed + 2000,
-                llm_burst=max(2, main.llm_burst // 2),
-                llm_per_s=2 * main.llm_per_s,
-                stt_per_s=1.5 * main.stt_per_s,
-                prompt_tokens=(max(1, low // 2), max(1, high // 2)),
-            )
-        case "long_context":
-            longer = (max(1, 3 * high // 4), high)
-            less = 2 * mean / sum(longer)
-            burst = max(1, round(main.llm_burst * less))
-            rate = max(main.llm_per_s * less, burst / main.window_s)
-            return replace(
-                main, seed=main.seed + 3000, llm_burst=burst, llm_per_s=rate, prompt_tokens=longer
-            )
-    raise ValueError(name)
 
 
 def stress(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,17 @@ FIELDS = {
     "llm": ("at_s", "service", "prompt_tokens", "output_tokens"),
     "stt": ("at_s", "service", "clip"),
 }
+TURN = "turn"  # which a line may have
+MAX_TURN = 2**31
 
 
 def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Request, ...]:
     """Return the requests of a captured trace, sorted by time; every line is checked.
 
     A line is {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64} or
-    {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name.
+    {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name. A clip
+    and an LLM request with the same "turn" are a turn: it arrives when the clip did, and its LLM
+    request leaves when the clip has been answered.
 
     Raises:
         BadInput: A line is wrong; the error has file and line, in one line.
@@ -48,7 +54,8 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         ) from error
     if len(data) > MAX_TRACE_BYTES:
         raise wrong(1, f"the trace is larger than {MAX_TRACE_BYTES // 2**20} MiB")
-    requests = []
+    requests: list[Request] = []
+    turns: dict[int, dict[str, int]] = defaultdict(dict)  # the line of each service's request
     for number, raw in enumerate(data.split(b"\n"), 1):
         if not raw.strip():
             continue
@@ -60,13 +67,38 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
             raise wrong(number, f"not JSON ({str(error)[:80]})") from error
         try:
             requests.append(_request(line, number, clips, longest))
+            _add_to_turn(turns, requests[-1], number)
         except ValueError as error:
             raise wrong(number, str(error)) from error
         if len(requests) > MAX_REQUESTS:
             raise wrong(number, f"more than {MAX_REQUESTS:,} requests")
     if not requests:
         raise wrong(1, "the trace holds no request")
-    return tuple(sorted(requests, key=lambda r: r.at_s))
+    for turn, lines in turns.items():
+        if lines.keys() != FIELDS.keys():
+            one = next(iter(lines.values()))
+            raise wrong(
+                one, f"turn {turn} has no other line, and a turn is a clip and an LLM request"
+            )
+    return _in_order(requests)
+
+
+def _add_to_turn(turns: dict[int, dict[str, int]], request: Request, number: int) -> None:
+    """Note the line of a turn's request; a ValueError says that its service was there already."""
+    if request.turn is None:
+        return
+    lines = turns[request.turn]
+    if request.service in lines:
+        first = lines[request.service]
+        raise ValueError(f"turn {request.turn} has its {request.service} request in line {first}")
+    lines[request.service] = number
+
+
+def _in_order(requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Return requests by time, both of a turn at that of its clip, the clip first."""
+    begins_s = {r.turn: r.at_s for r in requests if r.service == "stt" and r.turn is not None}
+    timed = [r if r.turn is None else replace(r, at_s=begins_s[r.turn]) for r in requests]
+    return tuple(sorted(timed, key=lambda r: (r.at_s, r.turn is not None and r.service == "llm")))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,8 +119,8 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     if service not in ("llm", "stt"):
         raise ValueError(f"service is {_short(service)}, not llm or stt")
     fields = FIELDS[service]
-    if unknown := sorted(line.keys() - set(fields)):
-        raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], fields)}")
+    if unknown := sorted(line.keys() - {*fields, TURN}):
+        raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], (*fields, TURN))}")
     if missing := [k for k in fields if k not in line]:
         raise ValueError(f"{missing[0]} is missing")
     at_s = line["at_s"]
@@ -98,8 +130,11 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
         or not (0 <= at_s <= MAX_S and math.isfinite(at_s))
     ):
         raise ValueError(f"at_s is {_short(at_s)}, not seconds from 0 to {MAX_S:,.0f}")
+    turn = line.get(TURN)
+    if turn is not None and (type(turn) is not int or not 0 <= turn < MAX_TURN):
+        raise ValueError(f"turn is {_short(turn)}, not a whole number from 0")
     if service == "stt":
-        return Request("stt", float(at_s), clip=_clip(line["clip"], clips))
+        return Request("stt", float(at_s), clip=_clip(line["clip"], clips), turn=turn)
     tokens = []
     for name in ("prompt_tokens", "output_tokens"):
         value = line[name]
@@ -111,7 +146,8 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
             f"{sum(tokens)} tokens of prompt and answer, and the LLM server takes {longest}"
         )
     prompt_tokens, output_tokens = tokens
-    return Request("llm", float(at_s), prompt_tokens, output_tokens, seed=7_000_003 + number)
+    seed = 7_000_003 + number
+    return Request("llm", float(at_s), prompt_tokens, output_tokens, seed=seed, turn=turn)
 
 
 def _clip(clip: object, clips: Sequence[Clip]) -> int:

@@ -13,9 +13,10 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
 from objectives.plain_data.infinity import plain
+from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
-LOGS = ("*.log", "replies.jsonl", "ramp.jsonl")
+LOGS = ("*.log", WINDOW_FILE, RAMP_FILE)
 
 
 def store(folder: Path) -> FileSystemArtifactStore:

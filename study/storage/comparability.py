@@ -54,7 +54,7 @@ def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         a, b = then.get(name, default), now[name]
         if name == "device total MiB" and a and abs(a / b - 1) <= TOTAL_TOLERANCE:
             continue
-        if name == "limits" and a is None:
+        if name == "limits" and name in then and a is None:
             continue
         if name == "services" and a:
             a, b = _with_models_of(a, b), _with_models_of(b, a)

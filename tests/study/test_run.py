@@ -80,7 +80,7 @@ def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(
     assert [p.parent for p in out.rglob("*.yaml")] == [out / "made" / "promotions"]
     (promotion,) = promotions(out)
     assert (promotion["schema"], promotion["status"], promotion["measured_elsewhere"]) == (
-        1,
+        2,
         "replay",
         True,
     )
@@ -374,7 +374,7 @@ def test_what_cannot_be_compared_is_refused_by_name(
     write_spec(place[0].parent, **changes)
     ran = run_study(place[0], "--out", place[1])
     assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
-    assert f"measured with another {name};" in ran.stderr and "--fresh" in ran.stderr
+    assert f"measured under other conditions: {name};" in ran.stderr and "--fresh" in ran.stderr
     assert len(study(place[1]).trials) == before
     assert run_study(place[0], "--out", place[1], "--fresh", "--n-trials", 1).returncode == 0
 
@@ -389,7 +389,7 @@ def test_two_products_never_mix(place: tuple[Path, Path]) -> None:
     ran = run_study(place[0], "--out", place[1])
     assert ran.returncode == 2
     assert (
-        "another device product, another device total MiB, another server versions;" in ran.stderr
+        "under other conditions: device product, device total MiB, server versions;" in ran.stderr
     )
 
 

@@ -22,6 +22,7 @@ from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.kv_cache import usage
 from objectives.measurement import Measurement
+from objectives.recording.kept_replies import Rows
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Pair, PairLaunch
@@ -188,14 +189,22 @@ def make(
     skip: Iterable[tuple[float, str]] = (),
     repeats: int = 2,
     changes: Mapping[str, Any] | None = None,
+    kept: Callable[[float, str], Rows | None] = lambda *_: None,
 ) -> Path:
-    """Write a spec into `folder` with its recording; `changes` are of the recorded spec."""
+    """Write a spec into `folder` with its recording; `changes` are of the recorded spec.
+
+    `kept` are the replies of a launch.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = write_spec(folder, **(changes or {}))
     (folder / "made.jsonl").touch()
     spec = load(path)
     provenance = recording.Provenance(
-        (DEVICE,), VERSIONS, conditions(setting_of(spec)), "2026-11-20T10:00:00"
+        (DEVICE,),
+        VERSIONS,
+        conditions(setting_of(spec)),
+        "2026-11-20T10:00:00",
+        limits=dict(spec.limits),
     )
     entries = []
     for repeat in range(1, repeats + 1):
@@ -207,9 +216,18 @@ def make(
             failure = outcome if isinstance(outcome, Diagnosis) else None
             figures = {} if result else {"device_total_mib": TOTAL_MIB, "stt_start_s": 2.0}
             at = f"2026-11-20T1{repeat}:00:00"
+            replies = kept(a.share, a.speech) if result else None
             entries.append(
                 recording.RecordedLaunch(
-                    dict(a.values), repeat, repeat, at, 90.0, result, failure, figures
+                    dict(a.values),
+                    repeat,
+                    repeat,
+                    at,
+                    90.0,
+                    result,
+                    failure,
+                    figures,
+                    replies=replies,
                 )
             )
     recording.write(folder / "made.jsonl", provenance, entries)

@@ -106,7 +106,7 @@ def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) 
     spec = folder / "fakes.yaml"
     spec.write_text(yaml.safe_dump(FAKES | (changes or {}), sort_keys=False))
     data = {
-        "schema": 1,
+        "schema": 2,
         "status": "candidate",
         "name": "fakes",
         "parameters": {"vllm_memory_util": 0.06, "whisper_model_size": "base"},

@@ -147,7 +147,7 @@ memory_timeout_s: 3
     def promotion(self, name: str = "p", share: Any = 0.55, size: Any = "tiny", **more: Any) -> str:
         """Write a sealed, confirmed promotion inside; return its path."""
         data = {
-            "schema": 1,
+            "schema": 2,
             "status": "confirmed",
             "measured_elsewhere": False,
             "parameters": {"vllm_memory_util": share, "whisper_model_size": size},

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load.ramp import turn_times
+from objectives.recording.kept_replies import RAMP, REPLY_COLUMNS, WINDOW, Rows
 
 SLOTS = 8  # requests that the queue serves at once
+KEPT_RANGE = RampRange(2.0, 10.0)  # of ramps whose replies are kept
 DRAIN_S = 20.0  # what has not ended so long after the last arrival has failed
 
 
@@ -57,3 +60,19 @@ def line(
     """Return one reply, as a file has it."""
     fields = {"service": service, "scheduled_s": scheduled_s, "first_s": first_s, "end_s": end_s}
     return {"ramp": 0, "seed": 1, "error": None, **fields, "tokens": tokens, **more}
+
+
+def kept(capacity_per_s: float) -> Rows:
+    """Return what a launch keeps: a window of four clips and four LLM requests, and a ramp.
+
+    The LLM's first tokens come after 0.5, 1.0, 1.5 and 2.5 s.
+    """
+    window = [line("stt", float(n), n + 0.2, n + 0.2, None, ramp=WINDOW) for n in range(4)]
+    window += [
+        line("llm", n + 0.5, n + 0.5 + first_s, n + 0.6 + first_s, 8, ramp=WINDOW)
+        for n, first_s in enumerate((0.5, 1.0, 1.5, 2.5))
+    ]
+    rate = RampRate.doubling(KEPT_RANGE.first_per_s, every_s=KEPT_RANGE.doubling_s, ramp_s=45.0)
+    pairs = replies(capacity_per_s, rate, ramp=RAMP)  # the two requests of each turn in turn
+    ramp = [{**x, "turn": n // 2} for n, x in enumerate(pairs)]
+    return [[x.get(column) for column in REPLY_COLUMNS] for x in (*window, *ramp)]

@@ -89,7 +89,8 @@ class Rig:
 
     def start(self) -> None:
         """Boot it, with this checkout and the interpreter of the tests visible inside."""
-        binds = {str(REPOSITORY), sys.prefix, sys.base_prefix}
+        packages = (p for p in sys.path if p.endswith("site-packages"))  # maybe another prefix's
+        binds = {str(REPOSITORY), sys.prefix, sys.base_prefix, *packages}
         self.group.mkdir()
         into = 'echo $$ > "$0/cgroup.procs"; exec unshare --cgroup bash "$@"'
         folders = sorted(b for b in binds if not b.startswith("/usr/"))

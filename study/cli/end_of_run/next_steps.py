@@ -8,6 +8,7 @@ from pathlib import Path
 
 from study.cli.checkout import as_typed, script_command
 from study.promotion import seal
+from study.promotion.schema import is_current
 from study.promotion.status import Status, status_of
 from study.storage.find import DEFAULT
 from study.storage.url import sqlite_file, without_password
@@ -40,7 +41,8 @@ def next_commands(
 
 def _of_promotion(promotion: Path) -> list[NextStep]:
     """Return how a promotion becomes confirmed, and then applied."""
-    match status_of(seal.read_unsealed(promotion)):
+    data = seal.read_unsealed(promotion)
+    match status_of(data) if is_current(data) else None:
         case Status.CANDIDATE | Status.INCONCLUSIVE:
             what = "is it really better? fresh launches tell"
             return [([*script_command("confirm"), str(promotion)], what)]

@@ -10,7 +10,8 @@ from objectives.capacity.ramp_rate import RampRate
 from objectives.load.drive_ramp import OPEN, drive_ramp
 from objectives.load.replies import Symptom
 from objectives.traffic.clips import read_clips
-from objectives.traffic.workload import Workload, turn_requests
+from objectives.traffic.trace import turn_requests
+from objectives.traffic.workload import Workload
 
 CLIPS = read_clips("assistant")
 PLAN = Workload(prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=5)
@@ -99,5 +100,6 @@ def test_turns_of_two_ramps_have_the_same_sizes_and_other_words():
     assert first == again
     assert [r.service for r in first] == ["stt", "llm"]
     assert first[0] == other[0]
+    assert {r.turn for r in first} == {7}
     assert first[1].prompt_tokens == other[1].prompt_tokens
     assert first[1].seed != other[1].seed

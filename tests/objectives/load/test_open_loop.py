@@ -1,11 +1,13 @@
 """The load generator sends on time to a fake server, and tells failures that end a window."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from factories import endpoints_of
 
-from objectives.load.figures_of_replies import summarise
+from objectives.capacity.ramp_figures import goodput_pct
+from objectives.load.figures_of_replies import summarise, turn_waits_ms
 from objectives.load.open_loop import drive, one_by_one
 from objectives.load.replies import Fault, Reply, RequestError, Symptom
 from objectives.measurement import INFINITE
@@ -55,6 +57,43 @@ def test_requests_leave_on_schedule_and_waiting_counts(fake):
     assert second.scheduled_s - first.scheduled_s == pytest.approx(0.1)
     assert second.sent_s < first.end_s
     assert second.latency_ms >= 690
+
+
+def turn(number, at_s):
+    return [replace(STT, at_s=at_s, turn=number), replace(LLM, at_s=at_s, turn=number)]
+
+
+def test_the_prompt_of_a_turn_leaves_when_its_clip_has_been_answered(fake):
+    requests = [*turn(4, 0.0), *turn(5, 0.1), *at(LLM, 0.05)]
+    window = load(ends(fake("slow", "--delay", 0.3)), requests)
+    assert [r.error for r in window.replies] == [None] * 5
+    waits_ms = []
+    for number in (4, 5):
+        clip, prompt = sorted(
+            (r for r in window.replies if r.turn == number), key=lambda r: r.scheduled_s
+        )
+        assert (clip.service, prompt.service) == ("stt", "llm")
+        assert clip.end_s == prompt.scheduled_s <= prompt.sent_s
+        assert prompt.ttft_ms < 1000 * (prompt.first_s - clip.scheduled_s)
+        waits_ms.append(1000 * (prompt.first_s - clip.scheduled_s))
+    assert turn_waits_ms(window.replies) == pytest.approx(waits_ms)
+    found = summarise(window.replies)
+    assert found["turn_ttft_ms"] == pytest.approx(min(waits_ms))
+    assert found["turn_ttft_p95_ms"] == pytest.approx(max(waits_ms))
+    assert max(waits_ms) > 300
+    assert found["llm_offered"] == 3
+
+
+def test_a_turn_ends_with_its_first_request_that_fails_and_waits_for_ever(fake):
+    window = load(ends(fake("empty")), [*turn(1, 0.0), *turn(2, 0.0)])
+    assert [r.service for r in window.replies] == ["stt", "stt"]
+    assert summarise(window.replies)["turn_ttft_ms"] == INFINITE
+    assert goodput_pct(((r.turn, r) for r in window.replies), ()) == 0
+
+
+def test_a_window_without_turns_has_no_time_of_a_turn(fake):
+    found = summarise(load(ends(fake()), [*at(LLM, 0.0), *at(STT, 0.0)]).replies)
+    assert (found["turn_ttft_ms"], found["turn_ttft_p95_ms"]) == (None, None)
 
 
 @pytest.mark.parametrize("mood", ["silent", "empty"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from factories import only
+from ramps import KEPT_RANGE, kept
 
 import objectives
 from objectives.allocation import Allocation
@@ -20,6 +21,7 @@ from objectives.evaluation import Failure, Job, Outcome
 from objectives.load.ramp import turn_times
 from objectives.measurement import INFINITE
 from objectives.recording import Provenance, entry, read, write
+from objectives.recording.kept_replies import WINDOW, kept_in, leave, under
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, SttService
 from objectives.setting import Setting, conditions
@@ -357,6 +359,36 @@ def test_every_reply_is_kept_and_judged_again_under_other_limits(recording, tmp_
         assert other.goodput_pct == goodput_pct
         assert other.breaking_point_turns_per_s == pytest.approx(turns_per_s, rel=0.05)
         assert other.capacity_bound_by == "stt_latency_p95_ms"
+
+
+def test_without_its_replies_a_launch_has_no_capacity_under_other_limits(recording, tmp_path):
+    measured = only(stt_latency_ms=1.0, goodput_pct=50.0, capacity_turns_per_s=3.0)
+    write(tmp_path / "a.jsonl", recording.provenance, [entry(job(1), 1, 1.0, Outcome(measured))])
+    again = read(tmp_path / "a.jsonl")
+    assert again.measured(again.entries[0]).capacity_turns_per_s == 3
+    other = replace(again, limits={"stt_latency_p95_ms": 400.0}).measured(again.entries[0])
+    assert (other.goodput_pct, other.capacity_or_0) == (None, None)
+
+
+def test_a_kv_cache_that_was_full_still_bounds_the_capacity_under_other_limits():
+    full = {**KEPT_RANGE.to_json(), "kv_full_s": 20.0}
+    services = {"stt_latency_ms": 1.0, "llm_latency_ms": 1.0}
+    limits = {"llm_ttft_p95_ms": 1500.0}
+    bounds = {
+        under(only(**services, ramp=ramp), kept(8.0), limits, 1.0).capacity_bound_by
+        for ramp in (full, KEPT_RANGE.to_json())
+    }
+    assert bounds == {"kv", "llm_ttft_p95_ms"}
+
+
+def test_what_a_launch_left_is_left_again_by_its_rows(tmp_path):
+    rows = kept(8.0)
+    leave(rows, tmp_path / "new")
+    assert kept_in(tmp_path / "new") == [
+        [round(x, 4) if isinstance(x, float) else x for x in row] for row in rows
+    ]
+    leave([row for row in rows if row[0] == WINDOW], tmp_path / "window")
+    assert [p.name for p in (tmp_path / "window").iterdir()] == ["replies.jsonl"]
 
 
 def test_a_recording_of_0_1_has_the_rungs_of_its_ladder_and_no_capacity():

@@ -1,6 +1,7 @@
 """The seeded trace is the same for all trials, and no cache knows its prompts."""
 
 import hashlib
+import itertools
 from dataclasses import astuple, replace
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from objectives.allocation import Allocation
 from objectives.engines.kv_cache import KvCache, kv_cache
 from objectives.engines.vllm import kv_capacity_bound
-from objectives.traffic.workload import Workload, prompt, trace
+from objectives.traffic.segments import segments
+from objectives.traffic.trace import in_turns, trace, turn_requests
+from objectives.traffic.workload import Workload, prompt
 
 PLAN = Workload(
     seed=7, window_s=40, llm_per_s=2, stt_per_s=1.5, prompt_tokens=(100, 200), output_tokens=32
@@ -30,12 +33,73 @@ def test_one_seed_is_one_trace_and_another_seed_another():
     [
         (PLAN, "3825a2ef21cf0326"),
         (replace(PLAN, llm_burst=4), "deea93cdfe731c08"),
-        (Workload(), "4a77b686b0980917"),
+        (Workload(llm_per_s=0.5), "4a77b686b0980917"),
+        (Workload(stt_per_s=0.5), "4a77b686b0980917"),
     ],
 )
 def test_a_seed_is_the_trace_that_it_was_when_recordings_were_made(plan, digest):
-    whole = repr([astuple(r) for r in trace(plan, 24)])
+    requests = [astuple(r) for r in trace(plan, 24)]
+    assert {turn for *_, turn in requests} == {None}
+    whole = repr([tuple(of_0_1) for *of_0_1, _ in requests])
     assert hashlib.sha256(whole.encode()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize(
+    ("named", "rates"),
+    [
+        ({}, (0.5, 0, 0)),
+        ({"window_s": 30}, (0.5, 0, 0)),
+        ({"turns_per_s": 2}, (2, 0, 0)),
+        ({"turns_per_s": 2, "llm_per_s": 1, "llm_burst": 8}, (2, 1, 0)),
+        ({"turns_per_s": 0, "stt_per_s": 1}, (0, 0, 1)),
+        ({"llm_per_s": 1}, (0, 1, 0.5)),
+        ({"stt_per_s": 0}, (0, 0.5, 0)),
+        ({"llm_burst": 8}, (0, 0.5, 0.5)),
+    ],
+)
+def test_rates_that_nobody_names_follow_from_those_that_are(named, rates):
+    workload = Workload(**named)
+    assert (workload.turns_per_s, workload.llm_per_s, workload.stt_per_s) == rates
+    assert replace(workload, seed=9) == Workload(**named, seed=9)
+
+
+TURNS = Workload(seed=7, window_s=60, turns_per_s=1.5, llm_per_s=0.4, llm_burst=3)
+
+
+def test_a_turn_is_a_clip_and_then_a_prompt_that_arrive_together():
+    turns = in_turns(r for r in trace(TURNS, 24) if r.turn is not None)
+    assert len(turns) == 90
+    assert {tuple(r.service for r in turn) for turn in turns} == {("stt", "llm")}
+    assert all(clip.at_s == prompt.at_s for clip, prompt in turns)
+    assert len({prompt.seed for _, prompt in turns}) == 90
+    beside = [r for r in trace(TURNS, 24) if r.turn is None]
+    assert (len(beside), len({r.at_s for r in beside})) == (24, 8)
+    assert {r.service for r in beside} == {"llm"}
+
+
+def test_a_turn_of_the_window_is_a_turn_of_a_ramp_in_other_words():
+    clip, prompt = in_turns(r for r in trace(TURNS, 24) if r.turn == 5)[0]
+    other_clip, other = turn_requests(TURNS, {"stt": True, "llm": False}, 5, 24, salt=1)
+    assert (clip.clip, prompt.prompt_tokens) == (other_clip.clip, other.prompt_tokens)
+    assert prompt.seed != other.seed
+
+
+@pytest.mark.parametrize(("window_s", "seed"), [(60, 7), (120, 1), (100, 3), (20, 2), (7, 4)])
+def test_every_segment_has_the_arrivals_of_a_seed_of_its_own_and_as_much_work(window_s, seed):
+    plan = replace(TURNS, window_s=window_s, seed=seed)
+    parts = segments(plan)
+    assert (parts[0].begin_s, parts[-1].end_s) == (0, window_s)
+    assert all(a.end_s == b.begin_s for a, b in itertools.pairwise(parts))
+    begins = [t[0] for t in in_turns(trace(plan, 24))]
+    assert len([r for r in begins if r.turn is not None]) == round(1.5 * window_s)
+    assert all(sum(part.has(r.at_s) for part in parts) == 1 for r in begins)
+    for kind in (True, False):
+        counts = [
+            sum((r.turn is None) is kind and part.has(r.at_s) for r in begins) for part in parts
+        ]
+        assert max(counts) - min(counts) <= (3 if kind else 1)
+    within = [sorted(r.at_s - part.begin_s for r in begins if part.has(r.at_s)) for part in parts]
+    assert len({tuple(w) for w in within}) == len(parts)
 
 
 @pytest.mark.parametrize("seed", range(5))

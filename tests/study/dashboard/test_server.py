@@ -206,7 +206,11 @@ def test_what_is_not_there_is_one_line(
     database: Path, tmp_path: Path, arguments: list[str], code: int, error: str
 ) -> None:
     (tmp_path / "made.txt").write_text("no database " * 100)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with (
+        socket.socket() as taken
+    ):  # create_server would share its port, and might not get to listen
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
         port = taken.getsockname()[1]
         line = (a.format(db=database, taken=port) for a in arguments)
         ran = run_script("dashboard.py", *line, cwd=tmp_path)

@@ -17,6 +17,7 @@ from study.deploy.admission import Admitted, admit
 from study.deploy.config.deployed import Binding, Deployed, Stack
 from study.deploy.config.deployment import Deployment
 from study.deploy.plan import check_times
+from study.promotion.schema import SCHEMA
 from study.promotion.seal import put
 
 SHARE = Binding(flag="--gpu-memory-utilization", low=0.1, high=0.9)
@@ -33,6 +34,7 @@ DEPLOYMENT = Deployment(
 )
 NOW = datetime.now(UTC)
 PROMOTION: Mapping[str, Any] = {
+    "schema": SCHEMA,
     "status": "confirmed",
     "measured_elsewhere": False,
     "parameters": {"vllm_memory_util": 0.55, "whisper_model_size": "base"},
@@ -62,6 +64,12 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
     ("changed", "message"),
     [
         ({"status": "candidate"}, r"not confirmed \(status: candidate\).*confirm.py.*--i-know"),
+        (
+            {"schema": 1},
+            r"a promotion of 0\.1, .* measure anew: `python scripts/run_study\.py SPEC`",
+        ),
+        ({"schema": 3}, "its schema is 3, and this version writes 2"),
+        ({"schema": None}, "its schema is None"),
         ({"status": "replay"}, "replayed from measurements of elsewhere"),
         ({"confirmation": None}, "its status is confirmed and its confirmation is not"),
         (

@@ -201,7 +201,7 @@ def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]
 
 def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec: Spec) -> None:
     data = yaml.safe_load(yaml.safe_dump(written(spec)))
-    assert (data["schema"], data["status"], data["measured_elsewhere"]) == (1, "candidate", False)
+    assert (data["schema"], data["status"], data["measured_elsewhere"]) == (2, "candidate", False)
     assert data["parameters"] == {"vllm_memory_util": 0.55, "whisper_model_size": "base"}
     assert data["set"] == {"llm": "--gpu-memory-utilization 0.55", "stt": "model size base"}
     assert (

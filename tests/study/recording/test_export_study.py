@@ -82,7 +82,8 @@ def test_other_conditions_are_refused_by_name(live, tmp_path):
     with pytest.raises(BadInput, match="with other versions of the servers"):
         gather([SHIPPED.path], conditions_of(live), other, [])
     with pytest.raises(
-        BadInput, match=r"study gpu_h100-\w+-0 in .* was measured with another server versions"
+        BadInput,
+        match=r"study gpu_h100-\w+-0 in .* was measured under other conditions: server versions;",
     ):
         gather([STUDIES], conditions_of(live), other, [])
     bigger = replace(
@@ -100,9 +101,9 @@ def test_what_another_load_generator_measured_is_refused(live):
     assert "load generator" not in SHIPPED.provenance.conditions, (
         "recorded with the first one, before it was said"
     )
-    with pytest.raises(BadInput, match="recorded with another load generator"):
+    with pytest.raises(BadInput, match="recorded under other conditions: load generator;"):
         gather([SHIPPED.path], conditions_of(live), now, [])
-    with pytest.raises(BadInput, match="measured with another load generator"):
+    with pytest.raises(BadInput, match="measured under other conditions: load generator;"):
         gather([STUDIES], conditions_of(live), now, [])
 
 

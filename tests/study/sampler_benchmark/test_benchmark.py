@@ -113,7 +113,9 @@ def test_runs_of_another_version_are_not_mixed_in(tmp_path, monkeypatch):
     RunJournal(tmp_path).add([run_of()])
     monkeypatch.setattr(optuna, "__version__", "4.9.0")
     monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0")
-    with pytest.raises(BadInput, match=r"was made with another versions; name another --out$"):
+    with pytest.raises(
+        BadInput, match=r"was made under other conditions: versions; name another --out$"
+    ):
         RunJournal(tmp_path)
 
 

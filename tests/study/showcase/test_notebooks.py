@@ -17,17 +17,23 @@ from study.showcase.dataframe import reweighed, shipped_recording, table
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "study" / "notebooks"
 EXPLORE, COMPARE = NOTEBOOKS / "explore_study.ipynb", NOTEBOOKS / "compare_samplers.ipynb"
-with warnings.catch_warnings():  # of Jupyter's own making
-    warnings.simplefilter("ignore")
-    import nbformat
-    from nbclient import NotebookClient
+
+
+def opened(notebook: Path) -> Any:
+    """Read a notebook; Jupyter, which takes 5 s, is imported only where one is read."""
+    with warnings.catch_warnings():  # of Jupyter's own making
+        warnings.simplefilter("ignore")
+        import nbformat
+    return nbformat.read(notebook, as_version=4)
 
 
 def executed(
     notebook: Path, folder: Path, timeout_s: int, changes: Mapping[str, str] = MappingProxyType({})
 ) -> list[dict[str, Any]]:
     """Run a notebook in a folder, with some of its text changed, and return all its outputs."""
-    book = nbformat.read(notebook, as_version=4)
+    book = opened(notebook)
+    from nbclient import NotebookClient
+
     for old, new in changes.items():
         (cell,) = [c for c in book.cells if c.cell_type == "code" and old in c.source]
         cell.source = cell.source.replace(old, new)
@@ -58,7 +64,7 @@ def test_the_comparison_runs_from_top_to_bottom_and_shows_its_tables_and_figures
 
 @pytest.mark.parametrize("notebook", [EXPLORE, COMPARE], ids=lambda path: path.stem)
 def test_it_holds_calls_and_prose_only_and_no_outputs(notebook: Path) -> None:
-    book = nbformat.read(notebook, as_version=4)
+    book = opened(notebook)
     code = [c for c in book.cells if c.cell_type == "code"]
     assert not [c for c in code if c.outputs or c.execution_count]
     kinds = {type(node) for c in code for node in ast.walk(ast.parse(c.source))}

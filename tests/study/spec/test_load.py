@@ -198,12 +198,14 @@ def test_packaged_specs_load_where_their_files_exist(
     ],
 )
 def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
-    """It has no ramp, which version 0.1 did not have: what is said of ramps is the live one's."""
+    """It has neither ramp nor turns, which version 0.1 did not have: those are the live one's."""
     texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
     shared = ["device:" + t.partition("\ndevice:")[2] for t in texts]
-    of_ramps = re.compile(r"^ *(ramp_s|pause_s): .*\n|^limits: .*\n\n", re.MULTILINE)
-    assert "ramp_s: 0 " in shared[1]
-    assert of_ramps.sub("", shared[0]) == of_ramps.sub("", shared[1])
+    rates = "seed|window_s|turns_per_s|llm_per_s|llm_burst|stt_per_s"
+    of_turns = re.compile(rf"^ *(ramp_s|pause_s|{rates}): .*\n|^limits: .*\n\n", re.MULTILINE)
+    assert "ramp_s: 0 " in shared[1] and "turns_per_s" not in shared[1]
+    assert "turns_per_s" in shared[0]
+    assert of_turns.sub("", shared[0]) == of_turns.sub("", shared[1])
 
 
 def test_gpu_yaml_explains_every_key() -> None:
@@ -551,6 +553,23 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         {"workload": "{stt_per_s: 0}"},
         ("workload.stt_per_s: it sends 0 requests", "write a rate of at least"),
     ),
+    (
+        {"workload": "{turns_per_s: 0.001}"},
+        ("workload.turns_per_s: it sends 0.06 turns", "write a rate of at least 0.0166667"),
+    ),
+    (
+        {"workload": "{turns_per_s: 0, llm_per_s: 1}"},
+        ("workload.stt_per_s: it sends 0 requests", "name turns_per_s"),
+    ),
+    (
+        {"workload": "{turns_per_s: 1, llm_per_s: 0.001}"},
+        ("workload.llm_per_s: it sends 0.06 requests", "write a rate of at least 0.0166667"),
+    ),
+    (
+        {"workload": "{turns_per_s: 1, llm_burst: 6}"},
+        ("workload.llm_burst: no burst is sent", "write llm_per_s, e.g. 0.1"),
+    ),
+    ({"workload": "{turns_per_s: -1}"}, ("workload.turns_per_s: -1 is out of range",)),
     ({"workload": "{prompt_tokens: [9, 3]}"}, ("workload.prompt_tokens: the shortest",)),
     (
         {"workload": "{prompt_tokens: [9]}"},
@@ -698,7 +717,17 @@ BAD_VALUES += [
     ({"workload": "{session_pause_s: 1}"}, ("session_pause_s", "write `pause_s`")),
     ({"workload": "{session_turn_tokens: 1}"}, ("session_turn_tokens", "prompt_tokens")),
     ({"claim": "concurrent_capacity"}, ("claim", "write capacity_turns_per_s")),
-    ({"limits": "{stt_ttft_p95_ms: 1}"}, ("limits.stt_ttft_p95_ms", "it is no limit")),
+    ({"workload": "{ladder_max_sessions: 8}"}, ("ladder_max_sessions", "a word of 0.1", "ramp_s")),
+    ({"workload": "{session_ramp_s: 8}"}, ("session_ramp_s", "a word of 0.1", "`ramp_s`")),
+    ({"workload": "{session_prompt_tokens: 8}"}, ("a word of 0.1", "`prompt_tokens`")),
+    ({"slo": "null"}, ("slo", "a word of 0.1", "write `limits:`")),
+    ({"limits": "{stt_p95_ms: 900}"}, ("a word of 0.1", "write `stt_latency_p95_ms`")),
+    ({"limits": "{llm_p95_ms: 900}"}, ("a word of 0.1", "write `llm_latency_p95_ms`")),
+    ({"limits": "{multiple: 1.5}"}, ("a word of 0.1", "a limit is a time")),
+    (
+        {"limits": "{stt_ttft_p95_ms: 1}"},
+        ("limits.stt_ttft_p95_ms", "it is no limit", "mean llm_ttft_p95_ms?"),
+    ),
     ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
 ]
 BAD_VALUES += [

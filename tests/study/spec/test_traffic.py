@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from factories import SPEC
 
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips
-from objectives.traffic.workload import Workload, trace
+from objectives.traffic.ready_made import READY_MADE, ready_made
+from objectives.traffic.trace import in_turns, trace
+from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import HeldOut
-from study.spec.traffic import READY_MADE, WindowTraffic, held_out_traffic, ready_made, stress
+from study.spec.traffic import WindowTraffic, held_out_traffic, stress
 from study.spec.traffic_trace import captured
 
 CLIPS = read_clips("assistant")
@@ -47,7 +50,13 @@ SERVICES = {
 
 @pytest.mark.parametrize("name", READY_MADE)
 @pytest.mark.parametrize(
-    "main", [MAIN, Workload(), Workload(prompt_tokens=(1, 1), llm_per_s=0.1, window_s=10)]
+    "main",
+    [
+        MAIN,
+        Workload(),
+        Workload(prompt_tokens=(1, 1), llm_per_s=0.1, window_s=10),
+        Workload(turns_per_s=2.5, llm_per_s=1.6, llm_burst=24, window_s=120),
+    ],
 )
 def test_a_ready_made_workload_fits_the_models_of_the_study_and_sends_other_requests(
     name: str, main: Workload
@@ -75,6 +84,69 @@ def test_the_voice_assistant_asks_once_for_each_utterance_and_without_bursts() -
         sum(r.service == "llm" for r in requests) == sum(r.service == "stt" for r in requests) == 30
     )
     assert max(r.prompt_tokens for r in requests) <= 1024
+
+
+TURNS = replace(MAIN, window_s=120, turns_per_s=2.0, stt_per_s=0.0)
+
+
+def test_a_voice_assistant_of_turns_begins_one_with_each_utterance() -> None:
+    requests = trace(ready_made("voice_assistant", replace(TURNS, stt_per_s=0.5)), 24)
+    turns = in_turns(requests)
+    assert (len(turns), {len(t) for t in turns}) == (300, {2})
+    assert max(r.prompt_tokens for r in requests) <= 1024
+
+
+def test_several_users_of_turns_ask_for_twice_as_much_and_say_half_as_much_more() -> None:
+    requests, own = (trace(w, 24) for w in (ready_made("multi_user", TURNS), TURNS))
+    count = [[sum(r.service == s for r in rs) for s in ("llm", "stt")] for rs in (requests, own)]
+    assert count[0][1] == 1.5 * count[1][1]
+    assert count[0][0] == pytest.approx(2 * count[1][0], rel=0.03)
+    assert max(r.prompt_tokens for r in requests) <= 1536
+
+
+def test_long_contexts_of_turns_have_as_many_clips_and_about_as_many_tokens() -> None:
+    requests, own = (trace(w, 24) for w in (ready_made("long_context", TURNS), TURNS))
+    tokens = [sum(r.prompt_tokens for r in rs) for rs in (requests, own)]
+    assert tokens[0] == pytest.approx(tokens[1], rel=0.1)
+    clips = [sum(r.service == "stt" for r in rs) for rs in (requests, own)]
+    assert abs(clips[0] - clips[1]) <= 1
+
+
+@pytest.mark.parametrize("name", READY_MADE)
+def test_what_follows_from_traffic_without_turns_has_none(name: str) -> None:
+    assert {r.turn for r in trace(ready_made(name, MAIN), 24)} == {None}
+
+
+def test_a_captured_turn_begins_with_its_clip(tmp_path: Path) -> None:
+    path = tmp_path / "evening.jsonl"
+    lines = [{**LLM, "turn": 3}, {**STT, "turn": 3}, LLM]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    requests = held_out_traffic(HeldOut("evening", path), MAIN, CLIPS, 4096).requests
+    assert [(r.service, r.at_s, r.turn) for r in requests] == [
+        ("stt", 0.25, 3),
+        ("llm", 0.25, 3),
+        ("llm", 0.5, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([{**STT, "turn": 3}], ":1: turn 3 has no other line"),
+        ([LLM, {**STT, "turn": 3}, {**STT, "turn": 3}], ":3: turn 3 has its stt request in line 2"),
+        ([{**STT, "turn": -1}], ":1: turn is -1, not a whole number from 0"),
+        ([{**STT, "turn": True}], ":1: turn is True, not a whole number"),
+        ([{**STT, "trun": 3}], "did you mean turn?"),
+    ],
+)
+def test_a_captured_turn_is_a_clip_and_a_prompt(
+    tmp_path: Path, lines: list[Any], message: str
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(BadInput) as caught:
+        captured(path, CLIPS, 4096)
+    assert message in str(caught.value)
 
 
 def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_trials_with_servers_kept_and_restarted_do_not_mix(spec: Spec) -> None:
     for first, second in ((False, True), (True, False)):
         then, now = (identity_of_spec(spec, restarts=r) for r in (first, second))
         open_made(spec, storage, then, name=f"s{first}", sampler="random")
-        with pytest.raises(BadInput, match=f"another {LIFETIME}"):
+        with pytest.raises(BadInput, match=f"under other conditions: {LIFETIME}; run with --fresh"):
             open_made(spec, storage, now, name=f"s{first}", sampler="random")
 
 

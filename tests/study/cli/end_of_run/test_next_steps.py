@@ -89,6 +89,10 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
         next_commands("sqlite:///s.db", "s", file, is_replay=False)
     ), "there is no file"
     file.write_text(f"schema: 1\nstatus: {status}\n")
+    assert "made.yaml" not in "".join(
+        next_commands("sqlite:///s.db", "s", file, is_replay=False)
+    ), "0.1 wrote it"
+    file.write_text(f"schema: 2\nstatus: {status}\n")
     _, *commands = next_commands("sqlite:///s.db", "s", file, is_replay=False)
     lines = [line for line in commands if "made.yaml" in line]
     assert commands[: len(lines)] == lines, "it comes first"

@@ -14,6 +14,65 @@ from objectives.errors import BadInput
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
 
+WRITTEN_BY_0_1: list[dict[str, Any]] = [  # the two records of a chain, as commit 6ecada2 wrote them
+    {
+        "number": 0,
+        "values": {
+            "llm": {"vllm_memory_util": "0.5"},
+            "stt": {"whisper_model_size": "/models/base"},
+        },
+        "units": {"voice.env": "abc"},
+        "files": {"voice.env": "467d6b20f12a0b132d4a0ccd97dab9136e39957430c2cfc896d0124bd0295253"},
+        "parent": None,
+        "author": "owner",
+        "at": "2026-11-28T16:28:39+00:00",
+        "promotion": None,
+        "promotion_sha256": None,
+        "restores": None,
+        "device": None,
+        "driver": None,
+        "versions": {},
+        "neighbours": [],
+        "sha256": "38575263012e7a4483c6b2d92509cc63194d46dd3c75804a09460cfc36747675",
+    },
+    {
+        "number": 1,
+        "values": {
+            "llm": {"vllm_memory_util": "0.55"},
+            "stt": {"whisper_model_size": "tiny"},
+        },
+        "units": {"voice.env": "abc"},
+        "files": {"voice.env": "76eec93e88ac1ad3323fbeb80c50e4d3b0a4ae208b059165b35ed66905303d27"},
+        "parent": "38575263012e7a4483c6b2d92509cc63194d46dd3c75804a09460cfc36747675",
+        "author": "owner",
+        "at": "2026-11-28T16:28:39+00:00",
+        "promotion": "gpu_h100_20261125_013624.yaml",
+        "promotion_sha256": "cb4d151d1b0c95a9",
+        "restores": None,
+        "device": "GPU-1",
+        "driver": "580.1",
+        "versions": {"vllm": "0.26.0"},
+        "neighbours": ["a.service"],
+        "sha256": "19a25d8e8998d71c071902cdb0b78499fb46dc5967af14dbf69221452d32df9b",
+    },
+]
+FILES_OF_0_1 = ("SHARE=0.5\nWHISPER_MODEL=/models/base\n", "SHARE=0.55\nWHISPER_MODEL=tiny\n")
+
+
+def test_a_chain_of_0_1_holds_and_another_version_follows_it(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    for record, text in zip(WRITTEN_BY_0_1, FILES_OF_0_1, strict=True):
+        folder = chain.path(record["number"])
+        folder.mkdir(parents=True)
+        (folder / "version.json").write_text(json.dumps(record, indent=1))
+        (folder / "voice.env").write_text(text)
+    chain.put_in_force(1)
+    newest, first = chain.history()
+    assert "gpu_h100_20261125_013624.yaml" in str(newest) and first.is_own
+    back = chain.draft(replace(first, restores=0), {"voice.env": FILES_OF_0_1[0]})  # a rollback
+    chain.put_in_force(back.number)
+    assert [v.number for v in chain.history()] == [2, 1, 0]
+
 
 def version(values: Mapping[str, Any]) -> Version:
     return Version(-1, {"llm": values, "stt": {}}, {"judge.service": "abc"}, {})

@@ -1,0 +1,144 @@
+"""A trace is what is sent in a window: turns and requests, by a workload and its seed. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from objectives.traffic.segments import segments
+from objectives.traffic.workload import Request, Traffic, Workload
+
+# what a seed of arrivals is for, beside the streams of 0.1 (0 and 1), ramps (3) and sizes (4)
+TURNS, STREAMS = 5, 6
+
+
+def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
+    """Return the requests of the window, sorted by time; the same seed gives the same ones.
+
+    Times of arrival are those of a Poisson process, given how many there are. All requests of a
+    turn have the time at which it arrives. Where there are turns, every segment of the window has
+    arrivals of a seed of its own.
+
+    Args:
+        workload: The traffic pattern.
+        clips: The number of speech clips; each speech request names one by number.
+
+    >>> for r in trace(Workload(window_s=4, turns_per_s=0.5), clips=24):
+    ...     print(r.turn, r.service)
+    0 stt
+    0 llm
+    1 stt
+    1 llm
+    """
+    requests: list[Request] = []
+    for n, stream in enumerate(workload.streams):
+        rng = np.random.default_rng([workload.seed, n])
+        match stream.api:
+            case "completions":
+                requests += _prompts(rng, n, stream, workload)
+            case "transcription":
+                requests += _clips(rng, n, stream, workload, clips)
+    turns = round(workload.turns_per_s * workload.window_s)
+    passed = {s.service: s.api == "transcription" for s in reversed(workload.streams)}
+    for number, at_s in enumerate(_by_segment(workload, TURNS, turns)):
+        turn = turn_requests(workload, passed, number, clips)
+        requests += [replace(r, at_s=at_s) for r in turn]
+    return tuple(sorted(requests, key=lambda r: r.at_s))
+
+
+def in_turns(requests: Iterable[Request]) -> tuple[tuple[Request, ...], ...]:
+    """Return the requests of each turn, in their order; one outside turns stands alone.
+
+    >>> a, b, c = Request("stt", 0.0, turn=7), Request("llm", 0.0), Request("llm", 0.0, turn=7)
+    >>> [[r.service for r in turn] for turn in in_turns([a, b, c])]
+    [['stt', 'llm'], ['llm']]
+    """
+    turns: dict[object, list[Request]] = defaultdict(list)
+    for n, request in enumerate(requests):
+        turns[("alone", n) if request.turn is None else request.turn].append(request)
+    return tuple(map(tuple, turns.values()))
+
+
+def turn_requests(
+    workload: Workload, services: Mapping[str, bool], number: int, clips: int, salt: int = 0
+) -> tuple[Request, ...]:
+    """Return the requests of one turn, one a service, in the order in which they are sent.
+
+    The same seed and number give the same sizes, and the same salt the same words.
+
+    Args:
+        workload: The sizes of prompts and answers.
+        services: Whether each service is fed audio, in the order in which a turn passes them.
+        number: The number of the turn.
+        clips: The number of speech clips.
+        salt: It tells the prompts of one ramp from those of another; the window's is 0.
+    """
+    rng = np.random.default_rng([workload.seed, 4, number])
+    shortest, longest = workload.prompt_tokens
+    requests = []
+    for service, is_fed_audio in services.items():
+        clip, tokens = int(rng.integers(clips)), int(rng.integers(shortest, longest + 1))
+        seed = int(rng.integers(2**31)) + salt * 2**31
+        requests.append(
+            Request(service, 0.0, clip=clip, turn=number)
+            if is_fed_audio
+            else Request(service, 0.0, tokens, workload.output_tokens, seed=seed, turn=number)
+        )
+    return tuple(requests)
+
+
+def _prompts(
+    rng: np.random.Generator, n: int, stream: Traffic, workload: Workload
+) -> list[Request]:
+    shortest, longest = workload.prompt_tokens
+    return [
+        Request(
+            stream.service,
+            at_s,
+            prompt_tokens=int(rng.integers(shortest, longest + 1)),
+            output_tokens=workload.output_tokens,
+            seed=int(rng.integers(2**31)),
+        )
+        for at_s in _arrivals(rng, n, stream, workload)
+    ]
+
+
+def _clips(
+    rng: np.random.Generator, n: int, stream: Traffic, workload: Workload, clips: int
+) -> list[Request]:
+    order = rng.permutation(clips)
+    times_s = _arrivals(rng, n, stream, workload)
+    return [
+        Request(stream.service, at_s, clip=int(order[k % clips])) for k, at_s in enumerate(times_s)
+    ]
+
+
+def _arrivals(rng: np.random.Generator, n: int, stream: Traffic, workload: Workload) -> list[float]:
+    """Return the times of the n-th stream; without turns they are those that 0.1 drew."""
+    groups = round(stream.per_s * workload.window_s / stream.burst)
+    if workload.turns_per_s:
+        times_s = _by_segment(workload, STREAMS + n, groups)
+    else:
+        times_s = _sorted(rng.uniform(0.0, workload.window_s, groups))
+    return [t for t in times_s for _ in range(stream.burst)]
+
+
+def _by_segment(workload: Workload, kind: int, count: int) -> list[float]:
+    """Return a fixed number of arrival times, so that any two seeds carry the same work.
+
+    Every segment has as many as every other, or one more.
+    """
+    parts = segments(workload)
+    times_s: list[float] = []
+    for part in parts:
+        until = (2 * count * (part.number + 1) + len(parts)) // (2 * len(parts))
+        rng = np.random.default_rng([workload.seed, kind, part.number])
+        times_s += _sorted(rng.uniform(part.begin_s, part.end_s, until - len(times_s)))
+    return times_s
+
+
+def _sorted(times_s: np.ndarray) -> list[float]:
+    return [round(float(t), 6) for t in np.sort(times_s)]

@@ -1,0 +1,77 @@
+"""Find the replies that were kept of each trial, so that other limits can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from objectives.errors import BadInput
+from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE, Rows, kept_in
+from study.storage.artifacts import ATTACHMENTS
+from study.storage.trials import Trial
+
+
+def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> dict[int, Rows]:
+    """Return the requests of each launch that measured something, by the number of its trial.
+
+    A trial that was told another's result, or was carried over from an earlier study, has the
+    replies of that launch. One whose replies were not kept, or do not lie here, is left out.
+
+    Args:
+        study: The study of the trials.
+        trials: What it measured.
+        folder: The folder of the study.db, where the files of its trials lie.
+
+    Raises:
+        BadInput: What was kept cannot be read.
+    """
+    found: dict[int, Rows] = {}
+    for trial in trials:
+        if trial.measurement is None:
+            continue
+        rows = _rows(study._storage, _launch(study, trial.number), folder)
+        if rows is not None:
+            found[trial.number] = rows
+    return found
+
+
+def _launch(study: optuna.Study, number: int) -> FrozenTrial:
+    """Return the trial that was launched where this one has its result."""
+    trial = study.get_trials(deepcopy=False)[number]
+    if (carried_from := trial.user_attrs.get("carried_from")) is not None:
+        name = study.user_attrs["grown_from"]
+        earlier = optuna.load_study(study_name=name, storage=study._storage)
+        return _launch(earlier, carried_from)
+    if (repeat_of := trial.user_attrs.get("repeat_of")) is not None:
+        return _launch(study, repeat_of)
+    return trial
+
+
+def _rows(storage: BaseStorage, trial: FrozenTrial, folder: Path) -> Rows | None:
+    artifacts = FileSystemArtifactStore(folder / ATTACHMENTS)
+    with TemporaryDirectory() as files:
+        for kept in get_all_artifact_meta(trial, storage=storage):
+            if kept.filename not in (WINDOW_FILE, RAMP_FILE):
+                continue
+            try:
+                download_artifact(
+                    artifact_store=artifacts,
+                    file_path=str(Path(files) / kept.filename),
+                    artifact_id=kept.artifact_id,
+                )
+            except ArtifactNotFound:
+                return None  # the study.db was moved without them
+        try:
+            return kept_in(Path(files))
+        except (BadInput, KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"the replies of trial {trial.number} in {folder} cannot be read ({error}); "
+                "the study's own limits need none"
+            ) from error

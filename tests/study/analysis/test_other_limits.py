@@ -1,0 +1,163 @@
+"""A study is judged again under other limits, by the replies that its launches kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import run_script, run_study
+from factories import Outcome, cell, changed, make
+from ramps import KEPT_RANGE, kept
+from studies import copied
+
+from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.measurement import Measurement
+from objectives.recording.kept_replies import Rows, under
+from study.report.html import html
+from study.report.summary import Summary
+from study.showcase.dataframe import overview_of, table
+
+OWN = {"llm_ttft_p95_ms": DEFAULT_LIMITS["llm_ttft_p95_ms"]}
+TIGHTER = {"llm_ttft_p95_ms": 700.0}
+
+
+def replies(share: float, size: str) -> Rows | None:
+    """Return what the launches kept: those of 40 % kept nothing."""
+    return kept(8 + 80 * (share - 0.5)) if share > 0.42 else None
+
+
+def measured(share: float, size: str) -> Outcome:
+    """Return what the replies show under the default limits."""
+    outcome = cell(share, size)
+    if not isinstance(outcome, Measurement):
+        return outcome
+    outcome = changed(outcome, ramp=KEPT_RANGE.to_json())
+    return under(outcome, kept(8 + 80 * (share - 0.5)), DEFAULT_LIMITS, 1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a replay, and of one with other weights that has grown from it."""
+    folder = tmp_path_factory.mktemp("kept")
+    spec = make(folder, measured, kept=replies, repeats=1)
+    for more in ((), ("--preset", "capacity")):
+        ran = run_study(spec, "--out", folder / "out", *more)
+        assert ran.returncode == 0, ran.stderr
+    return folder
+
+
+def figures(found: Summary) -> dict[str, tuple[object, ...]]:
+    names = ("goodput_pct", "breaking_point_turns_per_s", "capacity_bound_by")
+    return {
+        str(t.allocation): (t.fitness, *(t.measurement.figure(n) for n in names))
+        for t in found.trials
+        if t.measurement and t.allocation.share > 0.42
+    }
+
+
+def database(folder: Path) -> Path:
+    return folder / "out/made/study.db"
+
+
+@pytest.mark.parametrize("name", ["made-tournament-0", "made-tournament-0-2"])
+def test_under_its_own_limits_a_study_is_what_it_was_also_one_that_has_grown(
+    folder: Path, name: str
+) -> None:
+    own = overview_of(database(folder), name)
+    again = overview_of(database(folder), name, limits=OWN)
+    assert len(figures(own)) >= 4
+    assert figures(again).keys() == figures(own).keys()
+    for key, known in figures(own).items():
+        *numbers, bound_by = figures(again)[key]
+        assert numbers == pytest.approx(known[:-1], rel=1e-4)  # times are kept to 0.1 ms
+        assert bound_by == known[-1]
+
+
+def test_tighter_limits_lower_goodput_capacity_and_fitness_follows(folder: Path) -> None:
+    before = database(folder).read_bytes()
+    own, other = (
+        figures(overview_of(database(folder), limits=limits)) for limits in (None, TIGHTER)
+    )
+    assert database(folder).read_bytes() == before
+    assert {x[1] for x in own.values()} == {87.5} and {x[1] for x in other.values()} == {62.5}
+    assert all(other[key][2] < own[key][2] for key in own)  # type: ignore[operator]
+    assert {x[3] for x in other.values()} == {"llm_ttft_p95_ms"}
+    assert [x[0] for x in other.values()] != [x[0] for x in own.values()]
+
+
+def test_launches_that_kept_no_replies_have_neither_and_the_page_counts_them(folder: Path) -> None:
+    found = overview_of(database(folder), limits=TIGHTER)
+    lost = [t.measurement for t in found.trials if t.measurement and t.allocation.share < 0.42]
+    assert lost and found.unjudged == len({str(m) for m in lost}) <= len(lost)
+    for m in lost:
+        assert (m.goodput_pct, m.capacity_turns_per_s, m.capacity_or_0) == (None, None, None)
+        assert m.capacity_bracket == () and m.figure("llm_ttft_p95_ms") == 300
+    launches = sum(len(c.measured) for c in found.configurations)
+    assert (
+        "The limits are not the study&#39;s own: speech answers within 1,000 ms, LLM begins within "
+        "700 ms, LLM 100 ms a token. Goodput, capacity and fitness follow from the kept replies; "
+        f"those of {found.unjudged} of {launches} launches were not found" in html(found)
+    )
+
+
+def test_a_study_that_was_moved_with_its_folder_keeps_them_and_its_file_alone_has_none(
+    folder: Path, tmp_path: Path
+) -> None:
+    whole = copied(folder, tmp_path / "whole")
+    assert figures(overview_of(database(whole), limits=TIGHTER)) == figures(
+        overview_of(database(folder), limits=TIGHTER)
+    )
+    alone = Path(shutil.copy(database(folder), tmp_path / "study.db"))
+    found = overview_of(alone, limits=TIGHTER)
+    assert found.unjudged == sum(len(c.measured) for c in found.configurations)
+    assert [p.name for p in tmp_path.iterdir() if p != whole] == ["study.db"]
+
+
+def test_replies_that_cannot_be_read_are_named(folder: Path, tmp_path: Path) -> None:
+    broken = copied(folder, tmp_path)
+    for file in (broken / "out/made/attachments").iterdir():
+        if b'"scheduled_s"' in (data := file.read_bytes()):
+            file.write_bytes(data[:-20])
+    ran = run_script("report.py", database(broken), "--limits", "ttft_ms=700", "-o", tmp_path / "r")
+    assert ran.returncode == 2 and len(ran.stderr.splitlines()) == 1
+    assert "the replies of trial 0" in ran.stderr and "cannot be read" in ran.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_report_and_the_frame_take_limits(folder: Path, tmp_path: Path) -> None:
+    ran = run_script(
+        "report.py", database(folder), "--limits", "ttft_ms=700", "-o", tmp_path / "r.html"
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "LLM begins within 700 ms" in (tmp_path / "r.html").read_text()
+    frame = table(database(folder), limits=TIGHTER)
+    of_recording = table(folder / "made.jsonl", limits=TIGHTER)
+    for launches in (frame, of_recording):
+        known = launches[launches["vllm_memory_util"] > 0.42].dropna(subset="goodput_pct")
+        assert set(known["goodput_pct"]) == {62.5}
+        assert launches[launches["vllm_memory_util"] < 0.42]["goodput_pct"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (("llm_ttft_p95=1500",), "did you mean llm_ttft_p95_ms?"),
+        (("stt_ttft_p95_ms=1500",), "no limit is named 'stt_ttft_p95_ms' here; did you mean"),
+        (("latency=1",), "choose stt_latency_p95_ms, llm_latency_p95_ms, llm_ttft_p95_ms"),
+        (("llm_ttft_p95_ms",), "write NAME=MS"),
+        (("llm_ttft_p95_ms=fast",), "write NAME=MS"),
+        (("llm_ttft_p95_ms=0",), "it is a time above 0 ms"),
+        (("llm_ttft_p95_ms=-5",), "it is a time above 0 ms"),
+        (("llm_ttft_p95_ms=nan",), "it is a time above 0 ms"),
+        (("llm_ttft_p95_ms=inf",), "it is a time above 0 ms"),
+        (("ttft_ms=1500", "llm_ttft_p95_ms=1000"), "twice"),
+    ],
+)
+def test_what_is_no_limit_is_one_line(
+    folder: Path, tmp_path: Path, limits: tuple[str, ...], words: str
+) -> None:
+    options = [x for limit in limits for x in ("--limits", limit)]
+    ran = run_script("report.py", database(folder), *options, "-o", tmp_path / "r.html")
+    assert ran.returncode == 2 and len(ran.stderr.splitlines()) == 1
+    assert words in ran.stderr and not any(tmp_path.iterdir())
