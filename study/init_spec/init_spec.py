@@ -77,6 +77,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     head = [
         origin,
         "Every key is explained in study/specs/gpu.yaml.",
+        "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,
     ]
     write_checked(options.spec, head, spec_of(options.name, name, llm, stt, others))

@@ -11,6 +11,7 @@ import yaml
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
+from objectives.traffic.workload import Workload
 from study.deploy.config.load import load_deployment
 from study.init_spec.gpu_processes import Others
 from study.init_spec.llm_unit import SHARE_FLAG, Llm
@@ -65,6 +66,7 @@ def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None
             },
             "stt": speech,
         },
+        "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},
         "reserve_mib": others.reserve_mib if others else None,
     }
 

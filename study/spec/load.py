@@ -29,7 +29,7 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import check_rates, read_limits, read_workloads
+from study.spec.traffic import check_traffic, read_limits, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -77,6 +77,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
+    check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
     place_clips(top, plain, path.parent, must_exist=measure == "live")
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
@@ -170,7 +171,6 @@ def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
         raise top.at("workload", "prompt_tokens").wrong(
             "the shortest is longer than the longest", "write [low, high]"
         )
-    check_rates(top.at("workload"), load_)
     weights = plain.get("fitness", FitnessRule()).weights
     if weights is not None:
         weights = {**PRESETS[plain["fitness"].preset], **weights}

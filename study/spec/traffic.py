@@ -18,6 +18,8 @@ from study.spec.traffic_trace import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
+LONGEST_WINDOW_S = 240.0
+
 
 @dataclass(frozen=True, slots=True)
 class WindowTraffic:
@@ -55,12 +57,21 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
     return limits_ms
 
 
-def check_rates(entry: YamlEntry, workload: Workload) -> None:
+def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> None:
     """Refuse rates under which a service would get nothing in the window, or no end of requests.
 
+    A window that is measured here is at most `LONGEST_WINDOW_S` long.
+
     Raises:
-        BadInput: A rate is wrong; it has file, line and key.
+        BadInput: A rate or the window is wrong; it has file, line and key.
     """
+    if is_live and workload.window_s > LONGEST_WINDOW_S:
+        raise entry.at("window_s").wrong(
+            f"{workload.window_s:g} s is more than {LONGEST_WINDOW_S:g}, which leaves time for few "
+            "configurations",
+            f"write at most {LONGEST_WINDOW_S:g} and today's rates, however rare: intervals tell "
+            "what fewer requests cost",
+        )
     needs_streams = workload.turns_per_s == 0
     rates = {
         "turns_per_s": (workload.turns_per_s, 1, "turns"),

@@ -208,6 +208,10 @@ def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -
     assert of_turns.sub("", shared[0]) == of_turns.sub("", shared[1])
 
 
+def test_a_recording_of_a_longer_window_is_replayed(write: Any) -> None:
+    assert load(write(changed(workload="{window_s: 600}"))).workload.window_s == 600
+
+
 def test_gpu_yaml_explains_every_key() -> None:
     text = (SPECS / "gpu.yaml").read_text()
     for f in fields(Spec):
@@ -568,6 +572,10 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     (
         {"workload": "{turns_per_s: 1, llm_burst: 6}"},
         ("workload.llm_burst: no burst is sent", "write llm_per_s, e.g. 0.1"),
+    ),
+    (
+        {"workload": "{window_s: 240.5}", "measure": "live"},
+        ("workload.window_s: 240.5 s is more than 240", "write at most 240"),
     ),
     ({"workload": "{turns_per_s: -1}"}, ("workload.turns_per_s: -1 is out of range",)),
     ({"workload": "{prompt_tokens: [9, 3]}"}, ("workload.prompt_tokens: the shortest",)),
