@@ -46,7 +46,7 @@ def test_a_finished_study_has_a_note_and_all_plots(folder: Path) -> None:
     assert "measured elsewhere: not valid for this machine" in note
     assert 'may call a trial "best" that ran over a limit' in note
     assert "held back: 55 % + tiny: the clips are too few" in note
-    assert "- Better: 38 % " in note and "smoothed" not in note
+    assert "- Better: 50 % more capacity" in note and "smoothed" not in note
     assert study.metric_names == ["fitness"]
 
 
