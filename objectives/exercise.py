@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
-from objectives.capacity.ramp_range import BEGIN, RampRange
+from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.client import Endpoints
@@ -160,8 +160,7 @@ class Exercise:
             TrialFailed: A service ended or ran out of memory under the load.
         """
         workload, limits = self.workload, limits_of(limits_ms)
-        first_per_s = round(BEGIN * workload.least_per_s, 4)
-        here = known or RampRange(first_per_s, workload.ramp_doubling_s)
+        here = known or RampRange.below(workload.least_per_s, workload.ramp_doubling_s)
         step = Step.RAMP
         while True:
             on_phase(Phase(step))

@@ -25,6 +25,7 @@ class ServiceFigures:
         ttft_ms: The median from the scheduled send to the first content, ms.
         ttft_p95_ms: The time within which 95 % of the answers began, ms.
         tpot_ms: The median time per output token after the first, ms.
+        tpot_p95_ms: The time per token within which 95 % of the requests stayed, ms.
         rtfx: The seconds of audio transcribed in one second of service.
         wer_pct: The word error rate over the whole corpus, percent.
         interference: The median under joint load over the median alone.
@@ -44,6 +45,7 @@ class ServiceFigures:
     ttft_ms: float | None = None
     ttft_p95_ms: float | None = None
     tpot_ms: float | None = None
+    tpot_p95_ms: float | None = None
     rtfx: float | None = None
     wer_pct: float | None = None
     interference: float | None = None

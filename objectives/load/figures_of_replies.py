@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives.capacity.limits import own_ms
 from objectives.figures import flat_name
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
@@ -97,6 +98,10 @@ def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
         "ttft_ms": nearest_rank([r.ttft_ms for r in replies], 0.5),
         "ttft_p95_ms": nearest_rank([r.ttft_ms for r in replies], 0.95),
         "tpot_ms": float(np.median(tpot_ms)) if tpot_ms else None,
+        # as a limit bounds it: a request that failed has none within any time
+        "tpot_p95_ms": nearest_rank([own_ms(r, "tpot") for r in replies], 0.95)
+        if tpot_ms
+        else None,
     }
 
 

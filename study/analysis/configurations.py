@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.plain_data.infinity import plain
 from objectives.speech.wer import WordVerdict
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 from study.storage.trials import State, Trial
 
 

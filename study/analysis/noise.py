@@ -13,7 +13,7 @@ from statistics import fmean, variance
 
 from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
-from study.analysis.student_t import t_quantile
+from study.rule.student_t import t_quantile
 
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
 FEW_LAUNCHES = (

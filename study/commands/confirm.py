@@ -1,11 +1,12 @@
 r"""Confirm a promotion: baseline and winner are launched afresh in turn.
 
     python scripts/confirm.py artifacts/promotions/NAME.yaml
-    python scripts/confirm.py artifacts/promotions/NAME.yaml --claim llm_latency_ms \
+    python scripts/confirm.py artifacts/promotions/NAME.yaml --claim latency \
         --workloads long_context
 
-They are launched until it is clear whether the winner is better: first the baseline against
-itself, then a stress of the winner, then pairs. Run again, it goes on where it stopped.
+First the baseline is launched against itself, then the winner is put under stress, then pairs of
+both are measured until a look decides whether the winner is better. Run again, it goes on where
+it stopped.
 Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stopped.
 """
 
@@ -16,8 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from study.cli.parser import parser
+from study.rule.rule import LOOKS, Claim
 from study.service_pause.options import add_lending, lending
-from study.spec.choices import CLAIMS
+from study.spec.choices import CLAIMS_OF_0_1, OF_MARGINS
 
 
 def main() -> None:
@@ -28,9 +30,9 @@ def main() -> None:
     add(
         "--pairs",
         type=int,
-        default=6,
-        metavar="N",
-        help="of baseline and winner (default 6, the least)",
+        choices=LOOKS,
+        default=LOOKS[-1],
+        help="of baseline and winner at most; looked at after 6 and after 12 (default 12)",
     )
     add(
         "--workloads",
@@ -38,14 +40,12 @@ def main() -> None:
         metavar="NAME",
         help="held out; default: the spec's, or voice_assistant",
     )
-    add("--claim", choices=CLAIMS, help="what must be better; default: the spec's, or fitness")
     add(
-        "--margin",
-        action="append",
-        default=[],
-        metavar="PCT",
-        help="percent others may be worse (5); METRIC=PCT: one",
+        "--claim",
+        metavar="NAME",
+        help=f"what must be better: {', '.join(Claim)}; default: the spec's, or either",
     )
+    add("--margin", action="append", nargs="?", const="", help=SUPPRESS)
     add(
         "--aa-pairs",
         type=int,
@@ -69,7 +69,14 @@ def main() -> None:
     arguments = options.parse_args()
     if arguments.ladder is not None:
         options.error("--ladder is a word of 0.1, and the ladder is gone; write --ramp S")
-    limits = (("pairs", 6, 100), ("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ramp", 0, 1e5))
+    if arguments.margin:
+        options.error(f"--margin is a word of 0.1; {OF_MARGINS}")
+    if arguments.claim in CLAIMS_OF_0_1:
+        successor = CLAIMS_OF_0_1[arguments.claim]
+        options.error(f"--claim {arguments.claim} is a claim of 0.1; write --claim {successor}")
+    if arguments.claim not in (None, *Claim):
+        options.error(f"--claim {arguments.claim!r} is not known; choose {', '.join(Claim)}")
+    limits = (("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ramp", 0, 1e5))
     for name, least, most in limits:
         value = getattr(arguments, name)
         if value is not None and not least <= value <= most:
@@ -86,8 +93,7 @@ def main() -> None:
             arguments.promotion,
             spec_file=arguments.spec,
             experiment=arguments.experiment,
-            claim=arguments.claim,
-            margins=arguments.margin,
+            claim=None if arguments.claim is None else Claim(arguments.claim),
             aa_pairs=arguments.aa_pairs,
             workloads=arguments.workloads,
             ramp_s=arguments.ramp,

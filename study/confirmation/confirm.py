@@ -11,21 +11,22 @@ from typing import Any
 
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
-from objectives.figures import CAPACITY
 from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
-from study.confirmation import wording
 from study.confirmation.journal import JOURNAL_FILE, open_journal, write_journal
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.publish import publish
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
-from study.confirmation.verdict import gains
-from study.confirmation.verdict.judge import PairsVerdict
+from study.confirmation.verdict import wording
+from study.confirmation.verdict.assess import counted_pairs
 from study.promotion.status import Status
+from study.rule import verdict as rule_verdict
+from study.rule.rule import LOOKS
+from study.rule.verdict import RuleVerdict
 from study.service_pause.options import Lending
 from study.spec.setting import setting_of
 
@@ -39,14 +40,14 @@ class ConfirmOptions:
     """The options are what the command line adds.
 
     Args:
-        pairs: How many pairs of baseline and winner to measure.
+        pairs: How many pairs of baseline and winner to measure at most: those of a look.
         timeout_s: Nothing is begun that would not end within it, s; None for no limit.
         out: The folder of all studies' files.
         fresh: Put the pairs that are there aside and begin anew, which the confirmation says.
         lending: The units that lend their GPU meanwhile.
     """
 
-    pairs: int = 6
+    pairs: int = LOOKS[-1]
     timeout_s: float | None = None
     out: Path = Path("artifacts")
     fresh: bool = False
@@ -63,19 +64,17 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
         SetupError: Pairs are disturbed again and again, or this machine lacks what they need.
     """
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
-    names, rule = ", ".join(t.name for t in of.traffics), of.rule
     when = wording.FIXED_BEFORE if of.spec.measure == "live" else "asked of launches made before"
-    tell(f"{when}: {wording.title(rule.claim)} ({rule.claim}) must be better on main,")
-    tell(f"and everything else may be worse by at most {rule.margins}, on {names}")
+    tell(f"{when}: {wording.rule_in_words(of.rule)}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
         pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
-    verdict = publish(of, pairs, str(file))
+    verdict = publish(of, pairs, str(file), options.pairs)
     for line in _summary(of, pairs, verdict):
         tell(line)
-    return EXIT[verdict.status]
+    return EXIT[Status(verdict.status.value)]
 
 
 def _live(
@@ -95,14 +94,12 @@ def _live(
                 timeout_s = min(timeout_s or math.inf, options.lending.left_s(lent_at))
             servers = of.servers(lent.setting, lent.device.server_env, lent.versions)
             head = _head(of, servers, device)
-            journal = open_journal(
-                folder, head, options.pairs, fresh=options.fresh, before=of.confirmations
-            )
+            journal = open_journal(folder, head, fresh=options.fresh, before=of.confirmations)
             write_journal(journal, folder)  # the claim is on disk before the first launch
             if journal.pairs:
                 aa, ab = len(journal.of("aa")), len(journal.of("ab"))
                 tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
-            return Runner(of, lent, folder, journal, tell, timeout_s, began_s).run()
+            return Runner(of, lent, folder, journal, tell, options.pairs, timeout_s, began_s).run()
 
 
 def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> PairsJournal:
@@ -119,10 +116,9 @@ def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None])
 def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> Head:
     return Head(
         promotion=of.digest,
-        claim=of.rule.claim,
-        margin_pct=of.rule.margins.pct,
-        margins=of.rule.margins.by_metric,
-        aa_pairs=of.rule.aa_pairs,
+        claim=of.rule.claim.value,
+        limits=dict(of.rule.limits),
+        aa_pairs=of.aa_pairs,
         workloads=of.workloads,
         servers=servers,
         product=device.product,
@@ -150,29 +146,18 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
         )
 
 
-def _summary(of: Subject, journal: PairsJournal, verdict: PairsVerdict) -> list[str]:
+def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict) -> list[str]:
     """Return the answer in lines for a person."""
-    is_capacity = of.rule.claim == CAPACITY
-    resolution = gains.resolution_pct(journal.of("ab"), of.rule.main) if is_capacity else None
-    lines, unmeasured = [], []
-    if verdict.pairs:
-        lines = [
-            "gains in percent of the baseline, positive is better:",
-            *wording.findings_table(verdict.findings),
-        ]
-        unmeasured = [str(f.key) for f in verdict.findings if f.standing == "not_measured"]
-    if unmeasured:
-        lines.append(f"not measured, so not judged: {', '.join(unmeasured)}")
-    if (s := journal.stress) is not None and s.free_memory_mib is not None:
-        lines.append(f"least free memory under stress: {s.free_memory_mib:,.0f} MiB")
-    lines += [
-        f"open: {reason}" if verdict.status is Status.INCONCLUSIVE else reason
-        for reason in verdict.reasons
-    ]
-    lines += [f"also better: {line}" for line in wording.further(verdict, of.rule)]
+    rule, pairs = of.rule, len(counted_pairs(journal, verdict))
+    is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
+    s = journal.stress
+    free = None if s is None else s.free_memory_mib
+    outcome = wording.status_in_words(verdict.status, pairs, verdict.pairs_more)
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
     return [
-        *lines,
-        wording.claim(verdict, of.rule, resolution),
-        f"{wording.status_in_words(verdict)}{where}: {of.path}",
+        *([] if free is None else [f"least free memory under stress: {free:,.0f} MiB"]),
+        *(f"{'open: ' * is_open}{reason}" for reason in wording.reasons(verdict, rule)),
+        *(f"gets worse: {wording.worse_in_words(w)}" for w in verdict.worse),
+        wording.claims_in_words(verdict, rule, pairs),
+        f"{outcome}{where}: {of.path}",
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,16 @@ from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
-from study.confirmation.protocol import Margins
-from study.confirmation.records import FailedLaunch, Head, Pair, PairLaunch, PairsJournal, Stress
+from study.confirmation.records import (
+    JOURNAL_FORMAT,
+    FailedLaunch,
+    Head,
+    Pair,
+    PairLaunch,
+    PairsJournal,
+    Stress,
+)
 
-JOURNAL_FORMAT = 1
 JOURNAL_FILE = "pairs.jsonl"
 
 
@@ -29,7 +35,6 @@ def write_journal(journal: PairsJournal, folder: Path) -> None:
     first = {
         "format": JOURNAL_FORMAT,
         "head": asdict(journal.head),
-        "targets": journal.targets,
         "ramp_ranges": {k: r.to_json() for k, r in journal.ramp_ranges.items()},
         "stress": asdict(journal.stress) if journal.stress else None,
         "failure": asdict(journal.failure) if journal.failure else None,
@@ -50,18 +55,18 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {**rest, "launches": launches}
 
 
-def read_journal(folder: Path) -> PairsJournal:
-    """Read the journal of a folder.
+def read_journal(path: Path) -> PairsJournal:
+    """Read a journal, also one of 0.1.
 
     Raises:
         BadInput: It cannot be read.
     """
-    path, number = folder / JOURNAL_FILE, 1
+    number = 1
     try:
         lines = path.read_text("utf-8").splitlines()
         first = json.loads(lines[0])
-        if first.pop("format") != JOURNAL_FORMAT:
-            raise ValueError(f"not of format {JOURNAL_FORMAT}")  # noqa: TRY301  one message for all
+        if (version := first["format"]) not in range(1, JOURNAL_FORMAT + 1):
+            raise ValueError(f"of format {version!r}")  # noqa: TRY301  one message for all
         pairs = []
         for text in lines[1:]:
             number += 1
@@ -71,8 +76,7 @@ def read_journal(folder: Path) -> PairsJournal:
             ]
             pairs.append(Pair(**line, launches=(launches[0], launches[1])))
         return PairsJournal(
-            head=Head(**first["head"]),
-            targets=tuple(first["targets"]),
+            head=_head(first["head"]),
             ramp_ranges={
                 k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
             },
@@ -81,6 +85,7 @@ def read_journal(folder: Path) -> PairsJournal:
             failure=from_plain(FailedLaunch | None, first["failure"]),
             left_out=tuple(first["left_out"]),
             earlier=first["earlier"],
+            format=version,
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         way_out = "move it away, or begin anew with --fresh"
@@ -89,19 +94,22 @@ def read_journal(folder: Path) -> PairsJournal:
         ) from error
 
 
+def _head(data: Mapping[str, Any]) -> Head:
+    """Return the head; the margins of 0.1 are left out."""
+    names = {f.name for f in fields(Head)}
+    return Head(**{name: value for name, value in data.items() if name in names})
+
+
 def _measured(data: Mapping[str, Any]) -> dict[str, Measurement]:
     return {name: Measurement.from_json(m) for name, m in data.items()}
 
 
-def open_journal(
-    folder: Path, head: Head, pairs: int, *, fresh: bool, before: int = 0
-) -> PairsJournal:
+def open_journal(folder: Path, head: Head, *, fresh: bool, before: int = 0) -> PairsJournal:
     """Return the journal to go on with: the one of the folder, or a new one.
 
     Args:
         folder: Where the journal lies.
         head: What is fixed for this confirmation.
-        pairs: How many pairs to measure; a larger number than before is added to its targets.
         fresh: Move the journal of the folder aside; the new one counts it.
         before: Confirmations that the promotion records, whose pairs may lie elsewhere.
 
@@ -115,8 +123,13 @@ def open_journal(
         path.rename(folder / f"pairs-{len(aside) + 1}.jsonl")
         aside.append(path)
     if not path.exists():
-        return PairsJournal(head=head, targets=(pairs,), earlier=max(len(aside), before))
-    journal = read_journal(folder)
+        return PairsJournal(head=head, earlier=max(len(aside), before))
+    journal = read_journal(path)
+    if journal.format != JOURNAL_FORMAT:
+        raise BadInput(
+            f"{path} holds pairs of 0.1, which were to be judged by margins; begin anew with "
+            "--fresh, which puts them aside"
+        )
     differing = list(_differing(journal.head, head))
     if any(p.seed is None for p in journal.pairs):
         differing.append("the study's arrivals in all pairs, not those of each")
@@ -125,8 +138,6 @@ def open_journal(
             f"{path} was begun with {'; '.join(differing)}: that is fixed before the first launch. "
             "Go on as it was begun, or begin anew with --fresh, which the confirmation will tell"
         )
-    if pairs > max(journal.targets):
-        return replace(journal, targets=(*journal.targets, pairs))
     return journal
 
 
@@ -135,9 +146,8 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
         yield "another promotion"
     if then.claim != now.claim:
         yield f"claim {then.claim}, not {now.claim}"
-    margins = [Margins(head.margin_pct, head.margins) for head in (then, now)]
-    if margins[0] != margins[1]:
-        yield f"margin {margins[0]}, not {margins[1]}"
+    if dict(then.limits) != dict(now.limits):
+        yield f"limits {_text(then.limits)}, not {_text(now.limits)}"
     if then.aa_pairs not in (None, now.aa_pairs):
         yield f"--aa-pairs {then.aa_pairs}, not {now.aa_pairs}"
     if dict(then.workloads) != dict(now.workloads):
@@ -152,3 +162,7 @@ def _differing(then: Head, now: Head) -> Iterable[str]:
     )
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"
+
+
+def _text(limits: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {ms:g}" for name, ms in sorted(limits.items()))

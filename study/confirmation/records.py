@@ -10,6 +10,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
 
+JOURNAL_FORMAT = 2  # 1, of 0.1, was judged by margins
 Stage = Literal["aa", "ab"]
 Role = Literal["baseline", "winner"]
 
@@ -20,24 +21,22 @@ class Head:
 
     Args:
         promotion: The digest of what is promoted.
-        claim: The metric that must be better.
-        margin_pct: By how much every other metric may be worse, percent of the baseline.
+        claim: What must be better.
         workloads: The digest of the traffic by name, the study's own first.
         servers: Both commands of baseline and winner, and the servers' versions.
         product: The name of the device.
         total_mib: Its memory, MiB.
-        margins: The margins of metrics that have one of their own, percent.
+        limits: The owner's limits by flat name, ms; none in journals of 0.1.
         aa_pairs: Pairs of the baseline against itself; None in older journals, which did not say.
     """
 
     promotion: str
     claim: str
-    margin_pct: float
     workloads: Mapping[str, str]
     servers: Mapping[str, str]
     product: str
     total_mib: int
-    margins: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     aa_pairs: int | None = None
 
 
@@ -132,23 +131,23 @@ class PairsJournal:
 
     Args:
         head: What is fixed before the first launch.
-        targets: Every number of pairs that was asked for, in order.
         ramp_ranges: The range of ramps by workload, from its first launch.
         pairs: The pairs of both stages.
         stress: The stress of the winner, once it has run.
         failure: The launch that failed, where one did.
         left_out: Pairs that were disturbed, and why.
         earlier: How many confirmations were begun anew with --fresh.
+        format: The version of the file it was read from.
     """
 
     head: Head
-    targets: tuple[int, ...]
     ramp_ranges: Mapping[str, RampRange] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     stress: Stress | None = None
     failure: FailedLaunch | None = None
     left_out: tuple[str, ...] = ()
     earlier: int = 0
+    format: int = JOURNAL_FORMAT
 
     def of(self, stage: Stage) -> tuple[Pair, ...]:
         """Return the pairs of one stage, in order."""

@@ -11,25 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of, commands_of, kv_cache_args
+from objectives.engines.engine import commands_of, kv_cache_args
 from objectives.errors import BadInput
-from objectives.figures import CAPACITY, figures_of, judged
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
+from study.confirmation.asked_rule import claim_of, rule_of
 from study.confirmation.held_out import held_out_by_name
-from study.confirmation.protocol import ClaimRule, read_margins
 from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of
+from study.rule.rule import Claim, Rule
 from study.search.score import Scorer
-from study.spec.choices import Claim
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
 from study.text import one_line
 
-DEFAULT_CLAIM: Claim = "fitness"
 SCORING = "fitness or gates in the spec"
 
 
@@ -43,7 +41,8 @@ class Subject:
         spec: The spec as it is now.
         baseline: Today's allocation.
         winner: The allocation that is promoted.
-        rule: What is claimed, and the margins.
+        rule: What is claimed, and what must hold besides.
+        aa_pairs: Pairs of the baseline against itself, before all others.
         traffics: The study's own workload first, then the held-out ones.
         clips: The clips for speech recognition.
     """
@@ -53,7 +52,8 @@ class Subject:
     spec: Spec
     baseline: Allocation
     winner: Allocation
-    rule: ClaimRule
+    rule: Rule
+    aa_pairs: int
     traffics: tuple[WindowTraffic, ...]
     clips: tuple[Clip, ...]
 
@@ -104,7 +104,6 @@ def subject(
     spec_file: Path | None = None,
     experiment: str | None = None,
     claim: Claim | None = None,
-    margins: Sequence[str] = (),
     aa_pairs: int = 2,
     workloads: Sequence[str] | None = None,
     ramp_s: float | None = None,
@@ -115,8 +114,7 @@ def subject(
         path: The promotion's file.
         spec_file: The spec, where it is not the file that the promotion names.
         experiment: The experiment of that file.
-        claim: The metric that must be better.
-        margins: Percent for all metrics, or METRIC=percent for one.
+        claim: What must be better; None for the spec's.
         aa_pairs: Pairs of the baseline against itself.
         workloads: The names of the held-out workloads.
         ramp_s: The time of a ramp, s; 0 leaves it out.
@@ -150,12 +148,8 @@ def subject(
         raise BadInput(
             one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
         )
-    claimed = claim or spec.claim or DEFAULT_CLAIM
-    if claimed == CAPACITY and spec.workload.ramp_s <= 0:
-        raise BadInput(f"{claimed} is measured by a ramp, and ramp_s is 0; claim another metric")
-    metrics = judged(figures_of(apis_of(spec.services)))
+    claimed = claim_of(claim or spec.claim, spec.workload.ramp_s)
     is_live = spec.measure == "live"
-    ramp = spec.workload.ramp_s if claimed == CAPACITY else 0.0
     if workloads and not is_live:
         raise BadInput(
             "--workloads: a recording holds the study's own workload alone; leave it out"
@@ -165,6 +159,8 @@ def subject(
     if is_live:
         longest = longest_request(kv_cache_args(spec.services))
         named = held_out_by_name(workloads or (), spec.workloads)
+        # a claim of latency needs no ramp of theirs, which is a third of their time and more
+        ramp = spec.workload.ramp_s if Claim.CAPACITY in claimed.parts else 0.0
         held_out = [
             replace(t, workload=replace(t.workload, ramp_s=ramp))
             for t in (held_out_traffic(h, spec.workload, clips, longest) for h in named)
@@ -175,9 +171,8 @@ def subject(
         spec=spec,
         baseline=baseline,
         winner=winner,
-        rule=ClaimRule(
-            claimed, margins=read_margins(margins, spec.margins, metrics), aa_pairs=aa_pairs
-        ),
+        rule=rule_of(spec, claimed, [t.name for t in held_out]),
+        aa_pairs=aa_pairs,
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
     )

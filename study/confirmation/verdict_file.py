@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.confirmation.protocol import Margins, gain_pct
-from study.confirmation.wording import FIXED_BEFORE, signed
+from study.confirmation import verdict_of_0_1
+from study.confirmation.verdict.wording import FIXED_BEFORE, signed, status_in_words
+from study.confirmation.verdict_line import MetricLine
 from study.promotion.status import VERDICTS, Status
+from study.rule.limits import LimitStanding
 from study.text import one_line
 
+HOW = "95 % intervals, 97.5 % from the second look on"
 STANDINGS = {
-    "better": ("better", "better"),
-    "no_worse": ("no worse", ""),
-    "worse": ("worse", "worse"),
-    "cannot_tell": ("cannot be told yet", "worse"),
+    LimitStanding.INSIDE: "inside its limit",
+    LimitStanding.NO_WORSE: "no worse, which is enough for its limit",
+    LimitStanding.BROKEN: "breaks its limit",
+    LimitStanding.CANNOT_TELL: "cannot tell whether inside its limit",
+    LimitStanding.NOT_MEASURED: "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class MetricLine:
-    """A line has one metric under one workload, as text.
-
-    Args:
-        workload: The name of the workload.
-        metric: The name of the metric.
-        gain: The gain with its sign, e.g. "+12.3 %".
-        interval: The interval of the gain.
-        standing: How the winner compares with the baseline.
-        sense: "better", "worse" or empty.
-    """
-
-    workload: str
-    metric: str
-    gain: str
-    interval: str
-    standing: str
-    sense: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +38,7 @@ class Confirmation:
         lines: The metrics that were measured.
         is_replay: Whether it was judged by a recording's launches.
         measured: When its own launches were, and on how many devices.
+        how: What the intervals and the words of the lines are.
     """
 
     file: str
@@ -66,6 +50,7 @@ class Confirmation:
     lines: tuple[MetricLine, ...]
     is_replay: bool
     measured: str
+    how: str
 
     @property
     def against(self) -> tuple[str, ...]:
@@ -93,91 +78,96 @@ def _measured(c: Mapping[str, Any]) -> str:
 
 
 def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
-    """Read the confirmation of a sealed promotion.
+    """Read the confirmation of a sealed promotion, also one of 0.1.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError, OverflowError: It is none as this version
             writes it.
     """
-    c = data["confirmation"]
+    c, is_replay = data["confirmation"], bool(data["measured_elsewhere"])
+    is_older = "rule" not in c
     pairs, more = int(c["pairs"]), c["pairs_more"] and int(c["pairs_more"])
     if c["verdict"] not in VERDICTS or pairs < 0:
         raise ValueError(f"its verdict is {c['verdict']!r} after {pairs} pairs")
     verdict = Status(c["verdict"])
-    summary = (
-        f"{verdict} by {pairs} pairs of fresh launches"
-        if verdict is Status.CONFIRMED
-        else f"{verdict} after {pairs} pairs"
-    )
-    if verdict is Status.INCONCLUSIVE:
-        summary += (
-            f", about {more} more would tell"
-            if more
-            else ", and by its figures no number of pairs would tell"
-        )
-    lines = tuple(
-        _line(workload, metric, f)
-        for workload, metrics in c["figures"].items()
-        for metric, f in metrics.items()
-    )
+    if is_older:
+        summary, how = verdict_of_0_1.summary(verdict, pairs, more), verdict_of_0_1.HOW
+        lines, fixed = verdict_of_0_1.lines(c), verdict_of_0_1.fixed(c)
+    else:
+        summary, how = status_in_words(verdict, pairs, more), HOW
+        lines, fixed = _lines(c), _fixed(c)
     return Confirmation(
         file,
         verdict,
         summary,
         one_line(c["says"]),
         tuple(one_line(reason) for reason in c["reasons"]),
-        tuple(one_line(n) for n in _checks(c, is_replay=bool(data["measured_elsewhere"]))),
-        tuple(x for x in lines if x),
-        bool(data["measured_elsewhere"]),
+        tuple(one_line(n) for n in _checks(c, fixed, is_replay=is_replay)),
+        tuple(lines),
+        is_replay,
         _measured(c),
+        how,
     )
 
 
-def _line(workload: str, metric: str, f: Mapping[str, Any]) -> MetricLine | None:
-    if f["standing"] not in STANDINGS or f.get("gain_pct") is None:
-        return None
-    standing, sense = STANDINGS[f["standing"]]
-    low, high = f["low_pct"], f["high_pct"]
-    if not all(math.isfinite(x) for x in (f["mean_log_ratio"], low or 0.0, high or 0.0)):
-        raise ValueError(f"{metric} has a figure that is none")
-    interval = "one pair" if low is None else f"{signed(low)} to {signed(high)}"
-    gain = signed(gain_pct(metric, f["mean_log_ratio"]))
-    return MetricLine(one_line(workload), one_line(metric), gain, interval, standing, sense)
+def _lines(c: Mapping[str, Any]) -> Iterator[MetricLine]:
+    """Yield each figure that has a gain; a single pair has none."""
+    for workload, figures in c["figures"].items():
+        limits, worse = c["limits"].get(workload, {}), c["worse"].get(workload, [])
+        for name, f in figures.items():
+            if f.get("gain_pct") is None:
+                continue
+            numbers = [f["gain_pct"], f["low_pct"], f["high_pct"]]
+            if not all(math.isfinite(x) for x in numbers):
+                raise ValueError(f"{name} has a figure that is none")
+            gain, low, high = map(signed, numbers)
+            found = limits.get(name)
+            limit = "" if found is None else STANDINGS[LimitStanding(found["standing"])]
+            words = ", ".join(filter(None, ("worse" if name in worse else "", limit)))
+            is_bad = name in worse or limit == STANDINGS[LimitStanding.BROKEN]
+            yield MetricLine(
+                one_line(workload),
+                one_line(name),
+                gain,
+                f"{low} to {high}",
+                words,
+                "worse" if is_bad else "",
+                is_worse=name in worse,
+            )
 
 
-def _checks(c: Mapping[str, Any], *, is_replay: bool) -> list[str]:
+def _fixed(c: Mapping[str, Any]) -> str:
+    """Say what was fixed before."""
+    rule = c["rule"]
+    limits = ", ".join(f"{name} {float(ms):g}" for name, ms in rule["limits"].items())
+    return f"The claim, {rule['claim']}, and the limits ({limits})"
+
+
+def _not_measured(c: Mapping[str, Any]) -> list[str]:
+    if "rule" not in c:
+        return verdict_of_0_1.not_measured(c)
+    return [f"{name} ({workload})" for workload, own in c["not_measured"].items() for name in own]
+
+
+def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[str]:
     """Say what was not measured, and how it was done."""
-    lines = []
-    missing = [
-        f"{m} ({w})"
-        for w, ms in c["figures"].items()
-        for m, f in ms.items()
-        if f["standing"] == "not_measured"
-    ]
-    if missing:
-        lines.append(f"Not measured, so not judged: {', '.join(missing)}.")
+    if missing := _not_measured(c):
+        yield f"Not measured, so not judged: {', '.join(missing)}."
     if c["workloads"] == ["main"]:
-        lines.append("It was not repeated on another workload.")
+        yield "It was not repeated on another workload."
     stress = c["stress"]
     if stress is None:
-        lines.append(
-            "The winner was not stressed, and speech was not restarted beside the LLM server."
-        )
+        yield "The winner was not stressed, and speech was not restarted beside the LLM server."
     elif stress["least_free_memory_mib"] is not None:
-        lines.append(
+        yield (
             f"Stress: {stress['llm_requests_at_once']} prompts of "
             f"{stress['prompt_tokens']:,} tokens and {stress['clips_at_once']} clips at once left "
             f"{stress['least_free_memory_mib']:,.0f} MiB free."
         )
-    aa, fixed = (
-        c["aa"]["pairs"],
-        "chosen when the launches were known" if is_replay else FIXED_BEFORE,
-    )
-    lines.append(
-        f"The claim, {c['claim']}, was {fixed}, "
-        "and by how much everything else may be worse: "
-        f"{Margins(c['margin_pct'], c.get('margins_pct', {}))}. Order: {c['order']}; "
+    aa = c["aa"]["pairs"]
+    when = "chosen when the launches were known" if is_replay else FIXED_BEFORE
+    yield (
+        f"{fixed} were {when}. Order: {c['order']}; "
         f"{aa or 'no'} pairs of today's allocation against itself; "
         f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
     )
-    return lines

@@ -18,10 +18,10 @@ from study.deploy.comparison import (
     check_confirmation,
     compare_device,
     compare_stack,
+    gets_worse,
     least_free_mib,
     mapping_at,
     number_at,
-    wide_margins,
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
@@ -133,7 +133,7 @@ def admit(
         if engine.stack_flags:
             stack = deployment.services[name].stack
             notes += compare_stack(data, engine, stack, mib, least_free_mib(data))
-    notes += wide_margins(data)
+    notes += gets_worse(data)
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),

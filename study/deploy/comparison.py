@@ -10,7 +10,6 @@ from objectives.devices.device import Device
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput
 from objectives.figures import service_name
-from study.confirmation.protocol import DEFAULT_PCT
 from study.deploy.config.deployed import Stack
 from study.promotion.status import Status
 from study.text import one_line
@@ -109,15 +108,14 @@ def compare_stack(
     return notes
 
 
-def wide_margins(data: Mapping[str, Any]) -> list[str]:
-    """Return how much worse its confirmation let metrics be, where that is more than usual."""
+def gets_worse(data: Mapping[str, Any]) -> list[str]:
+    """Return what its confirmation showed to be worse, a sentence."""
     c = mapping_at(data, "confirmation")
-    margins = {"every metric": c.get("margin_pct"), **mapping_at(c, "margins_pct")}
-    wide = {k: v for k in margins if (v := number_at(margins, k)) is not None and v > DEFAULT_PCT}
-    if not wide:
+    lists = [own for own in mapping_at(c, "worse").values() if isinstance(own, list)]
+    names = dict.fromkeys(str(name) for own in lists for name in own)
+    if not names:
         return []
-    may = ", ".join(f"{one_line(k)} may be {v:g} % worse" for k, v in wide.items())
-    return [f"it was confirmed although {may}"]
+    return [f"it was confirmed although these get worse: {one_line(', '.join(names))}"]
 
 
 def least_free_mib(data: Mapping[str, Any]) -> float | None:

@@ -107,7 +107,7 @@ def fresh(c: Confirmation) -> list[str]:
         lines.append(f"Against it: {'; '.join(first(c.against))}.")
     gains: dict[str, list[str]] = {}
     for line in c.lines:
-        if line.standing == "worse":
+        if line.is_worse:
             gains.setdefault(line.metric, []).append(f"{line.gain} on {line.workload}")
     lost = [f"{title_of(name)} ({name}) {', '.join(each)}" for name, each in gains.items()]
     return [*lines, *([f"Gets worse: {'; '.join(first(lost))}."] if lost else [])]

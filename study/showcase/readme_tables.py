@@ -131,7 +131,7 @@ def _pairs(confirmation: Confirmation | None) -> list[str]:
     """Write what fresh launches showed of every metric."""
     if confirmation is None:
         return []
-    how = "95 % intervals; the word says how it stands to its margin ([the rule](confirming.md))"
+    how = f"{confirmation.how} ([confirming](confirming.md))"
     return [
         "",
         f"Fresh launches of both: {confirmation.summary}. "

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from objectives.figures import figures_of, judged, shown
-from objectives.plain_data.ranges import Range
+from objectives.figures import figures_of, shown
+from study.rule.rule import Claim
 
 SamplerName = Literal[
     "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
@@ -17,16 +17,23 @@ SamplerName = Literal[
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
 
-Claim = Literal[
-    "llm_latency_ms", "stt_latency_ms", "turn_ttft_ms", "capacity_turns_per_s", "fitness"
-]
-CLAIMS: tuple[Claim, ...] = get_args(Claim)
-MARGIN_PCT = Range(0.1, 1000.0)  # how much worse may still be called no worse
+# claims of 0.1, and the one that says the same or more today
+CLAIMS_OF_0_1: Mapping[str, Claim] = {
+    "llm_latency_ms": Claim.LATENCY,
+    "stt_latency_ms": Claim.LATENCY,
+    "turn_ttft_ms": Claim.LATENCY,
+    "capacity_turns_per_s": Claim.CAPACITY,
+    "concurrent_capacity": Claim.CAPACITY,
+    "fitness": Claim.EITHER,
+}
+OF_MARGINS = (
+    "write `limits:` in the spec, e.g. {llm_tpot_p95_ms: 100}; what has none is listed where it "
+    "gets worse"
+)
 
 # the API of each service that a spec has, in the order of a voice turn
 APIS: Mapping[str, str] = {"stt": "transcription", "llm": "completions"}
 FIGURES = figures_of(APIS)
-JUDGED = judged(FIGURES)
 
 
 def effect_figures(apis: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from objectives.figures import Direction
-from study.spec.choices import FIGURES
+from study.spec.choices import CLAIMS_OF_0_1, FIGURES, OF_MARGINS
 from study.spec.model import KEYS
 from study.spec.yaml_node import YamlEntry
 
@@ -32,6 +32,7 @@ OF_LIMITS = "write `limits:`, e.g. {stt_latency_p95_ms: 1000, llm_ttft_p95_ms: 2
 OF_RAMPS = "remove it; `ramp_s` is the time of the ramp that measures capacity, 0 leaves it out"
 OLD_WORDS = {
     "slo": OF_LIMITS,
+    "margins": OF_MARGINS,
     "limits.stt_p95_ms": "write `stt_latency_p95_ms`",
     "limits.llm_p95_ms": "write `llm_latency_p95_ms`",
     "limits.multiple": f"a limit is a time; {OF_LIMITS}",
@@ -50,8 +51,8 @@ def refuse_old_words(top: YamlEntry) -> None:
         if (entry := top.at(*name.split("."))).is_present:
             raise entry.wrong("it is a word of 0.1", way_out)
     claim = top.at("claim")
-    if claim.text == "concurrent_capacity":
-        raise claim.wrong(f"{claim.quotation} is a word of 0.1", "write capacity_turns_per_s")
+    if (successor := CLAIMS_OF_0_1.get(claim.text)) is not None:
+        raise claim.wrong(f"{claim.quotation} is a claim of 0.1", f"write {successor}")
 
 
 def check_metrics(top: YamlEntry) -> list[str]:

@@ -19,7 +19,6 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
-from study.spec.choices import JUDGED
 from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
@@ -62,8 +61,6 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
-    if "margins" in keys:
-        keys["margins"].only(JUDGED)
     if not (weights := top.at("fitness", "weights")).is_null:
         weights.only(PRESETS["balanced"])
     hints = get_type_hints(Spec, include_extras=True)

@@ -15,7 +15,8 @@ from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.choices import MARGIN_PCT, Claim, SamplerName
+from study.rule.rule import Claim
+from study.spec.choices import SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +160,7 @@ class Spec(SpecFile):
         reserve_mib: Memory that nobody may take, MiB; None leaves it to the device.
         precheck: Whether arithmetic prunes an allocation, or only reports.
         workloads: What a confirmation also measures under.
-        claim: The metric that must be better in a confirmation.
-        margins: By how many percent others may be worse, where that is not `confirm.py --margin`.
+        claim: What must be better in a confirmation.
     """
 
     name: str
@@ -185,8 +185,7 @@ class Spec(SpecFile):
     reserve_mib: Annotated[float | None, Range(0, 1e7)] = None
     precheck: Literal["prune", "report"] = "prune"
     workloads: tuple[HeldOut, ...] = ()
-    claim: Claim | None = None
-    margins: Annotated[Mapping[str, float], MARGIN_PCT] = field(default_factory=dict)
+    claim: Claim = Claim.EITHER
 
 
 KEYS = tuple(f.name for f in fields(Spec) if f not in fields(SpecFile))

@@ -6,8 +6,9 @@ import collections.abc
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
@@ -171,7 +172,7 @@ class YamlEntry:
         )
 
     def build(self, kind: Any, within: Range = ANY) -> Any:
-        """Build a frozen dataclass, tuple, Mapping, Literal, optional or plain type of the value.
+        """Build a frozen dataclass, tuple, Mapping, enum, Literal, optional or plain type.
 
         Args:
             within: The lowest and highest number allowed, where `kind` is not `Annotated` with one.
@@ -189,17 +190,18 @@ class YamlEntry:
             case collections.abc.Mapping:
                 return {k: v.build(arguments[1], within) for k, v in self.items().items()}
             case origin if origin is Literal:
-                if self.scalar() not in arguments:
-                    raise self.wrong(
-                        f"{self.quotation} is not known", meant(str(self.scalar()), arguments)
-                    )
-                return self.scalar()
+                return self._one_of(arguments)
         elements = self.elements()
         if arguments[-1] is not ... and len(elements) != len(arguments):
             raise self.wrong(
                 f"the list has {len(elements)} values", f"write {len(arguments)} of them"
             )
         return tuple(e.build(arguments[0], within) for e in elements)
+
+    def _one_of(self, known: Sequence[Any]) -> Scalar | None:
+        if (value := self.scalar()) not in known:
+            raise self.wrong(f"{self.quotation} is not known", meant(str(value), known))
+        return value
 
     def _dataclass(self, kind: Any) -> Any:
         entries, hints = self.items(), get_type_hints(kind, include_extras=True)
@@ -210,6 +212,8 @@ class YamlEntry:
         return kind(**{name: value.build(hints[name]) for name, value in entries.items()})
 
     def _single(self, kind: type, within: Range) -> Scalar:
+        if issubclass(kind, StrEnum):
+            return kind(str(self._one_of([*map(str, kind)])))
         value = self.scalar()
         if kind is float and type(value) is int:
             value = float(value)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import study
-from objectives.figures import figure, figures_of, shown
+from objectives.figures import figure, figures_of, judged, shown
 from objectives.measurement import is_figure
-from study.spec.choices import APIS, FIGURES, JUDGED
+from study.spec.choices import APIS, FIGURES
 
 GUIDE = Path(study.__file__).parent / "guides/metrics.md"
 
@@ -23,11 +23,11 @@ def rows() -> list[tuple[list[str], str]]:
 
 def test_every_figure_is_one_of_a_measurement() -> None:
     assert all(map(is_figure, FIGURES))
-    assert all(name == f.flat for name, f in (FIGURES | JUDGED).items())
+    assert all(name == f.flat for name, f in FIGURES.items())
 
 
 def test_a_flat_name_gives_the_figure_of_its_service() -> None:
-    assert all(figure(name) == f for name, f in (FIGURES | JUDGED).items())
+    assert all(figure(name) == f for name, f in FIGURES.items())
     with pytest.raises(KeyError):
         figure("weather")
 
@@ -62,4 +62,4 @@ def test_what_is_shown_has_a_title_of_its_own() -> None:
 
 
 def test_what_is_judged_has_a_direction() -> None:
-    assert "neutral" not in {f.direction for f in JUDGED.values()}
+    assert "neutral" not in {f.direction for f in judged(FIGURES).values()}

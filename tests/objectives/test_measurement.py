@@ -79,6 +79,9 @@ def test_figures_of_a_window():
         "llm_ttft_ms": 200,
         "llm_ttft_p95_ms": 200,
         "llm_tpot_ms": 100,
+        "llm_tpot_p95_ms": 100,
+        "turn_ttft_ms": None,
+        "turn_ttft_p95_ms": None,
         "failure_rate": 0,
         "generator_lag_p99_ms": 0,
         "lag_exceeded": False,
@@ -93,6 +96,7 @@ def test_failed_requests_are_offered_ones():
     assert (figures["llm_latency_ms"], figures["llm_latency_p95_ms"]) == (1200, INFINITE)
     assert (figures["stt_latency_ms"], figures["stt_rtfx"]) == (INFINITE, None)
     assert figures["llm_tpot_ms"] == pytest.approx(100)
+    assert figures["llm_tpot_p95_ms"] == INFINITE  # a failed request meets no limit
 
 
 def test_a_service_without_requests_was_not_measured():
@@ -103,7 +107,8 @@ def test_a_service_without_requests_was_not_measured():
 
 
 def test_one_token_has_no_time_between_tokens():
-    assert summarise([llm(tokens=1)])["llm_tpot_ms"] is None
+    figures = summarise([llm(tokens=1)])
+    assert (figures["llm_tpot_ms"], figures["llm_tpot_p95_ms"]) == (None, None)
 
 
 @pytest.mark.parametrize(("late", "exceeded"), [(0.0049, False), (0.0051, True)])

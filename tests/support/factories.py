@@ -121,6 +121,7 @@ def measurement(**figures: Any) -> Measurement:
         "llm_ttft_ms": 200.0,
         "llm_ttft_p95_ms": 300.0,
         "llm_tpot_ms": 10.0,
+        "llm_tpot_p95_ms": 12.0,
         "capacity_turns_per_s": 8,
         "gpu_utilization_pct": 80.0,
         "own_memory_pct": 70.0,

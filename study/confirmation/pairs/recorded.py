@@ -22,10 +22,10 @@ from study.confirmation.records import (
 from study.confirmation.subject import Subject
 
 
-def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) -> PairsJournal:
+def from_recording(of: Subject, recording: Recording, head: Head, most: int) -> PairsJournal:
     """Return the journal that a recording gives.
 
-    It has up to `pairs` pairs of winner and baseline, and A/A pairs of the baselines that are left.
+    It has up to `most` pairs of winner and baseline, and A/A pairs of the baselines that are left.
 
     Raises:
         BadInput: The recording holds no launch of one of the two.
@@ -37,7 +37,7 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
         absent = of.winner if baselines else of.baseline
         raise BadInput(f"{recording.path.name} holds no measured launch of {absent}")
     ab: list[Pair] = []
-    for winner in launched[:pairs]:
+    for winner in launched[:most]:
         same = [b for b in baselines if b.card == winner.card]
         if not same:
             break
@@ -52,7 +52,7 @@ def from_recording(of: Subject, recording: Recording, head: Head, pairs: int) ->
     failure = (
         FailedLaunch("winner", "main", failed.diagnosis) if failed and failed.diagnosis else None
     )
-    return PairsJournal(head=head, targets=(pairs,), pairs=(*aa, *ab), failure=failure)
+    return PairsJournal(head=head, pairs=(*aa, *ab), failure=failure)
 
 
 def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:

@@ -21,7 +21,11 @@ from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
 from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
-from study.confirmation.verdict.assess import verdict_of
+from study.confirmation.verdict.arms import arms_of
+from study.confirmation.verdict.cause_words import CLAIM_TITLES
+from study.confirmation.verdict.wording import DIRECTIONS, gain_pct, signed
+from study.rule.claims import claim_gains
+from study.rule.pairs import LOST
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 
@@ -36,6 +40,7 @@ class Runner:
         folder: Where the journal and the logs go.
         journal: What is measured so far.
         tell: Called with each line for the user.
+        most: How many pairs to measure at most.
         timeout_s: Nothing is begun that would not end within it, s; None for no limit.
         began_s: When that time began, by `time.monotonic`.
     """
@@ -45,6 +50,7 @@ class Runner:
     folder: Path
     journal: PairsJournal
     tell: Callable[[str], None]
+    most: int
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
     _launcher: Launcher = field(init=False)
@@ -55,19 +61,17 @@ class Runner:
         self._launcher = Launcher(self.of, self.tell, dict(self.journal.ramp_ranges), words)
 
     def run(self) -> PairsJournal:
-        """Measure until the verdict is over or the time is up; what is measured is on disk.
+        """Measure until a look decides or the time is up; what is measured is on disk.
 
         Raises:
             SetupError: Pairs are disturbed again and again.
         """
         setting, disturbed, done = replace(self.bench.setting, precheck=False), 0, 0
-        if next_step(self.journal, self.of) is not None:
-            self.tell(outlook(self.journal, self.of))
+        if self._next() is not None:
+            self.tell(outlook(self.journal, self.of, self.most))
         device, on_phase = self.bench.device, self._launcher.on_phase
         with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
-            while (step := next_step(self.journal, self.of)) is not None and self._has_time(
-                step, is_first=not done
-            ):
+            while (step := self._next()) is not None and self._has_time(step, is_first=not done):
                 done += 1
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
@@ -79,6 +83,9 @@ class Runner:
                         "end what else uses this device, and run the same command again"
                     )
         return self.journal
+
+    def _next(self) -> Next | None:
+        return next_step(self.journal, self.of, self.most)
 
     def _has_time(self, step: Next, *, is_first: bool) -> bool:
         """Tell whether the next step would end in time; a run begins its first one on a guess."""
@@ -125,7 +132,7 @@ class Runner:
         roles: tuple[Role, Role] = (
             ("baseline", "winner") if step.number % 2 else ("winner", "baseline")
         )
-        target = f" of {max(self.journal.targets)}" if step.step == "ab" else ""
+        target = f" of {self.most} at most" if step.step == "ab" else ""
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
         self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
         launches, traffics = [], traffics_of(step, self.of.traffics)
@@ -167,12 +174,13 @@ class Runner:
         self._progress(step)
 
     def _progress(self, step: Next) -> None:
+        """Tell the gains of the pair; an interval is looked at after whole looks alone."""
         if step.step == "aa":
             return
-        finding = verdict_of(self.journal, self.of).finding(self.of.rule.primary)
-        gain = finding.estimate if finding is not None else None
-        if gain is not None and gain.low is not None:
-            self.tell(
-                f"  {self.of.rule.claim}: log-ratio {gain.mean:+.4f}, "
-                f"interval {gain.low:+.4f} to {gain.high:+.4f}"
-            )
+        rule = self.of.rule
+        figures = arms_of(self.journal.of("ab")[-1:], rule)
+        for claim in rule.claim.parts:
+            [gain] = claim_gains(claim, figures, rule.main, rule.weights)
+            if gain is not None and gain != LOST:
+                by = signed(gain_pct(DIRECTIONS[claim], gain))
+                self.tell(f"  {CLAIM_TITLES[claim]}: {by} in this pair")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
+from study.rule.rule import LOOKS
 from study.search.expected_time import guess_s
 
 
@@ -15,24 +16,26 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[flo
         return (0.75 * max(took) if took else guess_s(of.spec.workload)), False
     if took:
         return 1.05 * max(took), True
-    held_out = sum(1.2 * t.workload.window_s + 5 for t in of.traffics[1:])
+    held_out = sum(1.2 * t.workload.window_s + t.workload.ramp_s + 5 for t in of.traffics[1:])
     return 2 * (guess_s(of.spec.workload) + held_out), False
 
 
-def outlook(journal: PairsJournal, of: Subject) -> str:
+def outlook(journal: PairsJournal, of: Subject, most: int) -> str:
     """Say what is left to measure and about how long it takes, before anything is launched."""
-    aa = max(0, of.rule.aa_pairs - len(journal.of("aa")))
-    ab = max(0, max(journal.targets) - len(journal.of("ab")))
+    aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), len(journal.of("ab"))
+    to_look = max(0, next((n for n in LOOKS if n > done), most) - done)
+    later = max(0, most - done - to_look)
     pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
-    left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (ab, "pairs")) if n]
-    total_s = (aa + ab) * pair_s
+    left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
+    total_s = (aa + to_look) * pair_s
     if journal.stress is None:
         left.insert(1 if aa else 0, "the stress")
         total_s += expected_step_s(Next("stress", 1), journal, of)[0]
     if not left:  # the baseline against itself is asked again
         left, total_s = ["more A/A pairs"], pair_s
     how = "by what a pair took" if is_measured else "a guess from the workload"
+    more = f"; {later} more pairs where they do not decide, {later * pair_s / 60:.0f} min"
     return (
-        f"to measure: {', '.join(left)}; about {total_s / 60:.0f} min ({how}), "
-        "less where it is clear sooner"
+        f"to measure: {', '.join(left)}; about {total_s / 60:.0f} min ({how})"
+        f"{more if later else ''}"
     )

@@ -1,1 +1,1 @@
-"""This room judges the pairs of a confirmation: gains, statistics, findings and the verdict."""
+"""This room judges the pairs of a confirmation by the rule, and tells its verdict."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from commands import run_script
 from factories import measurement
 from live_factories import FAKES, promotion, shelf
 
+import objectives
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.errors import BadInput, SetupError
 from objectives.exercise import Exercise
 from objectives.load import figures_of_replies
+from objectives.measurement import Measurement
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
@@ -27,6 +31,7 @@ from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairLaunch, Role, Stress
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
+from study.rule.rule import Claim
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +43,11 @@ def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
 
 
+def sooner(ms: float) -> Measurement:
+    """A launch whose LLM answers in this time, and speech in three times of it."""
+    return measurement(llm_latency_p95_ms=ms, stt_latency_p95_ms=3 * ms)
+
+
 @pytest.fixture
 def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
@@ -45,10 +55,8 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
         launched.append(role)
-        share = allocation.share + len(launched) % 3 / 1000
-        return PairLaunch(
-            role, {n: measurement(llm_latency_ms=1000 * share) for n in launcher.of.workloads}
-        )
+        ms = 1000 * (allocation.share + len(launched) % 3 / 1000)
+        return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
 
     def stress(runner: Runner, *_: object) -> None:
         s = Stress(
@@ -74,13 +82,15 @@ def confirmed(
 ) -> tuple[int, list[str]]:
     said: list[str] = []
     given = ConfirmOptions(**{"out": path.parent / "out", **(options or {})})
-    return confirm(
-        subject(path, **{"claim": "llm_latency_ms", "margins": ["50"], **asked}), given, said.append
-    ), said
+    return confirm(subject(path, **asked), given, said.append), said
 
 
 def folder_of(path: Path) -> Path:
     return path.parent / "out" / "fakes" / "confirmations" / path.stem
+
+
+def journal_of(path: Path) -> Path:
+    return folder_of(path) / journal.JOURNAL_FILE
 
 
 def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_too(
@@ -103,7 +113,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     of_pairs = sent[:4] + sent[6:]  # between them is the stress
     assert of_pairs[::4] == of_pairs[2::4] and of_pairs[1::4] == of_pairs[3::4]  # in both arms
     assert len({requests for _, requests in of_pairs}) == 2 * len(found.pairs)
@@ -123,7 +133,9 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     assert set(scored_words(found, subject(path))) == {"base"}  # which are not transcribed again
     told = verify(path)["confirmation"]
     assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
-    assert told["figures"]["main"]["turn_ttft_ms"]["standing"] == "not_measured"
+    assert "turn_ttft_ms" not in told["figures"]["main"]
+    assert "turn_ttft_ms" in told["not_measured"]["main"]
+    assert told["rule"]["claim"] == "latency"  # without a ramp there is nothing else to claim
     assert told["stress"] == {
         "llm_requests_at_once": 81,
         "prompt_tokens": 16,
@@ -143,6 +155,7 @@ def test_how_long_it_will_take_is_said_before_anything_is_launched(
     _, said = confirmed(path)
     [line] = [x for x in said if x.startswith("to measure: ")]
     assert line.startswith("to measure: 2 A/A pairs, the stress, 6 pairs; about ")
+    assert "; 6 more pairs where they do not decide, " in line
     assert "a guess from the workload" in line
 
 
@@ -158,20 +171,24 @@ def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_p
         "confirmed",
         6,
     ), said
-    assert "at least 10 % shorter" in told["says"]
-    figures = told["figures"]["main"]["llm_latency_ms"]
+    assert told["says"].startswith("latency at today's load: at least 3")
+    assert told["says"] in said
+    won = told["claims"]["latency"]
+    assert won["is_won"]
+    for part in ("main", "mean_of_held_out"):
+        assert 35 < won[part]["low_pct"] <= won[part]["gain_pct"] <= won[part]["high_pct"] < 45
+    assert told["limits"]["main"]["llm_tpot_p95_ms"]["standing"] == "inside"
+    figures = told["figures"]["voice_assistant"]["llm_latency_p95_ms"]
     assert 35 < figures["low_pct"] <= figures["gain_pct"] <= figures["high_pct"] < 45
-    assert figures["sign_flip_p"] == 0.03125
-    assert told["figures"]["voice_assistant"]["llm_latency_ms"]["standing"] == "better"
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
         ["baseline", "winner"],
         ["winner", "baseline"],
     ] * 3
     assert len({p.seed for p in found.pairs}) == len(found.pairs) == 8
-    before = (folder_of(path) / journal.JOURNAL_FILE).read_text()
+    before = (journal_of(path)).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
-    assert (folder_of(path) / journal.JOURNAL_FILE).read_text() == before
+    assert (journal_of(path)).read_text() == before
 
 
 def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
@@ -180,7 +197,7 @@ def test_where_the_baseline_wins_against_itself_again_nothing_can_be_concluded(
     def drifting(launcher: Launcher, role: Role, *_: object) -> PairLaunch:
         instant.append(role)
         ms = (1000.0 if role == "baseline" else 900.0) + len(instant)
-        return PairLaunch(role, {n: measurement(llm_latency_ms=ms) for n in launcher.of.workloads})
+        return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
 
     monkeypatch.setattr(Launcher, "launch", drifting)
     path = promotion(tmp_path)
@@ -209,7 +226,7 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
     monkeypatch.setattr(Launcher, "launch", cut)
     with pytest.raises(KeyboardInterrupt):
         confirmed(path)
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     assert (len(found.of("aa")), len(found.of("ab")), found.stress is not None) == (2, 0, True)
     assert verify(path)["status"] == "candidate"
     code, said = confirmed(path)
@@ -230,14 +247,14 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
 ) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})  # the first step is begun on a guess
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     assert [p.stage for p in found.pairs] == ["aa"]
     code, said = confirmed(path, options={"timeout_s": 1.0})
     assert any("give a longer --timeout" in line for line in said)
-    assert journal.read_journal(folder_of(path)) == found
+    assert journal.read_journal(journal_of(path)) == found
     data = verify(path)
     assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
-    assert data["note"] == "its confirmation is not finished: 0 of 6 pairs"
+    assert data["note"] == "its confirmation is not finished: 0 of 12 pairs at most"
 
 
 def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(
@@ -269,12 +286,7 @@ def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"claim": "stt_latency_ms"}, "was begun with claim llm_latency_ms, not stt_latency_ms"),
-        ({"margins": ["5"]}, "was begun with margin 50 %, not 5 %"),
-        (
-            {"margins": ["50", "llm_tpot_ms=90"]},
-            "was begun with margin 50 %, not 50 %, llm_tpot_ms 90 %",
-        ),
+        ({"ramp_s": 30, "claim": Claim.EITHER}, "was begun with claim latency, not either"),
         ({"aa_pairs": 3}, "was begun with --aa-pairs 2, not 3"),
         ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
     ],
@@ -295,7 +307,7 @@ def test_what_is_fixed_before_the_first_launch_stays_fixed(
 def test_pairs_that_all_had_the_studys_arrivals_are_not_continued(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     older = [replace(p, seed=None) for p in found.pairs]
     journal.write_journal(replace(found, pairs=tuple(older)), folder_of(path))
     with pytest.raises(BadInput, match="begun with the study's arrivals in all pairs"):
@@ -306,7 +318,7 @@ def test_pairs_that_all_had_the_studys_arrivals_are_not_continued(tmp_path: Path
 def test_a_confirmation_begun_at_another_place_is_counted_as_begun_anew(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    confirmed(path, options={"timeout_s": 1.0, "out": tmp_path / "elsewhere"}, margins=["90"])
+    confirmed(path, options={"timeout_s": 1.0, "out": tmp_path / "elsewhere"}, aa_pairs=3)
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 
@@ -325,11 +337,87 @@ def test_by_what_the_pairs_are_judged_stays_fixed_too(
 
 
 @pytest.mark.usefixtures("instant", "one_step")
-def test_more_pairs_may_be_asked_for_and_are_told(tmp_path: Path) -> None:
+def test_the_limits_of_the_owner_stay_fixed_too(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    confirmed(path, options={"timeout_s": 1.0, "pairs": 9})
-    assert verify(path)["confirmation"]["pairs_asked"] == [6, 9]
+    promotion(tmp_path, {"limits": {"llm_tpot_p95_ms": 50}})
+    with pytest.raises(BadInput, match=r"was begun with limits .*llm_tpot_p95_ms 100, .*not"):
+        confirmed(path)
+
+
+@pytest.mark.usefixtures("one_step")
+def test_pairs_of_the_rule_of_0_1_can_be_read_and_are_not_continued(
+    tmp_path: Path, instant: list[str]
+) -> None:
+    path = promotion(tmp_path)
+    folder_of(path).mkdir(parents=True)
+    shipped = Path(objectives.__file__).parent / "recordings/h100_pairs.jsonl"
+    journal_of(path).write_text(shipped.read_text())
+    found = journal.read_journal(journal_of(path))
+    assert (found.format, found.head.claim, len(found.of("ab"))) == (1, "llm_latency_ms", 4)
+    with pytest.raises(
+        BadInput, match=r"holds pairs of 0\.1, which were .* begin anew with --fresh"
+    ):
+        confirmed(path)
+    assert not instant
+    confirmed(path, options={"timeout_s": 1.0, "fresh": True})
+    assert verify(path)["confirmation"]["begun_anew"] == 1
+    assert (folder_of(path) / "pairs-1.jsonl").read_text() == shipped.read_text()
+
+
+def test_what_nobody_can_tell_after_six_pairs_is_measured_in_twelve_unless_six_are_asked_for(
+    tmp_path: Path, instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noisy(launcher: Launcher, role: Role, *_: object) -> PairLaunch:
+        instant.append(role)
+        ms = 100 * (1 + 0.3 * math.sin(7 * len(instant) ** 2))
+        return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
+
+    monkeypatch.setattr(Launcher, "launch", noisy)
+    path = promotion(tmp_path)
+    assert confirmed(path, options={"pairs": 6})[0] == 5
+    data = verify(path)
+    assert (data["status"], data["confirmation"]["pairs_more"]) == ("inconclusive", 6)
+    assert data["note"].startswith("inconclusive after 6 pairs, 6 more may tell: ")
+    assert confirmed(path)[0] == 5
+    told = verify(path)["confirmation"]
+    assert (told["pairs"], told["rule"]["look"], told["pairs_more"]) == (12, 2, None)
+    assert told["claims"]["latency"]["confidence"] == 0.975
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--margin", "5"], "--margin is a word of 0.1; write `limits:` in the spec"),
+        (["--margin"], "--margin is a word of 0.1"),
+        (["--claim", "fitness"], "--claim fitness is a claim of 0.1; write --claim either"),
+        (["--claim", "turn_ttft_ms"], "write --claim latency"),
+        (["--claim", "speed"], "'speed' is not known; choose capacity, latency, either"),
+        (["--pairs", "9"], "invalid choice: 9"),
+    ],
+)
+def test_the_words_of_0_1_are_refused_with_their_successors(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    ran = run_script("confirm.py", promotion(tmp_path), *arguments, cwd=tmp_path)
+    assert (ran.returncode, said in " ".join(ran.stderr.split())) == (2, True), ran.stderr
+
+
+def test_capacity_is_not_claimed_where_nothing_measures_it(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+    with pytest.raises(BadInput, match="measured by a ramp, and ramp_s is 0; claim latency"):
+        subject(path, claim=Claim.CAPACITY)
+    assert subject(path).rule.claim is Claim.LATENCY
+
+
+def test_held_out_workloads_have_a_ramp_only_where_capacity_may_be_claimed(tmp_path: Path) -> None:
+    path = promotion(tmp_path)
+
+    def ramps(claim: Claim) -> list[float]:
+        return [t.workload.ramp_s for t in subject(path, claim=claim, ramp_s=30).traffics]
+
+    assert ramps(Claim.EITHER) == ramps(Claim.CAPACITY) == [30, 30]
+    assert ramps(Claim.LATENCY) == [30, 0]
 
 
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
@@ -346,7 +434,7 @@ def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
         SetupError, match=r"two in a row were disturbed .*our own requests left late"
     ):
         confirmed(path)
-    found = journal.read_journal(folder_of(path))
+    found = journal.read_journal(journal_of(path))
     assert (len(found.pairs), len(found.left_out)) == (0, 2)
 
 
@@ -407,7 +495,7 @@ def test_a_hostile_promotion_is_one_line(tmp_path: Path, more: dict[str, Any], s
 def test_a_journal_that_cannot_be_read_says_where(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    file = folder_of(path) / journal.JOURNAL_FILE
+    file = journal_of(path)
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines, json.dumps({"stage": "ab"})]))
     with pytest.raises(

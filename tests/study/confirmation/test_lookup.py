@@ -12,6 +12,7 @@ from commands import run_study
 from optuna_dashboard import get_note
 from studies import Shared, copied, promotion_in
 
+import objectives
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
@@ -50,7 +51,7 @@ def replay_confirmed(shared: Shared) -> Path:
     def build(folder: Path) -> None:
         copied(shared.studied(2), folder)
         path = promotion_in(folder)
-        confirm(subject(path, claim="llm_latency_ms"), ConfirmOptions(out=folder), lambda _: None)
+        confirm(subject(path), ConfirmOptions(out=folder), lambda _: None)
 
     return shared.folder("confirmed", build)
 
@@ -65,15 +66,16 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(
     text = page(tmp_path)
     assert "Fresh launches of both, in turn: inconclusive" in text
     assert (
-        "Inconclusive after 2 pairs, about 4 more would tell, "
+        "Inconclusive after 2 pairs, 4 more may tell, "
         "from a recording: not valid for this machine." in text
     )
     assert "Open: 2 of at least 6 pairs." in text
     assert "It was not repeated on another workload." in text
     assert (
-        "The winner was not stressed" in text and "was chosen when the launches were known" in text
+        "The winner was not stressed" in text and "were chosen when the launches were known" in text
     )
-    assert "Not measured, so not judged: turn_ttft_ms (main), turn_ttft_p95_ms (main)." in text
+    assert "Not measured, so not judged: goodput_pct (main), turn_ttft_ms (main)" in text
+    assert "The claim, either, and the limits (stt_latency_p95_ms 1000, " in text
     assert "stt_latency_p95_ms</th><td>+0.0 %</td><td>+0.0 % to +0.0 %</td>" in text
 
 
@@ -217,47 +219,70 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
     edited.unlink()
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"verdict": "banana"},
-        {"pairs": -1},
-        {"pairs": "2\x1b[31m"},
-        {"margin_pct": 10**400},
-        {
-            "figures": {
-                "main": {
-                    "llm_latency_ms": {"standing": "worse", "gain_pct": 1, "mean_log_ratio": -1e5}
-                }
-            }
-        },
-        {
-            "figures": {
-                "main": {
-                    "llm_latency_ms": {
-                        "standing": "worse",
-                        "gain_pct": 1,
-                        "mean_log_ratio": float("nan"),
-                        "low_pct": None,
-                        "high_pct": None,
-                    }
-                }
-            }
-        },
-    ],
-)
+def figure(**changes: Any) -> dict[str, Any]:
+    usual = {"gain_pct": 1.0, "low_pct": 0.5, "high_pct": 2.0}
+    return {"figures": {"main": {"llm_latency_ms": usual | changes}}}
+
+
+OLDER = {"standing": "worse"}
+NONSENSE: list[dict[str, Any]] = [
+    {"verdict": "banana"},
+    {"pairs": -1},
+    {"pairs": "2\x1b[31m"},
+    {"rule": {"claim": "either", "limits": {"llm_tpot_p95_ms": 10**400}}},
+    figure(gain_pct=float("nan")),
+    figure(low_pct="much"),
+    {**figure(), "limits": {"main": {"llm_latency_ms": {"standing": "banana"}}}},
+    {"rule": None, "margin_pct": 10**400},
+    {"rule": None, "margin_pct": 5.0, **figure(**OLDER, mean_log_ratio=-1e5)},
+    {"rule": None, "margin_pct": 5.0, **figure(**OLDER, mean_log_ratio=float("nan"))},
+]
+
+
+@pytest.mark.parametrize("changes", NONSENSE)
 def test_a_sealed_confirmation_of_nonsense_is_refused_in_a_sentence(
     confirmed: Path, changes: dict[str, Any]
 ) -> None:
     data = yaml.safe_load(confirmed.read_text())
-    data["confirmation"] |= changes
+    # one of 0.1 has no rule
+    changed = {k: v for k, v in (data["confirmation"] | changes).items() if v is not None}
     path = confirmed.parents[3] / "nonsense.yaml"
-    seal.put(data, path)
+    seal.put(data | {"confirmation": {"pairs_more": None, "stress": None, **changed}}, path)
     try:
         with pytest.raises(BadInput, match="not as this version writes it"):
             confirmation_in(path, Allocation(data["parameters"]))
     finally:
         path.unlink()
+
+
+def test_what_a_confirmation_showed_of_each_figure_and_limit_is_told_beside_its_interval(
+    confirmed: Path,
+) -> None:
+    data = yaml.safe_load(confirmed.read_text())
+    changes = figure() | {
+        "worse": {"main": ["llm_latency_ms"]},
+        "limits": {"main": {"llm_latency_ms": {"standing": "inside"}}},
+    }
+    path = confirmed.parents[3] / "changed.yaml"
+    seal.put(data | {"confirmation": data["confirmation"] | changes}, path)
+    found = confirmation_in(path, Allocation(data["parameters"]))
+    path.unlink()
+    assert found is not None
+    [line] = found.lines
+    assert (line.gain, line.interval) == ("+1.0 %", "+0.5 % to +2.0 %")
+    assert (line.standing, line.sense, line.is_worse) == ("worse, inside its limit", "worse", True)
+
+
+def test_a_confirmation_of_0_1_is_shown_as_what_it_is() -> None:
+    path = Path(objectives.__file__).parent / "recordings/h100_rejected.yaml"
+    winner = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
+    found = confirmation_in(path, winner)
+    assert found is not None
+    assert found.standing == "rejected after 4 pairs, by the rule of 0.1"
+    assert found.against == ("llm_tpot_ms under main is worse by more than 5 %",)
+    assert "llm_latency_ms, and by how much all else may be worse (5 %)" in found.checks[-1]
+    assert {line.metric for line in found.lines if line.is_worse} == {"llm_tpot_ms"}
+    assert "to its margin, as 0.1 asked" in found.how
 
 
 def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(

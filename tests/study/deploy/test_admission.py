@@ -143,16 +143,15 @@ def test_what_can_never_be_applied_is_refused_where_there_is_no_deployment_and_n
     assert (process.returncode, message in process.stderr) == (2, True), process.stderr
 
 
-def test_what_was_confirmed_with_a_wide_margin_says_so_before_it_is_applied(tmp_path: Path) -> None:
+def test_what_was_confirmed_although_it_gets_worse_says_so_before_it_is_applied(
+    tmp_path: Path,
+) -> None:
     usual = admitted(tmp_path)
     assert not [s for s in usual.notes if "worse" in s]
-    confirmation = {
-        **PROMOTION["confirmation"],
-        "margin_pct": 5.0,
-        "margins_pct": {"llm_tpot_ms": 100.0},
-    }
-    promotion = admitted(tmp_path, confirmation=confirmation)
-    assert "it was confirmed although llm_tpot_ms may be 100 % worse" in promotion.notes
+    worse = {"main": ["llm_tpot_ms"], "long_context": ["llm_tpot_ms", "turn_ttft_ms"]}
+    promotion = admitted(tmp_path, confirmation={**PROMOTION["confirmation"], "worse": worse})
+    told = "it was confirmed although these get worse: llm_tpot_ms, turn_ttft_ms"
+    assert told in promotion.notes
 
 
 def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:

@@ -18,13 +18,12 @@ from study.confirmation.confirm import ConfirmOptions, confirm
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject, subject
-from study.confirmation.verdict.gains import launch_noise, resolution_pct
+from study.confirmation.verdict.arms import launch_noise
 from study.promotion.seal import verify
+from study.rule.rule import Claim
 
 Studied = Callable[..., Path]
-HEAD = Head(
-    promotion="p", claim="fitness", margin_pct=5, workloads={}, servers={}, product="x", total_mib=1
-)
+HEAD = Head(promotion="p", claim="either", workloads={}, servers={}, product="x", total_mib=1)
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(
     studied: Studied, tmp_path: Path
 ) -> None:
     path = studied(2)
-    ran = run_script("confirm.py", path, "--claim", "llm_latency_ms", cwd=tmp_path)
+    ran = run_script("confirm.py", path, "--claim", "latency", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (5, "")
     assert "inconclusive after 2 pairs" in ran.stdout and "never applicable" in ran.stdout
     data = verify(path)
@@ -66,7 +65,7 @@ def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(
 ) -> None:
     path = studied(7)
     said: list[str] = []
-    code = confirm(subject(path, claim="llm_latency_ms"), ConfirmOptions(out=tmp_path), said.append)
+    code = confirm(subject(path, claim=Claim.LATENCY), ConfirmOptions(out=tmp_path), said.append)
     data = verify(path)
     assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), (
         said
@@ -106,20 +105,25 @@ def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(
     )
 
 
-def test_the_default_claim_is_fitness_and_the_baseline_sets_its_scale(
+def test_the_default_claim_is_either_and_the_limits_are_the_specs(
     studied: Studied, tmp_path: Path
 ) -> None:
-    path = studied(2)
-    assert subject(path).rule.claim == "fitness"
+    path = studied(7)
+    rule = subject(path).rule
+    assert (rule.claim, rule.limits) == ("either", subject(path).spec.limits)
     confirm(subject(path), ConfirmOptions(out=tmp_path), lambda _: None)
-    figures = verify(path)["confirmation"]["figures"]["main"]["fitness"]
-    assert figures["winner"] > figures["baseline"] > 0.4
+    told = verify(path)["confirmation"]
+    assert (told["verdict"], told["pairs"]) == ("confirmed", 6)
+    assert [claim for claim, found in told["claims"].items() if found["is_won"]] == [
+        "capacity",
+        "latency",
+    ]
+    assert told["says"].index("capacity") < told["says"].index("latency")  # which gains more
 
 
-def test_noise_is_that_of_one_launch_and_resolution_that_of_the_coarsest_step() -> None:
+def test_noise_is_that_of_one_launch() -> None:
     assert launch_noise([None, 0.1]) is None
     assert launch_noise([]) is None
-    assert resolution_pct([], "main") == 0.0
 
 
 @pytest.mark.parametrize("size", ["base"])

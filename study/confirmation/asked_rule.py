@@ -1,0 +1,38 @@
+"""This module makes the rule of a confirmation of what its spec asks; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from objectives.engines.engine import apis_of
+from objectives.errors import BadInput
+from objectives.figures import figures_of, judged
+from study.rule.rule import Claim, Rule
+from study.spec.model import Spec
+
+
+def claim_of(asked: Claim, ramp_s: float) -> Claim:
+    """Return what can be claimed: without a ramp, latency alone.
+
+    Raises:
+        BadInput: Capacity is asked for, and nothing measures it.
+    """
+    if ramp_s > 0:
+        return asked
+    if asked is Claim.CAPACITY:
+        raise BadInput("capacity is measured by a ramp, and ramp_s is 0; claim latency")
+    return Claim.LATENCY
+
+
+def rule_of(spec: Spec, claim: Claim, held_out: Sequence[str]) -> Rule:
+    """Return the rule by a spec, for this claim and held-out workloads of these names."""
+    apis = apis_of(spec.services)
+    weights = spec.fitness.effective_weights
+    return Rule(
+        claim=claim,
+        weights={service: weights.get(service, 0.0) for service in apis},
+        limits=spec.limits,
+        watched={name: f.direction for name, f in judged(figures_of(apis)).items()},
+        held_out=tuple(held_out),
+        free_memory_mib=spec.gates.free_memory_mib if spec.measure == "live" else None,
+    )

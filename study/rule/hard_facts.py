@@ -1,0 +1,88 @@
+"""`HardFacts` need no interval: memory, failed requests, words and free memory; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from study.rule.rule import Rule
+from study.rule.verdict import Cause, Reason
+
+FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailure:
+    """A launch that did not work.
+
+    Args:
+        role: Whose launch it was.
+        under: The workload, or the stress.
+        failure_class: The class of the failure, e.g. `oom_startup`.
+        evidence: The line of a log that shows it.
+    """
+
+    role: Literal["baseline", "winner"]
+    under: str
+    failure_class: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardFacts:
+    """What was seen over all launches so far, the stress included.
+
+    Args:
+        failures: The launches that did not work.
+        oom_events: Incidents out of memory in the winner's launches, tenants' included.
+        failed_more: By workload, the winner's share of failed requests less the baseline's; None
+            where it was not counted.
+        words: The gate of the words.
+        minutes_more_audio: How much more speech would decide it; None where none would.
+        free_mib: The least free memory under stress, MiB; None where it was not measured.
+        has_drift: Whether the baseline seems better or worse than itself.
+    """
+
+    failures: tuple[LaunchFailure, ...] = ()
+    oom_events: int = 0
+    failed_more: Mapping[str, float | None] = field(default_factory=dict)
+    words: Literal["pass", "fail", "cannot_tell", "not_measured"] = "pass"
+    minutes_more_audio: float | None = None
+    free_mib: float | None = None
+    has_drift: bool = False
+
+
+def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
+    """Yield what rules the winner out whatever the pairs say."""
+    for f in facts.failures:
+        if f.role == "winner":
+            yield Cause(Reason.WINNER_FAILED, f.under, f.failure_class, evidence=f.evidence)
+    if facts.oom_events:
+        yield Cause(Reason.OUT_OF_MEMORY, value=facts.oom_events)
+    for workload, more in facts.failed_more.items():
+        if more is not None and more > FAILED_MORE:
+            yield Cause(Reason.FAILED_REQUESTS, workload, value=more)
+    if facts.words == "fail":
+        yield Cause(Reason.WORDS_WORSE)
+    gate_mib, free_mib = rule.free_memory_mib, facts.free_mib
+    if gate_mib is not None and free_mib is not None and free_mib < gate_mib:
+        yield Cause(Reason.FREE_MEMORY, value=free_mib)
+
+
+def open_facts(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
+    """Yield what keeps the winner from being confirmed whatever the pairs say."""
+    for f in facts.failures:
+        if f.role == "baseline":
+            yield Cause(Reason.BASELINE_FAILED, f.under, f.failure_class, evidence=f.evidence)
+    if facts.has_drift:
+        yield Cause(Reason.DRIFT)
+    for workload, more in facts.failed_more.items():
+        if more is None:
+            yield Cause(Reason.FAILED_NOT_COUNTED, workload)
+    if facts.words == "cannot_tell":
+        yield Cause(Reason.WORDS_UNSURE, value=facts.minutes_more_audio)
+    if facts.words == "not_measured":
+        yield Cause(Reason.WORDS_NOT_MEASURED, value=facts.minutes_more_audio)
+    if rule.free_memory_mib is not None and facts.free_mib is None:
+        yield Cause(Reason.FREE_MEMORY_NOT_MEASURED)

@@ -1,0 +1,68 @@
+"""`Arms` holds one figure of both launches of every pair; pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from objectives.figures import Direction
+
+LOST = -math.inf  # the gain of a pair in which the baseline has a figure and the winner none
+Key = tuple[str, str]  # workload and flat name of a figure
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """One figure of baseline and winner, a value for each pair, in the order of the pairs.
+
+    Args:
+        baseline: Its values; None where it was not measured, infinite where too many requests
+            failed.
+        winner: The same.
+    """
+
+    baseline: tuple[float | None, ...]
+    winner: tuple[float | None, ...]
+
+    def first(self, pairs: int) -> Arms:
+        """Return the first pairs."""
+        return Arms(self.baseline[:pairs], self.winner[:pairs])
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether any launch has the figure."""
+        return any(v is not None for v in (*self.baseline, *self.winner))
+
+    def gains(self, direction: Direction) -> tuple[float | None, ...]:
+        """Return the log-ratio of each pair, positive where the winner is better.
+
+        None where the baseline has nothing to compare with, LOST where only the winner has nothing.
+
+        >>> Arms((200.0, None, 5.0), (100.0, 5.0, math.inf)).gains(Direction.DOWN)
+        (0.6931471805599453, None, -inf)
+        """
+        sign = 1 if direction is Direction.UP else -1
+        return tuple(map(lambda old, new: _gain(old, new, sign), self.baseline, self.winner))
+
+
+def _gain(old: float | None, new: float | None, sign: int) -> float | None:
+    if old is None or old == math.inf:
+        return None
+    if new is None or new == math.inf:
+        return LOST
+    if old == new:
+        return 0.0
+    if old <= 0:
+        return None
+    return sign * math.log(new / old) if new > 0 else LOST
+
+
+def known(gains: tuple[float | None, ...]) -> list[float]:
+    """Return the finite log-ratios."""
+    return [g for g in gains if g is not None and g != LOST]
+
+
+def first_pairs(figures: Mapping[Key, Arms], pairs: int) -> dict[Key, Arms]:
+    """Return the figures of the first pairs."""
+    return {key: arms.first(pairs) for key, arms in figures.items()}
