@@ -89,7 +89,7 @@ def test_a_replay_ends_with_a_promotion_that_can_never_be_applied(
         True,
     )
     assert promotion["parameters"] == BEST
-    assert "held back: 55 % + tiny (smoothed 0." in finished[1]
+    assert "Scored higher, but held back: 55 % + tiny: the clips" in finished[1]
 
 
 def test_every_trial_has_one_line_of_metrics(finished: tuple[Path, str]) -> None:
