@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         rate = _rate(arguments.rate, arguments.growth)
-        limits = _limits(arguments.limit)
+        limits = _limits(arguments.limit or ())
         if not 0 <= arguments.pause < 1e6:
             raise BadInput("--pause is a number of seconds, 0 or more")  # noqa: TRY301
         ramps = _ramps(arguments.file, rate, limits)
@@ -83,9 +83,7 @@ def _rate(text: str, growth: Growth) -> RampRate:
     return RampRate(first_per_s, last_per_s, ramp_s, growth)
 
 
-def _limits(texts: Sequence[str] | None) -> tuple[Limit, ...]:
-    if not texts:
-        return tuple(Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items())
+def _limits(texts: Sequence[str]) -> tuple[Limit, ...]:
     limits = []
     for text in texts:
         name, _, value = text.partition("=")
@@ -105,16 +103,23 @@ def _limits(texts: Sequence[str] | None) -> tuple[Limit, ...]:
 def _ramps(
     path: Path, rate: RampRate, limits: Sequence[Limit]
 ) -> dict[tuple[int, int | None], RampCapacity]:
-    """Return the capacity that each ramp of a file shows, by its number and seed."""
+    """Return the capacity that each ramp of a file shows, by its number and seed.
+
+    Without limits, those of a voice assistant judge the services that are in the file.
+    """
     by_ramp: dict[tuple[int, int | None], list[RampReply]] = defaultdict(list)
-    for reply in read(path):
+    replies = read(path)
+    services = {r.service for r in replies}
+    first = min(services, key=SERVICES.index)
+    for reply in replies:
         by_ramp[reply.ramp, reply.seed].append(reply)
-        if reply.service == SERVICES[0] and reply.scheduled_s > rate.ramp_s + SLACK_S:
+        if reply.service == first and reply.scheduled_s > rate.ramp_s + SLACK_S:
             raise BadInput(
-                f"{path}:{reply.line}: this clip was due {reply.scheduled_s:g} s after the start "
+                f"{path}:{reply.line}: this turn was due {reply.scheduled_s:g} s after the start "
                 f"and --rate ends at {rate.ramp_s:g} s; give the rate of this ramp"
             )
-    services = {r.service for replies in by_ramp.values() for r in replies}
+    usual = (Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items())
+    limits = limits or tuple(x for x in usual if x.service in services)
     for limit in limits:
         if limit.service not in services:
             raise BadInput(

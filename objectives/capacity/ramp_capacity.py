@@ -16,7 +16,7 @@ from objectives.measurement import GENERATOR
 
 COMPLETION_WINDOW_S = 20.0
 ENOUGH_TURNS = 150  # with fewer turns below it, a breaking point says little
-BREAKING_TURNS = 20  # so many that were not good, from the break on, say what broke
+BREAKING_TURNS = 40  # so many from the break on say what broke
 NEAR_CAPACITY = 0.7  # from this part of it on, turns take the time that they take at capacity
 
 
@@ -124,9 +124,10 @@ def _completed_per_s(turns: Sequence[Turn], break_s: float) -> float | None:
 
 
 def _bound_by(after: Sequence[Turn]) -> str:
-    """Return what most of the first bad turns after the break have missed."""
-    bad = [t for t in after if not t.is_good][:BREAKING_TURNS]
-    misses = Counter(name for t in bad for name in t.missed).most_common(1)
+    """Return what most of the bad turns have missed, of those from the first bad one on."""
+    first = next((n for n, t in enumerate(after) if not t.is_good), len(after))
+    breaking = after[first : first + BREAKING_TURNS]
+    misses = Counter(name for t in breaking for name in t.missed).most_common(1)
     return misses[0][0] if misses else GENERATOR
 
 

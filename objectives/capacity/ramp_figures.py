@@ -9,7 +9,7 @@ from typing import Any
 from objectives.capacity.limits import Limit, TimedReply, missed
 from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S, ramp_capacity
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import SERVICES, RampReply
 from objectives.capacity.turns import turns_of
 
 KV = "kv"  # what bounds a capacity where the KV cache was full when the LLM broke
@@ -45,8 +45,8 @@ def ramp_figures(
     bound_by = capacity.bound_by
     if kv_full_s is not None and capacity.turns_below < len(turns):
         break_s = turns[capacity.turns_below].scheduled_s
-        is_stt = {limit.name: limit.figure == "latency" for limit in limits}.get(bound_by, True)
-        bound_by = KV if not is_stt and kv_full_s <= break_s + COMPLETION_WINDOW_S else bound_by
+        is_llm = any(x.name == bound_by and x.service != SERVICES[0] for x in limits)
+        bound_by = KV if is_llm and kv_full_s <= break_s + COMPLETION_WINDOW_S else bound_by
     return {
         "breaking_point_turns_per_s": _rounded(capacity.turns_per_s),
         "completed_turns_per_s": _rounded(capacity.completed_per_s),

@@ -11,6 +11,7 @@ from objectives.capacity.ramp_capacity import ENOUGH_TURNS
 from objectives.capacity.ramp_rate import RampRate
 
 BEGIN = 0.25  # of the capacity that is expected: where a ramp begins
+LEAST_PER_S = 0.001  # no ramp begins lower, or its first turn would not come
 TWICE = math.log2(2 / BEGIN)  # doublings from there to twice that capacity
 DOUBLINGS = 8.0  # at most: from a quarter of the capacity that is expected to 64 times it
 
@@ -46,8 +47,16 @@ class RampRange:
         """
         enough_s = ENOUGH_TURNS * math.log(2) / ((1 - BEGIN) * capacity_per_s)
         slowest_s = max(doubling_s, ramp_s / TWICE)
-        first_per_s = round(BEGIN * capacity_per_s, 4)
-        return cls(first_per_s, round(min(max(doubling_s, enough_s), slowest_s), 2))
+        return cls.below(capacity_per_s, round(min(max(doubling_s, enough_s), slowest_s), 2))
+
+    @classmethod
+    def below(cls, capacity_per_s: float, doubling_s: float) -> Self:
+        """Return the range of ramps that begin at a quarter of a capacity and grow as told.
+
+        >>> RampRange.below(8.0, doubling_s=25.0)
+        RampRange(first_per_s=2.0, doubling_s=25.0)
+        """
+        return cls(max(LEAST_PER_S, round(BEGIN * capacity_per_s, 4)), doubling_s)
 
     @property
     def rate(self) -> RampRate:

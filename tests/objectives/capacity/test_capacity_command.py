@@ -93,6 +93,23 @@ def test_a_tight_limit_is_what_bounds(capsys):
     assert found["bound_by"] == "tpot_ms"
 
 
+def test_a_file_of_one_service_is_judged_by_what_it_has(capsys, tmp_path):
+    lines = replies(5.0, RATE)
+    llm = written(tmp_path / "llm.jsonl", [x for x in lines if x["service"] == "llm"])
+    stt = written(tmp_path / "stt.jsonl", [x for x in lines if x["service"] == "stt"])
+    found = shown(capsys, llm, "--rate", "1:12:120")
+    assert found["bound_by"] == "llm_ttft_p95_ms"
+    assert found | {"bound_by": "ttft_ms"} == {
+        k: v if k != "ramps" else found[k]
+        for k, v in shown(capsys, llm, "--rate", "1:12:120", *LIMITS[2:]).items()
+    }
+    assert shown(capsys, stt, "--rate", "1:12:120")["bound_by"] == "generator"
+    assert "no request of stt is in this file" in refusal(
+        capsys, llm, "--rate", "1:12:120", *LIMITS
+    )
+    assert "this turn was due" in refusal(capsys, llm, "--rate", "1:12:60")
+
+
 def test_the_order_of_lines_and_gzip_change_nothing(capsys, tmp_path):
     lines = [*replies(5.0, RATE, seed=1, ramp=0), *replies(5.0, RATE, seed=2, ramp=1)]
     in_order = written(tmp_path / "a.jsonl", lines)

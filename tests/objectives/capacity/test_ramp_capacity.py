@@ -128,6 +128,25 @@ def test_one_failure_at_the_break_is_not_what_broke():
     assert ramp_capacity(failed, DOUBLING).bound_by == "llm_ttft_p95_ms"
 
 
+def test_a_burst_of_failures_is_what_broke_although_the_queue_breaks_later():
+    lines = replies(8.0, LINEAR)
+    for fields in lines:
+        if 30 < fields["scheduled_s"] < 33:
+            fields |= {"error": "500", "first_s": None, "end_s": None, "tokens": None}
+    turns = turns_in(lines)
+    found = ramp_capacity(turns, LINEAR)
+    assert found.bound_by == FAILED
+    assert found.turns_per_s == pytest.approx(LINEAR.at(30), rel=0.05)
+    assert sum(t.missed == ("llm_ttft_p95_ms",) for t in turns) > 100
+
+
+def test_a_hold_that_breaks_late_says_what_broke():
+    hold = RampRate(4, 4, 90)
+    turns = [Turn(n / 4, n / 4 + 1, ("ttft_ms",) if n > 200 else ()) for n in range(360)]
+    found = ramp_capacity(turns, hold)
+    assert (found.turns_per_s, found.first_fail_per_s, found.bound_by) == (None, 4.0, "ttft_ms")
+
+
 def test_ramps_together_are_their_geometric_mean_in_the_widest_bracket():
     one, other = shown(4.0), shown(8.0)
     both = together([one, other])

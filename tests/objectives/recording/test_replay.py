@@ -370,15 +370,16 @@ def test_without_its_replies_a_launch_has_no_capacity_under_other_limits(recordi
     assert (other.goodput_pct, other.capacity_or_0) == (None, None)
 
 
-def test_a_kv_cache_that_was_full_still_bounds_the_capacity_under_other_limits():
+@pytest.mark.parametrize("name", ["llm_ttft_p95_ms", "llm_latency_p95_ms"])
+def test_a_kv_cache_that_was_full_still_bounds_the_capacity_under_other_limits(name):
     full = {**KEPT_RANGE.to_json(), "kv_full_s": 20.0}
     services = {"stt_latency_ms": 1.0, "llm_latency_ms": 1.0}
-    limits = {"llm_ttft_p95_ms": 1500.0}
+    limits = {name: 1500.0}
     bounds = {
         under(only(**services, ramp=ramp), kept(8.0), limits, 1.0).capacity_bound_by
         for ramp in (full, KEPT_RANGE.to_json())
     }
-    assert bounds == {"kv", "llm_ttft_p95_ms"}
+    assert bounds == {"kv", name}
 
 
 def test_what_a_launch_left_is_left_again_by_its_rows(tmp_path):
