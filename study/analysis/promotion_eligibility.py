@@ -75,8 +75,13 @@ def ineligibility(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )
         return Ineligibility(WORD_GATE_REASONS[words], minutes)
-    if baseline is None:
-        return None
+    return None if baseline is None else _beside(baseline, configuration, context)
+
+
+def _beside(
+    baseline: Configuration, configuration: Configuration, context: StudyContext
+) -> Ineligibility | None:
+    """Return what is against promoting it over what is in use today."""
     if missed := _missed(configuration, baseline, context):
         return Ineligibility(Reason.LIMIT_MISSED, limits=missed)
     if _lead(configuration, baseline) <= 0:
