@@ -16,7 +16,7 @@ from objectives.evaluation import Step
 from objectives.load import figures_of_replies
 from objectives.traffic import segments
 from study.analysis.configurations import configurations_in
-from study.cli.end_of_run.ruled_out import ruled_out
+from study.report.trial_words import outcome_in_words
 from study.racing.race import Race
 from study.search.epoch import Epoch, Progress
 from study.spec.load import load
@@ -120,7 +120,7 @@ def test_what_cannot_win_is_given_up_and_told_as_feasible_and_poor(spec, device,
     assert recommend(study).params["vllm_memory_util"] != POOR
     given_up = next(c for c in configurations_in(rows(study)) if c.dominated)
     assert given_up.is_given_up and not given_up.is_feasible
-    assert "given up" in ruled_out(configurations_in(rows(study)))[-1]
+    assert outcome_in_words(own).startswith("fitness at most 0.")
     line = (tmp_path / "epoch_1" / "metrics.jsonl").read_text().splitlines()[3]
     assert json.loads(line)["status"] == "dominated"
     assert json.loads(line)["optimistic_fitness"] == poor.value

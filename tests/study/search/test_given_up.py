@@ -117,7 +117,7 @@ def test_it_is_told_as_feasible_and_poor_and_never_recommended(spec, tmp_path, s
     for c in configurations_in(trials):
         if c.dominated:
             assert category(c, decision) is Category.GIVEN_UP
-            assert outcome_in_words(c.dominated[0]).startswith("given up, fitness at most 0.")
+            assert outcome_in_words(c.dominated[0]).startswith("fitness at most 0.")
     own = next(t for t in trials if t.state is State.DOMINATED)
     assert (own.fitness, own.counts, own.is_known, own.is_feasible) == (None, True, True, False)
     assert not _is_launched(own), "recordings hold whole measurements"
