@@ -34,7 +34,8 @@ def alternative(summary: Summary) -> str:
     answer = short(best.allocation) if best else "none"
     return (
         f"The space as measured: best is {answer}, "
-        f"in use today {short(summary.context.baseline)}, ruled out: {', '.join(lost) or 'none'}{early}"
+        f"in use today {short(summary.context.baseline)}, "
+        f"ruled out: {', '.join(lost) or 'none'}{early}"
     )
 
 

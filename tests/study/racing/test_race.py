@@ -16,8 +16,8 @@ from objectives.evaluation import Step
 from objectives.load import figures_of_replies
 from objectives.traffic import segments
 from study.analysis.configurations import configurations_in
-from study.report.trial_words import outcome_in_words
 from study.racing.race import Race
+from study.report.trial_words import outcome_in_words
 from study.search.epoch import Epoch, Progress
 from study.spec.load import load
 from study.spec.setting import setting_of
