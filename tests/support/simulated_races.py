@@ -18,8 +18,8 @@ from statistics import fmean
 
 import numpy as np
 
-from objectives.best_case import at_best
 from objectives.fitness import PRESETS, WHOLE, Fitness, fitness, reference_of
+from objectives.load.so_far import at_best
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
 from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
 

@@ -5,8 +5,8 @@ import math
 import pytest
 from factories import measurement, only
 
-from objectives.best_case import at_best
 from objectives.fitness import PRESETS, fitness, fixed_fitness, reference_of
+from objectives.load.so_far import at_best
 
 WEIGHTS = PRESETS["balanced"]
 REFERENCE = reference_of(measurement())
