@@ -75,13 +75,13 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
     tell(f"baseline {of.baseline}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
         if options.part != WHOLE or options.take:
-            raise BadInput("--part and --take are for cards that measure; leave them out")
+            raise BadInput("--part and --take are for cards that measure; leave both out")
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
         pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
         if options.part != WHOLE:
             tell(
-                f"{len(pairs.of('ab'))} pairs of this card's part are in {file}; when all cards are "
+                f"{len(pairs.of('ab'))} pairs of this card's part are in {file}; when all are "
                 f"done: python scripts/confirm.py {of.path} --take FILE, once for each"
             )
             return INCONCLUSIVE

@@ -396,7 +396,7 @@ def test_two_cards_measure_pairs_of_their_own_and_all_are_judged_together(
         out, part = tmp_path / f"card{number}", Part(number, 2)
         code, said = confirmed(path, options={"out": out, "part": part, "pairs": 6})
         assert (code, path.read_text()) == (5, before)
-        assert "when all cards are done: " in said[-1]
+        assert "when all are done: " in said[-1]
         journals.append(out / journal_of(path).relative_to(path.parent / "out"))
         found = journal.read_journal(journals[-1])
         assert [p.number for p in found.of("ab")] == [number, number + 2, number + 4]
