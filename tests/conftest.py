@@ -13,6 +13,7 @@ from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
 import pytest
+from commands import without
 from fakes import FAKE
 from live_factories import Shelf
 from studies import Shared
@@ -33,6 +34,8 @@ def pytest_configure():
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with without("torch"):  # 3 s for each worker, and none of what we need of it
+        import ctranslate2  # noqa: F401
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
         return

@@ -14,6 +14,7 @@ from study.analysis.noise import noise_of
 from study.analysis.promotion_eligibility import ineligibility
 from study.storage.context import StudyContext
 
+FREE = "free_memory_mib"  # a greater share takes it by definition: neither better nor worse
 SAME_PCT = 1.0  # a smaller difference is called none
 
 # of recordings of 0.1 these are not known, and one line says so, the capacity's
@@ -121,7 +122,7 @@ def _verdict(name: str, old: float | None, new: float | None, noise: float | Non
         return FigureVerdict.EQUAL
     if old and abs(100 * (new - old) / old) < SAME_PCT:
         return FigureVerdict.ABOUT_EQUAL
-    if figure(name).direction is Direction.NEUTRAL:
+    if name == FREE or figure(name).direction is Direction.NEUTRAL:
         return FigureVerdict.NEUTRAL
     if noise is not None and abs(new - old) <= noise:
         return FigureVerdict.WITHIN_NOISE

@@ -76,30 +76,37 @@ def noise_of(
         for c in configurations
         if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
     ]
-    pooled = None
-    if min(len(a), len(b)) < FEW_LAUNCHES:
-        pooled = pooled_half_width(a, b, groups, is_time=figure(name).unit == "ms")
-    return pooled if pooled is not None or min(len(a), len(b)) < 2 else half_width(a, b)
+    return half_width_between(a, b, groups, is_time=figure(name).unit == "ms")
 
 
-def is_noise(
-    name: str,
-    today: Configuration,
-    other: Configuration,
-    configurations: Sequence[Configuration],
-) -> bool | None:
-    """Return whether noise alone could explain a difference; None where it is not known.
+def half_width_between(
+    a: Sequence[float],
+    b: Sequence[float],
+    groups: Sequence[Sequence[float]],
+    *,
+    is_time: bool = False,
+    confidence: float = 0.95,
+) -> float | None:
+    """Return half of the interval of the difference of two means; None where it is not known.
 
-    The arguments are those of `noise_of`.
+    Args:
+        a: The one's launches.
+        b: The other's.
+        groups: The launches of every configuration that works: where one of the two was launched
+            only a few times, their repeats give the noise, if there are enough of them.
+        is_time: Whether the noise is relative to the mean.
+        confidence: Of the interval.
     """
-    half = noise_of(name, today, other, configurations)
-    if half is None:
-        return None
-    return abs(fmean(other.values(name)) - fmean(today.values(name))) <= half
+    fewest, pooled_half = min(len(a), len(b)), None
+    if fewest < FEW_LAUNCHES:
+        pooled_half = pooled_half_width(a, b, groups, is_time=is_time, confidence=confidence)
+    if pooled_half is not None or fewest < 2:
+        return pooled_half
+    return half_width(a, b, confidence)
 
 
-def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Return half of Welch's 95 % interval of the difference of two means, two values or more each.
+def half_width(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> float | None:
+    """Return half of Welch's interval of the difference of two means, two values or more each.
 
     None where all agree to the digit: that shows how a figure was rounded, not how it varies.
 
@@ -110,13 +117,18 @@ def half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
     if sum(squares) == 0:
         return None
     spread = sum(s**2 / (len(x) - 1) for s, x in zip(squares, (a, b), strict=True))
-    return t_quantile(sum(squares) ** 2 / spread) * math.sqrt(sum(squares))
+    return t_quantile(sum(squares) ** 2 / spread, confidence) * math.sqrt(sum(squares))
 
 
 def pooled_half_width(
-    a: Sequence[float], b: Sequence[float], groups: Sequence[Sequence[float]], *, is_time: bool
+    a: Sequence[float],
+    b: Sequence[float],
+    groups: Sequence[Sequence[float]],
+    *,
+    is_time: bool,
+    confidence: float = 0.95,
 ) -> float | None:
-    """Return half of the 95 % interval of the difference of two means, by the noise of all repeats.
+    """Return half of the interval of the difference of two means, by the noise of all repeats.
 
     One standard deviation holds for all; of a time, for all of it relative to its mean, as far as
     a mean goes. None where too little was repeated, or all of it agrees.
@@ -134,4 +146,4 @@ def pooled_half_width(
     if freedom < LEAST_POOLED or spread == 0:
         return None
     weight = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
-    return t_quantile(freedom) * math.sqrt(spread * weight)
+    return t_quantile(freedom, confidence) * math.sqrt(spread * weight)

@@ -37,7 +37,7 @@ def ineligible(why: Ineligibility) -> str:
 def passed_over(decision: Decision) -> list[str]:
     """Say of each that scored better why it may not be promoted, as a promotion keeps it."""
     return [
-        f"{p.configuration.allocation} (fitness {FITNESS.text(p.standing.mean)}): "
+        f"{p.configuration.allocation} (fitness {FITNESS.text(p.configuration.fitness)}): "
         f"{ineligible(p.ineligibility)}"
         for p in decision.passed_over
     ]
@@ -46,8 +46,7 @@ def passed_over(decision: Decision) -> list[str]:
 def held_back(decision: Decision) -> list[str]:
     """Say what `passed_over` says for people, in a sentence for each reason.
 
-    Best first by the smoothed mean, which is what decides and is shown; of many the first are
-    named, with what of them is not as today.
+    Best first; of many the first are named, with what of them is not as today.
     """
     by_reason: dict[Reason, list[PassedOver]] = {}
     for p in decision.passed_over:
@@ -55,10 +54,7 @@ def held_back(decision: Decision) -> list[str]:
     today = decision.baseline.allocation if decision.baseline else None
     lines = []
     for reason, several in by_reason.items():
-        names = [
-            f"{short(p.configuration.allocation, today)} (smoothed {FITNESS.text(p.standing.mean)})"
-            for p in several[:NAMED]
-        ]
+        names = [short(p.configuration.allocation, today) for p in several[:NAMED]]
         names += [f"{len(several) - len(names)} more"] if len(several) > len(names) else []
         minutes = [m for p in several for m in p.ineligibility.minutes_more_audio]
         lines.append(f"{'; '.join(names)}: {INELIGIBLE[reason]}{_audio(minutes)}")
@@ -91,8 +87,8 @@ def why(decision: Decision, context: StudyContext) -> str:
             rivals = "nothing that may be promoted beat it"
         case Conclusion.NOTHING_BETTER:
             rivals = "nothing beat it"
-    standing = decision.standing(decision.baseline)
-    score = f", fitness {FITNESS.text(standing.mean)}" if standing else ""
+    baseline = decision.baseline
+    score = f", fitness {FITNESS.text(baseline.fitness)}" if baseline else ""
     return f"the baseline stays: {rivals} ({context.baseline}{score})"
 
 

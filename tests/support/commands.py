@@ -106,6 +106,14 @@ def exit_code(main: Callable[[], object]) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def without(package: str) -> Iterator[None]:
+    """Import as where a package is not installed, which another takes up only if it is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, package, None)
+        yield
+
+
 def needs(module: str, extra: str) -> None:
     """Skip a test for want of an extra's package, with the reason; in CI it must be there."""
     if importlib.util.find_spec(module) is None:

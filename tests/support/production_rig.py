@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import random
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import fork_server
 from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
 from study.promotion.seal import put
@@ -30,6 +37,29 @@ def free_port() -> int:
             return port
 
 
+@cache
+def forking() -> str:
+    """Return the socket of this process's fork server, which ends with it."""
+    folder = Path(tempfile.mkdtemp(prefix="gpu-allocation-fork-"))
+    path, script = str(folder / "socket"), str(Path(fork_server.__file__))
+    server = subprocess.Popen(
+        [sys.executable, script, "serve", path],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdin is not None and server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+
+    def end() -> None:
+        server.communicate()
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Machine(Rig):
     """A rig with both units.
@@ -40,15 +70,28 @@ class Machine(Rig):
 
     ports: Mapping[str, int]
 
+    def begin_promote(self, *words: str) -> subprocess.Popen[str]:
+        """Begin promote.py inside, by the fork server; killed, it takes promote.py with it."""
+        line = (PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
+        ask = (sys.executable, "-I", "-S", str(Path(fork_server.__file__)), "ask", forking())
+        return subprocess.Popen(
+            [*ask, str(self.pid), *line],
+            env={**os.environ, "ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     def promote(self, *words: str) -> tuple[int, str]:
         """Run promote.py inside; return its exit code and all that it printed."""
-        process = self.begin(PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
+        process = self.begin_promote(*words)
         text, _ = process.communicate(timeout=90)
         return process.returncode, text
 
     def kill_when(self, words: str, *, apply: list[str]) -> str:
         """Begin an apply and kill it by SIGKILL when it prints this; return all that it printed."""
-        process = self.begin(PROMOTE, "apply", *apply, "--deployment", "/etc/deployment.yaml")
+        process = self.begin_promote("apply", *apply)
         text = ""
         assert process.stdout is not None
         for line in process.stdout:
@@ -58,7 +101,7 @@ class Machine(Rig):
         else:
             process.communicate()
             raise AssertionError(f"never said {words!r}: {text}")
-        self.run("pkill", "-9", "-f", "promote.py apply")  # inside its own process namespace
+        process.kill()
         process.communicate(timeout=10)
         return text
 
