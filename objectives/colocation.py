@@ -202,7 +202,7 @@ class Colocation:
         window, figures = self._exercise.window(endpoints, suspects, on_phase)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
-        measured |= figures | window_figures(window, alone)
+        measured |= figures | window_figures(window, self._exercise.ends_s, alone)
         limits = limits_of(self.setting.limits)
         measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))

@@ -14,9 +14,11 @@ from objectives.load.drive_ramp import Ramp, drive_ramp
 from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply
+from objectives.load.segments import segment_figures
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
+from objectives.traffic.segments import segments
 from objectives.traffic.trace import trace
 from objectives.traffic.workload import Request, Workload
 
@@ -37,6 +39,7 @@ class Exercise:
     ) -> None:
         self.workload, self.clips = workload, clips
         self.requests = requests or trace(workload, len(clips))
+        self.ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
         self._ramps = 0
 
@@ -193,16 +196,20 @@ class Exercise:
             here, step = known, Step.RAMP_AGAIN
 
 
-def window_figures(window: Window, alone: Sequence[Reply]) -> dict[str, Any]:
+def window_figures(
+    window: Window, ends_s: Sequence[float], alone: Sequence[Reply]
+) -> dict[str, Any]:
     """Return what the figures of the replies lack of the joint load, by flat name.
 
     Args:
         window: The replies of all services under the trace, and the use of their KV caches.
+        ends_s: When each segment of the window ends, seconds from its start.
         alone: The replies of each service while it was alone, for its interference.
     """
     figures: dict[str, Any] = {
         flat_name(s, "kv_peak_pct"): pct for s, pct in window.kv_peak_pct.items()
     }
+    figures["segments"] = segment_figures(window.replies, window.started_s, ends_s)
     figures |= {flat_name(s, "preemptions"): count for s, count in window.preemptions.items()}
     return figures | {
         flat_name(s, "interference"): interference(window.replies, alone, s)

@@ -19,7 +19,6 @@ class Direction(StrEnum):
 
 UP, DOWN, NEUTRAL = Direction
 DISPLAY_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
-NARROW_NAMES: Mapping[str, str] = {**DISPLAY_NAMES, "stt": "STT"}
 CAPACITY = "capacity_turns_per_s"
 GOODPUT = "goodput_pct"
 EVERY = "any"  # an API: every service has the figure, whatever it speaks
@@ -73,7 +72,6 @@ class Figure:
         direction: The way that is better.
         title: Its line in a table of figures; empty where it is in no such table.
         short: Its name in a sentence and, with the unit, at the head of a column.
-        narrow: The same where a terminal leaves little room; empty for `short`.
         api: The API of the services that have it; empty where it belongs to the whole launch.
         service: The service it belongs to; empty for the whole, and as long as it is any one's:
             then `{}` stands in the texts for the service.
@@ -85,7 +83,6 @@ class Figure:
     direction: Direction
     title: str = ""
     short: str = ""
-    narrow: str = ""
     api: str = ""
     service: str = ""
 
@@ -96,8 +93,7 @@ class Figure:
         'captions_wer_pct'
         """
         title, short = (text.format(service_name(service)) for text in (self.title, self.short))
-        narrow = self.narrow.format(NARROW_NAMES.get(service, service))
-        return replace(self, title=title, short=short, narrow=narrow, service=service)
+        return replace(self, title=title, short=short, service=service)
 
     @property
     def flat(self) -> str:
@@ -125,20 +121,11 @@ class Figure:
         """
         return f"{self.short} {self.unit}".rstrip()
 
-    @property
-    def narrow_head(self) -> str:
-        """Return the head of its column in a terminal.
-
-        >>> figure("stt_wer_pct").head, figure("stt_wer_pct").narrow_head
-        ('words wrong %', 'WER %')
-        """
-        return f"{self.narrow or self.short} {self.unit}".rstrip()
-
 
 # in the order in which people see them; those of services in a row are shown service by service
 TABLE = (
     Figure("latency_ms", "ms", 0, DOWN, short="{} latency", api=EVERY),
-    Figure("latency_p95_ms", "ms", 0, DOWN, "{}: 95 % answered within", "{} p95", "{} p95", EVERY),
+    Figure("latency_p95_ms", "ms", 0, DOWN, "{}: 95 % answered within", "{} p95", EVERY),
     Figure("ttft_ms", "ms", 0, DOWN, short="{} first token", api="completions"),
     Figure(
         "ttft_p95_ms",
@@ -166,7 +153,7 @@ TABLE = (
     Figure("breaking_point_turns_per_s", "turns/s", 2, UP, short="breaking point"),
     Figure("completed_turns_per_s", "turns/s", 2, UP, short="completed after the break"),
     Figure("concurrent_capacity", "", 0, UP, "the same as users at once", "users"),
-    Figure("wer_pct", "%", 1, DOWN, "words wrong", "words wrong", "WER", "transcription"),
+    Figure("wer_pct", "%", 1, DOWN, "words wrong", "words wrong", "transcription"),
     Figure("failure_rate", "", 2, DOWN, "requests that failed, as a share"),
     Figure("free_memory_mib", "MiB", 0, UP, "memory that stayed free", "free"),
     Figure("kv_peak_pct", "%", 0, NEUTRAL, "highest use of the {}'s KV cache", api="completions"),

@@ -64,6 +64,7 @@ class Measurement:
             when a KV cache was first seen full, where one was.
         ladder: Every rung of the capacity ladder that version 0.1 climbed in place of a ramp.
         kv_capacity_bound: The longest requests that the KV cache holds at once.
+        segments: The figures of each segment of the window, by flat name.
         failure_rate: The share of the requests that failed, 0-1.
         oom_events: How often a server ran out of memory.
         generator_lag_p99_ms: The lateness within which 99 % of our own requests left, ms.
@@ -90,6 +91,7 @@ class Measurement:
     ramp: Mapping[str, float] = field(default_factory=dict)
     ladder: tuple[Mapping[str, Any], ...] = ()
     kv_capacity_bound: int | None = None
+    segments: tuple[Mapping[str, float], ...] = ()
     failure_rate: float | None = None
     oom_events: int = 0
     generator_lag_p99_ms: float | None = None
@@ -182,7 +184,7 @@ class Measurement:
             for f in fields(DeviceFigures)
             if f.name not in TOO_LONG
         }
-        apart = ("services", "devices", "ramp", "ladder")
+        apart = ("services", "devices", "ramp", "ladder", "segments")
         whole = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
         flat: dict[str, Any] = plain(services | whole | device | {"measured_on": self.measured_on})
         return flat

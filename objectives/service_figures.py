@@ -105,8 +105,10 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         )
     if "used_mib_by_s" in values:
         values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
-    if "ladder" in values:
-        values["ladder"] = tuple(dict(mapping_of(rung)) for rung in values["ladder"])
+    for name in {"ladder", "segments"} & values.keys():
+        values[name] = tuple(dict(mapping_of(part)) for part in values[name])
+    if not all(is_number(v) for part in values.get("segments", ()) for v in part.values()):
+        raise ValueError("a figure of a segment is no number")
     if "capacity_bracket" in values:
         values["capacity_bracket"] = tuple(values["capacity_bracket"])
         if not all(rate is None or is_number(rate) for rate in values["capacity_bracket"]):

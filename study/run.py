@@ -75,12 +75,10 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
         occupants = source.bench.occupants if source.bench else ()
         is_new = promotion is not None and earlier is None
         end = End(result, promotion, is_new, broken, source.identity.total_mib, occupants)
-        show_end(end, terminal)
         steps = next_commands(
             this.storage_url, study.study_name, promotion, is_replay=this.is_replay
         )
-        for line in steps:
-            terminal.line(line)
+        show_end(end, steps, terminal)
         return 0 if end.is_feasible else NOTHING_FEASIBLE
 
 
@@ -138,6 +136,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         sampler_name=this.sampler,
         seed=options.seed,
         fresh=options.fresh,
+        folder=this.folder,
     )
     study.sampler = sampler_of(
         this.sampler,

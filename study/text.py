@@ -29,6 +29,15 @@ def visible(text: str) -> str:
     return "\n".join(one_line(line) for line in text.split("\n"))
 
 
+def capital(sentence: str) -> str:
+    """Return a sentence that begins with a capital.
+
+    >>> capital("stay with it")
+    'Stay with it'
+    """
+    return sentence[:1].upper() + sentence[1:]
+
+
 def one_line(text: str) -> str:
     """Return the text with a space for whatever would end its line."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -23,6 +23,24 @@ def allocation_in_words(allocation: Allocation) -> str:
     return f"{share}, beside speech model {allocation.speech}{extra}"
 
 
+def choice_in_words(allocation: Allocation, today: Allocation) -> str:
+    """Return an allocation in a sentence, with what is in use today where that differs.
+
+    >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    >>> today = Allocation(both | {"vllm.max_num_seqs": 64, "whisper.beam_size": 5})
+    >>> choice_in_words(Allocation({**today.values, "vllm_memory_util": 0.55}), today)
+    '55 % of the memory for the LLM, beside speech model base (today: 50 % + base)'
+    >>> print(choice_in_words(Allocation({**today.values, "vllm.max_num_seqs": 32}), today))
+    50 % of the memory for the LLM, beside speech model base, with max_num_seqs 32 instead of 64
+    """
+    both = Allocation({name: allocation.values[name] for name in (SHARE, SPEECH)})
+    old, new = today.all_options, allocation.all_options
+    changes = [f"{k} {v} instead of {old.get(k)}" for k, v in new.items() if old.get(k) != v]
+    with_changes = f", with {', '.join(changes)}" if changes else ""
+    pairs = f" (today: {pair(today)})" if pair(today) != pair(allocation) else ""
+    return f"{allocation_in_words(both)}{with_changes}{pairs}"
+
+
 def pair(allocation: Allocation) -> str:
     """Return the two that are always there, as a label.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from objectives.traffic.workload import Workload
 
-LEAST_S = 15.0  # a shorter segment holds too few requests to say anything
+LEAST_S = 15.0
+LEAST_REQUESTS = 5  # of each service: the p95 of fewer says nothing
 MOST = 8
 
 
@@ -30,13 +31,18 @@ class Segment:
 
 
 def segments(workload: Workload) -> tuple[Segment, ...]:
-    """Return the segments of the window, all of one length.
+    """Return the segments of the window, all of one length and with requests of every service.
 
     >>> [(s.number, s.begin_s, s.end_s) for s in segments(Workload(window_s=30))]
     [(0, 0.0, 15.0), (1, 15.0, 30.0)]
     >>> [len(segments(Workload(window_s=s))) for s in (10, 60, 120, 240)]
     [1, 4, 8, 8]
+    >>> len(segments(Workload(window_s=240, turns_per_s=0.05)))  # 12 turns
+    2
     """
-    count = min(MOST, max(1, int(workload.window_s // LEAST_S)))
+    rates = [workload.turns_per_s + stream.per_s for stream in workload.streams]
+    rarest = min((per_s * workload.window_s for per_s in rates if per_s), default=0.0)
+    count = min(MOST, int(workload.window_s // LEAST_S), int(rarest // LEAST_REQUESTS))
+    count = max(1, count)
     each_s = workload.window_s / count
     return tuple(Segment(n, n * each_s, (n + 1) * each_s) for n in range(count))

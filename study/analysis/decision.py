@@ -55,7 +55,6 @@ class Decision:
         passed_over: Better scores that are not eligible, best first.
         ineligible: Why what was launched may not be promoted, by the text of its allocation.
         standings: What is known of every feasible configuration, best smoothed mean first.
-        contenders: How many of them are eligible; only these can be the best.
         luckiest: The best single trial, where it is not of the first standing's configuration.
         ahead_alone: A contender with a better mean of its own launches than the winner, which its
             neighbours take back.
@@ -68,7 +67,6 @@ class Decision:
     passed_over: Sequence[PassedOver] = ()
     ineligible: Mapping[str, Ineligibility] = field(default_factory=dict)
     standings: Sequence[Standing] = ()
-    contenders: int = 0
     luckiest: Trial | None = None
     ahead_alone: Configuration | None = None
     reference: Allocation | None = None
@@ -115,7 +113,6 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
         Decision,
         ineligible=reasons,
         standings=standings,
-        contenders=len(contending),
         luckiest=_luckiest(launched, standings),
     )
     values = dict(context.baseline.values)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, Direction, figure, latency_p95_names
+from study.analysis.compare import FREE
 from study.analysis.configurations import Configuration
 from study.analysis.promotion_eligibility import is_eligible
 from study.storage.context import StudyContext
-
-FREE = "free_memory_mib"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.live import Live
 
 from objectives.evaluation import Phase
@@ -56,13 +56,15 @@ class Terminal:
 
     def heading(self, text: str) -> None:
         """Say something that must be seen, also when quiet."""
-        self.log.info(text)
-        self.console.print(visible(text), style="bold", markup=False, soft_wrap=True)
+        self._say(text, "bold")
 
-    def show(self, table: RenderableType) -> None:
-        """Show a table."""
-        if not self.quiet:
-            self.console.print(table)
+    def answer(self, text: str) -> None:
+        """Say a line of the end, also when quiet."""
+        self._say(text, "none")
+
+    def _say(self, text: str, style: str) -> None:
+        self.log.info(text)
+        self.console.print(visible(text), style=style, markup=False, soft_wrap=True)
 
     def begin(self, begun: Begun) -> None:
         """Say that a trial begins."""

@@ -16,8 +16,8 @@ from study.analysis.category import Category, category
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
-from study.report.headline import fresh, sentence, standing
-from study.report.reasons import held_back, ineligible, over, why
+from study.report.headline import answer_lines, sentence, standing
+from study.report.reasons import held_back, ineligible, over
 from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
 from study.report.trial_words import (
@@ -75,8 +75,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         f"# How should {device.product} be shared?",
         "How much memory should the LLM server get, and which speech model fits beside it?",
         f"**Answer: {sentence(summary)}** ({standing(summary)})",
-        f"{'What won the study' if summary.is_rejected else 'Why'}: {why(decision, context)}.",
-        *([fresh(summary.confirmation)] if summary.confirmation else []),
+        *(f"- {line}" for line in answer_lines(summary)),
         *(f"**A confirmation was not counted**: {one_line(reason)}." for reason in unread),
         *(f"- held back: {line}" for line in held_back(decision)),
         HOW_TO_READ,

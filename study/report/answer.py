@@ -1,33 +1,39 @@
-"""Tell the answer of a study in words, before anybody confirmed it, and how sure it is. Pure."""
+"""Put the parts of an answer in words: what to run, how much better, what gets worse. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS
-from objectives.figures import FITNESS
-from study.analysis.compare import is_capacity_order_known
+from objectives.engines.engine import apis_of
+from objectives.figures import CAPACITY, FITNESS, figure
+from study.analysis.compare import FREE, Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
-from study.analysis.decision import Decision
-from study.analysis.noise import noise_of
+from study.analysis.decision import Conclusion, Decision
+from study.analysis.gain import Gain, GainFigure, gain_of
+from study.report.comparison import change
+from study.report.summary import Summary
 from study.storage.context import StudyContext
-from study.tournament import Standing
-from study.wording import allocation_in_words, short
+from study.wording import allocation_in_words, choice_in_words, short
+
+NAMED = 3  # of what gets worse; the table has all
+USERS = "concurrent_capacity"  # the capacity in other words
 
 
-def answer(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> str:
+def choice(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> str:
     """Say what to run, without a full stop; before a confirmation that is a candidate."""
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
-        winner = allocation_in_words(decision.winner.allocation)
-        return f"{what} {winner} (today: {short(context.baseline)})"
+        return f"{what} {choice_in_words(decision.winner.allocation, context.baseline)}"
     if decision.standing(decision.baseline) is not None:
         return f"stay with {allocation_in_words(context.baseline)}"
+    if decision.outcome is Conclusion.NOTHING_WORKS:
+        return "no answer: nothing that was launched works"
     if decision.baseline is not None and any(t.is_feasible for t in decision.baseline.measured):
         return (
             "no answer: the allocation in use today worked only some of the times it was launched"
         )
-    return "no answer: the allocation in use today could not be measured, or nothing works"
+    return "no answer: the allocation in use today could not be measured"
 
 
 def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
@@ -52,43 +58,85 @@ def launches_and_error(configuration: Configuration) -> list[str]:
     return [f"{count} launches", f"± {configuration.standard_error or 0.0:.3f}"]
 
 
-def certainty(decision: Decision) -> list[str]:
-    """Say how sure the winner is, or the baseline that stays, and which single trial was best.
+def gain_in_words(gain: Gain, today: Configuration, other: Configuration) -> str:
+    """Say by how much a configuration is better, with the interval where there is one."""
+    if gain.figure is GainFigure.CAPACITY:
+        old, new = (c.mean(CAPACITY) or 0.0 for c in (today, other))
+        basis = f"{'at least ' * gain.is_at_least}{new:.2f} turns/s instead of {old:.2f}"
+    else:
+        basis = "the p95 of all services, weighed as in the fitness"
+    return f"{amount_in_words(gain)} ({basis}; {_interval_in_words(gain, today, other)})"
 
-    Each is a sentence without a full stop.
+
+def amount_in_words(gain: Gain) -> str:
+    """Say a gain without its interval.
+
+    >>> amount_in_words(Gain(GainFigure.LATENCY, 0.22, None, 0.95))
+    '20 % less waiting'
+    >>> amount_in_words(Gain(GainFigure.CAPACITY, 0.41, None, 0.95, is_at_least=True))
+    'at least 51 % more capacity'
     """
-    choice = decision.winner or decision.baseline
-    s = decision.standing(choice)
-    if choice is None or s is None:
+    is_time, is_better = gain.figure is GainFigure.LATENCY, gain.log_ratio >= 0
+    more = "less" if is_time == is_better else "more"
+    what = "waiting" if is_time else "capacity"
+    return f"{'at least ' * gain.is_at_least}{abs(gain.pct):.0f} % {more} {what}"
+
+
+def _interval_in_words(gain: Gain, today: Configuration, other: Configuration) -> str:
+    if (interval := gain.interval_pct) is None:
+        counts = dict.fromkeys(len(c.measured) for c in (other, today))
+        launches = " and ".join(f"{n} launch{'es' * (n > 1)}" for n in counts)
+        return f"from {launches}{' each' * (len(counts) == 1)}, so without an interval"
+    low, high = interval if gain.log_ratio >= 0 else (-interval[1], -interval[0])
+    spread = f"{100 * gain.confidence:g} % interval {low:.0f} to {high:.0f} %"
+    return spread if low > 0 else f"{spread}: noise could explain it"
+
+
+def better(summary: Summary, today: Configuration, other: Configuration) -> str:
+    """Say by how much the winner is better, as one figure with one interval."""
+    weights = summary.service_weights
+    gain = gain_of(other, today, summary.configurations, weights)
+    if gain is None:
+        return "By how much it is better was not measured."
+    return f"Better: {gain_in_words(gain, today, other)}."
+
+
+def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
+    """Name what gets worse beyond noise, the greatest change first."""
+    apis = apis_of(summary.context.services)
+    differences = figure_differences(today, other, summary.configurations, apis, (FREE, USERS))
+    lost = [d for d in differences if d.verdict is FigureVerdict.WORSE]
+    lost.sort(key=lambda d: abs(d.pct or 100.0), reverse=True)
+    if not lost:
+        return "Gets worse: nothing beyond noise."
+    return f"Gets worse: {'; '.join(first([_in_words(d) for d in lost]))}."
+
+
+def _in_words(d: Difference) -> str:
+    return f"{figure(d.name).title.replace(': ', ', ')} {change(d, is_judged=False)}"
+
+
+def free_memory(summary: Summary, today: Configuration, other: Configuration) -> list[str]:
+    """Say what stays free of the memory: nothing where nearly as much does."""
+    d = difference(FREE, today, other, summary.configurations)
+    if d.old is None or d.new is None or d.verdict is not FigureVerdict.NEUTRAL:
         return []
-    today = decision.baseline.allocation if decision.baseline else None
-    error = "not known" if s.standard_error is None else FITNESS.text(s.standard_error)
-    may = "" if decision.contenders == len(decision.standings) else " that may be promoted"
-    sure = f" (standard error {error}, {_measurements(s)}); "
-    sure += f"probability {s.probability_best:.2f} of being the best of "
-    if not decision.is_noise_known:
-        sure = "; nothing was measured twice, so it is not known how sure that is, among "
-    if len(decision.standings) == 1:
-        fitness = f"its mean fitness is {FITNESS.text(s.mean)}"
-        return [f"{short(choice.allocation)}: {fitness}; nothing else that works was measured"]
-    mean = (
-        f"smoothed with its neighbours, which decides, the mean fitness is {FITNESS.text(s.mean)}"
-    )
-    lines = [f"{short(choice.allocation, today)}: {mean}{sure}{decision.contenders}{may}"]
-    if (other := decision.ahead_alone) and (t := decision.standing(other)) is not None:
-        name = short(other.allocation, today)
-        alone = f"by its own launches alone {name} is ahead of it: {FITNESS.text(t.raw_mean)}"
-        lines.append(f"{alone} ({_measurements(t)}), smoothed {FITNESS.text(t.mean)}")
-    if (best := decision.luckiest) is not None:
-        held = ", which is held back" if decision.against(best.allocation) else ""
-        score = f"{FITNESS.text(best.fitness)} in trial {best.number}{held}"
-        name = short(best.allocation, today)
-        lines.append(f"the best single trial was another: {name}, {score}")
-    return lines
+    f = figure(FREE)
+    return [f"Memory that stays free: {f.text(d.new)} {f.unit} instead of {f.text(d.old)}."]
 
 
-def _measurements(s: Standing) -> str:
-    return f"{s.n} measurements" if s.n > 1 else "1 measurement"
+def no_good_rate(today: Configuration | None) -> list[str]:
+    """Say that today's allocation meets the owner's limits at no rate, where that was measured."""
+    launches = [t.measurement for t in today.measured if t.measurement] if today else []
+    if not any(m.capacity_turns_below is not None for m in launches):
+        return []
+    if any(m.capacity_turns_per_s is not None for m in launches):
+        return []
+    bound = launches[0].capacity_bound_by
+    return [
+        f"With today's allocation no rate of turns is good (first missed: {bound}): its capacity "
+        "counts as 0."
+    ]
 
 
 def capacity_known(today: Configuration | None) -> list[str]:
@@ -102,69 +150,27 @@ def capacity_known(today: Configuration | None) -> list[str]:
         return [f"Capacity is not known and counts for nothing here: {how}."]
     if not turns:
         return ["Capacity was not measured and counts for nothing here."]
-    if all(m.capacity_turns_per_s is None for m in launches):
-        bound = f"first missed: {launches[0].capacity_bound_by}"
-        return [
-            f"No rate of turns is good with today's allocation ({bound}): capacity counts as 0."
-        ]
-    if min(turns) < ENOUGH_TURNS:
+    if min(turns) < ENOUGH_TURNS and any(m.capacity_turns_per_s is not None for m in launches):
         few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
         return [f"Wide: {few}; two launches may differ by more than 10 %."]
     return []
 
 
-def fitness_gap(
-    today: Configuration | None,
-    other: Configuration | None,
-    configurations: Sequence[Configuration],
-) -> list[str]:
-    """Say whether noise alone could explain the difference in fitness, and what else is in it.
-
-    The list is empty where there are no two configurations with a fitness.
-    """
-    if not today or not other or today.fitness is None or other.fitness is None:
+def ahead_by_its_own_launches(decision: Decision) -> list[str]:
+    """Say which other choice has the greater mean, where the neighbours of the winner decided."""
+    winner, other = decision.winner, decision.ahead_alone
+    if winner is None or other is None:
         return []
-    gap = other.fitness - today.fitness
-    name = short(other.allocation, today.allocation)
-    name += " (what is not named is as today)" if short(other.allocation) != name else ""
-    scores = (
-        f"{name} scores {FITNESS.text(other.fitness)} and today's {FITNESS.text(today.fitness)}"
-    )
-    counts = f"({launches_in_words(other)}; today's: {launches_in_words(today)})"
-    more = f"{_capacity(today, other)}{_cards(today, other)}"
-    if (half := noise_of(FITNESS.flat, today, other, configurations)) is None:
-        unknown = f"How much of the difference of {gap:+.4f} is noise was not measured."
-        return [f"{scores} {counts}. {unknown}{more}"]
-    verdict = "noise alone could explain it" if abs(gap) <= half else "more than noise explains"
-    verdict += _best_of_several(configurations) if gap > half else ""
-    between = f"95 % interval {gap - half:+.4f} to {gap + half:+.4f}"
-    if min(len(today.measured), len(other.measured)) < 2:
-        scores += f" {counts}"
-    return [f"{scores}: a difference of {gap:+.4f}, {between}: {verdict}.{more}"]
+    today = decision.baseline.allocation if decision.baseline else None
+    own = f"{short(other.allocation, today)} scored {FITNESS.text(other.fitness)}"
+    launches = launches_in_words(other)
+    return [
+        f"By its own launches alone {own} ({launches}), the winner {FITNESS.text(winner.fitness)}; "
+        "the choice counts the launches of similar allocations too, since a few alone are luck."
+    ]
 
 
-def _best_of_several(configurations: Sequence[Configuration]) -> str:
-    """Warn that the best of several equal ones, chosen for its score, looks better than it is."""
-    works = sum(c.is_feasible for c in configurations)
-    if works < 3:
-        return ""
-    return f"; but it is the best of {works}, and the best of several looks better than it is"
-
-
-def _capacity(today: Configuration, other: Configuration) -> str:
-    old, new = (c.contributions.get("capacity") for c in (today, other))
-    if old is None or new is None or new == old or is_capacity_order_known(today, other):
-        return ""
-    what = "comes from capacity, where a lower bound leaves open which has more"
-    return f" {new - old:+.4f} of it {what}."
-
-
-def _cards(today: Configuration, other: Configuration) -> str:
-    old, new = (
-        {t.measurement.measured_on for t in c.measured if t.measurement} - {None}
-        for c in (today, other)
-    )
-    if not old or not new or old == new:
-        return ""
-    counts = "" if len(old) == len(new) else f" (today's on {len(old)}, the other on {len(new)})"
-    return f" The two were not measured on the same cards{counts}; how the cards differ is in it."
+def first(items: Sequence[str]) -> list[str]:
+    """Return the first few of what a sentence lists, and how many more there are."""
+    more = len(items) - NAMED
+    return [*items[:NAMED], *([f"{more} more, see the report"] if more > 0 else [])]

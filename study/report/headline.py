@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from objectives.engines.engine import apis_of, kv_cache_args
-from objectives.figures import CAPACITY, FITNESS, figure, title_of
-from study.analysis.compare import Difference, FigureVerdict, difference, figure_differences
-from study.analysis.configurations import Configuration
+from objectives.engines.engine import kv_cache_args
+from objectives.figures import title_of
+from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
-from study.analysis.noise import is_noise
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
 from study.report.answer import (
-    answer,
+    ahead_by_its_own_launches,
+    better,
     capacity_known,
-    certainty,
-    fitness_gap,
+    choice,
+    first,
+    free_memory,
+    no_good_rate,
     unconfirmed_standing,
+    worse,
 )
-from study.report.comparison import change
 from study.report.reasons import why
-from study.report.service_words import in_sentence, latencies_of
+from study.report.simpler import simpler
 from study.report.summary import Summary
+from study.text import capital
 from study.wording import allocation_in_words, short
 
 
@@ -35,67 +35,45 @@ def standing(summary: Summary) -> str:
 
 
 def sentence(summary: Summary) -> str:
-    """Say the answer in a sentence, and in a second one where noise could explain its gain."""
-    decision, context = summary.decision, summary.context
-    today, other, launched = summary.today, summary.other, summary.configurations
-    confirmation = summary.confirmation
-    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
-    plain = _capital(answer(decision, context, is_confirmed=is_confirmed))
-    if summary.is_rejected and other is not None:
-        stays, name = allocation_in_words(context.baseline), short(other.allocation)
+    """Say what to run; before a confirmation, that is a candidate."""
+    decision, context, confirmation = summary.decision, summary.context, summary.confirmation
+    if summary.is_rejected and summary.other is not None:
+        stays, name = allocation_in_words(context.baseline), short(summary.other.allocation)
         return f"Stay with {stays}: {name} won the study, and fresh launches rejected it."
-    if decision.winner is None or today is None or other is None:
-        return f"{plain}."
-    if not summary.is_ended:
+    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
+    plain = capital(choice(decision, context, is_confirmed=is_confirmed))
+    if decision.winner is not None and not summary.is_ended:
         return (
             "Run the replay again, which did not come to its end, before you believe what won so "
             f"far: {plain}."
         )
-    apis, latencies = apis_of(context.services), latencies_of(context)
-    parts = _sooner([difference(name, today, other, launched) for name in latencies])
-    if other.mean(CAPACITY) is not None:
-        parts.append(_capacity(today, other, launched))
-    worse = "; ".join(
-        f"{figure(d.name).title} {change(d, is_judged=False)}"
-        for d in figure_differences(today, other, launched, apis, (*latencies, CAPACITY))
-        if d.verdict is FigureVerdict.WORSE
-    )
-    unsure = {
-        None: " How much of that is noise was not measured.",
-        True: " Noise alone could explain the difference in fitness.",
-        False: "",
-    }[is_noise(FITNESS.flat, today, other, launched)]
-    ending = f" Worse: {worse}." if worse else ""
-    return f"{plain}: {', '.join(parts)}.{ending}{'' if confirmation else unsure}"
+    return f"{plain}."
 
 
-def _sooner(latencies: Sequence[Difference]) -> list[str]:
-    """Say how much sooner each service answers; nothing of one that was not measured."""
-    parts: list[str] = []
-    for d in latencies:
-        if d.pct is None or d.verdict is FigureVerdict.NOT_MEASURED or not d.new:
-            continue
-        is_same = d.verdict in (
-            FigureVerdict.EQUAL,
-            FigureVerdict.ABOUT_EQUAL,
-            FigureVerdict.WITHIN_NOISE,
-        )
-        when = f"{abs(d.pct):.0f} % {'sooner' if d.pct < 0 else 'later'}"
-        who = f"{in_sentence(figure(d.name).service)}{'' if parts else ' answers'}"
-        parts.append(f"{who} {'as soon' if is_same else when}")
-    return parts
+def answer_lines(summary: Summary) -> list[str]:
+    """Say by how much the winner is better, what gets worse, and whether less would have found it.
 
-
-def _capacity(today: Configuration, other: Configuration, launched: Sequence[Configuration]) -> str:
-    d = difference(CAPACITY, today, other, launched)
-    was = "not measured" if d.old is None else f"{'at least ' * d.old_is_bound}{d.old:.2f}"
-    which = ", within noise" if is_noise(CAPACITY, today, other, launched) else ""
-    which = "; which has more is not known" if d.verdict is FigureVerdict.BOUND else which
-    return f"{'at least ' * d.new_is_bound}{d.new:.2f} turns/s (today: {was}{which})"
+    Each is a sentence or two. Where fresh launches judged the winner, their figures are told and
+    not the study's.
+    """
+    today, other, decision = summary.today, summary.other, summary.decision
+    lines: list[str] = []
+    if decision.winner is None:
+        match decision.outcome:
+            case Conclusion.NOTHING_BETTER | Conclusion.NOTHING_ELIGIBLE_BETTER:
+                lines = ["Nothing that may be promoted scored better than what is in use today."]
+            case Conclusion.NOTHING_ELSE_MEASURED:
+                lines = ["Nothing else was measured."]
+    elif today is not None and other is not None:
+        lines = [better(summary, today, other), worse(summary, today, other)]
+        if summary.confirmation is not None:
+            lines = fresh(summary.confirmation)
+        lines += [] if summary.is_rejected else free_memory(summary, today, other)
+    return [*lines, *no_good_rate(today), *simpler(summary)]
 
 
 def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
-    """Say what speaks for the answer and against it, in a list of sentences.
+    """Say what else a reader of the answer should know, in a list of sentences.
 
     Args:
         with_source: Whether to begin with where a replay's figures were measured.
@@ -107,40 +85,32 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
             f"These figures were {context.measured_elsewhere}. They hold for that machine and say "
             "nothing about another: measure yours, as the project's README shows."
         )
-    if summary.confirmation is not None:
-        lines.append(fresh(summary.confirmation))
-    elif decision.winner is not None and not context.is_replay:
+    elif summary.confirmation is None and decision.winner is not None:
         lines.append(
             "Not confirmed: the best of one study is a candidate. "
             "Fresh runs of both, in turn, would confirm it."
         )
-    lines += fitness_gap(today, summary.other, summary.configurations)
-    lines += [f"{line}." for line in certainty(decision)]
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
-    lines += [f"{_capital(line)}." for line in unfilled_cache_lines(summary)]
+    lines += ahead_by_its_own_launches(decision)
+    lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(today)
-    if decision.winner is None and today is not None and today.is_feasible:
-        lines.append("Nothing that may be promoted scored better than what is in use today.")
-    elif decision.winner is None:
-        lines.append(f"{_capital(why(decision, context))}.")
+    if decision.outcome is Conclusion.BASELINE_NOT_MEASURED:
+        lines.append(f"{capital(why(decision, context))}.")
     return lines
 
 
-def fresh(confirmation: Confirmation) -> str:
-    """Say what fresh launches of both showed, and what speaks against the winner by them."""
-    c = confirmation
+def fresh(c: Confirmation) -> list[str]:
+    """Say what fresh launches of both showed, what speaks against the winner, what gets worse."""
     lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}."]
-    lines += [f"Against it: {reason}." for reason in c.against]
-    worse = [line for line in c.lines if line.is_worse]
-    for metric in dict.fromkeys(line.metric for line in worse):
-        gains = [f"{line.gain} on {line.workload}" for line in worse if line.metric == metric]
-        lines.append(f"Worse, {title_of(metric)} ({metric}): {', '.join(gains)}.")
-    return " ".join(lines)
-
-
-def _capital(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]
+    if c.against:
+        lines.append(f"Against it: {'; '.join(first(c.against))}.")
+    gains: dict[str, list[str]] = {}
+    for line in c.lines:
+        if line.is_worse:
+            gains.setdefault(line.metric, []).append(f"{line.gain} on {line.workload}")
+    lost = [f"{title_of(name)} ({name}) {', '.join(each)}" for name, each in gains.items()]
+    return [*lines, *([f"Gets worse: {'; '.join(first(lost))}."] if lost else [])]
 
 
 def unfilled_cache_lines(summary: Summary) -> list[str]:

@@ -13,14 +13,14 @@ from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
-from study.analysis.interference import by_share
+from study.analysis.cost.interference import by_share
 from study.analysis.pareto import compared_figures
 from study.report.analysis_words import pareto_figures_in_words, share_table
-from study.report.charts.heat_map import heat_map, transposed
-from study.report.charts.marks import CATEGORY_COLOURS, shade
+from study.report.charts.marks import CATEGORY_COLOURS
+from study.report.charts.space_picture import picture
 from study.report.comparison import against_today
 from study.report.effects.table import influence
-from study.report.headline import how_sure, sentence, standing
+from study.report.headline import answer_lines, how_sure, sentence, standing
 from study.report.html_sections import (
     failure_rows,
     pictures,
@@ -31,7 +31,7 @@ from study.report.html_sections import (
 from study.report.reasons import held_back
 from study.report.service_words import limits_in_words, sharers
 from study.report.summary import Summary
-from study.report.trial_words import without_paths, wrapped
+from study.report.trial_words import configuration_rows, without_paths, wrapped
 from study.spec.choices import effect_figures
 from study.text import without_secrets
 from study.wording import short
@@ -68,8 +68,8 @@ def html(summary: Summary) -> str:
 def _content(summary: Summary) -> dict[str, Any]:
     """Collect what the template asks for, by its names."""
     context, decision, launched = summary.context, summary.decision, summary.configurations
-    table = heat_map(launched, decision, context)
     confidence = standing(summary)
+    heads, rows = configuration_rows(summary)
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
         "title": f"How should {context.device.product} be shared by {sharers(context)}?",
@@ -79,15 +79,17 @@ def _content(summary: Summary) -> dict[str, Any]:
         "standing": f"{confidence[0].upper()}{confidence[1:]}.",
         "colour": CATEGORY_COLOURS[Category.WINNER if decision.winner else Category.BASELINE],
         "banners": _banners(summary),
-        "sure": how_sure(summary),
+        "reasons": answer_lines(summary),
+        "space": picture(summary, is_inline=True),
+        "notes": how_sure(summary),
         "confirmation": summary.confirmation,
         "held_back": held_back(decision),
         "compared": against_today(summary),
-        "names": [short(c.allocation) for c in (summary.today, summary.other) if c],
+        "names": _names(summary),
         "commands": _commands(summary),
-        "heat": table if len(table.xs) <= len(table.ys) else transposed(table),
+        "every_head": heads,
+        "every": rows,
         "compares": pareto_figures_in_words(compared_figures(launched, context)),
-        "shade": lambda tile: shade(tile, table.fitnesses),
         **pictures(summary),
         "influence": influence(
             [t for c in launched for t in (*c.measured, *c.failed)],
@@ -133,6 +135,15 @@ def _byline(summary: Summary) -> str:
     weights = f"preset {fitness.preset}" if fitness.weights is None else "its own weights"
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return f"study {summary.study}, weighed by {weights}; written {now}"
+
+
+def _names(summary: Summary) -> list[str]:
+    """Name today's configuration and the other one; of their options those that differ."""
+    today, other = summary.today, summary.other
+    if today is None or other is None:
+        return [short(c.allocation) for c in (today, other) if c is not None]
+    both = today.allocation, other.allocation
+    return [short(*both), short(*reversed(both))]
 
 
 def _commands(summary: Summary) -> list[tuple[str, str]]:

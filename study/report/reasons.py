@@ -19,6 +19,7 @@ INELIGIBLE: Mapping[Reason, str] = {
     Reason.WORDS_WORSE: "its word error rate is over the gate",
     Reason.WORDS_UNSURE: "the clips are too few to tell whether its words are as good",
     Reason.WORDS_NOT_MEASURED: "its word error rate was not measured",
+    Reason.LIMIT_MISSED: "a figure is outside its limit, or twice today's",
     Reason.NO_LEADING_TERM: "it leads by efficiency and stability only, not by latency or capacity",
 }
 
@@ -31,13 +32,14 @@ def ineligible(why: Ineligibility) -> str:
     the clips are too few to tell whether its words are as good;
     about 7 more minutes of audio would decide
     """
-    return INELIGIBLE[why.reason] + _audio(why.minutes_more_audio[:1])
+    names = f": {', '.join(why.limits)}" if why.limits else ""
+    return INELIGIBLE[why.reason] + names + _audio(why.minutes_more_audio[:1])
 
 
 def passed_over(decision: Decision) -> list[str]:
     """Say of each that scored better why it may not be promoted, as a promotion keeps it."""
     return [
-        f"{p.configuration.allocation} (fitness {FITNESS.text(p.standing.mean)}): "
+        f"{p.configuration.allocation} (fitness {FITNESS.text(p.configuration.fitness)}): "
         f"{ineligible(p.ineligibility)}"
         for p in decision.passed_over
     ]
@@ -46,8 +48,7 @@ def passed_over(decision: Decision) -> list[str]:
 def held_back(decision: Decision) -> list[str]:
     """Say what `passed_over` says for people, in a sentence for each reason.
 
-    Best first by the smoothed mean, which is what decides and is shown; of many the first are
-    named, with what of them is not as today.
+    Best first; of many the first are named, with what of them is not as today.
     """
     by_reason: dict[Reason, list[PassedOver]] = {}
     for p in decision.passed_over:
@@ -55,10 +56,7 @@ def held_back(decision: Decision) -> list[str]:
     today = decision.baseline.allocation if decision.baseline else None
     lines = []
     for reason, several in by_reason.items():
-        names = [
-            f"{short(p.configuration.allocation, today)} (smoothed {FITNESS.text(p.standing.mean)})"
-            for p in several[:NAMED]
-        ]
+        names = [short(p.configuration.allocation, today) for p in several[:NAMED]]
         names += [f"{len(several) - len(names)} more"] if len(several) > len(names) else []
         minutes = [m for p in several for m in p.ineligibility.minutes_more_audio]
         lines.append(f"{'; '.join(names)}: {INELIGIBLE[reason]}{_audio(minutes)}")
@@ -91,8 +89,8 @@ def why(decision: Decision, context: StudyContext) -> str:
             rivals = "nothing that may be promoted beat it"
         case Conclusion.NOTHING_BETTER:
             rivals = "nothing beat it"
-    standing = decision.standing(decision.baseline)
-    score = f", fitness {FITNESS.text(standing.mean)}" if standing else ""
+    baseline = decision.baseline
+    score = f", fitness {FITNESS.text(baseline.fitness)}" if baseline else ""
     return f"the baseline stays: {rivals} ({context.baseline}{score})"
 
 

@@ -13,16 +13,6 @@ def latencies_of(context: StudyContext) -> list[str]:
     return latency_p95_names(apis_of(context.services))
 
 
-def in_sentence(service: str) -> str:
-    """Return what a sentence calls a service.
-
-    >>> in_sentence("stt"), in_sentence("llm")
-    ('speech', 'the LLM')
-    """
-    name = service_name(service)
-    return f"the {name}" if name.isupper() else name
-
-
 def sharers(context: StudyContext) -> str:
     """Return who shares the device: "an LLM and speech recognition"."""
     kinds = {"LLM": "an LLM", "speech": "speech recognition"}

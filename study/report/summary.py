@@ -64,6 +64,12 @@ class Summary:
         return [(t.allocation, t.measurement) for t in launches if t.measurement is not None]
 
     @property
+    def service_weights(self) -> dict[str, float]:
+        """Return how much the latency of each service counts in the fitness."""
+        weights = self.context.fitness.effective_weights
+        return {name: weights.get(name, 0.0) for name in self.context.services}
+
+    @property
     def is_rejected(self) -> bool:
         """Return whether fresh launches spoke against the winner, so that the baseline stays."""
         return self.confirmation is not None and self.confirmation.verdict is Status.REJECTED

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from objectives.figures import CAPACITY, FITNESS, figure
+from objectives.engines.engine import apis_of
+from objectives.figures import CAPACITY, FITNESS, figure, figures_of
 from objectives.measurement import Measurement
 from study.analysis.category import Category, category
+from study.analysis.compare import FREE
 from study.analysis.configurations import Configuration, ranked
 from study.analysis.promotion_eligibility import broken_limits
 from study.report.analysis_words import CATEGORY_WORDS
@@ -17,34 +19,40 @@ from study.report.summary import Summary
 from study.storage.trials import Trial
 from study.wording import number, short
 
+WINNER = CATEGORY_WORDS[Category.WINNER]
+
 
 def configurations_table(summary: Summary) -> str:
     """Tabulate every configuration in Markdown, best first."""
-    decision, context = summary.decision, summary.context
-    latencies = latencies_of(context)
-    heads = (figure(name).head for name in (*latencies, CAPACITY))
-    lines = [
-        f"| configuration | fitness | launches | {' | '.join(heads)} | |",
-        "|---" * (len(latencies) + 5) + "|",
-    ]
+    heads, rows = configuration_rows(summary)
+    body = [[*row, re.sub(f"^{WINNER}", f"**{WINNER}**", mark)] for *row, mark in rows]
+    lines = [heads, ["---"] * len(heads), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def configuration_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of a table of every configuration and its rows, best first."""
+    decision, services = summary.decision, apis_of(summary.context.services)
+    words = [n for n, f in figures_of(services).items() if f.name == "wer_pct"]
+    names = [*latencies_of(summary.context), CAPACITY, *words, FREE]
+    heads = ["configuration", "fitness", "launches", *(figure(n).head for n in names), "outcome"]
+    rows = []
     for c in ranked(summary.configurations):
         kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
-            mark = f"**{mark}**{', rejected by fresh launches' * summary.is_rejected}"
+            mark += ", rejected by fresh launches" * summary.is_rejected
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := decision.against(c.allocation)):
             mark += f": {ineligible(why)}"
         if c.failed:
             mark += f": {outcome_in_words(c.failed[-1])}"
-        times = " | ".join(number(c.mean(name)) for name in latencies)
-        lines.append(
-            f"| {short(c.allocation)} | {FITNESS.text(c.fitness)} "
-            f"| {launches_in_words(c) if c.measured else '-'} "
-            f"| {times} | {mean_capacity(c)} | {mark} |"
-        )
-    return "\n".join(lines)
+        figures = (mean_capacity(c) if n == CAPACITY else figure(n).text(c.mean(n)) for n in names)
+        launches = launches_in_words(c) if c.measured else "-"
+        fitness = FITNESS.text(c.fitness)
+        rows.append([short(c.allocation), fitness, launches, *figures, mark])
+    return heads, rows
 
 
 def without_paths(command: str) -> str:

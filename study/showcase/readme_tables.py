@@ -14,7 +14,7 @@ from study.confirmation.verdict_file import Confirmation
 from study.report.charts.space_picture import alternative, picture
 from study.report.comparison import against_today
 from study.report.effects.table import influence
-from study.report.headline import how_sure, sentence
+from study.report.headline import answer_lines, how_sure, sentence
 from study.report.summary import Summary, summary
 from study.report.trial_words import configurations_table
 from study.run import run
@@ -95,7 +95,7 @@ def _summary(replay: Summary) -> list[str]:
         lines += [f"| | {names} | difference |", "|---|---|---|---|"]
         lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
         lines.append("")
-    return [*lines, _source(replay), "", *_bullets(replay)[:3]]
+    return [*lines, *_bullets(answer_lines(replay)), "", _source(replay)]
 
 
 def _whole(replay: Summary) -> list[str]:
@@ -107,7 +107,7 @@ def _whole(replay: Summary) -> list[str]:
         "",
         configurations_table(replay),
         "",
-        *_bullets(replay),
+        *_bullets([*answer_lines(replay), *how_sure(replay, with_source=False)]),
         *_pairs(replay.confirmation),
     ]
 
@@ -146,9 +146,8 @@ def _pairs(confirmation: Confirmation | None) -> list[str]:
     ]
 
 
-def _bullets(replay: Summary) -> list[str]:
-    """List how sure the answer is; `_source` says where it was measured."""
-    return [f"- {line}" for line in how_sure(replay, with_source=False)]
+def _bullets(lines: Sequence[str]) -> list[str]:
+    return [f"- {line}" for line in lines]
 
 
 def _source(replay: Summary) -> str:

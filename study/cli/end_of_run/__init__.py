@@ -1,1 +1,1 @@
-"""Show what a run came to: tables, what is ruled out, and what to type next."""
+"""Show what a run came to: the answer, and what to type next."""

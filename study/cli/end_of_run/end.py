@@ -1,7 +1,4 @@
-"""Show the end of a run as a person sees it.
-
-It has tables, the answer, how sure it is, and the winner's file.
-"""
+"""Show the end of a run as a person sees it: the answer, its reasons, and what to type next."""
 
 from __future__ import annotations
 
@@ -12,17 +9,13 @@ from pathlib import Path
 from objectives.devices.device import Occupant
 from objectives.engines.engine import engines_of
 from study.cli.console import Terminal
-from study.cli.end_of_run.next_steps import advice
-from study.cli.end_of_run.ruled_out import ruled_out
-from study.cli.end_of_run.tables import measured, winner_table
-from study.report.answer import capacity_known, certainty, fitness_gap
-from study.report.headline import fresh, sentence, unfilled_cache_lines
+from study.cli.end_of_run.failures import advice, failures
+from study.report.headline import answer_lines, sentence, unfilled_cache_lines
 from study.report.reasons import held_back, passed_over, why
 from study.report.summary import Summary
-from study.report.trial_words import outcome_in_words
 from study.search.ending import Ending, RunLimit
 from study.storage.trials import measured_in
-from study.wording import short
+from study.text import capital
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,62 +63,52 @@ def ended(ending: Ending) -> str:
     return f"every one of the {ending.size} configurations is measured"
 
 
-def show_end(end: End, terminal: Terminal) -> None:
-    """Say what was measured and decided, how sure that is, and where the winner's file lies."""
+def show_end(end: End, steps: Sequence[str], terminal: Terminal) -> None:
+    """Say what to run, why, where the winner's file lies, and what to type next.
+
+    It is at most 25 lines of a terminal with 80 columns; the report has the rest.
+
+    Args:
+        steps: What to type next, a line each.
+    """
     summary, decision = end.summary, end.summary.decision
-    context, reason = summary.context, why(decision, summary.context)
-    terminal.show(measured(summary.trials, decision, context, terminal.console.width))
-    terminal.decided(decision, reason, passed_over(decision))
-    if not end.is_feasible:
-        _show_failures(end, terminal)
-        return
-    if end.broken is not None:
-        terminal.heading(end.broken)
-    if (table := winner_table(summary, _standing(summary))) is not None:
-        terminal.show(table)
-    for line in ruled_out(summary.configurations):
-        terminal.line(line)
+    terminal.decided(decision, why(decision, summary.context), passed_over(decision))
     terminal.heading(sentence(summary))
-    if summary.confirmation is not None:
-        terminal.line(fresh(summary.confirmation))
-    gap = fitness_gap(summary.today, summary.other, summary.configurations)
-    for line in (*gap, *certainty(decision), *capacity_known(summary.today)):
-        terminal.line(line)
-    for line in unfilled_cache_lines(summary):
-        terminal.heading(line)
-    better = held_back(decision)
-    if decision.winner is None:
-        terminal.heading("; ".join([reason, *(f"better but held back: {line}" for line in better)]))
-        return
-    for line in better:
-        terminal.line(f"held back: {line}")
-    name = short(decision.winner.allocation)
-    written = f"Best of this study so far: {name}; nothing new was measured."
-    if end.is_new:
-        what = "Promoted as candidate"
-        if context.is_replay:
-            what = "The winner as a file, which never applies, since it was replayed"
-        written = f"{what}: {end.promotion}"
-    terminal.heading(written)
-    terminal.line(reason)
+    for line in _reasons(end) if end.is_feasible else _failures(end):
+        terminal.answer(f"- {line}")
+    if (file := _file(end)) is not None:
+        terminal.answer(file)
+    for line in steps:
+        terminal.answer(line)
 
 
-def _standing(summary: Summary) -> str:
-    """Say what the winner is, in a few words."""
-    if summary.confirmation is not None:
-        return summary.confirmation.standing
-    is_replay = summary.context.is_replay
-    return "replay: never applicable" if is_replay else "candidate: unconfirmed"
+def _reasons(end: End) -> list[str]:
+    """Return what speaks for the answer and against it, a sentence or two each."""
+    summary = end.summary
+    lines = [] if end.broken is None else [f"A confirmation was not counted: {end.broken}"]
+    lines += answer_lines(summary)
+    lines += [f"Scored higher, but held back: {line}." for line in held_back(summary.decision)[:2]]
+    if unfilled := unfilled_cache_lines(summary):
+        lines.append(f"{capital(unfilled[0])}; more in the report.")
+    return lines
 
 
-def _show_failures(end: End, terminal: Terminal) -> None:
-    launched = [t for t in end.summary.trials if t.repeat_of is None]
-    terminal.heading("Nothing is feasible:")
-    for t in launched:
-        if t.diagnosis is None:
-            terminal.line(f"  {t.allocation}: {outcome_in_words(t)}")
-    failed = [(t.allocation, t.diagnosis) for t in launched if t.diagnosis is not None]
-    measurements = measured_in(list(end.summary.trials))
-    engines = engines_of(end.summary.context.services)
-    for line in advice(failed, measurements, end.total_mib, end.occupants, engines):
-        terminal.line(f"  {line}")
+def _file(end: End) -> str | None:
+    """Say where the winner's file lies, if there is one to do anything with."""
+    if end.promotion is None or end.summary.is_rejected:
+        return None
+    if end.summary.context.is_replay:
+        return f"The winner as a file, which never applies, since it was replayed: {end.promotion}"
+    what = "Promoted as candidate" if end.is_new else "Its file, as nothing new was measured"
+    return f"{what}: {end.promotion}"
+
+
+def _failures(end: End) -> list[str]:
+    """Return why nothing works, and what would have to change."""
+    summary = end.summary
+    failed = [(t.allocation, t.diagnosis) for t in summary.trials if t.repeat_of is None]
+    diagnosed = [(allocation, d) for allocation, d in failed if d is not None]
+    measurements = measured_in(list(summary.trials))
+    engines = engines_of(summary.context.services)
+    changes = advice(diagnosed, measurements, end.total_mib, end.occupants, engines)
+    return [*failures(summary.configurations), *changes]

@@ -93,12 +93,6 @@ def heat_map(
     )
 
 
-def transposed(table: HeatMap) -> HeatMap:
-    """Exchange the axes: a phone has room for more rows, not for more columns."""
-    tiles = {(y, x): tile for (x, y), tile in table.tiles.items()}
-    return HeatMap(table.y_name, table.x_name, table.ys, table.xs, tiles, table.others)
-
-
 def _axis(
     name: str, configurations: Sequence[Configuration], context: StudyContext
 ) -> tuple[str, ...]:

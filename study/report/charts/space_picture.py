@@ -17,6 +17,8 @@ from study.wording import SHORT, short
 # the other categories are named in the tile itself
 MARKED = (Category.WINNER, Category.BASELINE, Category.INELIGIBLE)
 TILE, LEFT, TOP, MARGIN, LINE = 132, 110, 74, 14, 15
+XML = ' xmlns="http://www.w3.org/2000/svg"'
+LEAST_WIDTH = 640  # for the texts above and below
 TITLE = "How should one device be shared? The space, as measured"
 SHARE_MEANS = ": how much of the device's memory the LLM server may use"
 STYLE = 'font-family="system-ui, sans-serif" font-size="13" fill="#222"'
@@ -33,14 +35,19 @@ def alternative(summary: Summary) -> str:
     )
 
 
-def picture(summary: Summary) -> str:
-    """Draw the space of a study."""
+def picture(summary: Summary, *, is_inline: bool = False) -> str:
+    """Draw the space of a study.
+
+    Args:
+        summary: The study.
+        is_inline: Whether it is part of a page, and no file of its own.
+    """
     table = heat_map(summary.configurations, summary.decision, summary.context)
     tall = 24 + LINE * max((len(t.lines) for t in table.tiles.values()), default=1)
-    width = LEFT + TILE * len(table.xs) + MARGIN
+    width = max(LEFT + TILE * len(table.xs) + MARGIN, LEAST_WIDTH)
     height = TOP + tall * len(table.ys) + 84
     body = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'<svg{"" if is_inline else XML} viewBox="0 0 {width} {height}" '
         f'width="{width}" role="img" {STYLE}>',
         f"<title>{escape(alternative(summary))}</title>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
@@ -91,6 +98,6 @@ def _legend(table: HeatMap, height: float) -> list[str]:
             text(x + 14, y + 4, name),
         ]
         x += 40 + 7.5 * len(name)
-    others = f"; the best over {', '.join(table.others)}" if table.others else ""
+    others = "; the best of each place" if table.others else ""
     note = f"number: fitness, 1 is best, mean of the launches ± standard error{others}"
     return [*elements, text(MARGIN, height - 20, note)]

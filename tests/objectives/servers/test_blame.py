@@ -95,6 +95,7 @@ def test_a_well_pair_is_measured(device, tmp_path):
     assert (m.concurrent_capacity, m.capacity_turns_per_s, m.capacity_or_0) == (None, None, 0)
     assert (m.capacity_bound_by, m.goodput_pct) == ("stt_latency_p95_ms", 50)
     assert m.ramp == {"first_per_s": 4.0, "doubling_s": 1.0}
+    assert [part["llm_ttft_p95_ms"] for part in m.segments] == [m.figure("llm_ttft_p95_ms")]
     assert len((tmp_path / "0/ramp.jsonl").read_text().splitlines()) > 20
     assert m.figure("stt_wer_pct") is None  # random weights have no words
     assert len((tmp_path / "0/replies.jsonl").read_text().splitlines()) == 16

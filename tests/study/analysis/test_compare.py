@@ -6,48 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from configurations import launched
 from factories import only
 
-from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
-from objectives.speech.wer import WordVerdict
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
-from study.report.answer import fitness_gap
 from study.report.comparison import comparison
 from study.spec.choices import APIS
-from study.storage.trials import State, Trial
 
 
 def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
     """Return a configuration with one launch for each latency."""
-    allocation = Allocation(
-        {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
-    )
-    rows = [
-        Trial(
-            number=n,
-            allocation=allocation,
-            state=State.COMPLETE,
-            fitness=fitness + n / 100,
-            measurement=only(llm_latency_p95_ms=ms, free_memory_mib=ms),
-            diagnosis=None,
-            measured={},
-            constraints={},
-            contributions={},
-            word_gate=WordVerdict.PASS,
-            minutes_more_audio=None,
-            repeat_of=None,
-            is_reference=False,
-            wall_s=90.0,
-            seed=n,
-            at=None,
-        )
-        for n, ms in enumerate(latencies)
-    ]
-    return Configuration(allocation, tuple(rows), ())
+    measured = [only(llm_latency_p95_ms=ms, free_memory_mib=ms) for ms in latencies]
+    return launched(number, measured, fitness)
 
 
 LOUD = [configuration(n, [900.0, 1000.0]) for n in range(2, 9)]
@@ -166,24 +140,9 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
     assert (row.change == "not known: ≥ is a lower bound") is not is_known
 
 
-def test_sessions_that_are_not_counted_to_the_end_and_other_cards_are_said_of_a_lead() -> None:
-    today, other = sessions(0, 8, True, "GPU-1"), sessions(1, 10, True, "GPU-2")
-    (line,) = fitness_gap(today, other, [today, other])
-    assert (
-        "+0.2000 of it comes from capacity" in line
-        and "not measured on the same cards; how" in line
-    )
-    (line,) = fitness_gap(today, sessions(1, 10, True, "GPU-1"), [today])
-    assert "card" not in line
-
-
-def test_a_lead_beyond_noise_is_still_that_of_the_best_of_several() -> None:
-    configurations = [
-        configuration(n, [1000.0, 1010.0, 1005.0, 1001.0], 0.5 + 0.2 * (n == 1)) for n in range(4)
-    ]
-    (line,) = fitness_gap(configurations[0], configurations[1], configurations)
-    assert "more than noise explains; but it is the best of 4" in line
-    (line,) = fitness_gap(configurations[0], configurations[1], configurations[:2])
-    assert line.endswith("more than noise explains.")
-    (line,) = fitness_gap(configurations[1], configurations[0], configurations)
-    assert line.endswith("more than noise explains."), "what is worse was not chosen"
+def test_memory_that_stays_free_is_neither_better_nor_worse() -> None:
+    today, other = configuration(0, [9000.0, 9001.0]), configuration(1, [4000.0, 4001.0])
+    rows = {row.title: row for row in comparison(today, other, [today, other], APIS)}
+    memory, latency = rows["memory that stayed free"], rows["LLM: 95 % answered within"]
+    assert (memory.change, memory.sense) == ("-5,000 ± 3 MiB (-56 %)", "")
+    assert latency.sense == "better", "of the same numbers"

@@ -13,11 +13,10 @@ from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.pareto import pareto
 from study.analysis.reweigh import is_contested, preset_decisions, rescored
-from study.report.headline import how_sure, sentence
+from study.report.headline import sentence
 from study.report.reasons import over
 from study.report.summary import Summary, summary
 from study.storage.find import study_in
-from study.wording import short
 
 
 def summary_of(folder: Path, cells: object = cell, *arguments: object) -> Summary:
@@ -119,25 +118,6 @@ def test_a_case_weighed_by_a_preset_is_what_the_study_of_that_preset_finds(
         (r.allocation, r.fitness) for r in first.trials
     ]
     assert "40 % of the memory" in sentence(again)
-
-
-def test_the_answer_says_how_much_is_noise_or_that_nobody_knows(usual: Summary) -> None:
-    assert any("is noise was not measured" in s for s in how_sure(usual))
-    both = []
-    for c in usual.configurations:
-        if c.measured and short(c.allocation) in ("50 % + base", "55 % + base"):
-            row = c.measured[0]
-            both += [replace(row, fitness=(row.fitness or 0) + d) for d in (-0.001, 0.001)]
-    sure = replace(usual, trials=both, configurations=configurations_in(both))
-    assert any("more than noise explains" in s for s in how_sure(sure))
-    wide = replace(
-        sure,
-        configurations=[
-            replace(c, measured=(c.measured[0], replace(c.measured[1], fitness=0.5)))
-            for c in sure.configurations
-        ],
-    )
-    assert any("noise alone could explain it" in s for s in how_sure(wide))
 
 
 def test_a_configuration_is_found_by_its_allocation(usual: Summary) -> None:

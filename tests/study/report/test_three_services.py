@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from factories import context_of_spec, measurement, oom, write_spec
-from rich.console import Console
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
@@ -22,11 +20,12 @@ from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.decision import decision_of
 from study.analysis.pareto import compared_figures
 from study.cli.cost_lines import cost_lines
-from study.cli.end_of_run import tables
 from study.dashboard.figures import tradeoff
 from study.dashboard.launch_figures import time_by_phase
 from study.dashboard.notes import study_note, trial_note
 from study.report.charts.space_picture import picture
+from study.report.comparison import against_today
+from study.report.headline import answer_lines
 from study.report.html import html
 from study.report.summary import Summary
 from study.report.trial_words import configurations_table
@@ -99,15 +98,6 @@ def shown(context: StudyContext) -> Summary:
     return Summary(context, trials, configurations_in(trials), decision, "s", "random", None)
 
 
-def text_of(table: Any) -> str:
-    """Return what a wide terminal shows."""
-    console = Console(width=200, record=True, quiet=True)
-    with console.capture() as capture:
-        console.quiet = False
-        console.print(table)
-    return capture.get()
-
-
 def test_a_context_of_three_services_is_read_as_it_was_written(context: StudyContext) -> None:
     assert StudyContext.from_json(context.to_json()) == context
     assert apis_of(context.services)["embed"] == "completions"
@@ -116,12 +106,11 @@ def test_a_context_of_three_services_is_read_as_it_was_written(context: StudyCon
 def test_its_latency_is_compared_in_every_table(shown: Summary) -> None:
     assert shown.decision.winner is not None
     assert "embed_latency_p95_ms" in compared_figures(shown.configurations, shown.context).names
-    listed = text_of(tables.measured(shown.trials, shown.decision, shown.context, 160))
+    listed = configurations_table(shown)
     assert "embed p95" in listed and "900" in listed
-    assert "embed p95" in configurations_table(shown)
-    compared = text_of(tables.winner_table(shown, "a candidate"))
-    assert all(title in compared for title in TITLES)
-    assert "-67 %" in compared
+    compared = {row.title: row.change for row in against_today(shown).figures}
+    assert all("(-67 %), better" in compared[title] for title in TITLES)
+    assert answer_lines(shown)[0].startswith("Better: 0 % ") or "waiting" in answer_lines(shown)[0]
     note = "".join(trial_note(t, shown) for t in shown.trials) + study_note(shown, (), ())
     assert all(title in note for title in TITLES)
     assert "The embed server's command" in note and "embed server, phase: start" in note

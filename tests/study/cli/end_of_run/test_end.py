@@ -1,106 +1,192 @@
-"""Checks the end of a run.
-
-It puts today's allocation against the winner, and says what is ruled out and why.
-"""
+"""A run ends with one answer: what to run, how much better, what gets worse, what to type next."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import run_script, run_study
-from factories import SIZES, cell, make, measurement, write_spec
+from factories import Outcome, cell, make, measurement, oom, write_spec
 from studies import Shared, copied, promotion_in
 
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
+from study.promotion import seal
 
-@pytest.fixture(scope="module")
-def stdout(shared: Shared) -> str:
+COLUMNS, ROWS = 80, 25  # of a terminal
+Study = Callable[[Shared, Path], str]
+OPTIONS = {"vllm.max_num_batched_tokens": 4096, "vllm.max_num_seqs": 64, "whisper.beam_size": 5}
+
+
+def said(spec: Path, *arguments: object) -> str:
+    return run_study(spec, "--out", spec.parent / "out", *arguments).stdout
+
+
+def a_winner(shared: Shared, _: Path) -> str:
     return (shared.finished() / "said.txt").read_text()
 
 
-def line(stdout: str, begin: str) -> list[str]:
-    """Return the cells of the table's line that begins so."""
-    (row,) = [x for x in stdout.splitlines() if x.startswith(f"│ {begin}")]
-    return [c.strip() for c in row.strip("│").split("│")]
+def a_winner_with_options(_: Shared, folder: Path) -> str:
+    """Replay a space in which all but one lever gets worse, beside many that are held back."""
+
+    def cells(share: float, size: str) -> Outcome:
+        if (share, size) == (0.5, "base"):
+            return measurement(llm_ttft_p95_ms=100.0, llm_tpot_ms=2.0, capacity_turns_per_s=None)
+        usual = {"llm_latency_p95_ms": 900.0, "capacity_turns_per_s": None}
+        return measurement(**usual, word_errors=() if size == "tiny" else measurement().word_errors)
+
+    space = {
+        "vllm_memory_util": [0.5, 0.55],
+        "whisper_model_size": ["tiny", "base"],
+        "vllm.max_num_seqs": [32, 64],
+    }
+    baseline = {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": 64}
+    return said(make(folder, cells, changes={"search_space": space, "baseline": baseline}))
 
 
-def test_the_winner_stands_beside_today_with_differences_and_a_mark(stdout: str) -> None:
-    table = stdout.partition("Today's against the winner")[2]
-    assert "50 % + base" in table and "55 % + base" in table
-    assert "(in use today)" in table and "(replay: never applicable)" in table
-    assert line(table, "LLM: 95 % answered")[1:] == [
-        "2,500 ms",
-        "2,000 ms",
-        "-500 ms (-20 %), better, noise unknown",
-    ]
-    capacity = line(table, "capacity")
-    assert capacity[1:3] == ["8.00 turns/s", "12.00 turns/s"]
-    assert capacity[3].startswith("+4.00 turns/s (+50 %), better, noise")
-    assert "0.55      │ tiny   │" in stdout and re.search(r"0\.55 +│ tiny .*│ held back +│", stdout)
-    assert "voice turn" not in table  # neither has it
+def nothing_better(_: Shared, folder: Path) -> str:
+    make(folder)
+    space = {"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
+    return said(write_spec(folder, search_space=space))
 
 
-def test_what_was_pruned_is_named_with_its_reason_and_evidence(stdout: str) -> None:
-    begin = stdout.splitlines().index("2 of 10 configurations are ruled out:")
-    why, evidence = stdout.splitlines()[begin + 1 : begin + 3]
-    assert why.strip().startswith(
-        "the device has not the share that the LLM server asks for (oom_budget): 60 % + "
-    )
-    assert "60 % + tiny (600 MiB short)" in why and "60 % + base (900 MiB short)" in why
-    assert evidence == "    by its log: Free memory is less than desired memory utilization"
+def only_held_back_is_better(_: Shared, folder: Path) -> str:
+    make(folder)
+    space = {"vllm_memory_util": [0.5], "whisper_model_size": ["tiny", "base"]}
+    return said(write_spec(folder, search_space=space))
 
 
-def test_where_everything_works_nothing_is_said_of_failures(tmp_path: Path) -> None:
-    ran = run_study(make(tmp_path, lambda *_: measurement()), "--out", tmp_path / "out")
-    assert ran.returncode == 0 and "ruled out" not in ran.stdout
+def everything_failed(_: Shared, folder: Path) -> str:
+    """Replay a study in which every share fails in its own way, with a long line of the log."""
+    classes = ("kv_too_small", "oom_budget", "oom_startup", "oom_runtime_llm", "startup_timeout")
+
+    def cells(share: float, _: str) -> Outcome:
+        kind = classes[round(20 * share) - 8]
+        return Diagnosis(kind, "llm", FailurePhase.START, 700.0, "RuntimeError: " + "no room " * 99)
+
+    return said(make(folder, cells))
 
 
-def test_a_limit_that_was_missed_is_a_reason_too(tmp_path: Path) -> None:
-    def full(share: float, size: str) -> object:
-        return measurement(free_memory_mib=10.0) if share > 0.52 else cell(share, size)
-
-    make(tmp_path, full)  # type: ignore[arg-type]
-    spec = write_spec(tmp_path, gates={"free_memory_mib": 256})
-    ran = run_study(spec, "--out", tmp_path / "out")
-    assert (
-        "over a limit: less memory stays free than the gate asks: 60 % + tiny; 60 % + base; 55"
-        in ran.stdout
-    )
+def the_baseline_failed(_: Shared, folder: Path) -> str:
+    return said(make(folder, lambda s, n: oom() if (s, n) == (0.5, "base") else cell(s, n)))
 
 
-def test_where_the_baseline_stays_it_stands_beside_what_came_closest(tmp_path: Path) -> None:
-    make(tmp_path)
-    spec = write_spec(
-        tmp_path, search_space={"vllm_memory_util": [0.5], "whisper_model_size": list(SIZES)}
-    )
-    ran = run_study(spec, "--out", tmp_path / "out")
-    table = ran.stdout.partition("Today's against what came closest")[2]
-    assert "50 % + tiny" in table and "(held back)" in table
+def one_trial(_: Shared, folder: Path) -> str:
+    return said(make(folder), "--n-trials", 1)
 
 
-def test_what_is_worse_is_not_called_held_back(tmp_path: Path) -> None:
-    make(tmp_path)
-    spec = write_spec(
-        tmp_path, search_space={"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
-    )
-    ran = run_study(spec, "--out", tmp_path / "out")
-    assert "(not better)" in ran.stdout and "held back" not in ran.stdout
+def an_empty_cache(_: Shared, folder: Path) -> str:
+    cells = {"kv_peak_pct": 9.0, "kv_tokens": 99_000, "kv_capacity_bound": 40.0}
+    return said(make(folder, lambda *_: measurement(**cells)))
 
 
-def test_what_was_confirmed_is_marked_so_and_a_changed_confirmation_counts_for_nothing(
+def confirmation_of(shared: Shared, folder: Path, **changes: object) -> str:
+    """Replay a finished study anew whose winner was confirmed with another verdict."""
+    spec = copied(shared.finished(), folder) / "spec.yaml"
+    file = promotion_in(folder)
+    run_script("confirm.py", file, "--out", folder / "out", cwd=folder)
+    data = yaml.safe_load(file.read_text())
+    data["confirmation"] |= changes
+    seal.put(data, file)
+    return said(spec)
+
+
+def inconclusive(shared: Shared, folder: Path) -> str:
+    return confirmation_of(shared, folder)
+
+
+def confirmed(shared: Shared, folder: Path) -> str:
+    return confirmation_of(shared, folder, verdict="confirmed")
+
+
+def rejected(shared: Shared, folder: Path) -> str:
+    reasons = [f"llm_ttft_p95_ms under long_context {n} is worse by more" for n in range(14)]
+    return confirmation_of(shared, folder, verdict="rejected", reasons=reasons)
+
+
+def edited(shared: Shared, folder: Path) -> str:
+    """Replay a study anew after somebody wrote into the file of its confirmation."""
+    confirmation_of(shared, folder)
+    file = promotion_in(folder)
+    file.write_text(file.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
+    return said(folder / "spec.yaml")
+
+
+ENDS: dict[Study, str] = {
+    a_winner: "The best candidate is 55 % of the memory for the LLM, beside speech model base",
+    a_winner_with_options: "The best candidate is ",
+    nothing_better: "Stay with 50 % of the memory for the LLM, beside speech model base.",
+    only_held_back_is_better: "Stay with 50 % of the memory",
+    everything_failed: "No answer: nothing that was launched works.",
+    the_baseline_failed: "No answer: the allocation in use today could not be measured.",
+    one_trial: "Stay with 50 % of the memory",
+    an_empty_cache: "Stay with 50 % of the memory",
+    inconclusive: "The best candidate is 55 %",
+    confirmed: "Run with 55 % of the memory",
+    rejected: "Stay with 50 % of the memory for the LLM, beside speech model base: 55 % + base won",
+    edited: "The best candidate is 55 %",
+}
+
+
+@pytest.mark.parametrize("study", ENDS, ids=lambda study: study.__name__)
+def test_a_run_ends_within_25_lines_with_one_answer(
+    study: Study, shared: Shared, tmp_path: Path
+) -> None:
+    text = study(shared, tmp_path).replace(f"{tmp_path}/", "").replace(f"{shared.root}/", "")
+    end = text[text.rindex("\nended: ") + 1 :].splitlines()
+    rows = sum(max(1, math.ceil(len(line) / COLUMNS)) for line in end)
+    assert rows <= ROWS, "\n".join(end)
+    begin = next(n for n, line in enumerate(end) if line.startswith(ENDS[study]))
+    assert "Next:" in end[begin:], "the answer comes first, and then what to type"
+    assert sum(line.startswith(("- Better: ", "- Fresh launches")) for line in end) <= 1
+    told = "\n".join(end[begin : end.index("Next:")])
+    assert not re.findall(r"smooth|neighbour|probability|\b0\.\d{4}", told)
+
+
+def line_of(text: str, begin: str) -> str:
+    (line,) = [x for x in text.splitlines() if x.startswith(begin)]
+    return line
+
+
+def test_the_winner_is_told_by_one_figure_and_by_what_gets_worse(
     shared: Shared, tmp_path: Path
 ) -> None:
-    spec = copied(shared.finished(), tmp_path) / "spec.yaml"
-    file = promotion_in(tmp_path)
-    ran = run_script("confirm.py", file, "--out", tmp_path / "out", cwd=tmp_path)
-    assert ran.returncode == 5, ran.stderr
-    ran = run_study(spec, "--out", tmp_path / "out")
-    assert (
-        ran.returncode == 0
-        and "inconclusive" in ran.stdout.partition("Today's against the winner")[2]
+    text = a_winner(shared, tmp_path)
+    assert line_of(text, "- Better") == (
+        "- Better: 50 % more capacity (12.00 turns/s instead of 8.00; "
+        "from 1 launch each, so without an interval)."
     )
-    file.write_text(file.read_text().replace("verdict: inconclusive", "verdict: confirmed"))
-    ran = run_study(spec, "--out", tmp_path / "out")
-    assert ran.returncode == 0 and "(replay: never applicable)" in ran.stdout
-    assert file.name in ran.stdout.partition("What was measured")[2].partition("Today's against")[0]
+    assert line_of(text, "- Gets worse") == "- Gets worse: nothing beyond noise."
+    assert line_of(text, "- The largest share") == (
+        "- The largest share that fits, 55 %, is this one: trying it alone would have found it. "
+        "vLLM's default share, 90 %, cannot fit: 60 % ran out of memory."
+    )
+
+
+def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared, tmp_path: Path) -> None:
+    text = a_winner_with_options(shared, tmp_path)
+    worse = line_of(text, "- Gets worse")
+    assert worse.index("each further token") < worse.index("begin to answer")
+    assert "LLM, each further token, median +8.0 ms (+400 %), noise unknown" in worse
+    assert "- Better: " in text and "% less waiting (the p95 of all services" in text
+
+
+def test_where_the_baseline_stays_what_scored_higher_and_is_held_back_is_named(
+    shared: Shared, tmp_path: Path
+) -> None:
+    assert "- Scored higher, but held back: 50 % + tiny: the clips are too few" in (
+        only_held_back_is_better(shared, tmp_path / "held_back")
+    )
+    assert "held back" not in nothing_better(shared, tmp_path / "worse")
+
+
+def test_a_confirmation_that_was_changed_counts_for_nothing_and_is_said(
+    shared: Shared, tmp_path: Path
+) -> None:
+    text = edited(shared, tmp_path)
+    assert promotion_in(tmp_path).name in line_of(text, "- A confirmation was not counted: ")
+    assert "- Fresh launches" not in text

@@ -1,4 +1,4 @@
-"""Checks what to type next, and the nearest change that would work where nothing is feasible."""
+"""Checks what to type next."""
 
 from __future__ import annotations
 
@@ -10,77 +10,14 @@ from pathlib import Path
 
 import pytest
 from commands import ROOT, run_script, run_study
-from factories import make, measurement, oom
+from factories import make, oom
 from studies import Shared
 
-from objectives.allocation import Allocation
-from objectives.devices.device import Occupant
-from objectives.diagnosis.diagnose import Diagnosis
-from objectives.diagnosis.log import FailurePhase
-from objectives.engines.engine import engines_of
-from objectives.services import LlmService, SttService
 from study.cli import checkout
 from study.cli.checkout import interpreter
 from study.cli.end_of_run import next_steps
-from study.cli.end_of_run.next_steps import advice, next_commands
+from study.cli.end_of_run.next_steps import next_commands
 from study.cli.parser import PROGRAM
-
-ENGINES = engines_of({"llm": LlmService(), "stt": SttService()})
-
-
-def at(share: float, size: str = "base") -> Allocation:
-    return Allocation({"vllm_memory_util": share, "whisper_model_size": size})
-
-
-def small(deficit: float | None) -> Diagnosis:
-    return Diagnosis(
-        "kv_too_small",
-        "llm",
-        FailurePhase.START,
-        deficit,
-        "No available memory for the cache blocks",
-    )
-
-
-def test_every_configuration_has_its_reason() -> None:
-    lines = advice([(at(0.5), oom()), (at(0.4), small(None))], [], 12_000, [], ENGINES)
-    assert lines[0] == "vllm_memory_util=0.5 whisper_model_size=base: oom_budget: " + oom().evidence
-    assert lines[1].startswith(
-        "vllm_memory_util=0.4 whisper_model_size=base: kv_too_small: No available memory"
-    )
-
-
-def test_the_least_to_free_and_who_holds_it_are_named() -> None:
-    held = [
-        Occupant(7, "desktop", 300.0, None),
-        Occupant(8, "game", 4000.0, "game.service"),
-        Occupant(9, "?", None, None),
-    ]
-    *_, last = advice([(at(0.5), oom(900.0)), (at(0.45), oom(300.0))], [], 12_000, held, ENGINES)
-    assert last.startswith(
-        "freeing 300 MiB would let the nearest one start: game holds 4,000 MiB (game.service);"
-    )
-    assert "desktop holds 300 MiB (process 7)" in last and "?" not in last
-
-
-def test_shares_that_are_too_small_say_by_how_much() -> None:
-    *_, last = advice([(at(0.4), small(1200.0)), (at(0.45), small(600.0))], [], 12_000, [], ENGINES)
-    assert last == "shares 0.4, 0.45 are too small for one request: give more, by at least 0.05"
-
-
-def test_measured_figures_give_the_smallest_share_and_the_longest_request_once_a_share() -> None:
-    m = measurement(kv_cache_mib=1000.0, kv_tokens=8000, max_model_len=4000)
-    lines = advice(
-        [(at(0.6), oom(None))], [(at(0.5), m), (at(0.5, "tiny"), m)], 12_000, [], ENGINES
-    )
-    assert lines[1:] == [
-        "the smallest share that starts is about 0.46",
-        "at share 0.5 the largest max_model_len is about 8,000",
-    ]
-
-
-def test_what_was_not_measured_is_not_guessed() -> None:
-    assert len(advice([(at(0.5), oom(None))], [], 12_000, [], ENGINES)) == 1
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +33,7 @@ def words(line: str) -> list[str]:
 def test_the_next_commands_run(stdout: str, tmp_path: Path) -> None:
     begin = stdout.splitlines().index("Next:")
     *lines, own = stdout.splitlines()[begin + 1 :]
-    assert len(lines) == 3
+    assert len(lines) == 2
     _, source, _ = shlex.split(own, comments=True)
     assert own.strip().startswith("cp ") and (ROOT / source).is_file()
     for text in lines:
@@ -108,11 +45,10 @@ def test_the_next_commands_run(stdout: str, tmp_path: Path) -> None:
 
 
 def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
-    first, second = next_commands(
+    [report] = next_commands(
         "sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False
     )[1:]
-    assert words(first) == [interpreter(), "scripts/report.py", "--study", "s"]
-    assert words(second) == [interpreter(), "scripts/dashboard.py"]
+    assert words(report) == [interpreter(), "scripts/report.py", "--study", "s"]
     assert "secret" not in "".join(
         next_commands("mysql://me:secret@host/db", "s", None, is_replay=True)
     )
@@ -132,7 +68,7 @@ def test_a_spec_of_ones_own_is_not_offered_to_be_overwritten(
 
 def test_nothing_feasible_names_what_to_look_at_next(tmp_path: Path) -> None:
     ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
-    assert ran.returncode == 4 and f"{interpreter()} scripts/dashboard.py" in ran.stdout
+    assert ran.returncode == 4 and f"{interpreter()} scripts/report.py" in ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -157,11 +93,9 @@ def test_a_candidate_is_to_be_confirmed_next_and_what_is_confirmed_applied(
         next_commands("sqlite:///s.db", "s", file, is_replay=False)
     ), "0.1 wrote it"
     file.write_text(f"schema: 2\nstatus: {status}\n")
-    lines = [
-        line
-        for line in next_commands("sqlite:///s.db", "s", file, is_replay=False)
-        if "made.yaml" in line
-    ]
+    _, *commands = next_commands("sqlite:///s.db", "s", file, is_replay=False)
+    lines = [line for line in commands if "made.yaml" in line]
+    assert commands[: len(lines)] == lines, "it comes first"
     assert [line.split("#")[0].strip() for line in lines] == (
         [f"{interpreter()} scripts/{command} {file}"] if command else []
     )
@@ -171,11 +105,8 @@ def test_the_program_names_its_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(next_steps, "SERVERS", tmp_path / "not_installed")
     monkeypatch.setattr(sys, "argv", [f"{PROGRAM} run"])
     monkeypatch.setattr(checkout.shutil, "which", lambda name: f"/usr/bin/{name}")
-    report, dashboard, install, copy = next_commands("sqlite:///s.db", "s", None, is_replay=True)[
-        1:
-    ]
+    report, install, copy = next_commands("sqlite:///s.db", "s", None, is_replay=True)[1:]
     assert words(report) == [PROGRAM, "report", "s.db", "--study", "s"]
-    assert words(dashboard) == [PROGRAM, "dashboard", "s.db"]
     assert words(install)[1:] == ["scripts/install_cpu_servers.py"], "which is no verb"
     assert words(copy) == ["cp", "study/specs/gpu.yaml", "my_gpu.yaml"]
 
@@ -184,7 +115,7 @@ def test_from_another_folder_the_scripts_are_named_by_their_whole_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report, _, install, copy = next_commands("sqlite:///s.db", "s", None, is_replay=True)[1:]
+    report, install, copy = next_commands("sqlite:///s.db", "s", None, is_replay=True)[1:]
     assert words(report)[1] == str(ROOT / "scripts/report.py")
     assert words(install)[1:] == [
         str(ROOT / "scripts/install_cpu_servers.py"),
@@ -218,11 +149,10 @@ def test_outside_a_checkout_every_command_runs_as_printed(tmp_path: Path) -> Non
 
     stdout = run(sys.executable, "-m", "study.commands", "run", make(tmp_path), "--out", "out")
     lines = stdout.partition("Next:\n")[2].splitlines()
-    assert len(lines) == 4 and "scripts/" not in "".join(lines)
-    report, dashboard, dry_run, copy = map(words, lines)
+    assert len(lines) == 3 and "scripts/" not in "".join(lines)
+    report, dry_run, copy = map(words, lines)
     run(*report)
     assert (tmp_path / "report.html").is_file()
     run(*copy)
     assert (tmp_path / "my_gpu.yaml").read_text() == (ROOT / "study/specs/gpu.yaml").read_text()
-    assert "port" in run(*dashboard, "--help")
     assert (tmp_path / dry_run[-2]).is_file() and "--dry-run" in run(*dry_run, "--help")

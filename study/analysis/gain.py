@@ -1,0 +1,183 @@
+"""Find by how much one configuration is better than another, as one figure with one interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+
+from objectives.figures import CAPACITY, flat_name
+from study.analysis.compare import is_capacity_order_known
+from study.analysis.configurations import Configuration
+from study.analysis.noise import half_width_between
+from study.analysis.segment_noise import WithinLaunch, within_launch
+
+CONFIDENCE = 0.95
+
+
+class GainFigure(StrEnum):
+    """A figure says in what one configuration is better than another.
+
+    CAPACITY is the highest rate of turns; LATENCY the weighed mean of the logarithms of all
+    services' p95 at today's load.
+    """
+
+    CAPACITY = "capacity"
+    LATENCY = "latency"
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A gain is the logarithm of a ratio of two configurations; above 0 is better.
+
+    Args:
+        figure: What is compared.
+        log_ratio: The mean of the one's launches less that of the other's.
+        half_width: Half of its interval; None where too little was launched again to tell.
+        confidence: The confidence of the interval.
+        is_at_least: Whether the capacity of the better one is only a lower bound.
+    """
+
+    figure: GainFigure
+    log_ratio: float
+    half_width: float | None
+    confidence: float
+    is_at_least: bool = False
+
+    @property
+    def pct(self) -> float:
+        """Return it in percent of the other's: so much more capacity, so much less time."""
+        return self._pct(self.log_ratio)
+
+    @property
+    def interval_pct(self) -> tuple[float, float] | None:
+        """Return its interval in percent; None where that is not known."""
+        if self.half_width is None:
+            return None
+        ends = (self.log_ratio - self.half_width, self.log_ratio + self.half_width)
+        return self._pct(ends[0]), self._pct(ends[1])
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the whole interval is above 0."""
+        return self.half_width is not None and self.log_ratio > self.half_width
+
+    def _pct(self, log_ratio: float) -> float:
+        """Return a log-ratio in percent.
+
+        >>> round(Gain(GainFigure.LATENCY, math.log(1.25), None, 0.95).pct)
+        20
+        >>> round(Gain(GainFigure.CAPACITY, math.log(1.25), None, 0.95).pct)
+        25
+        """
+        is_time = self.figure is GainFigure.LATENCY
+        return -100 * math.expm1(-log_ratio) if is_time else 100 * math.expm1(log_ratio)
+
+
+def gain_of(
+    other: Configuration,
+    today: Configuration,
+    configurations: Sequence[Configuration],
+    weights: Mapping[str, float],
+) -> Gain | None:
+    """Return the one gain that is told of a configuration over another.
+
+    Capacity and latency are both looked at, with half the error each where both are known. The one
+    that is shown is told, capacity first; where neither is, the greater one. None where nothing
+    that both have is known.
+
+    Args:
+        other: The configuration that may be better.
+        today: What it is held against.
+        configurations: All that was launched, whose repeats give the noise too.
+        weights: The weight of each service in the latency.
+    """
+    known = [f for f in GainFigure if _is_known(f, other, today, weights)]
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(known))
+    gains = [_gain(f, other, today, configurations, weights, confidence) for f in known]
+    shown = (gain for gain in gains if gain.is_shown)
+    return next(shown, max(gains, key=lambda gain: gain.log_ratio, default=None))
+
+
+def gain_in(
+    what: GainFigure,
+    other: Configuration,
+    today: Configuration,
+    configurations: Sequence[Configuration],
+    weights: Mapping[str, float],
+) -> Gain | None:
+    """Return the gain in one figure; None where that is not known of both."""
+    if not _is_known(what, other, today, weights):
+        return None
+    return _gain(what, other, today, configurations, weights, CONFIDENCE)
+
+
+def _is_known(
+    what: GainFigure, other: Configuration, today: Configuration, weights: Mapping[str, float]
+) -> bool:
+    if what is GainFigure.CAPACITY and (
+        today.is_lower_bound or not is_capacity_order_known(today, other)
+    ):
+        return False
+    return all(_logarithms(what, c, weights) for c in (other, today))
+
+
+def _gain(
+    what: GainFigure,
+    other: Configuration,
+    today: Configuration,
+    configurations: Sequence[Configuration],
+    weights: Mapping[str, float],
+    confidence: float,
+) -> Gain:
+    old, new = (_logarithms(what, c, weights) for c in (today, other))
+    is_capacity = what is GainFigure.CAPACITY
+    works = [c for c in configurations if c.is_feasible and not (is_capacity and c.is_lower_bound)]
+    groups = [_logarithms(what, c, weights) for c in works]
+    within = WithinLaunch()  # a ramp has no segments
+    if not is_capacity:
+        shares = _shares(weights)
+        within = within_launch(today, other, works, lambda segment: _logarithm(segment, shares))
+    half = half_width_between(old, new, groups, within, confidence=confidence)
+    is_at_least = is_capacity and other.is_lower_bound
+    return Gain(what, fmean(new) - fmean(old), half, confidence, is_at_least)
+
+
+def _logarithms(
+    what: GainFigure, configuration: Configuration, weights: Mapping[str, float]
+) -> list[float]:
+    """Return one number a launch, larger is better; none at all where a launch has none."""
+    records = [t.measurement for t in configuration.measured if t.measurement is not None]
+    if what is GainFigure.CAPACITY:
+        values = [m.figure(CAPACITY) for m in records]
+        if not all(isinstance(v, int | float) and v > 0 for v in values):
+            return []
+        return [math.log(v) for v in values if v]
+    shares = _shares(weights)
+    numbers = [_logarithm({name: m.figure(name) for name in shares}, shares) for m in records]
+    return [n for n in numbers if n is not None] if None not in numbers else []
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return by what share each service's p95 counts, by its flat name; none that counts nothing.
+
+    Without any weight, all services count alike.
+    """
+    total = math.fsum(weights.values())
+    shares = {s: w / total if total else 1 / len(weights) for s, w in weights.items()}
+    return {flat_name(s, "latency_p95_ms"): share for s, share in shares.items() if share}
+
+
+def _logarithm(
+    latencies_ms: Mapping[str, float | None], shares: Mapping[str, float]
+) -> float | None:
+    """Return the weighed mean of the latencies' logarithms, larger is better; None without one."""
+    terms = []
+    for name, share in shares.items():
+        ms = latencies_ms.get(name)
+        if not ms or not math.isfinite(ms):
+            return None
+        terms.append(share * math.log(ms))
+    return -math.fsum(terms) if terms else None

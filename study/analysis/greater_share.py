@@ -1,0 +1,61 @@
+"""Find what giving the LLM more memory alone comes to, with all else as it is today."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from objectives.allocation import SHARE
+from objectives.diagnosis.diagnose import consequence_of
+from objectives.engines.engine import engines_of
+from study.analysis.configurations import Configuration
+from study.storage.context import StudyContext
+
+DEFAULT_SHARE = 0.9  # vLLM's own --gpu-memory-utilization
+
+
+@dataclass(frozen=True, slots=True)
+class GreaterShare:
+    """These are the configurations that differ from today's by the LLM's share only.
+
+    Args:
+        greatest: The one with the greatest share that works; None where none does.
+        out_of_memory: The least share that ran out of memory; None where none did.
+        is_fence: Whether a greater share than that of `greatest` was launched and does not work.
+        default: The one with vLLM's default share; None where it was not launched.
+    """
+
+    greatest: Configuration | None
+    out_of_memory: float | None
+    is_fence: bool
+    default: Configuration | None
+
+
+def greater_share(
+    configurations: Sequence[Configuration], context: StudyContext
+) -> GreaterShare | None:
+    """Return what was measured with all but the share as today; None where no engine has a share.
+
+    What failed for another reason than memory counts as not working, too.
+    """
+    if not any(engine.has_share for engine in engines_of(context.services)):
+        return None
+    today = context.baseline.values
+    alike = [c for c in configurations if {**c.allocation.values, SHARE: 0} == {**today, SHARE: 0}]
+    works = [c for c in alike if c.is_feasible]
+    greatest = max(works, key=lambda c: c.allocation.share, default=None)
+    lost = [c.allocation.share for c in alike if _ran_out_of_memory(c)]
+    return GreaterShare(
+        greatest=greatest,
+        out_of_memory=min(lost, default=None),
+        is_fence=greatest is not None
+        and any(
+            not c.is_feasible and c.allocation.share > greatest.allocation.share for c in alike
+        ),
+        default=next((c for c in alike if c.allocation.share == DEFAULT_SHARE), None),
+    )
+
+
+def _ran_out_of_memory(configuration: Configuration) -> bool:
+    diagnoses = [t.diagnosis for t in configuration.failed if t.diagnosis is not None]
+    return any(consequence_of(d.failure_class).breaks == "memory" for d in diagnoses)

@@ -1,0 +1,69 @@
+"""Say whether the greatest share that fits, or vLLM's default, would have been the answer, too."""
+
+from __future__ import annotations
+
+from study.analysis.configurations import Configuration
+from study.analysis.gain import gain_in, gain_of
+from study.analysis.greater_share import DEFAULT_SHARE, GreaterShare, greater_share
+from study.report.answer import amount_in_words
+from study.report.summary import Summary
+
+
+def simpler(summary: Summary) -> list[str]:
+    """Say it in a sentence for each of the two; of what was not measured, that it was not.
+
+    The list is empty where no share of the memory belongs to any service, or nothing works.
+    """
+    found = greater_share(summary.configurations, summary.context)
+    if found is None or found.greatest is None or summary.today is None:
+        return []
+    return [f"{_greatest(found, found.greatest, summary)} {_default(found, summary)}"]
+
+
+def _greatest(found: GreaterShare, greatest: Configuration, summary: Summary) -> str:
+    name = f"The largest share that {'fits' if found.is_fence else 'was tried'}, {_pct(greatest)}"
+    if summary.decision.is_winner(greatest):
+        if summary.is_rejected:
+            return f"{name}, is what was rejected."
+        return f"{name}, is this one: trying it alone would have found it."
+    if str(greatest.allocation) == str(summary.context.baseline):
+        return f"{name}, is today's."
+    return f"{name}, {_beside(greatest, summary)}."
+
+
+def _default(found: GreaterShare, summary: Summary) -> str:
+    name = f"vLLM's default share, {100 * DEFAULT_SHARE:g} %"
+    if found.default is not None and found.default.is_feasible:
+        if found.default is found.greatest:
+            return "That is vLLM's default share."
+        return f"{name}, {_beside(found.default, summary)}."
+    if found.default is not None:
+        return f"{name}, does not work."
+    if found.out_of_memory is not None and found.out_of_memory < DEFAULT_SHARE:
+        return f"{name}, cannot fit: {100 * found.out_of_memory:g} % ran out of memory."
+    return f"{name}, was not measured."
+
+
+def _beside(rival: Configuration, summary: Summary) -> str:
+    """Say how another choice stands to the winner, in the figure that is told of that."""
+    winner, today, all_of = summary.decision.winner, summary.today, summary.configurations
+    if winner is None or summary.is_rejected:
+        return "did not beat today's"
+    weights = summary.service_weights
+    told = today and gain_of(winner, today, all_of, weights)
+    if not told or not today:
+        return "did not win"
+    own = gain_in(told.figure, rival, today, all_of, weights)
+    lead = gain_in(told.figure, winner, rival, all_of, weights)
+    if own is None or lead is None:
+        return "cannot be compared with it"
+    comes_to = f"would have come to {amount_in_words(own)}"
+    if lead.half_width is None:
+        return f"{comes_to}, in {len(rival.measured)} launch{'es' * (len(rival.measured) > 1)}"
+    if abs(lead.log_ratio) <= lead.half_width:
+        return f"{comes_to}: the same within noise"
+    return f"{comes_to}: {'less' if lead.log_ratio > 0 else 'more'}, beyond noise"
+
+
+def _pct(configuration: Configuration) -> str:
+    return f"{100 * configuration.allocation.share:g} %"
