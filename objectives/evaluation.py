@@ -32,6 +32,7 @@ class Step(StrEnum):
     LOADING_AGAIN = "loading_again"  # since our own requests left late
     RAMP = "ramp"
     RAMP_AGAIN = "ramp_again"  # the baseline's, in the range of all others
+    HOLD = "hold"
     RETRYING = "retrying"
 
 
@@ -108,6 +109,11 @@ class Failure:
     is_ruled_out: bool
     measured: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, error: TrialFailed) -> Failure:
+        """Return the failure of a launch."""
+        return cls(error.diagnosis, isinstance(error, OutOfMemory), error.measured)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; an infinite figure is the string "inf"."""
         data: dict[str, Any] = plain(asdict(self))
@@ -148,8 +154,7 @@ class Outcome:
             return cls(setup_error=str(error))
         if isinstance(error, GivenUp):
             return cls(given_up=error.measured)
-        is_ruled_out = isinstance(error, OutOfMemory)
-        return cls(failure=Failure(error.diagnosis, is_ruled_out, error.measured))
+        return cls(failure=Failure.of(error))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; an infinite figure is the string "inf"."""
