@@ -8,6 +8,7 @@ from objectives.traffic.clips import read_clips
 from study.confirmation.asked_rule import claim_of
 from study.confirmation.held_out import held_out_traffics
 from study.confirmation.pairs.next_step import Next
+from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal
 from study.confirmation.subject import AA_PAIRS, Subject
 from study.rule.rule import LOOKS
@@ -46,11 +47,12 @@ def _held_out_s(traffics: Sequence[WindowTraffic]) -> float:
     return sum(1.2 * t.workload.window_s + t.workload.ramp_s + 5 for t in traffics)
 
 
-def outlook(journal: PairsJournal, of: Subject, most: int) -> str:
+def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -> str:
     """Say what is left to measure and about how long it takes, before anything is launched."""
-    aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), len(journal.of("ab"))
-    to_look = max(0, next((n for n in LOOKS if n > done), most) - done)
-    later = max(0, most - done - to_look)
+    aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), {p.number for p in journal.of("ab")}
+    ab = [n for n in part.numbers(most) if n not in done]
+    to_look = sum(n <= LOOKS[0] for n in ab) or len(ab)
+    later = len(ab) - to_look
     pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
     total_s = (aa + to_look) * pair_s
