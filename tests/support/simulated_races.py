@@ -157,6 +157,7 @@ def race(seed: int, family: Callable[[np.random.Generator], Truth], rule: Rule) 
     servers = Servers(rng)
     launches = [servers.launch(t) for t in truths]
     reference = reference_of(launches[0].after(SEGMENTS))
+    assert reference is not None
 
     def score(measured: Measurement) -> Fitness:
         return fitness(at_best(measured, SERVICES), reference, WEIGHTS, headroom_mib=1024.0)
@@ -219,7 +220,7 @@ def wilcoxon(p: float) -> Rule:
 
 def main() -> None:
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    rules = {"none": never, "ours": is_dominated}
+    rules: dict[str, Rule] = {"none": never, "ours": is_dominated}
     rules |= {f"wilcoxon {p}": wilcoxon(p) for p in (0.1, 0.05)}
     for family in FAMILIES:
         for name, rule in rules.items():

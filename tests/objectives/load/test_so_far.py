@@ -10,6 +10,7 @@ from objectives.load.so_far import at_best
 
 WEIGHTS = PRESETS["balanced"]
 REFERENCE = reference_of(measurement())
+assert REFERENCE is not None
 SERVICES = ("stt", "llm")
 FIGURES = (
     "stt_latency_p95_ms",
@@ -47,4 +48,4 @@ def test_what_lacks_a_figure_is_worth_no_less_than_with_any_value_of_it(lacking)
 def test_a_capacity_of_no_rate_is_measured():
     none = only(capacity_bound_by="stt", stt_latency_p95_ms=100.0, llm_latency_p95_ms=100.0)
     assert at_best(none, SERVICES).capacity_or_0 == 0
-    assert math.isinf(at_best(only(), SERVICES).capacity_turns_per_s)
+    assert at_best(only(), SERVICES).capacity_turns_per_s == math.inf

@@ -15,6 +15,7 @@ LAUNCHES = [
     [0.30, 0.30, 0.31, 0.29, 0.30, 0.30],
 ]
 NOISE = noise_of(LAUNCHES, (0.0, 0))
+assert NOISE is not None
 WORSE = Candidate(fitness=0.45, others=0.30, segments=(0.15, 0.15))
 
 

@@ -76,7 +76,11 @@ def run(spec: Any, folder: Path, bench: Bench, *, sampler: str = "tournament", *
         spec, optuna.storages.InMemoryStorage(), name="s", sampler=sampler
     )
     context = context_of_spec(spec)
-    usual = {"max_trials": 40, "is_replay": False, "racer": Race(study, context).racer}
+    usual: dict[str, Any] = {
+        "max_trials": 40,
+        "is_replay": False,
+        "racer": Race(study, context).racer,
+    }
     Epoch(
         study=study,
         context=context,
@@ -183,6 +187,7 @@ def test_out_of_memory_after_reports_is_worth_0(spec, tmp_path) -> None:
 def test_a_repeat_of_it_is_told_the_same(spec, tmp_path) -> None:
     study = run(spec, tmp_path, Bench())
     first = given_up(study)[0]
+    assert first.value is not None
     study.enqueue_trial(first.params)
     trial = study.ask(spec.search_space.distributions())
     tell_dominated(study, trial, {}, first.value, first.constraints)
