@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,13 +138,25 @@ def test_a_run_ends_within_25_lines_with_one_answer(
 ) -> None:
     text = study(shared, tmp_path).replace(f"{tmp_path}/", "").replace(f"{shared.root}/", "")
     end = text[text.rindex("\nended: ") + 1 :].splitlines()
-    rows = sum(max(1, math.ceil(len(line) / COLUMNS)) for line in end)
+    rows = sum(len(textwrap.wrap(line, COLUMNS)) for line in end)
     assert rows <= ROWS, "\n".join(end)
     begin = next(n for n, line in enumerate(end) if line.startswith(ENDS[study]))
     assert "Next:" in end[begin:], "the answer comes first, and then what to type"
     assert sum(line.startswith(("- Better: ", "- Fresh launches")) for line in end) <= 1
     told = "\n".join(end[begin : end.index("Next:")])
     assert not re.findall(r"smooth|neighbour|probability|\b0\.\d{4}", told)
+
+
+def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(
+    shared: Shared, tmp_path: Path
+) -> None:
+    text = the_baseline_failed(shared, tmp_path)
+    assert line_of(text, "- In use today") == (
+        "- In use today, 50 % + base: pruned: oom_budget, 600 MiB short; "
+        "nothing can be said to beat it."
+    )
+    assert "- Of what was launched, 55 % + base works best." in text
+    assert "- The largest share that fits, 55 %, works." in text
 
 
 def line_of(text: str, begin: str) -> str:
