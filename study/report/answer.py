@@ -39,11 +39,9 @@ def choice(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> 
 
 def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
     """Say in a few words how sure an answer is that no fresh launches were made for."""
-    if decision.winner is None:
-        return "nothing to confirm"
     if context.is_replay:
         return "a replay, measured elsewhere: not valid for this machine"
-    return "not confirmed: a candidate"
+    return "nothing to confirm" if decision.winner is None else "not confirmed: a candidate"
 
 
 def launches_in_words(configuration: Configuration) -> str:
@@ -149,9 +147,10 @@ def capacity_known(today: Configuration | None) -> list[str]:
     if any(m.ladder for m in launches):
         how = "version 0.1, which measured this, counted sessions by a ladder"
         return [f"Capacity is not known and counts for nothing here: {how}."]
+    is_known = any(m.capacity_turns_per_s is not None for m in launches)
     if not turns:
-        return ["Capacity was not measured and counts for nothing here."]
-    if min(turns) < ENOUGH_TURNS and any(m.capacity_turns_per_s is not None for m in launches):
+        return [] if is_known else ["Capacity was not measured and counts for nothing here."]
+    if is_known and min(turns) < ENOUGH_TURNS:
         few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
         return [f"Wide: {few}; two launches may differ by more than 10 %."]
     return []

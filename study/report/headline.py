@@ -108,7 +108,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
             "Fresh runs of both, in turn, would confirm it."
         )
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
-    lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
+    lines.append(f"Within every limit: {works} of {count} that were tried.")
     lines += ahead_by_its_own_launches(decision)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(today)

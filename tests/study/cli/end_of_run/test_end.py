@@ -72,7 +72,7 @@ def everything_failed(_: Shared, folder: Path) -> str:
 
 
 def the_baseline_failed(_: Shared, folder: Path) -> str:
-    return said(make(folder, lambda s, n: oom() if (s, n) == (0.5, "base") else cell(s, n)))
+    return said(make(folder, lambda s, n: oom() if s >= 0.5 and n == "base" else cell(s, n)))
 
 
 def one_trial(_: Shared, folder: Path) -> str:
@@ -155,8 +155,11 @@ def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(
         "- In use today, 50 % + base: pruned: oom_budget, 600 MiB short; "
         "nothing can be said to beat it."
     )
-    assert "- Of what was launched, 55 % + base works best." in text
-    assert "- The largest share that fits, 55 %, works." in text
+    assert "- Of what was launched, 45 % + base works best." in text
+    assert (
+        "- The largest share that fits, 45 %, works. vLLM's default share, 90 %, cannot fit: 50 %"
+        in text
+    )
 
 
 def line_of(text: str, begin: str) -> str:
