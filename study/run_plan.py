@@ -14,6 +14,7 @@ from objectives.fitness import Preset
 from study.analysis.reweigh import weighed
 from study.bench.source import Source, held_in
 from study.cli.console import Terminal
+from study.confirmation.pairs.time_needed import until_looks_s
 from study.search.dry_run import Forecast, forecast
 from study.search.open_study import succession
 from study.search.samplers import sampler_of
@@ -157,7 +158,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
     if source.bench is not None:
         held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
         held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
-    return forecast(
+    outlook = forecast(
         run.spec.search_space,
         run.spec.baseline,
         source.setting,
@@ -171,3 +172,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         timeout_s=run.timeout_s,
         recorded=recorded,
     )
+    if run.is_replay:
+        return outlook
+    effort = outlook.effort
+    confirm_s = until_looks_s(run.spec, effort.each_s)
+    return replace(outlook, effort=replace(effort, confirm_s=confirm_s))

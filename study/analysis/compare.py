@@ -42,7 +42,7 @@ class Difference:
         name: Of the figure, flat.
         old, new: Today's mean and the other's; None where it was not measured.
         verdict: What the difference says.
-        is_noise_known: Whether enough was launched again to tell noise from a difference.
+        noise: Half of the interval of the difference; None where too little was launched again.
         old_is_bound: Whether the old figure is only a lower bound.
         new_is_bound: Whether the new one is.
     """
@@ -51,7 +51,7 @@ class Difference:
     old: float | None
     new: float | None
     verdict: FigureVerdict
-    is_noise_known: bool = True
+    noise: float | None = None
     old_is_bound: bool = False
     new_is_bound: bool = False
 
@@ -108,11 +108,11 @@ def difference(
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
     if name != CAPACITY:
-        return Difference(name, old, new, verdict, noise is not None)
+        return Difference(name, old, new, verdict, noise)
     bounds = today.is_lower_bound, other.is_lower_bound
     if not is_capacity_order_known(today, other):
         verdict = FigureVerdict.BOUND
-    return Difference(name, old, new, verdict, noise is not None, *bounds)
+    return Difference(name, old, new, verdict, noise, *bounds)
 
 
 def _verdict(name: str, old: float | None, new: float | None, noise: float | None) -> FigureVerdict:

@@ -11,6 +11,7 @@ from objectives.figures import CAPACITY, flat_name
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import half_width_between
+from study.analysis.segment_noise import WithinLaunch, within_launch
 from study.rule.rule import Claim
 
 CONFIDENCE = 0.95
@@ -124,12 +125,13 @@ def _gain(
 ) -> Gain:
     old, new = (_logarithms(what, c, weights) for c in (today, other))
     is_capacity = what is Claim.CAPACITY
-    groups = [
-        _logarithms(what, c, weights)
-        for c in configurations
-        if c.is_feasible and not (is_capacity and c.is_lower_bound)
-    ]
-    half = half_width_between(old, new, groups, confidence=confidence)
+    works = [c for c in configurations if c.is_feasible and not (is_capacity and c.is_lower_bound)]
+    groups = [_logarithms(what, c, weights) for c in works]
+    within = WithinLaunch()  # a ramp has no segments
+    if not is_capacity:
+        shares = _shares(weights)
+        within = within_launch(today, other, works, lambda segment: _logarithm(segment, shares))
+    half = half_width_between(old, new, groups, within, confidence=confidence)
     is_at_least = is_capacity and other.is_lower_bound
     return Gain(what, fmean(new) - fmean(old), half, confidence, is_at_least)
 
@@ -144,13 +146,29 @@ def _logarithms(
         if not all(isinstance(v, int | float) and v > 0 for v in values):
             return []
         return [math.log(v) for v in values if v]
-    total = math.fsum(weights.values())  # without any weight, all services count alike
+    shares = _shares(weights)
+    numbers = [_logarithm({name: m.figure(name) for name in shares}, shares) for m in records]
+    return [n for n in numbers if n is not None] if None not in numbers else []
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return by what share each service's p95 counts, by its flat name; none that counts nothing.
+
+    Without any weight, all services count alike.
+    """
+    total = math.fsum(weights.values())
     shares = {s: w / total if total else 1 / len(weights) for s, w in weights.items()}
-    counted = {flat_name(s, "latency_p95_ms"): share for s, share in shares.items() if share}
-    rows = [[m.figure(name) for name in counted] for m in records]
-    if not counted or not all(v and math.isfinite(v) for row in rows for v in row):
-        return []
-    return [
-        -math.fsum(share * math.log(v) for share, v in zip(counted.values(), row, strict=True))
-        for row in rows
-    ]
+    return {flat_name(s, "latency_p95_ms"): share for s, share in shares.items() if share}
+
+
+def _logarithm(
+    latencies_ms: Mapping[str, float | None], shares: Mapping[str, float]
+) -> float | None:
+    """Return the weighed mean of the latencies' logarithms, larger is better; None without one."""
+    terms = []
+    for name, share in shares.items():
+        ms = latencies_ms.get(name)
+        if not ms or not math.isfinite(ms):
+            return None
+        terms.append(share * math.log(ms))
+    return -math.fsum(terms) if terms else None

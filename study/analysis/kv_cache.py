@@ -11,7 +11,7 @@ from objectives.engines.command import flag_value
 from objectives.engines.vllm import max_num_seqs
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.interference import by_share, values_of_services
+from study.analysis.cost.interference import by_share, values_of_services
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: there it must preempt

@@ -13,6 +13,7 @@ from statistics import fmean, variance
 
 from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
+from study.analysis.segment_noise import WithinLaunch, value_of, within_launch
 from study.rule.student_t import t_quantile
 
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
@@ -71,18 +72,20 @@ def noise_of(
     a, b = today.values(name), other.values(name)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
-    groups = [
-        c.values(name)
-        for c in configurations
-        if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
+    works = [
+        c for c in configurations if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
     ]
-    return half_width_between(a, b, groups, is_time=figure(name).unit == "ms")
+    is_time = figure(name).unit == "ms"
+    within = within_launch(today, other, works, value_of(name, is_time=is_time))
+    groups = [c.values(name) for c in works]
+    return half_width_between(a, b, groups, within, is_time=is_time)
 
 
 def half_width_between(
     a: Sequence[float],
     b: Sequence[float],
     groups: Sequence[Sequence[float]],
+    within: WithinLaunch,
     *,
     is_time: bool = False,
     confidence: float = 0.95,
@@ -94,12 +97,15 @@ def half_width_between(
         b: The other's.
         groups: The launches of every configuration that works: where one of the two was launched
             only a few times, their repeats give the noise, if there are enough of them.
+        within: The part of that noise which the segments of launches tell.
         is_time: Whether the noise is relative to the mean.
         confidence: Of the interval.
     """
     fewest, pooled_half = min(len(a), len(b)), None
     if fewest < FEW_LAUNCHES:
-        pooled_half = pooled_half_width(a, b, groups, is_time=is_time, confidence=confidence)
+        pooled_half = pooled_half_width(
+            a, b, groups, within, is_time=is_time, confidence=confidence
+        )
     if pooled_half is not None or fewest < 2:
         return pooled_half
     return half_width(a, b, confidence)
@@ -124,6 +130,7 @@ def pooled_half_width(
     a: Sequence[float],
     b: Sequence[float],
     groups: Sequence[Sequence[float]],
+    within: WithinLaunch,
     *,
     is_time: bool,
     confidence: float = 0.95,
@@ -131,13 +138,14 @@ def pooled_half_width(
     """Return half of the interval of the difference of two means, by the noise of all repeats.
 
     One standard deviation holds for all; of a time, for all of it relative to its mean, as far as
-    a mean goes. None where too little was repeated, or all of it agrees.
+    a mean goes. Where segments tell the part of it that is within a launch, each of the two has its
+    own there. None where too little was repeated, or all of it agrees.
 
     >>> repeats = [[9.0, 11.0], [19.0, 21.0], [29.0, 31.0], [39.0, 41.0]]
-    >>> half = pooled_half_width([10.0], [20.0], repeats, is_time=False)
+    >>> half = pooled_half_width([10.0], [20.0], repeats, WithinLaunch(), is_time=False)
     >>> round(half, 2)  # 2.776 x sqrt(2) x sqrt(1 + 1)
     5.55
-    >>> pooled_half_width([10.0], [20.0], repeats[:3], is_time=False)
+    >>> pooled_half_width([10.0], [20.0], repeats[:3], WithinLaunch(), is_time=False)
     """
     repeats = [group for group in groups if len(group) > 1 and math.isfinite(sum(group))]
     if is_time:
@@ -145,5 +153,8 @@ def pooled_half_width(
     spread, freedom = pooled(repeats)
     if freedom < LEAST_POOLED or spread == 0:
         return None
-    weight = sum((fmean(x) ** 2 if is_time else 1.0) / len(x) for x in (a, b))
-    return t_quantile(freedom, confidence) * math.sqrt(spread * weight)
+    squares = [
+        (fmean(x) ** 2 if is_time else 1.0) * own / len(x)
+        for x, own in zip((a, b), within.variances(spread), strict=True)
+    ]
+    return t_quantile(freedom, confidence) * math.sqrt(sum(squares))

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import Configuration
+from study.rule.limits import is_missed
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 
@@ -22,6 +23,7 @@ class Reason(StrEnum):
     WORDS_WORSE = "words_worse"
     WORDS_UNSURE = "words_unsure"
     WORDS_NOT_MEASURED = "words_not_measured"
+    LIMIT_MISSED = "limit_missed"
     NO_LEADING_TERM = "no_leading_term"
 
 
@@ -40,10 +42,12 @@ class Ineligibility:
         reason: The reason.
         minutes_more_audio: How much more speech would decide, for each launch; empty where none
             would.
+        limits: The flat names of the limits that it misses.
     """
 
     reason: Reason
     minutes_more_audio: tuple[float, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def ineligibility(
@@ -54,8 +58,8 @@ def ineligibility(
     Args:
         configuration: A configuration that was launched.
         context: What the study asks.
-        baseline: What it is to be promoted over, which also takes a lead by latency or capacity;
-            None leaves that out, whatever it scores.
+        baseline: What it is to be promoted over, which also takes limits that are met as a
+            confirmation asks, and a lead by latency or capacity; None leaves both out.
     """
     if not configuration.measured:
         return None
@@ -71,9 +75,29 @@ def ineligibility(
             t.minutes_more_audio for t in configuration.measured if t.minutes_more_audio
         )
         return Ineligibility(WORD_GATE_REASONS[words], minutes)
-    if baseline is not None and _lead(configuration, baseline) <= 0:
+    return None if baseline is None else _beside(baseline, configuration, context)
+
+
+def _beside(
+    baseline: Configuration, configuration: Configuration, context: StudyContext
+) -> Ineligibility | None:
+    """Return what is against promoting it over what is in use today."""
+    if missed := _missed(configuration, baseline, context):
+        return Ineligibility(Reason.LIMIT_MISSED, limits=missed)
+    if _lead(configuration, baseline) <= 0:
         return Ineligibility(Reason.NO_LEADING_TERM)
     return None
+
+
+def _missed(
+    configuration: Configuration, baseline: Configuration, context: StudyContext
+) -> tuple[str, ...]:
+    """Return the names of the limits that it misses, and the baseline does not miss as far."""
+    return tuple(
+        name
+        for name, limit_ms in context.limits.items()
+        if is_missed(limit_ms, baseline.values(name), configuration.values(name))
+    )
 
 
 def _lead(configuration: Configuration, baseline: Configuration) -> float:

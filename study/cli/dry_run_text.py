@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 
+HOUR_S = 3600.0  # within which an owner may want a first answer
+
 
 def forecast_in_words(forecast: Forecast) -> list[str]:
     """Return the forecast in lines for a person."""
@@ -24,7 +26,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
     ]
     if forecast.recorded is None:
-        return [*lines, _effort(forecast.effort)]
+        return [*lines, _effort(forecast.effort), _answers(forecast.effort)]
     which = f"{len(set(forecast.recorded))} configurations in {len(forecast.recorded)} launches"
     replay = "a replay, which takes seconds: nothing is launched; the recording holds"
     return [*lines, f"{replay} {which}"]
@@ -45,3 +47,26 @@ def _effort(effort: Effort) -> str:
         f"{effort.trials * effort.each_s / 60:.0f} min for {effort.trials} trials: "
         f"{effort.runs} run(s) of {effort.timeout_s:g} s"
     )
+
+
+def _answers(effort: Effort) -> str:
+    """Say how long it takes to a first answer, and to a confirmed one."""
+    first = f"a first answer after about {_time(effort.first_run_s)}"
+    if (within := int(HOUR_S // effort.each_s)) and effort.first_run_s > HOUR_S:
+        first += f" (`--timeout {HOUR_S:g}` gives one of {within} trials)"
+    if not effort.trials:
+        first = "all trials are measured, so the answer is there"
+    if not effort.confirm_s:
+        return first
+    soonest_s, *later = effort.confirm_s
+    longer = "".join(f", or {_time(s)} where that does not decide" for s in later)
+    return f"{first}; a confirmed one about {_time(soonest_s)} later{longer}"
+
+
+def _time(seconds: float) -> str:
+    """Return minutes, or hours.
+
+    >>> _time(1500.0), _time(9000.0)
+    ('25 min', '2.5 h')
+    """
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

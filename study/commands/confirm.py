@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from study.cli.parser import parser
+from study.confirmation.pairs.part import WHOLE, Part
 from study.rule.rule import LOOKS, Claim
 from study.service_pause.options import add_lending, lending
 from study.spec.choices import CLAIMS_OF_0_1, OF_MARGINS
@@ -59,6 +60,15 @@ def main() -> None:
         metavar="S",
         help="in place of the spec's ramp_s; 0: capacity is not judged",
     )
+    add("--part", metavar="K/N", help="of several cards at once this is card K of N; see --take")
+    add(
+        "--take",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="JOURNAL",
+        help="merge the pairs.jsonl of several cards and judge them; launches nothing",
+    )
     add("--ladder", nargs="?", const="", help=SUPPRESS)
     add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
@@ -76,6 +86,12 @@ def main() -> None:
         options.error(f"--claim {arguments.claim} is a claim of 0.1; write --claim {successor}")
     if arguments.claim not in (None, *Claim):
         options.error(f"--claim {arguments.claim!r} is not known; choose {', '.join(Claim)}")
+    try:
+        part = WHOLE if arguments.part is None else Part.read(arguments.part)
+    except ValueError as error:
+        options.error(f"--part: {error}")
+    if arguments.take and (arguments.part or arguments.fresh):
+        options.error("--take launches nothing; leave --part and --fresh out")
     limits = (("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ramp", 0, 1e5))
     for name, least, most in limits:
         value = getattr(arguments, name)
@@ -104,5 +120,7 @@ def main() -> None:
             out=arguments.out,
             fresh=arguments.fresh,
             lending=lending(arguments),
+            part=part,
+            take=tuple(arguments.take),
         )
         raise SystemExit(confirm(confirmed, chosen, partial(print, flush=True)))

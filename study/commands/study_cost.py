@@ -26,8 +26,8 @@ def main() -> None:
 
     from rich.table import Table
 
+    from study.analysis.cost.interference import by_share
     from study.analysis.cost.launches import read_costs
-    from study.analysis.interference import by_share
     from study.analysis.kv_cache import unfilled_cache
     from study.cli.console import console_of
     from study.cli.cost_lines import cost_lines, ratio_lines

@@ -15,7 +15,9 @@ from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
-from study.confirmation.journal import JOURNAL_FILE, open_journal, write_journal
+from study.confirmation.journal import JOURNAL_FILE, continued, open_journal, write_journal
+from study.confirmation.pairs.merge import merged
+from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.publish import publish
@@ -45,6 +47,8 @@ class ConfirmOptions:
         out: The folder of all studies' files.
         fresh: Put the pairs that are there aside and begin anew, which the confirmation says.
         lending: The units that lend their GPU meanwhile.
+        part: Which pairs are this card's, where several measure at once.
+        take: The journals of those cards, to be merged and judged.
     """
 
     pairs: int = LOOKS[-1]
@@ -52,6 +56,8 @@ class ConfirmOptions:
     out: Path = Path("artifacts")
     fresh: bool = False
     lending: Lending = field(default_factory=Lending)
+    part: Part = WHOLE
+    take: tuple[Path, ...] = ()
 
 
 def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> int:
@@ -68,9 +74,17 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
     tell(f"{when}: {wording.rule_in_words(of.rule)}")
     tell(f"baseline {of.baseline}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
+        if options.part != WHOLE or options.take:
+            raise BadInput("--part and --take are for cards that measure; leave both out")
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
         pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
+        if options.part != WHOLE:
+            tell(
+                f"{len(pairs.of('ab'))} pairs of this card's part are in {file}; when all are "
+                f"done: python scripts/confirm.py {of.path} --take FILE, once for each"
+            )
+            return INCONCLUSIVE
     verdict = publish(of, pairs, str(file), options.pairs)
     for line in _summary(of, pairs, verdict):
         tell(line)
@@ -87,6 +101,9 @@ def _live(
         own = bench(setting_of(of.spec), of.spec.device)
         device = own.device.identity
         _refuse_another(of, device, own.versions)
+        if options.take:
+            servers = of.servers(own.setting, own.device.server_env, own.versions)
+            return _taken(_head(of, servers, device), folder, options.take)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
         with borrowed(of.spec.baseline, own, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
@@ -99,7 +116,22 @@ def _live(
             if journal.pairs:
                 aa, ab = len(journal.of("aa")), len(journal.of("ab"))
                 tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
-            return Runner(of, lent, folder, journal, tell, options.pairs, timeout_s, began_s).run()
+            return Runner(
+                of, lent, folder, journal, tell, options.pairs, options.part, timeout_s, began_s
+            ).run()
+
+
+def _taken(head: Head, folder: Path, take: tuple[Path, ...]) -> PairsJournal:
+    """Return the journals of several cards as one, which is written; nothing is launched.
+
+    Raises:
+        BadInput: One cannot be read, or was begun for something else.
+    """
+    own = folder / JOURNAL_FILE
+    files = dict.fromkeys(path.absolute() for path in (*([own] if own.exists() else []), *take))
+    journal = merged({str(path): continued(path, head) for path in files})
+    write_journal(journal, folder)
+    return journal
 
 
 def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> PairsJournal:

@@ -124,6 +124,15 @@ def open_journal(folder: Path, head: Head, *, fresh: bool, before: int = 0) -> P
         aside.append(path)
     if not path.exists():
         return PairsJournal(head=head, earlier=max(len(aside), before))
+    return continued(path, head)
+
+
+def continued(path: Path, head: Head) -> PairsJournal:
+    """Return the journal of a file, to go on with or to be judged.
+
+    Raises:
+        BadInput: It cannot be read, or was begun for something else.
+    """
     journal = read_journal(path)
     if journal.format != JOURNAL_FORMAT:
         raise BadInput(

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import commands_of, kv_cache_args
+from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import Clip, read_clips
 from study.confirmation.asked_rule import claim_of, rule_of
-from study.confirmation.held_out import held_out_by_name
+from study.confirmation.held_out import held_out_traffics
 from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of
@@ -25,10 +25,11 @@ from study.rule.rule import Claim, Rule
 from study.search.score import Scorer
 from study.spec.load import load
 from study.spec.model import Spec
-from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
+from study.spec.traffic import WindowTraffic
 from study.text import one_line
 
 SCORING = "fitness or gates in the spec"
+AA_PAIRS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def subject(
     spec_file: Path | None = None,
     experiment: str | None = None,
     claim: Claim | None = None,
-    aa_pairs: int = 2,
+    aa_pairs: int = AA_PAIRS,
     workloads: Sequence[str] | None = None,
     ramp_s: float | None = None,
 ) -> Subject:
@@ -155,16 +156,7 @@ def subject(
             "--workloads: a recording holds the study's own workload alone; leave it out"
         )
     clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
-    held_out: list[WindowTraffic] = []
-    if is_live:
-        longest = longest_request(kv_cache_args(spec.services))
-        named = held_out_by_name(workloads or (), spec.workloads)
-        # a claim of latency needs no ramp of theirs, which is a third of their time and more
-        ramp = spec.workload.ramp_s if Claim.CAPACITY in claimed.parts else 0.0
-        held_out = [
-            replace(t, workload=replace(t.workload, ramp_s=ramp))
-            for t in (held_out_traffic(h, spec.workload, clips, longest) for h in named)
-        ]
+    held_out = held_out_traffics(workloads or (), spec, claimed, clips) if is_live else []
     return Subject(
         path=path,
         data=data,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from objectives.figures import CAPACITY, figure, service_name
 from study.analysis.category import Category
-from study.analysis.interference import ShareSummary
+from study.analysis.cost.interference import ShareSummary
 from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
 from study.spec.choices import APIS

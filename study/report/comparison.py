@@ -94,7 +94,9 @@ def _as_text(d: Difference) -> ComparedFigure:
 
 
 def change(d: Difference, *, is_judged: bool = True) -> str:
-    """Say the difference and whether it is better or worse: "-500 ms (-20 %), better".
+    """Say the difference and whether it is better or worse: "-500 ± 90 ms (-20 %), better".
+
+    What stands behind ± is half of the 95 % interval, of launches and segments.
 
     Args:
         is_judged: Whether to say which of the two it is.
@@ -103,13 +105,17 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
         return fixed or "-"
     f = figure(d.name)
     digits, unit = f.digits, "points" if f.unit == "%" else f.unit
-    amount = f"{d.new - d.old:+,.{digits}f} {unit}".rstrip()
+    amount = f"{d.new - d.old:+,.{digits}f}"
     if d.verdict is FigureVerdict.ABOUT_EQUAL:
-        return f"{amount}, about equal" if round(d.new - d.old, digits) else "about equal"
+        told = f"{amount} {unit}".rstrip()
+        return f"{told}, about equal" if round(d.new - d.old, digits) else "about equal"
+    if d.noise is not None:
+        amount += f" ± {d.noise:,.{digits}f}"
+    amount = f"{amount} {unit}".rstrip()
     amount += "" if d.pct is None else f" ({d.pct:+.0f} %)"
     if d.verdict is FigureVerdict.NEUTRAL:
         return amount
     if d.verdict is FigureVerdict.WITHIN_NOISE:
         return f"{amount}, within noise"
     judged = f", {d.verdict}" if is_judged else ""
-    return f"{amount}{judged}{', noise unknown' * (not d.is_noise_known)}"
+    return f"{amount}{judged}{', noise unknown' * (d.noise is None)}"

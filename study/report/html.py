@@ -13,7 +13,7 @@ from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
-from study.analysis.interference import by_share
+from study.analysis.cost.interference import by_share
 from study.analysis.pareto import compared_figures
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.marks import CATEGORY_COLOURS

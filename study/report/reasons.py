@@ -19,6 +19,7 @@ INELIGIBLE: Mapping[Reason, str] = {
     Reason.WORDS_WORSE: "its word error rate is over the gate",
     Reason.WORDS_UNSURE: "the clips are too few to tell whether its words are as good",
     Reason.WORDS_NOT_MEASURED: "its word error rate was not measured",
+    Reason.LIMIT_MISSED: "a figure is outside its limit, or twice today's",
     Reason.NO_LEADING_TERM: "it leads by efficiency and stability only, not by latency or capacity",
 }
 
@@ -31,7 +32,8 @@ def ineligible(why: Ineligibility) -> str:
     the clips are too few to tell whether its words are as good;
     about 7 more minutes of audio would decide
     """
-    return INELIGIBLE[why.reason] + _audio(why.minutes_more_audio[:1])
+    names = f": {', '.join(why.limits)}" if why.limits else ""
+    return INELIGIBLE[why.reason] + names + _audio(why.minutes_more_audio[:1])
 
 
 def passed_over(decision: Decision) -> list[str]:

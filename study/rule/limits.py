@@ -7,7 +7,7 @@ twice the baseline's, or if it is shown to be no worse by 10 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,6 +122,24 @@ def limit_finding(
     else:
         standing = LimitStanding.CANNOT_TELL
     return LimitFinding(workload, figure, limit_ms, standing, baseline_ms, next_ms, gain)
+
+
+def is_missed(limit_ms: float, baseline: Sequence[float], launches: Sequence[float]) -> bool:
+    """Return whether launches too few for an interval miss a limit, by their mean.
+
+    They meet it as in `limit_finding`: inside it and at most twice the baseline's, where that is
+    inside too, or no worse than that by 10 %. What was not measured misses nothing.
+
+    >>> is_missed(100.0, [35.0], [52.0]), is_missed(100.0, [35.0], [80.0])
+    (False, True)
+    >>> is_missed(100.0, [120.0], [125.0]), is_missed(100.0, [120.0], [150.0])
+    (False, True)
+    """
+    if not baseline or not launches:
+        return False
+    old_ms, new_ms = geometric_mean(baseline), geometric_mean(launches)
+    is_inside = old_ms <= limit_ms and new_ms <= min(limit_ms, AT_MOST * old_ms)
+    return not is_inside and new_ms > old_ms * math.exp(NO_WORSE)
 
 
 def _is_no_worse(gains: tuple[float | None, ...], gain: Interval | None, new: list[float]) -> bool:

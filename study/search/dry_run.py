@@ -66,6 +66,8 @@ class Effort:
         trials: How many are left.
         runs: How many runs of `timeout_s` they need.
         timeout_s: Of one run, seconds.
+        confirm_s: What a confirmation of their winner takes up to each look, seconds; none where
+            that cannot be.
     """
 
     starts: int
@@ -74,6 +76,7 @@ class Effort:
     trials: int
     runs: int
     timeout_s: float
+    confirm_s: Sequence[float] = ()
 
     @property
     def first_run_s(self) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
+from importlib.resources import files as files_of_package
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, o
 from studies import Shared, copied
 
 from study.cli.dry_run_text import forecast_in_words
+from study.confirmation.pairs.time_needed import until_looks_s
 from study.search.dry_run import forecast
+from study.search.expected_time import guess_s
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
@@ -189,12 +193,31 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
     )
     done = {str(a): True for a in spec.search_space.grid()}
     todo = forecast_of(done={}, seconds_per_trial=60.0, timeout_s=300.0)
-    assert forecast_in_words(todo)[-1] == (
+    assert forecast_in_words(todo)[-2:] == [
         "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), "
-        "10 min for 10 trials: 2 run(s) of 300 s"
+        "10 min for 10 trials: 2 run(s) of 300 s",
+        "a first answer after about 5 min",
+    ]
+    longer = forecast_of(done={}, seconds_per_trial=600.0, timeout_s=14_400.0)
+    assert forecast_in_words(longer)[-1] == (
+        "a first answer after about 100 min (`--timeout 3600` gives one of 6 trials)"
     )
     over = forecast_of(done=done, seconds_per_trial=None, timeout_s=300.0)
-    assert "(estimated), 0 min for 0 trials" in forecast_in_words(over)[-1]
+    assert "(estimated), 0 min for 0 trials" in forecast_in_words(over)[-2]
+    with_looks = replace(over, effort=replace(over.effort, confirm_s=(7000.0, 18_000.0)))
+    assert forecast_in_words(with_looks)[-1] == (
+        "all trials are measured, so the answer is there; a confirmed one about 117 min later, "
+        "or 5.0 h where that does not decide"
+    )
+
+
+def test_by_the_spec_that_ships_a_confirmation_takes_a_night_at_most() -> None:
+    spec = load(Path(str(files_of_package("study"))) / "specs/gpu.yaml")
+    trial_s = guess_s(spec.workload)
+    first_s, last_s = until_looks_s(spec, trial_s)
+    assert 8 * 2 * trial_s < first_s < last_s < 8 * 3600
+    quiet = replace(spec, workload=replace(spec.workload, ramp_s=0.0))
+    assert until_looks_s(quiet, trial_s)[0] == pytest.approx(first_s - 16 * spec.workload.ramp_s)
 
 
 def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, Path]) -> None:

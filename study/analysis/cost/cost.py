@@ -68,7 +68,7 @@ class Cost:
 
     @property
     def measurements(self) -> list[tuple[Allocation, Measurement]]:
-        """Return the launches that worked, as `study.analysis.interference` takes them."""
+        """Return the launches that worked, as `study.analysis.cost.interference` takes them."""
         return [(x.allocation, x.measurement) for x in self.launches if x.measurement is not None]
 
     @property

@@ -17,6 +17,7 @@ from study.confirmation.journal import write_journal
 from study.confirmation.pairs.arrivals import traffics_of
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
+from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
 from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role
@@ -41,6 +42,7 @@ class Runner:
         journal: What is measured so far.
         tell: Called with each line for the user.
         most: How many pairs to measure at most.
+        part: Which of them are this card's.
         timeout_s: Nothing is begun that would not end within it, s; None for no limit.
         began_s: When that time began, by `time.monotonic`.
     """
@@ -51,6 +53,7 @@ class Runner:
     journal: PairsJournal
     tell: Callable[[str], None]
     most: int
+    part: Part
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
     _launcher: Launcher = field(init=False)
@@ -68,7 +71,7 @@ class Runner:
         """
         setting, disturbed, done = replace(self.bench.setting, precheck=False), 0, 0
         if self._next() is not None:
-            self.tell(outlook(self.journal, self.of, self.most))
+            self.tell(outlook(self.journal, self.of, self.most, self.part))
         device, on_phase = self.bench.device, self._launcher.on_phase
         with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := self._next()) is not None and self._has_time(step, is_first=not done):
@@ -85,7 +88,7 @@ class Runner:
         return self.journal
 
     def _next(self) -> Next | None:
-        return next_step(self.journal, self.of, self.most)
+        return next_step(self.journal, self.of, self.most, self.part)
 
     def _has_time(self, step: Next, *, is_first: bool) -> bool:
         """Tell whether the next step would end in time; a run begins its first one on a guess."""
@@ -130,7 +133,7 @@ class Runner:
     def _pair(self, step: Next, colocation: Colocation) -> None:
         started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         roles: tuple[Role, Role] = (
-            ("baseline", "winner") if step.number % 2 else ("winner", "baseline")
+            ("winner", "baseline") if self._count(step) % 2 else ("baseline", "winner")
         )
         target = f" of {self.most} at most" if step.step == "ab" else ""
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
@@ -172,6 +175,10 @@ class Runner:
             ramp_ranges=dict(self._launcher.ramp_ranges),
         )
         self._progress(step)
+
+    def _count(self, step: Next) -> int:
+        """Count the pairs of a stage so far, which makes ABBA of any part."""
+        return sum(pair.stage == step.step for pair in self.journal.pairs)
 
     def _progress(self, step: Next) -> None:
         """Tell the gains of the pair; an interval is looked at after whole looks alone."""

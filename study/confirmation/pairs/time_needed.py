@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from objectives.traffic.clips import read_clips
+from study.confirmation.asked_rule import claim_of
+from study.confirmation.held_out import held_out_traffics
 from study.confirmation.pairs.next_step import Next
+from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal
-from study.confirmation.subject import Subject
+from study.confirmation.subject import AA_PAIRS, Subject
 from study.rule.rule import LOOKS
 from study.search.expected_time import guess_s
+from study.spec.model import Spec
+from study.spec.traffic import WindowTraffic
+
+
+def until_looks_s(spec: Spec, trial_s: float) -> tuple[float, ...]:
+    """Return the seconds of a confirmation of a live study up to each look at its pairs.
+
+    Args:
+        spec: The study's spec.
+        trial_s: What a trial of the study takes, seconds.
+
+    Raises:
+        BadInput: A captured trace of the spec cannot be read, or nothing measures its claim.
+    """
+    claim = claim_of(spec.claim, spec.workload.ramp_s)
+    held_out = held_out_traffics((), spec, claim, read_clips(spec.workload.clips))
+    pair_s = 2 * (trial_s + _held_out_s(held_out))
+    return tuple((AA_PAIRS + pairs) * pair_s + trial_s for pairs in LOOKS)
 
 
 def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[float, bool]:
@@ -16,15 +40,19 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[flo
         return (0.75 * max(took) if took else guess_s(of.spec.workload)), False
     if took:
         return 1.05 * max(took), True
-    held_out = sum(1.2 * t.workload.window_s + t.workload.ramp_s + 5 for t in of.traffics[1:])
-    return 2 * (guess_s(of.spec.workload) + held_out), False
+    return 2 * (guess_s(of.spec.workload) + _held_out_s(of.traffics[1:])), False
 
 
-def outlook(journal: PairsJournal, of: Subject, most: int) -> str:
+def _held_out_s(traffics: Sequence[WindowTraffic]) -> float:
+    return sum(1.2 * t.workload.window_s + t.workload.ramp_s + 5 for t in traffics)
+
+
+def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -> str:
     """Say what is left to measure and about how long it takes, before anything is launched."""
-    aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), len(journal.of("ab"))
-    to_look = max(0, next((n for n in LOOKS if n > done), most) - done)
-    later = max(0, most - done - to_look)
+    aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), {p.number for p in journal.of("ab")}
+    ab = [n for n in part.numbers(most) if n not in done]
+    to_look = sum(n <= LOOKS[0] for n in ab) or len(ab)
+    later = len(ab) - to_look
     pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
     total_s = (aa + to_look) * pair_s

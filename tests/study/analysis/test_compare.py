@@ -6,47 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from configurations import launched
 from factories import only
 
-from objectives.allocation import Allocation
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
-from objectives.speech.wer import WordVerdict
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.comparison import comparison
 from study.spec.choices import APIS
-from study.storage.trials import State, Trial
 
 
 def configuration(number: int, latencies: list[float], fitness: float = 0.6) -> Configuration:
     """Return a configuration with one launch for each latency."""
-    allocation = Allocation(
-        {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
-    )
-    rows = [
-        Trial(
-            number=n,
-            allocation=allocation,
-            state=State.COMPLETE,
-            fitness=fitness + n / 100,
-            measurement=only(llm_latency_p95_ms=ms, free_memory_mib=ms),
-            diagnosis=None,
-            measured={},
-            constraints={},
-            contributions={},
-            word_gate=WordVerdict.PASS,
-            minutes_more_audio=None,
-            repeat_of=None,
-            is_reference=False,
-            wall_s=90.0,
-            seed=n,
-            at=None,
-        )
-        for n, ms in enumerate(latencies)
-    ]
-    return Configuration(allocation, tuple(rows), ())
+    measured = [only(llm_latency_p95_ms=ms, free_memory_mib=ms) for ms in latencies]
+    return launched(number, measured, fitness)
 
 
 LOUD = [configuration(n, [900.0, 1000.0]) for n in range(2, 9)]
@@ -169,5 +144,5 @@ def test_memory_that_stays_free_is_neither_better_nor_worse() -> None:
     today, other = configuration(0, [9000.0, 9001.0]), configuration(1, [4000.0, 4001.0])
     rows = {row.title: row for row in comparison(today, other, [today, other], APIS)}
     memory, latency = rows["memory that stayed free"], rows["LLM: 95 % answered within"]
-    assert (memory.change, memory.sense) == ("-5,000 MiB (-56 %)", "")
+    assert (memory.change, memory.sense) == ("-5,000 ± 3 MiB (-56 %)", "")
     assert latency.sense == "better", "of the same numbers"

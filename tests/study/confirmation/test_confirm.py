@@ -27,6 +27,7 @@ from study.confirmation import journal
 from study.confirmation.confirm import EXIT, ConfirmOptions, confirm
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
+from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairLaunch, Role, Stress
 from study.confirmation.subject import subject
@@ -385,9 +386,50 @@ def test_what_nobody_can_tell_after_six_pairs_is_measured_in_twelve_unless_six_a
     assert told["claims"]["latency"]["confidence"] == 0.975
 
 
+def test_two_cards_measure_pairs_of_their_own_and_all_are_judged_together(
+    tmp_path: Path, instant: list[str]
+) -> None:
+    path = promotion(tmp_path)
+    before = path.read_text()
+    journals = []
+    for number in (1, 2):
+        out, part = tmp_path / f"card{number}", Part(number, 2)
+        code, said = confirmed(path, options={"out": out, "part": part, "pairs": 6})
+        assert (code, path.read_text()) == (5, before)
+        assert "when all are done: " in said[-1]
+        journals.append(out / journal_of(path).relative_to(path.parent / "out"))
+        found = journal.read_journal(journals[-1])
+        assert [p.number for p in found.of("ab")] == [number, number + 2, number + 4]
+        assert [p.launches[0].role for p in found.of("ab")] == ["baseline", "winner", "baseline"]
+    launched = len(instant)
+    code, _ = confirmed(path, options={"take": tuple(journals)})
+    told = verify(path)["confirmation"]
+    assert (code, told["verdict"], told["pairs"], told["aa"]["pairs"]) == (0, "confirmed", 6, 4)
+    assert len(instant) == launched  # nothing is launched for it
+    merged = journal.read_journal(journal_of(path))
+    assert [p.number for p in merged.of("ab")] == [1, 2, 3, 4, 5, 6]
+    assert len({p.seed for p in merged.pairs}) == len(merged.pairs) == 10
+    assert confirmed(path, options={"take": tuple(journals)})[0] == 0  # each counts once
+    assert journal.read_journal(journal_of(path)) == merged
+
+
+def test_the_journal_of_another_confirmation_is_not_taken(
+    tmp_path: Path, instant: list[str]
+) -> None:
+    path = promotion(tmp_path)
+    out = tmp_path / "card1"
+    confirmed(path, options={"out": out, "part": Part(1, 2), "pairs": 6}, aa_pairs=1)
+    other = out / journal_of(path).relative_to(path.parent / "out")
+    with pytest.raises(BadInput, match="was begun with --aa-pairs 1, not 2"):
+        confirmed(path, options={"take": (other,)})
+    assert not journal_of(path).exists() and instant
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--part", "3/2"], "--part: '3/2' is no part; write e.g. 1/2 and 2/2 on two cards"),
+        (["--part", "1/2", "--take", "a.jsonl"], "--take launches nothing; leave --part"),
         (["--margin", "5"], "--margin is a word of 0.1; write `limits:` in the spec"),
         (["--margin"], "--margin is a word of 0.1"),
         (["--claim", "fitness"], "--claim fitness is a claim of 0.1; write --claim either"),

@@ -124,6 +124,30 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(
     ] and "nothing that may be promoted beat it" in why(found, spec)
 
 
+def test_what_misses_a_limit_of_the_owner_is_held_back_and_the_next_best_promoted(
+    spec: Spec,
+) -> None:
+    """The usual tokens take 12 ms, and the limit is 100 ms."""
+    faster = {"llm_latency_p95_ms": 1000.0}
+    slow = row(spec, 1, 0.55, "base", **faster, llm_tpot_p95_ms=130.0)
+    twice = row(spec, 2, 0.45, "base", **faster, llm_tpot_p95_ms=26.0)
+    winner, _, passed_over = decided(spec, slow, twice, row(spec, 3, 0.40, "base", **FAST))
+    assert winner == 3
+    assert len(passed_over) == 2
+    told = "a figure is outside its limit, or twice today's: llm_tpot_p95_ms"
+    assert all(told in line for line in passed_over)
+
+
+@pytest.mark.parametrize(("times", "winner"), [(1.05, 1), (1.2, None)])
+def test_where_todays_misses_a_limit_only_what_is_no_worse_may_be_promoted(
+    spec: Spec, times: float, winner: int | None
+) -> None:
+    today = row(spec, 0, 0.5, "base", llm_ttft_p95_ms=5000.0)
+    other = row(spec, 1, 0.55, "base", **FAST, llm_ttft_p95_ms=5000.0 * times)
+    found = decision_on([today, other], spec)
+    assert (found.winner.number if found.winner else None) == winner
+
+
 def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(
     spec: Spec,
 ) -> None:

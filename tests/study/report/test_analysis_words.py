@@ -15,7 +15,7 @@ from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
 from objectives.traffic.trace import trace
 from objectives.traffic.workload import Workload
-from study.analysis.interference import by_share
+from study.analysis.cost.interference import by_share
 from study.analysis.kv_cache import unfilled_cache
 from study.report.analysis_words import cache_warnings, share_table
 

@@ -15,6 +15,7 @@ from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
 from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject, subject
@@ -44,6 +45,12 @@ def journal_of(of: Subject, pairs: int = 100) -> PairsJournal:
 def test_a_recording_has_no_held_out_workload(studied: Studied, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a recording holds the study's own workload alone"):
         subject(studied(2), workloads=["long_context"])
+
+
+def test_a_recording_is_judged_whole(studied: Studied, tmp_path: Path) -> None:
+    for options in ({"part": Part(1, 2)}, {"take": (tmp_path / "pairs.jsonl",)}):
+        with pytest.raises(BadInput, match="--part and --take are for cards that measure"):
+            confirm(subject(studied(2)), ConfirmOptions(out=tmp_path, **options), print)
 
 
 def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(
