@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from objectives.allocation import Allocation
+from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
@@ -18,7 +19,7 @@ from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.engines.engine import engines_of
 from objectives.errors import SetupError, TrialFailed
-from objectives.evaluation import Job, OnPhase, Outcome, Phase, Step
+from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
@@ -145,15 +146,54 @@ class Colocation:
             return Outcome.of(error)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
+    def hold(self, job: Job, rate_per_s: float) -> Hold | Failure:
+        """Send turns at a constant rate to the servers of an allocation; those that run are kept.
+
+        It is made again as often as the class of a failure allows.
+
+        Args:
+            job: The allocation, and the folder for its logs and replies.
+            rate_per_s: The rate, turns/s.
+
+        Raises:
+            SetupError: This machine cannot run it.
+        """
+        if job.is_fresh:
+            self.on_phase(Phase(Step.STOPPING))
+            self.restart()
+
+        def once() -> Hold:
+            prediction = self._starts.prediction(job.allocation, self._lineup)
+            endpoints, suspects = self._launcher.launch(job, self.on_phase, prediction)
+            self._exercise.alone(endpoints, suspects, self.on_phase, "", is_scored=False)
+            hold, turns = self._exercise.hold(
+                endpoints, suspects, self.on_phase, self.setting.limits, rate_per_s
+            )
+            write(job.folder / "hold.jsonl", turns.replies)
+            return hold
+
+        def attempt() -> Hold:
+            self._hold_tenants()
+            return undisturbed(once, self.devices, self.setting.reserve_mib)
+
+        try:
+            return retried(attempt, stop_all=self.restart, on_phase=self.on_phase)
+        except TrialFailed as failed:
+            return Failure.of(failed)
+
+    def _hold_tenants(self) -> None:
+        """Start the tenants again where one is dead."""
+        if not all(tenant.alive for tenant in self._tenants):
+            self._stack.close()
+            self._open()
+
     def _attempt(self, job: Job, phases: PhaseTimes) -> Measurement:
         """Return one measurement of a launch that nobody disturbed; a dead tenant is started again.
 
         Raises:
             TrialFailed or SetupError: The launch failed.
         """
-        if not all(tenant.alive for tenant in self._tenants):
-            self._stack.close()
-            self._open()
+        self._hold_tenants()
         once = partial(self._once, job, phases)
         measurement = undisturbed(once, self.devices, self.setting.reserve_mib)
         self._starts.launches.append((job.allocation, measurement))

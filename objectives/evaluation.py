@@ -32,6 +32,7 @@ class Step(StrEnum):
     LOADING_AGAIN = "loading_again"  # since our own requests left late
     RAMP = "ramp"
     RAMP_AGAIN = "ramp_again"  # the baseline's, in the range of all others
+    HOLD = "hold"
     RETRYING = "retrying"
 
 
@@ -101,6 +102,11 @@ class Failure:
     is_ruled_out: bool
     measured: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, error: TrialFailed) -> Failure:
+        """Return the failure of a launch."""
+        return cls(error.diagnosis, isinstance(error, OutOfMemory), error.measured)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; an infinite figure is the string "inf"."""
         data: dict[str, Any] = plain(asdict(self))
@@ -137,8 +143,7 @@ class Outcome:
         """Return the outcome of a launch that failed."""
         if isinstance(error, SetupError):
             return cls(setup_error=str(error))
-        is_ruled_out = isinstance(error, OutOfMemory)
-        return cls(failure=Failure(error.diagnosis, is_ruled_out, error.measured))
+        return cls(failure=Failure.of(error))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; an infinite figure is the string "inf"."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.client import Endpoints
-from objectives.load.drive_ramp import Ramp, drive_ramp
+from objectives.load.drive_hold import drive_hold
+from objectives.load.drive_ramp import drive_ramp
+from objectives.load.drive_turns import SentTurns
 from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.open_loop import Window, drive, one_by_one
 from objectives.load.replies import Reply
@@ -41,7 +44,7 @@ class Exercise:
         self.requests = requests or trace(workload, len(clips))
         self.ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
-        self._ramps = 0
+        self._salt = 0
 
     def alone(
         self,
@@ -143,7 +146,7 @@ class Exercise:
         on_phase: OnPhase,
         limits_ms: Mapping[str, float],
         known: RampRange | None,
-    ) -> tuple[Ramp, RampRange, dict[str, Any]]:
+    ) -> tuple[SentTurns, RampRange, dict[str, Any]]:
         """Send turns at a rising rate until they miss their limits.
 
         The first ramp of a study begins far below what is expected. It finds the range of all
@@ -167,14 +170,14 @@ class Exercise:
         step = Step.RAMP
         while True:
             on_phase(Phase(step))
-            self._ramps += 1
+            self._salt += 1
             ramp = drive_ramp(
                 endpoints,
                 self.clips,
                 workload,
                 here.rate,
                 limits,
-                salt=self._ramps,
+                salt=self._salt,
                 broken=suspects.broken,
             )
             if ramp.aborted is not None:
@@ -194,6 +197,44 @@ class Exercise:
             if known == here:
                 return ramp, here, figures
             here, step = known, Step.RAMP_AGAIN
+
+    def hold(
+        self,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        on_phase: OnPhase,
+        limits_ms: Mapping[str, float],
+        rate_per_s: float,
+    ) -> tuple[Hold, SentTurns]:
+        """Send turns at a constant rate, and count those that meet their limits.
+
+        Args:
+            endpoints: Where the servers listen.
+            suspects: What may have failed.
+            on_phase: Called as the hold begins.
+            limits_ms: What a good turn meets, ms by name.
+            rate_per_s: The rate, turns/s.
+
+        Returns:
+            What the hold shows, and all that was sent.
+
+        Raises:
+            TrialFailed: A service ended or ran out of memory under the load.
+        """
+        on_phase(Phase(Step.HOLD))
+        self._salt += 1
+        hold, turns = drive_hold(
+            endpoints,
+            self.clips,
+            self.workload,
+            rate_per_s,
+            limits_of(limits_ms),
+            salt=self._salt,
+            broken=suspects.broken,
+        )
+        if turns.aborted is not None:
+            raise failed_load(suspects, turns.aborted)
+        return hold, turns
 
 
 def window_figures(

@@ -41,6 +41,7 @@ class Setting:
 def conditions(setting: Setting) -> dict[str, Any]:
     """Return what must be equal for two measurements to be comparable, as plain data."""
     workload = {k: v for k, v in asdict(setting.workload).items() if v is not None}
+    del workload["hold_s"]  # only a confirmation holds a rate
     if not setting.workload.ramp_s:
         workload = {k: v for k, v in workload.items() if k not in OF_RAMPS}
     if not setting.workload.turns_per_s:  # what was measured before turns does not say it

@@ -136,6 +136,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         sampler_name=this.sampler,
         seed=options.seed,
         fresh=options.fresh,
+        folder=this.folder,
     )
     study.sampler = sampler_of(
         this.sampler,

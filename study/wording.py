@@ -118,6 +118,7 @@ STEPS: Mapping[Step, str] = {
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
     Step.RAMP: "ramp of turns",
+    Step.HOLD: "turns at a constant rate",
     Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
 }
 WORD_GATES: Mapping[WordVerdict | None, str] = {

@@ -1,48 +1,21 @@
-"""This module sends the turns of a ramp open loop, each through all services, until it breaks."""
+"""This module sends turns at a rising rate until they are bad beyond doubt."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from objectives.capacity.breaking_point import breaking_point
-from objectives.capacity.limits import Limit, latest_ms, missed
+from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply
-from objectives.load.client import Connection, Endpoints
-from objectives.load.gates import on_time
-from objectives.load.open_turn import OpenTurn
-from objectives.load.ramp import is_broken_beyond_doubt, turn_times
-from objectives.load.replies import Reply, Symptom
+from objectives.load.client import Endpoints
+from objectives.load.drive_turns import SentTurns, drive_turns
+from objectives.load.ramp import is_broken_beyond_doubt
+from objectives.load.replies import Symptom
 from objectives.traffic.clips import Clip
-from objectives.traffic.trace import turn_requests
 from objectives.traffic.workload import Workload
 
-POLL_S = 0.5
-PREPARED_S = 0.2  # so much before its time a turn's bodies are made
 LEAST_AHEAD = 60  # turns to come that could still be good, however slow they arrive
-KV_FULL_PCT = 99.0
-OPEN = "no answer when the ramp had been drained"
-
-
-@dataclass(slots=True)
-class Ramp:
-    """A ramp holds what came back, in seconds from its start.
-
-    Args:
-        rate: The rate at which turns arrived.
-        replies: The answers, each with the number of its turn.
-        kv_full_s: When a KV cache was first seen full; None where none was.
-        aborted: Why the ramp ended early; None where it did not.
-    """
-
-    rate: RampRate
-    replies: list[RampReply] = field(default_factory=list)
-    kv_full_s: float | None = None
-    aborted: Symptom | None = None
 
 
 def drive_ramp(
@@ -54,7 +27,7 @@ def drive_ramp(
     *,
     salt: int,
     broken: Callable[[], Symptom | None],
-) -> Ramp:
+) -> SentTurns:
     """Send turns at a rising rate until they are bad beyond doubt, and wait for what is open.
 
     Args:
@@ -63,151 +36,18 @@ def drive_ramp(
         workload: The seed, and the sizes of requests.
         rate: The rate at which turns arrive.
         limits: What a good turn meets.
-        salt: A number that no other ramp on these servers has, so that no prompt is cached.
+        salt: A number that no other turns on these servers have, so that no prompt is cached.
         broken: It is called a few times a second and returns why the ramp must end.
     """
     breaking_point([1.0], [True])  # imports scipy, for which a second of requests would wait
-
-    async def run() -> Ramp:
-        with Connection(endpoints, clips, workload.request_timeout_s) as connection:
-            running = _Running(connection, workload, rate, limits, salt)
-            return await running.run(broken)
-
-    return asyncio.run(run())
+    return drive_turns(
+        endpoints, clips, workload, rate, limits, salt=salt, broken=broken, is_over=_is_over
+    )
 
 
-@dataclass(slots=True)
-class _Running:
-    """A ramp under way.
-
-    Args:
-        good: Whether each turn of the whole ramp was good; None where it is open or to come.
-        waiting: The turns that are open, by their number.
-        sent: The number of turns that have left.
-    """
-
-    connection: Connection
-    workload: Workload
-    rate: RampRate
-    limits: Sequence[Limit]
-    salt: int
-    ramp: Ramp = field(init=False)
-    times_s: tuple[float, ...] = field(init=False)
-    good: list[bool | None] = field(init=False)
-    waiting: dict[int, OpenTurn] = field(default_factory=dict)
-    sent: int = 0
-    start_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.ramp = Ramp(self.rate)
-        self.times_s = turn_times(self.rate, self.workload.seed)
-        self.good = [None] * len(self.times_s)
-
-    async def run(self, broken: Callable[[], Symptom | None]) -> Ramp:
-        """Send turns until the ramp is broken beyond doubt or aborted, then drain it."""
-        self.start_s = time.monotonic() + PREPARED_S
-        tasks: list[asyncio.Task[None]] = []
-        dues_s = [self.start_s + t for t in self.times_s]
-        with on_time(dues_s) as due:
-            arrivals = asyncio.create_task(self._arrive(due, tasks))
-            while not arrivals.done() and self.ramp.aborted is None:
-                await asyncio.wait([arrivals], timeout=POLL_S)
-                self.ramp.aborted = self.ramp.aborted or broken()
-                await self._note_usage()
-                if self._is_over():
-                    break
-            arrivals.cancel()
-            await asyncio.wait([arrivals])
-            deadline_s = time.monotonic() + self.workload.request_timeout_s
-            while self.ramp.aborted is None and time.monotonic() < deadline_s:
-                if not (left := [t for t in tasks if not t.done()]):
-                    break
-                await asyncio.wait(left, timeout=POLL_S)
-                self.ramp.aborted = self.ramp.aborted or broken()
-        self._leave(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for task in (arrivals, *tasks):
-            if not task.cancelled():
-                task.result()  # raises a bug of ours, which is no reply
-        return self.ramp
-
-    async def _arrive(
-        self, due: dict[float, asyncio.Future[None]], tasks: list[asyncio.Task[None]]
-    ) -> None:
-        services = {s: end.api.is_fed_audio for s, end in self.connection.endpoints.items()}
-        for number, at_s in enumerate(self.times_s):
-            due_s = self.start_s + at_s
-            await asyncio.sleep(due_s - PREPARED_S - time.monotonic())
-            requests = turn_requests(
-                self.workload, services, number, len(self.connection.clips), self.salt
-            )
-            bodies = [self.connection.prepared(r) for r in requests]
-            turn = OpenTurn(requests, bodies, due_s)
-            tasks.append(asyncio.create_task(self._turn(number, turn, due[due_s])))
-            self.sent = number + 1
-
-    async def _turn(self, number: int, turn: OpenTurn, due: asyncio.Future[None]) -> None:
-        self.waiting[number] = turn
-        await turn.send(self.connection, due, self._note)
-        del self.waiting[number]
-        self.good[number] = self.good[number] is not False
-
-    def _note(self, reply: Reply) -> None:
-        mine = self._relative(reply)
-        self.ramp.replies.append(mine)
-        if mine.turn is not None and missed([mine], self.limits):
-            self.good[mine.turn] = False
-        if reply.is_fatal:
-            self.ramp.aborted = self.ramp.aborted or reply.symptom
-
-    def _relative(self, reply: Reply) -> RampReply:
-        def since(at_s: float | None) -> float | None:
-            return None if at_s is None else round(at_s - self.start_s, 6)
-
-        return RampReply(
-            line=0,
-            service=reply.service,
-            scheduled_s=round(reply.scheduled_s - self.start_s, 6),
-            seed=self.workload.seed,
-            turn=reply.turn,
-            first_s=since(reply.first_s),
-            end_s=since(reply.end_s),
-            tokens=reply.tokens,
-            error=None if reply.error is None else reply.error.text,
-        )
-
-    def _is_over(self) -> bool:
-        """Return whether no turn that arrives before the rate has doubled could mend the ramp."""
-        now_s = time.monotonic()
-        for number, turn in self.waiting.items():
-            request = turn.waiting
-            allowed_ms = latest_ms(self.limits, request.service, request.output_tokens)
-            if allowed_ms is not None and (now_s - turn.at_s) * 1000.0 > allowed_ms:
-                self.good[number] = False  # whatever its answer will be
-        passed_s = now_s - self.start_s
-        ahead = bisect_left(self.times_s, 2 * self.rate.at(passed_s), key=self.rate.at)
-        ahead = max(ahead, self.sent + LEAST_AHEAD)
-        return is_broken_beyond_doubt(self.rate, self.times_s[:ahead], self.good[:ahead], passed_s)
-
-    async def _note_usage(self) -> None:
-        for service in self.connection.metered:
-            usage_pct, _ = await self.connection.usage(service)
-            if usage_pct is not None and usage_pct >= KV_FULL_PCT and self.ramp.kv_full_s is None:
-                self.ramp.kv_full_s = time.monotonic() - self.start_s
-
-    def _leave(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Count what is still open as failed, and hang up."""
-        for number, turn in self.waiting.items():
-            scheduled_s = round(turn.at_s - self.start_s, 6)
-            self.ramp.replies.append(
-                RampReply(
-                    line=0,
-                    service=turn.waiting.service,
-                    scheduled_s=scheduled_s,
-                    seed=self.workload.seed,
-                    turn=number,
-                    error=OPEN,
-                )
-            )
-        for task in tasks:
-            task.cancel()
+def _is_over(turns: SentTurns, passed_s: float) -> bool:
+    """Return whether no turn that arrives before the rate has doubled could mend the ramp."""
+    rate, times_s = turns.rate, turns.times_s
+    ahead = bisect_left(times_s, 2 * rate.at(passed_s), key=rate.at)
+    ahead = max(ahead, turns.sent + LEAST_AHEAD)
+    return is_broken_beyond_doubt(rate, times_s[:ahead], turns.good[:ahead], passed_s)

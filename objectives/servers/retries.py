@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeVar
 
 from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.diagnose import consequence_of
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import OnPhase, Phase, Step
-from objectives.measurement import Measurement
 from objectives.servers.foreign_tenants import yielding
 
+T = TypeVar("T")
 
-def retried(
-    measure: Callable[[], Measurement], *, stop_all: Callable[[], None], on_phase: OnPhase
-) -> Measurement:
-    """Return one measurement, after as many launches as it takes.
+
+def retried(measure: Callable[[], T], *, stop_all: Callable[[], None], on_phase: OnPhase) -> T:
+    """Return what one launch measures, after as many launches as it takes.
 
     Args:
         measure: One launch and its measurement.
@@ -49,9 +49,7 @@ def retried(
             on_phase(Phase(Step.RETRYING, diagnosis=diagnosis))
 
 
-def undisturbed(
-    measure: Callable[[], Measurement], devices: DeviceSet, reserve_mib: float
-) -> Measurement:
+def undisturbed(measure: Callable[[], T], devices: DeviceSet, reserve_mib: float) -> T:
     """Return one measurement, given up as soon as another process needs a device's memory.
 
     Raises:

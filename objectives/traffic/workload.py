@@ -53,6 +53,7 @@ class Workload:
             leaves the ramp out.
         ramp_doubling_s: The time in which the rate of a ramp doubles, seconds; longer where too
             few turns would lie below the capacity.
+        hold_s: The time for which a confirmation holds a constant rate of turns, seconds.
         pause_s: A user's pause between two turns, seconds.
         alone_requests: The requests of each service that are sent alone, before the joint
             load, for the interference figure.
@@ -70,6 +71,7 @@ class Workload:
     clips: str = "assistant"
     ramp_s: Annotated[float, Range(0, 1e5)] = 120.0
     ramp_doubling_s: Annotated[float, Range(1, 1e4)] = 25.0
+    hold_s: Annotated[float, Range(1, 1e5)] = 90.0
     pause_s: Annotated[float, Range(0, 1e5)] = 1.0
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0

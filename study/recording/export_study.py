@@ -15,7 +15,9 @@ import optuna
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.recording import Provenance, RecordedLaunch, Recording, read
+from objectives.recording.kept_replies import Rows
 from study.storage.comparability import differing_names, identity_of
+from study.storage.replies import replies_of
 from study.storage.trials import Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
@@ -89,7 +91,8 @@ def _of_studies(
             t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs
         }
         own = [r for r in rows(study) if _is_launched(r) and r.number not in carried]
-        entries += [_entry(r, study.user_attrs.get("device")) for r in own]
+        replies, device = replies_of(study, own, source.parent), study.user_attrs.get("device")
+        entries += [_entry(r, device, replies.get(r.number)) for r in own]
     return entries
 
 
@@ -105,7 +108,7 @@ def _is_launched(r: Trial) -> bool:
     )
 
 
-def _entry(r: Trial, device: Mapping[str, str] | None) -> RecordedLaunch:
+def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> RecordedLaunch:
     return RecordedLaunch(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
@@ -116,6 +119,7 @@ def _entry(r: Trial, device: Mapping[str, str] | None) -> RecordedLaunch:
         diagnosis=r.diagnosis if r.measurement is None else None,
         measured={} if r.measurement else dict(r.measured),
         card=device["uuid"] if device else None,
+        replies=replies,
     )
 
 

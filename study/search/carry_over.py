@@ -5,28 +5,75 @@ It is scored by today's weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
+from objectives.errors import BadInput
+from objectives.recording.kept_replies import under
 from objectives.search_space.space import Space
 from study.search.known_results import KnownResults
 from study.search.score import Score, StudyScorer
 from study.search.tell import failed_attributes, scored_attributes
+from study.storage.context import context_of
+from study.storage.replies import replies_of
 from study.storage.trials import State, Trial, rows
 
 
-def not_held(study: optuna.Study, space: Space) -> list[Trial]:
-    """Return measured trials of the study that this one has grown from and does not hold yet."""
+def judged_again(study: optuna.Study, limits_ms: Mapping[str, float], folder: Path) -> list[Trial]:
+    """Return the trials of a study as other limits judge them, by the replies they kept.
+
+    Args:
+        study: The study.
+        limits_ms: The limits, ms by name.
+        folder: The folder of its study.db.
+
+    Raises:
+        BadInput: Some cannot be judged so: then all must be measured again to be compared.
+    """
+    trials, pause_s = rows(study), context_of(study).workload.pause_s
+    replies, lost = replies_of(study, trials, folder), Counter[str]()
+    judged = []
+    for trial in trials:
+        now = before = trial.measurement
+        if before is not None:
+            now = under(before, replies.get(trial.number), limits_ms, pause_s)
+            if trial.number not in replies:
+                lost["kept no replies that are found"] += 1
+            elif now.capacity_is_lower_bound and not before.capacity_is_lower_bound:
+                lost["ended their ramp before it breaks under these"] += 1
+            elif before.capacity_or_0 and not now.capacity_or_0:
+                lost["began their ramp above any rate that is good under these"] += 1
+        judged.append(replace(trial, measurement=now))
+    if lost:
+        launches = " and ".join(f"{n} {what}" for what, n in lost.items())
+        raise BadInput(
+            f"study {study.study_name} was measured under other conditions: limits; of its "
+            f"launches {launches}; run with --fresh to open a new study beside it "
+            "(nothing is deleted)"
+        )
+    return judged
+
+
+def not_held(study: optuna.Study, space: Space, folder: Path) -> list[Trial]:
+    """Return measured trials of the study that this one has grown from and does not hold yet.
+
+    Other limits judge them by the replies that they kept in the folder of the study.db.
+    """
     source = study.user_attrs.get("grown_from")
     if source is None:
         return []
     carried = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
     old = optuna.load_study(study_name=source, storage=study._storage)
+    limits_ms, before = (s.user_attrs.get("identity", {}).get("limits") for s in (study, old))
+    is_other = before is not None and limits_ms != before
     trials = []
-    for r in rows(old):
+    for r in judged_again(old, limits_ms, folder) if is_other else rows(old):
         try:
             space.encode(r.allocation)
         except ValueError:

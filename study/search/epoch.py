@@ -105,7 +105,7 @@ class Epoch:
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         started = time.monotonic()
-        self._scorer = resume(self._results, self.context, self.progress.on_line)
+        self._scorer = resume(self._results, self.context, self.folder, self.progress.on_line)
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.space, self.context.baseline)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,6 +16,7 @@ from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
+from study.search.carry_over import judged_again
 from study.storage.comparability import differing_names
 
 
@@ -34,11 +36,12 @@ def open_study(
     sampler_name: str,
     seed: int,
     fresh: bool,
+    folder: Path,
 ) -> optuna.Study:
     """Open the newest of `name`, `name-2`, ..., or create a study of that name.
 
-    A changed list of values or a changed weight opens the next one and carries every measurement
-    over.
+    A changed list of values, weight or limit opens the next one and carries every measurement over;
+    a limit, where the replies that were kept show what it makes of each.
 
     Args:
         space: What is searched.
@@ -49,6 +52,7 @@ def open_study(
         sampler_name: It is noted in a new study; whoever opens it sets the sampler itself.
         seed: It is noted likewise.
         fresh: Whether to open a new study beside one of other conditions.
+        folder: The folder of the study.db, where the replies of its launches lie.
 
     Raises:
         BadInput: What was measured cannot be compared; it names what differs.
@@ -66,13 +70,15 @@ def open_study(
     basis = {"distributions": shape, "scoring": scoring}
     if old is not None:
         differing = differing_names(old.user_attrs.get("identity", {}), identity)
-        if differing:
+        if differing == ["limits"]:
+            judged_again(old, identity["limits"], folder)
+        elif differing:
             raise BadInput(
                 f"study {old.study_name} was measured under other conditions: "
                 f"{', '.join(differing)}; "
                 "run with --fresh to open a new study beside it (nothing is deleted)"
             )
-        if old.user_attrs.get("basis") == basis:
+        if not differing and old.user_attrs.get("basis") == basis:
             return old
     new = unfinished or _create(storage, name)
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import psutil
@@ -19,20 +20,21 @@ from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def resume(
-    results: KnownResults, context: StudyContext, on_line: Callable[[str], None]
+    results: KnownResults, context: StudyContext, folder: Path, on_line: Callable[[str], None]
 ) -> StudyScorer:
     """Take over what is known, and free the trials that a dead process left.
 
     Args:
         results: They get what the study that this one grew from has measured.
         context: By it trials are scored.
+        folder: The folder of the study.db.
         on_line: It is told of trials that were freed.
 
     Returns:
         What every score is relative to, as the earlier runs fixed it.
     """
     study, space = results.study, results.space
-    grown = not_held(study, space)
+    grown = not_held(study, space, folder)
     scorer = study_scorer(context, [*counted(study), *grown])
     carry_over(results, grown, scorer)
     if freed := free_left_behind(study, space, context.baseline):

@@ -112,10 +112,7 @@ def test_run_again_it_measures_nothing_and_promotes_no_second_time(
     before = files(place[1])
     ran = run_study(place[0], "--out", place[1])
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert (
-        "every one of the 10 configurations is measured" in ran.stdout
-        and "nothing new was measured" in ran.stdout
-    )
+    assert "every one of the 10 configurations is measured" in ran.stdout
     after = files(place[1])
     assert {k for k in before | after if before.get(k) != after.get(k)} == {"made/runner.log"}
 
@@ -359,8 +356,8 @@ def test_changed_weights_score_anew_what_was_measured(place: tuple[Path, Path]) 
     assert [t.state for t in new] == [t.state for t in old.values()]
     assert all(t.value != old[t.number].value for t in new if t.state.name == "COMPLETE")
     assert [t.constraints for t in new] == [t.constraints for t in old.values()]
-    again = run_study(place[0], "--out", place[1])
-    assert "nothing new was measured" in again.stdout and len(names(place[1])) == 2
+    assert run_study(place[0], "--out", place[1]).returncode == 0
+    assert not list(place[1].glob("made/epoch_2")) and len(names(place[1])) == 2
 
 
 def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path) -> None:

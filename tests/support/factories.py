@@ -352,6 +352,7 @@ def open_made(
         sampler_name=sampler,
         seed=0,
         fresh=fresh,
+        folder=Path(),
     )
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = sampler_of(sampler, 0, spec.search_space, spec.selector, spec.monotone, trials)

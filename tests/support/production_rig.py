@@ -181,7 +181,7 @@ services:
     start_timeout_s: 4
     stop_timeout_s: 2
 thresholds:
-  {{baseline_windows: 1, windows: {windows}, window_s: 0.4, min_requests: 5, max_failed_windows: 1}}
+  {{baseline_windows: 1, windows: {windows}, window_s: 0.2, min_requests: 5, max_failed_windows: 1}}
 memory_timeout_s: 3
 {extra or "dead_man_s: 60"}
 """,

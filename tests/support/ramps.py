@@ -6,11 +6,14 @@ import heapq
 from typing import Any
 
 import numpy as np
+from factories import Outcome, cell, changed
 
+from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load.ramp import turn_times
-from objectives.recording.kept_replies import RAMP, REPLY_COLUMNS, WINDOW, Rows
+from objectives.measurement import Measurement
+from objectives.recording.kept_replies import RAMP, REPLY_COLUMNS, WINDOW, Rows, under
 
 SLOTS = 8  # requests that the queue serves at once
 KEPT_RANGE = RampRange(2.0, 10.0)  # of ramps whose replies are kept
@@ -76,3 +79,17 @@ def kept(capacity_per_s: float) -> Rows:
     pairs = replies(capacity_per_s, rate, ramp=RAMP)  # the two requests of each turn in turn
     ramp = [{**x, "turn": n // 2} for n, x in enumerate(pairs)]
     return [[x.get(column) for column in REPLY_COLUMNS] for x in (*window, *ramp)]
+
+
+def kept_of(share: float, size: str) -> Rows:
+    """Return what a launch of the made-up space keeps, whose capacity grows with the share."""
+    return kept(8 + 80 * (share - 0.5))
+
+
+def kept_cell(share: float, size: str) -> Outcome:
+    """Return what those replies show under the default limits; out of memory at 0.60."""
+    outcome = cell(share, size)
+    if not isinstance(outcome, Measurement):
+        return outcome
+    outcome = changed(outcome, ramp=KEPT_RANGE.to_json())
+    return under(outcome, kept_of(share, size), DEFAULT_LIMITS, 1.0)

@@ -7,7 +7,8 @@ from factories import endpoints_of
 
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
-from objectives.load.drive_ramp import OPEN, drive_ramp
+from objectives.load.drive_ramp import drive_ramp
+from objectives.load.drive_turns import OPEN
 from objectives.load.replies import Symptom
 from objectives.traffic.clips import read_clips
 from objectives.traffic.trace import turn_requests

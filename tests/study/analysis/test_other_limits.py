@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from commands import run_script, run_study
-from factories import Outcome, cell, changed, make
-from ramps import KEPT_RANGE, kept
+from factories import make
+from ramps import kept_cell, kept_of
 from studies import copied
 
 from objectives.capacity.limits import DEFAULT_LIMITS
-from objectives.measurement import Measurement
-from objectives.recording.kept_replies import Rows, under
+from objectives.recording.kept_replies import Rows
 from study.report.html import html
 from study.report.summary import Summary
 from study.showcase.dataframe import overview_of, table
@@ -24,23 +23,14 @@ TIGHTER = {"llm_ttft_p95_ms": 700.0}
 
 def replies(share: float, size: str) -> Rows | None:
     """Return what the launches kept: those of 40 % kept nothing."""
-    return kept(8 + 80 * (share - 0.5)) if share > 0.42 else None
-
-
-def measured(share: float, size: str) -> Outcome:
-    """Return what the replies show under the default limits."""
-    outcome = cell(share, size)
-    if not isinstance(outcome, Measurement):
-        return outcome
-    outcome = changed(outcome, ramp=KEPT_RANGE.to_json())
-    return under(outcome, kept(8 + 80 * (share - 0.5)), DEFAULT_LIMITS, 1.0)
+    return kept_of(share, size) if share > 0.42 else None
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a replay, and of one with other weights that has grown from it."""
     folder = tmp_path_factory.mktemp("kept")
-    spec = make(folder, measured, kept=replies, repeats=1)
+    spec = make(folder, kept_cell, kept=replies, repeats=1)
     for more in ((), ("--preset", "capacity")):
         ran = run_study(spec, "--out", folder / "out", *more)
         assert ran.returncode == 0, ran.stderr
