@@ -17,6 +17,7 @@ from study.analysis.gain import gain_in
 from study.analysis.noise import noise_of
 from study.analysis.segment_noise import WithinLaunch, value_of, within_launch
 from study.report.comparison import comparison
+from study.rule.rule import Claim
 from study.spec.choices import APIS
 
 NAME = "stt_latency_p95_ms"
