@@ -31,7 +31,7 @@ def a_winner(shared: Shared, _: Path) -> str:
 
 
 def a_winner_with_options(_: Shared, folder: Path) -> str:
-    """Replay a space in which two figures get worse by less than twice, beside many that are held back."""
+    """Replay a space in which two figures get worse, beside many that are held back."""
 
     def cells(share: float, size: str) -> Outcome:
         if (share, size) == (0.5, "base"):
