@@ -5,12 +5,11 @@ import math
 import pytest
 from factories import measurement, only
 
-from objectives.fitness import PRESETS, fitness, fixed_fitness, reference_of
+from objectives.fitness import PRESETS, Reference, fitness, fixed_fitness
 from objectives.load.so_far import at_best
 
 WEIGHTS = PRESETS["balanced"]
-REFERENCE = reference_of(measurement())
-assert REFERENCE is not None
+REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8.0)
 SERVICES = ("stt", "llm")
 FIGURES = (
     "stt_latency_p95_ms",
