@@ -20,8 +20,8 @@ PLAIN = {
     "order",
     Reason.FAILED_NOT_COUNTED: "failed requests were not counted under {workload}",
     Reason.FREE_MEMORY_NOT_MEASURED: "the free memory under stress was not measured",
-    Reason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run the same command "
-    "again, without --take",
+    Reason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run the same "
+    "command again, without --take",
     Reason.CLAIM_WORSE: "{claim} is worse, not better",
     Reason.CLAIM_NOT_SHOWN: "{claim} is not shown to be better",
     Reason.HELD_OUT_NOT_SHOWN: "{claim} is not shown to be better on the mean of the other "
