@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from statistics import fmean
 
 from objectives.figures import CAPACITY, flat_name
@@ -13,19 +12,9 @@ from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import half_width_between
 from study.analysis.segment_noise import WithinLaunch, within_launch
+from study.rule.rule import Claim
 
 CONFIDENCE = 0.95
-
-
-class GainFigure(StrEnum):
-    """A figure says in what one configuration is better than another.
-
-    CAPACITY is the highest rate of turns; LATENCY the weighed mean of the logarithms of all
-    services' p95 at today's load.
-    """
-
-    CAPACITY = "capacity"
-    LATENCY = "latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +22,14 @@ class Gain:
     """A gain is the logarithm of a ratio of two configurations; above 0 is better.
 
     Args:
-        figure: What is compared.
+        figure: What is compared: capacity, or latency as one number.
         log_ratio: The mean of the one's launches less that of the other's.
         half_width: Half of its interval; None where too little was launched again to tell.
         confidence: The confidence of the interval.
         is_at_least: Whether the capacity of the better one is only a lower bound.
     """
 
-    figure: GainFigure
+    figure: Claim
     log_ratio: float
     half_width: float | None
     confidence: float
@@ -67,12 +56,12 @@ class Gain:
     def _pct(self, log_ratio: float) -> float:
         """Return a log-ratio in percent.
 
-        >>> round(Gain(GainFigure.LATENCY, math.log(1.25), None, 0.95).pct)
+        >>> round(Gain(Claim.LATENCY, math.log(1.25), None, 0.95).pct)
         20
-        >>> round(Gain(GainFigure.CAPACITY, math.log(1.25), None, 0.95).pct)
+        >>> round(Gain(Claim.CAPACITY, math.log(1.25), None, 0.95).pct)
         25
         """
-        is_time = self.figure is GainFigure.LATENCY
+        is_time = self.figure is Claim.LATENCY
         return -100 * math.expm1(-log_ratio) if is_time else 100 * math.expm1(log_ratio)
 
 
@@ -81,20 +70,22 @@ def gain_of(
     today: Configuration,
     configurations: Sequence[Configuration],
     weights: Mapping[str, float],
+    claim: Claim,
 ) -> Gain | None:
     """Return the one gain that is told of a configuration over another.
 
-    Capacity and latency are both looked at, with half the error each where both are known. The one
-    that is shown is told, capacity first; where neither is, the greater one. None where nothing
-    that both have is known.
+    Where either is enough and both are known, both are looked at, with half the error each. The
+    one that is shown is told, capacity first; where neither is, the greater one. None where what
+    is claimed is not known of both.
 
     Args:
         other: The configuration that may be better.
         today: What it is held against.
         configurations: All that was launched, whose repeats give the noise too.
         weights: The weight of each service in the latency.
+        claim: What must be better.
     """
-    known = [f for f in GainFigure if _is_known(f, other, today, weights)]
+    known = [f for f in claim.parts if _is_known(f, other, today, weights)]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(known))
     gains = [_gain(f, other, today, configurations, weights, confidence) for f in known]
     shown = (gain for gain in gains if gain.is_shown)
@@ -102,7 +93,7 @@ def gain_of(
 
 
 def gain_in(
-    what: GainFigure,
+    what: Claim,
     other: Configuration,
     today: Configuration,
     configurations: Sequence[Configuration],
@@ -115,9 +106,9 @@ def gain_in(
 
 
 def _is_known(
-    what: GainFigure, other: Configuration, today: Configuration, weights: Mapping[str, float]
+    what: Claim, other: Configuration, today: Configuration, weights: Mapping[str, float]
 ) -> bool:
-    if what is GainFigure.CAPACITY and (
+    if what is Claim.CAPACITY and (
         today.is_lower_bound or not is_capacity_order_known(today, other)
     ):
         return False
@@ -125,7 +116,7 @@ def _is_known(
 
 
 def _gain(
-    what: GainFigure,
+    what: Claim,
     other: Configuration,
     today: Configuration,
     configurations: Sequence[Configuration],
@@ -133,7 +124,7 @@ def _gain(
     confidence: float,
 ) -> Gain:
     old, new = (_logarithms(what, c, weights) for c in (today, other))
-    is_capacity = what is GainFigure.CAPACITY
+    is_capacity = what is Claim.CAPACITY
     works = [c for c in configurations if c.is_feasible and not (is_capacity and c.is_lower_bound)]
     groups = [_logarithms(what, c, weights) for c in works]
     within = WithinLaunch()  # a ramp has no segments
@@ -146,11 +137,11 @@ def _gain(
 
 
 def _logarithms(
-    what: GainFigure, configuration: Configuration, weights: Mapping[str, float]
+    what: Claim, configuration: Configuration, weights: Mapping[str, float]
 ) -> list[float]:
     """Return one number a launch, larger is better; none at all where a launch has none."""
     records = [t.measurement for t in configuration.measured if t.measurement is not None]
-    if what is GainFigure.CAPACITY:
+    if what is Claim.CAPACITY:
         values = [m.figure(CAPACITY) for m in records]
         if not all(isinstance(v, int | float) and v > 0 for v in values):
             return []

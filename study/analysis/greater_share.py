@@ -20,7 +20,8 @@ class GreaterShare:
 
     Args:
         greatest: The one with the greatest share that works; None where none does.
-        out_of_memory: The least share that ran out of memory; None where none did.
+        out_of_memory: The least share beyond those that work that ran out of memory; None where
+            none did.
         is_fence: Whether a greater share than that of `greatest` was launched and does not work.
         default: The one with vLLM's default share; None where it was not launched.
     """
@@ -44,7 +45,8 @@ def greater_share(
     alike = [c for c in configurations if {**c.allocation.values, SHARE: 0} == {**today, SHARE: 0}]
     works = [c for c in alike if c.is_feasible]
     greatest = max(works, key=lambda c: c.allocation.share, default=None)
-    lost = [c.allocation.share for c in alike if _ran_out_of_memory(c)]
+    beyond = 0.0 if greatest is None else greatest.allocation.share
+    lost = [s for c in alike if (s := c.allocation.share) > beyond and _ran_out_of_memory(c)]
     return GreaterShare(
         greatest=greatest,
         out_of_memory=min(lost, default=None),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -58,13 +59,20 @@ class Terminal:
         """Say something that must be seen, also when quiet."""
         self._say(text, "bold")
 
-    def answer(self, text: str) -> None:
-        """Say a line of the end, also when quiet."""
+    def answer(self, text: str, style: str = "none") -> None:
+        """Say a sentence of the end, also when quiet; a terminal gets it between its words."""
+        width = self.console.width if self.console.is_terminal else sys.maxsize
+        lines = textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False)
+        self._say(text, style, "\n".join(lines))
+
+    def command(self, text: str) -> None:
+        """Say what to type, also when quiet, in a line that no wrapping breaks."""
         self._say(text, "none")
 
-    def _say(self, text: str, style: str) -> None:
+    def _say(self, text: str, style: str, shown: str | None = None) -> None:
         self.log.info(text)
-        self.console.print(visible(text), style=style, markup=False, soft_wrap=True)
+        shown = visible(text) if shown is None else shown
+        self.console.print(shown, style=style, markup=False, soft_wrap=True)
 
     def begin(self, begun: Begun) -> None:
         """Say that a trial begins."""

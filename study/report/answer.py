@@ -10,9 +10,10 @@ from objectives.figures import CAPACITY, FITNESS, figure
 from study.analysis.compare import FREE, Difference, FigureVerdict, difference, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision
-from study.analysis.gain import Gain, GainFigure, gain_of
+from study.analysis.gain import Gain, gain_of
 from study.report.comparison import change
 from study.report.summary import Summary
+from study.rule.rule import Claim
 from study.storage.context import StudyContext
 from study.wording import allocation_in_words, choice_in_words, short
 
@@ -38,11 +39,9 @@ def choice(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> 
 
 def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
     """Say in a few words how sure an answer is that no fresh launches were made for."""
-    if decision.winner is None:
-        return "nothing to confirm"
     if context.is_replay:
         return "a replay, measured elsewhere: not valid for this machine"
-    return "not confirmed: a candidate"
+    return "nothing to confirm" if decision.winner is None else "not confirmed: a candidate"
 
 
 def launches_in_words(configuration: Configuration) -> str:
@@ -60,7 +59,7 @@ def launches_and_error(configuration: Configuration) -> list[str]:
 
 def gain_in_words(gain: Gain, today: Configuration, other: Configuration) -> str:
     """Say by how much a configuration is better, with the interval where there is one."""
-    if gain.figure is GainFigure.CAPACITY:
+    if gain.figure is Claim.CAPACITY:
         old, new = (c.mean(CAPACITY) or 0.0 for c in (today, other))
         basis = f"{'at least ' * gain.is_at_least}{new:.2f} turns/s instead of {old:.2f}"
     else:
@@ -71,12 +70,12 @@ def gain_in_words(gain: Gain, today: Configuration, other: Configuration) -> str
 def amount_in_words(gain: Gain) -> str:
     """Say a gain without its interval.
 
-    >>> amount_in_words(Gain(GainFigure.LATENCY, 0.22, None, 0.95))
+    >>> amount_in_words(Gain(Claim.LATENCY, 0.22, None, 0.95))
     '20 % less waiting'
-    >>> amount_in_words(Gain(GainFigure.CAPACITY, 0.41, None, 0.95, is_at_least=True))
+    >>> amount_in_words(Gain(Claim.CAPACITY, 0.41, None, 0.95, is_at_least=True))
     'at least 51 % more capacity'
     """
-    is_time, is_better = gain.figure is GainFigure.LATENCY, gain.log_ratio >= 0
+    is_time, is_better = gain.figure is Claim.LATENCY, gain.log_ratio >= 0
     more = "less" if is_time == is_better else "more"
     what = "waiting" if is_time else "capacity"
     return f"{'at least ' * gain.is_at_least}{abs(gain.pct):.0f} % {more} {what}"
@@ -95,9 +94,9 @@ def _interval_in_words(gain: Gain, today: Configuration, other: Configuration) -
 def better(summary: Summary, today: Configuration, other: Configuration) -> str:
     """Say by how much the winner is better, as one figure with one interval."""
     weights = summary.service_weights
-    gain = gain_of(other, today, summary.configurations, weights)
+    gain = gain_of(other, today, summary.configurations, weights, summary.context.claim)
     if gain is None:
-        return "By how much it is better was not measured."
+        return f"By how much it is better, by {summary.context.claim}, is not known."
     return f"Better: {gain_in_words(gain, today, other)}."
 
 
@@ -148,9 +147,10 @@ def capacity_known(today: Configuration | None) -> list[str]:
     if any(m.ladder for m in launches):
         how = "version 0.1, which measured this, counted sessions by a ladder"
         return [f"Capacity is not known and counts for nothing here: {how}."]
+    is_known = any(m.capacity_turns_per_s is not None for m in launches)
     if not turns:
-        return ["Capacity was not measured and counts for nothing here."]
-    if min(turns) < ENOUGH_TURNS and any(m.capacity_turns_per_s is not None for m in launches):
+        return [] if is_known else ["Capacity was not measured and counts for nothing here."]
+    if is_known and min(turns) < ENOUGH_TURNS:
         few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
         return [f"Wide: {few}; two launches may differ by more than 10 %."]
     return []

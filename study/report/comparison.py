@@ -10,6 +10,7 @@ from objectives.figures import figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
+from study.analysis.decision import Conclusion
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.summary import Summary
 
@@ -60,6 +61,8 @@ def against_today(summary: Summary) -> Comparison:
     is_ineligible = other is not None and decision.against(other.allocation) is not None
     role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
     name = "what came closest"
+    if decision.outcome is Conclusion.BASELINE_NOT_MEASURED:
+        role, name = "works", "what works best"
     if decision.winner is not None:
         role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
     figures: Sequence[ComparedFigure] = ()

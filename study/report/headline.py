@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from objectives.engines.engine import kv_cache_args
 from objectives.figures import title_of
+from study.analysis.configurations import ranked
 from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
+from study.analysis.promotion_eligibility import is_eligible
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
@@ -20,9 +22,9 @@ from study.report.answer import (
     unconfirmed_standing,
     worse,
 )
-from study.report.reasons import why
 from study.report.simpler import simpler
 from study.report.summary import Summary
+from study.report.trial_words import outcome_in_words
 from study.text import capital
 from study.wording import allocation_in_words, short
 
@@ -64,12 +66,27 @@ def answer_lines(summary: Summary) -> list[str]:
                 lines = ["Nothing that may be promoted scored better than what is in use today."]
             case Conclusion.NOTHING_ELSE_MEASURED:
                 lines = ["Nothing else was measured."]
+            case Conclusion.BASELINE_NOT_MEASURED:
+                lines = _without_baseline(summary)
     elif today is not None and other is not None:
         lines = [better(summary, today, other), worse(summary, today, other)]
         if summary.confirmation is not None:
             lines = fresh(summary.confirmation)
         lines += [] if summary.is_rejected else free_memory(summary, today, other)
     return [*lines, *no_good_rate(today), *simpler(summary)]
+
+
+def _without_baseline(summary: Summary) -> list[str]:
+    """Say why nothing can be said to beat what is in use today, and what works best."""
+    context, today = summary.context, summary.today
+    launches = [*today.failed, *(t for t in today.measured if not t.is_feasible)] if today else []
+    failed = f": {outcome_in_words(launches[-1])}" if launches else ""
+    lines = [f"In use today, {short(context.baseline)}{failed}; nothing can be said to beat it."]
+    works = [c for c in ranked(summary.configurations) if is_eligible(c, context)]
+    if works:
+        best = short(works[0].allocation, context.baseline)
+        lines.append(f"Of what was launched, {best} works best.")
+    return lines
 
 
 def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
@@ -91,12 +108,10 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
             "Fresh runs of both, in turn, would confirm it."
         )
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
-    lines.append(f"{count} configurations were tried, {works} of them work within every limit.")
+    lines.append(f"Within every limit: {works} of {count} that were tried.")
     lines += ahead_by_its_own_launches(decision)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(today)
-    if decision.outcome is Conclusion.BASELINE_NOT_MEASURED:
-        lines.append(f"{capital(why(decision, context))}.")
     return lines
 
 

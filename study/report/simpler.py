@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from study.analysis.configurations import Configuration
+from study.analysis.decision import Conclusion
 from study.analysis.gain import gain_in, gain_of
 from study.analysis.greater_share import DEFAULT_SHARE, GreaterShare, greater_share
 from study.report.answer import amount_in_words
@@ -12,10 +13,12 @@ from study.report.summary import Summary
 def simpler(summary: Summary) -> list[str]:
     """Say it in a sentence for each of the two; of what was not measured, that it was not.
 
-    The list is empty where no share of the memory belongs to any service, or nothing works.
+    The list is empty where no share of the memory belongs to any service, nothing works, or
+    nothing but today's was measured.
     """
     found = greater_share(summary.configurations, summary.context)
-    if found is None or found.greatest is None or summary.today is None:
+    is_alone = summary.decision.outcome is Conclusion.NOTHING_ELSE_MEASURED
+    if found is None or found.greatest is None or is_alone:
         return []
     return [f"{_greatest(found, found.greatest, summary)} {_default(found, summary)}"]
 
@@ -47,14 +50,13 @@ def _default(found: GreaterShare, summary: Summary) -> str:
 def _beside(rival: Configuration, summary: Summary) -> str:
     """Say how another choice stands to the winner, in the figure that is told of that."""
     winner, today, all_of = summary.decision.winner, summary.today, summary.configurations
-    if winner is None or summary.is_rejected:
-        return "did not beat today's"
+    if winner is None or today is None or summary.is_rejected:
+        is_alone = summary.decision.outcome is Conclusion.BASELINE_NOT_MEASURED
+        return "works" if is_alone else "did not beat today's"
     weights = summary.service_weights
-    told = today and gain_of(winner, today, all_of, weights)
-    if not told or not today:
-        return "did not win"
-    own = gain_in(told.figure, rival, today, all_of, weights)
-    lead = gain_in(told.figure, winner, rival, all_of, weights)
+    gain = gain_of(winner, today, all_of, weights, summary.context.claim)
+    own = None if gain is None else gain_in(gain.figure, rival, today, all_of, weights)
+    lead = None if gain is None else gain_in(gain.figure, winner, rival, all_of, weights)
     if own is None or lead is None:
         return "cannot be compared with it"
     comes_to = f"would have come to {amount_in_words(own)}"

@@ -21,6 +21,7 @@ from objectives.servers.versions import Versions
 from objectives.services import Services
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
+from study.rule.rule import Claim
 from study.spec.model import FitnessRule, Gates, Spec
 
 CONTEXT_ATTRIBUTE = "question"
@@ -47,6 +48,7 @@ class StudyContext:
         held_mib: What others held on the device when the study was opened, tenants not included,
             MiB; None for a recording.
         limits: What a good turn meets, ms by name; none in a study of 0.1.
+        claim: What must be better.
         device: The card.
         versions: The versions of both servers.
         measured_elsewhere: Where a replay's figures come from; None for a live study.
@@ -67,6 +69,7 @@ class StudyContext:
     reserve_mib: float
     held_mib: float | None
     limits: Mapping[str, float]
+    claim: Claim
     device: Identity
     versions: Versions
     measured_elsewhere: str | None
@@ -101,6 +104,7 @@ class StudyContext:
         """
         if "slo" in data:  # of 0.1
             data = {**data, "limits": {}, "workload": current_workload(data["workload"])}
+        data = {"claim": Claim.EITHER.value, **data}  # which earlier versions did not keep
         own_keys = {f.name: data[f.name] for f in fields(cls)}
         own = {"baseline": {"values": data["baseline"]}}
         context: StudyContext = from_plain(cls, {**own_keys, **own})

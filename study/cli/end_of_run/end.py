@@ -73,13 +73,13 @@ def show_end(end: End, steps: Sequence[str], terminal: Terminal) -> None:
     """
     summary, decision = end.summary, end.summary.decision
     terminal.decided(decision, why(decision, summary.context), passed_over(decision))
-    terminal.heading(sentence(summary))
+    terminal.answer(sentence(summary), "bold")
     for line in _reasons(end) if end.is_feasible else _failures(end):
         terminal.answer(f"- {line}")
     if (file := _file(end)) is not None:
         terminal.answer(file)
-    for line in steps:
-        terminal.answer(line)
+    for line in steps:  # to be pasted whole
+        terminal.command(line)
 
 
 def _reasons(end: End) -> list[str]:
@@ -111,4 +111,4 @@ def _failures(end: End) -> list[str]:
     measurements = measured_in(list(summary.trials))
     engines = engines_of(summary.context.services)
     changes = advice(diagnosed, measurements, end.total_mib, end.occupants, engines)
-    return [*failures(summary.configurations), *changes]
+    return [*failures(summary.configurations, summary.context.baseline), *changes]

@@ -13,18 +13,21 @@ from objectives.engines.engine import Engine
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.configurations import Configuration
-from study.report.answer import first
 from study.report.reasons import over
 from study.wording import FAILURES, short
 
-EVIDENCE = 120  # characters of a log's line
-REASONS = 3  # that are told; the report has all
+EVIDENCE = 100  # characters of a log's line
+REASONS = 2  # that are told; the report has all
 
 
-def failures(launched: Sequence[Configuration]) -> list[str]:
+def failures(launched: Sequence[Configuration], today: Allocation) -> list[str]:
     """Say for each reason what it ruled out, with one line of a server's log; of many the first.
 
     A configuration that went over a limit has no such line.
+
+    Args:
+        launched: All that was launched.
+        today: What is in use: of another one, only what differs is named.
     """
     names: dict[str, list[str]] = {}
     evidence: dict[str, str] = {}
@@ -33,22 +36,26 @@ def failures(launched: Sequence[Configuration]) -> list[str]:
         if not diagnoses:
             reason = ", ".join(over(c.measured)) or "it failed"
             names.setdefault(f"over a limit, {reason}" if c.measured else reason, []).append(
-                short(c.allocation)
+                short(c.allocation, today)
             )
             continue
         d = diagnoses[0]
         reason = f"{FAILURES.get(d.failure_class, ('', d.failure_class))[1]} ({d.failure_class})"
         deficit = f" ({d.deficit_mib:,.0f} MiB short)" if d.deficit_mib else ""
-        names.setdefault(reason, []).append(f"{short(c.allocation)}{deficit}")
-        evidence.setdefault(reason, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip()))
+        names.setdefault(reason, []).append(f"{short(c.allocation, today)}{deficit}")
+        evidence.setdefault(reason, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip(), count=1))
     lines = []
     for reason, which in list(names.items())[:REASONS]:
         line = evidence.get(reason, "")
         cut = f"{line[:EVIDENCE]}{'...' * (len(line) > EVIDENCE)}"
-        lines.append(f"{'; '.join(first(which))}: {reason}{f'. Its log: {cut}' if cut else ''}")
+        lines.append(f"{_and_more(which)}: {reason}{f'. Its log: {cut}' if cut else ''}")
     if len(names) > REASONS:
         lines.append(f"{len(names) - REASONS} more reasons, see the report")
     return lines
+
+
+def _and_more(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def advice(

@@ -13,10 +13,11 @@ from factories import only
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration
-from study.analysis.gain import GainFigure, gain_in
+from study.analysis.gain import gain_in
 from study.analysis.noise import noise_of
 from study.analysis.segment_noise import WithinLaunch, value_of, within_launch
 from study.report.comparison import comparison
+from study.rule.rule import Claim
 from study.spec.choices import APIS
 
 NAME = "stt_latency_p95_ms"
@@ -84,7 +85,7 @@ def test_fewer_clips_make_the_interval_wider_and_the_table_shows_it() -> None:
         configurations = study_of(np.random.default_rng(11), clips)
         today, other, *_ = configurations
         half = noise_of(NAME, today, other, configurations)
-        gain = gain_in(GainFigure.LATENCY, other, today, configurations, {"stt": 1.0})
+        gain = gain_in(Claim.LATENCY, other, today, configurations, {"stt": 1.0})
         assert half is not None and gain is not None and gain.half_width is not None
         halves.append(half)
         gains.append(gain.half_width)

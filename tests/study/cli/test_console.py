@@ -98,6 +98,18 @@ def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path
     assert "starting LLM" in (tmp_path / "out/made/runner.log").read_text()
 
 
+def test_a_narrow_terminal_gets_the_answer_between_words_and_commands_whole(
+    tmp_path: Path,
+) -> None:
+    code, output = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"), columns=60)
+    assert code == 0, output
+    answer, _, steps = output.partition("The best candidate is")[2].partition("\nNext:\n")
+    assert "\n- Better: 50 % more capacity (12.00 turns/s instead of 8.00;\n  from 1" in answer
+    sentences = answer.partition("\nThe winner as a file")[0]
+    assert max(map(len, sentences.splitlines())) <= 60
+    assert len(steps.strip().splitlines()) == 3
+
+
 def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left(tmp_path: Path) -> None:
     code, output = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"))
     assert code == 0, output

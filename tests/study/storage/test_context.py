@@ -64,7 +64,12 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
         assert "ladder_s" in data["workload"]
         slo, workload = data.pop("slo"), current_workload(data["workload"])
         assert slo and workload["ramp_s"] == 0
-        known = {**data, "workload": workload | {"turns_per_s": 0.0}, "limits": {}}
+        known = {
+            **data,
+            "workload": workload | {"turns_per_s": 0.0},
+            "limits": {},
+            "claim": "either",
+        }
         assert context_of(study).to_json() == with_later_keys(known)
 
 

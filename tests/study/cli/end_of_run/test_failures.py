@@ -71,9 +71,16 @@ def test_each_reason_is_told_once_with_what_it_rules_out_and_a_line_of_the_log(
     ran = run_study(make(tmp_path, lambda *_: oom(900.0)), "--out", tmp_path / "out")
     assert ran.returncode == 4 and "\nNo answer: nothing that was launched works." in ran.stdout
     (line,) = [x for x in ran.stdout.splitlines() if "(oom_budget)" in x]
-    assert "+ base (900 MiB short)" in line and "7 more, see the report: the device has" in line
+    assert "(900 MiB short) and 9 more: the device has" in line
     assert line.endswith("Its log: Free memory is less than desired memory utilization")
     assert "- freeing 900 MiB would let the nearest one start" in ran.stdout
+
+
+def test_the_line_of_the_log_begins_with_the_whole_name_of_its_error(tmp_path: Path) -> None:
+    stack = "(EngineCore pid=7) ERROR 10:00 core.py:515] RuntimeError: no room"
+    failed = Diagnosis("oom_startup", "llm", FailurePhase.START, None, stack)
+    ran = run_study(make(tmp_path, lambda *_: failed), "--out", tmp_path / "out")
+    assert "(oom_startup). Its log: RuntimeError: no room\n" in ran.stdout
 
 
 def test_a_limit_that_was_missed_is_a_reason_too(tmp_path: Path) -> None:
