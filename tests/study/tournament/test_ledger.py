@@ -315,3 +315,39 @@ def test_a_running_trial_that_has_asked_for_one_parameter_blocks_no_row():
     ledger.catch_up(study.get_trials(deepcopy=False))
     assert {"x": study.trials[0].params["x"]} in ledger
     assert {"x": study.trials[0].params["x"], "y": 1} not in ledger
+
+
+# what was given up
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction):
+    """Behind all that was measured whole, before what broke a constraint or says nothing."""
+    study = optuna.create_study(direction=direction)
+    for number, (state, value, constraints) in enumerate(
+        [
+            (TrialState.PRUNED, 9.0, {}),
+            (TrialState.PRUNED, 9.0, {"memory": 0.5}),
+            (TrialState.PRUNED, 9.0, {"memory": -0.1}),
+            (TrialState.COMPLETE, 1.0, {"memory": -0.2}),
+        ]
+    ):
+        reports = {"intermediate_values": {0: value}} if state == TrialState.PRUNED else {}
+        study.add_trial(
+            create_trial(
+                state=state,
+                value=value,
+                params={"x": number},
+                distributions={"x": IntDistribution(0, 9)},
+                system_attrs={"constraints:" + k: v for k, v in constraints.items()},
+                **reports,
+            )
+        )
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.get_trials(deepcopy=False))
+    ranked = ledger.best_first()
+    assert [cell.first.params["x"] for cell in ranked] == [3, 2, 1, 0]
+    assert [cell.is_candidate for cell in ranked] == [True, False, False, False]
+    sign = -1 if direction == "maximize" else 1
+    assert ranked[1].shown == [sign * 9.0] and ranked[2].shown == []
+    assert {"x": 2} in ledger
