@@ -18,10 +18,12 @@ from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.engines.engine import engines_of
-from objectives.errors import SetupError, TrialFailed
+from objectives.errors import GivenUp, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
+from objectives.load.open_loop import Progress
+from objectives.load.so_far import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
@@ -139,9 +141,9 @@ class Colocation:
                 self.restart()
             attempt = partial(self._attempt, job, phases)
             measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
-        except TrialFailed as failed:
-            failed.measured["phase_s"] = phases.seconds()
-            return Outcome.of(failed)
+        except (TrialFailed, GivenUp) as ended:
+            ended.measured["phase_s"] = phases.seconds()
+            return Outcome.of(ended)
         except SetupError as error:
             return Outcome.of(error)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
@@ -192,6 +194,7 @@ class Colocation:
 
         Raises:
             TrialFailed or SetupError: The launch failed.
+            GivenUp: The rest of it was not worth its time.
         """
         self._hold_tenants()
         once = partial(self._once, job, phases)
@@ -229,9 +232,12 @@ class Colocation:
 
         Among the former are those of the device with the least free memory.
 
-        Each service is loaded alone, then all under the trace, then by turns up a ramp.
+        Each service is loaded alone, then all by turns up a ramp, then all under the trace. The
+        ramp comes first, since without the capacity a few seconds of the window rule out hardly
+        any allocation.
         """
         measured, allocation = suspects.measured, job.allocation
+        is_worth = job.is_worth or (lambda _: True)
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
         speech, is_scored = (
@@ -239,16 +245,29 @@ class Colocation:
             not any(e.is_random(allocation) for e in self._engines),
         )
         alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
-        window, figures = self._exercise.window(endpoints, suspects, on_phase)
+        words = self._exercise.word_figures(endpoints, speech)
+        measured |= self._ramp(job, endpoints, suspects, on_phase)
+        if not is_worth(Measurement.from_flat(measured | words)):
+            raise GivenUp(measured)
+
+        def goes_on(progress: Progress) -> bool:
+            devices = [self._memory(n, w.since(progress.start_s)) for n, w in watches.items()]
+            return is_worth(so_far(measured | words, progress, devices))
+
+        window, figures = self._exercise.window(endpoints, suspects, on_phase, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
-        limits = limits_of(self.setting.limits)
-        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
-        measured |= self._ramp(job, endpoints, suspects, on_phase)
-        measured |= self._exercise.word_figures(endpoints, speech)
+        if window.is_given_up:
+            if not window.is_drained:
+                on_phase(Phase(Step.STOPPING))
+                self.restart()  # what is still in work would disturb the next measurement
+            raise GivenUp(measured)
+        limits = limits_of(self.setting.limits)
+        measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
+        measured |= words
         return measured, devices
 
     def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ StudyError            anything raised on purpose; str() is one sentence for a pe
 ├── SetupError        the machine: a library, a flag, a port, a driver; exit 3
 ├── ServerDied        a server exited before it was ready, or under load; carries its log
 ├── StartTimeout      a server was not ready in time; carries its log
+├── GivenUp           the rest of a measurement was not worth its time; carries the figures so far
 └── TrialFailed       one measurement failed; carries its Diagnosis and the figures so far
     ├── OutOfMemory   the candidate's own doing: pruned, never launched again
     └── Disturbed     not known to be the candidate's doing: retried
@@ -69,6 +70,18 @@ class StartTimeout(StudyError):
         super().__init__(f"the {name} server was not ready within {timeout_s:g} s; its log: {log}")
         self.name = name
         self.log = log
+
+
+class GivenUp(StudyError):
+    """The rest of a measurement was not worth its time: the allocation cannot win.
+
+    Args:
+        measured: The figures known by then, under the names of `Measurement`.
+    """
+
+    def __init__(self, measured: Mapping[str, object]) -> None:
+        super().__init__("the rest of the measurement was not worth its time")
+        self.measured = dict(measured)
 
 
 class TrialFailed(StudyError):

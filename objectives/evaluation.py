@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.errors import OutOfMemory, SetupError, TrialFailed
+from objectives.errors import GivenUp, OutOfMemory, SetupError, TrialFailed
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain, with_infinity
@@ -54,6 +54,9 @@ class Phase:
 OnPhase = Callable[[Phase], None]
 
 
+IsWorth = Callable[[Measurement], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job is one evaluation to be made.
@@ -64,15 +67,19 @@ class Job:
         folder: The folder for its logs.
         is_fresh: Whether every server is launched anew, also one that runs already: a replicate
             must not share a launch.
+        is_worth: It is asked after the ramp and after each segment of the window whether the rest
+            is worth its time, with the figures so far, the rest of the window as good as it can
+            still be. It stays in this process: a job that comes from elsewhere is measured whole.
     """
 
     allocation: Allocation
     seed: int
     folder: Path
     is_fresh: bool = False
+    is_worth: IsWorth | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return it as plain data, without the question whether it is worth its time."""
         values = dict(self.allocation.values)
         return {
             "allocation": values,
@@ -83,7 +90,7 @@ class Job:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """Return the inverse of `to_json`."""
+        """Return the job of this data."""
         allocation = Allocation(data["allocation"])
         return cls(allocation, data["seed"], Path(data["folder"]), data["is_fresh"])
 
@@ -124,25 +131,29 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome is what came of a job: a measurement, a failure or a set-up error, one of them.
+    """An outcome is what came of a job: one of these four.
 
     Args:
         measurement: What was measured.
         failure: Why nothing was.
         setup_error: Why this machine cannot run the study at all, with the way out.
+        given_up: The figures that were known when the rest was not worth its time, by flat name.
         wall_s: What it took where it was made, seconds; None where it was made here and now.
     """
 
     measurement: Measurement | None = None
     failure: Failure | None = None
     setup_error: str | None = None
+    given_up: Mapping[str, Any] | None = None
     wall_s: float | None = None
 
     @classmethod
-    def of(cls, error: TrialFailed | SetupError) -> Outcome:
-        """Return the outcome of a launch that failed."""
+    def of(cls, error: TrialFailed | GivenUp | SetupError) -> Outcome:
+        """Return the outcome of a launch that was not measured whole."""
         if isinstance(error, SetupError):
             return cls(setup_error=str(error))
+        if isinstance(error, GivenUp):
+            return cls(given_up=error.measured)
         return cls(failure=Failure.of(error))
 
     def to_json(self) -> dict[str, Any]:
@@ -153,17 +164,19 @@ class Outcome:
             "measurement": measurement,
             "failure": failure,
             "setup_error": self.setup_error,
+            "given_up": None if self.given_up is None else plain(dict(self.given_up)),
             "wall_s": self.wall_s,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         """Return the inverse of `to_json`."""
-        measurement, failure = data["measurement"], data["failure"]
+        measurement, failure, given_up = data["measurement"], data["failure"], data["given_up"]
         return cls(
             Measurement.from_json(measurement) if measurement else None,
             Failure.from_json(failure) if failure else None,
             data["setup_error"],
+            None if given_up is None else with_infinity(given_up),
             data["wall_s"],
         )
 

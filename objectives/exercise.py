@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from objectives.capacity.holds import Hold
@@ -15,7 +15,7 @@ from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import SentTurns
 from objectives.load.figures_of_replies import interference, services_in, summarise
-from objectives.load.open_loop import Window, drive, one_by_one
+from objectives.load.open_loop import Progress, Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.load.segments import segment_figures
 from objectives.servers.blame import Suspects, failed_load, failed_reply
@@ -112,11 +112,16 @@ class Exercise:
         return [Request(service, 0.0, clip=n) for n in (*([0] * WARM_UPS), *numbers)]
 
     def window(
-        self, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase
+        self,
+        endpoints: Endpoints,
+        suspects: Suspects,
+        on_phase: OnPhase,
+        is_worth: Callable[[Progress], bool] = lambda _: True,
     ) -> tuple[Window, dict[str, Any]]:
         """Replay the trace on all services at once, again where our own requests left late.
 
-        Return the window with the figures of its replies by flat name.
+        Return the window with the figures of its replies by flat name. It ends early where the
+        rest is not worth its time; that is asked at the end of each segment.
 
         Raises:
             TrialFailed: A service ended or ran out of memory under the load.
@@ -130,12 +135,14 @@ class Exercise:
                 self.requests,
                 timeout_s=self.workload.request_timeout_s,
                 broken=suspects.broken,
+                ends_s=self.ends_s[:-1],
+                is_worth=is_worth,
             )
             figures = summarise(window.replies)
             if window.aborted is not None:
                 suspects.measured |= figures
                 raise failed_load(suspects, window.aborted)
-            if not figures["lag_exceeded"]:
+            if not figures["lag_exceeded"] or window.is_given_up:
                 break
         return window, figures
 

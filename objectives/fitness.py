@@ -91,6 +91,8 @@ def capacity_term(capacity_per_s: float | None, reference_per_s: float | None) -
     """
     if capacity_per_s is None or reference_per_s is None:
         return None
+    if capacity_per_s == INFINITE:  # the best that one under way can be
+        return 1.0
     return capacity_per_s / (capacity_per_s + reference_per_s) if capacity_per_s else 0.0
 
 

@@ -23,6 +23,7 @@ from study.cli.end_of_run.end import End, ended, show_end
 from study.cli.end_of_run.next_steps import next_commands
 from study.cli.live_view import Outlook
 from study.promotion.promote import promoted
+from study.racing.race import Race
 from study.run_decision import conclude, promote_winner
 from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
@@ -185,6 +186,7 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,
             only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
+            racer=None if spec.pruner == "none" else Race(study, context).racer,
         )
         outlook = Outlook(
             context,

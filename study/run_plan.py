@@ -166,7 +166,11 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         total_mib=source.identity.total_mib,
         held_mib=held_mib,
         measurements=measurements,
-        done={str(r.allocation): r.is_feasible for r in trials if r.is_known},
+        done={
+            str(r.allocation): r.is_feasible or r.state is State.DOMINATED
+            for r in trials
+            if r.is_known
+        },
         seconds_per_trial=sum(walls) / len(walls) if walls else None,
         max_trials=run.max_trials,
         timeout_s=run.timeout_s,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from objectives.load.client import Connection, Endpoints
 from objectives.load.gates import on_time
@@ -19,6 +20,7 @@ from objectives.traffic.trace import in_turns
 from objectives.traffic.workload import Request
 
 ENGINE_POLL_S = 0.25
+DRAIN_S = 30.0  # for what is open when a window is given up; then we hang up
 # The version of the generator counts up when requests leave in another way: what another version
 # measured is not comparable.
 GENERATOR_VERSION = 2
@@ -33,6 +35,8 @@ class Window:
         kv_peak_pct: The highest usage of the KV cache, percent by service that reports it.
         preemptions: The number of preempted requests by service that reports it.
         aborted: Why the window ended early; None where it did not.
+        is_given_up: Whether it ended early since the rest was not worth its time.
+        is_drained: Whether every request that left was answered.
         started_s: Its start on the monotonic clock, seconds.
         cpu_s: The CPU time of this process while requests were under way, seconds.
     """
@@ -41,6 +45,8 @@ class Window:
     kv_peak_pct: dict[str, float] = field(default_factory=dict)
     preemptions: dict[str, int] = field(default_factory=dict)
     aborted: Symptom | None = None
+    is_given_up: bool = False
+    is_drained: bool = True
     started_s: float = 0.0
     cpu_s: float = 0.0
 
@@ -50,6 +56,24 @@ class Window:
         write_atomic(folder / "replies.jsonl", "".join(lines))
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Progress is a window at the end of one of its segments.
+
+    Args:
+        replies: One for each request of the window: what has no answer yet is answered now, what
+            has not left yet at once.
+        start_s: The start of the window on the monotonic clock, seconds.
+        ends_s: When each of its segments ends but the last, seconds from there.
+        ended: How many of them are over.
+    """
+
+    replies: Sequence[Reply]
+    start_s: float
+    ends_s: Sequence[float]
+    ended: int
+
+
 def drive(
     endpoints: Endpoints,
     clips: Sequence[Clip],
@@ -57,6 +81,8 @@ def drive(
     *,
     timeout_s: float,
     broken: Callable[[], Symptom | None],
+    ends_s: Sequence[float] = (),
+    is_worth: Callable[[Progress], bool] = lambda _: True,
 ) -> Window:
     """Replay scheduled requests open loop, both services at once, until the last has answered.
 
@@ -70,19 +96,26 @@ def drive(
         timeout_s: The time that an answer may take, seconds.
         broken: It is called a few times a second and returns why the window must end: a server
             or a tenant has died.
+        ends_s: When segments of the window end before it does, seconds from its start.
+        is_worth: It is called at each of these, in a thread of its own, and returns whether the
+            rest is worth its time; if not, what has left is waited for and nothing more is sent.
     """
 
     async def run() -> Window:
         with Connection(endpoints, clips, timeout_s) as connection:
-            return await _drive(connection, requests, broken)
+            return await _drive(connection, requests, broken, ends_s, is_worth)
 
     return asyncio.run(run())
 
 
 async def _drive(
-    connection: Connection, requests: Sequence[Request], broken: Callable[[], Symptom | None]
+    connection: Connection,
+    requests: Sequence[Request],
+    broken: Callable[[], Symptom | None],
+    ends_s: Sequence[float],
+    is_worth: Callable[[Progress], bool],
 ) -> Window:
-    window = Window()
+    window, checked = Window(), 0
     bodied = [(turn, [connection.prepared(r) for r in turn]) for turn in in_turns(requests)]
     before = {s: (await connection.usage(s))[1] for s in connection.metered}
     window.started_s = start_s = time.monotonic() + 0.2
@@ -96,8 +129,8 @@ async def _drive(
     turns = [OpenTurn(turn, own, start_s + turn[0].at_s) for turn, own in bodied]
     with on_time([turn.at_s for turn in turns]) as due:
         tasks = [asyncio.create_task(t.send(connection, due[t.at_s], note)) for t in turns]
-        whole = asyncio.gather(*tasks)
-        while not whole.done() and window.aborted is None:
+        whole = asyncio.gather(*tasks, return_exceptions=True)
+        while not whole.done() and window.aborted is None and not window.is_given_up:
             await asyncio.wait([whole], timeout=ENGINE_POLL_S)
             window.aborted = window.aborted or broken()
             for service in connection.metered:
@@ -106,16 +139,45 @@ async def _drive(
                 if usage_pct is not None:
                     peak_pct = window.kv_peak_pct.get(service, 0.0)
                     window.kv_peak_pct[service] = max(peak_pct, usage_pct)  # no NaN
-        if window.aborted is not None:
+            now_s = time.monotonic()
+            ended = sum(start_s + end_s <= now_s for end_s in ends_s)
+            if ended > checked and not whole.done():
+                checked = ended
+                under_way = [t for t, task in zip(turns, tasks, strict=True) if not task.done()]
+                best = [r for turn in under_way for r in turn.at_best(now_s)]
+                progress = Progress([*window.replies, *best], start_s, ends_s, ended)
+                # what it keeps of this must not make requests late
+                window.is_given_up = not await asyncio.to_thread(is_worth, progress)
+        if window.is_given_up:
+            for task, turn in zip(tasks, turns, strict=True):
+                if turn.at_s > time.monotonic():
+                    task.cancel()
+            await _drain(whole, window, broken)
+        if window.aborted is not None or window.is_given_up:
             whole.cancel()
         await asyncio.wait([whole])
-        if window.aborted is None:
-            whole.result()  # raises a bug of ours, which is no reply
+        for task in tasks:
+            if not task.cancelled():
+                task.result()  # raises a bug of ours, which is no reply
     window.cpu_s = time.process_time() - cpu_s
     for service, count in before.items():
         if count is not None:
             window.preemptions[service] = (latest[service] or count) - count
     return window
+
+
+async def _drain(
+    left: asyncio.Future[Any], window: Window, broken: Callable[[], Symptom | None]
+) -> None:
+    """Wait for the answers to requests that have left, so that the next launch finds idle servers.
+
+    An overloaded server may not be idle in time.
+    """
+    deadline_s = time.monotonic() + DRAIN_S
+    while not left.done() and window.aborted is None and time.monotonic() < deadline_s:
+        await asyncio.wait([left], timeout=ENGINE_POLL_S)
+        window.aborted = window.aborted or broken()
+    window.is_drained = left.done()
 
 
 def one_by_one(

@@ -32,6 +32,28 @@ class OpenTurn:
         """Return the request that is under way, or is about to leave."""
         return self.requests[self.position]
 
+    def at_best(self, now_s: float) -> list[Reply]:
+        """Return the best that can become of its open requests: an answer now, or at once.
+
+        Args:
+            now_s: The time on the monotonic clock, seconds.
+        """
+        due_s, replies = self.at_s, list[Reply]()
+        for request in self.requests[self.position :]:
+            end_s = max(due_s, now_s)
+            replies.append(
+                Reply(
+                    service=request.service,
+                    scheduled_s=due_s,
+                    sent_s=due_s,
+                    first_s=due_s,
+                    end_s=end_s,
+                    turn=request.turn,
+                )
+            )
+            due_s = end_s
+        return replies
+
     async def send(
         self, connection: Connection, due: asyncio.Future[None], note: Callable[[Reply], None]
     ) -> None:

@@ -15,6 +15,7 @@ class Category(StrEnum):
     BASELINE = "baseline"
     INELIGIBLE = "ineligible"
     WORKS = "works"
+    GIVEN_UP = "given_up"
     OVER = "over"
     FAILED = "failed"
 
@@ -24,7 +25,7 @@ def category(configuration: Configuration, decision: Decision) -> Category:
     if decision.is_winner(configuration):
         return Category.WINNER
     if not configuration.measured:
-        return Category.FAILED
+        return Category.GIVEN_UP if configuration.is_given_up else Category.FAILED
     if not configuration.is_feasible:
         return Category.OVER
     if decision.is_baseline(configuration):

@@ -24,22 +24,42 @@ class Configuration:
         allocation: What was launched.
         measured: Trials with a measurement, in the order of their numbers.
         failed: Trials without one; one that another process disturbed says nothing against it.
+        dominated: Trials that were given up in the middle, since they could not win.
     """
 
     allocation: Allocation
     measured: tuple[Trial, ...]
     failed: tuple[Trial, ...]
+    dominated: tuple[Trial, ...] = ()
+
+    @property
+    def launches(self) -> tuple[Trial, ...]:
+        """Return every launch."""
+        return (*self.measured, *self.failed, *self.dominated)
 
     @property
     def number(self) -> int:
         """Return the number of its first launch."""
-        return min(t.number for t in (self.measured or self.failed))
+        return min(t.number for t in (self.measured or self.failed or self.dominated))
+
+    @property
+    def is_ruled_out(self) -> bool:
+        """Return whether any launch ran out of memory, or would have."""
+        return any(t.state is State.PRUNED for t in self.failed)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Return whether it works as far as is known, and was given up since it could not win."""
+        return bool(self.dominated) and not self.measured and not self.is_ruled_out
 
     @property
     def is_feasible(self) -> bool:
         """Return whether it was measured, met every constraint and never ran out of memory."""
-        ruled_out = any(t.state is State.PRUNED for t in self.failed)
-        return bool(self.measured) and not ruled_out and all(t.is_feasible for t in self.measured)
+        return (
+            bool(self.measured)
+            and not self.is_ruled_out
+            and all(t.is_feasible for t in self.measured)
+        )
 
     @property
     def is_lower_bound(self) -> bool:
@@ -144,15 +164,22 @@ def configurations_in(trials: Iterable[Trial]) -> list[Configuration]:
         Configuration(
             group[0].allocation,
             tuple(t for t in group if t.measurement is not None),
-            tuple(t for t in group if t.measurement is None),
+            tuple(t for t in group if t.measurement is None and t.state is not State.DOMINATED),
+            tuple(t for t in group if t.state is State.DOMINATED),
         )
         for group in launches.values()
     ]
 
 
 def ranked(configurations: Iterable[Configuration]) -> list[Configuration]:
-    """Return the configurations with the best first, and behind all others what does not work."""
-    return sorted(configurations, key=lambda c: (not c.is_feasible, -(c.fitness or 0.0), c.number))
+    """Return the configurations with the best first, and behind all others what does not work.
+
+    What was given up stands before that.
+    """
+    return sorted(
+        configurations,
+        key=lambda c: (not c.is_feasible, not c.is_given_up, -(c.fitness or 0.0), c.number),
+    )
 
 
 def configuration_of(

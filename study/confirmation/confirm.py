@@ -25,8 +25,10 @@ from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
 from study.confirmation.verdict.assess import counted_pairs
+from study.confirmation.verdict.held import holds_in_words
 from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
+from study.rule.held import needs_holds
 from study.rule.rule import LOOKS
 from study.rule.verdict import RuleVerdict
 from study.service_pause.options import Lending
@@ -191,5 +193,14 @@ def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict) -> list[s
         *(f"{'open: ' * is_open}{reason}" for reason in wording.reasons(verdict, rule)),
         *(f"gets worse: {wording.worse_in_words(w)}" for w in verdict.worse),
         wording.claims_in_words(verdict, rule, pairs),
+        *_held(of, journal, verdict),
         f"{outcome}{where}: {of.path}",
     ]
+
+
+def _held(of: Subject, journal: PairsJournal, verdict: RuleVerdict) -> list[str]:
+    """Say what was held at a constant rate, where a capacity is to be proven."""
+    if (says := holds_in_words(journal)) is not None:
+        return [says]
+    is_open = of.spec.measure != "live" and needs_holds(verdict)
+    return ["held at a constant rate: not measured, a recording has no holds"] if is_open else []

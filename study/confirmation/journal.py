@@ -1,4 +1,4 @@
-"""This module keeps a confirmation's journal: one file, written whole after every pair.
+"""This module keeps a confirmation's journal: one file, written whole after every step.
 
 So a run that is cut goes on where it was.
 """
@@ -24,14 +24,16 @@ from study.confirmation.records import (
     Pair,
     PairLaunch,
     PairsJournal,
+    RoleHold,
     Stress,
 )
 
 JOURNAL_FILE = "pairs.jsonl"
+HOLD = "hold"  # the stage of such a line
 
 
 def write_journal(journal: PairsJournal, folder: Path) -> None:
-    """Write the journal, whole or not at all: a line for what is fixed, then one for each pair."""
+    """Write the journal, whole or not at all: a line for what is fixed, one a pair, one a hold."""
     first = {
         "format": JOURNAL_FORMAT,
         "head": asdict(journal.head),
@@ -41,7 +43,8 @@ def write_journal(journal: PairsJournal, folder: Path) -> None:
         "left_out": journal.left_out,
         "earlier": journal.earlier,
     }
-    lines = [first, *(_pair(p) for p in journal.pairs)]
+    holds = ({"stage": HOLD, **asdict(h)} for h in journal.holds)
+    lines = [first, *(_pair(p) for p in journal.pairs), *holds]
     write_atomic(folder / JOURNAL_FILE, "".join(json.dumps(plain(line)) + "\n" for line in lines))
 
 
@@ -67,10 +70,14 @@ def read_journal(path: Path) -> PairsJournal:
         first = json.loads(lines[0])
         if (version := first["format"]) not in range(1, JOURNAL_FORMAT + 1):
             raise ValueError(f"of format {version!r}")  # noqa: TRY301  one message for all
-        pairs = []
+        pairs, holds = [], []
         for text in lines[1:]:
             number += 1
             line = json.loads(text)
+            if line["stage"] == HOLD:
+                del line["stage"]
+                holds.append(from_plain(RoleHold, line))
+                continue
             launches = [
                 PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")
             ]
@@ -81,6 +88,7 @@ def read_journal(path: Path) -> PairsJournal:
                 k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
             },
             pairs=tuple(pairs),
+            holds=tuple(holds),
             stress=from_plain(Stress | None, first["stress"]),
             failure=from_plain(FailedLaunch | None, first["failure"]),
             left_out=tuple(first["left_out"]),

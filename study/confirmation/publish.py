@@ -10,7 +10,7 @@ from study.confirmation.pairs.next_step import next_step
 from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
-from study.confirmation.verdict.assess import counted_pairs, gains_of_aa, verdict_of
+from study.confirmation.verdict.assess import counted_pairs, gains_of_aa, hold_to_come, verdict_of
 from study.confirmation.verdict.facts import failed_more, words_of
 from study.confirmation.verdict.findings_data import (
     causes,
@@ -21,6 +21,7 @@ from study.confirmation.verdict.findings_data import (
     rounded,
     worse,
 )
+from study.confirmation.verdict.held import holds_data
 from study.promotion import seal
 from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
@@ -49,7 +50,9 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
         "confirmation": block(of, journal, result, file),
     }
     if is_live and not is_finished:
-        data["note"] = f"its confirmation is not finished: {counted} of {most} pairs at most"
+        left = f"{counted} of {most} pairs at most"
+        left = "the holds" if hold_to_come(journal, of) is not None else left
+        data["note"] = f"its confirmation is not finished: {left}"
     elif is_live:
         why = "; ".join(wording.reasons(result, of.rule))
         why = why or wording.claims_in_words(result, of.rule, counted)
@@ -90,6 +93,7 @@ def block(of: Subject, journal: PairsJournal, result: RuleVerdict, file: str) ->
         "word_errors": _words(of, journal),
         "failed_more_points": {k: rounded(_pct(v)) for k, v in more.items()},
         "aa": _aa(of, journal),
+        "holds": holds_data(journal),
         "stress": _stress(journal),
         "restart_order": _restart(journal),
         "left_out": list(journal.left_out),

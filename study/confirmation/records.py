@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_range import RampRange
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.measurement import Measurement
@@ -13,6 +14,7 @@ from objectives.measurement import Measurement
 JOURNAL_FORMAT = 2  # 1, of 0.1, was judged by margins
 Stage = Literal["aa", "ab"]
 Role = Literal["baseline", "winner"]
+ROLES: tuple[Role, Role] = ("baseline", "winner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,29 @@ class Stress:
     wall_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleHold:
+    """A hold of one role's servers.
+
+    Args:
+        role: Whose servers they are.
+        hold: What it shows.
+        at: When it began, ISO 8601.
+        wall_s: How long it took, the starts of the servers included, s.
+        card: The UUID of the device.
+        driver: The version of its driver.
+        seed: The seed of its arrivals; the n-th hold of either role has the same.
+    """
+
+    role: Role
+    hold: Hold
+    at: str
+    wall_s: float
+    card: str
+    driver: str | None
+    seed: int
+
+
 @dataclass(frozen=True, slots=True)
 class FailedLaunch:
     """A failed launch ends the confirmation, whether it is the winner's or the baseline's.
@@ -133,6 +158,7 @@ class PairsJournal:
         head: What is fixed before the first launch.
         ramp_ranges: The range of ramps by workload, from its first launch.
         pairs: The pairs of both stages.
+        holds: The constant rates that prove a capacity, in the order of time.
         stress: The stress of the winner, once it has run.
         failure: The launch that failed, where one did.
         left_out: Pairs that were disturbed, and why.
@@ -143,6 +169,7 @@ class PairsJournal:
     head: Head
     ramp_ranges: Mapping[str, RampRange] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
+    holds: tuple[RoleHold, ...] = ()
     stress: Stress | None = None
     failure: FailedLaunch | None = None
     left_out: tuple[str, ...] = ()
@@ -152,3 +179,7 @@ class PairsJournal:
     def of(self, stage: Stage) -> tuple[Pair, ...]:
         """Return the pairs of one stage, in order."""
         return tuple(p for p in self.pairs if p.stage == stage)
+
+    def holds_of(self, role: Role) -> tuple[RoleHold, ...]:
+        """Return the holds of one role, in order."""
+        return tuple(h for h in self.holds if h.role == role)

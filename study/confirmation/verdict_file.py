@@ -164,6 +164,7 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
             f"{stress['prompt_tokens']:,} tokens and {stress['clips_at_once']} clips at once left "
             f"{stress['least_free_memory_mib']:,.0f} MiB free."
         )
+    yield from _held(c)
     aa = c["aa"]["pairs"]
     when = "chosen when the launches were known" if is_replay else FIXED_BEFORE
     yield (
@@ -171,3 +172,13 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
         f"{aa or 'no'} pairs of today's allocation against itself; "
         f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
     )
+
+
+def _held(c: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was held at a constant rate; nothing where no capacity was to be proven."""
+    holds = c.get("holds")
+    if holds is not None:
+        says = holds["says"] or "the holds of the winner were not measured"
+        yield f"At a constant rate: {says}."
+    elif "rule" in c and c["claims"].get("capacity", {}).get("is_won"):
+        yield "Its capacity was not held at a constant rate: not measured."

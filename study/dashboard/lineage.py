@@ -23,9 +23,10 @@ def lineage(
     decision: Decision,
 ) -> go.Figure | None:
     """Draw a line from each parent to its child; None where none of them has a fitness."""
-    of_trial = {t.number: c for c in configurations for t in (*c.measured, *c.failed)}
+    of_trial = {t.number: c for c in configurations for t in c.launches}
     worked = [c for c in configurations if c.measured]
-    fitness = {t.number: t.fitness for c in worked for t in (*c.measured, *c.failed)}
+    fitness = {t.number: t.fitness for c in worked for t in c.launches}
+    fitness |= {t.number: t.optimistic_fitness for c in configurations for t in c.dominated}
     born = [b for b in births if b.number in of_trial]
     scores = [f for f in fitness.values() if f is not None]
     if not born or not scores:

@@ -43,7 +43,10 @@ got worse.
 latency, capacity,
   stability and efficiency, relative to the allocation in use today.
 - **Pruned** trials do not work on this device, most of them for want of memory; their value 0 is \
-no measurement.
+no measurement. One
+  with `pruned: dominated` works, and was given up in the middle: its value is the most that its \
+fitness could
+  have become, which is less than the best has.
 - Each trial's own note has the servers' commands, the memory arithmetic and, where it failed, \
 the line of the log that
   proves it; its logs, metrics and memory by second are its artifacts.

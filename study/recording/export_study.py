@@ -18,7 +18,7 @@ from objectives.recording import Provenance, RecordedLaunch, Recording, read
 from objectives.recording.kept_replies import Rows
 from study.storage.comparability import differing_names, identity_of
 from study.storage.replies import replies_of
-from study.storage.trials import Trial, rows
+from study.storage.trials import State, Trial, rows
 from study.storage.url import open_storage, sqlite_url
 
 
@@ -103,6 +103,7 @@ def _is_launched(r: Trial) -> bool:
     """
     return (
         r.is_known
+        and r.state is not State.DOMINATED  # a recording holds whole measurements only
         and r.repeat_of is None
         and (r.diagnosis is None or r.diagnosis.phase is not FailurePhase.PRECHECK)
     )

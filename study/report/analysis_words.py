@@ -16,6 +16,7 @@ CATEGORY_WORDS: Mapping[Category, str] = {
     Category.BASELINE: "in use today",
     Category.INELIGIBLE: "held back",
     Category.WORKS: "works",
+    Category.GIVEN_UP: "given up",
     Category.OVER: "over a limit",
     Category.FAILED: "does not work",
 }

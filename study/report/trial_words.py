@@ -16,7 +16,7 @@ from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.storage.trials import Trial
+from study.storage.trials import State, Trial
 from study.wording import number, short
 
 WINNER = CATEGORY_WORDS[Category.WINNER]
@@ -46,8 +46,8 @@ def configuration_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := decision.against(c.allocation)):
             mark += f": {ineligible(why)}"
-        if c.failed:
-            mark += f": {outcome_in_words(c.failed[-1])}"
+        if c.failed or c.is_given_up:
+            mark += f": {outcome_in_words((*c.failed, *c.dominated)[-1])}"
         figures = (mean_capacity(c) if n == CAPACITY else figure(n).text(c.mean(n)) for n in names)
         launches = launches_in_words(c) if c.measured else "-"
         fitness = FITNESS.text(c.fitness)
@@ -82,6 +82,8 @@ def outcome_in_words(trial: Trial) -> str:
     if (d := trial.diagnosis) is not None:
         deficit = f", {d.deficit_mib:,.0f} MiB short" if d.deficit_mib else ""
         return f"{trial.state}: {d.failure_class}{deficit}"
+    if trial.state is State.DOMINATED:
+        return f"fitness at most {FITNESS.text(trial.optimistic_fitness)}"
     if not trial.is_feasible:
         return "over: " + ", ".join(broken_limits([trial]))
     return (

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     WORDS_NOT_MEASURED = "words_not_measured"
     FREE_MEMORY_NOT_MEASURED = "free_memory_not_measured"
     TOO_FEW_PAIRS = "too_few_pairs"
+    HOLDS_NOT_MEASURED = "holds_not_measured"
+    CAPACITY_NOT_HELD = "capacity_not_held"
     CLAIM_NOT_MEASURED = "claim_not_measured"
     CLAIM_NOT_SHOWN = "claim_not_shown"
     HELD_OUT_NOT_SHOWN = "held_out_not_shown"
@@ -55,7 +57,8 @@ class Cause:
         reason: The reason.
         workload: The workload it was seen under; empty for all.
         name: The figure, the claim, or the class of a failure; empty where the reason says all.
-        value: A share of requests, MiB, a number of pairs, or minutes of audio that would tell.
+        value: A share of requests, MiB, a number of pairs, turns/s, or minutes of audio that would
+            tell.
         evidence: The line of a log that shows a failure.
     """
 

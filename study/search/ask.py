@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 import psutil
@@ -13,9 +13,37 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
+from objectives.measurement import Measurement
 from objectives.search_space.space import Space, suggest
+from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
+
+
+class Racer(Protocol):
+    """A racer is a trial under way, which says whether the rest of it is worth its time.
+
+    Attributes:
+        score: What it was worth at best when it was given up; None where it was not.
+    """
+
+    @property
+    def score(self) -> Score | None: ...
+
+    def __call__(self, so_far: Measurement) -> bool: ...
+
+
+class MakeRacer(Protocol):
+    """It makes the racer of a trial that begins; some may not be given up."""
+
+    def __call__(
+        self,
+        trial: optuna.Trial,
+        allocation: Allocation,
+        scorer: StudyScorer,
+        *,
+        may_be_given_up: bool,
+    ) -> Racer: ...
 
 
 def queue(study: optuna.Study) -> list[dict[str, Any]]:

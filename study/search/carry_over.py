@@ -63,7 +63,8 @@ def judged_again(study: optuna.Study, limits_ms: Mapping[str, float], folder: Pa
 def not_held(study: optuna.Study, space: Space, folder: Path) -> list[Trial]:
     """Return measured trials of the study that this one has grown from and does not hold yet.
 
-    Other limits judge them by the replies that they kept in the folder of the study.db.
+    Other limits judge them by the replies that they kept in the folder of the study.db. What was
+    given up there may win by other weights or limits.
     """
     source = study.user_attrs.get("grown_from")
     if source is None:
@@ -78,7 +79,7 @@ def not_held(study: optuna.Study, space: Space, folder: Path) -> list[Trial]:
             space.encode(r.allocation)
         except ValueError:
             continue  # a value that is no longer in the list
-        if r.counts and r.number not in carried:
+        if r.counts and r.state is not State.DOMINATED and r.number not in carried:
             trials.append(r)
     return trials
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,13 +24,27 @@ from objectives.figures import figures_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from study.bench.launch_order import order_by_restarts
-from study.search.ask import ask_trial, mark_begun, queue_baseline, queue_launches, with_origin
+from study.search.ask import (
+    MakeRacer,
+    Racer,
+    ask_trial,
+    mark_begun,
+    queue_baseline,
+    queue_launches,
+    with_origin,
+)
 from study.search.ending import Ending, RunLimit
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
 from study.search.score import StudyScorer
-from study.search.tell import give_up, set_attributes, tell_failure, tell_score
+from study.search.tell import (
+    give_up,
+    set_attributes,
+    tell_dominated,
+    tell_failure,
+    tell_score,
+)
 from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
@@ -72,6 +86,7 @@ class Epoch:
         available: How often a configuration can be measured; a replay has what was recorded.
         restarts: Launch both servers anew for every trial, trials in the order asked.
         only: The launches to make, in order, instead of asking the sampler; None to ask it.
+        racer: It holds each trial against the best while it is measured; None measures all whole.
         seconds_measured: What the measurements of this run took where they were made.
     """
 
@@ -89,6 +104,7 @@ class Epoch:
     available: Callable[[Allocation], float] = lambda _: math.inf
     restarts: bool = False
     only: Sequence[Allocation] | None = None
+    racer: MakeRacer | None = None
     seconds_measured: float = 0.0
     _results: KnownResults = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
@@ -169,7 +185,7 @@ class Epoch:
             else:
                 self._launched = True
                 self.progress.on_begin(begun)
-                self._measure(trial, begun.allocation, time.monotonic())
+                self._measure(trial, begun, time.monotonic())
             self._last = row(self.study.get_trials(deepcopy=False)[trial.number])
             self._metrics.add(self._last)
             self.progress.on_trial(self._last)
@@ -189,14 +205,20 @@ class Epoch:
             set_attributes(trial, spent=True)  # it cannot be had: nobody need ask for it again
         if earlier.measurement is not None:
             self._settle(trial, earlier.allocation, earlier.measurement)
+        elif earlier.optimistic_fitness is not None:
+            best = earlier.optimistic_fitness
+            tell_dominated(self.study, trial, earlier.measured, best, earlier.constraints)
         elif earlier.diagnosis is not None:
             is_ruled_out = earlier.state is State.PRUNED
             tell_failure(
                 self.study, trial, Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
             )
 
-    def _measure(self, trial: optuna.Trial, allocation: Allocation, started: float) -> None:
+    def _measure(self, trial: optuna.Trial, begun: Begun, started: float) -> None:
+        allocation = begun.allocation
         job = self._job(trial, allocation)
+        if (racer := self._racer(trial, begun)) is not None:
+            job = replace(job, is_worth=racer)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
         set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -211,6 +233,22 @@ class Epoch:
         elif outcome.failure is not None:
             attach(trial, self.folder, job.folder, outcome.failure.measured)
             tell_failure(self.study, trial, outcome.failure)
+        elif outcome.given_up is not None and racer is not None and racer.score is not None:
+            attach(trial, self.folder, job.folder, outcome.given_up)
+            best, constraints = racer.score.fitness.value, racer.score.constraints
+            tell_dominated(self.study, trial, outcome.given_up, best, constraints)
+
+    def _racer(self, trial: optuna.Trial, begun: Begun) -> Racer | None:
+        """Return the racer of a trial; what is in use today and what is known are measured whole.
+
+        A replay takes no time that could be saved.
+        """
+        if self.racer is None or self.is_replay:
+            return None
+        is_baseline = str(begun.allocation) == str(self.context.baseline)
+        is_known = bool(self._results.measured(begun.allocation)) or begun.role == REPLICATE
+        may = not (is_baseline or is_known)
+        return self.racer(trial, begun.allocation, self._scorer, may_be_given_up=may)
 
     def _job(self, trial: optuna.Trial, allocation: Allocation) -> Job:
         """Return the evaluation of a trial.

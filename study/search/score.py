@@ -64,6 +64,13 @@ class Scorer:
             "gates": asdict(self.gates),
         }
 
+    def fitness(self, measured: Measurement, reference: Reference) -> Fitness:
+        """Return the fitness against the reference."""
+        weights = self.rule.effective_weights
+        if self.rule.normalisation == "fixed":
+            return fixed_fitness(measured, weights)
+        return fitness(measured, reference, weights, headroom_mib=self.rule.headroom_mib)
+
     def score(
         self,
         measured: Measurement,
@@ -83,11 +90,7 @@ class Scorer:
                 cannot differ.
             clip_seconds: The length of each clip of speech, seconds.
         """
-        weights = self.rule.effective_weights
-        if self.rule.normalisation == "fixed":
-            value = fixed_fitness(measured, weights)
-        else:
-            value = fitness(measured, reference, weights, headroom_mib=self.rule.headroom_mib)
+        value = self.fitness(measured, reference)
         words = gate(
             measured.word_errors,
             baseline.word_errors if baseline else (),
@@ -169,6 +172,10 @@ class StudyScorer:
             return False
         self.reference = reference_of(measured)
         return self.reference is not None
+
+    def fitness(self, measured: Measurement) -> Fitness:
+        """Return the fitness of a measurement."""
+        return self.scorer.fitness(measured, self.reference or Reference({}, None))
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
         """Return what a measurement is worth."""

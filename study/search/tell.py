@@ -14,7 +14,7 @@ from objectives.evaluation import Failure
 from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
-from study.storage.trials import State
+from study.storage.trials import DOMINATED, State
 
 
 def set_attributes(trial: optuna.Trial, **attributes: object) -> None:
@@ -46,7 +46,32 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> 
         return
     short = failure_constraint(diagnosis, measured.get("device_total_mib"))
     trial.set_constraint(broken(diagnosis), short)
-    trial.report(0.0, 0)
+    # the last report is the value of a pruned trial, and no step is reported twice
+    reports = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    trial.report(0.0, max(reports, default=-1) + 1)
+    study.tell(trial, state=TrialState.PRUNED)
+
+
+def tell_dominated(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    measured: Mapping[str, Any],
+    optimistic: float,
+    constraints: Mapping[str, float],
+) -> None:
+    """End a trial that was given up as PRUNED with every constraint met.
+
+    Args:
+        measured: The figures known by then, by flat name.
+        optimistic: The most that its fitness could have become, which is its value.
+        constraints: They are met as far as was measured.
+    """
+    set_attributes(trial, pruned=DOMINATED, measured=plain(dict(measured)))
+    for name, value in constraints.items():
+        trial.set_constraint(name, min(0.0, value))
+    reports = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    if not reports or reports[max(reports)] != optimistic:
+        trial.report(optimistic, max(reports, default=-1) + 1)
     study.tell(trial, state=TrialState.PRUNED)
 
 

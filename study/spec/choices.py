@@ -15,6 +15,7 @@ SamplerName = Literal[
     "tournament", "tpe", "random", "grid", "gp", "nsga2", "bruteforce", "recorded"
 ]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
+PrunerName = Literal["paired_segments", "none"]
 RECORDED = "recorded"  # draws nothing: the launches of a recording are queued, in their order
 
 # claims of 0.1, and the one that says the same or more today

@@ -16,7 +16,7 @@ from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
 from study.rule.rule import Claim
-from study.spec.choices import SamplerName
+from study.spec.choices import PrunerName, SamplerName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,7 @@ class Spec(SpecFile):
         selector: The settings of the tournament.
         measure: Live, or the file of a recording.
         sampler: The sampler, where the command line names none.
+        pruner: What gives up a candidate that cannot win in the middle; `none` measures all whole.
         baseline: The allocation in use today.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
@@ -170,6 +171,7 @@ class Spec(SpecFile):
     selector: Selector = field(default_factory=Selector)
     measure: Literal["live"] | Path
     sampler: SamplerName = "tournament"
+    pruner: PrunerName = "paired_segments"
     baseline: Allocation
     bounds: Mapping[str, tuple[float, float]]
     device: str

@@ -25,6 +25,7 @@ from objectives.speech.wer import WordVerdict
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
+DOMINATED = "dominated"  # the user attribute `pruned` of a trial that was given up
 
 
 # by study and number: what has ended does not change, and is asked for at every step
@@ -36,6 +37,7 @@ class State(StrEnum):
 
     COMPLETE = "complete"
     PRUNED = "pruned"  # the allocation does not work: it ran out of memory, or would
+    DOMINATED = "dominated"  # it works, and was given up in the middle: it could not win
     FAILED = "failed"  # something failed that may not be the allocation's doing
     NOT_STARTED = "not_started"
     INTERRUPTED = "interrupted"
@@ -52,7 +54,7 @@ class Trial:
         number: Its number in the study.
         allocation: What was launched.
         state: What became of it.
-        fitness: 0 where the allocation does not work; None where nothing was measured.
+        fitness: 0 where the allocation does not work; None where it was not measured whole.
         measurement: What a complete launch measured.
         diagnosis: Why it failed.
         measured: What had been measured by the time it failed, by flat name.
@@ -65,6 +67,7 @@ class Trial:
         wall_s: What the measurement took where it was made, seconds.
         seed: The seed of its workload.
         at: When it began, ISO 8601.
+        optimistic_fitness: The most that its fitness could have become where it was given up.
     """
 
     number: int
@@ -83,6 +86,7 @@ class Trial:
     wall_s: float
     seed: int | None
     at: str | None
+    optimistic_fitness: float | None = None
 
     @property
     def counts(self) -> bool:
@@ -92,7 +96,7 @@ class Trial:
     @property
     def is_known(self) -> bool:
         """Return whether the configuration needs no further launch."""
-        return self.state in (State.COMPLETE, State.PRUNED)
+        return self.state in (State.COMPLETE, State.PRUNED, State.DOMINATED)
 
     @property
     def is_feasible(self) -> bool:
@@ -109,6 +113,7 @@ class Trial:
             "status": self.state,
             "parameters": dict(self.allocation.values),
             "fitness": self.fitness,
+            "optimistic_fitness": self.optimistic_fitness,
             "contributions": dict(self.contributions),
             "constraints": dict(self.constraints),
             "word_gate": self.word_gate,
@@ -154,11 +159,14 @@ def row(trial: FrozenTrial) -> Trial:
     """Return one ended trial."""
     attributes = trial.user_attrs
     measurement, failure = attributes.get("measurement"), attributes.get("failure")
+    state = _state(trial)
+    is_dominated = state is State.DOMINATED
     return Trial(
         number=trial.number,
         allocation=Allocation(attributes["allocation"]),
-        state=_state(trial),
-        fitness=0.0 if trial.state == TrialState.PRUNED else trial.value,
+        state=state,
+        fitness=0.0 if state is State.PRUNED else None if is_dominated else trial.value,
+        optimistic_fitness=trial.value if is_dominated else None,
         measurement=Measurement.from_json(measurement) if measurement else None,
         diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(attributes.get("measured", {})),
@@ -179,7 +187,8 @@ def _state(trial: FrozenTrial) -> State:
         case TrialState.COMPLETE:
             return State.COMPLETE
         case TrialState.PRUNED:
-            return State.PRUNED
+            is_dominated = trial.user_attrs.get("pruned") == DOMINATED
+            return State.DOMINATED if is_dominated else State.PRUNED
     why = trial.user_attrs.get("why")
     return next((state for state in NEVER_MEASURED if state == why), State.FAILED)
 

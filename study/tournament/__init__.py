@@ -26,7 +26,9 @@ error and its probability of being the best. It reads the study of any sampler.
 trial is told).
 
     COMPLETE   known; infeasible if a constraint is above 0
-    PRUNED     known and infeasible: after every feasible one, by how far it exceeds its constraints
+    PRUNED     known and infeasible: after every feasible one, by how far it exceeds constraints;
+               with constraints that are all met feasible and poor: after all that was measured
+               whole, its last report the best that it could have been, and never recommended
     RUNNING    taken: it has its place in the generation, and nobody else proposes the same
     FAIL       unknown: gives its place back, is no parent, may come once more (after two, it counts
                as tried)

@@ -34,6 +34,8 @@ class Cell:
         first: Its trial with the lowest number.
         violation: The largest sum of excesses over 0 of a trial's constraints.
         values: Its fresh measurements, least first, negated where the study maximises.
+        bound: What it could at best have been where it was pruned with every constraint met, in
+            the unit of `values`; infinite where it was not.
         constraints: The worst value of each constraint.
         running: How many trials measure it now.
         is_spent: Whether it cannot be measured again.
@@ -42,6 +44,7 @@ class Cell:
     first: FrozenTrial
     violation: float = 0.0
     values: list[float] = field(default_factory=list)
+    bound: float = math.inf
     constraints: dict[str, float] = field(default_factory=dict)
     running: int = 0
     is_spent: bool = False
@@ -54,6 +57,11 @@ class Cell:
             if math.inf in self.values or not self.values
             else math.fsum(self.values) / len(self.values)
         )
+
+    @property
+    def shown(self) -> list[float]:
+        """Return its values; where it has none, what it could at best have been."""
+        return self.values or ([self.bound] if math.isfinite(self.bound) else [])
 
     @property
     def rank(self) -> Rank:
@@ -148,7 +156,11 @@ class Ledger:
         for name, value in constraints.items():
             cell.constraints[name] = max(value, cell.constraints.get(name, -math.inf))
         if trial.state == TrialState.PRUNED:
-            excess = excess or math.inf  # one that does not say by how much is the worst
+            if constraints and not excess and trial.value is not None:
+                # feasible and poor: it ranks behind all that was measured whole
+                cell.bound = min(cell.bound, _bounded(self._sign * trial.value))
+            else:
+                excess = excess or math.inf  # one that does not say by how much is the worst
         elif trial.user_attrs.get("repeat_of") is None and trial.value is not None:
             insort(cell.values, _bounded(self._sign * trial.value))
             self.is_noisy = self.is_noisy or cell.values[0] != cell.values[-1]

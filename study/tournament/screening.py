@@ -27,7 +27,7 @@ def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
     x = coordinates(space, offspring)
     cells = _bounded(ledger)
-    measured = [cell for cell in cells if cell.values]
+    measured = [cell for cell in cells if cell.shown]
     pending = coordinates(space, ledger.running)
     if len(measured) < ENOUGH:
         taken = np.vstack([coordinates(space, [cell.first.params for cell in cells]), pending])
@@ -68,7 +68,7 @@ def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_
 
     What is far worse than the middle is drawn in: only the good end must be right.
     """
-    finite = np.sort([v for cell in cells for v in cell.values if np.isfinite(v)] or [0.0])
+    finite = np.sort([v for cell in cells for v in cell.shown if np.isfinite(v)] or [0.0])
     best, middle = float(finite[0]), float(np.median(finite))
     unit = (middle - best) or 1.0
 
@@ -76,7 +76,7 @@ def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_
         z = (np.clip(values, best, 10 * finite[-1] - 9 * best) - best) / unit
         return np.asarray(np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z))
 
-    groups = [drawn_in(cell.values) for cell in cells]
+    groups = [drawn_in(cell.shown) for cell in cells]
     y, counts = np.array([g.mean() for g in groups]), np.array([float(len(g)) for g in groups])
     within = float(sum(((g - g.mean()) ** 2).sum() for g in groups))
     return fit(

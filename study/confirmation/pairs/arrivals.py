@@ -12,6 +12,7 @@ from dataclasses import replace
 from study.confirmation.pairs.next_step import Next
 from study.spec.traffic import WindowTraffic
 
+HOLDS = 500  # above the number of any pair
 STEP = 1_000_000  # far above what lies between the seeds of one study's workloads
 
 
@@ -27,7 +28,16 @@ def traffics_of(step: Next, of_study: Sequence[WindowTraffic]) -> tuple[WindowTr
     >>> [traffics_of(step, main)[0].workload.seed for step in steps]
     [1000007, 2000007, 3000007, 4000007]
     """
-    shift = STEP * (2 * step.number - (step.step == "aa"))
+    shift = STEP * (2 * step.number - (step.step == "aa"))  # stays below that of holds
     return tuple(
         replace(t, workload=replace(t.workload, seed=t.workload.seed + shift)) for t in of_study
     )
+
+
+def hold_seed(of_study: int, number: int) -> int:
+    """Return the seed of the n-th hold of either allocation, which no pair and no study has.
+
+    >>> hold_seed(7, 1)
+    501000007
+    """
+    return of_study + STEP * (HOLDS + number)

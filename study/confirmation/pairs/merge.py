@@ -13,7 +13,8 @@ from study.confirmation.records import Pair, PairsJournal, Stress
 def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
     """Return what several journals of one confirmation hold together.
 
-    A pair that two of them hold is one. Of the stress the worse counts, and a launch that failed on
+    A pair that two of them hold is one. Of the stress the worse counts, holds are those
+    of the card that has most of them, and a launch that failed on
     any card failed.
 
     Args:
@@ -37,6 +38,7 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         first,
         ramp_ranges={k: r for j in reversed(every) for k, r in j.ramp_ranges.items()},
         pairs=tuple(pair for _, (_, pair) in sorted(pairs.items())),
+        holds=max((j.holds for j in every), key=len),
         stress=min((j.stress for j in every if j.stress), key=_room_mib, default=None),
         failure=next((j.failure for j in every if j.failure), None),
         left_out=tuple(dict.fromkeys(text for j in every for text in j.left_out)),

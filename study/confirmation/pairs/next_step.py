@@ -8,19 +8,19 @@ from typing import Literal
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal, Stage
 from study.confirmation.subject import Subject
-from study.confirmation.verdict.assess import has_drift, verdict_of
+from study.confirmation.verdict.assess import has_drift, hold_to_come, verdict_of_pairs
 from study.rule.verdict import Status
 
-StepName = Literal["aa", "stress", "ab"]
+StepName = Literal["aa", "stress", "ab", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next step is what is measured next: a pair, or the stress.
+    """The next step is what is measured next: a pair, the stress, or a hold.
 
     Args:
-        step: A pair's stage, or the stress.
-        number: The pair's number in its stage, from 1.
+        step: A pair's stage, the stress, or a hold.
+        number: The number of the pair in its stage, or of the hold, from 1.
     """
 
     step: StepName
@@ -29,6 +29,8 @@ class Next:
 
 def next_step(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -> Next | None:
     """Return A/A pairs, then the stress, then pairs until a look decides; None at the end.
+
+    Where pairs confirm a capacity, holds follow, on one card.
 
     Args:
         journal: What is measured so far.
@@ -45,8 +47,10 @@ def next_step(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE)
         return _pair("aa", journal, part) if aa < 2 * of.aa_pairs else None
     if journal.stress is None:
         return Next("stress", 1)
-    is_open = verdict_of(journal, of).status is Status.INCONCLUSIVE
-    return _pair("ab", journal, part, most) if is_open else None
+    if verdict_of_pairs(journal, of).status is Status.INCONCLUSIVE:
+        return _pair("ab", journal, part, most)
+    has_hold = part == WHOLE and hold_to_come(journal, of) is not None
+    return Next("hold", len(journal.holds) + 1) if has_hold else None
 
 
 def _pair(stage: Stage, journal: PairsJournal, part: Part, most: int | None = None) -> Next | None:

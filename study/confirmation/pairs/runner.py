@@ -15,6 +15,7 @@ from objectives.evaluation import Failure
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
 from study.confirmation.pairs.arrivals import traffics_of
+from study.confirmation.pairs.hold import measure_hold
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
 from study.confirmation.pairs.part import Part
@@ -23,6 +24,7 @@ from study.confirmation.pairs.time_needed import expected_step_s, outlook
 from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
+from study.confirmation.verdict.assess import hold_to_come
 from study.confirmation.verdict.cause_words import CLAIM_TITLES
 from study.confirmation.verdict.wording import DIRECTIONS, gain_pct, signed
 from study.rule.claims import claim_gains
@@ -110,6 +112,8 @@ class Runner:
     def _take(self, step: Next, colocation: Colocation) -> None:
         if step.step == "stress":
             self._stress(step, colocation)
+        elif step.step == "hold":
+            self._hold(step, colocation)
         else:
             self._pair(step, colocation)
 
@@ -129,6 +133,25 @@ class Runner:
             self._leave_out(step, f"{stress}")
         else:
             self.journal = replace(self.journal, stress=stress)
+
+    def _hold(self, step: Next, colocation: Colocation) -> None:
+        if (asked := hold_to_come(self.journal, self.of)) is None:
+            return
+        role, per_s = asked
+        hold_s = self.of.traffics[0].workload.hold_s
+        self.tell(f"hold {step.number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
+        self._launcher.under, device = "", self.bench.device.identity
+        found = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
+        if isinstance(found, Failure):
+            self._leave_out(step, f"{found}")
+        elif isinstance(found, FailedLaunch):
+            self.tell(f"  {role}: {found.diagnosis.failure_class}: {found.diagnosis.evidence}")
+            self.journal = replace(self.journal, failure=found)
+        else:
+            hold = found.hold
+            good = "no turn came" if hold.good_pct is None else f"{hold.good_pct:.1f} % good"
+            self.tell(f"  {'held' if hold.is_held else 'not held'}: {good}")
+            self.journal = replace(self.journal, holds=(*self.journal.holds, found))
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
         started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")

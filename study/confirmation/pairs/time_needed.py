@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from objectives.capacity.holds import MOST
 from objectives.traffic.clips import read_clips
+from objectives.traffic.workload import Workload
 from study.confirmation.asked_rule import claim_of
 from study.confirmation.held_out import held_out_traffics
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal
 from study.confirmation.subject import AA_PAIRS, Subject
-from study.rule.rule import LOOKS
-from study.search.expected_time import guess_s
+from study.confirmation.verdict.assess import hold_to_come
+from study.rule.rule import LOOKS, Claim
+from study.search.expected_time import START_GUESS_S, guess_s
 from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic
+
+DRAIN_GUESS_S = 15.0  # of a hold: the warm-up before it, and what is open at its end
 
 
 def until_looks_s(spec: Spec, trial_s: float) -> tuple[float, ...]:
@@ -30,11 +35,22 @@ def until_looks_s(spec: Spec, trial_s: float) -> tuple[float, ...]:
     claim = claim_of(spec.claim, spec.workload.ramp_s)
     held_out = held_out_traffics((), spec, claim, read_clips(spec.workload.clips))
     pair_s = 2 * (trial_s + _held_out_s(held_out))
-    return tuple((AA_PAIRS + pairs) * pair_s + trial_s for pairs in LOOKS)
+    rest_s = trial_s + _holds_s(spec.workload, claim)
+    return tuple((AA_PAIRS + pairs) * pair_s + rest_s for pairs in LOOKS)
+
+
+def _holds_s(workload: Workload, claim: Claim) -> float:
+    """Return the seconds of all holds, where a capacity may be claimed."""
+    of_role_s = START_GUESS_S + MOST * (workload.hold_s + DRAIN_GUESS_S)
+    return 2 * of_role_s if Claim.CAPACITY in claim.parts else 0.0
 
 
 def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[float, bool]:
     """Return what the step took at most so far, s, or a guess; and whether it was measured."""
+    if step.step == "hold":
+        took = [h.wall_s for h in journal.holds]
+        guess = START_GUESS_S + of.spec.workload.hold_s + DRAIN_GUESS_S
+        return (1.05 * max(took), True) if took else (guess, False)
     took = [p.wall_s for p in journal.pairs]
     if step.step == "stress":
         return (0.75 * max(took) if took else guess_s(of.spec.workload)), False
@@ -59,8 +75,14 @@ def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -
     if journal.stress is None:
         left.insert(1 if aa else 0, "the stress")
         total_s += expected_step_s(Next("stress", 1), journal, of)[0]
-    if not left:  # the baseline against itself is asked again
+    holds_s = _holds_s(of.spec.workload, of.rule.claim)
+    if hold_to_come(journal, of) is not None:
+        left, total_s, later = ["the holds"], holds_s, 0
+    elif not left:  # the baseline against itself is asked again
         left, total_s = ["more A/A pairs"], pair_s
+    elif holds_s and part == WHOLE:
+        left.append("the holds where a capacity is won")
+        total_s += holds_s
     how = "by what a pair took" if is_measured else "a guess from the workload"
     more = f"; {later} more pairs where they do not decide, {later * pair_s / 60:.0f} min"
     return (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from study.confirmation.records import Pair, PairsJournal
+from study.confirmation.records import Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.facts import hard_facts
+from study.confirmation.verdict.held import held_rates, next_hold
 from study.rule.claims import claim_gains
+from study.rule.held import after_holds, needs_holds
 from study.rule.intervals import interval
 from study.rule.judge import judge
 from study.rule.pairs import known
@@ -15,7 +17,24 @@ from study.rule.verdict import RuleVerdict, Status
 
 
 def verdict_of(journal: PairsJournal, of: Subject) -> RuleVerdict:
-    """Return what follows from the pairs so far."""
+    """Return what follows from the pairs so far, and from the holds where those are live."""
+    verdict = verdict_of_pairs(journal, of)
+    if of.spec.measure != "live" or not needs_holds(verdict):
+        return verdict
+    held = held_rates(journal, counted_pairs(journal, verdict), of.rule)
+    return after_holds(verdict, held)
+
+
+def hold_to_come(journal: PairsJournal, of: Subject) -> tuple[Role, float] | None:
+    """Return whose servers hold which rate next, turns/s; None where none has to."""
+    verdict = verdict_of_pairs(journal, of)
+    if of.spec.measure != "live" or not needs_holds(verdict):
+        return None
+    return next_hold(journal, counted_pairs(journal, verdict), of.rule)
+
+
+def verdict_of_pairs(journal: PairsJournal, of: Subject) -> RuleVerdict:
+    """Return what follows from the pairs so far, whatever holds say."""
     facts = hard_facts(journal, of, has_drift=has_drift(journal, of))
     return judge(arms_of(journal.of("ab"), of.rule), facts, of.rule)
 

@@ -20,6 +20,8 @@ PLAIN = {
     "order",
     Reason.FAILED_NOT_COUNTED: "failed requests were not counted under {workload}",
     Reason.FREE_MEMORY_NOT_MEASURED: "the free memory under stress was not measured",
+    Reason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run the same "
+    "command again, without --take",
     Reason.CLAIM_WORSE: "{claim} is worse, not better",
     Reason.CLAIM_NOT_SHOWN: "{claim} is not shown to be better",
     Reason.HELD_OUT_NOT_SHOWN: "{claim} is not shown to be better on the mean of the other "
@@ -57,6 +59,9 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
             known = "cannot tell" if cause.reason is Reason.WORDS_UNSURE else "not measured"
             more = f"; about {value:.0f} more minutes of audio would tell" if value else ""
             text = f"word errors: {known}{more}"
+        case Reason.CAPACITY_NOT_HELD:
+            today = f"no rate above the {value:.2f} turns/s of the baseline"
+            text = f"the winner holds {today if value else 'none of its rates'}"
         case Reason.TOO_FEW_PAIRS:
             text = f"{value:g} of at least {LOOKS[0]} pairs"
         case Reason.CLAIM_NOT_MEASURED:

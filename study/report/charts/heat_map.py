@@ -118,6 +118,8 @@ def _tile(c: Configuration, count: int, decision: Decision) -> Tile:
             lines[-1] += f" in {len(c.failed)} of {len(c.failed) + len(c.measured)}"
         elif deficit_mib:
             lines.append(f"{deficit_mib:,.0f} MiB short")
+    if c.is_given_up:
+        lines.append(f"≤ {c.dominated[-1].optimistic_fitness:.3f}")
     if kind not in (Category.WORKS, Category.FAILED):
         lines.append(CATEGORY_WORDS[kind])
     return Tile(c, kind, (*lines, *([f"best of {count}"] if count > 1 else [])))

@@ -36,6 +36,7 @@ CATEGORY_MARKS: Mapping[Category, Mark] = {
     Category.BASELINE: Mark("#0072B2", '<rect x="-6" y="-6" width="12" height="12"/>', "square"),
     Category.INELIGIBLE: Mark("#E69F00", '<path d="M0-8 8 0 0 8-8 0Z"/>', "diamond"),
     Category.WORKS: Mark("#56B4E9", '<circle r="6"/>', "circle"),
+    Category.GIVEN_UP: Mark("#999999", '<circle r="4"/>', "circle-dot"),
     Category.OVER: Mark("#999999", CROSS, "x-thin-open"),
     Category.FAILED: Mark("#D55E00", CROSS, "x"),
 }

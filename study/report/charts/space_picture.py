@@ -26,12 +26,16 @@ STYLE = 'font-family="system-ui, sans-serif" font-size="13" fill="#222"'
 
 def alternative(summary: Summary) -> str:
     """Say the picture in words, for those who do not see it."""
-    lost = [short(c.allocation) for c in summary.configurations if not c.is_feasible]
+    given_up = [short(c.allocation) for c in summary.configurations if c.is_given_up]
+    bad = (c for c in summary.configurations if not c.is_feasible and not c.is_given_up)
+    lost = [short(c.allocation) for c in bad]
+    early = f", given up: {', '.join(given_up)}" if given_up else ""
     best = summary.decision.winner or summary.decision.baseline
     answer = short(best.allocation) if best else "none"
     return (
         f"The space as measured: best is {answer}, "
-        f"in use today {short(summary.context.baseline)}, ruled out: {', '.join(lost) or 'none'}"
+        f"in use today {short(summary.context.baseline)}, "
+        f"ruled out: {', '.join(lost) or 'none'}{early}"
     )
 
 

@@ -20,6 +20,7 @@ from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject, subject
 from study.confirmation.verdict.arms import launch_noise
+from study.confirmation.verdict_file import read_confirmation
 from study.promotion.seal import verify
 from study.rule.rule import Claim
 
@@ -118,9 +119,13 @@ def test_the_default_claim_is_either_and_the_limits_are_the_specs(
     path = studied(7)
     rule = subject(path).rule
     assert (rule.claim, rule.limits) == ("either", subject(path).spec.limits)
-    confirm(subject(path), ConfirmOptions(out=tmp_path), lambda _: None)
+    said: list[str] = []
+    confirm(subject(path), ConfirmOptions(out=tmp_path), said.append)
     told = verify(path)["confirmation"]
-    assert (told["verdict"], told["pairs"]) == ("confirmed", 6)
+    assert (told["verdict"], told["pairs"], told["holds"]) == ("confirmed", 6, None)
+    assert "held at a constant rate: not measured, a recording has no holds" in said
+    report = read_confirmation(verify(path), path.name)
+    assert "Its capacity was not held at a constant rate: not measured." in report.checks
     assert [claim for claim, found in told["claims"].items() if found["is_won"]] == [
         "capacity",
         "latency",

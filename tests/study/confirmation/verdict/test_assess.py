@@ -14,7 +14,7 @@ from objectives.allocation import Allocation
 from study.confirmation.records import FailedLaunch, Head, Pair, PairsJournal, Stress
 from study.confirmation.subject import Subject, subject
 from study.confirmation.verdict.arms import arms_of
-from study.confirmation.verdict.assess import counted_pairs, has_drift, verdict_of
+from study.confirmation.verdict.assess import counted_pairs, has_drift, verdict_of_pairs
 from study.confirmation.verdict.facts import RESTART, failed_more, hard_facts, words_of
 from study.rule.claims import CAPACITY
 from study.rule.hard_facts import HardFacts, LaunchFailure
@@ -83,24 +83,24 @@ def test_a_capacity_that_is_only_a_lower_bound_tells_nothing_of_the_baseline() -
 
 def test_a_winner_for_which_no_rate_is_good_is_never_confirmed_by_its_capacity(of: Subject) -> None:
     none = {CAPACITY: None, "capacity_bound_by": "stt_latency_p95_ms"}
-    found = verdict_of(journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of)
+    found = verdict_of_pairs(journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of)
     assert found.status is Status.INCONCLUSIVE
     assert Reason.CLAIM_NOT_MEASURED in {c.reason for c in found.causes}
 
 
 def test_six_pairs_of_a_larger_capacity_confirm_and_later_ones_change_nothing(of: Subject) -> None:
     pairs = several(6, {CAPACITY: 10.0})
-    found = verdict_of(journal(*pairs), of)
+    found = verdict_of_pairs(journal(*pairs), of)
     assert (found.status, found.causes) == (Status.CONFIRMED, ())
     more = journal(*pairs, *several(6, {CAPACITY: 1.0}))
-    assert counted_pairs(more, verdict_of(more, of)) == tuple(pairs)
+    assert counted_pairs(more, verdict_of_pairs(more, of)) == tuple(pairs)
 
 
 def test_a_winner_that_ran_out_of_memory_is_rejected_and_not_for_the_baselines(of: Subject) -> None:
     fine = several(6, {CAPACITY: 10.0})
     of_baseline = pair(1, {"oom_events": 2}, {CAPACITY: 10.0}, workloads=BOTH)
-    assert verdict_of(journal(of_baseline, *fine[1:]), of).status is Status.CONFIRMED
-    found = verdict_of(journal(pair(1, {}, {"oom_events": 2}, workloads=BOTH)), of)
+    assert verdict_of_pairs(journal(of_baseline, *fine[1:]), of).status is Status.CONFIRMED
+    found = verdict_of_pairs(journal(pair(1, {}, {"oom_events": 2}, workloads=BOTH)), of)
     assert (found.status, found.causes[0].reason) == (Status.REJECTED, Reason.OUT_OF_MEMORY)
     assert found.causes[0].value == 4  # under both workloads
 
@@ -116,7 +116,7 @@ def test_launches_that_failed_and_a_stress_that_did_are_facts_with_their_evidenc
         LaunchFailure("baseline", "voice_assistant", "oom_budget", evidence),
         LaunchFailure("winner", RESTART, "oom_budget", evidence),
     )
-    assert evidence in [c.evidence for c in verdict_of(journal(failure=failed), of).causes]
+    assert evidence in [c.evidence for c in verdict_of_pairs(journal(failure=failed), of).causes]
 
 
 def test_the_least_free_memory_of_both_halves_of_the_stress_counts(of: Subject) -> None:

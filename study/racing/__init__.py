@@ -1,0 +1,1 @@
+"""Racing gives up a candidate in the middle of its measurement, once it cannot win any more."""
