@@ -79,7 +79,7 @@ def check_trial(trial: dict[str, Any]) -> list[str]:
 def check_verdict(out: Path) -> list[str]:
     """Return the complaints about the verdict.
 
-    It is a candidate of schema 1, or a run that says that the baseline stays.
+    It is a candidate of schema 2, or a run that says to stay with what is in use.
     """
     promotions = sorted((out / "promotions").glob("*.yaml"))
     complaints = []
@@ -97,10 +97,10 @@ def check_verdict(out: Path) -> list[str]:
     lines = [
         line for log in sorted(out.glob("*/runner.log")) for line in log.read_text().splitlines()
     ]
-    sentences = [line for line in lines if "baseline" in line and "stays" in line]
+    sentences = [line for line in lines if " Stay with " in line]
     print("\n".join(sentences))
     if not promotions and not sentences:
-        complaints.append("neither a promotion nor a runner.log that says that the baseline stays")
+        complaints.append("neither a promotion nor a runner.log that says what to stay with")
     return complaints
 
 

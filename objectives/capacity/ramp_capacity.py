@@ -16,6 +16,7 @@ from objectives.measurement import GENERATOR
 
 COMPLETION_WINDOW_S = 20.0
 ENOUGH_TURNS = 150  # with fewer turns below it, a breaking point says little
+SEED_SPREAD = 1.25  # over the root of the turns below: fitted to simulated ramps of 40 seeds
 BREAKING_TURNS = 40  # so many from the break on say what broke
 NEAR_CAPACITY = 0.7  # from this part of it on, turns take the time that they take at capacity
 
@@ -101,6 +102,21 @@ def together(ramps: Sequence[RampCapacity]) -> RampCapacity:
         bound_by=lowest.bound_by,
         turn_s=fmean(times_s) if times_s else None,
     )
+
+
+def seed_spread_pct(turns_below: int) -> float:
+    """Return about how far the capacity that a ramp tells moves with the seed of its arrivals.
+
+    It is a standard deviation, percent, of queues whose capacity is known. A launch adds its own,
+    which is smaller.
+
+    Args:
+        turns_below: The number of turns up to the breaking point, at least 1.
+
+    >>> round(seed_spread_pct(36)), round(seed_spread_pct(144))
+    (21, 10)
+    """
+    return 100.0 * SEED_SPREAD / math.sqrt(turns_below)
 
 
 def _completed_per_s(turns: Sequence[Turn], break_s: float) -> float | None:

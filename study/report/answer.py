@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.capacity.ramp_capacity import ENOUGH_TURNS
+from objectives.capacity.ramp_capacity import ENOUGH_TURNS, seed_spread_pct
 from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure
 from study.analysis.compare import FREE, Difference, FigureVerdict, difference, figure_differences
@@ -152,8 +152,22 @@ def capacity_known(today: Configuration | None) -> list[str]:
         return [] if is_known else ["Capacity was not measured and counts for nothing here."]
     if is_known and min(turns) < ENOUGH_TURNS:
         few = f"today's capacity rests on {min(turns)} turns below the break, not {ENOUGH_TURNS}"
-        return [f"Wide: {few}; two launches may differ by more than 10 %."]
+        return [f"Wide: {few}; {_spread_in_words(min(turns))}."]
     return []
+
+
+def _spread_in_words(turns_below: int) -> str:
+    """Say how wide a capacity stays that few turns tell.
+
+    >>> _spread_in_words(61)
+    'other arrivals may move it by 16 % (one standard deviation)'
+    >>> _spread_in_words(1)
+    'other arrivals may move it to any other'
+    """
+    pct = seed_spread_pct(turns_below) if turns_below else 100.0
+    if pct >= 100:
+        return "other arrivals may move it to any other"
+    return f"other arrivals may move it by {pct:.0f} % (one standard deviation)"
 
 
 def ahead_by_its_own_launches(decision: Decision) -> list[str]:

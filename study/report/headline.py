@@ -109,6 +109,9 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
         )
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"Within every limit: {works} of {count} that were tried.")
+    if decision.reference is not None:
+        other = short(decision.reference, context.baseline)
+        lines.append(f"Fitness is relative to {other}: today's has no usable measurement.")
     lines += ahead_by_its_own_launches(decision)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(today)

@@ -20,6 +20,8 @@ from studies import Shared, copied
 
 from study.cli.dry_run_text import forecast_in_words
 from study.confirmation.pairs.time_needed import until_looks_s
+from study.report.headline import how_sure
+from study.report.summary import summary
 from study.search.dry_run import forecast
 from study.search.expected_time import guess_s
 from study.spec.load import load
@@ -438,7 +440,8 @@ def test_nothing_feasible_is_exit_4_with_a_reason_for_each_and_what_would_help(
     make(tmp_path, lambda *_: oom(900.0))
     ran = run_study(write_spec(tmp_path, search_space=ONE_SIZE), "--out", tmp_path / "out")
     assert (ran.returncode, ran.stderr) == (4, "")
-    assert ran.stdout.count(": oom_budget: Free memory is less than desired") == 3
+    assert ran.stdout.count("(oom_budget). Its log: Free memory is less than desired") == 1
+    assert "(900 MiB short) and 2 more: the device has not the share" in ran.stdout
     assert "freeing 900 MiB would let the nearest one start" in ran.stdout
     assert promotions(tmp_path / "out") == []
 
@@ -462,10 +465,9 @@ def test_a_baseline_without_figures_leaves_the_reference_to_the_first_feasible_o
     make(tmp_path, failing)
     ran = run_study(write_spec(tmp_path, search_space=ONE_SIZE), "--out", tmp_path / "out")
     assert (ran.returncode, promotions(tmp_path / "out")) == (0, [])
-    assert (
-        "the baseline stays" in ran.stdout
-        and "terms are relative to vllm_memory_util=" in ran.stdout
-    )
+    assert "- In use today, 50 % + base: pruned: oom_budget" in ran.stdout
+    notes = how_sure(summary(study(tmp_path / "out")))
+    assert any(note.startswith("Fitness is relative to ") for note in notes)
     assert [t.user_attrs.get("is_reference") for t in study(tmp_path / "out").trials].count(
         True
     ) == 1

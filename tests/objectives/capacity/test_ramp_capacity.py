@@ -1,12 +1,20 @@
 """The capacity of ramps: those of a real GPU, and those against queues whose capacity is known."""
 
 import math
+from statistics import median, pstdev
 
 import pytest
+import ramps
 from ramps import line, replies
 
 from objectives.capacity.limits import DEFAULT_LIMITS, FAILED, Limit
-from objectives.capacity.ramp_capacity import ramp_capacity, together
+from objectives.capacity.ramp_capacity import (
+    ENOUGH_TURNS,
+    ramp_capacity,
+    seed_spread_pct,
+    together,
+)
+from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import Turn, turns_of
@@ -58,6 +66,19 @@ def test_a_better_queue_never_shows_less(seed):
     for figure in ("turns_per_s", "completed_per_s", "capacity_turns_per_s"):
         values = [getattr(f, figure) for f in found]
         assert values == sorted(values), figure
+
+
+@pytest.mark.parametrize(("truth_per_s", "slots"), [(1.0, 3), (2.0, 6), (3.0, 8)])
+def test_the_capacity_of_few_turns_moves_with_the_seed(monkeypatch, truth_per_s, slots):
+    """By about as much as is told; the LLM's requests take 3 s, of 6.3 s that are allowed."""
+    monkeypatch.setattr(ramps, "SLOTS", slots)
+    own = RampRange.around(truth_per_s, doubling_s=25.0, ramp_s=120.0)
+    rate = RampRate.doubling(own.first_per_s, own.doubling_s, ramp_s=3.6 * own.doubling_s)
+    found = [shown(truth_per_s, rate, seed) for seed in range(1, 41)]
+    below = median(f.turns_below for f in found)
+    assert below < ENOUGH_TURNS
+    spread = pstdev(math.log(f.capacity_turns_per_s) for f in found)
+    assert 100 * spread == pytest.approx(seed_spread_pct(below), rel=0.25)
 
 
 def test_the_sessions_are_littles_law():
