@@ -23,7 +23,7 @@ from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.client import Endpoints
 from objectives.load.open_loop import Progress
-from objectives.load.so_far import so_far
+from objectives.load.segments import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts

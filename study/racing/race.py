@@ -10,7 +10,7 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.fitness import WHOLE
-from objectives.load.so_far import at_best
+from objectives.load.segments import at_best
 from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.noise import LEAST_POOLED, pooled

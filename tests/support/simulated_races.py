@@ -19,7 +19,7 @@ from statistics import fmean
 import numpy as np
 
 from objectives.fitness import PRESETS, WHOLE, Fitness, fitness, reference_of
-from objectives.load.so_far import at_best
+from objectives.load.segments import at_best
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
 from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
 

@@ -6,7 +6,7 @@ import pytest
 from factories import measurement, only
 
 from objectives.fitness import PRESETS, Reference, fitness, fixed_fitness
-from objectives.load.so_far import at_best
+from objectives.load.segments import at_best
 
 WEIGHTS = PRESETS["balanced"]
 REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8.0)
