@@ -1,4 +1,4 @@
-"""Each segment of a window has figures of its own; at its end the rest is at best what it can be."""
+"""Each segment of a window has its own figures; at its end the rest is at best what it can be."""
 
 from __future__ import annotations
 
