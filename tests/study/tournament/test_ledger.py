@@ -332,7 +332,6 @@ def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction)
             (TrialState.COMPLETE, 1.0, {"memory": -0.2}),
         ]
     ):
-        reports = {"intermediate_values": {0: value}} if state == TrialState.PRUNED else {}
         study.add_trial(
             create_trial(
                 state=state,
@@ -340,7 +339,7 @@ def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction)
                 params={"x": number},
                 distributions={"x": IntDistribution(0, 9)},
                 system_attrs={"constraints:" + k: v for k, v in constraints.items()},
-                **reports,
+                intermediate_values={0: value},
             )
         )
     ledger = Ledger(study.direction)
