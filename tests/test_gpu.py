@@ -332,9 +332,10 @@ def test_a_share_that_is_not_free_is_oom_budget(gpu, tmp_path, say):
 def test_a_share_below_the_weights_is_kv_too_small(gpu, tmp_path, say):
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         with pytest.raises(OutOfMemory) as caught:
-            start_llm(pair, 0.15, tmp_path / "llm.log")  # 11.9 GiB for weights of 13.5
+            share = round(12_160 / gpu.identity.total_mib, 3)  # for weights of 13.5 GiB
+            start_llm(pair, share, tmp_path / "llm.log")
         diagnosis = caught.value.diagnosis
-        say(f"0.15 with {pair.free_at_rest_mib[gpu.identity.uuid]:,.0f} MiB free: {diagnosis}")
+        say(f"{share} with {pair.free_at_rest_mib[gpu.identity.uuid]:,.0f} MiB free: {diagnosis}")
         assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
             "kv_too_small",
             "llm",
