@@ -91,7 +91,7 @@ def foretell(this: Run) -> int:
     forecast = foreseen(this, source, [state.unit for state in lent])
     lines = forecast_in_words(forecast)
     if lent:
-        lines += outage(lent, forecast.effort.first_run_s, lending.max_outage_s)
+        lines += outage(lent, forecast.effort.latest_s, lending.max_outage_s)
     for line in lines:
         this.terminal.line(line)
     return 0

@@ -172,8 +172,10 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
             if r.is_known
         },
         seconds_per_trial=sum(walls) / len(walls) if walls else None,
+        counted=len(trials),
         max_trials=run.max_trials,
         timeout_s=run.timeout_s,
+        replicates=run.spec.selector.exhausted == "replicate",
         recorded=recorded,
     )
     if run.is_replay:

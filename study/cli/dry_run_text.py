@@ -26,7 +26,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
     ]
     if forecast.recorded is None:
-        return [*lines, _effort(forecast.effort), _answers(forecast.effort)]
+        return [*lines, _effort(forecast.effort), _answers(forecast.effort), *_end(forecast.effort)]
     which = f"{len(set(forecast.recorded))} configurations in {len(forecast.recorded)} launches"
     replay = "a replay, which takes seconds: nothing is launched; the recording holds"
     return [*lines, f"{replay} {which}"]
@@ -51,16 +51,27 @@ def _effort(effort: Effort) -> str:
 
 def _answers(effort: Effort) -> str:
     """Say how long it takes to a first answer, and to a confirmed one."""
-    first = f"a first answer after about {_time(effort.first_run_s)}"
-    if (within := int(HOUR_S // effort.each_s)) and effort.first_run_s > HOUR_S:
+    first = f"a first answer after about {_time(effort.first_answer_s)}"
+    if (within := int(HOUR_S // effort.each_s)) and effort.first_answer_s > HOUR_S:
         first += f" (`--timeout {HOUR_S:g}` gives one of {within} trials)"
     if not effort.trials:
-        first = "all trials are measured, so the answer is there"
+        first = "a first answer is there: no configuration is left to measure for the first time"
     if not effort.confirm_s:
         return first
     soonest_s, *later = effort.confirm_s
     longer = "".join(f", or {_time(s)} where that does not decide" for s in later)
     return f"{first}; a confirmed one about {_time(soonest_s)} later{longer}"
+
+
+def _end(effort: Effort) -> list[str]:
+    """Say when the run ends at the latest, where it goes on after the first answer."""
+    if effort.most_trials == effort.trials:
+        return []
+    return [
+        f"the run ends after {_time(effort.latest_s)} at the latest: once each configuration is "
+        f"measured it measures the leaders again, up to {effort.most_trials} trials "
+        "(`selector: {exhausted: stop}` leaves that out)"
+    ]
 
 
 def _time(seconds: float) -> str:

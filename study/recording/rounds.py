@@ -76,4 +76,4 @@ def longest_s(
     """
     own = [e.wall_s for e in entries if e.key == str(allocation)]
     walls = [e.wall_s for e in entries if e.measurement is not None]
-    return max(own) if own else 1.4 * median(walls) if walls else guess_s(workload)
+    return max(own) if own else 1.4 * median(walls) if walls else guess_s(workload, is_first=True)

@@ -63,9 +63,11 @@ class Effort:
         starts: The fewest starts of servers that ask for a share of the device.
         each_s: What a trial takes, seconds.
         is_measured: Whether trials of this study say so; else it is estimated.
-        trials: How many are left.
+        trials: How many are left until each configuration is measured once.
+        most_trials: How many the run may make, with those that measure the leaders again.
         runs: How many runs of `timeout_s` they need.
         timeout_s: Of one run, seconds.
+        first_more_s: What the first trial of the study takes beyond that, seconds.
         confirm_s: What a confirmation of their winner takes up to each look, seconds; none where
             that cannot be.
     """
@@ -74,14 +76,21 @@ class Effort:
     each_s: float
     is_measured: bool
     trials: int
+    most_trials: int
     runs: int
     timeout_s: float
+    first_more_s: float = 0.0
     confirm_s: Sequence[float] = ()
 
     @property
-    def first_run_s(self) -> float:
-        """Return the seconds that the next run takes."""
-        return min(self.timeout_s, self.trials * self.each_s)
+    def first_answer_s(self) -> float:
+        """Return the seconds until the next run has measured each configuration once, or ends."""
+        return min(self.timeout_s, self.first_more_s + self.trials * self.each_s)
+
+    @property
+    def latest_s(self) -> float:
+        """Return the seconds after which the next run has ended at the latest."""
+        return min(self.timeout_s, self.first_more_s + self.most_trials * self.each_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +131,10 @@ def forecast(
     measurements: Sequence[tuple[Allocation, Measurement]],
     done: Mapping[str, bool],
     seconds_per_trial: float | None,
+    counted: int,
     max_trials: int,
     timeout_s: float,
+    replicates: bool,
     recorded: Sequence[str] | None = None,
 ) -> Forecast:
     """Return the forecast.
@@ -133,6 +144,10 @@ def forecast(
         held_mib: What other processes hold of it now.
         done: What was measured, and whether it worked within every limit.
         seconds_per_trial: As measured so far; None where nothing was.
+        counted: Trials of earlier runs that count.
+        max_trials: The most over all runs.
+        timeout_s: Of one run, seconds.
+        replicates: Whether the leaders are measured again once every configuration was.
         recorded: Of a replay, the configuration of each launch that it can draw.
     """
     grid = space.grid() if space.size is not None else [baseline]
@@ -156,8 +171,14 @@ def forecast(
         )
 
     commands = [commands_of(setting.services, a, env) for a in ordered]
-    trials_left = max(0, min(max_trials, space.size or max_trials) - len(done))
+    most_trials = max(0, max_trials - counted)
+    trials_left = most_trials
+    if space.size is not None:
+        trials_left = min(most_trials, max(0, space.size - len(done)))
     each_s = seconds_per_trial or guess_s(setting.workload)
+    first_more_s = 0.0
+    if not (counted or seconds_per_trial):
+        first_more_s = guess_s(setting.workload, is_first=True) - each_s
     return Forecast(
         size=space.size,
         measured=len(done),
@@ -177,7 +198,9 @@ def forecast(
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
             trials=trials_left,
+            most_trials=most_trials if replicates else trials_left,
             runs=math.ceil(trials_left / max(1, int(timeout_s // each_s))),
             timeout_s=timeout_s,
+            first_more_s=first_more_s,
         ),
     )

@@ -18,12 +18,13 @@ from commands import run_study
 from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, write_spec
 from studies import Shared, copied
 
+from objectives.traffic.workload import Workload
 from study.cli.dry_run_text import forecast_in_words
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.report.headline import how_sure
 from study.report.summary import summary
 from study.search.dry_run import forecast
-from study.search.expected_time import guess_s
+from study.search.expected_time import expected_trial_s, guess_s
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
@@ -189,25 +190,90 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
         held_mib=0.0,
         measurements=[],
         max_trials=40,
+        replicates=True,
     )
     done = {str(a): True for a in spec.search_space.grid()}
-    todo = forecast_of(done={}, seconds_per_trial=60.0, timeout_s=300.0)
-    assert forecast_in_words(todo)[-2:] == [
+    todo = forecast_of(done={}, counted=0, seconds_per_trial=60.0, timeout_s=300.0)
+    assert forecast_in_words(todo)[-3:-1] == [
         "at least 5 starts of the LLM server for these; about 1.0 min a trial (measured), "
         "10 min for 10 trials: 2 run(s) of 300 s",
         "a first answer after about 5 min",
     ]
-    longer = forecast_of(done={}, seconds_per_trial=600.0, timeout_s=14_400.0)
-    assert forecast_in_words(longer)[-1] == (
+    longer = forecast_of(done={}, counted=0, seconds_per_trial=600.0, timeout_s=14_400.0)
+    assert forecast_in_words(longer)[-2] == (
         "a first answer after about 100 min (`--timeout 3600` gives one of 6 trials)"
     )
-    over = forecast_of(done=done, seconds_per_trial=None, timeout_s=300.0)
+    over = forecast_of(done=done, counted=40, seconds_per_trial=None, timeout_s=300.0)
     assert "(estimated), 0 min for 0 trials" in forecast_in_words(over)[-2]
     with_looks = replace(over, effort=replace(over.effort, confirm_s=(7000.0, 18_000.0)))
     assert forecast_in_words(with_looks)[-1] == (
-        "all trials are measured, so the answer is there; a confirmed one about 117 min later, "
-        "or 5.0 h where that does not decide"
+        "a first answer is there: no configuration is left to measure for the first time; "
+        "a confirmed one about 117 min later, or 5.0 h where that does not decide"
     )
+
+
+@pytest.mark.parametrize(
+    ("counted", "replicates", "timeout_s", "first_s", "latest_s"),
+    [
+        (0, True, 86_400.0, 600.0, 2400.0),  # 10 configurations once, 40 trials in all
+        (0, True, 1800.0, 600.0, 1800.0),  # the wall clock ends it
+        (0, False, 86_400.0, 600.0, 600.0),
+        (12, True, 86_400.0, 0.0, 1680.0),  # all were measured, two of them again
+        (12, False, 86_400.0, 0.0, 0.0),
+        (40, True, 86_400.0, 0.0, 0.0),
+    ],
+)
+def test_a_plan_tells_the_first_answer_and_when_the_run_ends_at_the_latest(
+    tmp_path: Path,
+    counted: int,
+    replicates: bool,
+    timeout_s: float,
+    first_s: float,
+    latest_s: float,
+) -> None:
+    spec = load(make(tmp_path))
+    done = {str(a): True for a in spec.search_space.grid()} if counted else {}
+    plan = forecast(
+        spec.search_space,
+        spec.baseline,
+        setting_of(spec),
+        env={},
+        total_mib=8192.0,
+        held_mib=0.0,
+        measurements=[],
+        done=done,
+        counted=counted,
+        seconds_per_trial=60.0,
+        max_trials=40,
+        timeout_s=timeout_s,
+        replicates=replicates,
+    )
+    assert (plan.effort.first_answer_s, plan.effort.latest_s) == (first_s, latest_s)
+    words = forecast_in_words(plan)[-1]
+    assert (f"after {latest_s / 60:.0f} min at the latest" in words) is (latest_s > first_s)
+
+
+def test_a_first_guess_has_both_ramps_of_the_baseline(tmp_path: Path) -> None:
+    quiet, loud = Workload(ramp_s=0.0), Workload(ramp_s=100.0)
+    assert expected_trial_s(loud, []) - expected_trial_s(quiet, []) == 200.0
+    assert guess_s(loud) - guess_s(quiet) == 100.0
+    spec = load(make(tmp_path))
+    plan = forecast(
+        spec.search_space,
+        spec.baseline,
+        replace(setting_of(spec), workload=loud),
+        env={},
+        total_mib=8192.0,
+        held_mib=0.0,
+        measurements=[],
+        done={},
+        counted=0,
+        seconds_per_trial=None,
+        max_trials=40,
+        timeout_s=86_400.0,
+        replicates=True,
+    )
+    assert plan.effort.first_answer_s == 10 * guess_s(loud) + 100.0
 
 
 def test_by_the_spec_that_ships_a_confirmation_takes_a_night_at_most() -> None:
