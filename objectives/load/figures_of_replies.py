@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from objectives.capacity.limits import own_ms
 from objectives.figures import flat_name
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
+
+LEAST_LAG_MS = 5.0  # a delay below it matters to nothing that is measured here
+Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def nearest_rank(values: Iterable[float], q: float) -> float | None:
@@ -120,7 +124,7 @@ def _lags_ms(replies: Sequence[Reply]) -> list[float]:
 
 
 def _is_late(replies: Sequence[Reply]) -> bool:
-    """Return whether more than 1 % of the requests left late.
+    """Return whether more than 1 % of the requests left so late that a figure may be off by it.
 
     Of more than 20 requests a single late one does not count: it is beyond their p95.
     """
@@ -130,11 +134,30 @@ def _is_late(replies: Sequence[Reply]) -> bool:
 
 
 def _lag_limit_ms(replies: Sequence[Reply]) -> float:
-    """Return the larger of 5 ms and 2 % of this service's own median latency.
+    """Return half of the interval of this service's p95, of the first content or the end; >= 5 ms.
 
-    A delay below it does not matter to what is measured.
+    A delay below it moves neither figure by more than these replies leave open anyway. They count
+    from when they left, so that delays do not widen what they are held against.
     """
-    return max(5.0, 0.02 * (nearest_rank([r.latency_ms for r in replies], 0.5) or 0.0))
+    answered = [r for r in replies if r.error is None]
+    to_end_ms = [(r.end_s - r.sent_s) * 1000.0 for r in answered if r.end_s is not None]
+    to_first_ms = [(r.first_s - r.sent_s) * 1000.0 for r in answered if r.first_s is not None]
+    halves_ms = [_half_interval(times) for times in (to_end_ms, to_first_ms) if times]
+    return max(LEAST_LAG_MS, min(halves_ms, default=0.0))
+
+
+def _half_interval(values: Sequence[float], q: float = 0.95) -> float:
+    """Return half the width of the 95 % interval of a quantile, by the ranks that may be it.
+
+    Of few values the interval ends where they do, which makes it too narrow rather than too wide.
+
+    >>> _half_interval([float(n) for n in range(400)])  # between the 371st and the 389th
+    9.0
+    """
+    ordered, count = sorted(values), len(values)
+    spread = Z_95 * math.sqrt(count * q * (1 - q))
+    low, high = math.floor(count * q - spread), math.ceil(count * q + spread)
+    return (ordered[min(high, count) - 1] - ordered[max(low, 1) - 1]) / 2
 
 
 def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str) -> float | None:
