@@ -95,6 +95,8 @@ class Terminal:
             print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
         self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
         if self._scene is not None:
+            for line in self._scene.first_look(trial):
+                self.line(line)
             self._scene.ended(trial)
             if self._says_more:
                 self.line(f"  {self._scene.summary()}")

@@ -21,6 +21,7 @@ from study.analysis.configurations import Configuration, configuration_of, confi
 from study.analysis.promotion_eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
 from study.report.answer import launches_in_words
+from study.report.service_words import first_look
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
 from study.wording import phase_in_words, short
@@ -83,6 +84,19 @@ class Scene:
 
     def _wait(self, what: str) -> None:
         self._phase, self._starting, self._phase_since = what, None, self._clock()
+
+    def first_look(self, trial: Trial) -> list[str]:
+        """Say what the study's first launch of the baseline shows; nothing of another, or replays.
+
+        It is asked before `ended` is told of the trial.
+        """
+        context, measured = self.outlook.context, trial.measurement
+        if measured is None or trial.repeat_of is not None or self.outlook.occupancy is None:
+            return []
+        today = configuration_of(context.baseline, self._launched)
+        if str(trial.allocation) != str(context.baseline) or (today and today.measured):
+            return []
+        return first_look(context, measured)
 
     def ended(self, trial: Trial) -> None:
         """Note that a trial has ended."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from objectives.capacity.ramp_figures import limits_of
 from objectives.engines.engine import apis_of
 from objectives.figures import latency_p95_names, service_name
+from objectives.measurement import INFINITE, Measurement
 from study.storage.context import StudyContext
+
+LEAST_GOODPUT_PCT = 50.0  # below it the window shows an overload and not the owner's load
 
 
 def latencies_of(context: StudyContext) -> list[str]:
@@ -33,6 +36,32 @@ def traffic_in_words(context: StudyContext) -> str:
         f"{'; '.join(words for words, per_s in streams.items() if per_s)}; "
         f"{w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out"
     )
+
+
+def first_look(context: StudyContext, measured: Measurement) -> list[str]:
+    """Say what the baseline's first launch shows of the owner's limits and traffic.
+
+    It says which limits the baseline misses, and whether the traffic is beyond the card; nothing
+    where neither is so.
+    """
+    lines = []
+    for limit in limits_of(context.limits):
+        value = measured.figure(limit.name)
+        if value is not None and value > limit.ms:
+            p95 = "failed requests" if value == INFINITE else f"{value:,.1f} ms"
+            lines.append(
+                f"the baseline itself misses {limit.name}: {p95}, the limit is {limit.ms:,g} ms; "
+                'there only "no worse than the baseline" counts'
+            )
+    goodput_pct = measured.goodput_pct
+    if goodput_pct is not None and goodput_pct < LEAST_GOODPUT_PCT:
+        capacity_per_s = measured.capacity_or_0
+        half = f", {capacity_per_s / 2:.3g} turns/s" if capacity_per_s else ""
+        lines.append(
+            f"this traffic is beyond the card: {goodput_pct:.1f} % of the baseline's turns meet "
+            f"the limits; measure at half of its capacity{half} (`workload:` in the spec)"
+        )
+    return lines
 
 
 def limits_in_words(context: StudyContext) -> str:

@@ -18,8 +18,9 @@ from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Phase, Step
-from objectives.measurement import Measurement
+from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import WordVerdict
+from study.cli.console import Terminal
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
@@ -89,6 +90,45 @@ def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
         "occupancy": occupancy,
     }
     return Scene(Outlook(spec, **usual | changes), clock)  # type: ignore[arg-type]
+
+
+def test_the_first_launch_of_the_baseline_tells_the_limits_that_it_misses(spec: Spec) -> None:
+    slow = measurement(stt_latency_p95_ms=1200.0, goodput_pct=49.0, capacity_turns_per_s=0.5)
+    said = scene(spec, Clock()).first_look(row(0, HALF, 0.5, slow))
+    assert said == [
+        "the baseline itself misses stt_latency_p95_ms: 1,200.0 ms, the limit is 1,000 ms; "
+        'there only "no worse than the baseline" counts',
+        "this traffic is beyond the card: 49.0 % of the baseline's turns meet the limits; "
+        "measure at half of its capacity, 0.25 turns/s (`workload:` in the spec)",
+    ]
+    failed = measurement(llm_ttft_p95_ms=INFINITE, goodput_pct=0.0, capacity_turns_per_s=None)
+    first, second = scene(spec, Clock()).first_look(row(0, HALF, 0.5, failed))
+    assert "misses llm_ttft_p95_ms: failed requests, the limit is 2,000 ms" in first
+    assert "half of its capacity (`workload:`" in second
+
+
+def test_nothing_is_told_of_the_limits_where_nothing_is_wrong_or_news(spec: Spec) -> None:
+    slow = row(0, HALF, 0.5, measurement(stt_latency_p95_ms=1200.0, goodput_pct=49.0))
+    fast = row(0, HALF, 0.5, measurement(stt_latency_p95_ms=1000.0, goodput_pct=50.0))
+    assert scene(spec, Clock()).first_look(slow)
+    assert not scene(spec, Clock()).first_look(fast)
+    assert not scene(spec, Clock(), fast).first_look(replace(slow, number=1))
+    assert not scene(spec, Clock()).first_look(replace(slow, allocation=MORE))
+    assert not scene(spec, Clock()).first_look(replace(slow, repeat_of=0))
+    assert not scene(spec, Clock(), occupancy=None).first_look(slow)  # a replay
+
+
+def test_the_terminal_says_the_first_look_after_the_trial(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    slow = row(0, HALF, 0.5, measurement(stt_latency_p95_ms=1200.0))
+    with terminal.running(scene(spec, Clock()).outlook):
+        terminal.trial(slow)
+        terminal.trial(replace(slow, number=1))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("trial 0: ") and "misses stt_latency_p95_ms" in lines[1]
+    assert sum("misses" in line for line in lines) == 1
 
 
 def test_it_shows_trial_phase_memory_best_and_budget(spec: Spec) -> None:
