@@ -16,6 +16,17 @@ TWICE = math.log2(2 / BEGIN)  # doublings from there to twice that capacity
 DOUBLINGS = 8.0  # at most: from a quarter of the capacity that is expected to 64 times it
 
 
+def is_ramp_too_short(ramp_s: float, doubling_s: float) -> bool:
+    """Return whether no ramp that doubles so fast reaches twice the capacity in this time.
+
+    A ramp of 0 s is none, and not too short.
+
+    >>> is_ramp_too_short(74.0, 25.0), is_ramp_too_short(75.0, 25.0), is_ramp_too_short(0.0, 25.0)
+    (True, False, False)
+    """
+    return 0 < ramp_s < TWICE * doubling_s
+
+
 @dataclass(frozen=True, slots=True)
 class RampRange:
     """A ramp range says where a ramp begins and how fast it grows.

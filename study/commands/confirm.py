@@ -58,7 +58,7 @@ def main() -> None:
         "--ramp",
         type=float,
         metavar="S",
-        help="in place of the spec's ramp_s; 0: capacity is not judged",
+        help="in place of ramp_s, at least 3 x ramp_doubling_s; 0: capacity is not judged",
     )
     add("--part", metavar="K/N", help="of several cards at once this is card K of N; see --take")
     add(

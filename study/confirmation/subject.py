@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import TWICE, is_ramp_too_short
 from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
@@ -27,6 +28,8 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic
 from study.text import one_line
+
+LONGEST_RAMP_S = 1e5  # as in a spec
 
 SCORING = "fitness or gates in the spec"
 AA_PAIRS = 2
@@ -118,10 +121,11 @@ def subject(
         claim: What must be better; None for the spec's.
         aa_pairs: Pairs of the baseline against itself.
         workloads: The names of the held-out workloads.
-        ramp_s: The time of a ramp, s; 0 leaves it out.
+        ramp_s: The longest time of a ramp up to twice the baseline's capacity, s; 0 leaves it out.
 
     Raises:
-        BadInput: The promotion was changed or is none of this project, or its spec is another.
+        BadInput: The promotion was changed or is none of this project, or its spec is another, or
+            a ramp of `ramp_s` would not reach twice the capacity.
     """
     data = verify(path)
     if status_of(data) is None or not isinstance(data.get("spec"), dict):
@@ -137,6 +141,13 @@ def subject(
         )
     spec = load(file, experiment)
     if ramp_s is not None:
+        doubling_s = spec.workload.ramp_doubling_s
+        if is_ramp_too_short(ramp_s, doubling_s) or not 0 <= ramp_s <= LONGEST_RAMP_S:
+            raise BadInput(
+                f"--ramp {ramp_s:g}: twice the baseline's capacity is reached in {TWICE:g} times "
+                f"the spec's ramp_doubling_s; write {TWICE * doubling_s:g} to {LONGEST_RAMP_S:g}, "
+                "or 0 to leave the ramp out"
+            )
         spec = replace(spec, workload=replace(spec.workload, ramp_s=ramp_s))
     baseline = _allocation(path, data, "baseline", spec.search_space, file)
     winner = _allocation(path, data, "parameters", spec.search_space, file)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from objectives.capacity.limits import DEFAULT_LIMITS, limit_names
+from objectives.capacity.ramp_range import TWICE, is_ramp_too_short
 from objectives.plain_data.ranges import Range
 from objectives.traffic.clips import Clip
 from objectives.traffic.ready_made import READY_MADE, ready_made
@@ -60,10 +61,11 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
 def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> None:
     """Refuse rates under which a service would get nothing in the window, or no end of requests.
 
-    A window that is measured here is at most `LONGEST_WINDOW_S` long.
+    A window that is measured here is at most `LONGEST_WINDOW_S` long, and a ramp long enough to
+    reach twice the baseline's capacity.
 
     Raises:
-        BadInput: A rate or the window is wrong; it has file, line and key.
+        BadInput: A rate, the window or the ramp is wrong; it has file, line and key.
     """
     if is_live and workload.window_s > LONGEST_WINDOW_S:
         raise entry.at("window_s").wrong(
@@ -71,6 +73,13 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
             "configurations",
             f"write at most {LONGEST_WINDOW_S:g} and today's rates, however rare: intervals tell "
             "what fewer requests cost",
+        )
+    if is_ramp_too_short(workload.ramp_s, workload.ramp_doubling_s):
+        raise entry.at("ramp_s").wrong(
+            f"a ramp reaches twice the baseline's capacity in {TWICE:g} times ramp_doubling_s, "
+            f"{TWICE * workload.ramp_doubling_s:g} s, and not in {workload.ramp_s:g}",
+            f"write at least {TWICE * workload.ramp_doubling_s:g}, a shorter ramp_doubling_s, or 0 "
+            "to leave the ramp out",
         )
     needs_streams = workload.turns_per_s == 0
     rates = {

@@ -287,7 +287,7 @@ def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"ramp_s": 30, "claim": Claim.EITHER}, "was begun with claim latency, not either"),
+        ({"ramp_s": 75, "claim": Claim.EITHER}, "was begun with claim latency, not either"),
         ({"aa_pairs": 3}, "was begun with --aa-pairs 2, not 3"),
         ({"workloads": ["multi_user"]}, "was begun with held-out workloads voice_assistant"),
     ],
@@ -452,14 +452,22 @@ def test_capacity_is_not_claimed_where_nothing_measures_it(tmp_path: Path) -> No
     assert subject(path).rule.claim is Claim.LATENCY
 
 
+@pytest.mark.parametrize("ramp_s", [30.0, 74.9, -1.0, float("nan"), float("inf")])
+def test_a_ramp_that_would_not_reach_twice_the_capacity_is_refused(
+    tmp_path: Path, ramp_s: float
+) -> None:
+    with pytest.raises(BadInput, match=r"--ramp .*; write 75 to 100000, or 0 to leave"):
+        subject(promotion(tmp_path), ramp_s=ramp_s)
+
+
 def test_held_out_workloads_have_a_ramp_only_where_capacity_may_be_claimed(tmp_path: Path) -> None:
     path = promotion(tmp_path)
 
     def ramps(claim: Claim) -> list[float]:
-        return [t.workload.ramp_s for t in subject(path, claim=claim, ramp_s=30).traffics]
+        return [t.workload.ramp_s for t in subject(path, claim=claim, ramp_s=75).traffics]
 
-    assert ramps(Claim.EITHER) == ramps(Claim.CAPACITY) == [30, 30]
-    assert ramps(Claim.LATENCY) == [30, 0]
+    assert ramps(Claim.EITHER) == ramps(Claim.CAPACITY) == [75, 75]
+    assert ramps(Claim.LATENCY) == [75, 0]
 
 
 def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(

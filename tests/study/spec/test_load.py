@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
+import yaml
 
 import study
 from objectives.capacity.limits import DEFAULT_LIMITS
@@ -718,6 +719,20 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ("vllm_memory_util is searched and not in it",),
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*SPECS.glob("*.yaml"), *(Path(__file__).parents[2] / "specs").glob("*.yaml")],
+    ids=lambda file: file.name,
+)
+def test_every_ramp_of_a_spec_that_is_here_reaches_twice_the_capacity(file: Path) -> None:
+    told = yaml.safe_load(file.read_text())["workload"]
+    usual = Workload()
+    ramp_s = told.get("ramp_s", usual.ramp_s)
+    assert ramp_s == 0 or ramp_s >= 3 * told.get("ramp_doubling_s", usual.ramp_doubling_s)
+
+
 LIVE = "{llm: {python: venv/bin/python, model: llm}}"
 BAD_VALUES += [
     ({"slo": "{multiple: 1.5}"}, ("slo", "a word of 0.1", "write `limits:`")),
@@ -742,6 +757,11 @@ BAD_VALUES += [
         ("limits.stt_ttft_p95_ms", "it is no limit", "mean llm_ttft_p95_ms?"),
     ),
     ({"limits": "{llm_ttft_p95_ms: 0}"}, ("limits.llm_ttft_p95_ms", "out of range")),
+    ({"workload": "{ramp_s: 60}"}, ("workload.ramp_s", "75 s, and not in 60", "at least 75")),
+    (
+        {"workload": "{ramp_s: 44, ramp_doubling_s: 15}"},
+        ("workload.ramp_s", "write at least 45, a shorter ramp_doubling_s, or 0"),
+    ),
 ]
 BAD_VALUES += [
     ({"measure": "live", **keys}, parts)

@@ -98,7 +98,7 @@ def holding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, latency: float) -> 
 def confirmed(path: Path, claim: Claim = Claim.CAPACITY, **more: Any) -> tuple[int, list[str]]:
     said: list[str] = []
     options = ConfirmOptions(out=path.parent / "out", **more)
-    return confirm(subject(path, claim=claim, ramp_s=30), options, said.append), said
+    return confirm(subject(path, claim=claim, ramp_s=75), options, said.append), said
 
 
 def journal_of(path: Path) -> Path:

@@ -40,7 +40,7 @@ STRESS = Stress(
 
 @pytest.fixture
 def of(tmp_path: Path) -> Subject:
-    return subject(promotion(tmp_path), claim=Claim.EITHER, ramp_s=30)
+    return subject(promotion(tmp_path), claim=Claim.EITHER, ramp_s=75)
 
 
 def journal(*pairs: Pair, **more: Any) -> PairsJournal:
