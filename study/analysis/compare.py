@@ -115,8 +115,10 @@ def difference(
     if name not in OF_RAMPS:
         return Difference(name, old, new, verdict, noise)
     none = today.has_no_good_rate, other.has_no_good_rate
-    bounds = (c.is_lower_bound and name == CAPACITY for c in (today, other))
-    if name == CAPACITY and not is_capacity_order_known(today, other):
+    bounds = today.is_lower_bound, other.is_lower_bound
+    if name != CAPACITY:
+        bounds = False, False
+    elif not is_capacity_order_known(today, other):
         verdict = FigureVerdict.BOUND
     return Difference(name, old, new, verdict, noise, *bounds, *none)
 
