@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from objectives.errors import BadInput
 from study.confirmation.records import Pair, PairsJournal, Stress
@@ -21,17 +22,20 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         journals: By the name of the file, at least one; of equal heads.
 
     Raises:
-        BadInput: Two cards measured pairs of the same number, and so with the same arrivals.
+        BadInput: Two cards measured pairs of the same number, and so with the same arrivals; or
+            one pair stands under two numbers.
     """
     pairs: dict[tuple[str, int], tuple[str, Pair]] = {}
     for name, journal in journals.items():
         for pair in journal.pairs:
             other, held = pairs.setdefault((pair.stage, pair.number), (name, pair))
-            if (held.at, held.card) != (pair.at, pair.card):
+            if held != pair:
+                both = f"{other} and {name} both have a" if other != name else f"{name} has another"
                 raise BadInput(
-                    f"{other} and {name} both have a {pair.stage.upper()} pair {pair.number}, with "
+                    f"{both} {pair.stage.upper()} pair {pair.number}, with "
                     "the same arrivals; give each card a part of its own: --part 1/2, --part 2/2"
                 )
+    _refuse_copies(pairs.values())
     every = [*journals.values()]
     first = every[0]
     return replace(
@@ -44,6 +48,22 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         left_out=tuple(dict.fromkeys(text for j in every for text in j.left_out)),
         earlier=max(j.earlier for j in every),
     )
+
+
+def _refuse_copies(pairs: Iterable[tuple[str, Pair]]) -> None:
+    """Refuse arrivals, or a moment of a card, that two pairs share: each is of one pair alone."""
+    seen: dict[tuple[Any, ...], tuple[str, Pair]] = {}
+    for name, pair in pairs:
+        began = (pair.stage, pair.at, pair.card)
+        for key in (began, (pair.seed,)) if pair.seed is not None else (began,):
+            other, first = seen.setdefault(key, (name, pair))
+            if first is not pair:
+                what = "began at the same time on one card" if key == began else "share a seed"
+                raise BadInput(
+                    f"{first.stage.upper()} pair {first.number} of {other} and "
+                    f"{pair.stage.upper()} pair {pair.number} of {name} {what}, "
+                    "so that one is a copy; take what the cards wrote"
+                )
 
 
 def _room_mib(stress: Stress) -> float:
