@@ -73,6 +73,7 @@ def short(allocation: Allocation, today: Allocation | None = None) -> str:
 
 
 OUT_OF_MEMORY = "out of memory"
+NO_GOOD_RATE = "no good rate"  # in place of a capacity: at none were 95 % of the turns good
 FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentence
     "predicted_oom": (
         OUT_OF_MEMORY,

@@ -48,6 +48,10 @@ ELSEWHERE = {
         "tests/objectives/rig/test_load_bench.py",
         "minutes; there a short one, live",
     ),
+    "python tests/support/simulated_races.py": (
+        "tests/study/racing/test_dominated.py",
+        "takes minutes; there fewer studies",
+    ),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
     "python scripts/build_optunahub.py": (
         "tests/scripts/test_build_optunahub.py",

@@ -1,4 +1,4 @@
-"""The capacity is estimated from the turns of ramps, in turns a second and in sessions. Pure."""
+"""The capacity is estimated from the turns of ramps, in turns a second and in users. Pure."""
 
 from __future__ import annotations
 

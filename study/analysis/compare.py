@@ -19,6 +19,7 @@ SAME_PCT = 1.0  # a smaller difference is called none
 
 # of recordings of 0.1 these are not known, and one line says so, the capacity's
 OF_TURNS = ("turn_ttft_p95_ms", "goodput_pct", "concurrent_capacity")
+OF_RAMPS = (CAPACITY, "concurrent_capacity")  # None where no rate of turns is good
 
 
 class FigureVerdict(StrEnum):
@@ -45,6 +46,8 @@ class Difference:
         noise: Half of the interval of the difference; None where too little was launched again.
         old_is_bound: Whether the old figure is only a lower bound.
         new_is_bound: Whether the new one is.
+        old_has_no_rate: Whether the old figure is none since no rate of turns is good.
+        new_has_no_rate: Whether the new one is.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Difference:
     noise: float | None = None
     old_is_bound: bool = False
     new_is_bound: bool = False
+    old_has_no_rate: bool = False
+    new_has_no_rate: bool = False
 
     @property
     def pct(self) -> float | None:
@@ -107,12 +112,15 @@ def difference(
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)
-    if name != CAPACITY:
+    if name not in OF_RAMPS:
         return Difference(name, old, new, verdict, noise)
+    none = today.has_no_good_rate, other.has_no_good_rate
     bounds = today.is_lower_bound, other.is_lower_bound
-    if not is_capacity_order_known(today, other):
+    if name != CAPACITY:
+        bounds = False, False
+    elif not is_capacity_order_known(today, other):
         verdict = FigureVerdict.BOUND
-    return Difference(name, old, new, verdict, noise, *bounds)
+    return Difference(name, old, new, verdict, noise, *bounds, *none)
 
 
 def _verdict(name: str, old: float | None, new: float | None, noise: float | None) -> FigureVerdict:

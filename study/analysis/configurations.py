@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.figures import FITNESS
+from objectives.figures import CAPACITY, FITNESS
 from objectives.plain_data.infinity import plain
 from objectives.speech.wer import WordVerdict
 from study.rule.student_t import t_quantile
@@ -65,6 +65,13 @@ class Configuration:
     def is_lower_bound(self) -> bool:
         """Return whether the capacity of some launch is only a lower bound."""
         return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
+
+    @property
+    def has_no_good_rate(self) -> bool:
+        """Return whether its ramps measured that no rate of turns is good."""
+        return self.mean(CAPACITY) is None and any(
+            t.measurement.capacity_or_0 == 0 for t in self.measured if t.measurement
+        )
 
     def values(self, metric: str) -> list[float]:
         """Return a figure of `Measurement`, or the fitness, of every launch that has it."""

@@ -71,11 +71,6 @@ class Decision:
     ahead_alone: Configuration | None = None
     reference: Allocation | None = None
 
-    @property
-    def is_noise_known(self) -> bool:
-        """Return whether any configuration was measured twice: single ones tell no noise."""
-        return any(s.n > 1 for s in self.standings)
-
     def standing(self, configuration: Configuration | None) -> Standing | None:
         """Return what is known of a configuration; None where it is not feasible."""
         if configuration is None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.confirmation import verdict_of_0_1
+from study.confirmation.verdict.cause_words import CLAIM_TITLES
 from study.confirmation.verdict.wording import FIXED_BEFORE, signed, status_in_words
 from study.confirmation.verdict_line import MetricLine
 from study.promotion.status import VERDICTS, Status
 from study.rule.limits import LimitStanding
+from study.rule.rule import Claim
 from study.text import one_line
 
+PARTS = ("gain", "low", "high")
 HOW = "95 % intervals, 97.5 % from the second look on"
 STANDINGS = {
     LimitStanding.INSIDE: "inside its limit",
@@ -39,6 +42,7 @@ class Confirmation:
         is_replay: Whether it was judged by a recording's launches.
         measured: When its own launches were, and on how many devices.
         how: What the intervals and the words of the lines are.
+        held: What both held at a constant rate; empty where no capacity is confirmed by it.
     """
 
     file: str
@@ -51,6 +55,7 @@ class Confirmation:
     is_replay: bool
     measured: str
     how: str
+    held: str = ""
 
     @property
     def against(self) -> tuple[str, ...]:
@@ -107,6 +112,7 @@ def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
         is_replay,
         _measured(c),
         how,
+        _held_in_words(c) if verdict is Status.CONFIRMED else "",
     )
 
 
@@ -164,6 +170,7 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
             f"{stress['prompt_tokens']:,} tokens and {stress['clips_at_once']} clips at once left "
             f"{stress['least_free_memory_mib']:,.0f} MiB free."
         )
+    yield from _also_won(c)
     yield from _held(c)
     aa = c["aa"]["pairs"]
     when = "chosen when the launches were known" if is_replay else FIXED_BEFORE
@@ -172,6 +179,24 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
         f"{aa or 'no'} pairs of today's allocation against itself; "
         f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
     )
+
+
+def _also_won(c: Mapping[str, Any]) -> Iterator[str]:
+    """Tell the claims that are won beside the one that is told first."""
+    if "rule" in c and c["verdict"] == Status.CONFIRMED:
+        won = [Claim(name) for name in c["claims"] if c["claims"][name]["is_won"]]
+        for claim in sorted(won, key=lambda one: one is not Claim.CAPACITY)[1:]:
+            found = c["claims"][claim]
+            gain, low, high = (signed(found["main"][f"{part}_pct"]) for part in PARTS)
+            yield (
+                f"Also shown: {CLAIM_TITLES[claim]}: {gain}, "
+                f"{100 * found['confidence']:g} % interval {low} to {high} (positive is better)."
+            )
+
+
+def _held_in_words(c: Mapping[str, Any]) -> str:
+    is_won = "rule" in c and c["claims"].get("capacity", {}).get("is_won")
+    return one_line((c.get("holds") or {}).get("says") or "") if is_won else ""
 
 
 def _held(c: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category
+from study.analysis.compare import OF_RAMPS
 from study.analysis.configurations import configuration_of
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
@@ -29,7 +30,14 @@ from study.report.trial_words import (
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line, without_secrets
-from study.wording import FAILURES, WORD_GATES, allocation_in_words, server_in_words, short
+from study.wording import (
+    FAILURES,
+    NO_GOOD_RATE,
+    WORD_GATES,
+    allocation_in_words,
+    server_in_words,
+    short,
+)
 
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
@@ -90,7 +98,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         f"- device: {device.product}, {device.total_mib:,.0f} MiB{driver}",
         f"- versions: {packages or 'not told by the servers'}",
         f"- workload: {traffic_in_words(context)}",
-        f"- limits of a session: {limits_in_words(context)}",
+        f"- limits of a turn: {limits_in_words(context)}",
         f"- in use today: {context.baseline}",
         f"- sampler: {summary.sampler}",
         *(f"- not here: {what}" for what in missing),
@@ -177,8 +185,10 @@ def _figures(m: Measurement, apis: Mapping[str, str]) -> str:
     for name, f in shown(figures_of(apis)).items():
         value = m.figure(name)
         is_bound = name == CAPACITY and m.capacity_is_lower_bound
-        text = f"{'>= ' * is_bound}{f.text(value)}"
-        lines.append(f"| {f.title} | {'not measured' if value is None else f'{text} {f.unit}'} |")
+        text = f"{'>= ' * is_bound}{f.text(value)} {f.unit}"
+        if value is None:
+            text = NO_GOOD_RATE if name in OF_RAMPS and m.capacity_or_0 == 0 else "not measured"
+        lines.append(f"| {f.title} | {text} |")
     if m.capacity_bound_by:
         lines.append(f"| what bounds the capacity | {m.capacity_bound_by} |")
     if m.ladder:

@@ -42,7 +42,7 @@ class Origin:
 def compared_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
     """Return the figures that winner and baseline are compared by.
 
-    The p95 of a turn may only be compared at equal sessions.
+    The p95 of a turn follows from its services, which are compared.
     """
     figures = figures_of(apis)
     times = (n for n, f in figures.items() if f.unit == "ms" and n != "turn_ttft_p95_ms")
@@ -102,7 +102,7 @@ def document(
         "baseline": dict(baseline.allocation.values),
         "why": why,
         "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
-        "standing": {c: _standing(decision, of) for c, of in _both(decision)},
+        "launches": {c: len(of.measured) for c, of in _both(decision)},
         "best_single_trial": dict(best.allocation.values) if best else None,
         "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in compared},
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
@@ -137,28 +137,6 @@ def _pair(
     """Return a figure of both as numbers; a file spells an infinite latency "inf"."""
     first, second = (None if (v := f.get(name)) is None else float(v) for f in (new, old))
     return first, second
-
-
-def _standing(
-    decision: Decision, configuration: Configuration
-) -> dict[str, float | int | None] | None:
-    """Return mean, standard error, measurements and probability of being the best.
-
-    None where nothing is known of it; errors and probabilities are there only where something was
-    measured twice.
-    """
-    s = decision.standing(configuration)
-    if s is None:
-        return None
-    is_known = decision.is_noise_known
-    error = round(s.standard_error, 6) if is_known and s.standard_error is not None else None
-    return {
-        "mean": round(s.mean, 6),
-        "standard_error": error,
-        "measurements": s.n,
-        "mean_of_measurements": round(s.raw_mean, 6),
-        "probability_best": round(s.probability_best, 4) if is_known else None,
-    }
 
 
 def write_promotion(data: Mapping[str, Any], folder: Path, name: str) -> Path:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, seed_spread_pct
 from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure
-from study.analysis.compare import FREE, Difference, FigureVerdict, difference, figure_differences
+from study.analysis.compare import (
+    FREE,
+    SAME_PCT,
+    Difference,
+    FigureVerdict,
+    difference,
+    figure_differences,
+)
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision
 from study.analysis.gain import Gain, gain_of
@@ -83,12 +90,16 @@ def amount_in_words(gain: Gain) -> str:
 
 def _interval_in_words(gain: Gain, today: Configuration, other: Configuration) -> str:
     if (interval := gain.interval_pct) is None:
-        counts = dict.fromkeys(len(c.measured) for c in (other, today))
-        launches = " and ".join(f"{n} launch{'es' * (n > 1)}" for n in counts)
-        return f"from {launches}{' each' * (len(counts) == 1)}, so without an interval"
+        return f"from {_launches_of(today, other)}, so without an interval"
     low, high = interval if gain.log_ratio >= 0 else (-interval[1], -interval[0])
     spread = f"{100 * gain.confidence:g} % interval {low:.0f} to {high:.0f} %"
     return spread if low > 0 else f"{spread}: noise could explain it"
+
+
+def _launches_of(today: Configuration, other: Configuration) -> str:
+    counts = dict.fromkeys(len(c.measured) for c in (other, today))
+    launches = " and ".join(f"{n} launch{'es' * (n > 1)}" for n in counts)
+    return f"{launches}{' each' * (len(counts) == 1)}"
 
 
 def better(summary: Summary, today: Configuration, other: Configuration) -> str:
@@ -97,7 +108,18 @@ def better(summary: Summary, today: Configuration, other: Configuration) -> str:
     gain = gain_of(other, today, summary.configurations, weights, summary.context.claim)
     if gain is None:
         return f"By how much it is better, by {summary.context.claim}, is not known."
-    return f"Better: {gain_in_words(gain, today, other)}."
+    wide = ""
+    if gain.figure is Claim.CAPACITY and (turns := _few_turns(today, other)) is not None:
+        few = f"a capacity rests on {turns} turns below the break, not {ENOUGH_TURNS}"
+        wide = f"; wide: {few}; {_spread_in_words(turns)}"
+    return f"Better: {gain_in_words(gain, today, other)}{wide}."
+
+
+def _few_turns(today: Configuration, other: Configuration) -> int | None:
+    """Return the fewest turns that a capacity of both rests on; None where they are enough."""
+    records = [t.measurement for c in (today, other) for t in c.measured if t.measurement]
+    turns = [m.capacity_turns_below for m in records if m.capacity_turns_below is not None]
+    return min(turns) if turns and min(turns) < ENOUGH_TURNS else None
 
 
 def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
@@ -106,9 +128,12 @@ def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
     differences = figure_differences(today, other, summary.configurations, apis, (FREE, USERS))
     lost = [d for d in differences if d.verdict is FigureVerdict.WORSE]
     lost.sort(key=lambda d: abs(d.pct or 100.0), reverse=True)
-    if not lost:
-        return "Gets worse: nothing beyond noise."
-    return f"Gets worse: {'; '.join(first([_in_words(d) for d in lost]))}."
+    begin, none, unknown = "Gets worse", "nothing beyond noise", ", noise unknown"
+    if all(d.noise is None for d in differences):
+        begin += f" (the noise is not known from {_launches_of(today, other)})"
+        none, unknown = f"nothing by {SAME_PCT:g} % or more", ""
+    told = [f"{_in_words(d)}{unknown * (d.noise is None)}" for d in lost]
+    return f"{begin}: {'; '.join(first(told)) or none}."
 
 
 def _in_words(d: Difference) -> str:

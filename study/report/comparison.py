@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.engines.engine import apis_of
-from objectives.figures import figure
+from objectives.figures import Figure, figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.summary import Summary
+from study.wording import NO_GOOD_RATE
 
 VERDICT_WORDS = {
     FigureVerdict.BOUND: "not known: ≥ is a lower bound",
@@ -85,12 +86,16 @@ def comparison(
 def _as_text(d: Difference) -> ComparedFigure:
     """Write one difference as text, both figures with their units."""
     f = figure(d.name)
-    texts = [
-        "not measured" if value is None else f"{'≥ ' * is_bound}{f.text(value)} {f.unit}".rstrip()
-        for value, is_bound in ((d.old, d.old_is_bound), (d.new, d.new_is_bound))
-    ]
+    old = _value(f, d.old, is_bound=d.old_is_bound, has_no_rate=d.old_has_no_rate)
+    new = _value(f, d.new, is_bound=d.new_is_bound, has_no_rate=d.new_has_no_rate)
     sense = d.verdict if d.verdict in (FigureVerdict.BETTER, FigureVerdict.WORSE) else ""
-    return ComparedFigure(f.title, texts[0], texts[1], change(d), sense)
+    return ComparedFigure(f.title, old, new, change(d), sense)
+
+
+def _value(f: Figure, value: float | None, *, is_bound: bool, has_no_rate: bool) -> str:
+    if value is None:
+        return NO_GOOD_RATE if has_no_rate else "not measured"
+    return f"{'≥ ' * is_bound}{f.text(value)} {f.unit}".rstrip()
 
 
 def change(d: Difference, *, is_judged: bool = True) -> str:
@@ -99,7 +104,7 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
     What stands behind ± is half of the 95 % interval, of launches and segments.
 
     Args:
-        is_judged: Whether to say which of the two it is.
+        is_judged: Whether to say which of the two it is, and where the noise is unknown.
     """
     if (fixed := VERDICT_WORDS.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
@@ -117,5 +122,4 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
         return amount
     if d.verdict is FigureVerdict.WITHIN_NOISE:
         return f"{amount}, within noise"
-    judged = f", {d.verdict}" if is_judged else ""
-    return f"{amount}{judged}{', noise unknown' * (d.noise is None)}"
+    return f"{amount}, {d.verdict}{', noise unknown' * (d.noise is None)}" if is_judged else amount

@@ -120,7 +120,8 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
 
 def fresh(c: Confirmation) -> list[str]:
     """Say what fresh launches of both showed, what speaks against the winner, what gets worse."""
-    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}."]
+    held = f"; {c.held}" if c.held else ""
+    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}{held}."]
     if c.against:
         lines.append(f"Against it: {'; '.join(first(c.against))}.")
     gains: dict[str, list[str]] = {}

@@ -132,7 +132,7 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{k} {v}" for k, v in servers) or "not told by the servers"),
         ("when", f"{when[0]} to {when[-1]}" if when else "not told"),
         ("traffic", traffic_in_words(context)),
-        ("limits of a voice session", limits_in_words(context)),
+        ("limits of a turn", limits_in_words(context)),
         ("gates", f"{words}, {gates.free_memory_mib:g} MiB left free"),
         ("weights", ", ".join(f"{term} {weight:g}" for term, weight in weights.items())),
         ("also on the device", ", ".join(tenants) or "nothing of the study's own"),

@@ -17,7 +17,7 @@ from study.report.reasons import ineligible, over
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
 from study.storage.trials import State, Trial
-from study.wording import number, short
+from study.wording import NO_GOOD_RATE, number, short
 
 WINNER = CATEGORY_WORDS[Category.WINNER]
 
@@ -93,6 +93,8 @@ def outcome_in_words(trial: Trial) -> str:
 
 def mean_capacity(c: Configuration) -> str:
     """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
+    if c.has_no_good_rate:
+        return NO_GOOD_RATE
     return f"{'≥ ' * c.is_lower_bound}{number(c.mean(CAPACITY), 2)}"
 
 

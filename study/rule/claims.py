@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from objectives.figures import Direction, flat_name
 from study.rule.intervals import Interval, interval
@@ -23,8 +23,9 @@ class ClaimFinding:
         main: Its gain on the study's own workload; None where fewer than two pairs have one.
         held_out: The gain in the mean of the held-out workloads; None where there are none.
         worse_under: The held-out workloads on which it is shown to be worse.
-        missing: How many pairs lack it, by workload.
+        missing: How many pairs lack it for another reason than `no_good_rate`, by workload.
         is_won: Whether it is shown to be better.
+        no_good_rate: In how many pairs no rate is good, by workload and role; empty for latency.
     """
 
     claim: Claim
@@ -33,6 +34,7 @@ class ClaimFinding:
     worse_under: tuple[str, ...]
     missing: Mapping[str, int]
     is_won: bool
+    no_good_rate: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def is_lost(self) -> bool:
@@ -60,9 +62,15 @@ def claim_finding(
 ) -> ClaimFinding:
     """Return what the pairs say of a claim, with intervals of this confidence."""
     gains = {w: claim_gains(claim, figures, w, rule.weights) for w in rule.workloads}
+    none_good = dict[tuple[str, str], int]()
     missing = {w: sum(g is None or g == LOST for g in own) for w, own in gains.items()}
-    main = interval(known(gains[rule.main]), level)
     is_complete = bool(gains[rule.main]) and not any(missing.values())
+    for w in rule.workloads if claim is Claim.CAPACITY else ():
+        if (arms := figures.get((w, CAPACITY))) is not None:
+            by_role = {(w, "baseline"): arms.baseline.count(0), (w, "winner"): arms.winner.count(0)}
+            none_good |= {key: count for key, count in by_role.items() if count}
+            missing[w] -= sum(0 in pair for pair in zip(arms.baseline, arms.winner, strict=True))
+    main = interval(known(gains[rule.main]), level)
     held_out: Interval | None = None
     if rule.held_out and is_complete:
         by_pair = zip(*(known(gains[w]) for w in rule.held_out), strict=True)
@@ -72,7 +80,7 @@ def claim_finding(
     )
     is_better = [i is not None and i.low > 0 for i in (main, *([held_out] * bool(rule.held_out)))]
     is_won = is_complete and all(is_better) and not worse_under
-    return ClaimFinding(claim, main, held_out, worse_under, missing, is_won)
+    return ClaimFinding(claim, main, held_out, worse_under, missing, is_won, none_good)
 
 
 def claim_gains(

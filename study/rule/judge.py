@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from objectives.figures import CAPACITY
 from study.rule.claims import ClaimFinding, claim_finding
 from study.rule.hard_facts import HardFacts, hard_causes, open_facts
 from study.rule.limits import LimitFinding, LimitStanding, limit_findings
@@ -54,10 +55,16 @@ def _at(
     claims = tuple(claim_finding(part, figures, rule, shared) for part in parts)
     limits = limit_findings(figures, rule, level)
     worse = worse_figures(figures, limits, rule, level)
-    status, causes = Status.REJECTED, tuple(_against(claims, limits, worse))
+    status, causes = Status.REJECTED, tuple(_against(claims, limits, worse, figures))
     if not causes:
-        lost = (Cause(Reason.FIGURE_LOST, w, f) for w, f in lost_figures(figures, rule))
-        causes = (*open_causes, *_not_won(claims), *_not_met(limits), *lost)
+        lost = (_of_figure(Reason.FIGURE_LOST, key, figures) for key in lost_figures(figures, rule))
+        harms = (
+            _of_figure(Reason.WATCHED_WORSE, (w.workload, w.figure), figures)
+            for w in worse
+            if w.is_harm
+        )
+        open_now = (*open_causes, *_not_won(claims), *_not_met(limits), *harms, *lost)
+        causes = tuple(dict.fromkeys(open_now))  # a claim and a figure may lack the same
         status = Status.INCONCLUSIVE if causes else Status.CONFIRMED
     return RuleVerdict(
         status=status,
@@ -74,6 +81,7 @@ def _against(
     claims: tuple[ClaimFinding, ...],
     limits: tuple[LimitFinding, ...],
     worse: tuple[WorseFigure, ...],
+    figures: Mapping[Key, Arms],
 ) -> Iterator[Cause]:
     if all(c.is_lost for c in claims):
         yield from (Cause(Reason.CLAIM_WORSE, name=c.claim) for c in claims)
@@ -82,7 +90,15 @@ def _against(
             yield Cause(Reason.LIMIT_BROKEN, limit.workload, limit.figure)
     for figure in worse:
         if figure.rejects:
-            yield Cause(Reason.WATCHED_WORSE, figure.workload, figure.figure)
+            yield _of_figure(Reason.WATCHED_WORSE, (figure.workload, figure.figure), figures)
+
+
+def _of_figure(reason: Reason, key: Key, figures: Mapping[Key, Arms]) -> Cause:
+    """Return the cause; a capacity for which no rate is good has a reason of its own."""
+    workload, name = key
+    if name == CAPACITY and (count := figures[key].winner.count(0)):
+        return Cause(Reason.NO_GOOD_RATE, workload, "winner", count)
+    return Cause(reason, workload, name)
 
 
 def _not_won(claims: tuple[ClaimFinding, ...]) -> Iterator[Cause]:
@@ -93,6 +109,8 @@ def _not_won(claims: tuple[ClaimFinding, ...]) -> Iterator[Cause]:
         lacking = {w: n for w, n in c.missing.items() if n}
         for workload, count in lacking.items():
             yield Cause(Reason.CLAIM_NOT_MEASURED, workload, c.claim, count)
+        for (workload, role), count in c.no_good_rate.items():
+            yield Cause(Reason.NO_GOOD_RATE, workload, role, count)
         for workload in c.worse_under:
             yield Cause(Reason.HELD_OUT_WORSE, workload, c.claim)
         if c.main is not None and c.main.low <= 0:

@@ -20,14 +20,27 @@ class Arms:
         baseline: Its values; None where it was not measured, infinite where too many requests
             failed.
         winner: The same.
+        at_least: Where a value of the baseline is not known, what it is at least; empty for none.
     """
 
     baseline: tuple[float | None, ...]
     winner: tuple[float | None, ...]
+    at_least: tuple[float | None, ...] = ()
 
     def first(self, pairs: int) -> Arms:
         """Return the first pairs."""
-        return Arms(self.baseline[:pairs], self.winner[:pairs])
+        return Arms(self.baseline[:pairs], self.winner[:pairs], self.at_least[:pairs])
+
+    @property
+    def against(self) -> Arms:
+        """Return what counts against the winner: what the baseline has, or has at least.
+
+        >>> Arms((None, 3.0), (1.0, 1.0), (4.0, None)).against
+        Arms(baseline=(4.0, 3.0), winner=(1.0, 1.0), at_least=())
+        """
+        least = self.at_least or (None,) * len(self.baseline)
+        known = (b if a is None else a for a, b in zip(self.baseline, least, strict=True))
+        return Arms(tuple(known), self.winner)
 
     @property
     def is_measured(self) -> bool:
@@ -51,7 +64,7 @@ def _gain(old: float | None, new: float | None, sign: int) -> float | None:
         return None
     if new is None or new == math.inf:
         return LOST
-    if old == new:
+    if old == new and (old or sign < 0):  # two capacities or shares of 0 are not alike
         return 0.0
     if old <= 0:
         return None

@@ -29,7 +29,7 @@ class Reason(StrEnum):
     FREE_MEMORY = "free_memory"
     CLAIM_WORSE = "claim_worse"
     LIMIT_BROKEN = "limit_broken"
-    WATCHED_WORSE = "watched_worse"
+    WATCHED_WORSE = "watched_worse"  # or keeps it open, where only one interval shows it
     # these keep it open
     BASELINE_FAILED = "baseline_failed"
     DRIFT = "drift"
@@ -38,6 +38,7 @@ class Reason(StrEnum):
     WORDS_NOT_MEASURED = "words_not_measured"
     FREE_MEMORY_NOT_MEASURED = "free_memory_not_measured"
     TOO_FEW_PAIRS = "too_few_pairs"
+    NO_GOOD_RATE = "no_good_rate"  # rejects where capacity is shown to be worse by it
     HOLDS_NOT_MEASURED = "holds_not_measured"
     CAPACITY_NOT_HELD = "capacity_not_held"
     CLAIM_NOT_MEASURED = "claim_not_measured"
@@ -56,7 +57,8 @@ class Cause:
     Args:
         reason: The reason.
         workload: The workload it was seen under; empty for all.
-        name: The figure, the claim, or the class of a failure; empty where the reason says all.
+        name: The figure, the claim, the class of a failure, or whose launches have no good rate;
+            empty where the reason says all.
         value: A share of requests, MiB, a number of pairs, turns/s, or minutes of audio that would
             tell.
         evidence: The line of a log that shows a failure.

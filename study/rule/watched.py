@@ -1,7 +1,8 @@
 """This module watches every figure that has no limit of its own; pure.
 
 It rejects only what is shown to be worse by more than 10 % and lies outside its limit: a limit on a
-p95 covers the median of the same quantity. All that is shown to be worse is listed.
+p95 covers the median of the same quantity. Capacity and goodput are made of all limits, so that
+worse by more than 10 % is enough. All that is shown to be worse is listed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.rule.intervals import Interval, interval, next_launch_bound
+from objectives.figures import CAPACITY, GOODPUT, Direction
+from study.rule.intervals import LEAST, Interval, interval, next_launch_bound
 from study.rule.limits import NO_WORSE, LimitFinding
 from study.rule.pairs import LOST, Arms, Key, known
 from study.rule.rule import Rule
+
+MADE_OF_LIMITS = (CAPACITY, GOODPUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,14 @@ class WorseFigure:
         figure: The flat name of the figure.
         gain: The gain, a log-ratio; negative.
         rejects: Whether it rules the winner out.
+        is_harm: Whether it keeps a winner from being confirmed; its interval is not corrected.
     """
 
     workload: str
     figure: str
     gain: Interval
     rejects: bool = False
+    is_harm: bool = False
 
 
 def worse_figures(
@@ -52,21 +58,27 @@ def worse_figures(
     strict = 1 - (1 - level) / max(1, len(keys))
     for workload, figure in keys:
         arms = figures[workload, figure]
-        gains = known(arms.gains(rule.watched[figure]))
+        gains = _finite_gains(arms.against, rule.watched[figure])
         gain = interval(gains, level)
         if gain is None or gain.high >= 0:
             continue
         sure = interval(gains, strict)
         is_worse = sure is not None and sure.high < -NO_WORSE
-        rejects = is_worse and _is_outside(arms, covering_limit(figure, rule.limits))
-        worse.append(WorseFigure(workload, figure, gain, rejects))
+        is_outside = figure in MADE_OF_LIMITS or _is_outside(
+            arms, covering_limit(figure, rule.limits)
+        )
+        rejects = is_worse and is_outside
+        is_harm = figure in MADE_OF_LIMITS and gain.high < -NO_WORSE
+        worse.append(WorseFigure(workload, figure, gain, rejects, is_harm))
     return tuple(worse)
 
 
 def lost_figures(figures: Mapping[Key, Arms], rule: Rule) -> tuple[Key, ...]:
     """Return the watched figures that only the winner lacks in some pair."""
     return tuple(
-        key for key in _keys(figures, rule) if LOST in figures[key].gains(rule.watched[key[1]])
+        key
+        for key in _keys(figures, rule)
+        if LOST in figures[key].against.gains(rule.watched[key[1]])
     )
 
 
@@ -84,8 +96,15 @@ def _keys(figures: Mapping[Key, Arms], rule: Rule) -> list[Key]:
         (w, f)
         for w in rule.workloads
         for f in rule.watched
-        if f not in rule.limits and (w, f) in figures and figures[w, f].is_measured
+        if f not in rule.limits and (w, f) in figures and figures[w, f].against.is_measured
     ]
+
+
+def _finite_gains(arms: Arms, direction: Direction) -> list[float]:
+    """Return the known log-ratios; a capacity or a share of 0 is measured, and the least."""
+    if direction is Direction.UP:
+        arms = Arms(arms.baseline, tuple(LEAST if v == 0 else v for v in arms.winner))
+    return known(arms.gains(direction))
 
 
 def _is_outside(arms: Arms, limit: float | None) -> bool:

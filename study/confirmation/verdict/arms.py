@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from objectives.figures import CAPACITY, latency_p95_names
-from study.confirmation.records import Pair, Role
+from study.confirmation.records import ROLES, Pair, Role
 from study.rule.pairs import LOST, Arms, Key
 from study.rule.rule import Rule
 
@@ -19,6 +19,7 @@ def arms_of(pairs: Sequence[Pair], rule: Rule) -> dict[Key, Arms]:
         (workload, name): Arms(
             tuple(_value(pair, "baseline", workload, name) for pair in pairs),
             tuple(_value(pair, "winner", workload, name) for pair in pairs),
+            _at_least(pairs, workload) if name == CAPACITY else (),
         )
         for workload in rule.workloads
         for name in sorted(names)
@@ -28,7 +29,8 @@ def arms_of(pairs: Sequence[Pair], rule: Rule) -> dict[Key, Arms]:
 def _value(pair: Pair, role: Role, workload: str, name: str) -> float | None:
     """Return a figure of a launch; None where it was not measured.
 
-    A baseline whose ramp never broke has a capacity that is not known: it may be any more.
+    A baseline whose ramp never broke has a capacity that is not known: it may be any more. Where no
+    rate is good the capacity is 0.
     """
     measured = pair.of(role).measured.get(workload)
     if measured is None:
@@ -36,8 +38,19 @@ def _value(pair: Pair, role: Role, workload: str, name: str) -> float | None:
     is_baseline = role == "baseline" or pair.stage == "aa"
     if name == CAPACITY and is_baseline and measured.capacity_is_lower_bound:
         return None
-    value: float | None = measured.figure(name)
+    value: float | None = measured.capacity_or_0 if name == CAPACITY else measured.figure(name)
     return value
+
+
+def _at_least(pairs: Sequence[Pair], workload: str) -> tuple[float | None, ...]:
+    """Return what the baseline's capacity is at least, where its ramp alone never broke."""
+    found = list[float | None]()
+    for pair in pairs:
+        old, new = (pair.of(role).measured.get(workload) for role in ROLES)
+        is_bound = old is not None and old.capacity_is_lower_bound
+        is_told = is_bound and new is not None and not new.capacity_is_lower_bound
+        found.append(old.capacity_turns_per_s if old is not None and is_told else None)
+    return tuple(found) if any(found) else ()
 
 
 def launch_noise(gains_of_aa: Sequence[float | None]) -> float | None:

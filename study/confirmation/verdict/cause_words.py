@@ -67,6 +67,9 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
         case Reason.CLAIM_NOT_MEASURED:
             pairs = f"{value:g} of {verdict.pairs} pairs"
             text = f"{CLAIM_TITLES[Claim(name)]} was not measured in {pairs} under {under}"
+        case Reason.NO_GOOD_RATE:
+            pairs = f"{value:g} of {verdict.pairs} pairs"
+            text = f"no rate is good for the {name} in {pairs} under {under}"
         case Reason.FIGURE_LOST:
             text = f"the winner lacks {title(name)} ({name}) in some pairs under {under}"
         case _:

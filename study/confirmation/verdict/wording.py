@@ -47,8 +47,8 @@ def rule_in_words(rule: Rule) -> str:
 def claims_in_words(verdict: RuleVerdict, rule: Rule, pairs: int) -> str:
     """Say in one sentence what may be claimed after so many pairs.
 
-    A confirmed verdict names the claims that are shown, the one that gains most first; any other
-    one names each with its interval.
+    A confirmed verdict names one claim that is shown, capacity before latency; any other one names
+    each with its interval.
     """
     if not verdict.claims:
         least = LOOKS[0]
@@ -57,8 +57,7 @@ def claims_in_words(verdict: RuleVerdict, rule: Rule, pairs: int) -> str:
     if verdict.status is not Status.CONFIRMED:
         parts = [_standing(c, level) for c in verdict.claims]
         return f"{'; '.join(parts)} (positive is better)"
-    won = sorted(verdict.won, key=lambda c: c.main.low if c.main else 0.0, reverse=True)
-    return "; ".join(_won(c, level) for c in won)
+    return _won(min(verdict.won, key=lambda c: c.claim is not Claim.CAPACITY), level)
 
 
 def _won(c: ClaimFinding, level: float) -> str:
@@ -70,7 +69,8 @@ def _won(c: ClaimFinding, level: float) -> str:
 
 def _standing(c: ClaimFinding, level: float) -> str:
     if c.main is None:
-        return f"{CLAIM_TITLES[c.claim]}: not measured"
+        known = "no good rate" if c.no_good_rate else "not measured"
+        return f"{CLAIM_TITLES[c.claim]}: {known}"
     return f"{CLAIM_TITLES[c.claim]}: {_spread(c, level)}"
 
 

@@ -15,7 +15,7 @@ from study.analysis.pareto import pareto
 from study.report.service_words import latencies_of
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import pair, short, timed_phase_in_words
+from study.wording import NO_GOOD_RATE, pair, short, timed_phase_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Spot:
         label: The configuration in short.
         category: What it is to the answer.
         on_pareto: Whether it belongs to the Pareto set.
-        turns_per_s: The capacity, turns/s; None where it was not measured.
+        turns_per_s: The capacity, turns/s; 0 where no rate is good, None where it was not measured.
         is_lower_bound: Whether there may be more than that.
         p95_ms: P95 latency by service, ms.
     """
@@ -43,6 +43,8 @@ class Spot:
         """Return the capacity in words."""
         if self.turns_per_s is None:
             return "not measured"
+        if not self.turns_per_s:
+            return NO_GOOD_RATE
         return f"{'at least ' * self.is_lower_bound}{self.turns_per_s:.2f} turns/s"
 
 
@@ -67,7 +69,7 @@ def spots(
         p95_ms = {s: ms for s, ms in means.items() if ms is not None and ms != INFINITE}
         if len(p95_ms) < len(means):
             continue
-        turns_per_s = c.mean(CAPACITY)
+        turns_per_s = 0.0 if c.has_no_good_rate else c.mean(CAPACITY)
         kind = category(c, decision)
         points.append(
             Spot(short(c.allocation), kind, c in best, turns_per_s, c.is_lower_bound, p95_ms)

@@ -68,7 +68,7 @@ def held_by(truth_per_s, baseline_per_s, number):
     own = RampRange.around(baseline_per_s, doubling_s=25.0, ramp_s=120.0)
     rate = RampRate.doubling(own.first_per_s, own.doubling_s, ramp_s=3.6 * own.doubling_s)
     pairs = (turns_against(truth_per_s, rate, 1000 * number + pair) for pair in range(6))
-    logs = [math.log(ramp_capacity(turns, rate).capacity_turns_per_s) for turns in pairs]
+    logs = [math.log(ramp_capacity(turns, rate).capacity_turns_per_s or 0.0) for turns in pairs]
     holds = []
     while (per_s := next_rate(math.exp(fmean(logs)), holds)) is not None:
         seed = 7_000_000 + 10 * number + len(holds)  # the same for both allocations

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from objectives.figures import Direction
-from study.rule.claims import CAPACITY
+from objectives.figures import CAPACITY, GOODPUT, Direction
 from study.rule.hard_facts import HardFacts, LaunchFailure, hard_causes
 from study.rule.intervals import next_launch_bound
 from study.rule.judge import judge
@@ -288,3 +287,70 @@ def test_hard_facts_reject_before_the_first_pair() -> None:
     found = judged({}, facts=HardFacts(oom_events=2))
     assert (found.status, found.pairs_more) == (Status.REJECTED, None)
     assert not [*hard_causes(HardFacts(failed_more={"main": 0.004}), RULE)]
+
+
+NO_RATE = Arms((3.3,) * 6, (0.0,) * 6)
+SHORTER = {"stt_latency_p95_ms": 0.8, "llm_latency_p95_ms": 0.8}
+WATCHING = replace(RULE, watched={**RULE.watched, CAPACITY: Direction.UP, GOODPUT: Direction.UP})
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "cause"),
+    [
+        (CAPACITY, arms(4.0, 1.5 / 4.0), Cause(Reason.WATCHED_WORSE, "main", CAPACITY)),
+        (GOODPUT, arms(99.0, 0.6), Cause(Reason.WATCHED_WORSE, "main", GOODPUT)),
+        (GOODPUT, Arms((99.0,) * 6, (0.0,) * 6), Cause(Reason.WATCHED_WORSE, "main", GOODPUT)),
+        (CAPACITY, NO_RATE, Cause(Reason.NO_GOOD_RATE, "main", "winner", 6)),
+        (
+            CAPACITY,  # the ramp of the baseline never broke
+            Arms((None,) * 6, (0.0,) * 6, (4.0,) * 6),
+            Cause(Reason.NO_GOOD_RATE, "main", "winner", 6),
+        ),
+        (
+            CAPACITY,
+            Arms((None,) * 6, (1.5,) * 6, (4.0,) * 6),
+            Cause(Reason.WATCHED_WORSE, "main", CAPACITY),
+        ),
+    ],
+)
+@pytest.mark.parametrize("claim", Claim)
+def test_capacity_and_goodput_reject_where_they_are_shown_worse_under_any_claim(
+    name: str, found: Arms, cause: Cause, claim: Claim
+) -> None:
+    verdict = judged({**world(SHORTER), ("main", name): found}, replace(WATCHING, claim=claim))
+    assert verdict.status is Status.REJECTED
+    assert cause in verdict.causes or reasons(verdict) == [Reason.CLAIM_WORSE]
+
+
+@pytest.mark.parametrize("falls", [0.95, 1.0])
+def test_a_capacity_that_falls_by_less_does_not_reject(falls: float) -> None:
+    found = judged(world({**SHORTER, CAPACITY: falls}), WATCHING)
+    assert found.status is Status.CONFIRMED
+
+
+def test_without_a_good_rate_on_both_sides_only_latency_can_be_claimed() -> None:
+    none = Arms((0.0,) * 6, (0.0,) * 6)
+    assert judged({**world(SHORTER), ("main", CAPACITY): none}, WATCHING).won[0].claim == "latency"
+    assert judged({**world(SHORTER), ("main", CAPACITY): none}, WATCHING).causes == ()
+    claimed = judged(
+        {**world(SHORTER), ("main", CAPACITY): none}, replace(WATCHING, claim=Claim.CAPACITY)
+    )
+    assert claimed.status is Status.INCONCLUSIVE
+    assert claimed.causes == (
+        Cause(Reason.NO_GOOD_RATE, "main", "baseline", 6),
+        Cause(Reason.NO_GOOD_RATE, "main", "winner", 6),
+    )
+
+
+def test_no_good_rate_in_some_pairs_keeps_it_open() -> None:
+    some = Arms((3.3,) * 6, (3.3, 3.4, 3.2, 0.0, 3.3, 3.3))
+    found = judged({**world(SHORTER), ("main", CAPACITY): some}, WATCHING)
+    assert found.status is Status.INCONCLUSIVE
+    assert found.causes == (Cause(Reason.NO_GOOD_RATE, "main", "winner", 1),)
+
+
+def test_a_goodput_that_only_the_uncorrected_interval_shows_to_fall_keeps_it_open() -> None:
+    falls = Arms((99.0,) * 6, (74.0, 89.0, 73.0, 88.0, 75.0, 84.0))
+    found = judged({**world(SHORTER), ("main", GOODPUT): falls}, WATCHING)
+    assert found.status is Status.INCONCLUSIVE
+    assert found.causes == (Cause(Reason.WATCHED_WORSE, "main", GOODPUT),)

@@ -24,7 +24,7 @@ from confirmations import (
 )
 from scipy import stats
 
-from study.rule.claims import CAPACITY
+from objectives.figures import CAPACITY, GOODPUT, Direction
 from study.rule.hard_facts import HardFacts
 from study.rule.judge import judge
 from study.rule.rule import Claim, Rule
@@ -102,6 +102,32 @@ def test_a_harmful_winner_is_never_confirmed_whatever_it_gains(
     times = {**gain, **SLOW_TOKENS}
     held_out = None if is_everywhere else gain
     found = verdicts(200, times=times, held_out_times=held_out, launch_noise=launch_noise)
+    assert shares(found)[Status.CONFIRMED] == 0
+    assert shares(found)[Status.REJECTED] >= 0.90
+
+
+def test_either_misses_nine_of_ten_at_six_pairs_of_eager_launches() -> None:
+    found = verdicts(300, times={CAPACITY: 1.2}, launch_noise=EAGER, pairs=6)
+    assert 0.83 <= shares(found)[Status.CONFIRMED] < 0.95  # 88 % in the guide
+
+
+@pytest.mark.parametrize("launch_noise", [GRAPHS, EAGER])
+@pytest.mark.parametrize("is_everywhere", [True, False])
+@pytest.mark.parametrize(
+    "harm", [{**FASTER, CAPACITY: 1.5 / 4.0}, {CAPACITY: 2.0, **FASTER, GOODPUT: 0.6}]
+)
+def test_nor_is_one_whose_capacity_or_goodput_falls(
+    harm: dict[str, float], is_everywhere: bool, launch_noise: float
+) -> None:
+    held_out = None if is_everywhere else {CAPACITY: 2.0, **FASTER}
+    found = verdicts(
+        100,
+        times=harm,
+        held_out_times=held_out,
+        launch_noise=launch_noise,
+        levels={**BASELINE, GOODPUT: 99.0},
+        rule=replace(RULE, watched={**RULE.watched, GOODPUT: Direction.UP}),
+    )
     assert shares(found)[Status.CONFIRMED] == 0
     assert shares(found)[Status.REJECTED] >= 0.90
 

@@ -175,7 +175,9 @@ def test_the_winner_is_told_by_one_figure_and_by_what_gets_worse(
         "- Better: 50 % more capacity (12.00 turns/s instead of 8.00; "
         "from 1 launch each, so without an interval)."
     )
-    assert line_of(text, "- Gets worse") == "- Gets worse: nothing beyond noise."
+    assert line_of(text, "- Gets worse") == (
+        "- Gets worse (the noise is not known from 1 launch each): nothing by 1 % or more."
+    )
     assert line_of(text, "- The largest share") == (
         "- The largest share that fits, 55 %, is this one: trying it alone would have found it. "
         "vLLM's default share, 90 %, cannot fit: 60 % ran out of memory."
@@ -186,7 +188,8 @@ def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared, tmp_
     text = a_winner_with_options(shared, tmp_path)
     worse = line_of(text, "- Gets worse")
     assert worse.index("each further token") < worse.index("begin to answer")
-    assert "LLM, each further token, median +4.0 ms (+67 %), noise unknown" in worse
+    assert worse.startswith("- Gets worse (the noise is not known from 1 launch each): LLM, each")
+    assert "LLM, each further token, median +4.0 ms (+67 %);" in worse
     assert "- Better: " in text and "% less waiting (the p95 of all services" in text
 
 

@@ -25,6 +25,7 @@ from study.confirmation.records import PairLaunch, Role, Stress
 from study.confirmation.subject import subject
 from study.confirmation.verdict_file import read_confirmation
 from study.promotion.seal import verify
+from study.report.headline import fresh
 from study.rule.rule import Claim
 
 STRESS = Stress(
@@ -126,6 +127,7 @@ def test_a_capacity_is_confirmed_once_the_winner_holds_more_than_the_baseline(
     assert [h["is_held"] for h in data["confirmation"]["holds"]["winner"]] == [True, True, False]
     report = read_confirmation({**data, "measured_elsewhere": False}, path.name)
     assert f"At a constant rate: {told}." in report.checks
+    assert fresh(report)[0].endswith(f"; {told}.")
     confirmed(path)
     assert len(holding.jobs) == 6  # nothing is left to hold
 
@@ -144,6 +146,8 @@ def test_what_is_not_held_above_the_baseline_is_not_confirmed_for_capacity(
     if latency < 1:
         assert (code, told["reasons"]) == (0, [])
         assert told["says"].startswith("latency") and "capacity" not in told["says"]
+        report = read_confirmation({**verify(path), "measured_elsewhere": False}, path.name)
+        assert report.held == ""
     else:
         assert (code, told["causes"][0]["reason"]) == (5, "capacity_not_held")
         assert told["reasons"] == [

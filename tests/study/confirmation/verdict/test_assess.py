@@ -78,14 +78,20 @@ def test_a_capacity_that_is_only_a_lower_bound_tells_nothing_of_the_baseline() -
     bound = {CAPACITY: 4.0, "capacity_bound_by": "generator"}
     pairs = [pair(1, bound, bound), pair(1, bound, bound, stage="aa")]
     assert arms_of(pairs[:1], RULE)["main", CAPACITY] == Arms((None,), (4.0,))
+    broke = [pair(1, bound, {CAPACITY: 1.5, "capacity_bound_by": "stt_latency_p95_ms"})]
+    assert arms_of(broke, RULE)["main", CAPACITY] == Arms((None,), (1.5,), (4.0,))
     assert arms_of(pairs[1:], RULE)["main", CAPACITY] == Arms((None,), (None,))
 
 
-def test_a_winner_for_which_no_rate_is_good_is_never_confirmed_by_its_capacity(of: Subject) -> None:
+def test_a_winner_for_which_no_rate_is_good_where_the_baseline_has_one_is_rejected(
+    of: Subject,
+) -> None:
     none = {CAPACITY: None, "capacity_bound_by": "stt_latency_p95_ms"}
     found = verdict_of_pairs(journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of)
-    assert found.status is Status.INCONCLUSIVE
-    assert Reason.CLAIM_NOT_MEASURED in {c.reason for c in found.causes}
+    assert found.status is Status.REJECTED
+    assert {(c.reason, c.name, c.value) for c in found.causes} == {
+        (Reason.NO_GOOD_RATE, "winner", 6)
+    }
 
 
 def test_six_pairs_of_a_larger_capacity_confirm_and_later_ones_change_nothing(of: Subject) -> None:
