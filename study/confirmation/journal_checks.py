@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from objectives.measurement import Measurement
-from study.confirmation.records import ROLES, Head, PairsJournal
+from study.confirmation.records import ROLES, Head, Pair, PairsJournal, RoleHold, Stress
 from study.text import one_line
 
 
@@ -68,7 +68,9 @@ def oddities(journal: PairsJournal) -> Iterator[str]:
             if set(launch.measured) != set(journal.head.workloads):
                 under = ", ".join(sorted(launch.measured)) or "nothing"
                 yield f"{name} was measured under {under}, not {', '.join(journal.head.workloads)}"
-    for timed in (*journal.pairs, *journal.holds, *filter(None, [journal.stress])):
+    stress = () if journal.stress is None else (journal.stress,)
+    every: tuple[Pair | RoleHold | Stress, ...] = (*journal.pairs, *journal.holds, *stress)
+    for timed in every:
         if timed.wall_s < 0:
             yield f"what began at {timed.at[:40]} cannot have taken {timed.wall_s:g} s"
         if not _is_time(timed.at):
