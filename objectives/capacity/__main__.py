@@ -17,6 +17,7 @@ from objectives.capacity.ramp_replies import SERVICES, RampReply, read
 from objectives.capacity.turns import turns_of
 from objectives.errors import BadInput
 
+SPEECH = SERVICES[0]
 SLACK_S = 1.0  # a turn may be due so much after the end of its ramp
 
 
@@ -95,6 +96,11 @@ def _limits(texts: Sequence[str]) -> tuple[Limit, ...]:
             limits.append(Limit.of(name, ms))
         except ValueError as error:
             raise BadInput(f"--limit {text}: {error}") from error
+        if limits[-1].service == SPEECH and limits[-1].figure != "latency":
+            raise BadInput(
+                f"--limit {text}: speech recognition has no {limits[-1].figure}; "
+                f"write {SPEECH}_latency_p95_ms"
+            )
     if len({(x.service, x.figure) for x in limits}) < len(limits):
         raise BadInput("--limit: one figure has two limits; leave one out")
     return tuple(limits)

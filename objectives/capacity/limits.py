@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from objectives.figures import flat_name
+from objectives.plain_data.ranges import Range
 
 FAILED = "failed_requests"  # what stands in place of a limit where a request failed
+LIMIT_MS = Range(1, 1e7)  # that an owner may write
 TOLERANCE_MS = 1e-6  # of the arithmetic: times are written with four decimals of a second
 
 # What the owner of a voice assistant would accept.

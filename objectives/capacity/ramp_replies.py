@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,10 @@ def read(path: Path) -> tuple[RampReply, ...]:
     """Return the replies in a file, .jsonl or .jsonl.gz; blank lines are none.
 
     Raises:
-        BadInput: The file cannot be read, a line is no reply, or there is none.
+        BadInput: The file cannot be read, a line is no reply or the second of its service in a
+            turn, or there is none.
     """
-    replies = []
-    for number, line in enumerate(_lines(path), 1):
-        if line.strip():
-            try:
-                replies.append(_reply(number, json.loads(line)))
-            except (TypeError, ValueError, RecursionError) as error:
-                raise BadInput(
-                    f"{path}:{number}: this is no reply ({error}); each line is a JSON object "
-                    "with service, scheduled_s, first_s, end_s, tokens and error"
-                ) from error
+    replies = read_lines(path, SERVICES)
     if not replies:
         raise BadInput(f"{path}:1: no reply is in this file; give the replies of a ramp")
     numbered = {(r.ramp, r.seed) for r in replies if r.turn is not None}
@@ -76,7 +68,43 @@ def read(path: Path) -> tuple[RampReply, ...]:
                 f"{path}:{reply.line}: this reply has no turn, and others of its ramp have one; "
                 "give all of a ramp their turn, or none"
             )
+    _check_once(path, replies)
     return tuple(replies)
+
+
+def read_lines(path: Path, services: Collection[str] | None = None) -> list[RampReply]:
+    """Return the replies in a file, each by itself, whether of a ramp or of a window.
+
+    Args:
+        path: The file, .jsonl or .jsonl.gz; blank lines are none.
+        services: The services that a reply may have; None for any.
+
+    Raises:
+        BadInput: The file cannot be read, or a line is no reply.
+    """
+    replies = []
+    for number, line in enumerate(_lines(path), 1):
+        if line.strip():
+            try:
+                replies.append(reply_of(number, json.loads(line), services))
+            except (TypeError, ValueError, RecursionError) as error:
+                raise BadInput(
+                    f"{path}:{number}: this is no reply ({error}); each line is a JSON object "
+                    "with service, scheduled_s, first_s, end_s, tokens and error"
+                ) from error
+    return replies
+
+
+def _check_once(path: Path, replies: Iterable[RampReply]) -> None:
+    """Refuse the second reply of a service in one turn."""
+    lines: dict[tuple[object, ...], int] = {}
+    for r in replies:
+        first = lines.setdefault((r.ramp, r.seed, r.turn, r.service), r.line)
+        if r.turn is not None and first != r.line:
+            raise BadInput(
+                f"{path}:{r.line}: turn {r.turn} has a request of {r.service} in line {first} too; "
+                "give each turn of a ramp a number of its own"
+            )
 
 
 def _lines(path: Path) -> list[str]:
@@ -94,8 +122,13 @@ def _lines(path: Path) -> list[str]:
         ) from error
 
 
-def _reply(line: int, data: Any) -> RampReply:
-    """Return what a line holds.
+def reply_of(line: int, data: Any, services: Collection[str] | None = None) -> RampReply:
+    """Return what a line holds, with its number.
+
+    Args:
+        line: The number.
+        data: The plain data of the line.
+        services: The services that it may have; None for any.
 
     Raises:
         TypeError, ValueError: It is no reply.
@@ -103,8 +136,10 @@ def _reply(line: int, data: Any) -> RampReply:
     if not isinstance(data, dict):
         raise TypeError(f"{str(data)[:40]!r} is no JSON object")
     service, error = data.get("service"), data.get("error")
-    if service not in SERVICES:
-        raise ValueError(f"its service is {str(service)[:40]!r}, not {' or '.join(SERVICES)}")
+    if not isinstance(service, str) or not service:
+        raise TypeError(f"its service is {str(service)[:40]!r}, no name")
+    if services is not None and service not in services:
+        raise ValueError(f"its service is {service[:40]!r}, not {' or '.join(services)}")
     if not isinstance(error, str | None):
         raise TypeError(f"its error is {str(error)[:40]!r}, neither a text nor null")
     scheduled_s = _number(data, "scheduled_s")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import SHARE, SPEECH
+from objectives.capacity.ramp_figures import limits_of
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.errors import BadInput
@@ -19,7 +20,7 @@ from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names, current_workload
-from objectives.recording.kept_replies import kept_in, replies_of
+from objectives.recording.kept_replies import check_rows, kept_in
 from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
 from objectives.service_figures import is_amount
@@ -81,6 +82,7 @@ def read(path: Path) -> Recording:
         conditions = mapping_of(provenance.conditions)
         if lacking := {"workload", "tenants", "services"} - conditions.keys():
             raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
+        limits_of(mapping_of(provenance.limits))  # raises for what is no limit
         _check_moment("started", provenance.started)
         for device in (provenance.device, *provenance.devices[1:]):  # raises where there is none
             _check_amount("total_mib", device.total_mib)
@@ -94,13 +96,14 @@ def read(path: Path) -> Recording:
             if data["diagnosis"] is not None:
                 data["diagnosis"] = from_plain(Diagnosis, data["diagnosis"])
             last = RecordedLaunch(**data)
-            replies_of(last.replies or ())  # raises for a row of other columns
+            if last.replies is not None:
+                check_rows(last.replies)
             entries.append(last)
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
                 twice = f"repeat {last.repeat} of its configuration is line {first} too"
                 raise ValueError(twice)  # noqa: TRY301
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(
             f"{where}: cannot read this recording ({error}); "

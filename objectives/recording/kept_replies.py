@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
-from objectives.capacity.ramp_replies import RampReply, read
+from objectives.capacity.ramp_replies import SERVICES, RampReply, read, read_lines, reply_of
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 
@@ -36,23 +37,34 @@ OF_LIMITS = (  # the figures that other limits change
     "capacity_turns_below",
     "concurrent_capacity",
 )
+ROUNDED_MS = 0.1  # how far a duration of a row may be from what was measured
 Rows = Sequence[Sequence[Any]]
 
 
 def kept_in(folder: Path) -> Rows | None:
     """Return a row for each request of the window and the ramp of a launch, by the files it left.
 
-    None where it kept none. Times are in seconds from the first request of the window, or from the
-    start of the ramp.
+    None where it kept none.
+
+    Raises:
+        BadInput: A file cannot be read, or a line is no reply.
     """
-    if not (window := folder / WINDOW_FILE).is_file():
-        return None
-    lines = [json.loads(line) for line in window.read_text("utf-8").splitlines()]
-    start_s = min((line["scheduled_s"] for line in lines), default=0.0)
-    rows = [_row(WINDOW, line, start_s) for line in lines]
-    if (ramp := folder / RAMP_FILE).is_file():
-        rows += [_row(RAMP, {c: getattr(r, c) for c in REPLY_COLUMNS}, 0.0) for r in read(ramp)]
-    return rows
+    window, ramp = folder / WINDOW_FILE, folder / RAMP_FILE
+    return rows_in(window, ramp if ramp.is_file() else None) if window.is_file() else None
+
+
+def rows_in(window: Path, ramp: Path | None) -> Rows:
+    """Return a row for each request of a window and a ramp, by the files that have them.
+
+    Times are in seconds from the first request of the window, or from the start of the ramp.
+
+    Raises:
+        BadInput: A file cannot be read, or a line is no reply.
+    """
+    replies = read_lines(window)
+    start_s = min((r.scheduled_s for r in replies), default=0.0)
+    rows = [_row(WINDOW, r, start_s) for r in replies]
+    return rows + [_row(RAMP, r, 0.0) for r in (read(ramp) if ramp else ())]
 
 
 def leave(rows: Rows, folder: Path) -> None:
@@ -64,9 +76,9 @@ def leave(rows: Rows, folder: Path) -> None:
             write_atomic(folder / file, "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def _row(ramp: int, reply: Mapping[str, Any], start_s: float) -> list[Any]:
+def _row(ramp: int, reply: RampReply, start_s: float) -> list[Any]:
     def value(column: str) -> Any:
-        known = reply.get(column)
+        known = getattr(reply, column)
         return round(known - start_s, 4) if column.endswith("_s") and known is not None else known
 
     return [ramp, *(value(column) for column in REPLY_COLUMNS[1:])]
@@ -81,6 +93,62 @@ def replies_of(rows: Rows) -> tuple[RampReply, ...]:
     return tuple(
         RampReply(line=n, **dict(zip(REPLY_COLUMNS, row, strict=True)))
         for n, row in enumerate(rows)
+    )
+
+
+def check_rows(rows: Any) -> None:
+    """Check that rows are of replies, as `rows_in` returns them.
+
+    Raises:
+        TypeError or ValueError: One is not.
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise TypeError("its replies are no list of rows")
+    for n, row in enumerate(rows, 1):
+        data = dict(zip(REPLY_COLUMNS, row, strict=True))
+        ramp = data["ramp"]
+        if isinstance(ramp, bool) or ramp not in (WINDOW, RAMP):
+            raise ValueError(f"reply {n}: its ramp is {str(ramp)[:40]!r}, not {WINDOW} or {RAMP}")
+        try:
+            reply_of(n, data, SERVICES if ramp == RAMP else None)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"reply {n}: {error}") from error
+
+
+def are_whole(rows: Rows, measured: Measurement, limits_ms: Mapping[str, float]) -> bool:
+    """Return whether rows show the goodput and capacity that were measured.
+
+    Where some are lost they do not. Times of rows are rounded, so a request may be just on the
+    other side of a limit, and a completion of the end of its 20 s.
+
+    Args:
+        rows: The requests of the launch.
+        measured: What was measured.
+        limits_ms: The limits under which it was, ms by name.
+    """
+    if not limits_ms:
+        return True  # what 0.1 measured had none
+    shown = [
+        under(measured, rows, {name: ms + by_ms for name, ms in limits_ms.items()}, 0.0)
+        for by_ms in (-ROUNDED_MS, 0.0, ROUNDED_MS)
+    ]
+
+    def is_shown(name: str, near: float) -> bool:
+        figures = [m.figure(name) or 0.0 for m in shown]
+        known = measured.figure(name) or 0.0
+        return bool(min(figures) - near <= known <= max(figures) + near)
+
+    if measured.goodput_pct is not None and (
+        shown[0].goodput_pct is None or not is_shown("goodput_pct", 1e-6)
+    ):
+        return False
+    if measured.capacity_bound_by is None:
+        return True
+    break_per_s = measured.breaking_point_turns_per_s or 0.0
+    return (
+        shown[0].capacity_bound_by is not None
+        and is_shown("breaking_point_turns_per_s", 1e-3 * break_per_s)
+        and is_shown("completed_turns_per_s", 1.01 / COMPLETION_WINDOW_S)
     )
 
 

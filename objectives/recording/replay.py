@@ -15,7 +15,7 @@ from objectives.engines.engine import SERVER_PACKAGES
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
-from objectives.recording.kept_replies import under
+from objectives.recording.kept_replies import Rows, are_whole, under
 from objectives.servers.blame import raised
 from objectives.servers.versions import Versions
 
@@ -154,8 +154,15 @@ class Recording:
         measured = e.measurement
         if measured is not None and self.limits is not None:
             pause_s = self.provenance.conditions["workload"].get("pause_s", 0.0)
-            measured = under(measured, e.replies, self.limits, pause_s)
+            measured = under(measured, self.replies_of(e), self.limits, pause_s)
         return measured and replace(measured.on_device(card), wall_s=e.wall_s, measured_at=e.at)
+
+    def replies_of(self, e: RecordedLaunch) -> Rows | None:
+        """Return the rows of replies of an entry; None where they do not show what it measured."""
+        if e.replies is None or e.measurement is None:
+            return None
+        is_whole = are_whole(e.replies, e.measurement, self.provenance.limits)
+        return e.replies if is_whole else None
 
     def sentence(self) -> str:
         """Return the sentence that tells people where the numbers come from."""

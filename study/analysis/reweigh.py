@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from objectives.capacity.limits import Limit, limit_names
+from objectives.capacity.limits import LIMIT_MS, Limit, limit_names
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
 from objectives.recording.kept_replies import Rows, under
@@ -22,27 +22,41 @@ def weighed(rule: FitnessRule, preset: Preset | None) -> FitnessRule:
 
 
 def changed_limits(
-    own_ms: Mapping[str, float], changes_ms: Mapping[str, float], apis: Mapping[str, str]
+    own_ms: Mapping[str, float], changes_ms: Mapping[str, float | None], apis: Mapping[str, str]
 ) -> dict[str, float]:
     """Return limits with some of them changed, ms by name.
 
     Args:
         own_ms: The limits under which it was measured.
-        changes_ms: Those that take the place of its own of the same names.
+        changes_ms: Those that take the place of its own of the same names; None
+            leaves one out.
         apis: The API of each service.
 
     Raises:
-        BadInput: A name is no limit of these services, or a value no time.
+        BadInput: A name is no limit of these services, a value no time, or no limit is left.
     """
     names = limit_names(apis)
+    if not isinstance(changes_ms, Mapping):
+        raise BadInput(
+            f"limits are {str(changes_ms)[:40]!r}; give ms by name, e.g. {{{names[-1]!r}: 100}}"
+        )
     for name, ms in changes_ms.items():
         if name not in names:
-            raise BadInput(f"no limit is named {name!r} here; {meant(name, names)}")
+            raise BadInput(f"no limit is named {name!r} here; {meant(str(name), names)}")
+        if ms is None:
+            continue
+        if isinstance(ms, bool) or not isinstance(ms, int | float):
+            raise BadInput(f"the limit {name} is {str(ms)[:40]!r}; it is a number of ms, or None")
         try:
             Limit.of(name, ms)
         except ValueError as error:
             raise BadInput(str(error)) from error
-    return {**own_ms, **changes_ms}
+        if not LIMIT_MS.low <= ms <= LIMIT_MS.high:
+            raise BadInput(f"the limit {name} is {str(ms)[:40]} ms; it is from 1 to 1e7 ms")
+    limits_ms = {name: ms for name, ms in {**own_ms, **changes_ms}.items() if ms is not None}
+    if not limits_ms:
+        raise BadInput(f"no limit is left; keep one, e.g. {names[0]}")
+    return limits_ms
 
 
 def judged(

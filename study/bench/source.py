@@ -173,7 +173,7 @@ def measuring(
 
         def replay(job: Job) -> Outcome:
             on_phase(Phase(Step.REPLAYING))
-            if (rows := recording.drawn(job).replies) is not None:
+            if (rows := recording.replies_of(recording.drawn(job))) is not None:
                 leave(rows, job.folder)  # as its launch did
             return recording.measure(job)
 

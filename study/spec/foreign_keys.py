@@ -37,9 +37,7 @@ OLD_WORDS = {
     "limits.llm_p95_ms": "write `llm_latency_p95_ms`",
     "limits.multiple": f"a limit is a time; {OF_LIMITS}",
     "workload.ladder_s": "write `ramp_s`, the time of the ramp that measures capacity",
-    "workload.ladder_max_sessions": OF_RAMPS,
     "workload.session_pause_s": "write `pause_s`",
-    "workload.session_ramp_s": OF_RAMPS,
     "workload.session_prompt_tokens": "remove it; a turn's prompt is of `prompt_tokens`",
     "workload.session_turn_tokens": "remove it; a turn's prompt is of `prompt_tokens`",
 }
@@ -50,6 +48,10 @@ def refuse_old_words(top: YamlEntry) -> None:
     for name, way_out in OLD_WORDS.items():
         if (entry := top.at(*name.split("."))).is_present:
             raise entry.wrong("it is a word of 0.1", way_out)
+    workload = top.at("workload")
+    for name, entry in workload.items().items() if workload.is_mapping else ():
+        if name.startswith(("ladder_", "session_")):
+            raise entry.wrong("it is a word of 0.1", OF_RAMPS)
     claim = top.at("claim")
     if (successor := CLAIMS_OF_0_1.get(claim.text)) is not None:
         raise claim.wrong(f"{claim.quotation} is a claim of 0.1", f"write {successor}")

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from objectives.capacity.limits import DEFAULT_LIMITS, limit_names
-from objectives.plain_data.ranges import Range
+from objectives.capacity.limits import DEFAULT_LIMITS, LIMIT_MS, limit_names
 from objectives.traffic.clips import Clip
 from objectives.traffic.ready_made import READY_MADE, ready_made
 from objectives.traffic.workload import Request, Workload
@@ -47,7 +46,7 @@ def read_limits(entry: YamlEntry) -> Mapping[str, float]:
     for name, value in entry.items().items() if entry.is_present else ():
         if name not in names:
             raise value.wrong("it is no limit", meant(name, names))
-        limit_ms = value.build(float | None, Range(1, 1e7))
+        limit_ms = value.build(float | None, LIMIT_MS)
         if limit_ms is None:
             limits_ms.pop(name, None)
         else:
@@ -67,8 +66,8 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
     """
     if is_live and workload.window_s > LONGEST_WINDOW_S:
         raise entry.at("window_s").wrong(
-            f"{workload.window_s:g} s is more than {LONGEST_WINDOW_S:g}, which leaves time for few "
-            "configurations",
+            f"{workload.window_s:.12g} s is more than {LONGEST_WINDOW_S:g}, which leaves time for "
+            "few configurations",
             f"write at most {LONGEST_WINDOW_S:g} and today's rates, however rare: intervals tell "
             "what fewer requests cost",
         )
@@ -82,7 +81,9 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
         expected = per_s * workload.window_s
         is_sent = per_s > 0 or (needs_streams and name != "turns_per_s")
         if (is_sent and round(expected / burst) < 1) or expected > 1e6:
-            instead = " or name turns_per_s" if name != "turns_per_s" and needs_streams else ""
+            instead = (
+                " or name turns_per_s above 0" if name != "turns_per_s" and needs_streams else ""
+            )
             raise entry.at(name).wrong(
                 f"it sends {expected:g} {what} in window_s",
                 f"write a rate of at least {burst / workload.window_s:g}, or another window_s"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
-from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.artifacts import get_all_artifact_meta
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from objectives.errors import BadInput
-from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE, Rows, kept_in
+from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE, Rows, are_whole, rows_in
 from study.storage.artifacts import ATTACHMENTS
+from study.storage.context import context_of
 from study.storage.trials import Trial
 
 
@@ -22,7 +21,8 @@ def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> di
     """Return the requests of each launch that measured something, by the number of its trial.
 
     A trial that was told another's result, or was carried over from an earlier study, has the
-    replies of that launch. One whose replies were not kept, or do not lie here, is left out.
+    replies of that launch. One whose replies were not kept, do not lie here, or are not all there,
+    so that they do not show what was measured, is left out.
 
     Args:
         study: The study of the trials.
@@ -30,14 +30,14 @@ def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> di
         folder: The folder of the study.db, where the files of its trials lie.
 
     Raises:
-        BadInput: What was kept cannot be read.
+        BadInput: What was kept cannot be read, or the study holds no context.
     """
     found: dict[int, Rows] = {}
     for trial in trials:
         if trial.measurement is None:
             continue
         rows = _rows(study._storage, _launch(study, trial.number), folder)
-        if rows is not None:
+        if rows is not None and are_whole(rows, trial.measurement, context_of(study).limits):
             found[trial.number] = rows
     return found
 
@@ -55,23 +55,17 @@ def _launch(study: optuna.Study, number: int) -> FrozenTrial:
 
 
 def _rows(storage: BaseStorage, trial: FrozenTrial, folder: Path) -> Rows | None:
-    artifacts = FileSystemArtifactStore(folder / ATTACHMENTS)
-    with TemporaryDirectory() as files:
-        for kept in get_all_artifact_meta(trial, storage=storage):
-            if kept.filename not in (WINDOW_FILE, RAMP_FILE):
-                continue
-            try:
-                download_artifact(
-                    artifact_store=artifacts,
-                    file_path=str(Path(files) / kept.filename),
-                    artifact_id=kept.artifact_id,
-                )
-            except ArtifactNotFound:
-                return None  # the study.db was moved without them
-        try:
-            return kept_in(Path(files))
-        except (BadInput, KeyError, TypeError, ValueError) as error:
-            raise BadInput(
-                f"the replies of trial {trial.number} in {folder} cannot be read ({error}); "
-                "the study's own limits need none"
-            ) from error
+    files = {
+        kept.filename: folder / ATTACHMENTS / kept.artifact_id
+        for kept in get_all_artifact_meta(trial, storage=storage)
+        if kept.filename in (WINDOW_FILE, RAMP_FILE)
+    }
+    if WINDOW_FILE not in files or not all(path.exists() for path in files.values()):
+        return None  # none were kept, or the study.db was moved without them
+    try:
+        return rows_in(files[WINDOW_FILE], files.get(RAMP_FILE))
+    except BadInput as error:
+        raise BadInput(
+            f"the replies of trial {trial.number} cannot be read: {error}; "
+            "the study's own limits need none"
+        ) from error

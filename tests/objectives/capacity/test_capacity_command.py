@@ -186,6 +186,14 @@ def test_an_odd_line_is_named(capsys, tmp_path, odd):
     assert len(said) < 400
 
 
+@pytest.mark.parametrize("turns", [(0, 0), (3, 3)], ids=str)
+def test_a_second_request_of_a_service_in_one_turn_is_refused(capsys, tmp_path, turns):
+    lines = [line("stt", 0.1 * n, 0.5, 0.5, None, turn=turn) for n, turn in enumerate(turns)]
+    path = written(tmp_path / "a.jsonl", lines)
+    said = refusal(capsys, path, "--rate", "1:8:90")
+    assert said.startswith(f"error: {path}:2: turn {turns[0]} has a request of stt in line 1 too")
+
+
 def test_a_file_without_replies_is_refused(capsys, tmp_path):
     path = tmp_path / "a.jsonl"
     for text in ("", "\n \n"):
@@ -225,6 +233,8 @@ def test_what_cannot_be_read_is_refused(capsys, tmp_path):
         ["--rate", "1:8:90", "--limit", "ttft_ms=soon"],
         ["--rate", "1:8:90", "--limit", "ttft_ms=0"],
         ["--rate", "1:8:90", "--limit", "wer=5"],
+        ["--rate", "1:8:90", "--limit", "stt_ttft_p95_ms=5"],
+        ["--rate", "1:8:90", "--limit", "stt_tpot_p95_ms=5"],
         ["--rate", "1:8:90", "--limit", "ttft_ms=5", "--limit", "llm_ttft_p95_ms=6"],
         ["--rate", "1:8:90", "--limit", "embed_latency_p95_ms=6"],
         ["--rate", "1:8:90", "--pause", "-1"],

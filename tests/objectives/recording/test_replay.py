@@ -44,6 +44,7 @@ NO_MEMORY = Failure(
     measured={"stt_start_s": 2.0},
 )
 NAN = float("nan")
+SERVED = {"stt_latency_ms": 1.0, "llm_latency_ms": 1.0}
 SERVICES = {
     "llm": LlmService(model="/models/qwen"),
     "stt": SttService(models={"base": "/models/base"}),
@@ -347,18 +348,59 @@ def test_every_reply_is_kept_and_judged_again_under_other_limits(recording, tmp_
         for n, at_s in enumerate(times_s)
     ]
     write_replies(folder / "ramp.jsonl", ramp)
-    measured = only(stt_latency_ms=1.0, llm_latency_ms=1.0, ramp=here.to_json(), goodput_pct=50.0)
+    measured = only(stt_latency_ms=1.0, llm_latency_ms=1.0, ramp=here.to_json(), goodput_pct=100.0)
     kept = entry(replace(job(1), folder=folder), 1, 1.0, Outcome(measured))
     write(tmp_path / "a.jsonl", recording.provenance, [kept])
     again = read(tmp_path / "a.jsonl")
     assert len(again.entries[0].replies or ()) == 2 + len(ramp)
-    assert again.measure(job(0)).measurement.goodput_pct == 50
+    assert again.measure(job(0)).measurement.goodput_pct == 100
     for limit_ms, goodput_pct, turns_per_s in ((400.0, 50, 2.0), (900.0, 100, 3.0)):
         limits = {"stt_latency_p95_ms": limit_ms, "llm_tpot_p95_ms": 200.0}
         other = replace(again, limits=limits).measure(job(0)).measurement
         assert other.goodput_pct == goodput_pct
         assert other.breaking_point_turns_per_s == pytest.approx(turns_per_s, rel=0.05)
         assert other.capacity_bound_by == "stt_latency_p95_ms"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        5,
+        {"a": 1},
+        [5],
+        [[0, "stt", None, 0.0]],
+        [[7, "stt", None, 0.0, 0.1, 0.1, None, None]],
+        [[True, "stt", None, 0.0, 0.1, 0.1, None, None]],
+        [[[0], "stt", None, 0.0, 0.1, 0.1, None, None]],
+        [[0, 5, None, 0.0, 0.1, 0.1, None, None]],
+        [[1, "vad", None, 0.0, 0.1, 0.1, None, None]],
+        [[0, "stt", [1], 0.0, 0.1, 0.1, None, None]],
+        [[0, "stt", None, None, 0.1, 0.1, None, None]],
+        [[0, "stt", None, "0", 0.1, 0.1, None, None]],
+        [[0, "stt", None, 0.0, 0.1, -9.0, None, None]],
+        [[0, "stt", None, 0.0, 0.1, NAN, None, None]],
+        [[0, "llm", None, 0.0, 0.1, 0.1, "x", None]],
+        [[0, "llm", None, 0.0, 0.1, 0.1, 7, [1]]],
+    ],
+)
+def test_rows_that_are_no_replies_are_refused_with_their_line(recording, tmp_path, rows):
+    lines = recording.path.read_text().splitlines()
+    lines[2] = json.dumps({**json.loads(lines[2]), "replies": rows})
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(BadInput, match=r"a\.jsonl:3: cannot read this recording"):
+        read(tmp_path / "a.jsonl")
+
+
+def test_rows_of_which_some_are_lost_are_none(recording):
+    rows, limits = [*kept(8.0)], {"llm_ttft_p95_ms": 2000.0}
+    measured = under(only(**SERVED, ramp=KEPT_RANGE.to_json()), rows, limits, 1.0)
+    recording = replace(recording, provenance=replace(recording.provenance, limits=limits))
+    e = replace(recording.entries[0], measurement=measured, replies=rows)
+    ramp = [row for row in rows if row[0] != WINDOW]
+    window = rows[: -len(ramp)]
+    assert recording.replies_of(e) == rows
+    for part in ([], window, ramp, [*window, *ramp[:200]], [*window[:3], *ramp]):
+        assert recording.replies_of(replace(e, replies=part)) is None
 
 
 def test_without_its_replies_a_launch_has_no_capacity_under_other_limits(recording, tmp_path):
@@ -373,10 +415,9 @@ def test_without_its_replies_a_launch_has_no_capacity_under_other_limits(recordi
 @pytest.mark.parametrize("name", ["llm_ttft_p95_ms", "llm_latency_p95_ms"])
 def test_a_kv_cache_that_was_full_still_bounds_the_capacity_under_other_limits(name):
     full = {**KEPT_RANGE.to_json(), "kv_full_s": 20.0}
-    services = {"stt_latency_ms": 1.0, "llm_latency_ms": 1.0}
     limits = {name: 1500.0}
     bounds = {
-        under(only(**services, ramp=ramp), kept(8.0), limits, 1.0).capacity_bound_by
+        under(only(**SERVED, ramp=ramp), kept(8.0), limits, 1.0).capacity_bound_by
         for ramp in (full, KEPT_RANGE.to_json())
     }
     assert bounds == {"kv", name}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import run_script, run_study
@@ -12,6 +15,7 @@ from ramps import kept_cell, kept_of
 from studies import copied
 
 from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.errors import BadInput
 from objectives.recording.kept_replies import Rows
 from study.report.html import html
 from study.report.summary import Summary
@@ -115,6 +119,90 @@ def test_replies_that_cannot_be_read_are_named(folder: Path, tmp_path: Path) -> 
     assert not (tmp_path / "r").exists()
 
 
+def changed(folder: Path, to: Path, ramp: int, change: Callable[[str], str | None]) -> Path:
+    """Return a study whose kept windows (0) or ramps (1) were changed, or removed."""
+    study = database(copied(folder, to))
+    for file in (study.parent / "attachments").iterdir():
+        text = file.read_text()
+        if text.startswith(f'{{"ramp": {ramp}'):
+            file.unlink()
+            if (now := change(text)) is not None:
+                file.write_text(now)
+    return study
+
+
+@pytest.mark.parametrize(
+    ("ramp", "lines"), [(0, 3), (0, 0), (0, None), (1, 200), (1, None)], ids=str
+)
+def test_replies_of_which_lines_are_lost_are_not_found(
+    folder: Path, tmp_path: Path, ramp: int, lines: int | None
+) -> None:
+    def cut(text: str) -> str | None:
+        return None if lines is None else "".join(text.splitlines(keepends=True)[:lines])
+
+    found = overview_of(changed(folder, tmp_path, ramp, cut), limits=TIGHTER)
+    assert found.unjudged == sum(len(c.measured) for c in found.configurations)
+    assert {x[1:3] for x in figures(found).values()} == {(None, None)}
+
+
+@pytest.mark.parametrize("ramp", [0, 1])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tokens": "x"},
+        {"turn": [1]},
+        {"end_s": float("nan")},
+        {"end_s": -99.0},
+        {"error": [1]},
+        {"service": 5},
+        {"scheduled_s": None},
+        None,
+    ],
+    ids=str,
+)
+def test_an_odd_line_of_replies_is_named_with_its_file(
+    folder: Path, tmp_path: Path, ramp: int, odd: dict[str, object] | None
+) -> None:
+    def with_odd(text: str) -> str:
+        first, *others = text.splitlines()
+        line = "[" * 100_000 if odd is None else json.dumps(json.loads(first) | odd)
+        return "\n".join([others[0], line, *others[1:]])
+
+    study = changed(folder, tmp_path, ramp, with_odd)
+    with pytest.raises(BadInput, match=r"replies of trial \d+ cannot be read: \S+:2: ") as error:
+        overview_of(study, limits=TIGHTER)
+    named = str(error.value).split("cannot be read: ")[1].split(":2: ")[0]
+    assert Path(named).is_file() and len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"llm_ttft_p95_ms": "1500"}, "it is a number of ms, or None"),
+        ({"llm_ttft_p95_ms": [1]}, "it is a number of ms, or None"),
+        ({"llm_ttft_p95_ms": True}, "it is a number of ms, or None"),
+        ({"llm_ttft_p95_ms": 10**400}, "it is from 1 to 1e7 ms"),
+        ({5: 5}, "no limit is named 5 here"),
+        ([("llm_ttft_p95_ms", 5)], "give ms by name"),
+        ("llm_ttft_p95_ms=5", "give ms by name"),
+        (5, "give ms by name"),
+        (dict.fromkeys(DEFAULT_LIMITS), "no limit is left"),
+    ],
+    ids=lambda x: str(x)[:40],
+)
+def test_what_is_no_limit_of_a_notebook_is_one_line(folder: Path, limits: Any, words: str) -> None:
+    for source in (database(folder), folder / "made.jsonl"):
+        with pytest.raises(BadInput, match=words) as error:
+            table(source, limits=limits)
+        assert "\n" not in str(error.value)
+
+
+def test_none_leaves_a_limit_out_as_in_a_spec(folder: Path) -> None:
+    found = overview_of(database(folder), limits={"llm_ttft_p95_ms": None})
+    assert found.context.limits == {k: v for k, v in DEFAULT_LIMITS.items() if k not in OWN}
+    assert {x[1] for x in figures(found).values()} == {100.0}
+
+
 def test_the_report_and_the_frame_take_limits(folder: Path, tmp_path: Path) -> None:
     ran = run_script(
         "report.py", database(folder), "--limits", "ttft_ms=700", "-o", tmp_path / "r.html"
@@ -141,6 +229,8 @@ def test_the_report_and_the_frame_take_limits(folder: Path, tmp_path: Path) -> N
         (("llm_ttft_p95_ms=-5",), "it is a time above 0 ms"),
         (("llm_ttft_p95_ms=nan",), "it is a time above 0 ms"),
         (("llm_ttft_p95_ms=inf",), "it is a time above 0 ms"),
+        (("llm_ttft_p95_ms=0.5",), "it is from 1 to 1e7 ms"),
+        (("llm_ttft_p95_ms=2e7",), "it is from 1 to 1e7 ms"),
         (("ttft_ms=1500", "llm_ttft_p95_ms=1000"), "twice"),
     ],
 )

@@ -563,7 +563,7 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ),
     (
         {"workload": "{turns_per_s: 0, llm_per_s: 1}"},
-        ("workload.stt_per_s: it sends 0 requests", "name turns_per_s"),
+        ("workload.stt_per_s: it sends 0 requests", "name turns_per_s above 0"),
     ),
     (
         {"workload": "{turns_per_s: 1, llm_per_s: 0.001}"},
@@ -576,6 +576,10 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     (
         {"workload": "{window_s: 240.5}", "measure": "live"},
         ("workload.window_s: 240.5 s is more than 240", "write at most 240"),
+    ),
+    (
+        {"workload": "{window_s: 240.0001}", "measure": "live"},
+        ("workload.window_s: 240.0001 s is more than 240",),
     ),
     ({"workload": "{turns_per_s: -1}"}, ("workload.turns_per_s: -1 is out of range",)),
     ({"workload": "{prompt_tokens: [9, 3]}"}, ("workload.prompt_tokens: the shortest",)),
@@ -733,6 +737,8 @@ BAD_VALUES += [
     ({"workload": "{ladder_max_sessions: 8}"}, ("ladder_max_sessions", "a word of 0.1", "ramp_s")),
     ({"workload": "{session_ramp_s: 8}"}, ("session_ramp_s", "a word of 0.1", "`ramp_s`")),
     ({"workload": "{session_prompt_tokens: 8}"}, ("a word of 0.1", "`prompt_tokens`")),
+    ({"workload": "{ladder_step: 2}"}, ("workload.ladder_step", "a word of 0.1", "ramp_s")),
+    ({"workload": "{session_think_s: 2}"}, ("session_think_s", "a word of 0.1", "ramp_s")),
     ({"slo": "null"}, ("slo", "a word of 0.1", "write `limits:`")),
     ({"limits": "{stt_p95_ms: 900}"}, ("a word of 0.1", "write `stt_latency_p95_ms`")),
     ({"limits": "{llm_p95_ms: 900}"}, ("a word of 0.1", "write `llm_latency_p95_ms`")),
