@@ -17,8 +17,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
-from study.confirmation.journal_checks import check_types, differences, oddities
-from study.confirmation.pairs.merge import merged
+from study.confirmation.journal_checks import check_types, differences, each_once, oddities
 from study.confirmation.records import (
     JOURNAL_FORMAT,
     ROLES,
@@ -200,5 +199,5 @@ def continued(path: Path, head: Head, *, is_taken: bool = False) -> PairsJournal
         )
     if (odd := next(oddities(journal), None)) is not None:
         raise BadInput(one_line(f"{path}: {odd}; {TAKEN if is_taken else OWN}"))
-    merged({str(path): journal})  # refuses a pair that stands there twice
+    each_once({str(path): journal})  # refuses a pair that stands there twice
     return journal

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from study.confirmation.records import ROLES, Head, Pair, PairsJournal, RoleHold, Stress
 from study.text import one_line
@@ -83,6 +84,45 @@ def _is_time(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def each_once(journals: Mapping[str, PairsJournal]) -> tuple[Pair, ...]:
+    """Return the pairs of several journals by stage and number; what two of them hold is one.
+
+    Args:
+        journals: By the name of the file.
+
+    Raises:
+        BadInput: Two pairs have one number, and so the same arrivals; or one has two numbers.
+    """
+    pairs: dict[tuple[str, int], tuple[str, Pair]] = {}
+    for name, journal in journals.items():
+        for pair in journal.pairs:
+            other, held = pairs.setdefault((pair.stage, pair.number), (name, pair))
+            if held != pair:
+                both = f"{other} and {name} both have a" if other != name else f"{name} has another"
+                raise BadInput(
+                    f"{both} {pair.stage.upper()} pair {pair.number}, with "
+                    "the same arrivals; give each card a part of its own: --part 1/2, --part 2/2"
+                )
+    _refuse_copies(pairs.values())
+    return tuple(pair for _, (_, pair) in sorted(pairs.items()))
+
+
+def _refuse_copies(pairs: Iterable[tuple[str, Pair]]) -> None:
+    """Refuse arrivals, or a moment of a card, that two pairs share: each is of one pair alone."""
+    seen: dict[tuple[Any, ...], tuple[str, Pair]] = {}
+    for name, pair in pairs:
+        began = (pair.stage, pair.at, pair.card)
+        for key in (began, (pair.seed,)) if pair.seed is not None else (began,):
+            other, first = seen.setdefault(key, (name, pair))
+            if first is not pair:
+                what = "began at the same time on one card" if key == began else "share a seed"
+                raise BadInput(
+                    f"{first.stage.upper()} pair {first.number} of {other} and "
+                    f"{pair.stage.upper()} pair {pair.number} of {name} {what}, "
+                    "so that one is a copy; take what the cards wrote"
+                )
 
 
 def differences(then: Head, now: Head) -> Iterator[str]:
