@@ -50,7 +50,7 @@ def test_a_recording_has_no_held_out_workload(studied: Studied, tmp_path: Path) 
 
 def test_a_recording_has_the_ramps_that_it_has(studied: Studied) -> None:
     with pytest.raises(BadInput, match="--ramp: a recording has the ramps that were measured"):
-        subject(studied(2), claim=Claim.CAPACITY, ramp_s=30)
+        subject(studied(2), claim=Claim.CAPACITY, ramp_s=75)
 
 
 def test_a_recording_is_judged_whole(studied: Studied, tmp_path: Path) -> None:
