@@ -20,11 +20,11 @@ from study.confirmation.pairs.merge import merged
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.publish import publish
+from study.confirmation.publish import block, publish
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
-from study.confirmation.verdict.assess import counted_pairs
+from study.confirmation.verdict.assess import counted_pairs, verdict_of
 from study.confirmation.verdict.held import holds_in_words
 from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
@@ -105,7 +105,7 @@ def _live(
         _refuse_another(of, device, own.versions)
         if options.take:
             servers = of.servers(own.setting, own.device.server_env, own.versions)
-            return _taken(_head(of, servers, device), folder, options.take)
+            return _taken(of, _head(of, servers, device), folder, options.take)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
         with borrowed(of.spec.baseline, own, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
@@ -123,7 +123,7 @@ def _live(
             ).run()
 
 
-def _taken(head: Head, folder: Path, take: tuple[Path, ...]) -> PairsJournal:
+def _taken(of: Subject, head: Head, folder: Path, take: tuple[Path, ...]) -> PairsJournal:
     """Return the journals of several cards as one, which is written; nothing is launched.
 
     Raises:
@@ -131,7 +131,9 @@ def _taken(head: Head, folder: Path, take: tuple[Path, ...]) -> PairsJournal:
     """
     own = folder / JOURNAL_FILE
     files = dict.fromkeys(path.absolute() for path in (*([own] if own.exists() else []), *take))
-    journal = merged({str(path): continued(path, head) for path in files})
+    own = own.absolute()
+    journal = merged({str(path): continued(path, head, is_taken=path != own) for path in files})
+    block(of, journal, verdict_of(journal, of), str(own))  # what cannot be judged is not written
     write_journal(journal, folder)
     return journal
 

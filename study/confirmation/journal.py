@@ -6,8 +6,8 @@ So a run that is cut goes on where it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
+from study.confirmation.journal_checks import check_types, differences, each_once, oddities
 from study.confirmation.records import (
     JOURNAL_FORMAT,
+    ROLES,
     FailedLaunch,
     Head,
     Pair,
@@ -27,9 +29,13 @@ from study.confirmation.records import (
     RoleHold,
     Stress,
 )
+from study.text import one_line
 
 JOURNAL_FILE = "pairs.jsonl"
 HOLD = "hold"  # the stage of such a line
+ODD = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+OWN = "move it away, or begin anew with --fresh"
+TAKEN = "leave it out, or take one of this confirmation"
 
 
 def write_journal(journal: PairsJournal, folder: Path) -> None:
@@ -58,18 +64,23 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {**rest, "launches": launches}
 
 
-def read_journal(path: Path) -> PairsJournal:
+def read_journal(path: Path, way_out: str = OWN) -> PairsJournal:
     """Read a journal, also one of 0.1.
+
+    Args:
+        path: The file.
+        way_out: What to do where it cannot be read.
 
     Raises:
         BadInput: It cannot be read.
     """
-    number = 1
+    number = 0
     try:
         lines = path.read_text("utf-8").splitlines()
-        first = json.loads(lines[0])
-        if (version := first["format"]) not in range(1, JOURNAL_FORMAT + 1):
-            raise ValueError(f"of format {version!r}")  # noqa: TRY301  one message for all
+        if not any(line.strip() for line in lines):
+            raise ValueError("it is empty")
+        number = 1
+        journal = _without_pairs(json.loads(lines[0]))
         pairs, holds = [], []
         for text in lines[1:]:
             number += 1
@@ -77,29 +88,56 @@ def read_journal(path: Path) -> PairsJournal:
             if line["stage"] == HOLD:
                 del line["stage"]
                 holds.append(from_plain(RoleHold, line))
-                continue
-            launches = [
-                PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")
-            ]
-            pairs.append(Pair(**line, launches=(launches[0], launches[1])))
-        return PairsJournal(
-            head=_head(first["head"]),
-            ramp_ranges={
-                k: RampRange.from_json(r) for k, r in first.get("ramp_ranges", {}).items()
-            },
-            pairs=tuple(pairs),
-            holds=tuple(holds),
-            stress=from_plain(Stress | None, first["stress"]),
-            failure=from_plain(FailedLaunch | None, first["failure"]),
-            left_out=tuple(first["left_out"]),
-            earlier=first["earlier"],
-            format=version,
-        )
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        way_out = "move it away, or begin anew with --fresh"
-        raise BadInput(
-            f"{path}:{number}: cannot read these pairs ({error!r}); {way_out}"
-        ) from error
+                check_types(RoleHold, holds[-1], "hold")
+            else:
+                pairs.append(_pair_of(line))
+        return replace(journal, pairs=tuple(pairs), holds=tuple(holds))
+    except ODD as error:
+        raise _unreadable(path, number, error, way_out) from error
+
+
+def _unreadable(path: Path, number: int, error: Exception, way_out: str) -> BadInput:
+    match error:
+        case FileNotFoundError():
+            why = "there is no such file"
+        case OSError():
+            why = str(error.strerror).lower()
+        case KeyError():
+            why = f"it has no {error.args[0]}"
+        case json.JSONDecodeError() | UnicodeDecodeError() | RecursionError():
+            why = "it is no JSON of a journal"
+        case ValueError():
+            why = str(error)
+        case _:
+            why = "its fields are not those of a journal"
+    where = f"{path}:{number}" if number else str(path)
+    return BadInput(one_line(f"{where}: cannot read these pairs ({why}); {way_out}"))
+
+
+def _without_pairs(first: Mapping[str, Any]) -> PairsJournal:
+    if (version := first["format"]) not in range(1, JOURNAL_FORMAT + 1):
+        raise ValueError(f"it is of format {str(version)[:40]}")
+    ranges = first.get("ramp_ranges", {})
+    journal = PairsJournal(
+        head=_head(first["head"]),
+        ramp_ranges={k: RampRange.from_json(r) for k, r in ranges.items()},
+        stress=from_plain(Stress | None, first["stress"]),
+        failure=from_plain(FailedLaunch | None, first["failure"]),
+        left_out=tuple(first["left_out"]),
+        earlier=first["earlier"],
+        format=version,
+    )
+    check_types(PairsJournal, journal, "journal")
+    return journal
+
+
+def _pair_of(line: dict[str, Any]) -> Pair:
+    launches = [PairLaunch(x["role"], _measured(x["measured"])) for x in line.pop("launches")]
+    if len(launches) != len(ROLES):
+        raise ValueError(f"a pair has two launches, not {len(launches)}")
+    pair = Pair(**line, launches=(launches[0], launches[1]))
+    check_types(Pair, pair, "pair")
+    return pair
 
 
 def _head(data: Mapping[str, Any]) -> Head:
@@ -135,51 +173,31 @@ def open_journal(folder: Path, head: Head, *, fresh: bool, before: int = 0) -> P
     return continued(path, head)
 
 
-def continued(path: Path, head: Head) -> PairsJournal:
+def continued(path: Path, head: Head, *, is_taken: bool = False) -> PairsJournal:
     """Return the journal of a file, to go on with or to be judged.
+
+    Args:
+        path: The file.
+        head: What is fixed for this confirmation.
+        is_taken: Whether it was named by --take, beside which there is no --fresh.
 
     Raises:
         BadInput: It cannot be read, or was begun for something else.
     """
-    journal = read_journal(path)
+    journal = read_journal(path, TAKEN if is_taken else OWN)
     if journal.format != JOURNAL_FORMAT:
-        raise BadInput(
-            f"{path} holds pairs of 0.1, which were to be judged by margins; begin anew with "
-            "--fresh, which puts them aside"
-        )
-    differing = list(_differing(journal.head, head))
+        anew = TAKEN if is_taken else "begin anew with --fresh, which puts them aside"
+        raise BadInput(f"{path} holds pairs of 0.1, which were to be judged by margins; {anew}")
+    differing = list(differences(journal.head, head))
     if any(p.seed is None for p in journal.pairs):
         differing.append("the study's arrivals in all pairs, not those of each")
     if differing:
+        anew = "Go on as it was begun, or begin anew with --fresh, which the confirmation will tell"
         raise BadInput(
             f"{path} was begun with {'; '.join(differing)}: that is fixed before the first launch. "
-            "Go on as it was begun, or begin anew with --fresh, which the confirmation will tell"
+            f"{TAKEN.capitalize() if is_taken else anew}"
         )
+    if (odd := next(oddities(journal), None)) is not None:
+        raise BadInput(one_line(f"{path}: {odd}; {TAKEN if is_taken else OWN}"))
+    each_once({str(path): journal})  # refuses a pair that stands there twice
     return journal
-
-
-def _differing(then: Head, now: Head) -> Iterable[str]:
-    if then.promotion != now.promotion:
-        yield "another promotion"
-    if then.claim != now.claim:
-        yield f"claim {then.claim}, not {now.claim}"
-    if dict(then.limits) != dict(now.limits):
-        yield f"limits {_text(then.limits)}, not {_text(now.limits)}"
-    if then.aa_pairs not in (None, now.aa_pairs):
-        yield f"--aa-pairs {then.aa_pairs}, not {now.aa_pairs}"
-    if dict(then.workloads) != dict(now.workloads):
-        same = [*then.workloads] == [*now.workloads]
-        yield (
-            "other traffic (--ramp, or the spec)"
-            if same
-            else f"held-out workloads {', '.join([*then.workloads][1:])}"
-        )
-    yield from (
-        f"another {k}" for k in now.servers if then.servers.get(k, now.servers[k]) != now.servers[k]
-    )
-    if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
-        yield f"{then.product} with {then.total_mib:,} MiB"
-
-
-def _text(limits: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {ms:g}" for name, ms in sorted(limits.items()))

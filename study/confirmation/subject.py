@@ -149,8 +149,10 @@ def subject(
         raise BadInput(
             one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
         )
-    claimed = claim_of(claim or spec.claim, spec.workload.ramp_s)
     is_live = spec.measure == "live"
+    if ramp_s is not None and not is_live:
+        raise BadInput("--ramp: a recording has the ramps that were measured; leave it out")
+    claimed = claim_of(claim or spec.claim, spec.workload.ramp_s)
     if workloads and not is_live:
         raise BadInput(
             "--workloads: a recording holds the study's own workload alone; leave it out"

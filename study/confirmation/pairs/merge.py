@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from objectives.errors import BadInput
-from study.confirmation.records import Pair, PairsJournal, Stress
+from study.confirmation.journal_checks import each_once
+from study.confirmation.records import PairsJournal, Stress
 
 
 def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
@@ -21,23 +21,15 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         journals: By the name of the file, at least one; of equal heads.
 
     Raises:
-        BadInput: Two cards measured pairs of the same number, and so with the same arrivals.
+        BadInput: Two cards measured pairs of the same number, and so with the same arrivals; or
+            one pair stands under two numbers.
     """
-    pairs: dict[tuple[str, int], tuple[str, Pair]] = {}
-    for name, journal in journals.items():
-        for pair in journal.pairs:
-            other, held = pairs.setdefault((pair.stage, pair.number), (name, pair))
-            if (held.at, held.card) != (pair.at, pair.card):
-                raise BadInput(
-                    f"{other} and {name} both have a {pair.stage.upper()} pair {pair.number}, with "
-                    "the same arrivals; give each card a part of its own: --part 1/2, --part 2/2"
-                )
     every = [*journals.values()]
     first = every[0]
     return replace(
         first,
         ramp_ranges={k: r for j in reversed(every) for k, r in j.ramp_ranges.items()},
-        pairs=tuple(pair for _, (_, pair) in sorted(pairs.items())),
+        pairs=each_once(journals),
         holds=max((j.holds for j in every), key=len),
         stress=min((j.stress for j in every if j.stress), key=_room_mib, default=None),
         failure=next((j.failure for j in every if j.failure), None),

@@ -154,7 +154,7 @@ class Runner:
             self.journal = replace(self.journal, holds=(*self.journal.holds, found))
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
-        started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="microseconds")
         roles: tuple[Role, Role] = (
             ("winner", "baseline") if self._count(step) % 2 else ("baseline", "winner")
         )

@@ -422,7 +422,7 @@ def test_the_journal_of_another_confirmation_is_not_taken(
     other = out / journal_of(path).relative_to(path.parent / "out")
     with pytest.raises(BadInput, match="was begun with --aa-pairs 1, not 2"):
         confirmed(path, options={"take": (other,)})
-    assert not journal_of(path).exists() and instant
+    assert not folder_of(path).exists() and instant
 
 
 @pytest.mark.parametrize(

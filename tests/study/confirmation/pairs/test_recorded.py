@@ -48,6 +48,11 @@ def test_a_recording_has_no_held_out_workload(studied: Studied, tmp_path: Path) 
         subject(studied(2), workloads=["long_context"])
 
 
+def test_a_recording_has_the_ramps_that_it_has(studied: Studied) -> None:
+    with pytest.raises(BadInput, match="--ramp: a recording has the ramps that were measured"):
+        subject(studied(2), claim=Claim.CAPACITY, ramp_s=30)
+
+
 def test_a_recording_is_judged_whole(studied: Studied, tmp_path: Path) -> None:
     for options in ({"part": Part(1, 2)}, {"take": (tmp_path / "pairs.jsonl",)}):
         with pytest.raises(BadInput, match="--part and --take are for cards that measure"):
