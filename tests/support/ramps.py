@@ -87,7 +87,7 @@ def kept_of(share: float, size: str) -> Rows:
 
 
 def kept_cell(share: float, size: str, rows: Rows | None = None) -> Outcome:
-    """Return what those replies, or the rows, show under the default limits; out of memory at 0.60."""
+    """Return what the rows, or those, show under the default limits; out of memory at 0.60."""
     outcome = cell(share, size)
     if not isinstance(outcome, Measurement):
         return outcome
