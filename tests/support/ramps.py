@@ -86,10 +86,10 @@ def kept_of(share: float, size: str) -> Rows:
     return kept(8 + 80 * (share - 0.5))
 
 
-def kept_cell(share: float, size: str) -> Outcome:
-    """Return what those replies show under the default limits; out of memory at 0.60."""
+def kept_cell(share: float, size: str, rows: Rows | None = None) -> Outcome:
+    """Return what the rows, or those, show under the default limits; out of memory at 0.60."""
     outcome = cell(share, size)
     if not isinstance(outcome, Measurement):
         return outcome
     outcome = changed(outcome, ramp=KEPT_RANGE.to_json())
-    return under(outcome, kept_of(share, size), DEFAULT_LIMITS, 1.0)
+    return under(outcome, rows or kept_of(share, size), DEFAULT_LIMITS, 1.0)

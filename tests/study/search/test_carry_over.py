@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from commands import run_study
-from factories import make, write_spec
+from factories import Outcome, make, write_spec
 from ramps import kept_cell, kept_of
 
 from objectives.recording.kept_replies import Rows
@@ -19,7 +19,11 @@ TIGHTER = {"llm_ttft_p95_ms": 700.0}
 
 def replayed(folder: Path, kept: Any = kept_of) -> tuple[Path, Path]:
     """Return the spec and the folder of its replay, under the default limits."""
-    spec = make(folder, kept_cell, kept=kept, repeats=1, changes={"search_space": SMALL})
+
+    def cell(share: float, size: str) -> Outcome:
+        return kept_cell(share, size, kept(share, size))
+
+    spec = make(folder, cell, kept=kept, repeats=1, changes={"search_space": SMALL})
     assert run_study(spec, "--out", folder / "out").returncode == 0
     return spec, folder / "out"
 
