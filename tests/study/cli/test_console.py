@@ -44,7 +44,8 @@ def on_a_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
-    env.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "COLUMNS"):  # pytest-xdist sets the latter in its workers
+        env.pop(name, None)
     running = subprocess.Popen(
         line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env
     )

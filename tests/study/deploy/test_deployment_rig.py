@@ -440,6 +440,7 @@ def test_an_env_file_with_a_restart_command_goes_the_same_way(machine: Machine) 
     for unit, line in ((LLM, "--gpu-memory-utilization ${SHARE}"), (STT, None)):
         text = machine.read(f"{UNITS}/{unit}").replace("Environment=WHISPER_MODEL=base\n", "")
         text = text.replace("[Install]", "EnvironmentFile=/etc/voice.env\n[Install]")
+        text = f"[Unit]\nStartLimitIntervalSec=0\n{text}"  # five restarts in ten seconds are few
         machine.write(
             f"{UNITS}/{unit}", text.replace("--gpu-memory-utilization 0.5", line) if line else text
         )
