@@ -1,4 +1,4 @@
-"""The exercise loads ready servers: each alone, all under the trace, then turns up a ramp."""
+"""The exercise loads ready servers: each alone, by turns up a ramp, then all under the trace."""
 
 from __future__ import annotations
 

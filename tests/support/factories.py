@@ -25,7 +25,7 @@ from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows
 from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
-from study.confirmation.records import Pair, PairLaunch
+from study.confirmation.records import Pair, PairLaunch, Stress
 from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
@@ -258,6 +258,19 @@ def timed(share: float, size: str) -> Outcome:
     }
     used_mib = tuple(range(2000, 2000 + int(12_000 * share), 500))
     return changed(outcome, phase_s=seconds, used_mib_by_s=used_mib)
+
+
+STRESS = Stress(
+    requests=9,
+    clips=24,
+    prompt_tokens=16,
+    free_memory_mib=900.0,
+    after_restart_mib=800.0,
+    failure=None,
+    in_restart=False,
+    at="2026-11-20T10:00:00",
+    wall_s=20.0,
+)
 
 
 def pair(

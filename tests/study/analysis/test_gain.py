@@ -8,46 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from configurations import launched
 from factories import only
 
-from objectives.allocation import Allocation
 from objectives.measurement import INFINITE
-from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import Configuration
 from study.analysis.gain import gain_in, gain_of
 from study.rule.rule import Claim
-from study.storage.trials import State, Trial
 
 WEIGHTS = {"stt": 0.25, "llm": 0.25}
 
 
 def configuration(number: int, launches: Sequence[dict[str, Any]]) -> Configuration:
     """Return a configuration with a launch for each of these figures."""
-    allocation = Allocation(
-        {"vllm_memory_util": 0.5, "whisper_model_size": "base", "vllm.max_num_seqs": number}
-    )
-    trials = [
-        Trial(
-            number=n,
-            allocation=allocation,
-            state=State.COMPLETE,
-            fitness=0.5,
-            measurement=only(**figures),
-            diagnosis=None,
-            measured={},
-            constraints={},
-            contributions={},
-            word_gate=WordVerdict.PASS,
-            minutes_more_audio=None,
-            repeat_of=None,
-            is_reference=False,
-            wall_s=90.0,
-            seed=n,
-            at=None,
-        )
-        for n, figures in enumerate(launches)
-    ]
-    return Configuration(allocation, tuple(trials), ())
+    return launched(number, [only(**figures) for figures in launches])
 
 
 def timed(number: int, *p95_ms: tuple[float, float], **more: object) -> Configuration:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from commands import run_script
-from factories import measurement
+from factories import STRESS, measurement
 from live_factories import FAKES, promotion, shelf
 
 import objectives
@@ -29,7 +29,7 @@ from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import PairLaunch, Role, Stress
+from study.confirmation.records import PairLaunch, Role
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 from study.rule.rule import Claim
@@ -60,18 +60,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
 
     def stress(runner: Runner, *_: object) -> None:
-        s = Stress(
-            requests=9,
-            clips=24,
-            prompt_tokens=16,
-            free_memory_mib=900.0,
-            after_restart_mib=800.0,
-            failure=None,
-            in_restart=False,
-            at="2026-11-20T10:00:00",
-            wall_s=20.0,
-        )
-        runner.journal = replace(runner.journal, stress=s)
+        runner.journal = replace(runner.journal, stress=STRESS)
 
     monkeypatch.setattr(Launcher, "launch", launch)
     monkeypatch.setattr(Runner, "_stress", stress)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import pair
+from factories import STRESS, pair
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from study.confirmation.journal import JOURNAL_FILE, continued, write_journal
-from study.confirmation.records import Head, PairsJournal, Stress
+from study.confirmation.records import Head, PairsJournal
 
 HEAD = Head(
     promotion="p",
@@ -24,17 +24,6 @@ HEAD = Head(
     product="x",
     total_mib=1000,
     aa_pairs=1,
-)
-STRESS = Stress(
-    requests=9,
-    clips=24,
-    prompt_tokens=16,
-    free_memory_mib=900.0,
-    after_restart_mib=800.0,
-    failure=None,
-    in_restart=False,
-    at="2026-11-20T10:00:00",
-    wall_s=20.0,
 )
 Lines = list[dict[str, Any]]
 

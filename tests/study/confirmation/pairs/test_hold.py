@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import measurement, oom
+from factories import STRESS, measurement, oom
 from live_factories import promotion, shelf
 
 from objectives.allocation import Allocation
@@ -21,24 +21,12 @@ from study.confirmation.journal import read_journal
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import PairLaunch, Role, Stress
+from study.confirmation.records import PairLaunch, Role
 from study.confirmation.subject import subject
 from study.confirmation.verdict_file import read_confirmation
 from study.promotion.seal import verify
 from study.report.headline import fresh
 from study.rule.rule import Claim
-
-STRESS = Stress(
-    requests=9,
-    clips=24,
-    prompt_tokens=16,
-    free_memory_mib=900.0,
-    after_restart_mib=800.0,
-    failure=None,
-    in_restart=False,
-    at="2026-11-20T10:00:00",
-    wall_s=20.0,
-)
 
 
 class Holding:

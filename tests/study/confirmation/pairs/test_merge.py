@@ -6,26 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories import oom, pair
+from factories import STRESS, oom, pair
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from study.confirmation.pairs.merge import merged
 from study.confirmation.pairs.part import WHOLE, Part
-from study.confirmation.records import FailedLaunch, Head, PairsJournal, Stress
+from study.confirmation.records import FailedLaunch, Head, PairsJournal
 
 HEAD = Head(promotion="p", claim="either", workloads={}, servers={}, product="x", total_mib=1)
-STRESS = Stress(
-    requests=9,
-    clips=24,
-    prompt_tokens=16,
-    free_memory_mib=900.0,
-    after_restart_mib=800.0,
-    failure=None,
-    in_restart=False,
-    at="2026-11-20T10:00:00",
-    wall_s=20.0,
-)
 
 
 def card(name: str, *numbers: int, **more: Any) -> PairsJournal:

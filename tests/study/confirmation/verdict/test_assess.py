@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import oom, pair, words
+from factories import STRESS, oom, pair, words
 from live_factories import promotion
 
 from objectives.allocation import Allocation
-from study.confirmation.records import FailedLaunch, Head, Pair, PairsJournal, Stress
+from study.confirmation.records import FailedLaunch, Head, Pair, PairsJournal
 from study.confirmation.subject import Subject, subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.assess import counted_pairs, has_drift, verdict_of_pairs
@@ -25,17 +25,6 @@ from study.rule.verdict import Reason, Status
 HEAD = Head(promotion="p", claim="either", workloads={}, servers={}, product="x", total_mib=1)
 RULE = Rule(weights={"stt": 0.25, "llm": 0.25}, held_out=("voice_assistant",))
 BOTH = ("main", "voice_assistant")
-STRESS = Stress(
-    requests=9,
-    clips=24,
-    prompt_tokens=16,
-    free_memory_mib=900.0,
-    after_restart_mib=800.0,
-    failure=None,
-    in_restart=False,
-    at="2026-11-20T10:00:00",
-    wall_s=20.0,
-)
 
 
 @pytest.fixture
