@@ -264,7 +264,7 @@ def test_who_names_no_constraint_and_broke_none_has_met_it():
     cells = ledger_of(rows, LINE).best_first()
     x = coordinates(LINE, [{"a": 9}, {"a": 5}, {"a": 1}])
     broken, near, far = _is_met("memory", cells, LINE, np.array([False]), x)
-    assert broken < 0.2 < 0.5 < near < far
+    assert broken < 0.2 and 0.5 < near < far
 
 
 def test_who_broke_another_constraint_says_nothing_of_those_it_does_not_name():
