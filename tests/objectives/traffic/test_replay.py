@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from statistics import median
+from typing import Any
 
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting, conditions
 from objectives.traffic.prompts import prompt_of
 from objectives.traffic.ready_made import READY_MADE, ready_made
 from objectives.traffic.replay import alone_requests
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace import in_turns, trace
-from objectives.traffic.trace_slice import Arrival, TraceOptions
+from objectives.traffic.trace_slice import Arrival, Stt, TraceOptions
 from objectives.traffic.turns import turn_requests
 from objectives.traffic.workload import Request, Workload, without_arrivals
 
@@ -23,13 +24,13 @@ VOCABULARY = 2048
 ARRIVALS = [Arrival(n / 2, 40 + n, 5 + n, (0, n // 2, 100 + n), line=n + 1) for n in range(40)]
 
 
-def workload(stt: str = "before_each", **changes: object) -> Workload:
+def workload(stt: Stt = "before_each", **changes: Any) -> Workload:
     options = TraceOptions(file="a/t", format="timed_trace", from_s=0.0, for_s=20.0)
     options = replace(options, stt=stt)
     of = sliced(ARRIVALS, options, 7, failed=0, sha256="x", block_tokens=16)
-    rates = {"turns_per_s": 2.0, "llm_per_s": 0.0, "stt_per_s": 0.0}
+    rates: dict[str, Any] = {"turns_per_s": 2.0, "llm_per_s": 0.0, "stt_per_s": 0.0}
     if stt == "poisson":
-        rates = {"turns_per_s": 0.0, "llm_per_s": 2.0, "stt_per_s": 1.5}
+        rates: dict[str, Any] = {"turns_per_s": 0.0, "llm_per_s": 2.0, "stt_per_s": 1.5}
     whole = Workload(seed=7, window_s=20.0, prompt_tokens=(40, 79), trace=of, **rates)
     return replace(whole, **changes)
 
@@ -125,9 +126,9 @@ def test_ready_made_kinds_of_a_trace_draw_lengths_like_its_own() -> None:
 
 
 def test_a_trace_is_comparable_by_its_digest_and_options_wherever_it_lies() -> None:
-    services = {"llm": LlmService(model="a/model"), "stt": SttService()}
+    services: Services = {"llm": LlmService(model="a/model"), "stt": SttService()}
 
-    def of(changed: Workload) -> dict[str, object]:
+    def of(changed: Workload) -> dict[str, Any]:
         return conditions(Setting(services=services, workload=changed))
 
     own = workload()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from objectives.traffic.slices import sliced
-from objectives.traffic.trace_slice import Arrival, TraceOptions, TraceSlice
+from objectives.traffic.trace_slice import Arrival, TooLong, TraceOptions, TraceSlice
 
 ASKED = TraceOptions(file="t.csv", format="azure", from_s=100.0, for_s=60.0)
 ARRIVALS = [
@@ -52,7 +52,7 @@ def test_thinning_leaves_a_request() -> None:
     ],
 )
 def test_what_is_too_long_is_dropped_or_clipped_and_counted(
-    too_long: str, longest: int | None, count: int, lost: int
+    too_long: TooLong, longest: int | None, count: int, lost: int
 ) -> None:
     done = of(replace(ASKED, too_long=too_long, longest=longest))
     assert len(done.arrivals) == count

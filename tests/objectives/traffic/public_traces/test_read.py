@@ -13,6 +13,7 @@ import pytest
 
 from objectives.errors import BadInput
 from objectives.traffic.public_traces.read import begins, likely_format, read_slice, slices_beside
+from objectives.traffic.trace_slice import Format
 
 SHARED = Path(__file__).resolve().parents[5] / "shared/traces"
 ALL_S = 1e9
@@ -38,11 +39,11 @@ Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tok
 19440110.0,1722ac82-0a46-4bf0-aa08-89794e7a2b3f,43,GPT-4,906,446,1352,Conversation log
 19440161.0,,2,ChatGPT,36,29,65,API log
 """
-MOONCAKE = [
+MOONCAKE: list[Any] = [
     {"timestamp": 0, "input_length": 600, "output_length": 50, "hash_ids": [0, 1]},
     {"timestamp": 3001, "input_length": 512, "output_length": 5, "hash_ids": [0]},
 ]
-TIMED = [
+TIMED: list[Any] = [
     {"timestamp": 61.114, "input_length": 30, "output_length": 13, "hash_ids": [7, 8], "turn": 1},
     {"timestamp": 62.5, "input_length": 40, "output_length": 7, "hash_ids": [7, 9]},
     {"timestamp": 62.5, "input_length": 40, "output_length": 7},
@@ -78,7 +79,8 @@ def test_a_trace_is_read_as_it_is(
 
 
 def test_ids_of_blocks_are_kept(tmp_path: Path) -> None:
-    for format_, objects in (("mooncake", MOONCAKE), ("timed_trace", TIMED)):
+    formats: dict[Format, list[Any]] = {"mooncake": MOONCAKE, "timed_trace": TIMED}
+    for format_, objects in formats.items():
         (tmp_path / "t").write_text(lines(objects))
         found = read_slice(tmp_path / "t", format_, 0, ALL_S)
         assert [a.hash_ids for a in found.arrivals] == [
