@@ -1,11 +1,11 @@
-"""Capture live traffic before a server: arrivals and lengths, never contents.
+r"""Capture live traffic before a server: arrivals and lengths, never contents.
 
     python scripts/capture.py evening.jsonl --llm http://127.0.0.1:8000
                                           clients go to http://127.0.0.1:18000 instead
-    python scripts/capture.py evening.jsonl --llm http://127.0.0.1:8000 \\
+    python scripts/capture.py evening.jsonl --llm http://127.0.0.1:8000 \
         --stt http://127.0.0.1:8001 --for 3600
                                           both services in one trace; it ends after an hour
-    python scripts/capture.py evening.jsonl --llm http://127.0.0.1:8000 \\
+    python scripts/capture.py evening.jsonl --llm http://127.0.0.1:8000 \
         --mirror http://127.0.0.1:9000    a second server gets a copy of each request; its
                                           answers are measured beside the first's, and thrown away
 
