@@ -24,7 +24,7 @@ FACTORS = (0.4, 2.5)  # from a length scale to a shorter and to a longer one
 SHORTEST, LONGEST = 0.02, 20.0
 SLANTS = (-1.0, -0.5, 0.5, 1.0)  # how far a ridge moves along a parameter over another's range
 # log-normal prior of a length scale; what a slant costs, in nats: it must be seen to be believed
-EXPECTED_SCALE, SPREAD, SLANTED = math.log(0.8), 1.2, 0.5
+EXPECTED_SCALE, SPREAD, SLANTED = math.log(0.5), 1.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
