@@ -2,7 +2,7 @@
 
 import pytest
 
-from objectives.allocation import Allocation
+from objectives.allocation import Allocation, Scalar
 from objectives.engines.vllm import Vllm
 from objectives.engines.vllm_flags import (
     disagreement,
@@ -13,7 +13,7 @@ from objectives.engines.vllm_flags import (
 )
 from objectives.services import LlmService
 
-BOTH = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+BOTH: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
 
 
 @pytest.mark.parametrize(
