@@ -11,6 +11,7 @@ from commands import run_study
 from factories import Outcome, make, write_spec
 from ramps import kept_cell, kept_of
 
+from objectives.allocation import Scalar
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Failure
@@ -108,7 +109,7 @@ def test_where_they_cannot_be_judged_it_is_refused_and_the_study_stays(
 def test_an_option_that_does_nothing_is_carried_without_a_value() -> None:
     eager = Parameter("vllm.enforce_eager", (True, False))
     capture = Parameter("vllm.max_cudagraph_capture_size", (64, 256))
-    fixed = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    fixed: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     space = Space((eager, capture), fixed, {capture.name: Idle(eager.name, True, 256)})
     old, new = (optuna.create_study(direction="maximize") for _ in range(2))
     old.enqueue_trial({eager.name: True})
