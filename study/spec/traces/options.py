@@ -14,7 +14,7 @@ from objectives.traffic.public_traces.lines import TraceFile
 from objectives.traffic.public_traces.request_lines import likely_format
 from objectives.traffic.trace_slice import Format, TooLong, TraceOptions
 from objectives.traffic.workload import Workload
-from study.spec.yaml_node import YamlEntry
+from study.spec.yaml_node import TAG, YamlEntry
 
 TRACE_KEYS = ("trace", "format", "from", "for", "speed", "thin", "too_long", "jitter_s", "stt")
 OF_TRACE = {  # the keys of a workload that a trace tells itself
@@ -152,7 +152,7 @@ def _without(entry: YamlEntry, names: Iterable[str]) -> YamlEntry:
     """Return a mapping without some of its keys."""
     left = set(names)
     values = [
-        (yaml.ScalarNode("tag:yaml.org,2002:str", key, e.node.start_mark), e.node)
+        (yaml.ScalarNode(f"{TAG}str", key, yaml.Mark(e.file, 0, e.line - 1, 0, None, 0)), e.node)
         for key, e in entry.items().items()
         if key not in left
     ]
