@@ -41,6 +41,7 @@ ELSEWHERE = {
         ".ci/run",
         "half an hour, live; there a short one",
     ),
+    "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from study.cli.fit_text import sentence
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 
 HOUR_S = 3600.0  # within which an owner may want a first answer
@@ -21,6 +22,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         for n in forecast.neighbours
     ]
     lines += [_prospect(p) for p in forecast.prospects]
+    lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
     lines.append("server commands:")
     lines += [
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
@@ -36,7 +38,10 @@ def _prospect(p: Prospect) -> str:
     mark = "  [baseline]" if p.is_baseline else ""
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
-    return f"  {p.allocation}  {p.check.fits}: {p.check.explanation}{mark}"
+    said = f"{p.check.fits}: {p.check.explanation}"
+    if p.by_files is not None:
+        said = f"by the model's files: {sentence(p.by_files)}"
+    return f"  {p.allocation}  {said}{mark}"
 
 
 def _effort(effort: Effort) -> str:

@@ -46,8 +46,13 @@ DEPENDENT = (
 )
 
 
-def load(path: Path | None, experiment: str | None = None) -> Spec:
+def load(path: Path | None, experiment: str | None = None, *, is_here: bool = True) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
+
+    Args:
+        path: The file; None is the packaged default.
+        experiment: The name of one of its `experiments`.
+        is_here: Whether a live study is for this machine, which then has its servers and models.
 
     Raises:
         BadInput: Something is wrong with it; the error is one line, with file, line and key.
@@ -75,7 +80,7 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
     check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
-    place_clips(top, plain, path.parent, must_exist=measure == "live")
+    place_clips(top, plain, path.parent, must_exist=measure == "live" and is_here)
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     workloads = read_workloads(top.at("workloads"), path.parent)
@@ -83,16 +88,13 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     parameters = tuple(
         read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
     )
-    services, notes = read_services(
-        top, device, parameters, path.parent if measure == "live" else None
-    )
+    folder = path.parent if measure == "live" and is_here else None
+    services, notes = read_services(top, device, parameters, folder)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
-    services = with_models(
-        top, services, speech_sizes(space, baseline), path.parent if measure == "live" else None
-    )
+    services = with_models(top, services, speech_sizes(space, baseline), folder)
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
