@@ -17,6 +17,7 @@ NEEDED = (
     "objectives/recordings/models/*/config.json",
     "objectives/fit/cards.json",
     "objectives/diagnosis/patterns.yaml",
+    "objectives/diagnosis/setup_errors.yaml",
     "objectives/speech/assistant/manifest.jsonl",
     "objectives/speech/assistant/*.flac",
     "*/licenses/LICENSE",
