@@ -29,7 +29,10 @@ PAGES = {
     p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)
 }
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
-COMMANDS = sorted((REPOSITORY / "study/commands").glob("[!_]*.py"))  # most scripts' help is there
+COMMANDS = [  # most scripts' help is there
+    *sorted((REPOSITORY / "study/commands").glob("[!_]*.py")),
+    REPOSITORY / "study/showcase/compare_samplers.py",
+]
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
 PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
 
