@@ -52,9 +52,9 @@ def main() -> None:
         options.error("--against takes device and models from the recordings; name nothing else")
 
     from objectives.recording import read
+    from study.cli.before_run.fit_text import agreement_table, as_json, ending, heading, table
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
-    from study.cli.fit_text import agreement_table, as_json, ending, heading, table
     from study.fit.agreement import agreement
     from study.fit.fit import fit
     from study.spec.load import load

@@ -33,7 +33,7 @@ from objectives.allocation import Allocation
 from objectives.fit.cell import Cell
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.cli.dry_run_text import forecast_in_words
+from study.cli.before_run.dry_run_text import forecast_in_words
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.report.headline import how_sure
 from study.report.summary import summary

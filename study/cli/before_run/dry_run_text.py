@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.cli.fit_text import sentence
+from study.cli.before_run.fit_text import sentence
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 
 HOUR_S = 3600.0  # within which an owner may want a first answer
