@@ -159,10 +159,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
     if source.bench is not None:
         held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
         held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
-    files, unread = None, ""  # what they say counts until the study has measured its memory
-    if source.bench is not None:
-        here = (source.setting, source.identity, source.versions)
-        files, unread = readable(run.spec, *here, held_mib)
+    here = (source.setting, source.identity, source.versions)
+    files, unread = readable(run.spec, *here, held_mib)
     outlook = forecast(
         run.spec.search_space,
         run.spec.baseline,
