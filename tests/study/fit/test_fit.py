@@ -163,7 +163,10 @@ def test_a_card_is_for_no_cpu(tmp_path: Path, capsys: Any, monkeypatch: Any) -> 
 
 def test_a_speech_model_counts_by_its_own_file(tmp_path: Path, hub: Path) -> None:
     (tmp_path / "own").mkdir()
-    services = {"llm": LLM | {"args": SIZED}, "stt": {"models": {"own": "own"}}}
+    services = {
+        "llm": LLM | {"args": SIZED},
+        "stt": {"models": {"own": "own"}, "compute_type": "int8"},
+    }
     space = {"vllm_memory_util": [0.5], "whisper_model_size": ["own"]}
     baseline = {"vllm_memory_util": 0.5, "whisper_model_size": "own"}
     path = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
