@@ -558,9 +558,9 @@ def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(
     known, study = replicating(
         tmp_path, storage, monotone=["vllm_memory_util", "whisper_model_size"]
     )
-    bench = Bench(lambda n, a: oom(600.0) if a.share > 0.47 and str(a) != BASELINE else None)
+    bench = Bench(lambda n, a: oom(600.0) if a.share > 0.52 else None)
     ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
-    assert len([r for r in own(study) if r.state == "pruned"]) < 5
+    assert len([r for r in own(study) if r.state == "pruned"]) < 4  # of four
     measured = len(bench.launched)
     assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=measured)
 
