@@ -33,16 +33,20 @@ def ending(tally: Tally, path: Path) -> list[str]:
     """Return the lines at the end of a capture."""
     count = {service: len(kept) for service, kept in tally.kept.items()}
     if not any(count.values()):
-        return [f"no request was captured, and {path} is not written", *_beside(tally)]
+        return [
+            f"no request was captured, and {path} is not written",
+            *_beside(tally),
+            *_mirrored(tally),
+        ]
     what = " and ".join(f"{n:,} {SERVICES[s]}" for s, n in count.items() if n)
     return [
         f"{path}: {what}",
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
-        "a confirmation replays it, with these lines in the spec:",
-        "    workloads:",
-        f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
+        "a study replays it in its window, and a confirmation beside it, with these in the spec:",
+        f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
+        f"    workloads: [{{name: {_name(path)}, replay: {_quoted(path.absolute())}}}]",
     ]
 
 
