@@ -43,10 +43,10 @@ def test_what_is_missing_or_less_sure_is_told() -> None:
     for part in (
         "5 LLM requests of a length that the server did not tell",
         "--enable-force-include-usage",
-        "1 clips of speech failed",
-        "1 answers: counted in the pieces",
-        "1 prompts: counted by the server's /tokenize",
-        "1 answers: as long as they were",
+        "1 clip of speech failed",
+        "1 answer: counted in the pieces",
+        "1 prompt: counted by the server's /tokenize",
+        "1 answer: as long as it was",
         "4 requests of other paths",
         "2 connections",
     ):

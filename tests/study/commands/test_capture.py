@@ -82,7 +82,7 @@ def test_it_ends_by_itself_and_a_mirror_is_beside_the_server(
             httpx.post(f"http://127.0.0.1:{port}{COMPLETIONS}?mood=stream", json=ASKED)
             out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
-    assert "1 LLM requests to both" in out and "95% answered within" in out
+    assert "1 LLM request to both" in out and "95% answered within" in out
 
 
 def test_a_killed_one_leaves_what_can_be_read(upstream: Upstream, tmp_path: Path) -> None:
