@@ -44,9 +44,17 @@ def ending(tally: Tally, path: Path) -> list[str]:
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
+<<<<<<< HEAD
         "a study replays it in its window, and a confirmation beside it, with these in the spec:",
         f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
         f"    workloads: [{{name: {_name(path)}, replay: {_quoted(path.absolute())}}}]",
+=======
+        "a study replays a part of it (guide traces.md), with this line in the spec:",
+        f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
+        "a confirmation replays it whole beside that, with these:",
+        "    workloads:",
+        f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
+>>>>>>> main
     ]
 
 
@@ -76,28 +84,26 @@ def _beside(tally: Tally) -> list[str]:
     if any(why is Missing.UNCOUNTED for _, why in tally.missing):
         lines.append(f"  {TELL_USAGE}")
     llm = tally.kept["llm"]
-    if pieces := sum(one.in_pieces for one in llm):
-        lines.append(
-            f"  {_counted(pieces, 'answer', 'answers')}: counted in the pieces of their stream, of which one may hold "
-            "several tokens"
-        )
-    if asked := sum(one.by_tokenize for one in llm):
-        lines.append(
-            f"  {_counted(asked, 'prompt', 'prompts')}: counted by the server's /tokenize afterwards"
-        )
-    if tally.left:
-        lines.append(
-            f"  {_counted(tally.left, 'answer', 'answers')}: as long as it was when the client hung up"
-        )
-    if tally.others:
-        lines.append(
-            f"  passed and not captured: {_counted(tally.others, 'request', 'requests')} of other paths"
-        )
-    if tally.unreadable:
-        lines.append(
-            f"  not captured: {_counted(tally.unreadable, 'connection', 'connections')} that changed "
-            "to something else than HTTP/1"
-        )
+    notes = (
+        (
+            sum(one.in_pieces for one in llm),
+            ("answer", "answers"),
+            "counted in the pieces of a stream, of which one may hold several tokens",
+        ),
+        (
+            sum(one.by_tokenize for one in llm),
+            ("prompt", "prompts"),
+            "counted by the server's /tokenize afterwards",
+        ),
+        (tally.left, ("answer", "answers"), "as long as it was when the client hung up"),
+        (tally.others, ("request", "requests"), "of other paths, passed and not captured"),
+        (
+            tally.unreadable,
+            ("connection", "connections"),
+            "not captured, which changed to something else than HTTP/1",
+        ),
+    )
+    lines += [f"  {_counted(count, *words)} {note}" for count, words, note in notes if count]
     return lines
 
 

@@ -44,9 +44,9 @@ def test_what_is_missing_or_less_sure_is_told() -> None:
         "5 LLM requests of a length that the server did not tell",
         "--enable-force-include-usage",
         "1 clip of speech failed",
-        "1 answer: counted in the pieces",
-        "1 prompt: counted by the server's /tokenize",
-        "1 answer: as long as it was",
+        "1 answer counted in the pieces",
+        "1 prompt counted by the server's /tokenize",
+        "1 answer as long as it was",
         "4 requests of other paths",
         "2 connections",
     ):
@@ -81,5 +81,5 @@ def test_of_nothing_it_says_so_and_why() -> None:
     assert ending(tally, PATH) == [
         f"no request was captured, and {PATH} is not written",
         "  not in it: 2 LLM requests refused by the server",
-        "  passed and not captured: 3 requests of other paths",
+        "  3 requests of other paths, passed and not captured",
     ]
