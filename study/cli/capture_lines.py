@@ -44,17 +44,10 @@ def ending(tally: Tally, path: Path) -> list[str]:
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
-<<<<<<< HEAD
-        "a study replays it in its window, and a confirmation beside it, with these in the spec:",
+        "a study replays a part of it in its window (guide traces.md), and a confirmation the whole "
+        "beside that, with these in the spec:",
         f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
         f"    workloads: [{{name: {_name(path)}, replay: {_quoted(path.absolute())}}}]",
-=======
-        "a study replays a part of it (guide traces.md), with this line in the spec:",
-        f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
-        "a confirmation replays it whole beside that, with these:",
-        "    workloads:",
-        f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
->>>>>>> main
     ]
 
 
