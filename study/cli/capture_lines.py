@@ -44,7 +44,7 @@ def ending(tally: Tally, path: Path) -> list[str]:
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
-        "a study replays a part of it in its window (guide traces.md), and a confirmation the whole "
+        "a study replays a part of it in its window (guide traces.md), a confirmation all of it "
         "beside that, with these in the spec:",
         f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
         f"    workloads: [{{name: {_name(path)}, replay: {_quoted(path.absolute())}}}]",
