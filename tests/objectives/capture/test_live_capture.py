@@ -75,16 +75,19 @@ def test_real_answers_are_captured_and_replayed(
             endless = {**stream, "prompt": [400] * 10, "max_tokens": 1000}
             with httpx.stream("POST", target, json=endless, timeout=60) as answer:
                 assert answer.status_code == 200
-                next(answer.iter_lines())
+                lines = answer.iter_lines()  # which hangs up once it is forgotten
+                next(lines)
                 until_running(llm.url, 1)
             until_running(llm.url, 0)  # it has seen that the client hung up
             assert metric(llm.url, "generation_tokens_total") < 1000
-        lines = Counter(
+        what_else = (capture.lines, capture.missing, capture.tally.unreadable)
+        assert capture.missing == {} and capture.tally.unreadable == 0, what_else
+        lengths = Counter(
             (x["prompt_tokens"], x["output_tokens"]) for x in capture.lines if x["service"] == "llm"
         )
-        assert lines[40, 8] == lines[64, 12] == 1
-        assert lines[usage["prompt_tokens"], 16] == 2, lines  # one told, one counted
-        assert len(capture.lines) == 7 and capture.missing == {} and capture.tally.left == 1
+        assert lengths[40, 8] == lengths[64, 12] == 1
+        assert lengths[usage["prompt_tokens"], 16] == 2, lengths  # one told, one counted
+        assert len(capture.lines) == 7 and capture.tally.left == 1
         requests = captured(capture.path, CLIPS, 1024)
         assert [r.clip for r in requests if r.service == "stt"] == [2, 5]
         direct = {e.name: e.endpoint(servers[e.name].url) for e in engines}
