@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from objectives.allocation import SHARE, SPEECH
+from objectives.allocation import MEMORY, SHARE, SPEECH
 from objectives.fit.cell import Cell
 from objectives.fit.kv_layout import kv_layout
 from study.fit.agreement import Agreement
@@ -19,7 +19,7 @@ VERDICTS = {
     "predicted_kv_too_small": "no: KV cache",
     "unknown": "not known",
 }
-SHORT = {SHARE: "share", SPEECH: "speech"}
+SHORT = {SHARE: "share", MEMORY: "LLM MiB", SPEECH: "speech"}
 SHOWN = 60
 
 
@@ -44,10 +44,12 @@ def sentence(cell: Cell) -> str:
 def heading(fit: Fit) -> list[str]:
     """Return the lines above the table: the device, the model, what it takes."""
     host, model, shape = fit.asked.host, fit.asked.model, fit.asked.model.shape
-    version = f"vLLM {fit.asked.version}" if fit.asked.version else "a new vLLM (0.27 or later)"
+    server = f"vLLM {fit.asked.version}" if fit.asked.version else "a new vLLM (0.27 or later)"
+    if fit.asked.llm.command is not None:
+        server = "llama.cpp"
     lines = [
         f"{host.product}: {host.total_mib:,.0f} MiB for servers, {host.held_mib:,.0f} held by "
-        f"others, {host.reserve_mib:,.0f} kept for their growth; {version}"
+        f"others, {host.reserve_mib:,.0f} kept for their growth; {server}"
     ]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")

@@ -11,7 +11,13 @@ import huggingface_hub.constants
 import pytest
 from commands import exit_code, main_of
 from factories import SPEC, write_spec
-from model_folders import QWEN_7B, write_config, write_safetensors, write_whisper_bin
+from model_folders import (
+    QWEN_7B,
+    write_config,
+    write_gguf,
+    write_safetensors,
+    write_whisper_bin,
+)
 
 import study.fit.fit as module
 from objectives.errors import SetupError
@@ -19,6 +25,14 @@ from study.fit.fit import fit
 from study.spec.load import load
 
 AWQ = QWEN_7B | {"quantization_config": {"quant_method": "awq"}, "torch_dtype": "float16"}
+GGUF = {
+    "general.architecture": "llama",
+    "llama.block_count": 32,
+    "llama.embedding_length": 4096,
+    "llama.attention.head_count": 32,
+    "llama.attention.head_count_kv": 8,
+    "tokenizer.ggml.tokens": ["a", "b"],
+}
 AWQ_BYTES = 5_570_000_000
 LLM = {"model": "org/model-AWQ", "python": "/opt/vllm/bin/python", "args": ["--enforce-eager"]}
 SIZED = [*LLM["args"], "--max-model-len", "4096"]
@@ -155,6 +169,24 @@ def test_a_template_is_not_known(tmp_path: Path, hub: Path, capsys: Any, monkeyp
     assert code == 3 and "a template starts the LLM server" in text
 
 
+def test_a_template_of_llama_cpp_is_known_by_its_file(
+    tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    write_gguf(tmp_path / "m.gguf", GGUF, weights=2**20)
+    llm = {"command": "llama-server -m m.gguf --port {port} -c {vllm.ctx}"}
+    space = {"vllm.ctx": [4096, 400_000], "whisper_model_size": ["base"]}
+    baseline = {"vllm.ctx": 4096, "whisper_model_size": "base", "vllm_memory_util": 0.5}
+    services = {"llm": llm, "stt": {"models": {}}}
+    spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 0 and "llama.cpp" in text and "128 KiB a token" in text
+    assert "cannot start: 0.5 + base + 400000" in text
+    llm["command"] = "llama-server -m absent.gguf --port {port} -c {vllm.ctx}"
+    spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 3 and "absent.gguf" in text
+
+
 def test_a_card_is_for_no_cpu(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     spec = spec_of(tmp_path, device="cpu", services=SPEC.get("services", {}))
     code, text = run(capsys, monkeypatch, spec, "--card", "L4")
@@ -203,6 +235,21 @@ def test_searched_options_change_what_fits_and_others_are_left_out_of_the_table(
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
     assert code == 0 and "the same with every seed of the space" in text
     assert sum("starts" in line for line in text.splitlines()) == 2
+
+
+def test_memory_in_mib_is_a_share_of_the_card_that_is_asked_for(
+    tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    space = {"vllm_memory_mib": [6000, 7500], "whisper_model_size": ["base"]}
+    baseline = {"vllm_memory_mib": 7500, "whisper_model_size": "base"}
+    spec = spec_of(tmp_path, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 0 and "\nLLM MiB" in text and "\nshare" not in text
+    first, second = fit(load(spec, is_here=False), total_mib=16_000).cells
+    assert first.allocation.share == 6000 / 16_000
+    assert second.kv_tokens and not first.kv_tokens
+    code, text = run(capsys, monkeypatch, spec, "--card", "H200")
+    assert code == 2 and "outside the bounds" in text and len(text.splitlines()) == 1
 
 
 def test_a_continuous_range_shows_the_baseline(tmp_path: Path, hub: Path) -> None:
