@@ -198,13 +198,15 @@ def test_a_head_without_end_passes_and_is_not_kept(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "MOST_HEAD_BYTES", 2000)
-    with capturing(tmp_path, upstream) as capture:
-        with socket.create_connection(("127.0.0.1", capture.routes[0].port), 20) as client:
-            client.sendall(b"GET /metrics HTTP/1.1\r\nX-Long: " + b"y" * 3000)
-            while not capture.tally.unreadable:
-                time.sleep(0.01)
-            client.sendall(b"\r\nConnection: close\r\n\r\n")
-            assert client.recv(100).startswith(b"HTTP/1.1 200")
+    with (
+        capturing(tmp_path, upstream) as capture,
+        socket.create_connection(("127.0.0.1", capture.routes[0].port), 20) as client,
+    ):
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX-Long: " + b"y" * 3000)
+        while not capture.tally.unreadable:
+            time.sleep(0.01)
+        client.sendall(b"\r\nConnection: close\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
     assert upstream.requests[-1][2]["X-Long"] == "y" * 3000
     assert capture.tally.others == 0
 
