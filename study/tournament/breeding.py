@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,9 +67,16 @@ class Breeder:
             family = alive[turn:] + alive[:turn]
             if offspring := self._novel(lambda: child(family, self.space, self.rng)):
                 return Proposal("child", [family[0].number], self._screened(offspring))
+        role = "fresh" if alive else "random"
         if offspring := self._novel(lambda: inherit([], self.space, self.rng)) or self._untried():
-            return Proposal("fresh" if alive else "random", [], self._screened(offspring))
-        return (replicates and self._replicate()) or self._repeat()
+            return Proposal(role, [], self._screened(offspring))
+        replicate = self._replicate() if replicates else None
+        # what is ruled out comes last; under noise, only in the places of fresh blood
+        is_fresh = slot >= settings.population_size - settings.fresh_inject
+        if is_fresh or not (replicate and self.ledger.is_noisy):
+            if offspring := self._ruled_out():
+                return Proposal(role, [], self._screened(offspring))
+        return replicate or self._repeat()
 
     def _screened(self, offspring: list[Config]) -> Config:
         return screen(self.ledger, self.space, offspring)
@@ -98,17 +105,25 @@ class Breeder:
         return [*offspring.values(), *doubtful]
 
     def _untried(self) -> list[Config]:
-        """Return some of the untried configurations, in a space that can be listed.
+        """Return some of what is untried and not ruled out, of a space that can be listed."""
+        if size(self.space) > LISTABLE:
+            return []
+        return self._some(
+            one
+            for one in all_configurations(self.space)
+            if one not in self.ledger and not self.ledger.rules_out(one)
+        )
 
-        Those that are ruled out come last of all. Where the space cannot be listed, they are drawn.
-        """
-        n = self.settings.n_offspring
+    def _ruled_out(self) -> list[Config]:
+        """Return some of what is untried, drawn where the space cannot be listed."""
         if size(self.space) > LISTABLE:
             draws = (inherit([], self.space, self.rng) for _ in range(TRIES))
-            return [config for config in draws if config not in self.ledger][:n]
-        untried = [one for one in all_configurations(self.space) if one not in self.ledger]
-        free = [one for one in untried if not self.ledger.rules_out(one)] or untried
-        return [free[i] for i in self.rng.permutation(len(free))[:n]]
+            return self._some(one for one in draws if one not in self.ledger)
+        return self._some(o for o in all_configurations(self.space) if o not in self.ledger)
+
+    def _some(self, configs: Iterable[Config]) -> list[Config]:
+        every = list(configs)
+        return [every[i] for i in self.rng.permutation(len(every))[: self.settings.n_offspring]]
 
     def _replicate(self) -> Proposal | None:
         """Return the configuration of this space that is worth another measurement, if any."""
