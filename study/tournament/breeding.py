@@ -71,11 +71,12 @@ class Breeder:
         if offspring := self._novel(lambda: inherit([], self.space, self.rng)) or self._untried():
             return Proposal(role, [], self._screened(offspring))
         replicate = self._replicate() if replicates else None
-        # what is ruled out comes last; under noise, only in the places of fresh blood
+        # what is ruled out comes last; where something else is worth a trial, or a repeat is free,
+        # only in the places of fresh blood
         is_fresh = slot >= settings.population_size - settings.fresh_inject
-        if is_fresh or not (replicate and self.ledger.is_noisy):
-            if offspring := self._ruled_out():
-                return Proposal(role, [], self._screened(offspring))
+        is_better = (replicate and self.ledger.is_noisy) or not replicates
+        if (is_fresh or not is_better) and (offspring := self._ruled_out()):
+            return Proposal(role, [], self._screened(offspring))
         return replicate or self._repeat()
 
     def _screened(self, offspring: list[Config]) -> Config:
