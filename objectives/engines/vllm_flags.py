@@ -18,6 +18,7 @@ OVERRIDES: Mapping[str, tuple[str, str]] = {
     "num-gpu-blocks-override": ("num-gpu", "it sets the KV cache's blocks whatever the share is"),
     "config": ("config", "its file may set kv-cache-memory-bytes, and the study does not see it"),
 }
+DEFAULT_SHARE = 0.92  # where no flag sets it, as read in 0.25 and 0.32; it was 0.9 in older ones
 SHARE_FLAGS: Mapping[str, str] = {
     "gpu-memory-utilization": "gpu-mem",
     "device-memory-utilization": "device-mem",
