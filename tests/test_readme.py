@@ -61,6 +61,11 @@ ELSEWHERE = {
         "tests/test_readme.py",
         "writes these pages; a test says if they are current",
     ),
+    "python scripts/run_dream.py": (
+        "tests/study/dream/test_examples.py",
+        "goes on for ever, or takes a minute",
+    ),
+    "python -m study.dream": ("tests/study/dream/test_run_dream.py", "goes on for ever"),
     "python scripts/init_spec.py": (
         "tests/study/init_spec/test_init_spec.py",
         "reads units of systemd",

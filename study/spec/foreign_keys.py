@@ -24,7 +24,19 @@ SHARED = (
     "selector",
 )
 OWN_KEYS = tuple(k for k in KEYS if k not in SHARED)
-LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
+LEGACY = (
+    "version",
+    "run",
+    "mutators",
+    "logging",
+    "description",
+    "tags",
+    "overrides",
+    "convergence",
+    "domain_evaluator",
+    "rzero",
+    "lending",
+)
 
 
 # words of 0.1, and what says the same or more today
