@@ -81,8 +81,8 @@ def test_kills_lose_nothing_that_was_finished(slow: Path) -> None:
     known: dict[int, dict[str, int]] = {}
     for _ in range(MOMENTS):
         runner = subprocess.Popen(command(slow), stdout=subprocess.DEVNULL)
-        lines = len(log.read_text().splitlines()) if log.exists() else 0
-        until(lambda: log.exists() and len(log.read_text().splitlines()) > lines)  # noqa: B023
+        count = len(log.read_text().splitlines()) if log.exists() else 0
+        until(lambda: log.exists() and len(log.read_text().splitlines()) > count)  # noqa: B023
         time.sleep(moments.uniform(0, 0.5))
         runner.kill()
         runner.wait()
