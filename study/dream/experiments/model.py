@@ -11,9 +11,8 @@ from objectives.figures import Direction
 from objectives.plain_data.ranges import Range
 from study.dream.experiments.values import Values
 from study.spec.choices import SamplerName
+from study.spec.foreign_keys import slug
 from study.spec.model import Selector
-
-PREFIX = "spica_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ class Experiment:
     @property
     def slug(self) -> str:
         """Return the name of its files: its own without `spica_`."""
-        return self.name.removeprefix(PREFIX) or self.name
+        return slug(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ class Progress:
         best: The best fitness; None where nothing was measured.
         best_params: The best candidate.
         trend: The best fitness after each of the last generations.
+        is_confirming: Whether its next turn confirms its candidate.
     """
 
     digest: str = ""
@@ -68,12 +69,22 @@ class Progress:
     best: float | None = None
     best_params: Mapping[str, Any] | None = None
     trend: tuple[float, ...] = ()
+    is_confirming: bool = False
 
     def of(self, digest: str) -> Progress:
         """Return the progress of an entry: what stopped another entry does not stop this one."""
         if digest == self.digest:
             return self
-        return replace(self, digest=digest, failures=0, retry_at=0.0, ending="", reason="", stale=0)
+        return replace(
+            self,
+            digest=digest,
+            failures=0,
+            retry_at=0.0,
+            ending="",
+            reason="",
+            stale=0,
+            is_confirming=False,
+        )
 
     def after(
         self, report: Report, *, seconds: float, now: float, cycle: int, backoff_s: float
@@ -106,7 +117,7 @@ class Progress:
             cycle=cycle,
             in_cycle=(self.in_cycle if is_same else 0) + has_run,
             seconds_in_cycle=(self.seconds_in_cycle if is_same else 0.0) + seconds,
-            stale=0 if report.is_better else self.stale + has_run,
+            stale=0 if report.is_better or report.is_confirming else self.stale + has_run,
             failures=failures,
             retry_at=now + pause_s if pause_s else 0.0,
             ending=report.ending.value,
@@ -114,6 +125,7 @@ class Progress:
             best=best,
             best_params=self.best_params if report.best is None else report.best_params,
             trend=(*self.trend, *measured)[-TREND:],
+            is_confirming=report.is_confirming if has_run else self.is_confirming,
         )
 
     def wait(

@@ -243,10 +243,10 @@ class Runner:
             report=(self.options.logdir / "turns" / f"{experiment.slug}.json").absolute(),
             cores=lane.cores if lane.cores != self.cores else (),
             generation=progress.in_cycle if progress.cycle == self._state.cycle else 0,
+            is_confirming=progress.is_confirming,
         )
-        self.log.about(experiment.name).line(
-            f"cycle {self._state.cycle}, generation {job.generation + 1} begins"
-        )
+        what = "confirmation" if job.is_confirming else f"generation {job.generation + 1}"
+        self.log.about(experiment.name).line(f"cycle {self._state.cycle}, {what} begins")
         self._running[experiment.name] = self.start(job), lane
         self._has_run = True
         self._keep()
@@ -271,10 +271,11 @@ class Runner:
         self._keep()
         log = self.log.about(name)
         match report.ending:
-            case Ending.RAN:
-                log.line(f"generation ended: {report.evaluated} evaluated, best {report.best}")
-            case Ending.FINISHED:
-                log.line(f"finished: nothing is left to try, best {report.best}")
+            case Ending.RAN | Ending.FINISHED:
+                best = "nothing measured" if report.best is None else f"best {report.best:.6g}"
+                what = report.reason or f"{report.evaluated} evaluated, {best}"
+                is_over = report.ending is Ending.FINISHED
+                log.line(f"{'finished' if is_over else 'turn ended'}: {what}")
             case Ending.STOPPED:
                 log.line(f"stopped: {report.reason}; it goes on once its entry has changed")
             case Ending.BUSY | Ending.FAILED:

@@ -35,6 +35,7 @@ class Job:
         report: The file for the report.
         cores: The cores that it may use; none: all.
         generation: The generation of this cycle, from 0.
+        is_confirming: Whether its candidate is to be confirmed, in place of a generation.
     """
 
     config: Path
@@ -44,6 +45,7 @@ class Job:
     report: Path
     cores: tuple[int, ...] = ()
     generation: int = 0
+    is_confirming: bool = False
 
     def to_text(self) -> str:
         """Return it as JSON."""
@@ -59,6 +61,7 @@ class Job:
             name=data["name"],
             cores=tuple(data["cores"]),
             generation=data["generation"],
+            is_confirming=data["is_confirming"],
         )
 
 
@@ -73,6 +76,7 @@ class Report:
         best: The best fitness so far; None where nothing was measured.
         best_params: The best candidate.
         is_better: Whether this turn found a better one.
+        is_confirming: Whether its next turn is to confirm its candidate.
     """
 
     ending: Ending
@@ -81,6 +85,7 @@ class Report:
     best: float | None = None
     best_params: Mapping[str, Any] | None = None
     is_better: bool = False
+    is_confirming: bool = False
 
     def write(self, path: Path) -> None:
         """Write it whole."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,11 +9,13 @@ from typing import Any
 
 import optuna
 
+from objectives.plain_data.atomic import write_atomic
 from study.cli.console import Terminal
 from study.dream.experiments.model import OwnExperiment
 from study.dream.experiments.own import spec_of
 from study.dream.files.export import Export
 from study.dream.records import Record, best_of, leaders, trial_id
+from study.dream.turns.confirming import candidate_of, confirm_next
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Handler, Log
 from study.run import NOTHING_FEASIBLE, run
@@ -42,6 +43,10 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
     terminal = Terminal(quiet=True)
     terminal.console.quiet = True  # the log has it
     plan = plan_run(spec, RunOptions(out=job.root, lending=lending), terminal)
+    if job.is_confirming and (promotion := candidate_of(plan)) is not None:
+        report = confirm_next(promotion, plan, job, experiment, log)
+        copy_promotions(plan)
+        return report
     before = _trials(plan)
     most = min(plan.max_trials, len(before) + spec.selector.population_size)
     export = Export(job.root, job.logdir, experiment.name, experiment.slug, has_metrics=False)
@@ -57,29 +62,34 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
         records = _records(after, plan, experiment.slug)
         export.add(records)
         export.finish(records, _survivors(records, spec.selector.survivors))
-        _link_promotions(plan)
+        copy_promotions(plan)
     best, earlier = best_of(records), best_of(_records(before, plan, experiment.slug))
     is_over = len(after) >= plan.max_trials or len(after) == len(before)
+    is_confirming = is_over and candidate_of(plan) is not None
     return Report(
-        ending=Ending.FINISHED if is_over else Ending.RAN,
+        ending=Ending.FINISHED if is_over and not is_confirming else Ending.RAN,
         reason="nothing is feasible so far" if code == NOTHING_FEASIBLE else "",
         evaluated=len(after) - len(before),
         best=best.fitness if best else None,
         best_params=best.params if best else None,
         is_better=best is not None and (earlier is None or best.fitness > earlier.fitness),
+        is_confirming=is_confirming,
     )
 
 
-def _link_promotions(plan: Run) -> None:
-    """Let those of a replay be seen where every promotion lies; `status: replay` never applies."""
+def copy_promotions(plan: Run) -> None:
+    """Let those of a replay be seen where every promotion lies; `status: replay` never applies.
+
+    They are copies, since no promotion is read through a link.
+    """
     folder = plan.options.out / "promotions"
     if plan.promotions == folder or not plan.promotions.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for path in plan.promotions.glob("*.yaml"):
-        link = folder / path.name
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(os.path.relpath(path, folder))
+    for path in plan.promotions.glob(f"{plan.spec.name}_*.yaml"):
+        copy, content = folder / path.name, path.read_bytes()
+        if not copy.is_file() or copy.read_bytes() != content:
+            write_atomic(copy, content)
 
 
 def _study(plan: Run) -> optuna.Study | None:
