@@ -50,6 +50,7 @@ def main() -> None:
     add("--experiment", metavar="NAME", help="only this one, also where it is not enabled")
     add("--out", type=Path, metavar="DIR", help="default: run.artifact_root, or artifacts/dream")
     add("--status", action="store_true", help="show where every experiment stands, and end")
+    add("--print-unit", action="store_true", help="print a unit of systemd that runs this, and end")
     arguments = options.parse_args()
     limits = (
         ("epochs_per_cycle", 1, 10_000),
@@ -65,6 +66,7 @@ def main() -> None:
     from study.cli.exit_codes import exiting
     from study.dream.rotation.main import run_dream, show_status
     from study.dream.rotation.runner import RunnerOptions
+    from study.dream.rotation.unit import unit_text
 
     with exiting():
         chosen = RunnerOptions(
@@ -77,6 +79,9 @@ def main() -> None:
             cycles=arguments.cycles,
             experiment=arguments.experiment,
         )
+        if arguments.print_unit:
+            print(unit_text(chosen), end="")
+            raise SystemExit(0)
         if arguments.status:
             show_status(chosen)
             raise SystemExit(0)

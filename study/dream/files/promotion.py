@@ -11,8 +11,7 @@ import yaml
 
 from objectives.plain_data.atomic import write_atomic
 from study.dream.records import Record, best_of
-
-KIND = "dream_experiment"
+from study.promotion.status import OF_EXPERIMENT
 
 
 def write_generic_promotion(
@@ -26,7 +25,7 @@ def write_generic_promotion(
     if best is None or best.fitness <= 0:
         return None
     data = {
-        "kind": KIND,
+        "kind": OF_EXPERIMENT,
         "status": "candidate",
         "note": "the best of one experiment, which is not proof",
         "experiment": name,

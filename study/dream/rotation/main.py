@@ -8,10 +8,8 @@ from objectives.errors import BadInput, InUse
 from study.bench.run_lock import alone
 from study.cli.console import console_of
 from study.dream.experiments.file import Broken, DreamFile, read_dream_file
-from study.dream.rotation.progress import State
-from study.dream.rotation.runner import STATE_FILE, Runner, RunnerOptions
+from study.dream.rotation.runner import Runner, RunnerOptions
 from study.dream.rotation.signals import woken
-from study.dream.rotation.status import status_table
 from study.dream.rotation.turn_process import TurnProcess
 from study.dream.turns.log import Log
 from study.text import meant
@@ -40,7 +38,10 @@ def run_dream(options: RunnerOptions) -> int:
         def stop() -> None:
             runner.is_stopping = True
 
-        with woken(stop) as pause:
+        def reload() -> None:
+            runner.is_reloading = True
+
+        with woken(stop, reload) as pause:
             runner.pause = pause
             try:
                 runner.run()
@@ -58,11 +59,8 @@ def show_status(options: RunnerOptions) -> None:
     Raises:
         BadInput: The file is wrong.
     """
-    file = read_dream_file(options.config)
-    state = State.read(options.logdir / STATE_FILE)
     runner = Runner(options, Log(Path("/dev/null")), TurnProcess, pause=lambda _: None)
-    waits = {e.name: runner.wait_of(e) for e in file.experiments}
-    console_of().print(status_table(file, state, waits, _is_alive(options.logdir)))
+    console_of().print(runner.status(is_alive=_is_alive(options.logdir)))
 
 
 def _is_alive(logdir: Path) -> bool:

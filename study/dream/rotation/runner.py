@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -10,16 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from rich.console import Console
+from rich.table import Table
+
 from objectives.errors import BadInput
+from objectives.plain_data.atomic import write_atomic
 from study.dream.experiments.file import DreamFile, read_dream_file
 from study.dream.experiments.model import Experiment, GenericExperiment, OwnExperiment
 from study.dream.experiments.quiet_hours import quiet_until
 from study.dream.rotation.lanes import Lane, demand_of, lane_for
 from study.dream.rotation.progress import Progress, State, Wait
+from study.dream.rotation.status import status_table
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
 
-STATE_FILE = "state.json"
+STATE_FILE, PAGE = "state.json", "status.html"
 STOP_GRACE_S = 6.0
 SHORTEST_PAUSE_S = 1.0  # between cycles in which nothing ran
 
@@ -71,6 +77,7 @@ class Runner:
         clock: The time, seconds since 1970.
         cores: The machine's cores.
         is_stopping: Whether it was told to stop.
+        is_reloading: Whether it was told to read the file without waiting for the next cycle.
     """
 
     options: RunnerOptions
@@ -80,6 +87,7 @@ class Runner:
     clock: Callable[[], float] = time.time
     cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
     is_stopping: bool = False
+    is_reloading: bool = False
     _file: DreamFile = field(init=False)
     _state: State = field(init=False)
     _running: dict[str, tuple[Turn, Lane]] = field(default_factory=dict, init=False)
@@ -125,6 +133,7 @@ class Runner:
 
     def _read_anew(self) -> None:
         """Read the file; one that cannot be read leaves the one before in force."""
+        self.is_reloading = False
         try:
             self._file = read_dream_file(self.options.config)
         except BadInput as error:
@@ -269,6 +278,7 @@ class Runner:
         )
         self._state = replace(self._state, progress={**self._state.progress, name: progress})
         self._keep()
+        self._write_page()
         log = self.log.about(name)
         match report.ending:
             case Ending.RAN | Ending.FINISHED:
@@ -290,7 +300,7 @@ class Runner:
         if not self._has_run:
             pause_s = max(pause_s, SHORTEST_PAUSE_S)
         until = self.clock() + pause_s
-        while not self.is_stopping and self.clock() < until:
+        while not (self.is_stopping or self.is_reloading) and self.clock() < until:
             self.pause(until - self.clock())
 
     def _progress(self, experiment: Experiment) -> Progress:
@@ -301,6 +311,17 @@ class Runner:
 
     def _is_over(self) -> bool:
         return self._file.cycle_s is not None and self._elapsed_s() >= self._file.cycle_s
+
+    def status(self, *, is_alive: bool) -> Table:
+        """Return where every experiment stands."""
+        state = replace(self._state, running=tuple(self._running) or self._state.running)
+        waits = {e.name: self.wait_of(e) for e in self._file.experiments}
+        return status_table(self._file, state, waits, is_alive=is_alive)
+
+    def _write_page(self) -> None:
+        page = Console(record=True, file=io.StringIO(), width=160)
+        page.print(self.status(is_alive=True))
+        write_atomic(self.options.logdir / PAGE, page.export_html())
 
     def _keep(self) -> None:
         state = replace(self._state, running=tuple(self._running))

@@ -44,7 +44,7 @@ def next_in_words(progress: Progress, wait: Wait | None, *, is_running: bool, pa
 
 
 def status_table(
-    file: DreamFile, state: State, waits: dict[str, Wait | None], is_alive: bool
+    file: DreamFile, state: State, waits: dict[str, Wait | None], *, is_alive: bool
 ) -> Table:
     """Return a row for every experiment of the file.
 

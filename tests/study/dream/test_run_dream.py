@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -140,6 +141,22 @@ def test_the_module_is_the_same_command(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "study.dream", "--help"]
     ran = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert "--epochs-per-cycle" in ran.stdout
+
+
+def test_the_unit_runs_the_same_command_under_quotas(tmp_path: Path) -> None:
+    path = dream_file(tmp_path, entry())
+    words = ("--config", path, "--logdir", tmp_path / "a log", "--max-parallel", 2)
+    ran = run_script("run_dream.py", *words, "--print-unit")
+    assert ran.returncode == 0
+    lines = dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line[:20])
+    command = shlex.split(lines["ExecStart"])
+    assert command[1:] == [
+        *("-m", "study.dream", "--config", str(path), "--logdir", str(tmp_path / "a log")),
+        *("--epochs-per-cycle", "1", "--max-parallel", "2", "--sleep-between-cycles", "0"),
+    ]
+    assert lines["CPUQuota"].endswith("%") and lines["MemoryMax"].endswith("M")
+    assert lines["TimeoutStopSec"] == "10" and "@" not in ran.stdout
+    assert not (tmp_path / "a log").exists()
 
 
 def test_the_status_shows_every_experiment_and_runs_nothing(tmp_path: Path) -> None:

@@ -179,6 +179,33 @@ def test_a_cycle_in_which_nothing_may_run_does_not_spin(tmp_path: Path) -> None:
     assert rig.began == ["a"] and rig.now >= NOON + 3.0
 
 
+def test_a_reload_ends_the_pause(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, entry(name="a"))
+
+    def at_pause() -> None:
+        rig.runner.is_reloading = rig.now > NOON + 5
+
+    rig.at_pause = at_pause
+    rig.run(cycles=2, sleep_s=10_000.0)
+    assert rig.began == ["a", "a"] and rig.now > NOON + 10_000
+
+    def step(seconds: float) -> None:
+        rig.now += 1
+        at_pause()
+
+    rig.pause = step  # type: ignore[method-assign]
+    before = rig.now
+    rig.run(cycles=2, sleep_s=10_000.0)
+    assert rig.now < before + 20
+
+
+def test_a_page_shows_what_the_state_is(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, *three())
+    rig.run()
+    page = (tmp_path / "log/status.html").read_text()
+    assert page.count("cycle 2") >= 2 and "experiment" in page and "<html" in page
+
+
 def test_every_line_of_the_log_names_its_experiment(tmp_path: Path) -> None:
     rig = Rig(tmp_path, *three())
     rig.run()
