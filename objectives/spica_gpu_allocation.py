@@ -151,10 +151,10 @@ class SpicaGPUAllocation:
         }
         if size is not None:
             candidate["whisper_model_size"] = size
-        for result in reversed(self.results):
-            if candidate and all(result[k] == v for k, v in candidate.items()):
-                return result
-        return self.evaluate(candidate)
+        known: list[dict[str, Any]] = [
+            r for r in self.results if candidate and all(r[k] == v for k, v in candidate.items())
+        ]
+        return known[-1] if known else self.evaluate(candidate)
 
     def _ask(self, *words: str) -> dict[str, Any]:
         """Let the project's interpreter answer; what it cannot do is an answer too."""
