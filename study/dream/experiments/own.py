@@ -52,9 +52,13 @@ def read_own(
         max_generations=spec.budget.max_generations,
         lend_from=units,
         max_outage=outage,
+        notes=spec.notes,
     )
 
 
 def spec_of(experiment: OwnExperiment, path: Path) -> Spec:
-    """Return the spec of our experiment, under the name of its files."""
-    return replace(load(path, experiment.name), name=experiment.slug)
+    """Return the spec of our experiment, under the name of its files.
+
+    What it notes and ignores is told once, not in every turn.
+    """
+    return replace(load(path, experiment.name), name=experiment.slug, ignored=(), notes=())

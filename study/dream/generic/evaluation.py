@@ -23,6 +23,7 @@ from study.dream.generic.figures import flattened
 
 HOST = Path(__file__).with_name("host.py")
 LOOK_S = 0.05
+FIRST_GPU = "cuda"
 HIDDEN_GPU = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
@@ -117,6 +118,8 @@ def environment(experiment: GenericExperiment) -> dict[str, str]:
     env = {"OMP_NUM_THREADS": cpus, "MKL_NUM_THREADS": cpus, **os.environ}
     if not experiment.budget.allow_gpu:
         env |= dict.fromkeys(HIDDEN_GPU, "")
+    elif experiment.device != FIRST_GPU:  # the one that this turn holds
+        env["CUDA_VISIBLE_DEVICES"] = experiment.device.removeprefix("cuda:")
     return env
 
 

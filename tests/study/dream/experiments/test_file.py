@@ -130,6 +130,36 @@ def test_what_is_wrong_with_an_entry_is_one_line_with_its_place(changes, words, 
     assert [e.name for e in file.experiments] == ["good"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lending": {"units": ["judge.service"]}}, "a replay needs no GPU"),
+        ({"lending": {"unit": "x"}}, "lending.unit: unknown key"),
+        ({"workload": {"window": 3}}, "workload.window: unknown key"),
+    ],
+)
+def test_an_entry_of_ours_is_read_as_a_spec(changes, words, tmp_path) -> None:
+    own = {
+        "name": "spica_gpu_allocation",
+        "measure": {"recorded": "h100.jsonl"},
+        "search_space": {"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["base"]},
+    }
+    file = read_dream_file(dream_file(tmp_path, own))
+    assert [e.name for e in file.experiments] == ["spica_gpu_allocation"]
+    file = read_dream_file(dream_file(tmp_path, {**own, **changes}))
+    assert words in file.broken[0].reason and not file.experiments
+
+
+def test_units_lend_their_gpu_to_a_live_study_in_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "toy.py").touch()
+    path = tmp_path / "dream.yaml"
+    lending = "    lending: {units: [judge.service, user:stt.service], max_outage: 45m}\n"
+    path.write_text(ANCESTOR.replace("logging: {", lending + "logging: {"))
+    gpu = read_dream_file(path).named("spica_gpu_allocation")
+    assert isinstance(gpu, OwnExperiment)
+    assert (gpu.lend_from, gpu.max_outage) == (("judge.service", "user:stt.service"), "45m")
+
+
 def test_a_name_that_is_here_twice_is_refused_once(tmp_path: Path) -> None:
     file = read_dream_file(dream_file(tmp_path, entry(), entry(seed=2)))
     assert [e.name for e in file.experiments] == ["spica_toy"]

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from dream import experiment
 
-from study.dream.generic.evaluation import Evaluated, evaluate
+from study.dream.generic.evaluation import Evaluated, environment, evaluate
 
 CONTEXT = {"experiment": "e", "generation": 1, "budget": {"a": 1}, "run": {}, "timestamp": 5}
 
@@ -94,6 +94,11 @@ def test_it_sees_no_gpu_unless_it_may(allow_gpu, seen, tmp_path, monkeypatch) ->
     code = "import os\ndef evaluate(c): return {'seen': os.environ.get('CUDA_VISIBLE_DEVICES')}"
     outcome = evaluated(tmp_path, code, budget={"allow_gpu": allow_gpu})
     assert outcome.figures == {"seen": seen}
+
+
+def test_it_sees_the_gpu_that_its_entry_names(tmp_path: Path) -> None:
+    chosen = experiment(tmp_path, device="GPU-7", budget={"allow_gpu": True})
+    assert environment(chosen)["CUDA_VISIBLE_DEVICES"] == "GPU-7"
 
 
 def test_what_it_prints_is_kept_apart_and_modules_beside_it_are_found(tmp_path: Path) -> None:
