@@ -24,7 +24,7 @@ def evaluate(candidate):
     time.sleep(0.15)
     return {"height": 10 - abs(candidate["x"] - 3), "ms": 5}
 """
-SPACE = {"x": list(range(200))}
+SPACE = {"x": list(range(1000))}
 
 
 def command(folder: Path, *more: str) -> list[str]:
