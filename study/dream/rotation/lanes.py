@@ -73,7 +73,7 @@ def lane_for(
         demand: What it needs.
         running: What others have.
         cores: The machine's cores.
-        is_measured: Whether any experiment of the file measures a device.
+        is_measured: Whether experiments that measure a device and others may meet.
         cpu_pct: The share of the cores that experiments on the CPU may use, percent.
     """
     apart = _apart(cores) if is_measured else ()

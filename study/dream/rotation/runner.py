@@ -188,10 +188,14 @@ class Runner:
         """Start whoever is next, as long as there is room."""
         most = self.options.max_parallel or self._file.max_parallel or 1
         wanted = self._wanted()
-        is_measured = any(
-            demand_of(e).device is not None
-            and self._progress(e).ending not in (Ending.FINISHED, Ending.STOPPED)
-            for e in wanted
+        measuring = [e for e in wanted if demand_of(e).device is not None]
+        # also where those on the CPU are finished: a study keeps its cores from trial to trial
+        is_measured = (
+            most > 1
+            and len(measuring) < len(wanted)
+            and any(
+                self._progress(e).ending not in (Ending.FINISHED, Ending.STOPPED) for e in measuring
+            )
         )
         for experiment in self._order(wanted):
             if len(self._running) >= most or self._is_over():

@@ -125,6 +125,16 @@ def test_at_most_so_many_at_once_and_one_a_device(tmp_path: Path) -> None:
     assert gpu.most_at_once == 1 and sorted(gpu.began) == ["a", "b", "c"]
 
 
+def test_a_measurement_has_all_cores_unless_others_run_beside_it(tmp_path: Path) -> None:
+    gpu, cpu = entry(name="a", budget={"allow_gpu": True}), entry(name="b")
+    for entries, most, cores in (((gpu,), 2, ()), ((gpu, cpu), 1, ()), ((gpu, cpu), 2, range(6))):
+        folder = tmp_path / f"{len(entries)}{most}"
+        folder.mkdir()
+        rig = Rig(folder, *entries)
+        rig.run(max_parallel=most, cycles=2)
+        assert {job.cores for job in rig.jobs if job.name == "a"} == {tuple(cores)}
+
+
 def test_the_files_own_max_parallel_holds_unless_the_option_says_more(tmp_path: Path) -> None:
     rig = Rig(tmp_path, *three(), run={"scheduling": {"max_parallel": 3}})
     rig.run()
