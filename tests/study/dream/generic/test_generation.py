@@ -79,7 +79,7 @@ def test_an_evaluator_is_told_budget_run_and_generation(bench: Bench) -> None:
 def test_a_failure_is_no_score_and_is_tried_again_within_bounds(bench: Bench) -> None:
     def answer(candidate: Mapping[str, Any]) -> Evaluated:
         if candidate["x"] == 3:
-            return Evaluated(failure="timeout", error="timeout_20s")
+            return Evaluated(failure="memory", error="it held 9 MiB")
         return Evaluated({"height": 1, "ms": 5})
 
     bench.answer = answer
@@ -87,7 +87,7 @@ def test_a_failure_is_no_score_and_is_tried_again_within_bounds(bench: Bench) ->
         study, is_over = bench.run(budget={"retries": 2, "max_candidates": 3})
     assert bench.evaluated.count(3) == 3 and is_over
     failed = [r for r in records_of(study, "toy") if r.fitness is None]
-    assert [(r.status, r.error) for r in failed] == [("failed", "timeout_20s")] * 3
+    assert [(r.status, r.error) for r in failed] == [("failed", "it held 9 MiB")] * 3
 
 
 def test_the_first_result_must_hold_every_name(bench: Bench) -> None:
