@@ -11,9 +11,9 @@ from typing import Any
 
 from objectives.plain_data.atomic import write_atomic
 from study.dream.files.lines import add_line, mend, read_lines
-from study.dream.records import FAILED_FITNESS, Leader, Record, best_of, leaders
+from study.dream.records import FAILED_FITNESS, Leader, Record, best_of, leaders, trial_id
 
-METRICS = "metrics.jsonl"
+METRICS, CANDIDATES = "metrics.jsonl", "gen_0_candidates.jsonl"
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Export:
     folder: Path | None = field(default=None, init=False)
     _lines: list[Record] = field(default_factory=list, init=False)
     _written: set[tuple[str, int]] | None = field(default=None, init=False)
-    _in_metrics: set[str] = field(default_factory=set, init=False)
+    _in_epochs: set[str] = field(default_factory=set, init=False)
 
     @property
     def home(self) -> Path:
@@ -53,15 +53,25 @@ class Export:
             self._written = {
                 (str(d.get("study")), int(d.get("trial", -1))) for d in read_lines(log)
             }
-            for path in self.home.glob(f"epoch_*/{METRICS}"):
-                self._in_metrics |= {str(d.get("test_id")) for d in read_lines(path)}
+            self._in_epochs = self._ids()
         for record in (r for r in own if (r.study, r.number) not in self._written):
             add_line(log, self.legacy_line(record))
             self._written.add((record.study, record.number))
-        if new := [r for r in own if r.test_id not in self._in_metrics]:
-            self._in_metrics |= {r.test_id for r in new}
+        if new := [r for r in own if r.test_id not in self._in_epochs]:
+            self._in_epochs |= {r.test_id for r in new}
             self._lines += new
             self._write_epoch()
+
+    def _ids(self) -> set[str]:
+        """Return the names of the trials that the epochs' files have."""
+        if self.has_metrics:
+            paths = self.home.glob(f"epoch_*/{METRICS}")
+            return {str(d.get("test_id")) for path in paths for d in read_lines(path)}
+        return {
+            trial_id(self.slug, str(d.get("study")), int(d.get("trial", -1)))
+            for path in self.home.glob(f"epoch_*/{CANDIDATES}")
+            for d in read_lines(path)
+        }
 
     def legacy_line(self, record: Record) -> dict[str, Any]:
         """Return a record as the ancestor writes it, with its study and number at the end."""
@@ -79,10 +89,10 @@ class Export:
     def _write_epoch(self) -> None:
         if self.folder is None:
             self.folder = self._epoch_folder()
-        candidates = [self.legacy_line(r) for r in self._lines]
-        self._write_lines(self.folder / "gen_0_candidates.jsonl", candidates)
         if self.has_metrics:
             self._write_lines(self.folder / METRICS, [metrics_line(r) for r in self._lines])
+        candidates = [self.legacy_line(r) for r in self._lines]
+        self._write_lines(self.folder / CANDIDATES, candidates)
 
     def _epoch_folder(self) -> Path:
         """Return the folder of this epoch; of a study of ours, the one that it has just written."""

@@ -47,10 +47,9 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
         report = confirm_next(promotion, plan, job, experiment, log)
         copy_promotions(plan)
         return report
-    before = _trials(plan)
+    before, earlier_records = _trials(plan, experiment.slug)
     most = min(plan.max_trials, len(before) + spec.selector.population_size)
     export = Export(job.root, job.logdir, experiment.name, experiment.slug, has_metrics=False)
-    export.add(_records(before, plan, experiment.slug))
     options = replace(plan.options, n_trials=most)
     handler = Handler(log)
     terminal.log.addHandler(handler)
@@ -58,12 +57,11 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
         code = run(spec, options, terminal)
     finally:
         terminal.log.removeHandler(handler)
-        after = _trials(plan)
-        records = _records(after, plan, experiment.slug)
+        after, records = _trials(plan, experiment.slug)
         export.add(records)
         export.finish(records, _survivors(records, spec.selector.survivors))
         copy_promotions(plan)
-    best, earlier = best_of(records), best_of(_records(before, plan, experiment.slug))
+    best, earlier = best_of(records), best_of(earlier_records)
     is_over = len(after) >= plan.max_trials or len(after) == len(before)
     is_confirming = is_over and candidate_of(plan) is not None
     return Report(
@@ -101,17 +99,17 @@ def _study(plan: Run) -> optuna.Study | None:
     return optuna.load_study(study_name=names[-1], storage=storage) if names else None
 
 
-def _trials(plan: Run) -> list[Trial]:
+def _trials(plan: Run, slug: str) -> tuple[list[Trial], list[Record]]:
+    """Return the trials that count, and the launches among them as records."""
     study = _study(plan)
-    return [] if study is None else counted(study)
-
-
-def _records(trials: list[Trial], plan: Run, slug: str) -> list[Record]:
-    """Return the launches as records; copies of known results are left out."""
-    return [
+    if study is None:
+        return [], []
+    carried = {t.number for t in study.get_trials(deepcopy=False) if "carried_from" in t.user_attrs}
+    trials = counted(study)
+    records = [
         Record(
             number=t.number,
-            test_id=trial_id(slug, plan.study_name, t.number),
+            test_id=trial_id(slug, study.study_name, t.number),
             ts=int(datetime.fromisoformat(t.at).timestamp()) if t.at else 0,
             params=dict(t.allocation.values),
             figures=t.measurement.flat() if t.measurement else dict(t.measured),
@@ -119,11 +117,13 @@ def _records(trials: list[Trial], plan: Run, slug: str) -> list[Record]:
             fitness=t.fitness if t.is_feasible else None,
             status=t.state.value,
             error=None if t.is_feasible else _why(t),
-            study=plan.study_name,
+            study=study.study_name,
+            is_carried=t.number in carried,
         )
         for t in trials
         if t.repeat_of is None
     ]
+    return trials, records
 
 
 def _why(trial: Trial) -> str:

@@ -63,9 +63,19 @@ def test_a_study_has_its_generations_and_then_its_confirmation(place: Path, capf
     ]
     winner = json.loads((art / f"winners/{NAME}.json").read_text())["best"]
     assert winner["params"] == first.best_params and winner["fitness"] == first.best
-    report = first
+    report, epochs = first, 1
     while not report.is_confirming:
         report = turn(place)
+        epochs += report.evaluated > 0
+    for n in range(1, epochs + 1):
+        own = (art / f"gpu_allocation/epoch_{n}/gen_0_candidates.jsonl").read_text().splitlines()
+        own = [json.loads(line)["trial"] for line in own]
+        assert own == sorted(set(own)), "each launch once"
+        summary = json.loads((art / f"gpu_allocation/epoch_{n}/summary.json").read_text())
+        assert summary["experiment"] == NAME
+    lines = (place / "log/gpu_allocation.jsonl").read_text().splitlines()
+    numbers = [json.loads(line)["trial"] for line in lines]
+    assert numbers == sorted(set(numbers)) and len(numbers) > 10
     last = turn(place, is_confirming=True)
     assert last.ending is Ending.FINISHED and not last.is_confirming
     (newest,) = sorted((art / "promotions").glob("gpu_allocation_*.yaml"))[-1:]
