@@ -99,8 +99,7 @@ def install(into: Path, *, say: Tell = print) -> None:
                 fetch_whisper(source, folder, python, into / "install.log", say)
             say(f"whisper {source.size}: {folder}")
         llm = into / "models/llm"
-        if not llm.is_dir():
-            write_llm(llm)
+        write_llm(llm)  # at once, and in place of one of another version
         say(f"llm: {llm}")
     except OSError as error:
         raise SetupError(

@@ -23,14 +23,14 @@ def write_llm(
     folder: Path,
     *,
     hidden_size: int = 64,
-    layers: int = 32,
-    heads: int = 64,
-    kv_heads: int = 64,
-    head_dim: int = 256,
+    layers: int = 8,
+    heads: int = 32,
+    kv_heads: int = 32,
+    head_dim: int = 128,
     intermediate: int = 64,
     vocab: int = 2048,
     max_positions: int = 4096,
-    dtype: str = "bfloat16",
+    dtype: str = "float32",
 ) -> None:
     """Write a model folder for ``vllm --load-format dummy``, whole and in place of an older one.
 

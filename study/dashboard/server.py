@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from objectives.errors import BadInput, SetupError
+from objectives.measurement import Measurement
 from study.dashboard.annotate import annotate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
@@ -61,11 +62,20 @@ def _brief(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_constraints(trial: FrozenTrial) -> FrozenTrial:
-    """Copy a trial with its constraints under the old key, without long attributes."""
+    """Copy a trial with its constraints under the old key, its figures, and no long attributes."""
     duplicate = copy.copy(trial)
     duplicate.system_attrs = {**trial.system_attrs, OLD_KEY: list(trial.constraints.values())}
-    duplicate.user_attrs = _brief(trial.user_attrs)
+    duplicate.user_attrs = _brief({**trial.user_attrs, **_figures(trial)})
     return duplicate
+
+
+def _figures(trial: FrozenTrial) -> dict[str, Any]:
+    """Return every figure of a complete trial by its flat name, as the page shows it."""
+    try:
+        measured = Measurement.from_json(trial.user_attrs["measurement"])
+    except (KeyError, TypeError, ValueError):  # there is none, or `annotate` tells what is wrong
+        return {}
+    return {name: value for name, value in measured.flat().items() if value is not None}
 
 
 class AnnotatingApp:

@@ -112,7 +112,9 @@ def better(summary: Summary, today: Configuration, other: Configuration) -> str:
     if gain.figure is Claim.CAPACITY and (turns := _few_turns(today, other)) is not None:
         few = f"a capacity rests on {turns} turns below the break, not {ENOUGH_TURNS}"
         wide = f"; wide: {few}; {_spread_in_words(turns)}"
-    return f"Better: {gain_in_words(gain, today, other)}{wide}."
+    is_open = gain.half_width is not None and not gain.is_shown
+    how = "Not better" if gain.log_ratio < 0 else "Perhaps better" if is_open else "Better"
+    return f"{how}: {gain_in_words(gain, today, other)}{wide}."
 
 
 def _few_turns(today: Configuration, other: Configuration) -> int | None:

@@ -70,7 +70,8 @@ def against_today(summary: Summary) -> Comparison:
     if today is not None and other is not None:
         apis = apis_of(summary.context.services)
         figures = comparison(today, other, summary.configurations, apis)
-    return Comparison(f"Today's against {name}", role, figures)
+    measured_in = ", in the study" if summary.confirmation is not None else ""
+    return Comparison(f"Today's against {name}{measured_in}", role, figures)
 
 
 def comparison(

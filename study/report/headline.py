@@ -108,7 +108,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
             "Fresh runs of both, in turn, would confirm it."
         )
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
-    lines.append(f"Within every limit: {works} of {count} that were tried.")
+    lines.append(f"{works} of {count} configurations that were tried fit and pass every gate.")
     if decision.reference is not None:
         other = short(decision.reference, context.baseline)
         lines.append(f"Fitness is relative to {other}: today's has no usable measurement.")

@@ -77,14 +77,12 @@ def tell_dominated(
 
 def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
     """Return the attributes of a complete trial."""
-    figures = {k: v for k, v in measured.flat().items() if v is not None}
     return {
         "measurement": measured.to_json(),
         "contributions": dict(scored.fitness.contributions),
         "word_gate": scored.word_gate.verdict.value,
         "minutes_more_audio": scored.word_gate.minutes_more_audio,
         "is_feasible": scored.is_feasible,
-        **figures,
     }
 
 

@@ -25,6 +25,7 @@ FIELDS = {
     "llm": ("at_s", "service", "prompt_tokens", "output_tokens"),
     "stt": ("at_s", "service", "clip"),
 }
+SECONDS = "seconds"  # which a line may have in place of `clip`
 TURN = "turn"  # which a line may have
 MAX_TURN = 2**31
 
@@ -33,9 +34,10 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
     """Return the requests of a captured trace, sorted by time; every line is checked.
 
     A line is {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64} or
-    {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name. A clip
-    and an LLM request with the same "turn" are a turn: it arrives when the clip did, and its LLM
-    request leaves when the clip has been answered.
+    {"at_s": 0.7, "service": "stt", "clip": 3}, with the number of a clip, or its file name; with
+    "seconds" in its place it stands for speech of that length, and the clip nearest in length is
+    sent. A clip and an LLM request with the same "turn" are a turn: it arrives when the clip did,
+    and its LLM request leaves when the clip has been answered.
 
     Raises:
         BadInput: A line is wrong; the error has file and line, in one line.
@@ -119,6 +121,10 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     if service not in ("llm", "stt"):
         raise ValueError(f"service is {_short(service)}, not llm or stt")
     fields = FIELDS[service]
+    if service == "stt" and SECONDS in line:
+        if "clip" in line:
+            raise ValueError(f"it has clip and {SECONDS}, and a line has one of them")
+        fields = ("at_s", "service", SECONDS)
     if unknown := sorted(line.keys() - {*fields, TURN}):
         raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], (*fields, TURN))}")
     if missing := [k for k in fields if k not in line]:
@@ -134,7 +140,9 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     if turn is not None and (type(turn) is not int or not 0 <= turn < MAX_TURN):
         raise ValueError(f"turn is {_short(turn)}, not a whole number from 0")
     if service == "stt":
-        return Request("stt", float(at_s), clip=_clip(line["clip"], clips), turn=turn)
+        is_length = SECONDS in line
+        clip = _of_length(line[SECONDS], clips) if is_length else _clip(line["clip"], clips)
+        return Request("stt", float(at_s), clip=clip, turn=turn)
     tokens = []
     for name in ("prompt_tokens", "output_tokens"):
         value = line[name]
@@ -160,6 +168,17 @@ def _clip(clip: object, clips: Sequence[Clip]) -> int:
         f"clip is {_short(clip)}, not a number from 0 to {len(clips) - 1} "
         "or a file name of the clips"
     )
+
+
+def _of_length(seconds: object, clips: Sequence[Clip]) -> int:
+    """Return the number of the clip nearest in length; of equal ones the first."""
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 < seconds <= MAX_S
+    ):
+        raise ValueError(f"{SECONDS} is {_short(seconds)}, not above 0 to {MAX_S:,.0f}")
+    return min(range(len(clips)), key=lambda n: abs(clips[n].seconds - seconds))
 
 
 def _short(value: object) -> str:

@@ -278,7 +278,9 @@ def test_a_confirmation_of_0_1_is_shown_as_what_it_is() -> None:
     winner = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
     found = confirmation_in(path, winner)
     assert found is not None
-    assert found.standing == "rejected after 4 pairs, by the rule of 0.1"
+    assert (
+        found.standing == "rejected after 4 pairs, by version 0.1's rule: nothing worse by a margin"
+    )
     assert found.against == ("llm_tpot_ms under main is worse by more than 5 %",)
     assert "llm_latency_ms, and by how much all else may be worse (5 %)" in found.checks[-1]
     assert {line.metric for line in found.lines if line.is_worse} == {"llm_tpot_ms"}

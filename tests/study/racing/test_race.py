@@ -26,7 +26,7 @@ from study.tournament import recommend
 
 WINDOW_S = 2.0
 # the LLM's share is how long both services wait before an answer, seconds
-TODAY, OTHER, LAST, POOR, NEXT = 0.1, 0.11, 0.105, 0.9, 0.115
+TODAY, OTHER, LAST, POOR, NEXT = 0.1, 0.11, 0.105, 0.9, 0.05
 
 
 @pytest.fixture

@@ -47,3 +47,26 @@ def test_a_capacity_that_was_measured_as_none_is_told_as_no_good_rate() -> None:
         (row,) = [r for r in comparison(today, one, [today, one], APIS) if r.old == "2.00 turns/s"]
         assert (row.new, row.change) == (text, "-")
     assert (mean_capacity(other), mean_capacity(unknown)) == ("no good rate", "-")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "how"),
+    [
+        ((2.0, 2.1), (3.0, 3.1), "Better"),
+        ((2.0, 3.0), (2.2, 3.2), "Perhaps better"),
+        ((3.0, 3.1), (2.0, 2.1), "Not better"),
+    ],
+)
+def test_a_gain_that_noise_could_explain_is_perhaps_one(
+    first: tuple[float, float], second: tuple[float, float], how: str
+) -> None:
+    today, other = (
+        launched(n, [only(capacity_turns_per_s=c, capacity_turns_below=400) for c in rates], 0.6)
+        for n, rates in enumerate((first, second))
+    )
+    it = SimpleNamespace(
+        service_weights={"llm": 1.0},
+        configurations=[today, other],
+        context=SimpleNamespace(claim=Claim.CAPACITY),
+    )
+    assert better(cast(Summary, it), today, other).startswith(f"{how}: ")

@@ -32,6 +32,7 @@ MAIN = Workload(
 )
 LLM = {"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64}
 STT = {"at_s": 0.25, "service": "stt", "clip": 3}
+SPOKEN = {"at_s": 0.25, "service": "stt", "seconds": 3.2}
 
 
 def spec_with(folder: Path, workloads: object) -> Any:
@@ -166,6 +167,18 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
     ) == ((900, 900), 64, 0)
 
 
+@pytest.mark.parametrize("off_s", [-0.001, 0.0, 0.001])
+def test_speech_of_a_length_is_the_clip_nearest_in_length(tmp_path: Path, off_s: float) -> None:
+    path = tmp_path / "trace.jsonl"
+    lengths_s = [clip.seconds for clip in CLIPS]
+    lines = [{**SPOKEN, "at_s": n, "seconds": s + off_s} for n, s in enumerate(lengths_s)]
+    longer = {**SPOKEN, "at_s": len(lines), "seconds": 100.0}
+    path.write_text("\n".join(map(json.dumps, [*lines, longer])))
+    *sent_s, last_s = [CLIPS[r.clip].seconds for r in captured(path, CLIPS, None)]
+    assert sent_s == pytest.approx(lengths_s, abs=0.003)
+    assert last_s == max(lengths_s)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -196,6 +209,12 @@ def test_a_captured_trace_is_replayed_as_it_was(tmp_path: Path) -> None:
         ({**STT, "clip": -1}, "clip is -1"),
         ({**STT, "clip": "../../etc/passwd"}, "clip is '../../etc/passwd'"),
         ({**STT, "clip": "x" * 500}, "..., not a number"),
+        ({**STT, "seconds": 3.2}, "it has clip and seconds, and a line has one of them"),
+        ({**LLM, "seconds": 3.2}, "unknown key 'seconds'"),
+        ({**SPOKEN, "seconds": 0}, "seconds is 0, not above 0"),
+        ({**SPOKEN, "seconds": 1e9}, "seconds is 1000000000.0"),
+        ({**SPOKEN, "seconds": True}, "seconds is True"),
+        ({**SPOKEN, "seconds": "3"}, "seconds is '3'"),
     ],
 )
 def test_a_line_that_is_none_is_said_in_one_line_with_its_number(
