@@ -39,7 +39,7 @@ def ask_for_short_slices() -> None:
     busy, at the same share of it: no privilege is needed. Older kernels do nothing.
     """
     number = SCHED_SETATTR.get(platform.machine())
-    if number is not None:
+    if number is not None and os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody chose
         nice = os.getpriority(os.PRIO_PROCESS, 0)
         wanted = _Attributes(ctypes.sizeof(_Attributes), 0, 0, nice, 0, SLICE_NS, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, ctypes.byref(wanted), 0)
