@@ -15,6 +15,7 @@ NEEDED = (
     "study/templates/*.html",
     "objectives/recordings/*.jsonl",
     "objectives/diagnosis/patterns.yaml",
+    "objectives/diagnosis/setup_errors.yaml",
     "objectives/speech/assistant/manifest.jsonl",
     "objectives/speech/assistant/*.flac",
     "*/licenses/LICENSE",

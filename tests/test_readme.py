@@ -56,6 +56,14 @@ ELSEWHERE = {
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
     ),
+    "python scripts/capture.py": (
+        "tests/study/commands/test_capture.py",
+        "stands before servers that run",
+    ),
+    "python -m objectives.rig.capture_bench": (
+        "tests/objectives/rig/test_capture_bench.py",
+        "takes minutes; there a short one",
+    ),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
     "python scripts/build_optunahub.py": (
         "tests/scripts/test_build_optunahub.py",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from objectives.diagnosis.log import FailurePhase, Log, parse
-from objectives.diagnosis.patterns import LogRule, matches_of, patterns
+from objectives.diagnosis.log import FailurePhase, Log, joined, parse, quoted
+from objectives.diagnosis.patterns import LogRule, matches_of, patterns, rules
 from objectives.diagnosis.symptoms import names_of
 
 Match = re.Match[str]
@@ -26,6 +26,7 @@ class Diagnosis:
         phase: When it happened; None where there was no failure.
         deficit_mib: The memory that was missing, MiB; None where no line tells.
         evidence: The line that shows the failure, at most 300 characters of it.
+        way_out: What a person does about it; None where that depends on the study.
     """
 
     failure_class: str
@@ -33,6 +34,7 @@ class Diagnosis:
     phase: FailurePhase | None
     deficit_mib: float | None
     evidence: str
+    way_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +84,46 @@ def diagnose(
     api = api or patterns()["services"].get(service)
     was_stopped = phase is None and exit_code in ENDS_ON_REQUEST and parsed.was_stopped(end)
     died = exit_code is not None and not was_stopped
-    rules = [LogRule(**entry) for entry in patterns()["rules"]]
-    for failure_class in dict.fromkeys(rule.failure_class for rule in rules):
-        of_class = [rule for rule in rules if rule.failure_class == failure_class]
-        hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, parsed))]
+    hit = _hit(parsed, exit_code, died=died)
+    if hit is None or hit.match is None:  # the line that tells may be broken, or cut away
+        others = (_hit(log, None, died=False) for log in (joined(parsed), quoted(parsed)))
+        found = next((other for other in others if other is not None), None)
+        hit = min(filter(None, (found, hit)), key=lambda h: h.order, default=None)
+    if hit is None:
+        return None
+    if hit.match is None:
+        why = f"exit status {exit_code}; no line tells why"
+        victim, when = service or _service_of(parsed.speaker(end)), phase or parsed.phase(end)
+        return Diagnosis(hit.rule.failure_class, victim, when, None, why, hit.rule.way_out)
+    diagnosis = explain(hit.match, hit.rule, hit.log, phase, service, api)
+    lack_mib = missing_mib(free_before_mib, expected_free_mib)
+    if diagnosis.failure_class == "oom_budget" and lack_mib > FOREIGN_MIB:
+        return replace(diagnosis, failure_class="foreign_tenant", deficit_mib=None)
+    return diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A hit is the first rule that a log meets, by a match or else by the exit status."""
+
+    order: int
+    rule: LogRule
+    log: Log
+    match: Match | None = None
+
+
+def _hit(log: Log, exit_code: int | None, *, died: bool) -> _Hit | None:
+    """Return the earliest match of the first class that has any; None of a healthy log."""
+    names = dict.fromkeys(rule.failure_class for rule in rules())
+    for order, failure_class in enumerate(names):
+        of_class = [rule for rule in rules() if rule.failure_class == failure_class]
+        hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, log))]
         if hits:
             _, match, rule = min(hits, key=lambda hit: hit[0])
-            diagnosis = explain(match, rule, parsed, phase, service, api)
-            lack_mib = missing_mib(free_before_mib, expected_free_mib)
-            if failure_class == "oom_budget" and lack_mib > FOREIGN_MIB:
-                return replace(diagnosis, failure_class="foreign_tenant", deficit_mib=None)
-            return diagnosis
-        if any(exit_code in rule.exits for rule in of_class) or (
-            died and failure_class == "engine_death"
-        ):
-            why = f"exit status {exit_code}; no line tells why"
-            victim, when = service or _service_of(parsed.speaker(end)), phase or parsed.phase(end)
-            return Diagnosis(failure_class, victim, when, None, why)
+            return _Hit(order, rule, log, match)
+        exits = [rule for rule in of_class if exit_code in rule.exits]
+        if exits or (died and failure_class == "engine_death"):
+            return _Hit(order, (exits or of_class)[0], log)
     return None
 
 
@@ -149,6 +174,8 @@ def explain(
     api: str | None,
 ) -> Diagnosis:
     """Return the diagnosis of a rule's match; a known phase and service outrank the log's."""
+    if rule.reason_class is not None and (reason := _reason(rule, log)) is not None:
+        match, rule = reason, replace(rule, failure_class=rule.reason_class)
     at, end = match.span()
     when = phase or (log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START)
     speaker: str | None = rule.speakers[0]
@@ -159,9 +186,8 @@ def explain(
         speaker = next((api for place, api in log.speakers if 0 <= place - at < 200), "host")
     begin = log.text.rfind("\n", 0, at) + 1
     line = log.text[begin:].partition("\n")[0]
-    amount = next(matches_of(rule.deficit, line), None) or next(
-        matches_of(rule.deficit, log.text), None
-    )
+    texts = (line, log.text, joined(log).text)
+    amount = next((m for text in texts for m in matches_of(rule.deficit, text)), None)
     groups = amount.groupdict() if amount else {}
     lack_mib = read_mib(groups, "short") or missing_mib(
         read_mib(groups, "free"), read_mib(groups, "need")
@@ -170,7 +196,22 @@ def explain(
     name = names_of(api or speaker).out_of_memory if is_renamed else rule.failure_class
     victim = service or _service_of(speaker)
     evidence = log.text[max(begin, end - 280) :][:300].partition("\n")[0].strip()
-    return Diagnosis(name, victim, when, round(lack_mib, 2) if lack_mib > 0 else None, evidence)
+    lack = round(lack_mib, 2) if lack_mib > 0 else None
+    return Diagnosis(name, victim, when, lack, evidence, rule.way_out)
+
+
+def tells_a_reason(text: str, api: str) -> bool:
+    """Return whether a failed answer says why, and it is no memory.
+
+    >>> tells_a_reason('HTTP 500: {"detail": "InvalidDataError: no audio"}', "transcription")
+    True
+    """
+    log = parse(text)
+    return any(_reason(rule, log) is not None for rule in rules() if api in rule.speakers)
+
+
+def _reason(rule: LogRule, log: Log) -> Match | None:
+    return min(matches_of(rule.reasons, log.quiet), key=re.Match.start, default=None)
 
 
 def _service_of(speaker: str | None) -> str | None:

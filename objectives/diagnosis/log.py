@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from objectives.diagnosis.patterns import matches_of, patterns
 
+FRAME = re.compile(r'File "[^"\n]+", line \d+')
+BOX = re.compile(r"(?m)^[ \t]*[│┃|][ \t]?(?=.*[│┃|][ \t]*$)|[ \t]*[│┃][ \t]*$")
+LEAST_WIDTH, LEAST_FULL_LINES = 60, 2
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\^\[\[[0-9;]*m|[\x00-\x08\x0e-\x1f]")
 
 
@@ -54,8 +57,13 @@ class Log:
         return before[-1] if before else next((api for _, api in self.speakers), None)
 
 
-def parse(log: str) -> Log:
-    """Read a log as a server wrote it."""
+def parse(log: str, *, with_source: bool = False) -> Log:
+    """Read a log as a server wrote it.
+
+    Args:
+        log: The log.
+        with_source: Whether the source lines of tracebacks, which quote messages, count too.
+    """
 
     def marks(kind: str) -> list[tuple[int, str]]:
         regexes_by_name = patterns()[kind].items()
@@ -65,7 +73,40 @@ def parse(log: str) -> Log:
             for match in matches_of(regexes, text)
         )
 
-    text = COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n"))
+    text = BOX.sub("", COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n")))
     noise = f"(?im){'|'.join(patterns()['ignore'])}"
-    quiet = re.sub(noise, lambda match: " " * len(match[0]), text)
+    quiet = re.sub(
+        noise, lambda match: " " * len(match[0]), text if with_source else _blanked(text)
+    )
     return Log(text, quiet, marks("phases"), marks("speakers"))
+
+
+def joined(log: Log) -> Log:
+    """Return the log with the lines joined that a terminal broke.
+
+    It breaks either at its width, or between words: then a line goes on in lower case.
+    """
+    lines = log.text.split("\n")
+    width = max(map(len, lines))
+    is_full = [len(line) == width for line in lines]
+    if width >= LEAST_WIDTH and sum(is_full) >= LEAST_FULL_LINES:
+        ends = ["" if full else "\n" for full in is_full]
+        return parse("".join(line + end for line, end in zip(lines, ends, strict=True)))
+    return parse(re.sub(r"\n(?=[a-z])", " ", log.text))
+
+
+def quoted(log: Log) -> Log:
+    """Return the log with the source lines of its tracebacks, for one whose last line is lost."""
+    return parse(log.text, with_source=True)
+
+
+def _blanked(text: str) -> str:
+    """Return the text with the source lines of tracebacks blanked."""
+    lines = text.split("\n")
+    for n, line in enumerate(lines[:-1]):
+        if (frame := FRAME.search(line)) is None:
+            continue
+        source, at = lines[n + 1], frame.start()
+        if source[at : at + 2] == "  " and not FRAME.search(source):
+            lines[n + 1] = " " * len(source)
+    return "\n".join(lines)

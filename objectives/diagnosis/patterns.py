@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+SETUP_ERROR = "setup_error"  # its rules have a file of their own
+
 
 @dataclass(frozen=True, slots=True)
 class LogRule:
@@ -25,6 +27,9 @@ class LogRule:
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
         flags: The exceptions: `oom`, `keeps`, `any_level`, `unless_stopped`.
+        reason_class: The name of the failure instead, where a line of `reasons` is there.
+        reasons: The patterns of such a line.
+        way_out: What a person does about it; None where that depends on the study.
     """
 
     failure_class: str
@@ -35,16 +40,37 @@ class LogRule:
     deficit: Sequence[str] = ()
     exits: Sequence[int] = ()
     flags: Sequence[str] = ()
+    reason_class: str | None = None
+    reasons: Sequence[str] = ()
+    way_out: str | None = None
 
 
 @cache
 def patterns() -> dict[str, Any]:
-    """Return patterns.yaml as plain data."""
-    # a file of ours that ships, so not held to the bounds of what users write
-    data: dict[str, Any] = yaml.safe_load(
-        files("objectives.diagnosis").joinpath("patterns.yaml").read_text("utf-8")
-    )
+    """Return patterns.yaml as plain data, without the set-up errors."""
+    data: dict[str, Any] = _read("patterns.yaml")
     return data
+
+
+@cache
+def rules() -> tuple[LogRule, ...]:
+    """Return every rule in the order in which they are tried."""
+    setup = [
+        LogRule(
+            **{"failure_class": SETUP_ERROR, "speakers": [*patterns()["services"].values()]} | e
+        )
+        for e in _read("setup_errors.yaml")
+    ]
+    return tuple(
+        rule
+        for entry in patterns()["rules"]
+        for rule in (setup if entry == SETUP_ERROR else [LogRule(**entry)])
+    )
+
+
+def _read(name: str) -> Any:
+    # a file of ours that ships, so not held to the bounds of what users write
+    return yaml.safe_load(files("objectives.diagnosis").joinpath(name).read_text("utf-8"))
 
 
 def matches_of(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:

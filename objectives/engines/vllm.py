@@ -40,7 +40,7 @@ def kv_capacity_bound(
     """
     if tokens is None:
         return None
-    bound = tokens // (workload.prompt_tokens[1] + workload.output_tokens)
+    bound = tokens // sum(workload.longest)
     limit = max_num_seqs(allocation, args)
     return bound if limit is None else min(bound, limit)
 

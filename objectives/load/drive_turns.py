@@ -17,7 +17,7 @@ from objectives.load.ramp import turn_times
 from objectives.load.replies import Reply, Symptom
 from objectives.load.sending.plan import Endpoints, Plan
 from objectives.traffic.clips import Clip
-from objectives.traffic.trace import turn_requests
+from objectives.traffic.turns import turn_requests
 from objectives.traffic.workload import Workload
 
 POLL_S = 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose, tells_a_reason
 from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
@@ -109,7 +109,8 @@ def failed_start(
         diagnosis = Diagnosis("startup_timeout", service, FailurePhase.START, None, str(error))
     if diagnosis.failure_class == "setup_error":
         return SetupError(
-            f"the {service} server does not start: {diagnosis.evidence}; its log: {error.log}"
+            f"the {service} server does not start: {diagnosis.evidence}; "
+            f"{f'{diagnosis.way_out}; ' if diagnosis.way_out else ''}its log: {error.log}"
         )
     return raised(diagnosis, measured)
 
@@ -157,7 +158,10 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     is_refused = status is not None and 400 <= status < 500
     if is_refused and names.way_out is not None:
         return SetupError(f"the {who} server refuses our requests ({why}); {names.way_out}")
-    name = names.crashed if status is not None and status >= 500 else names.broken
+    has_crashed = status is not None and status >= 500
+    if has_crashed and tells_a_reason(symptom.text, suspects.apis.get(symptom.service or "", "")):
+        has_crashed = False
+    name = names.crashed if has_crashed else names.broken
     service = symptom.service or [*suspects.servers][-1]
     return raised(Diagnosis(name, service, FailurePhase.LOAD, None, why), measured)
 

@@ -25,6 +25,7 @@ SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "schedule": "schedule_study",
     "cost": "study_cost",
     "effects": "main_effects",
+    "capture": "capture",
 }
 
 

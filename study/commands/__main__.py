@@ -10,6 +10,7 @@
     gpu-allocation schedule     a study as a unit of systemd with a timer
     gpu-allocation cost         where a study's time went, and whether sharing hurts
     gpu-allocation effects      which parameter matters, and how much
+    gpu-allocation capture      arrivals and lengths of live traffic, to be replayed
 
 Each is a script of scripts/ under a shorter name: `gpu-allocation VERB --help` explains it.
 Exit: 0 done, 2 bad input, 3 set-up, 130 stopped; the others are in study/guides/commands.md.

@@ -28,7 +28,11 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services import place_clips, read_measure, read_services, speech, with_models
-from study.spec.traffic import check_traffic, read_limits, read_workloads
+from study.spec.traces.held_out import read_traffic
+from study.spec.traces.options import read_workload
+from study.spec.traces.replaying import longest_taken
+from study.spec.traces.words import trace_notes
+from study.spec.traffic import read_limits
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -42,6 +46,7 @@ DEPENDENT = (
     "device",
     "services",
     "limits",
+    "workload",
     "workloads",
 )
 
@@ -68,31 +73,37 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
     plain["limits"] = read_limits(top.at("limits"))
+    asked = None
+    if "workload" in keys:
+        plain["workload"], asked = read_workload(keys["workload"], path.parent)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
-    check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
-    place_clips(top, plain, path.parent, must_exist=measure == "live")
+    is_live = measure == "live"
+    place_clips(top, plain, path.parent, must_exist=is_live)
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
-    workloads = read_workloads(top.at("workloads"), path.parent)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(
         read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
     )
-    services, notes = read_services(
-        top, device, parameters, path.parent if measure == "live" else None
-    )
+    services, notes = read_services(top, device, parameters, path.parent if is_live else None)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
     services = with_models(
-        top, services, speech_sizes(space, baseline), path.parent if measure == "live" else None
+        top, services, speech_sizes(space, baseline), path.parent if is_live else None
     )
+    longest = longest_taken(services, parameters, baseline)
+    main, workloads = read_traffic(
+        top, plain.get("workload", Workload()), asked, path.parent, longest, is_live=is_live
+    )
+    plain["workload"] = main
+    notes += trace_notes(main, workloads)
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]

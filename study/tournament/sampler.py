@@ -26,6 +26,10 @@ from .screening import screen
 TRIES = 20  # for each offspring, before the untried configurations are listed
 
 
+class Proposal(dict[str, Any]):
+    """What Optuna's `Trial` holds of a proposal; unlike a dict, it can be referred to weakly."""
+
+
 class TournamentSampler(BaseSampler):
     """A sampler that breeds trials in tournaments and tries no configuration twice by accident.
 
@@ -110,6 +114,10 @@ class TournamentSampler(BaseSampler):
         self.monotone = {name: dict(directions) for name, directions in (monotone or {}).items()}
         self.seed = seed
         self._ledgers: weakref.WeakKeyDictionary[Study, Ledger] = weakref.WeakKeyDictionary()
+        # by storage and trial: whoever runs a trial in this process holds its proposal
+        self._proposals: weakref.WeakValueDictionary[tuple[int, int], Proposal] = (
+            weakref.WeakValueDictionary()
+        )
         self._lock = threading.RLock()  # of the ledgers: threads of one study share them
 
     def __getstate__(self) -> dict[str, Any]:
@@ -142,7 +150,9 @@ class TournamentSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         rng = np.random.default_rng([self._seed(study), trial.number])
-        return self._settle(study, trial, search_space, set(), rng)
+        proposal = Proposal(self._settle(study, trial, search_space, set(), rng))
+        self._proposals[id(study._storage), trial._trial_id] = proposal
+        return proposal
 
     def sample_independent(
         self,
@@ -151,16 +161,29 @@ class TournamentSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the value of a parameter that the study has not had yet, or not in this range."""
+        """Return the value of a parameter that the study has not had yet, or not in this range.
+
+        A new parameter is added to the proposal. Where a range has shrunk from under the proposed
+        value, the whole configuration is proposed anew, but for what the trial has asked for
+        already: the rest of the old one may be known in every value that is left.
+        """
         rng = np.random.default_rng(
             [self._seed(study), trial.number, zlib.crc32(param_name.encode())]
         )
-        own = study._storage.get_trial_system_attrs(trial._trial_id).get(ATTRIBUTE, {})
-        space = {
-            **pinned({**own.get("proposal", {}), **trial.params}),
-            param_name: param_distribution,
-        }
-        return self._settle(study, trial, space, set(space), rng)[param_name]
+        whole = self._proposals.get((id(study._storage), trial._trial_id), Proposal())
+        if param_name not in whole:
+            own = study._storage.get_trial_system_attrs(trial._trial_id).get(ATTRIBUTE, {})
+            kept = {**own.get("proposal", {}), **trial.params}
+            space = {**pinned(kept), param_name: param_distribution}
+            return self._settle(study, trial, space, set(space), rng)[param_name]
+        with self._lock:
+            open_axes = self._ledger(study, trial).space()
+        asked = {**pinned(trial.params), param_name: param_distribution}
+        space = {**{name: open_axes[name] for name in whole if name in open_axes}, **asked}
+        again = self._settle(study, trial, space, set(asked), rng)
+        # the trial goes on with the new one: it looks up what it asks for next in this very dict
+        whole.update({name: again[name] for name in whole if name in again})
+        return again[param_name]
 
     def _ledger(self, study: Study, trial: FrozenTrial) -> Ledger:
         """Return the study's ledger, brought up to date without this trial."""

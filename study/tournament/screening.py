@@ -97,10 +97,9 @@ def _is_met(
     x: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the probability that a constraint is met, by a process for its graded value."""
-    informative = [
-        cell for cell in cells if name in _constraints(cell) or (not cell.violation and not name)
-    ]
-    graded = np.array([_constraints(cell).get(name, -1.0) for cell in informative])
+    # who broke no constraint and does not name this one has met it, nobody knows by how much
+    informative = [cell for cell in cells if name in _constraints(cell) or not cell.violation]
+    graded = np.array([_constraints(cell).get(name, 0.0) for cell in informative])
     excesses = graded[(graded > 0) & np.isfinite(graded)]
     exceeded = float(np.median(excesses)) if len(excesses) else 1.0
     graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)

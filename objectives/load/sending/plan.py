@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from objectives.apis.api import Api, Endpoint
@@ -13,7 +13,7 @@ from objectives.apis.transcription import Transcriptions
 from objectives.load.replies import Reply
 from objectives.plain_data.by_type import from_plain
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request
+from objectives.traffic.workload import Prefix, Request
 
 Endpoints = Mapping[str, Endpoint]  # by service, in the order in which a voice turn passes them
 
@@ -48,7 +48,7 @@ class Plan:
             "endpoints": {
                 s: {"url": e.url, "api": _plain(e.api)} for s, e in self.endpoints.items()
             },
-            "turns": [[astuple(request) for request in turn] for turn in self.turns],
+            "turns": [[_plain_request(request) for request in turn] for turn in self.turns],
             "timeout_s": self.timeout_s,
             "has_bodies_first": self.has_bodies_first,
         }
@@ -58,10 +58,19 @@ class Plan:
         """Return the plan of this data."""
         return cls(
             {s: Endpoint(e["url"], _api(e["api"])) for s, e in data["endpoints"].items()},
-            [[Request(*values) for values in turn] for turn in data["turns"]],
+            [[_request(fields) for fields in turn] for turn in data["turns"]],
             data["timeout_s"],
             data["has_bodies_first"],
         )
+
+
+def _plain_request(request: Request) -> dict[str, Any]:
+    return {name: value for name, value in asdict(request).items() if value is not None}
+
+
+def _request(data: Mapping[str, Any]) -> Request:
+    prefix = data.get("prefix")
+    return Request(**{**data, "prefix": None if prefix is None else from_plain(Prefix, prefix)})
 
 
 def _plain(api: Api) -> dict[str, Any]:

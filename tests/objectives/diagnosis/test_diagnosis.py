@@ -12,7 +12,7 @@ import pytest
 from objectives.diagnosis.__main__ import main
 from objectives.diagnosis.diagnose import Consequence, consequence_of, diagnose
 from objectives.diagnosis.log import FailurePhase
-from objectives.diagnosis.patterns import patterns
+from objectives.diagnosis.patterns import patterns, rules
 
 LOGS = Path(__file__).parents[2] / "logs"
 READY = "INFO:     Application startup complete.\n"
@@ -525,7 +525,7 @@ def test_long_evidence_is_cut_and_keeps_the_cause():
 
 
 def test_every_class_has_an_outcome():
-    named = {rule["failure_class"] for rule in patterns()["rules"]}
+    named = {rule.failure_class for rule in rules()}
     made = {
         "oom_runtime_llm",
         "oom_runtime_stt",
@@ -562,7 +562,7 @@ def test_the_command_prints_one_json_object(capsys):
         == 0
     )
     printed = json.loads(capsys.readouterr().out)
-    assert list(printed) == ["class", "victim", "phase", "deficit_mib", "evidence"]
+    assert list(printed) == ["class", "victim", "phase", "deficit_mib", "evidence", "way_out"]
     assert (printed["class"], printed["deficit_mib"]) == ("oom_budget", 13680.64)
 
 
@@ -577,6 +577,7 @@ def test_the_command_says_none_for_a_healthy_log():
         "phase": None,
         "deficit_mib": None,
         "evidence": "",
+        "way_out": None,
     }
     assert ran.stderr == ""
 

@@ -1,5 +1,6 @@
 """The generator's process ends with this one, and its own end is an error for people."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from objectives.load.sending.plan import (
     reply_of,
 )
 from objectives.traffic.clips import Clip, read_clips
-from objectives.traffic.workload import Request
+from objectives.traffic.workload import Prefix, Request
 
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
@@ -164,9 +165,11 @@ def test_a_window_that_ends_with_a_server_hangs_up(generator, fake):
 
 
 def test_a_plan_and_its_replies_are_the_same_on_the_other_side():
-    turns = [[Request("stt", 0.5, clip=2, turn=1), Request("llm", 0.5, 7, 8, seed=2**40, turn=1)]]
+    prefix = Prefix((3, 2**60), 512, 9)
+    prompt = Request("llm", 0.5, 7, 8, seed=2**40, turn=0, prefix=prefix)
+    turns = [[Request("stt", 0.5, clip=2, turn=0), prompt]]
     plan = Plan(endpoints_of("http://a:1", "http://b:2", None), turns, 5.0, has_bodies_first=False)
-    there = Plan.from_json(plan.to_json())
+    there = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert there.turns == turns and (there.timeout_s, there.has_bodies_first) == (5.0, False)
     assert [(e.url, e.api) for e in there.endpoints.values()] == [
         (e.url, e.api) for e in plan.endpoints.values()
@@ -177,7 +180,7 @@ def test_a_plan_and_its_replies_are_the_same_on_the_other_side():
         Reply(service="stt", scheduled_s=1.0, sent_s=1.5, error=error),
         Reply(service="llm", scheduled_s=0.1, sent_s=0.2, first_s=0.3, end_s=1 / 3, tokens=4),
     ):
-        assert reply_of(plain_reply(reply)) == reply
+        assert reply_of(json.loads(json.dumps(plain_reply(reply)))) == reply
     clips = (Clip("a.flac", b"\x00\xff", 1.5, ("words",)),)
     (clip,) = clips_of(plain_clips(clips))
     assert (clip.name, clip.audio, clip.seconds) == ("a.flac", b"\x00\xff", 1.5)

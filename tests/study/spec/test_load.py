@@ -35,6 +35,7 @@ from study.spec.model import (
     SpecFile,
 )
 from study.spec.services import KINDS
+from study.spec.traces.options import TRACE_KEYS
 
 STUDY = Path(study.__file__).parent
 SPECS = STUDY / "specs"
@@ -238,6 +239,8 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
             expected[name] = {*DEFAULT_LIMITS, "llm_latency_p95_ms"}
         elif name in KEYS:
             expected[name] = keys_of(hint)
+    expected["workload"] |= {*TRACE_KEYS}
+    expected["workloads"] |= {*TRACE_KEYS, "stt_per_s"}
     assert below == expected | {
         "search_space": {"vllm_memory_util", "whisper_model_size"},
         "measure": {"recorded"},

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from study.tournament.configurations import coordinates
 from study.tournament.ledger import Ledger
-from study.tournament.screening import BOUND, _bounded, screen
+from study.tournament.screening import BOUND, _bounded, _is_met, screen
 from study.tournament.surrogate import JITTER, expected_improvement, fit, gaps, matern, normal_cdf
 
 SPACE = {"a": IntDistribution(0, 10), "b": CategoricalDistribution("xyz")}
@@ -254,6 +254,29 @@ def test_what_likely_breaks_a_constraint_is_not_picked():
         for a in (0, 2, 4, 8, 10)
     ]
     assert screen(ledger_of(rows, LINE), LINE, [{"a": 9}, {"a": 5}, {"a": 1}]) == {"a": 5}
+
+
+def test_who_names_no_constraint_and_broke_none_has_met_it():
+    rows = [
+        ({"a": a}, -float(a), {}) if a < 7 else ({"a": a}, None, {"memory": a - 6.5})
+        for a in (0, 2, 4, 8, 10)
+    ]
+    cells = ledger_of(rows, LINE).best_first()
+    x = coordinates(LINE, [{"a": 9}, {"a": 5}, {"a": 1}])
+    broken, near, far = _is_met("memory", cells, LINE, np.array([False]), x)
+    assert broken < 0.2 and 0.5 < near < far
+
+
+def test_who_broke_another_constraint_says_nothing_of_those_it_does_not_name():
+    rows = [({"a": a}, None, {"memory": a - 6.5}) for a in (8, 10)]
+    rows += [({"a": a}, None, {"start": 1.0}) for a in (0, 2)] + [({"a": 4}, 1.0, {})]
+    cells = ledger_of(rows, LINE).best_first()
+    x = coordinates(LINE, [{"a": 9}, {"a": 5}])
+    with_them, without = (
+        _is_met("memory", some, LINE, np.array([False]), x)
+        for some in (cells, [c for c in cells if "start" not in c.constraints])
+    )
+    np.testing.assert_array_equal(with_them, without)
 
 
 def test_a_silent_prune_warns_of_its_neighbours():

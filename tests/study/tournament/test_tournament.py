@@ -197,6 +197,20 @@ def test_a_space_that_shrinks_is_searched_to_its_end(seed):
     assert sorted(map(cell, run(study, len(left), space=smaller))) == sorted(left)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_shrinking_range_cuts_off_is_proposed_anew_as_a_whole(seed):
+    study = new_study(seed=seed)
+    last = (0.5, "small")
+    for share, size in CELLS:
+        if (share, size) not in ((0.4, "tiny"), (0.6, "tiny"), last):
+            params = {"share": share, "size": size}
+            value = 10.0 * SIZE.choices.index(size)  # so that what is cut off looks best
+            study.add_trial(create_trial(params=params, distributions=SPACE, value=value))
+    trial = study.ask({"share": FloatDistribution(0.45, 0.55, step=0.05), "size": SIZE})
+    assert cell(trial) == last
+    assert study.trials[trial.number].system_attrs[ATTRIBUTE]["proposal"] == trial.params
+
+
 # workers
 
 

@@ -1,0 +1,235 @@
+"""Failures as people report them are named with a way out; frightening lines are none."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from objectives.diagnosis.diagnose import diagnose, tells_a_reason
+from objectives.diagnosis.patterns import patterns, rules
+
+FIELD = Path(__file__).resolve().parents[4] / "shared/field/logs"
+
+SETUP = {
+    "--dtype half": [
+        "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0. "
+        "Your Tesla T4 GPU has compute capability 7.5.",
+        "ValueError: The quantization method gptq_marlin is not supported for the current GPU. "
+        "Minimum capability: 80. Current capability: 61.",
+        "RuntimeError: ('Quantization scheme is not supported for ', 'the current GPU. Min "
+        "capability: 89. ', 'Current capability: 86.')",
+        "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+        "triton.runtime.errors.PTXASError: PTXAS error: Internal Triton PTX codegen error",
+    ],
+    "compute_type": [
+        "ValueError: Requested int8_float16 compute type, but the target device or backend do not "
+        "support efficient int8_float16 computation.",
+        "RuntimeError: cuBLAS failed with status CUBLAS_STATUS_NOT_SUPPORTED",
+    ],
+    "LD_LIBRARY_PATH": [
+        "Unable to load any of {libcudnn_cnn.so.9.1.0, libcudnn_cnn.so.9}",
+        "Could not locate cudnn_ops_infer64_8.dll. Please make sure it is in your library path!",
+        "RuntimeError: cuDNN version incompatibility: PyTorch was compiled against (9, 1, 0) but "
+        "found runtime version (8, 9, 2).",
+    ],
+    "CUDA_VISIBLE_DEVICES": [
+        "ValueError: invalid literal for int() with base 10: 'GPU-8f5c21a0'",
+        "AssertionError: Torch not compiled with CUDA enabled",
+    ],
+    "Container Toolkit": [
+        "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+        "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+    ],
+    "hf auth login": [
+        "OSError: You are trying to access a gated repo.",
+        "requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: https://hub/x",
+    ],
+    "hf download": [
+        "huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name'",
+        "ValueError: Invalid model size 'larg', expected one of: tiny.en, tiny, base.en",
+        "ValueError: Unable to open file 'model.bin' in model '/models/whisper'",
+    ],
+    "cut or damaged": [
+        "safetensors_rust.SafetensorError: Error while deserializing header: "
+        "MetadataIncompleteBuffer",
+        "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata, "
+        "file not fully covered",
+        "llama_model_load: error loading model: tensor 'blk.3.ffn_up.weight' data is not within "
+        "the file bounds, model is corrupted or incomplete",
+    ],
+    "update the server": [
+        "RuntimeError: Unsupported model binary version. This executable supports models with "
+        "binary version v6 or below, but the model has binary version v7.",
+        "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
+        "llama_model_load: error loading model: unknown model architecture: 'qwen35'",
+    ],
+    "--trust-remote-code": [
+        "ValueError: Loading x/y requires you to execute the configuration file in that repo on "
+        "your local machine.",
+    ],
+    "--shm-size": [
+        "misc/shmutils.cc:72 NCCL WARN Error: failed to extend /dev/shm/nccl-x to 9637892 bytes, "
+        "error: No space left on device (28)",
+        "torch.distributed.DistBackendError: NCCL error: Error while creating shared memory "
+        "segment /dev/shm/nccl-WQ",
+    ],
+    "compiler": [
+        "subprocess.CalledProcessError: Command '['ninja', '-v', '-C', '/root/.cache/flashinfer']' "
+        "returned non-zero exit status 1.",
+        "RuntimeError: Failed to find C compiler. Please specify via CC environment variable.",
+    ],
+    "driver": [
+        "UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found "
+        "version 11040).",
+        "Failed to initialize NVML: Driver/library version mismatch",
+    ],
+}
+
+OTHERS = [
+    (
+        "oom_startup",
+        "llm",
+        "RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "
+        '"../c10/cuda/CUDACachingAllocator.cpp":1131, please report a bug to PyTorch.',
+    ),
+    ("oom_startup", "llm", "RuntimeError: Not enough memory to handle 8192 total tokens."),
+    (
+        "host_oom",
+        "llm",
+        "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
+    ),
+    (
+        "killed_unknown",
+        "stt",
+        "[2025-04-19] [1] [ERROR] Worker (pid:44) was sent SIGKILL! Perhaps out of memory?",
+    ),
+    ("killed_unknown", "llm", "Loading safetensors checkpoint shards:  50%|#####  | 1/2 Killed"),
+    (
+        "killed_unknown",
+        "stt",
+        "systemd[1]: stt.service: Main process exited, code=killed, status=9/KILL",
+    ),
+    (
+        "engine_death",
+        "llm",
+        "CRITICAL 02-25 11:11:34 launcher.py:101] MQLLMEngine is already dead, "
+        "terminating server process",
+    ),
+    ("engine_death", "llm", "Task finished unexpectedly. This should never happen!"),
+    (
+        "foreign_tenant",
+        "stt",
+        "RuntimeError: CUDA failed with error CUDA-capable device(s) is/are busy or unavailable",
+    ),
+]
+
+HARMLESS = [
+    "[2026-02-14] Ignore import error when loading sglang.srt.models.x: No module named 'y'",
+    "host:1:1 [0] NCCL INFO NET/Plugin: Could not find: libnccl-net.so: cannot open shared object "
+    "file: No such file or directory",
+    "ERROR 02-25 11:11:34 [weight_utils.py:1] Error retrieving safetensors: Repo id must be in the "
+    "form 'repo_name' or 'namespace/repo_name'",
+    "UserWarning: an allocation of 2 GiB failed; out of memory is likely",
+    "WARNING:root:No module named 'flash_attn'; using the slow path",
+]
+
+
+@pytest.mark.parametrize(
+    ("way_out", "line"), [(way, line) for way, lines in SETUP.items() for line in lines]
+)
+def test_what_no_candidate_would_be_spared_stops_the_study_with_a_way_out(
+    way_out: str, line: str
+) -> None:
+    diagnosis = diagnose(line, exit_code=1)
+    assert diagnosis is not None and diagnosis.failure_class == "setup_error"
+    assert diagnosis.way_out is not None and way_out in diagnosis.way_out
+    assert diagnosis.evidence == line[:300]
+
+
+def test_every_set_up_error_has_a_way_out() -> None:
+    setup = [rule for rule in rules() if rule.failure_class == "setup_error"]
+    assert len(setup) > 15 and all(rule.way_out for rule in setup)
+    assert not any(isinstance(entry, dict) and "way_out" in entry for entry in patterns()["rules"])
+
+
+@pytest.mark.parametrize(("failure_class", "service", "line"), OTHERS)
+def test_a_reported_failure_has_its_class(failure_class: str, service: str, line: str) -> None:
+    diagnosis = diagnose(line, service=service)
+    assert diagnosis is not None and diagnosis.failure_class == failure_class
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_a_frightening_line_of_a_healthy_server_is_no_failure(line: str) -> None:
+    assert diagnose(f"{line}\nINFO:     Application startup complete.\n") is None
+    assert diagnose(line) is None
+
+
+FAILED_REQUEST = 'INFO:     127.0.0.1:1 - "POST /v1/audio/transcriptions HTTP/1.1" 500 Internal'
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "av.error.InvalidDataError: [Errno 1094995529] Invalid data found when processing input",
+        "ValueError: 'xx' is not a valid language code",
+        "RuntimeError: Failed to load audio: ffmpeg version 4.4",
+    ],
+)
+def test_a_failed_request_of_speech_is_memory_only_where_the_log_gives_no_other_reason(
+    reason: str,
+) -> None:
+    ready = "INFO:     Application startup complete."
+    unexplained = diagnose(f"{ready}\n{FAILED_REQUEST}\n", service="stt")
+    explained = diagnose(f"{ready}\n{FAILED_REQUEST}\nERROR: in app\n{reason}\n", service="stt")
+    assert unexplained is not None and unexplained.failure_class == "oom_runtime_stt"
+    assert explained is not None and explained.failure_class == "stt_wrong"
+    assert explained.evidence == reason
+    assert diagnose(f"{ready}\n{reason}\n", service="stt") is None, "nothing failed"
+    assert tells_a_reason(f'HTTP 500: {{"detail": "{reason}"}}', "transcription")
+    assert not tells_a_reason("HTTP 500: Internal Server Error", "transcription")
+
+
+def test_the_evidence_is_the_message_and_not_the_source_line_that_raised_it() -> None:
+    head = "(EngineCore pid=9) ERROR 10-25 13:08:43 [core.py:708] "
+    log = (
+        f'{head}  File "kv_cache_utils.py", line 699, in check\n'
+        f'{head}    raise ValueError("No available memory for the cache blocks. "\n'
+    )
+    told = f"{head}ValueError: No available memory for the cache blocks. Try increasing\n"
+    whole, cut = diagnose(log + told), diagnose(log)
+    assert whole is not None and whole.evidence == told.strip()
+    assert cut is not None and cut.failure_class == "kv_too_small", "its last line is lost"
+
+
+@pytest.mark.parametrize("width", [61, 75])
+def test_a_line_that_a_terminal_broke_is_read(width: int) -> None:
+    told = (
+        "(EngineCore pid=316) ValueError: To serve at least one request with the model's max seq "
+        "len (100000), (4.26 GiB KV cache is needed, which is larger than the available KV cache "
+        "memory (4.25 GiB). Based on the available memory, the estimated maximum is 99840."
+    )
+    log = "\n".join(told[n : n + width] for n in range(0, len(told), width))
+    diagnosis = diagnose(log, exit_code=1)
+    assert diagnosis is not None and diagnosis.failure_class == "kv_too_small"
+    assert diagnosis.deficit_mib == 10.24
+
+
+@pytest.mark.skipif(not FIELD.is_dir(), reason="../shared does not lie beside this repository")
+def test_every_excerpt_from_the_field_has_its_class() -> None:
+    with (FIELD / "expected.tsv").open() as file:
+        expected = list(csv.DictReader(file, delimiter="\t"))
+    wrong = []
+    for row in expected:
+        text = (FIELD / row["file"]).read_text(errors="replace")
+        status, service = row["exit_code"], row["service"]
+        diagnosis = diagnose(
+            text,
+            exit_code=None if status == "-" else int(status),
+            service=None if service == "-" else service,
+        )
+        name = diagnosis.failure_class if diagnosis else "none"
+        if name not in row["class"].split("|"):
+            wrong.append((row["file"], row["class"], name))
+    assert len(expected) > 50 and wrong == []
