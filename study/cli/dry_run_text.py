@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from objectives.allocation import Allocation
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
+from study.wording import short
 
 HOUR_S = 3600.0  # within which an owner may want a first answer
 
@@ -15,13 +17,17 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
             f"{forecast.size} configurations, {forecast.measured} of them measured; "
             f"at most {forecast.max_trials} trials over all runs"
         ]
-        lines += [f"(the first {LISTED} are shown)"] if forecast.has_more else []
+        lines += [f"({LISTED} are shown, with what they do not share with the baseline)"] * (
+            forecast.has_more
+        )
     lines += [
         f"tenant {n.name} will hold {n.mib:,} MiB; {n.left_mib:,.0f} MiB are left beside it"
         for n in forecast.neighbours
     ]
-    lines += [_prospect(p) for p in forecast.prospects]
-    lines.append("server commands:")
+    baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
+    in_short = baseline if forecast.has_more else None
+    lines += [_prospect(p, in_short) for p in forecast.prospects]
+    lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += [
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
     ]
@@ -32,11 +38,12 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     return [*lines, f"{replay} {which}"]
 
 
-def _prospect(p: Prospect) -> str:
+def _prospect(p: Prospect, today: Allocation | None) -> str:
     mark = "  [baseline]" if p.is_baseline else ""
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
-    return f"  {p.allocation}  {p.check.fits}: {p.check.explanation}{mark}"
+    name = str(p.allocation) if today is None else short(p.allocation, today)
+    return f"  {name}  {p.check.fits}: {p.check.explanation}{mark}"
 
 
 def _effort(effort: Effort) -> str:

@@ -104,7 +104,8 @@ class Forecast:
         prospects: The configurations, in the order of their launches.
         has_more: Whether the space has more than are listed.
         neighbours: The study's own tenants.
-        commands: Each command once, by service, in the order of their start.
+        commands: Each command once, by service, in the order of their start; the baseline's only
+            where the space has more than are listed.
         recorded: Of a replay, the configuration of each launch that it can draw.
         effort: What the trials that are left take.
     """
@@ -153,24 +154,28 @@ def forecast(
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
     chosen = list(itertools.islice(listable, LISTED))
+    has_more = next(listable, None) is not None
+    if has_more and str(baseline) not in map(str, chosen):
+        chosen = [baseline, *chosen[:-1]]
     ordered = order_by_restarts(setting.services, chosen, baseline)
     neighbours = [
         Neighbour(t.name, mib := t.held_mib(total_mib), total_mib - held_mib - mib)
         for t in setting.tenants
     ]
     tenants_mib = held_mib + sum(n.mib for n in neighbours)
-    figures = memory_budget.figures(measurements, engines_of(setting.services))
+    engines = engines_of(setting.services)
 
     def check(a: Allocation) -> Prediction:
         return memory_budget.check(
             a,
-            figures,
+            memory_budget.figures(a, measurements, engines),
             total_mib=total_mib,
             tenants_mib=tenants_mib,
             reserve_mib=setting.reserve_mib,
         )
 
-    commands = [commands_of(setting.services, a, env) for a in ordered]
+    of = [baseline] if has_more else ordered
+    commands = [commands_of(setting.services, a, env) for a in of]
     most_trials = max(0, max_trials - counted)
     trials_left = most_trials
     if space.size is not None:
@@ -186,12 +191,9 @@ def forecast(
         prospects=tuple(
             Prospect(a, str(a) == str(baseline), done.get(str(a)), check(a)) for a in ordered
         ),
-        has_more=next(listable, None) is not None,
+        has_more=has_more,
         neighbours=tuple(neighbours),
-        commands={
-            e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands))
-            for e in engines_of(setting.services)
-        },
+        commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},
         recorded=recorded,
         effort=Effort(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),

@@ -20,6 +20,7 @@ from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
 from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
+from study.spec.memory.options import check_options, idle_parameters
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
@@ -27,7 +28,7 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import place_clips, read_measure, read_services, speech, with_models
+from study.spec.services import llm, place_clips, read_measure, read_services, speech, with_models
 from study.spec.traces.held_out import read_traffic
 from study.spec.traces.options import read_workload
 from study.spec.traces.replaying import longest_taken
@@ -93,8 +94,10 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     services, notes = read_services(top, device, parameters, path.parent if is_live else None)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
+    check_options(top, llm(services), parameters, baseline, device)
     names = {p.name for p in parameters}
-    space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
+    fixed = {k: v for k, v in baseline.items() if k not in names}
+    space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
     services = with_models(
         top, services, speech_sizes(space, baseline), path.parent if is_live else None
     )

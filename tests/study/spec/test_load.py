@@ -164,7 +164,7 @@ def test_a_key_of_ours_beside_experiments_is_refused(write: Any) -> None:
     assert ":2: device: it stands beside" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["cpu", "cpu_recorded", "gpu"])
+@pytest.mark.parametrize("name", ["cpu", "cpu_recorded", "gpu", "levers"])
 def test_packaged_specs_load_where_their_files_exist(
     name: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
