@@ -66,6 +66,7 @@ def test_servers_inherit_the_rest_and_the_generator_takes_its_own(monkeypatch):
         assert affinity_of_a_child() == f"{sorted(here.servers)}\n"
         with Generator(here.generator) as generator:
             one_by_one(generator, NOBODY, (), [Request("llm", 0.0)], timeout_s=20)
+            assert generator.pid is not None
             assert os.sched_getaffinity(generator.pid) == here.generator
     assert os.sched_getaffinity(0) == before
 
