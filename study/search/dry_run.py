@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of, engines_of
+from objectives.fit.cell import Cell
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
@@ -47,12 +48,14 @@ class Prospect:
         is_baseline: Whether it is in use today.
         works: Whether it was measured within every limit; None where it was not measured.
         check: What arithmetic says of it.
+        by_files: What the models' files say of it, where arithmetic cannot yet; None else.
     """
 
     allocation: Allocation
     is_baseline: bool
     works: bool | None
     check: Prediction
+    by_files: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class Forecast:
             where the space has more than are listed.
         recorded: Of a replay, the configuration of each launch that it can draw.
         effort: What the trials that are left take.
+        unread: Why the models' files say nothing; empty where they were read.
     """
 
     size: int | None
@@ -119,6 +123,7 @@ class Forecast:
     commands: Mapping[str, tuple[str, ...]]
     recorded: Sequence[str] | None
     effort: Effort
+    unread: str = ""
 
 
 def forecast(
@@ -137,6 +142,7 @@ def forecast(
     timeout_s: float,
     replicates: bool,
     recorded: Sequence[str] | None = None,
+    by_files: Callable[[Allocation], Cell] | None = None,
 ) -> Forecast:
     """Return the forecast.
 
@@ -150,6 +156,8 @@ def forecast(
         timeout_s: Of one run, seconds.
         replicates: Whether the leaders are measured again once every configuration was.
         recorded: Of a replay, the configuration of each launch that it can draw.
+        by_files: It is asked what the models' files say of an allocation; None where they are not
+            read.
     """
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
@@ -174,6 +182,11 @@ def forecast(
             reserve_mib=setting.reserve_mib,
         )
 
+    def prospect(a: Allocation) -> Prospect:
+        checked = check(a)
+        cell = by_files(a) if by_files and checked.fits == "unknown" else None
+        return Prospect(a, str(a) == str(baseline), done.get(str(a)), checked, cell)
+
     of = [baseline] if has_more else ordered
     commands = [commands_of(setting.services, a, env) for a in of]
     most_trials = max(0, max_trials - counted)
@@ -188,9 +201,7 @@ def forecast(
         size=space.size,
         measured=len(done),
         max_trials=max_trials,
-        prospects=tuple(
-            Prospect(a, str(a) == str(baseline), done.get(str(a)), check(a)) for a in ordered
-        ),
+        prospects=tuple(prospect(a) for a in ordered),
         has_more=has_more,
         neighbours=tuple(neighbours),
         commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},

@@ -52,8 +52,13 @@ DEPENDENT = (
 )
 
 
-def load(path: Path | None, experiment: str | None = None) -> Spec:
+def load(path: Path | None, experiment: str | None = None, *, is_here: bool = True) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
+
+    Args:
+        path: The file; None is the packaged default.
+        experiment: The name of one of its `experiments`.
+        is_here: Whether a live study is for this machine, which then has its servers and models.
 
     Raises:
         BadInput: Something is wrong with it; the error is one line, with file, line and key.
@@ -84,23 +89,22 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
     is_live = measure == "live"
-    place_clips(top, plain, path.parent, must_exist=is_live)
+    place_clips(top, plain, path.parent, must_exist=is_live and is_here)
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(
         read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
     )
-    services, notes = read_services(top, device, parameters, path.parent if is_live else None)
+    folder = path.parent if is_live and is_here else None
+    services, notes = read_services(top, device, parameters, folder)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
     check_options(top, llm(services), parameters, baseline, device)
     names = {p.name for p in parameters}
     fixed = {k: v for k, v in baseline.items() if k not in names}
     space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
-    services = with_models(
-        top, services, speech_sizes(space, baseline), path.parent if is_live else None
-    )
+    services = with_models(top, services, speech_sizes(space, baseline), folder)
     longest = longest_taken(services, parameters, baseline)
     main, workloads = read_traffic(
         top, plain.get("workload", Workload()), asked, path.parent, longest, is_live=is_live

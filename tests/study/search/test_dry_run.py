@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import study
-from study.cli.dry_run_text import forecast_in_words
+from study.cli.before_run.dry_run_text import forecast_in_words
 from study.search.dry_run import LISTED, forecast
 from study.spec.load import load
 from study.spec.setting import setting_of

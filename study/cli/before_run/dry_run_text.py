@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from objectives.allocation import Allocation
+from study.cli.before_run.fit_text import sentence
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 from study.wording import short
 
@@ -27,6 +28,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
     in_short = baseline if forecast.has_more else None
     lines += [_prospect(p, in_short) for p in forecast.prospects]
+    lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += [
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
@@ -43,7 +45,10 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
     name = str(p.allocation) if today is None else short(p.allocation, today)
-    return f"  {name}  {p.check.fits}: {p.check.explanation}{mark}"
+    said = f"{p.check.fits}: {p.check.explanation}"
+    if p.by_files is not None:
+        said = f"by the model's files: {sentence(p.by_files)}"
+    return f"  {name}  {said}{mark}"
 
 
 def _effort(effort: Effort) -> str:

@@ -5,6 +5,7 @@
     gpu-allocation promote      a confirmed promotion to production, watched, and back
     gpu-allocation report       what a study found, as one file to send
     gpu-allocation dashboard    every trial of a study in the browser
+    gpu-allocation fit          which cells of a space would start, by the models' files
     gpu-allocation record       a whole space measured into a file that replays anywhere
     gpu-allocation init         a spec from the units that run today
     gpu-allocation schedule     a study as a unit of systemd with a timer
