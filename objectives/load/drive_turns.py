@@ -18,9 +18,10 @@ from objectives.load.replies import Reply, Symptom
 from objectives.load.sending.plan import Endpoints, Plan
 from objectives.traffic.clips import Clip
 from objectives.traffic.turns import turn_requests
-from objectives.traffic.workload import Workload
+from objectives.traffic.workload import Request, Workload
 
 POLL_S = 0.5
+KNOWN_S = 20.0  # so much before its time a turn is made: most of a long ramp never is
 KV_FULL_PCT = 99.0
 OPEN = "no answer when all had been drained"
 
@@ -83,18 +84,18 @@ def drive_turns(
     Raises:
         SetupError: The generator's process ended by itself.
     """
-    times_s = turn_times(rate, workload.seed)
+    turns = SentTurns(rate, turn_times(rate, workload.seed))
     services = {s: end.api.is_fed_audio for s, end in endpoints.items()}
-    requests = [
-        [
-            replace(request, at_s=at_s)
-            for request in turn_requests(workload, services, number, len(clips), salt)
-        ]
-        for number, at_s in enumerate(times_s)
-    ]
-    plan = Plan(endpoints, requests, workload.request_timeout_s, has_bodies_first=False)
+
+    def requests_of(number: int) -> list[Request]:
+        requests = turn_requests(workload, services, number, len(clips), salt)
+        return [replace(request, at_s=turns.times_s[number]) for request in requests]
+
+    first = [requests_of(n) for n in range(bisect_right(turns.times_s, KNOWN_S))]
+    is_whole = len(first) == len(turns.times_s)
+    plan = Plan(endpoints, first, workload.request_timeout_s, is_whole=is_whole)
     with KvUsage(endpoints) as usage, generator.sending(plan, clips) as sending:
-        running = _Running(sending, workload.seed, limits, SentTurns(rate, times_s))
+        running = _Running(sending, workload.seed, limits, turns, requests_of)
         running.follow(usage, broken, is_over)
         running.drain(broken, workload.request_timeout_s)
         for number, reply in sending.hang_up():
@@ -108,18 +109,19 @@ class _Running:
     """Turns under way.
 
     Args:
-        open: Each turn, as far as it is known.
+        requests_of: The requests of a turn by its number.
+        open: The turns that the generator knows.
     """
 
     sending: Sending
     seed: int
     limits: Sequence[Limit]
     turns: SentTurns
-    open: list[OpenTurn] = field(init=False)
+    requests_of: Callable[[int], Sequence[Request]]
+    open: list[OpenTurn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        start_s = self.sending.start_s
-        self.open = [OpenTurn(t, start_s + t[0].at_s) for t in self.sending.plan.turns]
+        self._open(self.sending.plan.turns)
 
     @property
     def passed_s(self) -> float:
@@ -131,6 +133,7 @@ class _Running:
         turns, sending = self.turns, self.sending
         while turns.sent < len(turns.times_s) and not sending.is_done and turns.aborted is None:
             self.wait()
+            self._add()
             turns.sent = bisect_right(turns.times_s, self.passed_s)
             turns.aborted = turns.aborted or broken()
             self._note_usage(usage)
@@ -138,6 +141,19 @@ class _Running:
             if is_over(turns, self.passed_s):
                 sending.no_more()
                 break
+
+    def _add(self) -> None:
+        """Let the generator know the turns of the next seconds."""
+        times_s, known = self.turns.times_s, len(self.open)
+        upto = bisect_right(times_s, self.passed_s + KNOWN_S)
+        if known < upto:
+            more = [self.requests_of(number) for number in range(known, upto)]
+            self._open(more)
+            self.sending.add(more, is_whole=upto == len(times_s))
+
+    def _open(self, turns: Sequence[Sequence[Request]]) -> None:
+        start_s = self.sending.start_s
+        self.open += [OpenTurn(turn, start_s + turn[0].at_s) for turn in turns]
 
     def drain(self, broken: Callable[[], Symptom | None], timeout_s: float) -> None:
         """Wait for what has left, for as long as one answer may take."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from objectives.errors import SetupError
 from objectives.load.replies import Reply
-from objectives.load.sending.plan import Plan, plain_clips, reply_of
+from objectives.load.sending.plan import Plan, plain_clips, plain_turns, reply_of
 from objectives.load.sending.process import AGAIN, SendingProcess
 from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 
 PATIENCE_S = 60.0  # for its imports, and for the bodies of a window
 END_S = 10.0  # from our word until nothing is open
@@ -147,6 +148,17 @@ class Sending:
                 yield message["turn"], reply_of(message["reply"])
         if not self.is_done and time.monotonic() > self._until_s:
             raise SetupError(f"the load generator's process does not end what it sends, {AGAIN}")
+
+    def add(self, turns: Sequence[Sequence[Request]], *, is_whole: bool) -> None:
+        """Send more turns.
+
+        Args:
+            turns: They follow those of the plan, and are not due yet.
+            is_whole: Whether these are the last.
+        """
+        plan = replace(self.plan, turns=turns)
+        self._until_s = self.start_s + plan.longest_s + PATIENCE_S
+        self.process.tell(turns=plain_turns(turns), is_whole=is_whole)
 
     def no_more(self) -> None:
         """Let nothing leave any more; what has left is waited for."""

@@ -1,9 +1,9 @@
 """The sending process reads plans from its standard input, and writes what becomes of them.
 
 Both are lines of JSON. It is told the clips, then plans one after the other: `plan`, and while it
-lasts `no_more` (nothing more leaves) or `hang_up` (all that is open ends). It tells `ready`, and of
-each plan `start_s`, a `reply` with the number of its `turn`, and at the end `done`. When its input
-ends, for whatever reason, so does it.
+lasts `turns` (more of them), `no_more` (nothing more leaves) or `hang_up` (all that is open ends).
+It tells `ready`, and of each plan `start_s`, a `reply` with the number of its `turn`, and at the
+end `done`. When its input ends, for whatever reason, so does it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from objectives.load.sending.client import Connection
 from objectives.load.sending.gates import Gates, open_gates
-from objectives.load.sending.plan import Plan, clips_of, plain_reply
+from objectives.load.sending.plan import Plan, clips_of, plain_reply, turns_of
 from objectives.load.sending.priority import ask_for_short_slices, take_cores
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
@@ -36,6 +36,8 @@ class _Running:
     """A plan under way.
 
     Args:
+        turns: Those that are known so far.
+        is_whole: Whether these are all.
         sent: The number of turns that have left; they leave in their order.
     """
 
@@ -43,14 +45,20 @@ class _Running:
     connection: Connection
     gates: Gates
     out: Tell
+    turns: list[Sequence[Request]] = field(init=False)
+    is_whole: bool = field(init=False)
     start_s: float = 0.0
     sent: int = 0
+    more: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     arriving: asyncio.Task[None] | None = None
 
+    def __post_init__(self) -> None:
+        self.turns, self.is_whole = list(self.plan.turns), self.plan.is_whole
+
     async def run(self) -> None:
         """Send every turn, and wait for the answers."""
-        bodies = [self._bodies(t) for t in self.plan.turns] if self.plan.has_bodies_first else []
+        bodies = [self._bodies(turn) for turn in self.turns]
         cpu_s, self.start_s = time.process_time(), time.monotonic() + LEAD_S
         tell(self.out, start_s=self.start_s)
         self.arriving = asyncio.create_task(self._arrive(bodies))
@@ -61,6 +69,12 @@ class _Running:
             if not task.cancelled():
                 task.result()  # raises a bug of ours, which is no reply
         tell(self.out, done={"sent": self.sent, "cpu_s": time.process_time() - cpu_s})
+
+    def add(self, turns: Sequence[Sequence[Request]], *, is_whole: bool) -> None:
+        """Send these turns too; whether more follow is told with them."""
+        self.turns += turns
+        self.is_whole = is_whole
+        self.more.set()
 
     def no_more(self) -> None:
         """Let nothing leave any more; what has left is waited for."""
@@ -79,10 +93,16 @@ class _Running:
         return [self.connection.prepared(request) for request in turn]
 
     async def _arrive(self, bodies: list[list[bytes]]) -> None:
-        for number, turn in enumerate(self.plan.turns):
+        while True:
+            while len(self.tasks) == len(self.turns) and not self.is_whole:
+                self.more.clear()
+                await self.more.wait()
+            if (number := len(self.tasks)) == len(self.turns):
+                return
+            turn = self.turns[number]
             due_s = self.start_s + turn[0].at_s
             await asyncio.sleep(due_s - PREPARED_S - time.monotonic())
-            own = bodies[number] if bodies else self._bodies(turn)
+            own = bodies[number] if number < len(bodies) else self._bodies(turn)
             self.tasks.append(asyncio.create_task(self._turn(number, turn, own, due_s)))
 
     async def _turn(
@@ -131,6 +151,8 @@ async def serve(source: IO[bytes], sink: IO[bytes]) -> None:
             case {"plan": data}:
                 tasks[:] = [asyncio.create_task(send(data))]
                 tasks[0].add_done_callback(_exit_on_a_bug)
+            case {"turns": data, "is_whole": is_whole}:
+                running[0].add(turns_of(data), is_whole=is_whole)
             case {"no_more": _}:
                 running[0].no_more()
             case {"hang_up": _}:

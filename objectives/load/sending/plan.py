@@ -28,14 +28,14 @@ class Plan:
             each other one once the one before has been answered; a request that fails ends its
             turn. A request outside turns is a turn of one.
         timeout_s: The time that an answer may take, seconds.
-        has_bodies_first: Whether all bodies are made before the start, as for a window, of which
-            all will leave; else each a moment before it is due.
+        is_whole: Whether these are all. Their bodies are made before the start, and those of turns
+            that follow a moment before they are due.
     """
 
     endpoints: Endpoints
     turns: Sequence[Sequence[Request]]
     timeout_s: float
-    has_bodies_first: bool = True
+    is_whole: bool = True
 
     @property
     def longest_s(self) -> float:
@@ -48,9 +48,9 @@ class Plan:
             "endpoints": {
                 s: {"url": e.url, "api": _plain(e.api)} for s, e in self.endpoints.items()
             },
-            "turns": [[_plain_request(request) for request in turn] for turn in self.turns],
+            "turns": plain_turns(self.turns),
             "timeout_s": self.timeout_s,
-            "has_bodies_first": self.has_bodies_first,
+            "is_whole": self.is_whole,
         }
 
     @classmethod
@@ -58,14 +58,23 @@ class Plan:
         """Return the plan of this data."""
         return cls(
             {s: Endpoint(e["url"], _api(e["api"])) for s, e in data["endpoints"].items()},
-            [[_request(fields) for fields in turn] for turn in data["turns"]],
+            turns_of(data["turns"]),
             data["timeout_s"],
-            data["has_bodies_first"],
+            data["is_whole"],
         )
 
 
-def _plain_request(request: Request) -> dict[str, Any]:
-    return {name: value for name, value in asdict(request).items() if value is not None}
+def plain_turns(turns: Iterable[Sequence[Request]]) -> list[list[dict[str, Any]]]:
+    """Return turns as plain data, without what their requests lack."""
+    return [
+        [{k: v for k, v in asdict(request).items() if v is not None} for request in turn]
+        for turn in turns
+    ]
+
+
+def turns_of(data: Iterable[Iterable[Mapping[str, Any]]]) -> list[list[Request]]:
+    """Return the turns of this data."""
+    return [[_request(fields) for fields in turn] for turn in data]
 
 
 def _request(data: Mapping[str, Any]) -> Request:

@@ -168,9 +168,9 @@ def test_a_plan_and_its_replies_are_the_same_on_the_other_side():
     prefix = Prefix((3, 2**60), 512, 9)
     prompt = Request("llm", 0.5, 7, 8, seed=2**40, turn=0, prefix=prefix)
     turns = [[Request("stt", 0.5, clip=2, turn=0), prompt]]
-    plan = Plan(endpoints_of("http://a:1", "http://b:2", None), turns, 5.0, has_bodies_first=False)
+    plan = Plan(endpoints_of("http://a:1", "http://b:2", None), turns, 5.0, is_whole=False)
     there = Plan.from_json(json.loads(json.dumps(plan.to_json())))
-    assert there.turns == turns and (there.timeout_s, there.has_bodies_first) == (5.0, False)
+    assert there.turns == turns and (there.timeout_s, there.is_whole) == (5.0, False)
     assert [(e.url, e.api) for e in there.endpoints.values()] == [
         (e.url, e.api) for e in plan.endpoints.values()
     ]
