@@ -6,6 +6,7 @@ requests of the same process would leave late by as much.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -124,7 +125,11 @@ class Sending:
     _until_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._until_s = self.start_s + self.plan.longest_s + PATIENCE_S
+        self._until_s = self._end_s(self.plan)
+
+    def _end_s(self, plan: Plan) -> float:
+        """Return when it must have ended by itself; turns that may follow have no end."""
+        return self.start_s + plan.longest_s + PATIENCE_S if plan.is_whole else math.inf
 
     @property
     def is_done(self) -> bool:
@@ -156,8 +161,7 @@ class Sending:
             turns: They follow those of the plan, and are not due yet.
             is_whole: Whether these are the last.
         """
-        plan = replace(self.plan, turns=turns)
-        self._until_s = self.start_s + plan.longest_s + PATIENCE_S
+        self._until_s = self._end_s(replace(self.plan, turns=turns, is_whole=is_whole))
         self.process.tell(turns=plain_turns(turns), is_whole=is_whole)
 
     def no_more(self) -> None:
