@@ -28,6 +28,6 @@ def conditions_of(spec: Spec) -> dict[str, Any]:
     return {
         "search space names": sorted(p.name for p in spec.search_space.parameters),
         "limits": dict(spec.limits),
-        "baseline": dict(spec.baseline.values),
+        "baseline": spec.baseline.own_values,
         **conditions(setting_of(spec)),
     }
