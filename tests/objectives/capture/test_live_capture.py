@@ -48,7 +48,7 @@ def until_running(url: str, count: int) -> None:
 
 @pytest.mark.live
 def test_real_answers_are_captured_and_replayed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     spec = load(ROOT / "tests/specs/ci_live.yaml")
