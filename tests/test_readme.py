@@ -52,6 +52,10 @@ ELSEWHERE = {
         "tests/objectives/rig/test_load_bench.py",
         "minutes; there a short one, live",
     ),
+    "python scripts/bench_lateness.py": (
+        "tests/study/bench/test_lateness.py",
+        "minutes on real servers; there fake ones",
+    ),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
