@@ -10,14 +10,15 @@ from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
-from objectives.load.client import Endpoints
 from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import SentTurns
 from objectives.load.figures_of_replies import interference, services_in, summarise
+from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.load.segments import segment_figures
+from objectives.load.sending.plan import Endpoints
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
@@ -49,6 +50,7 @@ class Exercise:
 
     def alone(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -76,11 +78,8 @@ class Exercise:
             (Step.ALONE, slice(WARM_UPS, None)),
         ):
             on_phase(Phase(step))
-            replies = [
-                reply
-                for own in requests.values()
-                for reply in one_by_one(endpoints, self.clips, own[part], timeout_s=timeout_s)
-            ]
+            queue = [request for own in requests.values() for request in own[part]]
+            replies = one_by_one(generator, endpoints, self.clips, queue, timeout_s=timeout_s)
             for reply in replies:
                 if reply.error is not None:
                     raise failed_reply(reply, suspects)
@@ -114,6 +113,7 @@ class Exercise:
 
     def window(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -131,6 +131,7 @@ class Exercise:
         for step in (Step.LOADING, Step.LOADING_AGAIN):
             on_phase(Phase(step))
             window = drive(
+                generator,
                 endpoints,
                 self.clips,
                 self.requests,
@@ -149,6 +150,7 @@ class Exercise:
 
     def ramp(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -161,6 +163,7 @@ class Exercise:
         others, and is measured again in that.
 
         Args:
+            generator: What sends the requests.
             endpoints: Where the servers listen.
             suspects: What may have failed.
             on_phase: Called as each ramp begins.
@@ -180,6 +183,7 @@ class Exercise:
             on_phase(Phase(step))
             self._salt += 1
             ramp = drive_ramp(
+                generator,
                 endpoints,
                 self.clips,
                 workload,
@@ -208,6 +212,7 @@ class Exercise:
 
     def hold(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -217,6 +222,7 @@ class Exercise:
         """Send turns at a constant rate, and count those that meet their limits.
 
         Args:
+            generator: What sends the requests.
             endpoints: Where the servers listen.
             suspects: What may have failed.
             on_phase: Called as the hold begins.
@@ -232,6 +238,7 @@ class Exercise:
         on_phase(Phase(Step.HOLD))
         self._salt += 1
         hold, turns = drive_hold(
+            generator,
             endpoints,
             self.clips,
             self.workload,
