@@ -10,7 +10,7 @@ from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
-from objectives.load.client import Endpoints
+from objectives.load.client import EMPTY, Endpoints
 from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import SentTurns
@@ -35,12 +35,17 @@ class Exercise:
         workload: The traffic pattern.
         clips: The speech that is sent.
         requests: The requests to send in place of the workload's own trace.
+        words: The speech whose words are counted; without it that is `clips`.
     """
 
     def __init__(
-        self, workload: Workload, clips: tuple[Clip, ...], requests: tuple[Request, ...] = ()
+        self,
+        workload: Workload,
+        clips: tuple[Clip, ...],
+        requests: tuple[Request, ...] = (),
+        words: tuple[Clip, ...] = (),
     ) -> None:
-        self.workload, self.clips = workload, clips
+        self.workload, self.clips, self.words = workload, clips, words or clips
         self.requests = requests or trace(workload, len(clips))
         self.ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
@@ -57,14 +62,12 @@ class Exercise:
     ) -> list[Reply]:
         """Warm up both services, then load each alone; return the replies of the second part.
 
-        All clips are sent once per speech configuration, so that its word errors are measured.
+        The speech whose words are counted is sent once per speech configuration.
 
         Raises:
             TrialFailed: A request failed; it is the first that did.
         """
-        count, timeout_s = self.workload.alone_requests, self.workload.request_timeout_s
-        is_scored = is_scored and speech not in self.word_errors
-        clips = range(len(self.clips) if is_scored else min(count, len(self.clips)))
+        clips = range(min(self.workload.alone_requests, len(self.clips)))
         requests = {
             service: self._clips(service, clips) if end.api.is_fed_audio else self._prompts(service)
             for service, end in reversed([*endpoints.items()])
@@ -75,19 +78,29 @@ class Exercise:
             (Step.ALONE, slice(WARM_UPS, None)),
         ):
             on_phase(Phase(step))
-            replies = [
-                reply
-                for own in requests.values()
-                for reply in one_by_one(endpoints, self.clips, own[part], timeout_s=timeout_s)
-            ]
-            for reply in replies:
-                if reply.error is not None:
-                    raise failed_reply(reply, suspects)
-        if is_scored:
-            texts = [r.text or "" for r in replies if r.clip is not None]
-            self.word_errors[speech] = word_errors(texts, [c.references for c in self.clips])
-        by_service = ([r for r in replies if r.service == service] for service in requests)
-        return [reply for own in by_service for reply in own[:count]]
+            own = [r for several in requests.values() for r in several[part]]
+            replies = one_by_one(
+                endpoints, self.clips, own, timeout_s=self.workload.request_timeout_s
+            )
+            raise_first(replies, suspects)
+        if is_scored and speech not in self.word_errors:
+            on_phase(Phase(Step.WORDS))
+            self.word_errors[speech] = self._count_words(endpoints, suspects)
+        return replies
+
+    def _count_words(self, endpoints: Endpoints, suspects: Suspects) -> tuple[WordErrors, ...]:
+        """Send the speech whose words are counted to the service that transcribes."""
+        service = next(name for name, end in endpoints.items() if end.api.is_fed_audio)
+        requests = [Request(service, 0.0, clip=n) for n in range(len(self.words))]
+        timeout_s = self.workload.request_timeout_s
+        replies = one_by_one(endpoints, self.words, requests, timeout_s=timeout_s)
+        # one that hears nothing in a clip has missed all of its words
+        raise_first([r for r in replies if r.error is not EMPTY], suspects)
+        return word_errors(
+            [r.text or "" for r in replies],
+            [c.references for c in self.words],
+            [c.language for c in self.words],
+        )
 
     def word_figures(self, endpoints: Endpoints, speech: str) -> dict[str, Any]:
         """Return the word errors of each service that transcribes; none where none were scored."""
@@ -242,6 +255,17 @@ class Exercise:
         if turns.aborted is not None:
             raise failed_load(suspects, turns.aborted)
         return hold, turns
+
+
+def raise_first(replies: Sequence[Reply], suspects: Suspects) -> None:
+    """Raise what the first failure among replies means.
+
+    Raises:
+        TrialFailed: A request failed.
+    """
+    for reply in replies:
+        if reply.error is not None:
+            raise failed_reply(reply, suspects)
 
 
 def window_figures(

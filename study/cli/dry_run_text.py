@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from study.bench.word_outlook import WordOutlook
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 
 HOUR_S = 3600.0  # within which an owner may want a first answer
@@ -21,6 +24,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         for n in forecast.neighbours
     ]
     lines += [_prospect(p) for p in forecast.prospects]
+    lines += _words(forecast.words) if forecast.words else []
     lines.append("server commands:")
     lines += [
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
@@ -37,6 +41,41 @@ def _prospect(p: Prospect) -> str:
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
     return f"  {p.allocation}  {p.check.fits}: {p.check.explanation}{mark}"
+
+
+def _words(outlook: WordOutlook) -> list[str]:
+    """Say in one line which configurations cannot win by the gate of the words, and what would do.
+
+    >>> few = WordOutlook(
+    ...     candidates=14,
+    ...     not_measured=0,
+    ...     too_few=10,
+    ...     limit_points=1.0,
+    ...     words=159,
+    ...     minutes=1.05,
+    ...     minutes_needed=2.54,
+    ...     longer="dictation",
+    ... )
+    >>> print(_words(few)[0].replace(": ", ":\\n"))
+    """
+    reasons, of = [], f"of {outlook.candidates} candidates"
+    if outlook.too_few:
+        would = f"; {outlook.minutes_needed:.1f} min would do"
+        if math.isinf(outlook.minutes_needed):
+            would = "; no number of words can, so raise `gates: {wer_points: ...}`"
+        elif outlook.longer:
+            would += f" (`workload: {{words: {outlook.longer}}}` has them)"
+        reasons.append(
+            f"{outlook.too_few} {of} are held back even if they hear as well as today's, since "
+            f"{outlook.words} words ({outlook.minutes:.1f} min) cannot show "
+            f"{outlook.limit_points:g} points{would}"
+        )
+    if outlook.not_measured:
+        reasons.append(
+            f"{outlook.not_measured} {of} cannot win, since the words of a speech model with "
+            "random weights are not counted"
+        )
+    return [f"words: {'; '.join(reasons)}"]
 
 
 def _effort(effort: Effort) -> str:

@@ -27,7 +27,8 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import place_clips, read_measure, read_services, speech, with_models
+from study.spec.services import read_measure, read_services, speech, with_models
+from study.spec.speech.clips import place_clips
 from study.spec.traffic import check_traffic, read_limits, read_workloads
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
@@ -75,7 +76,6 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
     check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
-    place_clips(top, plain, path.parent, must_exist=measure == "live")
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     workloads = read_workloads(top.at("workloads"), path.parent)
@@ -90,9 +90,9 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
     baseline = read_baseline(top, parameters, speech(services), bounds)
     names = {p.name for p in parameters}
     space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
-    services = with_models(
-        top, services, speech_sizes(space, baseline), path.parent if measure == "live" else None
-    )
+    sizes = speech_sizes(space, baseline)
+    services = with_models(top, services, sizes, path.parent if measure == "live" else None)
+    place_clips(top, plain, path.parent, services, sizes, is_live=measure == "live")
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
