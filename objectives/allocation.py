@@ -8,6 +8,8 @@ from dataclasses import dataclass
 Scalar = bool | int | float | str
 
 SHARE = "vllm_memory_util"
+MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
+OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 

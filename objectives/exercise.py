@@ -21,6 +21,7 @@ from objectives.load.segments import segment_figures
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
+from objectives.traffic.replay import alone_requests
 from objectives.traffic.segments import segments
 from objectives.traffic.trace import trace
 from objectives.traffic.workload import Request, Workload
@@ -113,12 +114,12 @@ class Exercise:
         return figures
 
     def _prompts(self, service: str) -> list[Request]:
-        """Return warm-ups and requests of the longest prompts, no two of them alike."""
+        """Return warm-ups of the longest prompts, and what the service gets while it is alone."""
         workload = self.workload
         count = WARM_UPS + workload.alone_requests
-        seeds = (workload.seed + 10_000_019 * (n + 1) for n in range(count))
-        longest, tokens = workload.prompt_tokens[1], workload.output_tokens
-        return [Request(service, 0.0, longest, tokens, seed=seed) for seed in seeds]
+        seeds = [workload.seed + 10_000_019 * (n + 1) for n in range(count)]
+        warm_ups = [Request(service, 0.0, *workload.longest, seed=s) for s in seeds[:WARM_UPS]]
+        return [*warm_ups, *alone_requests(workload, service, seeds[WARM_UPS:])]
 
     def _clips(self, service: str, numbers: range) -> list[Request]:
         """Return warm-ups with the first clip, and a request for each of these clips."""

@@ -51,7 +51,7 @@ class SttService:
         python: The interpreter that has faster-whisper.
         models: The folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`.
         device: The device that our server runs on.
-        compute_type: CTranslate2's number format, e.g. `int8` or `float16`.
+        compute_type: CTranslate2's number format, e.g. `float16`, or `int8` on a CPU.
         beam_size: The number of beams in decoding.
         language: The language of the speech, by its code.
         extra_mib: The memory that the process holds in production beside the model, MiB; it is
@@ -69,7 +69,7 @@ class SttService:
     python: str = sys.executable
     models: Mapping[str, str] = field(default_factory=dict)
     device: DeviceKind = "cuda"
-    compute_type: str = "int8"
+    compute_type: str = "float16"
     beam_size: Annotated[int, Range(1, 10_000)] = 5
     language: str = "en"
     extra_mib: Annotated[int, Range(0, 1e7)] = 0

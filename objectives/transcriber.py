@@ -316,7 +316,8 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
-    parser.add_argument("--compute-type", default="int8")
+    usual = {"cpu": "int8", "cuda": "float16"}
+    parser.add_argument("--compute-type", help=f"default: {usual['cuda']}; on a CPU {usual['cpu']}")
     parser.add_argument("--language", default="en", help="where a request names none")
     parser.add_argument("--max-new-tokens", type=int, choices=range(4, 225), metavar="4..224")
     parser.add_argument(
@@ -325,6 +326,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, default in (("beam-size", 5), ("device-index", 0), ("threads", 0), ("extra-mib", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     arguments = parser.parse_args(argv)
+    arguments.compute_type = arguments.compute_type or usual[arguments.device]
     files = {path.name for path in arguments.model.glob("*")}
     if missing := {"config.json", "model.bin", "tokenizer.json"} - files:
         parser.error(

@@ -1,7 +1,7 @@
 """Compare the tournament with other samplers on problems whose best is known."""
 
 import study.cli.startup  # noqa: F401  first: Ctrl-C while the rest is imported leaves no traceback
-from study.commands.compare_samplers import main
+from study.showcase.compare_samplers import main
 
 if __name__ == "__main__":
     main()

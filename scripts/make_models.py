@@ -46,15 +46,9 @@ def main() -> None:
     arguments = options.parse_args()
     with exiting():
         for name, shape in SHAPES.items():
-            write_llm(
-                arguments.into / name,
-                **shape,
-                kv_heads=8,
-                head_dim=128,
-                vocab=32000,
-                dtype="bfloat16",
-            )
-            print(arguments.into / name)
+            folder = arguments.into / name
+            write_llm(folder, **shape, kv_heads=8, head_dim=128, vocab=32000, dtype="bfloat16")
+            print(folder)
         write_whisper(arguments.into / "whisper/small-random", arguments.like)
         print(arguments.into / "whisper/small-random")
 

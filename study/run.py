@@ -17,8 +17,8 @@ from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
+from study.cli.before_run.dry_run_text import forecast_in_words
 from study.cli.console import Terminal
-from study.cli.dry_run_text import forecast_in_words
 from study.cli.end_of_run.end import End, ended, show_end
 from study.cli.end_of_run.next_steps import next_commands
 from study.cli.live_view import Outlook

@@ -17,6 +17,7 @@ from study.bench.source import Source, held_in
 from study.bench.word_outlook import word_outlook
 from study.cli.console import Terminal
 from study.confirmation.pairs.time_needed import until_looks_s
+from study.fit.fit import readable
 from study.search.dry_run import Forecast, forecast
 from study.search.open_study import succession
 from study.search.samplers import sampler_of
@@ -160,6 +161,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
     if source.bench is not None:
         held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
         held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
+    here = (source.setting, source.identity, source.versions)
+    files, unread = readable(run.spec, *here, held_mib)
     outlook = forecast(
         run.spec.search_space,
         run.spec.baseline,
@@ -179,6 +182,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         timeout_s=run.timeout_s,
         replicates=run.spec.selector.exhausted == "replicate",
         recorded=recorded,
+        by_files=files.cell if files else None,
     )
     clips = source.setting.workload.scored_clips
     if clips in SHIPPED or not run.is_replay:  # clips of one's own may be elsewhere
@@ -192,6 +196,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         outlook = replace(outlook, words=words)
     if run.is_replay:
         return outlook
+    outlook = replace(outlook, unread=unread)
     effort = outlook.effort
     confirm_s = until_looks_s(run.spec, effort.each_s)
     return replace(outlook, effort=replace(effort, confirm_s=confirm_s))

@@ -14,6 +14,8 @@ NEEDED = (
     "study/specs/*.yaml",
     "study/templates/*.html",
     "objectives/recordings/*.jsonl",
+    "objectives/recordings/models/*/config.json",
+    "objectives/fit/cards.json",
     "objectives/diagnosis/patterns.yaml",
     "objectives/diagnosis/setup_errors.yaml",
     "objectives/speech/assistant/manifest.jsonl",

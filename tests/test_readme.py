@@ -29,7 +29,10 @@ PAGES = {
     p: p.read_text() for p in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *GUIDES)
 }
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
-COMMANDS = sorted((REPOSITORY / "study/commands").glob("[!_]*.py"))  # most scripts' help is there
+COMMANDS = [  # most scripts' help is there
+    *sorted((REPOSITORY / "study/commands").glob("[!_]*.py")),
+    REPOSITORY / "study/showcase/compare_samplers.py",
+]
 MINIMAL = {"name": "readme", "search_space": {"vllm_memory_util": [0.4, 0.5]}, "device": "cpu"}
 PARSED = 77  # the exit code of a command that was stopped once its arguments were understood
 
@@ -41,6 +44,7 @@ ELSEWHERE = {
         ".ci/run",
         "half an hour, live; there a short one",
     ),
+    "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
@@ -51,6 +55,14 @@ ELSEWHERE = {
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
+    ),
+    "python scripts/capture.py": (
+        "tests/study/commands/test_capture.py",
+        "stands before servers that run",
+    ),
+    "python -m objectives.rig.capture_bench": (
+        "tests/objectives/rig/test_capture_bench.py",
+        "takes minutes; there a short one",
     ),
     "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
     "python scripts/build_optunahub.py": (

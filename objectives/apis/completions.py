@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from objectives.apis.api import Answer
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, prompt
+from objectives.traffic.prompts import prompt_of
+from objectives.traffic.workload import Request
 
 
 class StreamError(Exception):
@@ -101,10 +102,9 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
         model: The name that the server knows its model by.
         vocabulary: The number of the model's token ids; None sends words in their place.
     """
-    tokens, seed = request.prompt_tokens, request.seed
     body = {
         "model": model,
-        "prompt": prompt(tokens, seed, vocabulary) if vocabulary else _words(tokens, seed),
+        "prompt": prompt_of(request, vocabulary) if vocabulary else _words(request),
         "max_tokens": request.output_tokens,
         "temperature": 0,
         "ignore_eos": True,
@@ -114,7 +114,7 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
     return json.dumps(body).encode()
 
 
-def _words(tokens: int, seed: int) -> str:
+def _words(request: Request) -> str:
     """Return a prompt of common short words, about a token each, for servers without token ids."""
     words = ("red", "old", "sun", "map", "ice", "dog", "box", "pen", "cup", "hat")
-    return " ".join(words[i % 10] for i in prompt(tokens, seed, 1000))
+    return " ".join(words[i % 10] for i in prompt_of(request, 1000))

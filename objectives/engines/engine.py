@@ -86,6 +86,12 @@ class Engine(Protocol):
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the command that serves this allocation on a device."""
 
+    def memory_key(self, allocation: Allocation) -> str | None:
+        """Return as text what of its command the memory of a start depends on, but for a share.
+
+        Starts with equal keys stand for each other. It is None where none does.
+        """
+
     def settings(self, allocation: Allocation) -> str:
         """Return what to set where it runs already, so that it serves this allocation."""
 

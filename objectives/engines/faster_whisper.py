@@ -116,6 +116,10 @@ class FasterWhisper:
         env = {"PYTHONSAFEPATH": "1", **device_env}
         return command_of(service, argv + service.args, env, allocation, model)
 
+    def memory_key(self, allocation: Allocation) -> str:
+        """Return its model and options: each may change what it holds."""
+        return allocation.speech_key
+
     def settings(self, allocation: Allocation) -> str:
         """Return the size of its model and the options to set."""
         options = allocation.options("whisper.").items()

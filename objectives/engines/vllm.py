@@ -11,12 +11,20 @@ from typing import Any, ClassVar
 
 import httpx
 
-from objectives.allocation import Allocation
+from objectives.allocation import OF_MEMORY, Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.short_requests import page, request
-from objectives.engines.command import Command, command_of, flag, flag_value, is_at_least
+from objectives.engines.command import (
+    Command,
+    command_of,
+    flag,
+    flag_value,
+    is_at_least,
+    placeholders,
+)
 from objectives.engines.kv_cache import kv_cache, usage
+from objectives.engines.vllm_flags import memory_options, overriding
 from objectives.figures import flat_name
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
@@ -40,7 +48,7 @@ def kv_capacity_bound(
     """
     if tokens is None:
         return None
-    bound = tokens // (workload.prompt_tokens[1] + workload.output_tokens)
+    bound = tokens // sum(workload.longest)
     limit = max_num_seqs(allocation, args)
     return bound if limit is None else min(bound, limit)
 
@@ -135,6 +143,22 @@ class Vllm:
             argv += flag(option.replace("_", "-"), value)
         env = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1", **device_env}
         return command_of(service, argv, env, allocation, service.model)
+
+    def memory_key(self, allocation: Allocation) -> str | None:
+        """Return the options that the memory of a start depends on, but for the share.
+
+        It is None where a flag sets the KV cache whatever the share is. Of a template it has every
+        value that the template names.
+        """
+        template = self.service.command
+        options = memory_options(allocation.options("vllm."))
+        if template is not None:
+            named = placeholders(template) - {*OF_MEMORY}
+            options = {k: v for k, v in sorted(allocation.values.items()) if k in named}
+        words = self.service.args if template is None else template.split()
+        if any(map(overriding, (*words, *(f"--{name}" for name in options)))):
+            return None
+        return " ".join(f"{name}={value}" for name, value in options.items())
 
     def settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""

@@ -16,7 +16,7 @@ from objectives.load.open_turn import OpenTurn
 from objectives.load.ramp import turn_times
 from objectives.load.replies import Reply, Symptom
 from objectives.traffic.clips import Clip
-from objectives.traffic.trace import turn_requests
+from objectives.traffic.turns import turn_requests
 from objectives.traffic.workload import Workload
 
 POLL_S = 0.5

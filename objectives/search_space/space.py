@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.distributions import (
@@ -20,16 +20,33 @@ from objectives.search_space.parameter import Parameter
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """A parameter is idle while another one has a value beside which its server ignores it.
+
+    Args:
+        beside: The other parameter.
+        value: Its value then.
+        keeps: What the idle one is said to be, so that all its values are one configuration.
+    """
+
+    beside: str
+    value: Scalar
+    keeps: Scalar
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """A space holds the parameters that are searched, and the values of those that are not.
 
     Args:
         parameters: The searched parameters.
         fixed: The values that every allocation has, by the names of their parameters.
+        idle: When a searched parameter does nothing, by its name.
     """
 
     parameters: tuple[Parameter, ...]
     fixed: Mapping[str, Scalar]
+    idle: Mapping[str, Idle] = field(default_factory=dict)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the Optuna distributions by Optuna's parameter names."""
@@ -41,7 +58,13 @@ class Space:
             [*self.fixed, *(p.name for p in self.parameters)]
         )
         both = {**self.fixed, **values}
+        both |= {n: i.keeps for n, i in self.idle.items() if self.is_idle(n, both)}
         return Allocation({name: both[name] for name in ordered})
+
+    def is_idle(self, name: str, values: Mapping[str, Scalar]) -> bool:
+        """Return whether a parameter does nothing beside the values of the others, by name."""
+        idle = self.idle.get(name)
+        return idle is not None and values.get(idle.beside) is idle.value
 
     def decode(self, params: Mapping[str, Scalar]) -> Allocation:
         """Return the allocation of a trial's stored parameters."""
@@ -50,31 +73,58 @@ class Space:
         )
 
     def encode(self, allocation: Allocation) -> dict[str, Scalar]:
-        """Return Optuna's parameters of an allocation.
+        """Return Optuna's parameters of an allocation, without those that do nothing in it.
 
         Raises:
             ValueError: The allocation lies outside the space.
         """
-        return {p.key: p.encode(allocation.values[p.name]) for p in self.parameters}
+        values = allocation.values
+        return {
+            p.key: p.encode(values[p.name])
+            for p in self.parameters
+            if not self.is_idle(p.name, values)
+        }
 
     @property
     def size(self) -> int | None:
         """Return the number of configurations; None where a parameter is continuous."""
         sizes = [p.size for p in self.parameters]
-        return None if None in sizes else math.prod(s for s in sizes if s is not None)
+        if None in sizes:
+            return None
+        tied = {*self.idle, *(idle.beside for idle in self.idle.values())}
+        free = math.prod(p.size or 1 for p in self.parameters if p.name not in tied)
+        return free * sum(
+            1 for _ in self._combinations(p for p in self.parameters if p.name in tied)
+        )
 
     def grid(self) -> Iterator[Allocation]:
-        """Yield every configuration of a countable space."""
-        for combination in itertools.product(*(p.values() for p in self.parameters)):
-            yield self.allocation(
-                dict(zip((p.name for p in self.parameters), combination, strict=True))
-            )
+        """Yield every configuration of a countable space, each once."""
+        return map(self.allocation, self._combinations(self.parameters))
+
+    def _combinations(self, parameters: Iterable[Parameter]) -> Iterator[dict[str, Scalar]]:
+        """Yield the values of these parameters by name; of what does nothing one value only."""
+        several = tuple(parameters)
+        for combination in itertools.product(*(p.values() for p in several)):
+            values = {p.name: value for p, value in zip(several, combination, strict=True)}
+            first = {
+                p.name: p.values()[0]
+                for p in several
+                if self.is_idle(p.name, {**self.fixed, **values})
+            }
+            if all(values[name] == value for name, value in first.items()):
+                yield values
 
 
 def suggest(trial: optuna.Trial, space: Space) -> Allocation:
-    """Suggest every parameter at once, so that a batch of trials is stored whole."""
+    """Suggest every parameter at once, so that a batch of trials is stored whole.
+
+    What does nothing beside the others is not suggested, as Optuna has it for such parameters.
+    """
     params: dict[str, Scalar] = {}
-    for p in space.parameters:
+    values: dict[str, Scalar] = dict(space.fixed)
+    for p in sorted(space.parameters, key=lambda p: p.name in space.idle):
+        if space.is_idle(p.name, values):
+            continue
         match p.distribution:
             case CategoricalDistribution(choices=choices):
                 choice = trial.suggest_categorical(p.key, choices)
@@ -83,4 +133,5 @@ def suggest(trial: optuna.Trial, space: Space) -> Allocation:
                 params[p.key] = trial.suggest_int(p.key, low, high, step=step, log=log)
             case FloatDistribution(low=flow, high=fhigh, step=fstep, log=flog):
                 params[p.key] = trial.suggest_float(p.key, flow, fhigh, step=fstep, log=flog)
+        values[p.name] = p.decode(params[p.key])
     return space.decode(params)

@@ -15,7 +15,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.servers.lineup import Lineup
 
-CONTAMINATED = 0.02  # KV tokens may differ by this much between two starts of one command
+CONTAMINATED = 0.02  # KV tokens may be fewer by this much than an earlier start of a command had
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Starts:
     Args:
         engines: One a service.
         launches: The study's measurements.
-        kv_tokens: The sizes of the KV cache, by command.
+        kv_tokens: The largest KV cache that each command had, tokens.
     """
 
     engines: Sequence[Engine]
@@ -49,7 +49,7 @@ class Starts:
             total_mib = device.identity.total_mib
             prediction = memory_budget.check(
                 allocation,
-                memory_budget.figures(launches, there),
+                memory_budget.figures(allocation, launches, there),
                 total_mib=total_mib,
                 tenants_mib=total_mib - lineup.free_at_rest_mib[name],
                 reserve_mib=lineup.reserve_mib,
@@ -58,13 +58,18 @@ class Starts:
         return max(predictions, key=lambda p: (p.is_ruled_out, not p.is_sure))
 
     def compare(self, command: str, tokens: int, measured: Mapping[str, object]) -> None:
-        """Compare the size of a KV cache with that of the command's first start.
+        """Compare the size of a KV cache with the largest that the command has had.
+
+        A neighbour that allocates during the engine's memory profile makes it smaller, and one that
+        frees ends the engine, so none makes it larger. The first start of a command that captures
+        graphs may have less than all others, since it compiles meanwhile.
 
         Raises:
-            Disturbed: It is another: the engine's memory profile was disturbed.
+            Disturbed: It is smaller: the engine's memory profile was disturbed.
         """
-        earlier = self.kv_tokens.setdefault(command, tokens)
-        if abs(tokens - earlier) > CONTAMINATED * earlier:
+        earlier = self.kv_tokens.get(command, 0)
+        self.kv_tokens[command] = max(earlier, tokens)
+        if earlier - tokens > CONTAMINATED * earlier:
             evidence = (
                 f"KV cache of {tokens} tokens; an earlier start of this command had {earlier}"
             )

@@ -1,4 +1,9 @@
-"""Arithmetic says before a launch whether it would fit, by the study's own measurements. Pure."""
+"""Arithmetic says before a launch whether it would fit, by the study's own measurements. Pure.
+
+A start stands for those of the same command, whatever the share; of another command it says
+nothing, since graphs, batches and speech options take memory of their own. What needs no start is
+told without one: a share that does not fit by itself.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +23,22 @@ Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class StartFigures:
-    """The figures of a study's earlier starts, MiB; each is None until a start has shown it.
+    """The figures of earlier starts of one allocation's commands, MiB.
+
+    Each is None until a start has shown it.
 
     Args:
         outside_share_mib: What the server with a share holds beyond it: CUDA graphs, or its
             front-end processes on a CPU.
         non_kv_mib: The weights and activations inside the share.
         one_request_mib: The KV cache of one request of the largest model length.
-        own_mib: The memory of each server without a share, by service, then by configuration.
+        own_mib: The memory of each server without a share, by service.
     """
 
     outside_share_mib: float | None
     non_kv_mib: float | None
     one_request_mib: float | None
-    own_mib: Mapping[str, Mapping[str, float]]
+    own_mib: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +78,32 @@ def share_mib(allocation: Allocation, total_mib: float) -> float:
 
 
 def figures(
-    launches: Iterable[tuple[Allocation, Measurement]], engines: Sequence[Engine]
+    allocation: Allocation,
+    launches: Iterable[tuple[Allocation, Measurement]],
+    engines: Sequence[Engine],
 ) -> StartFigures:
-    """Return the medians over launches; of each configuration without a share the largest memory.
+    """Return what starts of an allocation's commands have shown, whatever their share was.
+
+    It has the medians of the server with a share, and of each other one the largest memory.
 
     Args:
-        launches: The allocations with what was measured of them.
+        allocation: The allocation.
+        launches: The allocations that were launched, with what was measured of them.
         engines: One a service.
     """
     outside, non_kv, request = [], [], []
-    own: dict[str, dict[str, float]] = {e.name: {} for e in engines if not e.has_share}
-    for allocation, m in launches:
+    own_mib: dict[str, float | None] = {e.name: None for e in engines if not e.has_share}
+    keys = {e.name: e.memory_key(allocation) for e in engines}
+    for launched, m in launches:
         for engine in engines:
             service = m.services.get(engine.name, ServiceFigures())
+            if keys[engine.name] is None or engine.memory_key(launched) != keys[engine.name]:
+                continue
             if not engine.has_share and service.memory_mib is not None:
-                sizes, key = own[engine.name], allocation.speech_key
-                sizes[key] = max(service.memory_mib, sizes.get(key, 0.0))
+                own_mib[engine.name] = max(service.memory_mib, own_mib[engine.name] or 0.0)
             if not engine.has_share or m.device.device_total_mib is None:
                 continue
-            asked_mib = share_mib(allocation, m.device.device_total_mib)
+            asked_mib = share_mib(launched, m.device.device_total_mib)
             if service.memory_mib is not None:
                 outside.append(max(0.0, service.memory_mib - asked_mib))
             if service.kv_cache_mib is not None:
@@ -101,7 +115,7 @@ def figures(
         outside_share_mib=median(outside) if outside else None,
         non_kv_mib=median(non_kv) if non_kv else None,
         one_request_mib=median(request) if request else None,
-        own_mib=own,
+        own_mib=own_mib,
     )
 
 
@@ -115,18 +129,18 @@ def check(
 ) -> Prediction:
     """Return whether an allocation fits beside the tenants and the reserve.
 
-    It is `unknown` until the figures that decide were measured.
+    It is `unknown` until the figures that decide were measured. A figure that was not measured is
+    at least nothing, which rules out what does not fit even then.
 
     Args:
         allocation: The allocation.
-        starts: The figures of earlier starts.
+        starts: The figures of earlier starts of its commands.
         total_mib: The memory of the device, MiB.
         tenants_mib: The memory that others hold, MiB.
         reserve_mib: The memory that must stay free, MiB.
 
-    >>> own_mib = {"stt": {"base": 1000}}
     >>> f = StartFigures(
-    ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, own_mib=own_mib
+    ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, own_mib={"stt": 1000}
     ... )
     >>> a = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
     >>> check(a, f, total_mib=12000, tenants_mib=0, reserve_mib=500).fits
@@ -147,16 +161,16 @@ def check(
                 f"{asked_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
-    key = allocation.speech_key
-    own_mib = {service: sizes[key] for service, sizes in starts.own_mib.items() if key in sizes}
-    if len(own_mib) < len(starts.own_mib) or starts.outside_share_mib is None:
-        return Prediction("unknown", None, "not measured yet: the servers are asked")
     parts_mib = {"share": asked_mib, "beyond it": starts.outside_share_mib}
-    parts_mib |= {service_name(service): mib for service, mib in own_mib.items()}
+    parts_mib |= {service_name(service): mib for service, mib in starts.own_mib.items()}
     parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}
-    need_mib = sum(parts_mib.values())
-    sum_text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts_mib.items())
+    need_mib = sum(mib or 0.0 for mib in parts_mib.values())
+    missing = [part for part, mib in parts_mib.items() if mib is None]
+    sum_text = " + ".join(f"{mib:,.0f} {p}" for p, mib in parts_mib.items() if mib is not None)
     sum_text += f" = {need_mib:,.0f} of {total_mib:,.0f} MiB"
+    sum_text += f", without {' and '.join(missing)}, not measured yet" if missing else ""
     if need_mib - total_mib > margin_mib:
         return Prediction("predicted_oom", need_mib - total_mib, sum_text)
+    if missing:
+        return Prediction("unknown", None, "not measured yet: the servers are asked")
     return Prediction("fits", need_mib - total_mib, sum_text, margin_mib)

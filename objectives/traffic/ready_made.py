@@ -17,6 +17,7 @@ def ready_made(name: str, main: Workload) -> Workload:
     only, as many tokens a second. Where the study's own has turns, they have too: of the first,
     every utterance begins one, and of the others what turns do not bring comes beside them.
     """
+    main = drawn_like(main)
     low, high = main.prompt_tokens
     mean = (low + high) / 2
     turns_per_s = main.turns_per_s
@@ -57,3 +58,19 @@ def ready_made(name: str, main: Workload) -> Workload:
                 prompt_tokens=longer,
             )
     raise ValueError(name)
+
+
+def drawn_like(main: Workload) -> Workload:
+    """Return a workload that draws its rates and lengths, about as a trace has them.
+
+    Prompts have the lengths between the shortest quarter of the trace and its longest twentieth.
+    """
+    if main.trace is None:
+        return main
+    facts = main.trace.facts
+    return replace(
+        main,
+        trace=None,
+        prompt_tokens=(facts.prompt_p25, facts.prompt_p95),
+        output_tokens=max(1, round(facts.output_mean)),
+    )

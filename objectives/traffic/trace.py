@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
+from objectives.traffic.replay import replayed
 from objectives.traffic.segments import segments
+from objectives.traffic.turns import passed, turn_requests
 from objectives.traffic.workload import Request, Traffic, Workload
 
 # what a seed of arrivals is for, beside the streams of 0.1 (0 and 1), ramps (3) and sizes (4)
@@ -20,7 +22,8 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
 
     Times of arrival are those of a Poisson process, given how many there are. All requests of a
     turn have the time at which it arrives. Where there are turns, every segment of the window has
-    arrivals of a seed of its own.
+    arrivals of a seed of its own. Where the workload replays a trace, it has the times of that,
+    and clips beside it where they are asked for.
 
     Args:
         workload: The traffic pattern.
@@ -33,6 +36,14 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
     1 stt
     1 llm
     """
+    if workload.trace is not None:
+        beside = [
+            r
+            for n, stream in enumerate(workload.streams)
+            if workload.trace.options.stt == "poisson" and stream.api == "transcription"
+            for r in _clips(np.random.default_rng([workload.seed, n]), n, stream, workload, clips)
+        ]
+        return tuple(sorted([*replayed(workload, clips), *beside], key=_time))
     requests: list[Request] = []
     for n, stream in enumerate(workload.streams):
         rng = np.random.default_rng([workload.seed, n])
@@ -42,11 +53,14 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
             case "transcription":
                 requests += _clips(rng, n, stream, workload, clips)
     turns = round(workload.turns_per_s * workload.window_s)
-    passed = {s.service: s.api == "transcription" for s in reversed(workload.streams)}
     for number, at_s in enumerate(_by_segment(workload, TURNS, turns)):
-        turn = turn_requests(workload, passed, number, clips)
+        turn = turn_requests(workload, passed(workload), number, clips)
         requests += [replace(r, at_s=at_s) for r in turn]
-    return tuple(sorted(requests, key=lambda r: r.at_s))
+    return tuple(sorted(requests, key=_time))
+
+
+def _time(request: Request) -> float:
+    return request.at_s
 
 
 def in_turns(requests: Iterable[Request]) -> tuple[tuple[Request, ...], ...]:
@@ -60,34 +74,6 @@ def in_turns(requests: Iterable[Request]) -> tuple[tuple[Request, ...], ...]:
     for n, request in enumerate(requests):
         turns[("alone", n) if request.turn is None else request.turn].append(request)
     return tuple(map(tuple, turns.values()))
-
-
-def turn_requests(
-    workload: Workload, services: Mapping[str, bool], number: int, clips: int, salt: int = 0
-) -> tuple[Request, ...]:
-    """Return the requests of one turn, one a service, in the order in which they are sent.
-
-    The same seed and number give the same sizes, and the same salt the same words.
-
-    Args:
-        workload: The sizes of prompts and answers.
-        services: Whether each service is fed audio, in the order in which a turn passes them.
-        number: The number of the turn.
-        clips: The number of speech clips.
-        salt: It tells the prompts of one ramp from those of another; the window's is 0.
-    """
-    rng = np.random.default_rng([workload.seed, 4, number])
-    shortest, longest = workload.prompt_tokens
-    requests = []
-    for service, is_fed_audio in services.items():
-        clip, tokens = int(rng.integers(clips)), int(rng.integers(shortest, longest + 1))
-        seed = int(rng.integers(2**31)) + salt * 2**31
-        requests.append(
-            Request(service, 0.0, clip=clip, turn=number)
-            if is_fed_audio
-            else Request(service, 0.0, tokens, workload.output_tokens, seed=seed, turn=number)
-        )
-    return tuple(requests)
 
 
 def _prompts(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 
 from objectives.plain_data.ranges import Range
+from objectives.traffic.trace_slice import TraceSlice
 
 UNNAMED = -1.0  # a rate that nobody has named
 USUAL_PER_S = 0.5
@@ -61,6 +62,8 @@ class Workload:
         alone_requests: The requests of each service that are sent alone, before the joint
             load, for the interference figure.
         request_timeout_s: The time after which a request has failed, seconds.
+        trace: The slice of a trace that the window replays, which tells its rates and lengths;
+            None where they are drawn.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
@@ -79,6 +82,7 @@ class Workload:
     pause_s: Annotated[float, Range(0, 1e5)] = 1.0
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+    trace: TraceSlice | None = None
 
     def __post_init__(self) -> None:
         """Give each rate that nobody has named its value, which depends on those that are named."""
@@ -111,6 +115,40 @@ class Workload:
         """Return the rate of turns, or without turns that of the rarest requests."""
         return self.turns_per_s or min(s.per_s for s in self.streams if s.per_s > 0)
 
+    @property
+    def longest(self) -> tuple[int, int]:
+        """Return the tokens of prompt and answer of the longest request."""
+        drawn = (self.prompt_tokens[1], self.output_tokens)
+        return drawn if self.trace is None else self.trace.facts.longest
+
+    @property
+    def mean_tokens(self) -> float:
+        """Return the mean tokens of a request, prompt and answer."""
+        if self.trace is not None:
+            return self.trace.facts.prompt_mean + self.trace.facts.output_mean
+        return sum(self.prompt_tokens) / 2 + self.output_tokens
+
+
+def without_arrivals(workload: Workload) -> Workload:
+    """Return a workload as it is stored: the file of its trace tells what is sent."""
+    trace = workload.trace
+    return workload if trace is None else replace(workload, trace=replace(trace, arrivals=()))
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A prefix is the part of a prompt that other prompts may begin with too.
+
+    Args:
+        hash_ids: The ids of its blocks.
+        block_tokens: The tokens of a block; the last one may be cut.
+        seed: Prompts of equal ids and seeds begin alike.
+    """
+
+    hash_ids: tuple[int, ...]
+    block_tokens: int
+    seed: int
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -125,6 +163,7 @@ class Request:
         seed: The seed of its prompt.
         turn: The number of its turn, whose requests leave one after the other, each once the one
             before has been answered; None outside turns.
+        prefix: What its prompt shares with others; None where it is unlike all.
     """
 
     service: str
@@ -134,6 +173,7 @@ class Request:
     clip: int = 0
     seed: int = 0
     turn: int | None = None
+    prefix: Prefix | None = None
 
 
 def prompt(tokens: int, seed: int, vocabulary: int) -> list[int]:

@@ -35,6 +35,19 @@ class LongerPrompts:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreOfTrace:
+    """So much more of a trace would fill the cache.
+
+    Args:
+        thin: The share of its requests to keep.
+        speed: By what to divide its times.
+    """
+
+    thin: float
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
 class FillingLoad:
     """A load that asks for more tokens at once than the smallest cache holds.
 
@@ -47,6 +60,8 @@ class FillingLoad:
         too_few_seqs: The engine's own limit of requests at once, where it is below the burst.
         longer: Longer prompts instead; None where they would not help or the model takes none.
         turns_per_s: The turns a second that stay beside them; 0 where there are none.
+        of_trace: More of the trace that is replayed, in place of all this; None where there is
+            none, or nothing was in the cache.
     """
 
     share: float
@@ -57,6 +72,7 @@ class FillingLoad:
     too_few_seqs: int | None
     longer: LongerPrompts | None
     turns_per_s: float = 0.0
+    of_trace: MoreOfTrace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +126,7 @@ def unfilled_cache(
         return UnfilledCache(max(peaks), len(peaks), None)
     smallest, share = min(sizes)
     tokens = round(PRESSED * smallest)
-    request_tokens = sum(workload.prompt_tokens) / 2 + workload.output_tokens
+    request_tokens = workload.mean_tokens
     burst = math.ceil(tokens / request_tokens)
     limits = (max_num_seqs(a, args) for a, _ in pairs)
     max_seqs = min((n for n in limits if n is not None), default=None)
@@ -127,8 +143,19 @@ def unfilled_cache(
         max_seqs if max_seqs is not None and max_seqs < burst else None,
         _longer_prompts(workload, tokens, in_use, request_tokens, max_len),
         workload.turns_per_s,
+        _more_of_trace(workload, tokens, in_use),
     )
     return UnfilledCache(max(peaks), len(peaks), load)
+
+
+def _more_of_trace(workload: Workload, tokens: int, in_use: float) -> MoreOfTrace | None:
+    """Return a thinner or faster slice that makes `tokens` out of those in use, thinner first."""
+    if workload.trace is None or in_use <= 0:
+        return None
+    options, ratio = workload.trace.options, tokens / in_use
+    thin = min(1.0, math.ceil(100 * ratio * options.thin) / 100)
+    speed = max(options.speed, math.ceil(10 * options.speed * ratio * options.thin / thin) / 10)
+    return MoreOfTrace(thin, speed if thin == 1 else options.speed)
 
 
 def _longer_prompts(

@@ -16,6 +16,7 @@ from objectives.errors import BadInput
 PROGRAM = "gpu-allocation"
 SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "run": "run_study",
+    "fit": "fit",
     "record": "record",
     "confirm": "confirm",
     "promote": "promote",
@@ -25,6 +26,7 @@ SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "schedule": "schedule_study",
     "cost": "study_cost",
     "effects": "main_effects",
+    "capture": "capture",
 }
 
 

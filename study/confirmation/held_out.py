@@ -1,13 +1,16 @@
-"""This module names the workloads that a confirmation also measures under."""
+"""This module has the traffic of a confirmation: held-out workloads, and what must not change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 from objectives.engines.engine import kv_cache_args
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request, Workload, without_arrivals
 from study.rule.rule import Claim
 from study.spec.model import HeldOut, Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
@@ -47,3 +50,27 @@ def held_out_traffics(
     named = held_out_by_name(names, spec.workloads)
     traffics = [held_out_traffic(h, spec.workload, clips, longest) for h in named]
     return [replace(t, workload=replace(t.workload, ramp_s=ramp_s)) for t in traffics]
+
+
+def refuse_another_trace(path: Path, data: Mapping[str, Any], spec: Spec) -> None:
+    """Refuse a trace that has changed since the study replayed it."""
+    workload = data.get("workload")
+    then = workload.get("trace_sha256") if isinstance(workload, dict) else None
+    now = spec.workload.trace
+    if then is not None and (now is None or now.sha256 != then):
+        named = "no trace" if now is None else now.options.file
+        raise BadInput(
+            one_line(
+                f"{path}: its study replayed another trace than {named}, or another slice of it; "
+                "bring the file back as it was, or measure anew with run_study.py --fresh"
+            )
+        )
+
+
+def plain_traffic(of: Workload | Request) -> dict[str, Any]:
+    """Return what is sent as plain data; a trace and a prefix that it has none of are left out.
+
+    So the digests are those of confirmations that were begun before there were any.
+    """
+    stored = without_arrivals(of) if isinstance(of, Workload) else of
+    return {k: v for k, v in asdict(stored).items() if k not in ("trace", "prefix") or v}

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import SHIPPED, Clip, read_clips
 from study.confirmation.asked_rule import claim_of, rule_of
-from study.confirmation.held_out import held_out_traffics
+from study.confirmation.held_out import held_out_traffics, plain_traffic, refuse_another_trace
 from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of
@@ -82,7 +82,7 @@ class Subject:
     def workloads(self) -> dict[str, str]:
         """Return the SHA-256 of each workload's traffic, by name."""
         return {
-            t.name: _sha256([asdict(t.workload), [asdict(r) for r in t.requests]])
+            t.name: _sha256([plain_traffic(t.workload), [plain_traffic(r) for r in t.requests]])
             for t in self.traffics
         }
 
@@ -162,6 +162,7 @@ def subject(
         raise BadInput(
             one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
         )
+    refuse_another_trace(path, data, spec)
     is_live = spec.measure == "live"
     if ramp_s is not None and not is_live:
         raise BadInput("--ramp: a recording has the ramps that were measured; leave it out")

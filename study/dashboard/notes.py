@@ -172,7 +172,7 @@ def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Predic
     context = summary.context
     return memory_budget.check(
         allocation,
-        memory_budget.figures(summary.measured, engines_of(context.services)),
+        memory_budget.figures(allocation, summary.measured, engines_of(context.services)),
         total_mib=context.device.total_mib,
         tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
         reserve_mib=context.reserve_mib,

@@ -36,7 +36,7 @@ class Speech:
         choices: What the unit would get, by size.
         models: What the study loads, by size.
         device: `cpu` or `cuda`; None: it does not say.
-        compute_type: Its arithmetic, such as `int8`; None: it does not say.
+        compute_type: Its arithmetic, such as `float16`; None: it does not say.
         beam_size: Beams of its decoder; None: it does not say.
         notes: What a person should know, a sentence each.
     """

@@ -19,6 +19,12 @@ from study.analysis.decision import Decision
 from study.promotion import seal
 from study.promotion.schema import SCHEMA
 from study.promotion.status import Status
+from study.spec.traces.words import (
+    left_out_in_words,
+    lengths_in_words,
+    sent_in_words,
+    slice_in_words,
+)
 from study.storage.context import StudyContext
 
 
@@ -116,6 +122,7 @@ def document(
         "trial": winner.number,
         "sampler": origin.sampler,
         "seeds": {"sampler": origin.seed, "trial": first.seed, "workload": context.workload.seed},
+        **_of_trace(context),
         "spec": {"file": str(origin.spec_file), "sha256": context.spec_sha256},
         "device": {**asdict(device), "total_mib": round(device.total_mib)},
         "versions": {service: dict(packages) for service, packages in context.versions.items()},
@@ -124,6 +131,20 @@ def document(
         "measured_at": new["measured_at"] or first.at,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _of_trace(context: StudyContext) -> dict[str, Any]:
+    """Return what was replayed of a trace and what was left out; nothing where there was none."""
+    workload = context.workload
+    if workload.trace is None:
+        return {}
+    replayed = {
+        "replays": slice_in_words(workload.trace),
+        "left_out": left_out_in_words(workload.trace),
+        "sent": f"{sent_in_words(workload)}; {lengths_in_words(workload)}",
+        "trace_sha256": workload.trace.sha256,
+    }
+    return {"workload": replayed}
 
 
 def _both(decision: Decision) -> list[tuple[str, Configuration]]:

@@ -75,6 +75,12 @@ def cache_warnings(cache: UnfilledCache | None) -> list[str]:
 
 
 def _remedies(load: FillingLoad) -> list[str]:
+    if (more := load.of_trace) is not None:
+        return [
+            f"one that would: `workload: {{thin: {more.thin:g}, speed: {more.speed:g}}}` beside "
+            f"the trace (it asks for {PRESSED:g} x the {load.cache_tokens:,} tokens that the cache "
+            f"holds at {100 * load.share:g} %)"
+        ]
     least = ""
     if load.too_few_seqs is not None:
         least = f", with `--max-num-seqs {load.burst}` instead of {load.too_few_seqs}"

@@ -6,6 +6,12 @@ from objectives.capacity.ramp_figures import limits_of
 from objectives.engines.engine import apis_of
 from objectives.figures import latency_p95_names, service_name
 from objectives.measurement import INFINITE, Measurement
+from study.spec.traces.words import (
+    left_out_in_words,
+    lengths_in_words,
+    sent_in_words,
+    slice_in_words,
+)
 from study.storage.context import StudyContext
 
 LEAST_GOODPUT_PCT = 50.0  # below it the window shows an overload and not the owner's load
@@ -26,6 +32,12 @@ def sharers(context: StudyContext) -> str:
 def traffic_in_words(context: StudyContext) -> str:
     """Say what is sent to the servers in every launch."""
     w = context.workload
+    if w.trace is not None:
+        replayed = [slice_in_words(w.trace), *left_out_in_words(w.trace)]
+        return (
+            f"{w.window_s:g} s, the same in every launch (seed {w.seed}): {'; '.join(replayed)}; "
+            f"{sent_in_words(w)}; {lengths_in_words(w)}"
+        )
     streams = {
         f"{w.turns_per_s:g} turns a second, a clip and then an LLM request": w.turns_per_s,
         f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}": w.llm_per_s,

@@ -134,10 +134,11 @@ def carry(
         if r.state is State.PRUNED:
             result = {"state": TrialState.PRUNED, "value": 0.0, "intermediate_values": {0: 0.0}}
             result["constraints"] = dict(r.constraints)
+    params, distributions = space.encode(r.allocation), space.distributions()
     study.add_trial(
         optuna.trial.create_trial(
-            params=dict(space.encode(r.allocation)),
-            distributions=space.distributions(),
+            params=dict(params),
+            distributions={name: distributions[name] for name in params},
             user_attrs={k: v for k, v in attributes.items() if v is not None},
             **result,
         )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
 from objectives.engines.engine import commands_of, engines_of
+from objectives.fit.cell import Cell
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
@@ -48,12 +49,14 @@ class Prospect:
         is_baseline: Whether it is in use today.
         works: Whether it was measured within every limit; None where it was not measured.
         check: What arithmetic says of it.
+        by_files: What the models' files say of it, where arithmetic cannot yet; None else.
     """
 
     allocation: Allocation
     is_baseline: bool
     works: bool | None
     check: Prediction
+    by_files: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,12 @@ class Forecast:
         prospects: The configurations, in the order of their launches.
         has_more: Whether the space has more than are listed.
         neighbours: The study's own tenants.
-        commands: Each command once, by service, in the order of their start.
+        commands: Each command once, by service, in the order of their start; the baseline's only
+            where the space has more than are listed.
         recorded: Of a replay, the configuration of each launch that it can draw.
         effort: What the trials that are left take.
         words: Of which configurations the clips cannot judge the words; None where of none.
+        unread: Why the models' files say nothing; empty where they were read.
     """
 
     size: int | None
@@ -121,6 +126,7 @@ class Forecast:
     recorded: Sequence[str] | None
     effort: Effort
     words: WordOutlook | None = None
+    unread: str = ""
 
 
 def forecast(
@@ -139,6 +145,7 @@ def forecast(
     timeout_s: float,
     replicates: bool,
     recorded: Sequence[str] | None = None,
+    by_files: Callable[[Allocation], Cell] | None = None,
 ) -> Forecast:
     """Return the forecast.
 
@@ -152,28 +159,39 @@ def forecast(
         timeout_s: Of one run, seconds.
         replicates: Whether the leaders are measured again once every configuration was.
         recorded: Of a replay, the configuration of each launch that it can draw.
+        by_files: It is asked what the models' files say of an allocation; None where they are not
+            read.
     """
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
     chosen = list(itertools.islice(listable, LISTED))
+    has_more = next(listable, None) is not None
+    if has_more and str(baseline) not in map(str, chosen):
+        chosen = [baseline, *chosen[:-1]]
     ordered = order_by_restarts(setting.services, chosen, baseline)
     neighbours = [
         Neighbour(t.name, mib := t.held_mib(total_mib), total_mib - held_mib - mib)
         for t in setting.tenants
     ]
     tenants_mib = held_mib + sum(n.mib for n in neighbours)
-    figures = memory_budget.figures(measurements, engines_of(setting.services))
+    engines = engines_of(setting.services)
 
     def check(a: Allocation) -> Prediction:
         return memory_budget.check(
             a,
-            figures,
+            memory_budget.figures(a, measurements, engines),
             total_mib=total_mib,
             tenants_mib=tenants_mib,
             reserve_mib=setting.reserve_mib,
         )
 
-    commands = [commands_of(setting.services, a, env) for a in ordered]
+    def prospect(a: Allocation) -> Prospect:
+        checked = check(a)
+        cell = by_files(a) if by_files and checked.fits == "unknown" else None
+        return Prospect(a, str(a) == str(baseline), done.get(str(a)), checked, cell)
+
+    of = [baseline] if has_more else ordered
+    commands = [commands_of(setting.services, a, env) for a in of]
     most_trials = max(0, max_trials - counted)
     trials_left = most_trials
     if space.size is not None:
@@ -186,15 +204,10 @@ def forecast(
         size=space.size,
         measured=len(done),
         max_trials=max_trials,
-        prospects=tuple(
-            Prospect(a, str(a) == str(baseline), done.get(str(a)), check(a)) for a in ordered
-        ),
-        has_more=next(listable, None) is not None,
+        prospects=tuple(prospect(a) for a in ordered),
+        has_more=has_more,
         neighbours=tuple(neighbours),
-        commands={
-            e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands))
-            for e in engines_of(setting.services)
-        },
+        commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},
         recorded=recorded,
         effort=Effort(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),

@@ -1,1 +1,1 @@
-"""Show the study that ships, as pages and notebooks need it."""
+"""Show the study that ships, and the comparison of samplers, as pages and notebooks need it."""

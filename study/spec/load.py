@@ -20,6 +20,7 @@ from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
 from study.spec.baseline import read_baseline, speech_sizes
 from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
+from study.spec.memory.options import check_options, idle_parameters
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
     check_monotone,
@@ -27,9 +28,13 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import read_measure, read_services, speech, with_models
+from study.spec.services import llm, read_measure, read_services, speech, with_models
 from study.spec.speech.clips import place_clips
-from study.spec.traffic import check_traffic, read_limits, read_workloads
+from study.spec.traces.held_out import read_traffic
+from study.spec.traces.options import read_workload
+from study.spec.traces.replaying import longest_taken
+from study.spec.traces.words import trace_notes
+from study.spec.traffic import read_limits
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -43,12 +48,18 @@ DEPENDENT = (
     "device",
     "services",
     "limits",
+    "workload",
     "workloads",
 )
 
 
-def load(path: Path | None, experiment: str | None = None) -> Spec:
+def load(path: Path | None, experiment: str | None = None, *, is_here: bool = True) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
+
+    Args:
+        path: The file; None is the packaged default.
+        experiment: The name of one of its `experiments`.
+        is_here: Whether a live study is for this machine, which then has its servers and models.
 
     Raises:
         BadInput: Something is wrong with it; the error is one line, with file, line and key.
@@ -69,30 +80,47 @@ def load(path: Path | None, experiment: str | None = None) -> Spec:
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
     plain["limits"] = read_limits(top.at("limits"))
+    asked = None
+    if "workload" in keys:
+        plain["workload"], asked = read_workload(keys["workload"], path.parent)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
-    check_traffic(top.at("workload"), plain.get("workload", Workload()), is_live=measure == "live")
+    is_live = measure == "live"
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
-    workloads = read_workloads(top.at("workloads"), path.parent)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(
         read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
     )
-    services, notes = read_services(
-        top, device, parameters, path.parent if measure == "live" else None
-    )
+    folder = path.parent if is_live and is_here else None
+    services, notes = read_services(top, device, parameters, folder)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
+    check_options(top, llm(services), parameters, baseline, device)
     names = {p.name for p in parameters}
-    space = Space(parameters, {k: v for k, v in baseline.items() if k not in names})
+    fixed = {k: v for k, v in baseline.items() if k not in names}
+    space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
     sizes = speech_sizes(space, baseline)
-    services = with_models(top, services, sizes, path.parent if measure == "live" else None)
-    place_clips(top, plain, path.parent, services, sizes, is_live=measure == "live")
+    services = with_models(top, services, sizes, folder)
+    plain["workload"] = place_clips(
+        top,
+        plain.get("workload", Workload()),
+        path.parent,
+        services,
+        sizes,
+        is_live=is_live,
+        is_here=is_here,
+    )
+    longest = longest_taken(services, parameters, baseline)
+    main, workloads = read_traffic(
+        top, plain["workload"], asked, path.parent, longest, is_live=is_live
+    )
+    plain["workload"] = main
+    notes += trace_notes(main, workloads)
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]

@@ -109,11 +109,13 @@ class HeldOut:
 
     Args:
         name: The kind, or the name of the trace.
-        replay: The file of the trace; None for a ready-made kind.
+        replay: The file of a capture that is replayed whole; None for another kind.
+        trace: The workload that replays a slice of a trace; None for another kind.
     """
 
     name: str
     replay: Path | None = None
+    trace: Workload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ CHANGES_ANSWERS = frozenset(
 )
 SET_BY_US = {
     "vllm.gpu_memory_utilization": f"use {SHARE}",
+    "vllm.device_memory_utilization": f"use {SHARE}",
     "vllm.served_model_name": "use services.llm.served_model",
     "whisper.model": f"use {SPEECH}",
     **{

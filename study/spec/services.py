@@ -11,10 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from objectives.allocation import SHARE, SPEECH
+from objectives.allocation import OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
+from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
-from objectives.services import LlmService, Service, Services, SttService
+from objectives.services import DeviceKind, LlmService, Service, Services, SttService
+from study.spec.memory.overrides import refuse_overrides
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -38,6 +40,8 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
+# by device: a CPU has no float16; on a GPU int8 is slower, and broken on some
+COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 # in the order in which people read them
 KINDS: Mapping[str, type[Service]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
@@ -58,6 +62,8 @@ def read_services(
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
+    if any(p.name in OF_MEMORY for p in parameters):
+        refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
     services: Services = {"llm": llm, "stt": stt}
     for label, service in services.items():
         if service.command is not None:
@@ -86,10 +92,8 @@ def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     for argument in llm.args:
         flag = argument.partition("=")[0]
-        if flag.startswith("--") and f"vllm.{flag[2:].replace('-', '_')}" in {
-            *SET_BY_US,
-            "vllm.model",
-        }:
+        is_ours = f"vllm.{(flag_name(argument) or '').replace('-', '_')}" in SET_BY_US
+        if is_ours or flag == "--model" or is_share(argument):
             raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
     if folder is not None:
         python = _interpreter(entry.at("python"), llm.python, folder)
@@ -103,6 +107,8 @@ def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
     elif stt.device == "cuda" and device == "cpu":
         raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
+    if not entry.at("compute_type").is_present:
+        stt = replace(stt, compute_type=COMPUTE_TYPES[stt.device])
     if stt.command is not None:
         return stt
     return (
@@ -153,6 +159,11 @@ def with_models(
             )
         models[size] = model if folder is None else _model(entry, model, folder)
     return {**services, "stt": replace(stt, models=models)}
+
+
+def llm(services: Services) -> LlmService:
+    """Return the service of the LLM."""
+    return next(s for s in services.values() if isinstance(s, LlmService))
 
 
 def speech(services: Services) -> SttService:

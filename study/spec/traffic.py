@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from objectives.capacity.limits import DEFAULT_LIMITS, LIMIT_MS, limit_names
 from objectives.capacity.ramp_range import TWICE, is_ramp_too_short
 from objectives.traffic.clips import Clip
-from objectives.traffic.ready_made import READY_MADE, ready_made
+from objectives.traffic.ready_made import ready_made
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
 from study.spec.model import HeldOut
@@ -19,6 +18,18 @@ from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 LONGEST_WINDOW_S = 240.0
+# what a workload has of its trace, and not of the study's own
+OF_TRACES = (
+    "seed",
+    "window_s",
+    "turns_per_s",
+    "llm_per_s",
+    "stt_per_s",
+    "llm_burst",
+    "prompt_tokens",
+    "output_tokens",
+    "trace",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,12 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
     Raises:
         BadInput: A rate, the window or the ramp is wrong; it has file, line and key.
     """
+    if is_live and workload.window_s > LONGEST_WINDOW_S and workload.trace is not None:
+        raise entry.at("for").wrong(
+            f"{workload.trace.options.for_s:.12g} s of the trace are {workload.window_s:.12g} s, "
+            f"more than {LONGEST_WINDOW_S:g}, which leave time for few configurations",
+            f"write `for: {LONGEST_WINDOW_S * workload.trace.options.speed:g}` or less",
+        )
     if is_live and workload.window_s > LONGEST_WINDOW_S:
         raise entry.at("window_s").wrong(
             f"{workload.window_s:.12g} s is more than {LONGEST_WINDOW_S:g}, which leaves time for "
@@ -105,43 +122,6 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
         )
 
 
-def read_workloads(entry: YamlEntry, folder: Path) -> tuple[HeldOut, ...]:
-    """Read the spec's `workloads:`: names, and mappings with `replay: FILE.jsonl`.
-
-    Raises:
-        BadInput: A workload is wrong; it has file, line and key.
-    """
-    workloads: list[HeldOut] = []
-    for e in entry.elements() if entry.is_present else []:
-        if e.is_mapping:
-            e.only(("name", "replay"))
-            file = str(e.at("replay").build(str))
-            path = next((p for p in (folder / file, Path(file)) if p.is_file()), None)
-            if path is None:
-                raise e.at("replay").wrong(
-                    f"there is no file {file!r}", "name a captured trace (JSON lines)"
-                )
-            name = str(e.at("name").build(str)) if e.at("name").is_present else path.stem
-        else:
-            path, name = None, str(e.build(str))
-            if name not in READY_MADE:
-                raise e.wrong(
-                    f"{e.quotation} is no workload",
-                    f"{meant(name, READY_MADE)}, or {{replay: FILE}}",
-                )
-        if (
-            name in ("main", *(h.name for h in workloads))
-            or not name.isprintable()
-            or not 0 < len(name) <= 40
-        ):
-            raise e.wrong(
-                f"{name!r} is no name of its own",
-                "give each workload another short name, not `main`",
-            )
-        workloads.append(HeldOut(name, path.absolute() if path else None))
-    return tuple(workloads)
-
-
 def held_out_traffic(
     held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
 ) -> WindowTraffic:
@@ -151,6 +131,10 @@ def held_out_traffic(
         longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
     """
     main = replace(main, ramp_s=0.0, alone_requests=0)
+    if held_out.trace is not None:
+        of_spec = held_out.trace
+        own = replace(main, **{f: getattr(of_spec, f) for f in OF_TRACES})
+        return WindowTraffic(held_out.name, own)
     if held_out.replay is None:
         return WindowTraffic(held_out.name, ready_made(held_out.name, main))
     requests = captured(held_out.replay, clips, longest)
@@ -177,10 +161,8 @@ def stress(
     Args:
         kv_bound: How many of the longest requests the KV cache holds; None where it is not known.
     """
-    worst = max(
-        (main, *others), key=lambda t: t.workload.prompt_tokens[1] + t.workload.output_tokens
-    ).workload
-    longest, output = worst.prompt_tokens[1], worst.output_tokens
+    worst = max((main, *others), key=lambda t: sum(t.workload.longest)).workload
+    longest, output = worst.longest
     count = min(256, max(main.workload.llm_burst, 4, (kv_bound or 0) + 1))
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]

@@ -12,6 +12,7 @@ from objectives.servers.versions import Versions
 # The key of an identity: ONE_TRIAL, or None where servers are kept while trials need them.
 LIFETIME = "lifetime of the servers"
 ONE_TRIAL = "one trial"
+CHANGED_TRACE = "workload.trace (its file has changed)"
 
 
 def identity_of(
@@ -59,8 +60,17 @@ def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         if name == "services" and a:
             a, b = _with_models_of(a, b), _with_models_of(b, a)
         if a != b:
-            names.append(name)
+            names.append(CHANGED_TRACE if name == "workload" and _is_trace_changed(a, b) else name)
     return names
+
+
+def _is_trace_changed(then: Any, now: Any) -> bool:
+    """Return whether two workloads ask for the same of a trace, whose file is another now."""
+    traces = [w["trace"] for w in (then, now) if isinstance(w, Mapping) and w.get("trace")]
+    if len(traces) < 2:
+        return False
+    a, b = traces
+    return bool(a["options"] == b["options"] and a["sha256"] != b["sha256"])
 
 
 def _with_models_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import optuna
@@ -20,7 +20,7 @@ from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
 from objectives.services import Services
 from objectives.setting import Setting
-from objectives.traffic.workload import Workload
+from objectives.traffic.workload import Workload, without_arrivals
 from study.rule.rule import Claim
 from study.spec.model import FitnessRule, Gates, Spec
 
@@ -91,7 +91,8 @@ class StudyContext:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        data: dict[str, Any] = plain({**asdict(self), "baseline": dict(self.baseline.values)})
+        stored = replace(self, workload=without_arrivals(self.workload))
+        data: dict[str, Any] = plain({**asdict(stored), "baseline": dict(self.baseline.values)})
         return data
 
     @classmethod

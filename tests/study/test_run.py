@@ -15,11 +15,25 @@ import optuna
 import pytest
 import yaml
 from commands import run_study
-from factories import BEST, HELD_BACK, SPEC, Outcome, cell, make, measurement, oom, write_spec
+from factories import (
+    BEST,
+    HELD_BACK,
+    SPEC,
+    Outcome,
+    cell,
+    changed,
+    make,
+    measurement,
+    oom,
+    write_spec,
+)
 from studies import Shared, copied
 
+from objectives.allocation import Allocation
+from objectives.fit.cell import Cell
+from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.cli.dry_run_text import forecast_in_words
+from study.cli.before_run.dry_run_text import forecast_in_words
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.report.headline import how_sure
 from study.report.summary import summary
@@ -274,6 +288,45 @@ def test_a_first_guess_has_both_ramps_of_the_baseline(tmp_path: Path) -> None:
         replicates=True,
     )
     assert plan.effort.first_answer_s == 10 * guess_s(loud) + 100.0
+
+
+def test_a_plan_tells_what_the_files_say_of_what_was_not_measured(tmp_path: Path) -> None:
+    spec = load(make(tmp_path))
+
+    def by_files(allocation: Allocation) -> Cell:
+        return Cell(allocation=allocation, outcome="starts", kv_tokens=1234)
+
+    plan = partial(
+        forecast,
+        spec.search_space,
+        spec.baseline,
+        setting_of(spec),
+        env={},
+        total_mib=8192.0,
+        held_mib=0.0,
+        done={},
+        counted=0,
+        seconds_per_trial=60.0,
+        max_trials=40,
+        timeout_s=600.0,
+        replicates=True,
+    )
+    count = spec.search_space.size
+    words = "\n".join(forecast_in_words(plan(measurements=[], by_files=by_files)))
+    assert words.count("by the model's files: starts, 1,234 tokens of KV cache") == count
+    assert "not measured yet" not in words
+    words = "\n".join(forecast_in_words(plan(measurements=[])))
+    assert words.count("unknown: not measured yet") == count
+    unread = replace(plan(measurements=[]), unread="the model is not here")
+    assert "the models' files say nothing: the model is not here" in forecast_in_words(unread)
+    launched = [(a, cell(a.share, a.speech)) for a in spec.search_space.grid()]
+    measured = [
+        (a, changed(m, llm_kv_cache_mib=2000.0, llm_memory_mib=4100.0))
+        for a, m in launched
+        if isinstance(m, Measurement)
+    ]
+    words = "\n".join(forecast_in_words(plan(measurements=measured, by_files=by_files)))
+    assert "by the model's files" not in words, "the study's own figures come first"
 
 
 def test_by_the_spec_that_ships_a_confirmation_takes_a_night_at_most() -> None:

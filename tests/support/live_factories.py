@@ -151,7 +151,7 @@ def setting(
     limits=None,
     **workload,
 ):
-    plan = {
+    plan: dict[str, Any] = {
         "window_s": 0.5,
         "llm_per_s": 16,
         "stt_per_s": 16,

@@ -20,6 +20,7 @@ from objectives.engines.engine import apis_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import from_plain
 from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
 from study.analysis.cost.cost import Cost, TimedLaunch
@@ -101,8 +102,7 @@ def of_recording(source: recording.Recording) -> Cost:
     """Return what a recording cost: it kept servers and ordered its evaluations in each round."""
     conditions = source.provenance.conditions
     try:
-        fields = conditions["workload"]
-        workload = Workload(**{**fields, "prompt_tokens": tuple(fields["prompt_tokens"])})
+        workload: Workload = from_plain(Workload, conditions["workload"])
         services = conditions["services"]
         prompted = [name for name, api in APIS.items() if api == "completions"]
         args = tuple(chain.from_iterable(services[name]["args"] for name in prompted))

@@ -75,12 +75,17 @@ def advice(
         engines: The engines of the study.
     """
     lines = []
-    figures = memory_budget.figures(measurements, engines)
-    if figures.non_kv_mib is not None and figures.one_request_mib is not None:
-        least = (figures.non_kv_mib + figures.one_request_mib) / total_mib
-        lines.append(f"the smallest share that starts is about {math.ceil(least * 100) / 100:.2f}")
+    least_mib = [
+        starts.non_kv_mib + starts.one_request_mib
+        for allocation, _ in measurements
+        if (starts := memory_budget.figures(allocation, measurements, engines)).non_kv_mib
+        and starts.one_request_mib
+    ]
+    if least_mib:
+        least = math.ceil(min(least_mib) / total_mib * 100) / 100
+        lines.append(f"the smallest share that starts is about {least:.2f}")
     too_small = [(a, d) for a, d in failed if consequence_of(d.failure_class).breaks == "kv_cache"]
-    if too_small and figures.non_kv_mib is None:
+    if too_small and not least_mib:
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
         more = f", by at least {min(short) / total_mib:.2f}" if short else ""

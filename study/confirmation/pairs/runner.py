@@ -14,7 +14,7 @@ from objectives.errors import SetupError
 from objectives.evaluation import Failure
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
-from study.confirmation.pairs.arrivals import traffics_of
+from study.confirmation.pairs.arrivals import slices_in_words, traffics_of
 from study.confirmation.pairs.hold import measure_hold
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
@@ -74,6 +74,8 @@ class Runner:
         setting, disturbed, done = replace(self.bench.setting, precheck=False), 0, 0
         if self._next() is not None:
             self.tell(outlook(self.journal, self.of, self.most, self.part))
+            for line in slices_in_words(self.of.traffics, self.most, self.of.clips):
+                self.tell(line)
         device, on_phase = self.bench.device, self._launcher.on_phase
         with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := self._next()) is not None and self._has_time(step, is_first=not done):
@@ -161,7 +163,7 @@ class Runner:
         target = f" of {self.most} at most" if step.step == "ab" else ""
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
         self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
-        launches, traffics = [], traffics_of(step, self.of.traffics)
+        launches, traffics = [], traffics_of(step, self.of.traffics, self.of.clips)
         for role in roles:
             name = f"{step.step}-{step.number}-{role}"
             allocation = (

@@ -63,7 +63,7 @@ def measure_stress(
     return Stress(
         requests=sum(r.prompt_tokens > 0 for r in traffic.requests),
         clips=len(of.clips),
-        prompt_tokens=traffic.workload.prompt_tokens[1],
+        prompt_tokens=max(r.prompt_tokens for r in traffic.requests),
         free_memory_mib=free_mib[0] if free_mib else None,
         after_restart_mib=free_mib[1] if len(free_mib) > 1 else None,
         failure=diagnosis,

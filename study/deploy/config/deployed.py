@@ -72,7 +72,7 @@ class Stack:
 
     Args:
         library: Such as `faster-whisper`.
-        compute_type: Such as `int8`.
+        compute_type: Such as `float16`.
         beam_size: Beams of the decoder.
         peak_mib: The unit's memory at its highest, MiB.
     """

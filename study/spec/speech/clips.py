@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from objectives.services import Services, SttService
 from objectives.traffic.clips import SHIPPED, read_clips
@@ -16,51 +15,55 @@ from study.spec.yaml_node import YamlEntry
 
 def place_clips(
     top: YamlEntry,
-    plain: dict[str, Any],
+    workload: Workload,
     folder: Path,
     services: Services,
-    sizes: Iterable[str],
+    sizes: Sequence[str],
     *,
     is_live: bool,
-) -> None:
-    """Make the folders of the user's own clips absolute, and read them for a live study.
+    is_here: bool,
+) -> Workload:
+    """Return the workload with absolute folders of the user's own clips, which are checked.
 
-    Its words are those of `dictation`, where the spec names neither them nor clips of its own.
+    A live study counts the words of `dictation`, where the spec names neither words nor clips of
+    its own.
 
     Args:
+        top: The spec.
+        workload: Its traffic.
         folder: The spec's.
         services: One of them transcribes.
         sizes: The sizes of its model that may be launched.
-        is_live: Whether they are sent, so that they must be here.
+        is_live: Whether speech is sent.
+        is_here: Whether it is sent on this machine, so that it must be here.
 
     Raises:
         BadInput: Clips are missing or malformed, or in another language than the service's.
     """
-    workload, stt = plain.get("workload", Workload()), speech(services)
-    if is_live and workload.words is None and workload.clips == "assistant":
-        workload = replace(workload, words="dictation")
-    for key in ("clips", "words"):
-        source = getattr(workload, key)
-        if source is None:
-            continue
+    clips, words = workload.clips, workload.words
+    if is_live and words is None and clips == "assistant":
+        words = "dictation"
+    must_exist = is_live and is_here
+
+    def placed(source: str, key: str) -> str:
         entry = top.at("workload", key)
         if source not in SHIPPED:
             path = file_at(source, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
-            if path is not None:
-                source = str(path)
-                workload = replace(workload, **{key: source})
-            elif is_live:
+            if path is None and must_exist:
                 raise entry.wrong(
                     f"there is no folder {source!r} with a manifest.jsonl",
                     f"name one, or write {' or '.join(SHIPPED)}",
                 )
-        if is_live:
-            _check_language(entry, source, stt, sizes)
-    is_one_set = workload.words == workload.clips
-    plain["workload"] = replace(workload, words=None) if is_one_set else workload
+            source = str(path or source)
+        if must_exist:
+            _check_language(entry, source, speech(services), sizes)
+        return source
+
+    clips, words = placed(clips, "clips"), words and placed(words, "words")
+    return replace(workload, clips=clips, words=None if words == clips else words)
 
 
-def _check_language(entry: YamlEntry, source: str, stt: SttService, sizes: Iterable[str]) -> None:
+def _check_language(entry: YamlEntry, source: str, stt: SttService, sizes: Sequence[str]) -> None:
     """Refuse clips in a language that the server is not asked for, or has no words of."""
     languages = {c.language for c in read_clips(source)}
     if None in languages and stt.language != "en":

@@ -13,11 +13,15 @@ TOTAL = 10_000.0
 ENGINES = engines_of({"llm": LlmService(), "stt": SttService()})
 
 
+EAGER = {"vllm.enforce_eager": True}
+GRAPHS = {"vllm.enforce_eager": False}
+
+
 def at(share, speech="base", **options):
     return Allocation({"vllm_memory_util": share, "whisper_model_size": speech, **options})
 
 
-def start(share, **figures_):
+def start(share, *, options=None, **figures_):
     values = {
         "device_total_mib": TOTAL,
         "llm_memory_mib": share * TOTAL + 300,
@@ -28,7 +32,7 @@ def start(share, **figures_):
         "kv_tokens": 1000,
         "max_model_len": 500,
     } | figures_
-    return at(share), only(**values)
+    return at(share, **(options or {})), only(**values)
 
 
 def says(allocation, starts, *, tenants=0.0, reserve=500.0):
@@ -36,34 +40,37 @@ def says(allocation, starts, *, tenants=0.0, reserve=500.0):
 
 
 def test_figures_are_what_starts_have_shown():
-    assert figures([start(0.4)], ENGINES) == StartFigures(
-        outside_share_mib=300, non_kv_mib=3000, one_request_mib=500, own_mib={"stt": {"base": 1000}}
+    assert figures(at(0.6), [start(0.4)], ENGINES) == StartFigures(
+        outside_share_mib=300, non_kv_mib=3000, one_request_mib=500, own_mib={"stt": 1000}
     )
 
 
 def test_figures_are_medians_and_the_largest_speech():
     odd = start(0.4, llm_memory_mib=9000, stt_memory_mib=1200)
-    starts = figures([start(0.4), odd, start(0.4)], ENGINES)
+    starts = figures(at(0.4), [start(0.4), odd, start(0.4)], ENGINES)
     assert starts.outside_share_mib == 300
-    assert starts.own_mib == {"stt": {"base": 1200}}
+    assert starts.own_mib == {"stt": 1200}
 
 
 def test_a_server_below_its_share_has_nothing_outside_it():
-    assert figures([start(0.4, llm_memory_mib=2000)], ENGINES).outside_share_mib == 0
+    launches = [start(0.4, llm_memory_mib=2000)]
+    assert figures(at(0.4), launches, ENGINES).outside_share_mib == 0
 
 
 @pytest.mark.parametrize("launches", [[], [(at(0.4), Measurement())]])
 def test_without_figures_the_servers_are_asked(launches):
-    assert figures(launches, ENGINES) == StartFigures(None, None, None, {"stt": {}})
-    verdict = says(at(0.7), figures(launches, ENGINES))
+    assert figures(at(0.7), launches, ENGINES) == StartFigures(None, None, None, {"stt": None})
+    verdict = says(at(0.7), figures(at(0.7), launches, ENGINES))
     assert (verdict.fits, verdict.deficit_mib) == ("unknown", None)
 
 
 def test_figures_of_one_speech_configuration_do_not_stand_for_another():
-    starts = figures([start(0.4)], ENGINES)
-    assert says(at(0.4), starts).fits == "fits"
-    assert says(at(0.4, "tiny"), starts).fits == "unknown"
-    assert says(at(0.4, **{"whisper.beam_size": 1}), starts).fits == "unknown"
+    for allocation, fits in (
+        (at(0.4), "fits"),
+        (at(0.4, "tiny"), "unknown"),
+        (at(0.4, **{"whisper.beam_size": 1}), "unknown"),
+    ):
+        assert says(allocation, figures(allocation, [start(0.4)], ENGINES)).fits == fits
     assert (
         at(0.4, **{"whisper.beam_size": 1, "vllm.max_num_seqs": 8}).speech_key == "base beam_size=1"
     )
@@ -80,7 +87,7 @@ def test_figures_of_one_speech_configuration_do_not_stand_for_another():
 )
 def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
     # 5,000 share + 300 beyond it + 1,000 speech + 500 reserve = 6,800 of 10,000 MiB
-    verdict = says(at(0.5), figures([start(0.4)], ENGINES), tenants=tenants)
+    verdict = says(at(0.5), figures(at(0.5), [start(0.4)], ENGINES), tenants=tenants)
     assert (verdict.fits, verdict.deficit_mib) == (fits, pytest.approx(deficit))
     assert "5,000 share + 300 beyond it + 1,000 speech" in verdict.explanation
 
@@ -96,7 +103,54 @@ def test_everything_together_must_fit_within_the_margin(tenants, fits, deficit):
 )
 def test_a_share_must_hold_weights_and_one_request_within_the_margin(share, fits):
     # 3,000 MiB of weights and activations and 500 of one request; the margin is 200
-    verdict = says(at(share), figures([start(0.4)], ENGINES))
+    verdict = says(at(share), figures(at(share), [start(0.4)], ENGINES))
     assert verdict.fits == fits
     if fits != "fits":
         assert verdict.deficit_mib == pytest.approx(3500 - share * TOTAL)
+
+
+def test_starts_of_another_command_do_not_mix():
+    eager = [start(share, options=EAGER) for share in (0.3, 0.4, 0.5)]
+    graphs = start(
+        0.4, options=GRAPHS, llm_memory_mib=0.4 * TOTAL + 900, kv_cache_mib=0.4 * TOTAL - 3100
+    )
+    of_graphs = figures(at(0.6, **GRAPHS), [*eager, graphs], ENGINES)
+    assert (of_graphs.outside_share_mib, of_graphs.non_kv_mib) == (900, 3100)
+    of_eager = figures(at(0.6, **EAGER), [*eager, graphs], ENGINES)
+    assert (of_eager.outside_share_mib, of_eager.non_kv_mib) == (300, 3000)
+
+
+def test_speech_of_any_start_counts_beside_an_llm_command_that_has_none():
+    # 4,000 share + 1,000 speech + 500 reserve fit; what graphs add is not known
+    starts = figures(at(0.4, **GRAPHS), [start(0.4, options=EAGER)], ENGINES)
+    assert starts.own_mib == {"stt": 1000}
+    assert says(at(0.4, **GRAPHS), starts).fits == "unknown"
+
+
+def test_what_does_not_fit_without_what_is_not_known_is_ruled_out():
+    # 9,000 share + 1,000 speech + 500 reserve are 500 too many whatever graphs add
+    starts = figures(at(0.9, **GRAPHS), [start(0.4, options=EAGER)], ENGINES)
+    verdict = says(at(0.9, **GRAPHS), starts)
+    assert (verdict.fits, verdict.deficit_mib) == ("predicted_oom", 500)
+    assert verdict.explanation.endswith("MiB, without beyond it, not measured yet")
+    assert says(at(0.9), figures(at(0.9), [], ENGINES)).fits == "unknown"  # inside the margin
+
+
+@pytest.mark.parametrize(
+    ("options", "fits"),
+    [
+        ({"vllm.seed": 3}, "fits"),
+        ({"vllm.max_num_seqs": 8}, "unknown"),
+        ({"vllm.no_such_option_yet": 8}, "unknown"),
+        ({"vllm.kv_cache_memory_bytes": 8}, "unknown"),
+    ],
+)
+def test_only_options_without_memory_leave_a_start_comparable(options, fits):
+    assert says(at(0.4, **options), figures(at(0.4, **options), [start(0.4)], ENGINES)).fits == fits
+
+
+def test_where_a_flag_sets_the_cache_no_start_says_what_a_share_holds():
+    args = ("--kv_cache_memory_bytes=2G",)
+    engines = engines_of({"llm": LlmService(args=args), "stt": SttService()})
+    starts = figures(at(0.4), [start(0.4)], engines)
+    assert starts == StartFigures(None, None, None, {"stt": 1000})

@@ -11,7 +11,8 @@ from objectives.allocation import Allocation
 from objectives.engines.kv_cache import KvCache, kv_cache
 from objectives.engines.vllm import kv_capacity_bound
 from objectives.traffic.segments import segments
-from objectives.traffic.trace import in_turns, trace, turn_requests
+from objectives.traffic.trace import in_turns, trace
+from objectives.traffic.turns import turn_requests
 from objectives.traffic.workload import Workload, prompt
 
 PLAN = Workload(
@@ -39,8 +40,8 @@ def test_one_seed_is_one_trace_and_another_seed_another():
 )
 def test_a_seed_is_the_trace_that_it_was_when_recordings_were_made(plan, digest):
     requests = [astuple(r) for r in trace(plan, 24)]
-    assert {turn for *_, turn in requests} == {None}
-    whole = repr([tuple(of_0_1) for *of_0_1, _ in requests])
+    assert {(turn, prefix) for *_, turn, prefix in requests} == {(None, None)}
+    whole = repr([tuple(of_0_1) for *of_0_1, _, _ in requests])
     assert hashlib.sha256(whole.encode()).hexdigest()[:16] == digest
 
 

@@ -10,7 +10,7 @@ import pytest
 from objectives.speech.power import words_needed
 from objectives.speech.wer import WordErrors, WordVerdict, gate
 from study.bench.word_outlook import word_outlook
-from study.cli.dry_run_text import _words
+from study.cli.before_run.dry_run_text import _words
 from study.spec.load import load
 
 

@@ -30,7 +30,7 @@ from study.cli.console import Terminal
 from study.cli.exit_codes import exiting
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
-PROGRAM = ROOT / "study/commands/__main__.py"
+PROGRAM = ROOT / "study/__main__.py"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

@@ -28,7 +28,7 @@ DEVELOPERS = {
 }
 
 
-ENTRY = "from study.commands.__main__ import main"
+ENTRY = "from study.__main__ import main"
 EVERY_HELP = f"""
 import contextlib, importlib, io, json, sys
 {ENTRY}

@@ -5,13 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from commands import run_study
 from factories import Outcome, make, write_spec
 from ramps import kept_cell, kept_of
 
+from objectives.allocation import Scalar
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.log import FailurePhase
+from objectives.evaluation import Failure
 from objectives.recording.kept_replies import Rows
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Idle, Space
+from study.search.ask import ask_trial
+from study.search.carry_over import carry
+from study.search.tell import tell_failure
 from study.showcase.dataframe import overview_of
+from study.storage.trials import rows
 
 SMALL = {"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
 TIGHTER = {"llm_ttft_p95_ms": 700.0}
@@ -93,3 +104,19 @@ def test_where_they_cannot_be_judged_it_is_refused_and_the_study_stays(
     assert why in ran.stderr
     assert (out / "made/study.db").read_bytes() == before
     assert run_study(spec, "--out", out, "--fresh").returncode == 0
+
+
+def test_an_option_that_does_nothing_is_carried_without_a_value() -> None:
+    eager = Parameter("vllm.enforce_eager", (True, False))
+    capture = Parameter("vllm.max_cudagraph_capture_size", (64, 256))
+    fixed: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    space = Space((eager, capture), fixed, {capture.name: Idle(eager.name, True, 256)})
+    old, new = (optuna.create_study(direction="maximize") for _ in range(2))
+    old.enqueue_trial({eager.name: True})
+    trial, allocation = ask_trial(old, space)
+    diagnosis = Diagnosis("oom_startup", "llm", FailurePhase.START, 5.0, "out of memory")
+    tell_failure(old, trial, Failure(diagnosis, True, {}))
+    carry(new, space, rows(old)[0], None, None)
+    assert new.trials[0].params == old.trials[0].params == {eager.name: True}
+    assert str(rows(new)[0].allocation) == str(allocation)
+    assert allocation.values[capture.name] == 256

@@ -35,6 +35,7 @@ from study.spec.model import (
     SpecFile,
 )
 from study.spec.services import KINDS
+from study.spec.traces.options import TRACE_KEYS
 
 STUDY = Path(study.__file__).parent
 SPECS = STUDY / "specs"
@@ -163,7 +164,7 @@ def test_a_key_of_ours_beside_experiments_is_refused(write: Any) -> None:
     assert ":2: device: it stands beside" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["cpu", "cpu_recorded", "gpu"])
+@pytest.mark.parametrize("name", ["cpu", "cpu_recorded", "gpu", "levers"])
 def test_packaged_specs_load_where_their_files_exist(
     name: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -238,6 +239,8 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
             expected[name] = {*DEFAULT_LIMITS, "llm_latency_p95_ms"}
         elif name in KEYS:
             expected[name] = keys_of(hint)
+    expected["workload"] |= {*TRACE_KEYS}
+    expected["workloads"] |= {*TRACE_KEYS, "stt_per_s"}
     assert below == expected | {
         "search_space": {"vllm_memory_util", "whisper_model_size"},
         "measure": {"recorded"},

@@ -5,11 +5,13 @@
     gpu-allocation promote      a confirmed promotion to production, watched, and back
     gpu-allocation report       what a study found, as one file to send
     gpu-allocation dashboard    every trial of a study in the browser
+    gpu-allocation fit          which cells of a space would start, by the models' files
     gpu-allocation record       a whole space measured into a file that replays anywhere
     gpu-allocation init         a spec from the units that run today
     gpu-allocation schedule     a study as a unit of systemd with a timer
     gpu-allocation cost         where a study's time went, and whether sharing hurts
     gpu-allocation effects      which parameter matters, and how much
+    gpu-allocation capture      arrivals and lengths of live traffic, to be replayed
 
 Each is a script of scripts/ under a shorter name: `gpu-allocation VERB --help` explains it.
 Exit: 0 done, 2 bad input, 3 set-up, 130 stopped; the others are in study/guides/commands.md.

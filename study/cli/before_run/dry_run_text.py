@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+from objectives.allocation import Allocation
 from study.bench.word_outlook import WordOutlook
+from study.cli.before_run.fit_text import sentence
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
+from study.wording import short
 
 HOUR_S = 3600.0  # within which an owner may want a first answer
 
@@ -18,14 +21,19 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
             f"{forecast.size} configurations, {forecast.measured} of them measured; "
             f"at most {forecast.max_trials} trials over all runs"
         ]
-        lines += [f"(the first {LISTED} are shown)"] if forecast.has_more else []
+        lines += [f"({LISTED} are shown, with what they do not share with the baseline)"] * (
+            forecast.has_more
+        )
     lines += [
         f"tenant {n.name} will hold {n.mib:,} MiB; {n.left_mib:,.0f} MiB are left beside it"
         for n in forecast.neighbours
     ]
-    lines += [_prospect(p) for p in forecast.prospects]
+    baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
+    in_short = baseline if forecast.has_more else None
+    lines += [_prospect(p, in_short) for p in forecast.prospects]
     lines += _words(forecast.words) if forecast.words else []
-    lines.append("server commands:")
+    lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
+    lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += [
         f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
     ]
@@ -36,11 +44,15 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     return [*lines, f"{replay} {which}"]
 
 
-def _prospect(p: Prospect) -> str:
+def _prospect(p: Prospect, today: Allocation | None) -> str:
     mark = "  [baseline]" if p.is_baseline else ""
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
-    return f"  {p.allocation}  {p.check.fits}: {p.check.explanation}{mark}"
+    name = str(p.allocation) if today is None else short(p.allocation, today)
+    said = f"{p.check.fits}: {p.check.explanation}"
+    if p.by_files is not None:
+        said = f"by the model's files: {sentence(p.by_files)}"
+    return f"  {name}  {said}{mark}"
 
 
 def _words(outlook: WordOutlook) -> list[str]:

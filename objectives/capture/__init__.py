@@ -1,0 +1,1 @@
+"""This package captures live traffic: its arrivals and lengths, never its contents."""

@@ -1,0 +1,160 @@
+"""This module says what flags of vLLM do to its memory, as read in its source. Pure.
+
+Read in vLLM 0.26 and 0.32: engine/arg_utils.py, config/cache.py, config/scheduler.py,
+config/vllm.py, utils/argparse_utils.py, platforms/cpu.py, v1/worker/gpu_worker.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from objectives.allocation import Scalar
+from objectives.engines.command import flag_value
+
+# What sets the KV cache whatever the share is: the flag, the least of it that vLLM's parser takes
+# for it (its own log advises `--kv-cache-memory`), and why it overrides the share.
+OVERRIDES: Mapping[str, tuple[str, str]] = {
+    "kv-cache-memory-bytes": ("kv-cache-mem", "it sets the KV cache whatever the share is"),
+    "num-gpu-blocks-override": ("num-gpu", "it sets the KV cache's blocks whatever the share is"),
+    "config": ("config", "its file may set kv-cache-memory-bytes, and the study does not see it"),
+}
+SHARE_FLAGS: Mapping[str, str] = {
+    "gpu-memory-utilization": "gpu-mem",
+    "device-memory-utilization": "device-mem",
+}
+# variables of the environment, with the values that leave the share alone
+OVERRIDING_VARIABLES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "VLLM_CPU_KVCACHE_SPACE": (("",), "it sets the KV cache whatever the share is"),
+    "VLLM_ENABLE_STARTUP_PLAN": (
+        ("0",),
+        "it gives one trial the KV cache of another: what it keeps does not know the share",
+    ),
+}
+# what neither weights, activations, graphs nor the KV cache depend on
+OF_NO_MEMORY = frozenset(
+    {"seed", "scheduling_policy", "disable_log_stats", "disable_log_requests"}
+    | {"enable_log_requests", "max_log_len", "uvicorn_log_level"}
+)
+# option: the other option, and its value, beside which vLLM ignores it (no graph is captured)
+IDLE_BESIDE: Mapping[str, tuple[str, Scalar]] = {
+    "max_cudagraph_capture_size": ("enforce_eager", True),
+    "cudagraph_capture_sizes": ("enforce_eager", True),
+}
+TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
+
+
+def flag_name(word: str) -> str | None:
+    """Return the name of a flag as vLLM's parser reads it; None where the word is no flag.
+
+    >>> flag_name("--kv_cache_memory_bytes=8G"), flag_name("4096")
+    ('kv-cache-memory-bytes', None)
+    """
+    return word[2:].partition("=")[0].replace("_", "-") if word.startswith("--") else None
+
+
+def is_share(word: str) -> bool:
+    """Return whether a word of the command line sets the share, in full or cut short.
+
+    >>> is_share("--gpu_memory_util=0.5"), is_share("--gpu")
+    (True, False)
+    """
+    name = flag_name(word) or ""
+    return any(_is_short_for(name, full, least) for full, least in SHARE_FLAGS.items())
+
+
+def overriding(word: str) -> tuple[str, str] | None:
+    """Return the flag that a word is and why it overrides the share; None where it does not.
+
+    >>> overriding("--kv-cache-memory=8G")
+    ('--kv-cache-memory-bytes', 'it sets the KV cache whatever the share is')
+    """
+    name = flag_name(word) or ""
+    for full, (least, why) in OVERRIDES.items():
+        if _is_short_for(name, full, least):
+            return f"--{full}", why
+    return None
+
+
+def overriding_variable(name: str, value: str) -> str | None:
+    """Return why a variable of the environment overrides the share; None where it does not."""
+    harmless, why = OVERRIDING_VARIABLES.get(name, ((value,), ""))
+    return None if value in harmless else why
+
+
+def _is_short_for(name: str, full: str, least: str) -> bool:
+    return full.startswith(name) and name.startswith(least)
+
+
+def memory_options(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return those of a command's options that the memory of a start may depend on, by name.
+
+    >>> memory_options({"seed": 1, "enforce-eager": True, "max_cudagraph_capture_size": 256})
+    {'enforce_eager': True}
+    """
+    named = {name.replace("-", "_"): value for name, value in options.items()}
+    return {
+        name: value
+        for name, value in sorted(named.items())
+        if name not in OF_NO_MEMORY and not is_idle(name, named)
+    }
+
+
+def is_idle(name: str, options: Mapping[str, Scalar]) -> bool:
+    """Return whether an option does nothing beside the others, by name with underscores."""
+    other, value = IDLE_BESIDE.get(name, ("", None))
+    return value is not None and options.get(other) is value
+
+
+def disagreement(
+    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    """Return which option vLLM would refuse or cut, why, and the way out; None where none.
+
+    Args:
+        values: The values that each option may have, by its name with underscores.
+        args: More flags, that count where an option is not among the values.
+
+    >>> disagreement({"max_num_batched_tokens": [256, 1024], "max_num_seqs": [512]}, ())[0]
+    'max_num_batched_tokens'
+    """
+    tokens, seqs, capture, longest = (
+        _numbers(name, values, args) for name in (TOKENS, SEQS, CAPTURE, "max_model_len")
+    )
+    if not tokens:
+        return None
+    least = min(tokens)
+    if seqs and least < max(seqs):
+        return (
+            TOKENS,
+            f"vLLM refuses {least} of them for {max(seqs)} requests at once ({SEQS})",
+            f"raise it to {max(seqs)} at least, or lower {SEQS}",
+        )
+    is_chunked = "--no-enable-chunked-prefill" not in [a.replace("_", "-") for a in args]
+    is_chunked = is_chunked and False not in values.get("enable_chunked_prefill", ())
+    if longest and least < max(longest) and not is_chunked:
+        return (
+            TOKENS,
+            f"without chunked prefill vLLM refuses {least} of them, "
+            f"fewer than max_model_len, {max(longest)}",
+            f"raise it to {max(longest)} at least, or enable chunked prefill",
+        )
+    if len(cut := sorted({c for c in capture if c >= least})) > 1:
+        return (
+            CAPTURE,
+            f"vLLM cuts {' and '.join(map(str, cut))} to the {least} tokens of a batch ({TOKENS}): "
+            "they are one server",
+            f"name one of {least} at most",
+        )
+    return None
+
+
+def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
+    """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
+    given: Iterable[Scalar | None] = values.get(name) or [_in_args(name, args)]
+    return [int(v) for v in given if v is not None and str(v).isdecimal()]
+
+
+def _in_args(name: str, args: tuple[str, ...]) -> str | None:
+    words = [w for a in args for w in (a.split("=", 1) if a.startswith("--") else [a])]
+    spelt = [f"--{flag_name(w)}" if w.startswith("--") else w for w in words]
+    return flag_value(f"--{name.replace('_', '-')}", spelt)

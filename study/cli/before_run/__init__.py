@@ -1,0 +1,1 @@
+"""What is told before anything is launched."""

@@ -1,0 +1,141 @@
+"""Say in lines what a capture holds, what it does not, how a mirror did, and what to type next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from objectives.capture.lengths import Lengths, Missing
+from objectives.capture.tally import Pair, Tally, Timing, quantile
+from objectives.traffic.clips import read_clips
+from study.text import one_line
+
+SERVICES = {"llm": "LLM requests", "stt": "clips of speech"}
+REASONS = {
+    Missing.REFUSED: "refused by the server",
+    Missing.FAILED: "failed",
+    Missing.LEFT: "given up by the client before their length was known",
+    Missing.TOO_LARGE: "too large to be read",
+    Missing.UNREADABLE: "not in OpenAI's form, or not sound that can be read",
+    Missing.UNCOUNTED: "of a length that the server did not tell",
+    Missing.SEVERAL: "of several prompts or answers in one",
+    Missing.UNREAD: "not read, as too much came at once or what passed was not HTTP",
+    Missing.FULL: "after the trace was full",
+}
+TELL_USAGE = (
+    "the server tells a stream's length to clients that ask for "
+    "stream_options.include_usage, and to all with vLLM's --enable-force-include-usage"
+)
+
+
+def ending(tally: Tally, path: Path) -> list[str]:
+    """Return the lines at the end of a capture."""
+    count = {service: len(kept) for service, kept in tally.kept.items()}
+    if not any(count.values()):
+        return [f"no request was captured, and {path} is not written", *_beside(tally)]
+    what = " and ".join(f"{n:,} {SERVICES[s]}" for s, n in count.items() if n)
+    return [
+        f"{path}: {what}",
+        *_sizes(tally.kept),
+        *_beside(tally),
+        *_mirrored(tally),
+        "a confirmation replays it, with these lines in the spec:",
+        "    workloads:",
+        f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
+    ]
+
+
+def _sizes(kept: dict[str, list[Lengths]]) -> list[str]:
+    lines = []
+    for name, field in (("prompts", "prompt_tokens"), ("answers", "output_tokens")):
+        if values := [getattr(one, field) for one in kept["llm"]]:
+            median = quantile(values, 0.5)
+            lines.append(f"  {name}: {median:,} tokens in the middle, {max(values):,} at most")
+    if seconds := [one.seconds or 0.0 for one in kept["stt"]]:
+        shipped = [clip.seconds for clip in read_clips("assistant")]
+        sent_s = sum(min(shipped, key=lambda s: abs(s - own)) for own in seconds)
+        share = 100 * sent_s / sum(seconds)
+        lines.append(
+            f"  speech: {quantile(seconds, 0.5):.1f} s in the middle, {max(seconds):.1f} s at "
+            f"most; the shipped clips nearest in length are {share:.0f} % as long together"
+        )
+    return lines
+
+
+def _beside(tally: Tally) -> list[str]:
+    """Return what is not in the trace, or less surely."""
+    lines = [
+        f"  not in it: {n:,} {SERVICES[service]} {REASONS[why]}"
+        for (service, why), n in sorted(tally.missing.items(), key=str)
+    ]
+    if any(why is Missing.UNCOUNTED for _, why in tally.missing):
+        lines.append(f"  {TELL_USAGE}")
+    llm = tally.kept["llm"]
+    if pieces := sum(one.in_pieces for one in llm):
+        lines.append(
+            f"  {pieces:,} answers: counted in the pieces of their stream, of which one may hold "
+            "several tokens"
+        )
+    if asked := sum(one.by_tokenize for one in llm):
+        lines.append(f"  {asked:,} prompts: counted by the server's /tokenize afterwards")
+    if tally.left:
+        lines.append(f"  {tally.left:,} answers: as long as they were when their client hung up")
+    if tally.others:
+        lines.append(f"  passed and not captured: {tally.others:,} requests of other paths")
+    if tally.unreadable:
+        lines.append(
+            f"  passed and not captured: {tally.unreadable:,} connections that changed to "
+            "something else than HTTP/1"
+        )
+    return lines
+
+
+def _mirrored(tally: Tally) -> list[str]:
+    """Return how a mirror did beside the server, under the same requests."""
+    lines = []
+    for service, what in SERVICES.items():
+        pairs = [pair for pair in tally.pairs if pair.service == service]
+        if pairs:
+            lines += [f"  {len(pairs):,} {what} to both: server, mirror", *_table(pairs)]
+    for count, why in (
+        (tally.dropped, "without a copy, as the mirror was behind"),
+        (tally.left_out, "not compared, as the client hung up or the capture ended first"),
+    ):
+        if count:
+            lines.append(f"  {count:,} {why}")
+    if lines:
+        lines.append("  one traffic, seen once: scripts/confirm.py tells whether one is better")
+    return lines
+
+
+def _table(pairs: Sequence[Pair]) -> list[str]:
+    """Return a line a figure; a failed request is infinitely late."""
+    sides: tuple[list[Timing], ...] = ([p.server for p in pairs], [p.mirror for p in pairs])
+    begun = [p for p in pairs if None not in (p.server.first_ms, p.mirror.first_ms)]
+    firsts = [[p.server.first_ms or 0.0 for p in begun], [p.mirror.first_ms or 0.0 for p in begun]]
+    wholes = [[t.latency_ms for t in side] for side in sides]
+    lines = []
+    for name, values in (("begun", firsts), ("answered", wholes)):
+        for share in (0.5, 0.95):
+            if values[0]:
+                texts = [_ms(quantile(side, share)) for side in values]
+                lines.append(f"    {share:.0%} {name} within  {texts[0]:>12} {texts[1]:>12}")
+    failed = [f"{sum(t.has_failed for t in side):,}" for side in sides]
+    return [*lines, f"    failed  {failed[0]:>12} {failed[1]:>12}"]
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "never" if math.isinf(value) else f"{value:,.1f} ms"
+
+
+def _name(path: Path) -> str:
+    """Return a name for the workload: the file's, in plain letters."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in path.stem)
+    return plain.strip("-")[:40] or "captured"
+
+
+def _quoted(path: Path) -> str:
+    return '"' + one_line(str(path)).replace("\\", "\\\\").replace('"', '\\"') + '"'

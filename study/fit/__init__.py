@@ -1,0 +1,1 @@
+"""What of a spec's space would fit, by the files of its models."""

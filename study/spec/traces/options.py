@@ -1,0 +1,160 @@
+"""Read what of a trace a workload replays: the file, its format, and what is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+
+from objectives.plain_data.ranges import Range
+from objectives.traffic.public_traces.lines import TraceFile
+from objectives.traffic.public_traces.read import likely_format
+from objectives.traffic.trace_slice import Format, TooLong, TraceOptions
+from objectives.traffic.workload import Workload
+from study.spec.yaml_node import YamlEntry
+
+TRACE_KEYS = ("trace", "format", "from", "for", "speed", "thin", "too_long", "jitter_s", "stt")
+OF_TRACE = {  # the keys of a workload that a trace tells itself
+    "turns_per_s": "its arrivals",
+    "llm_per_s": "its arrivals",
+    "llm_burst": "its arrivals",
+    "prompt_tokens": "its lengths",
+    "output_tokens": "its lengths",
+}
+AskedStt = Literal["before_each", "poisson"]
+MOST_S = 1e9
+RANGES: Mapping[str, Range] = {
+    "from": Range(0, MOST_S),
+    "for": Range(1, MOST_S),
+    "speed": Range(0.01, 100),
+    "thin": Range(1e-6, 1),
+    "jitter_s": Range(0, 3600),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTrace:
+    """An asked trace is what a spec says of one, before its file is read.
+
+    Args:
+        entry: Where it stands in the spec.
+        options: What it says; what it leaves out has its default.
+        is_for_named: Whether it says how long the slice is.
+        is_stt_named: Whether it says where clips come from.
+    """
+
+    entry: YamlEntry
+    options: TraceOptions
+    is_for_named: bool
+    is_stt_named: bool
+
+
+def read_workload(entry: YamlEntry, folder: Path) -> tuple[Workload, AskedTrace | None]:
+    """Read the spec's `workload:`; with `trace:` it has no rates and lengths of its own.
+
+    Raises:
+        BadInput: A key or value is wrong, or contradicts another; it has file, line and key.
+    """
+    names = [f.name for f in fields(Workload)]
+    entry.only((*names, *TRACE_KEYS))
+    present = [name for name in TRACE_KEYS if name in entry.items()]
+    if not present:
+        return entry.build(Workload), None
+    workload: Workload = _without(entry, TRACE_KEYS).build(Workload)
+    if "trace" not in present:
+        raise entry.at(present[0]).wrong(
+            "it is for a trace, and none is named", "add `trace: FILE`"
+        )
+    for name, what in OF_TRACE.items():
+        if name in entry.items():
+            way_out = "remove it, or change the load by `speed` or `thin`"
+            raise entry.at(name).wrong(f"it stands beside `trace`, which has {what}", way_out)
+    window_s = workload.window_s if "window_s" in entry.items() else None
+    asked = read_trace(entry, folder, window_s, workload.window_s)
+    check_beside(entry, asked)
+    return workload, asked
+
+
+def check_beside(entry: YamlEntry, asked: AskedTrace) -> None:
+    """Refuse a rate of clips beside a trace that has a clip before each LLM request.
+
+    Raises:
+        BadInput: There is one; the error has file, line and key.
+    """
+    if "stt_per_s" in entry.items() and asked.options.stt != "poisson":
+        what = "it stands beside `trace`, whose LLM requests each have a clip before them"
+        raise entry.at("stt_per_s").wrong(what, "write `stt: poisson`, or remove it")
+
+
+def read_trace(
+    entry: YamlEntry, folder: Path, window_s: float | None, default_s: float
+) -> AskedTrace:
+    """Read what a mapping says of its `trace:`.
+
+    Args:
+        entry: The mapping.
+        folder: The folder of the spec, from which the file is named.
+        window_s: The length of the window, where the spec says it, seconds.
+        default_s: Its length where nobody says it, seconds.
+
+    Raises:
+        BadInput: A key or value is wrong, or contradicts another; it has file, line and key.
+    """
+    named = str(entry.at("trace").build(str))
+    path = next((p for p in (folder / named, Path(named)) if p.is_file()), None)
+    if path is None:
+        raise entry.at("trace").wrong(
+            f"there is no file {named!r}", "name a trace, from this spec's folder"
+        )
+    numbers = {
+        name: entry.at(name).build(float, within)
+        for name, within in RANGES.items()
+        if name in entry.items()
+    }
+    options = TraceOptions(
+        file=str(path.absolute()),
+        format=_format(entry, path),
+        from_s=numbers.get("from", 0.0),
+        for_s=numbers.get("for", (window_s or default_s) * numbers.get("speed", 1.0)),
+        speed=numbers.get("speed", 1.0),
+        thin=numbers.get("thin", 1.0),
+        jitter_s=numbers.get("jitter_s", 0.0),
+    )
+    if "too_long" in entry.items():
+        options = replace(options, too_long=entry.at("too_long").build(TooLong))
+    if "stt" in entry.items():
+        options = replace(options, stt=entry.at("stt").build(AskedStt))
+    if window_s is not None and "for" in numbers:
+        own_s = options.for_s / options.speed
+        if abs(own_s - window_s) > 1e-6:
+            what = f"{options.for_s:g} s of the trace are {own_s:g} s, and window_s is {window_s:g}"
+            raise entry.at("for").wrong(what, "write one of the two")
+    is_for_named = window_s is not None or "for" in numbers
+    return AskedTrace(entry, options, is_for_named, "stt" in entry.items())
+
+
+def _format(entry: YamlEntry, path: Path) -> Format:
+    """Return the format that the spec names."""
+    if "format" in entry.items():
+        named: Format = entry.at("format").build(Format)
+        return named
+    likely = likely_format(next(TraceFile(path).lines(), ""))
+    way_out = f"write one of {', '.join(get_args(Format))}"
+    if likely is not None:
+        way_out = f"its first line looks like `format: {likely}`"
+    raise entry.at("format").wrong("it is missing", way_out)
+
+
+def _without(entry: YamlEntry, names: Iterable[str]) -> YamlEntry:
+    """Return a mapping without some of its keys."""
+    left = set(names)
+    values = [
+        (yaml.ScalarNode("tag:yaml.org,2002:str", key, e.node.start_mark), e.node)
+        for key, e in entry.items().items()
+        if key not in left
+    ]
+    node = yaml.MappingNode(entry.node.tag, values, entry.node.start_mark, entry.node.end_mark)
+    return replace(entry, node=node)

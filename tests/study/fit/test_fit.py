@@ -1,0 +1,224 @@
+"""Checks the command `fit`: on a laptop, with models in the hub's cache, and its ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+from commands import exit_code, main_of
+from factories import SPEC, write_spec
+from model_folders import QWEN_7B, write_config, write_safetensors, write_whisper_bin
+
+import study.fit.fit as module
+from objectives.errors import SetupError
+from study.fit.fit import fit
+from study.spec.load import load
+
+AWQ = QWEN_7B | {"quantization_config": {"quant_method": "awq"}, "torch_dtype": "float16"}
+AWQ_BYTES = 5_570_000_000
+LLM = {"model": "org/model-AWQ", "python": "/opt/vllm/bin/python", "args": ["--enforce-eager"]}
+SIZED = [*LLM["args"], "--max-model-len", "4096"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the snapshot of a model in a hub's cache of this test's own."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    model = cache / "models--org--model-AWQ"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs/main").write_text("abc")
+    write_config(model / "snapshots/abc", AWQ)
+    write_safetensors(model / "snapshots/abc/model.safetensors", {"q": ("U8", (AWQ_BYTES,))})
+    return model / "snapshots/abc"
+
+
+@pytest.fixture
+def no_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine have no GPU."""
+
+    def lacking(name: str) -> None:
+        raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
+
+    monkeypatch.setattr(module, "open_device", lacking)
+    yield
+
+
+def spec_of(folder: Path, **changes: Any) -> Path:
+    services = {"llm": LLM | {"args": SIZED}, "stt": {"models": {}, "compute_type": "int8"}}
+    space = {"vllm_memory_util": [0.40, 0.50, 0.60], "whisper_model_size": ["tiny", "base"]}
+    baseline = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    told = {"measure": "live", "device": "cuda", "services": services, "search_space": space}
+    own = told | {"baseline": baseline, "budget": {"allow_gpu": True}, "tenants": []}
+    return write_spec(folder, **(own | changes))
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: Any, *words: object) -> tuple[int, str]:
+    """Run the command in this process; return its exit code and what it wrote."""
+    monkeypatch.setattr("sys.argv", ["scripts/fit.py", *map(str, words)])
+    code = exit_code(main_of("fit.py"))
+    out, err = capsys.readouterr()
+    return code, out + err
+
+
+def test_a_laptop_says_what_a_card_would_hold(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    code, text = run(capsys, monkeypatch, spec_of(tmp_path), "--card", "RTX 3060")
+    assert code == 0
+    assert "RTX 3060: 12,036 MiB" in text and "weights 5,312 MiB" in text
+    assert "56 KiB a token" in text
+    assert "cannot start: 0.4 + tiny, 0.4 + base" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_json_has_every_cell_with_its_figures(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    words = (spec_of(tmp_path), "--total-mib", 12_036, "--json")
+    code, text = run(capsys, monkeypatch, *words)
+    told = json.loads(text)
+    assert (code, len(told["cells"]), told["model"]["source"]) == (0, 6, "files")
+    best = told["cells"][-1]
+    assert best["outcome"] == "starts" and best["kv_tokens"] > 4096
+    assert best["values"] == {"vllm_memory_util": 0.6, "whisper_model_size": "base"}
+    assert told["device"]["total_mib"] == 12_036
+
+
+def test_without_a_device_it_says_how_to_name_one(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    code, text = run(capsys, monkeypatch, spec_of(tmp_path))
+    assert code == 3 and "--card" in text and "--total-mib" in text
+    assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("--card", "RTX 9999"), 2, "near it are"),
+        (("--card", "GTX 1080 Ti"), 3, "compute capability 6.1"),
+        (("--total-mib", "3"), 2, "--total-mib must be"),
+        (("--card", "L4", "--total-mib", "9000"), 2, "not allowed with"),
+        (("--against", "nowhere.jsonl"), 2, "name nothing else"),
+    ],
+)
+def test_a_wrong_word_is_one_line(
+    tmp_path: Path,
+    hub: Path,
+    no_device: None,
+    capsys: Any,
+    monkeypatch: Any,
+    words: tuple[str, ...],
+    code: int,
+    part: str,
+) -> None:
+    ended, text = run(capsys, monkeypatch, spec_of(tmp_path), *words)
+    assert (ended, len(text.splitlines())) == (code, 1)
+    assert part in text
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        ("org/absent", "hf download org/absent"),
+        ("./absent", "there is no folder ./absent"),
+        ("a" * 300 + "/b", "cannot be read"),
+    ],
+)
+def test_a_model_that_is_not_here_is_a_sentence(
+    tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any, model: str, part: str
+) -> None:
+    services = {"llm": LLM | {"model": model}, "stt": {"models": {}}}
+    spec = spec_of(tmp_path, services=services)
+    code, text = run(capsys, monkeypatch, spec, "--card", "L4")
+    assert (code, len(text.splitlines())) == (3, 1) and part in text
+
+
+def test_a_model_whose_download_is_cut_short_is_a_sentence(
+    tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    with (hub / "model.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    code, text = run(capsys, monkeypatch, spec_of(tmp_path), "--card", "L4")
+    assert (code, len(text.splitlines())) == (3, 1) and "cut short" in text
+
+
+def test_a_template_is_not_known(tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any) -> None:
+    llm = {"command": "serve --port {port} {vllm_memory_util}"}
+    spec = spec_of(tmp_path, services={"llm": llm, "stt": {"models": {}}})
+    code, text = run(capsys, monkeypatch, spec, "--card", "L4")
+    assert code == 3 and "a template starts the LLM server" in text
+
+
+def test_a_card_is_for_no_cpu(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    spec = spec_of(tmp_path, device="cpu", services=SPEC.get("services", {}))
+    code, text = run(capsys, monkeypatch, spec, "--card", "L4")
+    assert code == 2 and "device: cpu" in text
+
+
+def test_a_speech_model_counts_by_its_own_file(tmp_path: Path, hub: Path) -> None:
+    (tmp_path / "own").mkdir()
+    services = {
+        "llm": LLM | {"args": SIZED},
+        "stt": {"models": {"own": "own"}, "compute_type": "int8"},
+    }
+    space = {"vllm_memory_util": [0.5], "whisper_model_size": ["own"]}
+    baseline = {"vllm_memory_util": 0.5, "whisper_model_size": "own"}
+    path = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
+
+    def free_mib() -> float | None:
+        return fit(load(path, is_here=False), card_name="RTX 3060").cells[0].free_mib
+
+    assert free_mib() is None, "neither a file nor a known name"
+    write_whisper_bin(tmp_path / "own/model.bin", (1024, 1024), variables=10)
+    small = free_mib()
+    write_whisper_bin(tmp_path / "own/model.bin", (1024, 1024), variables=110)
+    large = free_mib()
+    assert small is not None and large is not None
+    assert small - large == pytest.approx(1.4 * 100)
+
+
+def test_searched_options_change_what_fits_and_others_are_left_out_of_the_table(
+    tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    space = {
+        "vllm_memory_util": [0.6],
+        "whisper_model_size": ["base"],
+        "vllm.max_num_batched_tokens": [2048, 8192],
+        "vllm.seed": [1, 2],
+        "whisper.beam_size": [1, 5],
+    }
+    baseline = {"vllm_memory_util": 0.6, "whisper_model_size": "base", "whisper.beam_size": 5}
+    baseline |= {"vllm.max_num_batched_tokens": 2048, "vllm.seed": 1}
+    spec = spec_of(tmp_path, search_space=space, baseline=baseline)
+    answer = fit(load(spec, is_here=False), card_name="RTX 3060")
+    tokens = {c.allocation.values["vllm.max_num_batched_tokens"]: c.kv_tokens for c in answer.cells}
+    assert len(answer.cells) == 4, "the width of the search takes no memory"
+    assert tokens[2048] and tokens[8192] and tokens[2048] > tokens[8192]
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 0 and "the same with every seed of the space" in text
+    assert sum("starts" in line for line in text.splitlines()) == 2
+
+
+def test_a_continuous_range_shows_the_baseline(tmp_path: Path, hub: Path) -> None:
+    space = {
+        "vllm_memory_util": {"low": 0.3, "high": 0.7},
+        "whisper_model_size": ["tiny", "base"],
+    }
+    answer = fit(load(spec_of(tmp_path, search_space=space), is_here=False), card_name="RTX 3060")
+    assert [str(c.allocation) for c in answer.cells] == [
+        "vllm_memory_util=0.5 whisper_model_size=base"
+    ]
+    assert "continuous" in answer.notes[-1]
+
+
+def test_recordings_are_held_against_the_files(capsys: Any, monkeypatch: Any) -> None:
+    recordings = Path(module.__file__).parents[2] / "objectives/recordings"
+    words = ("--against", recordings / "h100_7b.jsonl")
+    code, text = run(capsys, monkeypatch, *words)
+    assert code == 0 and "h100_7b.jsonl" in text and "3 of 3" in text
