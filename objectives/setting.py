@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives.capacity.limits import DEFAULT_LIMITS
@@ -12,7 +12,7 @@ from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.plain_data.infinity import plain
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
-from objectives.traffic.workload import Workload, without_arrivals
+from objectives.traffic.workload import Workload, as_compared
 
 OF_RAMPS = ("ramp_doubling_s", "pause_s")
 
@@ -40,11 +40,8 @@ class Setting:
 
 def conditions(setting: Setting) -> dict[str, Any]:
     """Return what must be equal for two measurements to be comparable, as plain data."""
-    stored = without_arrivals(setting.workload)
-    if stored.trace is not None:  # by its digest, wherever the file lies
-        options = replace(stored.trace.options, file="")
-        stored = replace(stored, trace=replace(stored.trace, options=options))
-    workload = {k: v for k, v in asdict(stored).items() if v is not None}
+    compared = as_compared(setting.workload)
+    workload = {k: v for k, v in asdict(compared).items() if v is not None}
     del workload["hold_s"]  # only a confirmation holds a rate
     if not setting.workload.ramp_s:
         workload = {k: v for k, v in workload.items() if k not in OF_RAMPS}

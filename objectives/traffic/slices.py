@@ -43,8 +43,8 @@ def sliced(
     """
     moved = [_moved(a, options, seed) for a in arrivals]
     within = [a for a in moved if 0 <= a.at_s < options.for_s]
-    asked = sum(a.prompt_tokens > 0 for a in within)
-    if not asked:
+    count = sum(a.prompt_tokens > 0 for a in within)
+    if not count:
         raise ValueError("it holds no LLM request")
     thinned = _thinned(within, options.thin, seed)
     fitting = [f for a in thinned if (f := _fitting(a, options)) is not None]
@@ -61,7 +61,7 @@ def sliced(
         options=options,
         sha256=sha256,
         facts=SliceFacts(
-            in_file=asked + failed,
+            in_file=count + failed,
             failed=failed,
             thinned=sum(a.prompt_tokens > 0 for a in thinned),
             too_long=len(too_long),

@@ -135,6 +135,15 @@ def without_arrivals(workload: Workload) -> Workload:
     return workload if trace is None else replace(workload, trace=replace(trace, arrivals=()))
 
 
+def as_compared(workload: Workload) -> Workload:
+    """Return a workload as others are compared with it: its trace by digest, wherever it lies."""
+    stored = without_arrivals(workload)
+    if stored.trace is None:
+        return stored
+    options = replace(stored.trace.options, file="")
+    return replace(stored, trace=replace(stored.trace, options=options))
+
+
 @dataclass(frozen=True, slots=True)
 class Prefix:
     """A prefix is the part of a prompt that other prompts may begin with too.

@@ -40,7 +40,9 @@ def ending(tally: Tally, path: Path) -> list[str]:
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
-        "a confirmation replays it, with these lines in the spec:",
+        "a study replays a part of it (guide traces.md), with this line in the spec:",
+        f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
+        "a confirmation replays it whole beside that, with these:",
         "    workloads:",
         f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
     ]

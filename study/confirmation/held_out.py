@@ -10,7 +10,7 @@ from typing import Any
 from objectives.engines.engine import kv_cache_args
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, Workload, without_arrivals
+from objectives.traffic.workload import Request, Workload, as_compared
 from study.rule.rule import Claim
 from study.spec.model import HeldOut, Spec
 from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
@@ -72,5 +72,5 @@ def plain_traffic(of: Workload | Request) -> dict[str, Any]:
 
     So the digests are those of confirmations that were begun before there were any.
     """
-    stored = without_arrivals(of) if isinstance(of, Workload) else of
+    stored = as_compared(of) if isinstance(of, Workload) else of
     return {k: v for k, v in asdict(stored).items() if k not in ("trace", "prefix") or v}

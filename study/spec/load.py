@@ -80,9 +80,9 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
     plain["limits"] = read_limits(top.at("limits"))
-    asked = None
+    trace_entry = None
     if "workload" in keys:
-        plain["workload"], asked = read_workload(keys["workload"], path.parent)
+        plain["workload"], trace_entry = read_workload(keys["workload"], path.parent)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", plain["name"]):
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
@@ -117,7 +117,7 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
     )
     longest = longest_taken(services, parameters, baseline)
     main, workloads = read_traffic(
-        top, plain["workload"], asked, path.parent, longest, is_live=is_live
+        top, plain["workload"], trace_entry, path.parent, longest, is_live=is_live
     )
     plain["workload"] = main
     notes += trace_notes(main, workloads)

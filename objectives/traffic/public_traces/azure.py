@@ -16,11 +16,10 @@ EXAMPLE = "2023-11-16 18:15:46.6805900,374,44"
 BLOCK_TOKENS = 0
 
 
-def stamp_s(fields: Mapping[str, Any]) -> float:
+def stamp_s(text: str) -> float:
     """Return the time of a request, seconds; fractions of seven digits are cut to six."""
-    text = fields["TIMESTAMP"]
     try:
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(f"TIMESTAMP is {short(text)}, not such as {EXAMPLE[:27]}") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -17,9 +17,9 @@ EXAMPLE = "5,ChatGPT,472,18,490,Conversation log"
 BLOCK_TOKENS = 0
 
 
-def stamp_s(fields: Mapping[str, Any]) -> float:
+def stamp_s(value: Any) -> float:
     """Return the time of a request, seconds."""
-    return seconds("Timestamp", fields["Timestamp"])
+    return seconds("Timestamp", value)
 
 
 def sizes(fields: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:

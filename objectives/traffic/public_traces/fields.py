@@ -14,12 +14,15 @@ MOST_S = 1e10  # above any date in seconds
 FORMAT_OF_BLOCKS = {16: "timed_trace", 512: "mooncake"}
 
 
-def csv_fields(text: str) -> list[str]:
-    """Return the fields of a line of CSV."""
+def csv_fields(text: str, count: int) -> list[str]:
+    """Return the fields of a line of CSV, of which there are as many as the header has."""
     try:
-        return next(csv.reader([text], strict=True), [])
+        fields = text.split(",") if '"' not in text else next(csv.reader([text], strict=True))
     except csv.Error as error:
         raise ValueError(f"it is no CSV ({error})") from error
+    if len(fields) != count:
+        raise ValueError(f"it has {len(fields)} fields, and the header {count}")
+    return fields
 
 
 def json_fields(text: str) -> Mapping[str, Any]:
@@ -47,7 +50,7 @@ def _refused(text: str) -> float:
     raise ValueError(f"{text} is no number")
 
 
-def field(fields: Mapping[str, Any], name: str) -> Any:
+def required(fields: Mapping[str, Any], name: str) -> Any:
     """Return a field that must be there."""
     if name not in fields:
         raise ValueError(f"{name} is missing")
@@ -67,9 +70,9 @@ def seconds(name: str, value: Any, unit_s: float = 1.0) -> float:
 
 def tokens(name: str, value: Any) -> int:
     """Return a number of tokens from 0; a text of CSV is a number too."""
-    whole = value
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        whole = int(value)
+    whole = value.strip() if isinstance(value, str) else value
+    if isinstance(whole, str) and whole.isascii() and whole.isdecimal() and len(whole) < 20:
+        whole = int(whole)
     if type(whole) is not int or not 0 <= whole <= MOST_TOKENS:
         raise ValueError(f"{name} is {short(value)}, not a whole number from 0 to {MOST_TOKENS:,}")
     return whole

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from objectives.traffic.public_traces.fields import field, hash_ids, seconds, tokens
+from objectives.traffic.public_traces.fields import hash_ids, required, seconds, tokens
 
 COLUMNS = ("timestamp", "input_length", "output_length")
 EXAMPLE = '{"timestamp": 27482, "input_length": 700, "output_length": 52, "hash_ids": [46, 47]}'
 BLOCK_TOKENS = 512
 
 
-def stamp_s(fields: Mapping[str, Any]) -> float:
+def stamp_s(value: Any) -> float:
     """Return the time of a request, seconds."""
-    return seconds("timestamp", field(fields, "timestamp"), 1e-3)
+    return seconds("timestamp", value, 1e-3)
 
 
 def sizes(fields: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
@@ -27,5 +27,5 @@ def sizes(fields: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
 
 def sizes_in(fields: Mapping[str, Any], block_tokens: int) -> tuple[int, int, tuple[int, ...]]:
     """Return the tokens of prompt and answer, and the ids of blocks of this many tokens."""
-    prompt, answer = (tokens(name, field(fields, name)) for name in COLUMNS[1:])
+    prompt, answer = (tokens(name, required(fields, name)) for name in COLUMNS[1:])
     return prompt, answer, hash_ids(fields.get("hash_ids", []), prompt, block_tokens)

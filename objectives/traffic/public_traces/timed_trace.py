@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.traffic.public_traces import mooncake
-from objectives.traffic.public_traces.fields import field, seconds
+from objectives.traffic.public_traces.fields import seconds
 
 COLUMNS = mooncake.COLUMNS
 EXAMPLE = '{"timestamp": 61.114, "input_length": 30, "output_length": 132, "hash_ids": [7, 8]}'
 BLOCK_TOKENS = 16
 
 
-def stamp_s(fields: Mapping[str, Any]) -> float:
+def stamp_s(value: Any) -> float:
     """Return the time of a request, seconds."""
-    return seconds("timestamp", field(fields, "timestamp"))
+    return seconds("timestamp", value)
 
 
 def sizes(fields: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from objectives.plain_data.ranges import Range
 from objectives.traffic.ready_made import READY_MADE
 from objectives.traffic.workload import Workload
 from study.spec.model import HeldOut
-from study.spec.traces.options import TRACE_KEYS, AskedTrace, check_beside, read_trace
+from study.spec.traces.options import TRACE_KEYS, TraceEntry, check_beside, read_trace
 from study.spec.traces.replaying import with_trace
 from study.spec.traffic import check_traffic
 from study.spec.yaml_node import YamlEntry
@@ -20,13 +20,13 @@ from study.text import meant
 FIRST_SEED, NEXT_SEED = 10_000, 1_000
 
 # from a workload and what is asked of a trace
-Replaying = Callable[[Workload, AskedTrace], Workload]
+Replaying = Callable[[Workload, TraceEntry], Workload]
 
 
 def read_traffic(
     top: YamlEntry,
     main: Workload,
-    asked: AskedTrace | None,
+    trace_entry: TraceEntry | None,
     folder: Path,
     longest: int | None,
     *,
@@ -37,7 +37,7 @@ def read_traffic(
     Args:
         top: The spec.
         main: What its `workload:` says.
-        asked: The trace that it names; None where rates and lengths are drawn.
+        trace_entry: The trace that it names; None where rates and lengths are drawn.
         folder: The folder of the spec, from which files are named.
         longest: The tokens of prompt and answer that the server takes; None where nobody says.
         is_live: Whether it is measured here.
@@ -46,15 +46,15 @@ def read_traffic(
         BadInput: Something is wrong with it; the error has file, line and key.
     """
 
-    def replaying(workload: Workload, of: AskedTrace) -> Workload:
+    def replaying(workload: Workload, of: TraceEntry) -> Workload:
         made = with_trace(workload, of, longest)
         check_traffic(of.entry, made, is_live=is_live)
         return made
 
-    if asked is None:
+    if trace_entry is None:
         check_traffic(top.at("workload"), main, is_live=is_live)
     else:
-        main = replaying(main, asked)
+        main = replaying(main, trace_entry)
     return main, _held_out(top.at("workloads"), folder, main, replaying)
 
 
@@ -77,13 +77,13 @@ def _held_out(
         path, workload = None, None
         if e.is_mapping and "trace" in e.items():
             e.only(("name", "stt_per_s", *TRACE_KEYS))
-            asked = read_trace(e, folder, None, main.window_s)
-            check_beside(e, asked)
+            trace_entry = read_trace(e, folder, None, main.window_s)
+            check_beside(e, trace_entry)
             own = replace(main, seed=main.seed + FIRST_SEED + n * NEXT_SEED)
             if "stt_per_s" in e.items():
                 own = replace(own, stt_per_s=e.at("stt_per_s").build(float, Range(0, 1000)))
-            workload = replaying(own, asked)
-            name = Path(asked.options.file).stem
+            workload = replaying(own, trace_entry)
+            name = Path(trace_entry.options.file).stem
         elif e.is_mapping:
             e.only(("name", "replay"), ("name", "replay", *TRACE_KEYS))
             file = str(e.at("replay").build(str))

@@ -11,10 +11,10 @@ import yaml
 
 from objectives.plain_data.ranges import Range
 from objectives.traffic.public_traces.lines import TraceFile
-from objectives.traffic.public_traces.read import likely_format
+from objectives.traffic.public_traces.request_lines import likely_format
 from objectives.traffic.trace_slice import Format, TooLong, TraceOptions
 from objectives.traffic.workload import Workload
-from study.spec.yaml_node import YamlEntry
+from study.spec.yaml_node import TAG, YamlEntry
 
 TRACE_KEYS = ("trace", "format", "from", "for", "speed", "thin", "too_long", "jitter_s", "stt")
 OF_TRACE = {  # the keys of a workload that a trace tells itself
@@ -24,7 +24,7 @@ OF_TRACE = {  # the keys of a workload that a trace tells itself
     "prompt_tokens": "its lengths",
     "output_tokens": "its lengths",
 }
-AskedStt = Literal["before_each", "poisson"]
+SttMode = Literal["before_each", "poisson"]
 MOST_S = 1e9
 RANGES: Mapping[str, Range] = {
     "from": Range(0, MOST_S),
@@ -36,8 +36,8 @@ RANGES: Mapping[str, Range] = {
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTrace:
-    """An asked trace is what a spec says of one, before its file is read.
+class TraceEntry:
+    """A trace entry is what a spec says of a trace, before its file is read.
 
     Args:
         entry: Where it stands in the spec.
@@ -52,7 +52,7 @@ class AskedTrace:
     is_stt_named: bool
 
 
-def read_workload(entry: YamlEntry, folder: Path) -> tuple[Workload, AskedTrace | None]:
+def read_workload(entry: YamlEntry, folder: Path) -> tuple[Workload, TraceEntry | None]:
     """Read the spec's `workload:`; with `trace:` it has no rates and lengths of its own.
 
     Raises:
@@ -73,25 +73,25 @@ def read_workload(entry: YamlEntry, folder: Path) -> tuple[Workload, AskedTrace 
             way_out = "remove it, or change the load by `speed` or `thin`"
             raise entry.at(name).wrong(f"it stands beside `trace`, which has {what}", way_out)
     window_s = workload.window_s if "window_s" in entry.items() else None
-    asked = read_trace(entry, folder, window_s, workload.window_s)
-    check_beside(entry, asked)
-    return workload, asked
+    trace_entry = read_trace(entry, folder, window_s, workload.window_s)
+    check_beside(entry, trace_entry)
+    return workload, trace_entry
 
 
-def check_beside(entry: YamlEntry, asked: AskedTrace) -> None:
+def check_beside(entry: YamlEntry, trace_entry: TraceEntry) -> None:
     """Refuse a rate of clips beside a trace that has a clip before each LLM request.
 
     Raises:
         BadInput: There is one; the error has file, line and key.
     """
-    if "stt_per_s" in entry.items() and asked.options.stt != "poisson":
+    if "stt_per_s" in entry.items() and trace_entry.options.stt != "poisson":
         what = "it stands beside `trace`, whose LLM requests each have a clip before them"
         raise entry.at("stt_per_s").wrong(what, "write `stt: poisson`, or remove it")
 
 
 def read_trace(
     entry: YamlEntry, folder: Path, window_s: float | None, default_s: float
-) -> AskedTrace:
+) -> TraceEntry:
     """Read what a mapping says of its `trace:`.
 
     Args:
@@ -126,14 +126,14 @@ def read_trace(
     if "too_long" in entry.items():
         options = replace(options, too_long=entry.at("too_long").build(TooLong))
     if "stt" in entry.items():
-        options = replace(options, stt=entry.at("stt").build(AskedStt))
+        options = replace(options, stt=entry.at("stt").build(SttMode))
     if window_s is not None and "for" in numbers:
         own_s = options.for_s / options.speed
         if abs(own_s - window_s) > 1e-6:
             what = f"{options.for_s:g} s of the trace are {own_s:g} s, and window_s is {window_s:g}"
             raise entry.at("for").wrong(what, "write one of the two")
     is_for_named = window_s is not None or "for" in numbers
-    return AskedTrace(entry, options, is_for_named, "stt" in entry.items())
+    return TraceEntry(entry, options, is_for_named, "stt" in entry.items())
 
 
 def _format(entry: YamlEntry, path: Path) -> Format:
@@ -152,7 +152,7 @@ def _without(entry: YamlEntry, names: Iterable[str]) -> YamlEntry:
     """Return a mapping without some of its keys."""
     left = set(names)
     values = [
-        (yaml.ScalarNode("tag:yaml.org,2002:str", key, e.node.start_mark), e.node)
+        (yaml.ScalarNode(f"{TAG}str", key, yaml.Mark(e.file, 0, e.line - 1, 0, None, 0)), e.node)
         for key, e in entry.items().items()
         if key not in left
     ]

@@ -14,11 +14,11 @@ from objectives.search_space.parameter import Parameter
 from objectives.services import Services
 from objectives.traffic.clips import Clip, read_clips
 from objectives.traffic.public_traces.read import (
-    FORMATS,
     FileSlice,
     read_slice,
     slices_beside,
 )
+from objectives.traffic.public_traces.request_lines import FORMATS
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import TraceOptions, TraceSlice
 from objectives.traffic.workload import USUAL_PER_S, Workload
@@ -28,7 +28,7 @@ from study.spec.traces.captures import (
     captured_slice,
     is_captured,
 )
-from study.spec.traces.options import AskedTrace
+from study.spec.traces.options import TraceEntry
 from study.spec.traffic import longest_request
 
 ENOUGH = 0.95  # of a slice, where the trace ends in it
@@ -57,40 +57,40 @@ def longest_taken(
     return min(lengths) if lengths else named
 
 
-def with_trace(workload: Workload, asked: AskedTrace, longest: int | None) -> Workload:
+def with_trace(workload: Workload, trace_entry: TraceEntry, longest: int | None) -> Workload:
     """Return the workload that replays what is asked for.
 
     Args:
         workload: The seed, and everything that the trace does not tell.
-        asked: What the spec says of the trace.
+        trace_entry: What the spec says of the trace.
         longest: The tokens of prompt and answer that the server takes; None where nobody says.
 
     Raises:
         BadInput: The file cannot be read, or the slice has no traffic; it has file and line.
     """
-    entry, options = asked.entry, replace(asked.options, longest=longest)
+    entry, options = trace_entry.entry, replace(trace_entry.options, longest=longest)
     clips = read_clips(workload.clips) if is_captured(options) else ()
     if is_captured(options) and any(a.is_spoken for a in captured_arrivals(options, clips)):
-        if asked.is_stt_named:
+        if trace_entry.is_stt_named:
             what = "the trace has clips of its own"
             raise entry.at("stt").wrong(what, "remove it: they are sent as they were captured")
         options = replace(options, stt="captured")
-    found = _in_file(options, clips)
-    left_s = found.last_s - options.from_s
-    if not found.is_whole and left_s <= 0 < options.from_s:
-        what = f"the trace ends {found.last_s:g} s after its first request"
+    in_file = _in_file(options, clips)
+    left_s = in_file.last_s - options.from_s
+    if not in_file.is_whole and left_s <= 0 < options.from_s:
+        what = f"the trace ends {in_file.last_s:g} s after its first request"
         raise entry.at("from").wrong(what, "write an earlier one")
-    if not found.is_whole and left_s < options.for_s:
-        if asked.is_for_named and left_s < ENOUGH * options.for_s:
+    if not in_file.is_whole and left_s < options.for_s:
+        if trace_entry.is_for_named and left_s < ENOUGH * options.for_s:
             what = f"the trace ends {left_s:g} s after `from`, before {options.for_s:g} s are over"
             raise entry.at("for").wrong(what, f"write `for: {max(1, math.floor(left_s))}`")
-        if not asked.is_for_named:
+        if not trace_entry.is_for_named:
             options = replace(options, for_s=math.floor(left_s) + 1.0)
     if options.stt == "poisson" and "stt_per_s" not in entry.items():
         spoken_per_s = workload.stt_per_s + workload.turns_per_s
         workload = replace(workload, stt_per_s=spoken_per_s or USUAL_PER_S)
     try:
-        return _replaying(workload, found, options)
+        return _replaying(workload, in_file, options)
     except ValueError as error:
         until_s = options.from_s + options.for_s
         what = f"seconds {options.from_s:g} to {until_s:g} of it: {error}"
@@ -132,14 +132,14 @@ def on_slice(workload: Workload, from_s: float, seed: int, clips: Sequence[Clip]
         raise BadInput(f"{options.file}: {what}; {way_out}") from error
 
 
-def _replaying(workload: Workload, found: FileSlice, options: TraceOptions) -> Workload:
+def _replaying(workload: Workload, in_file: FileSlice, options: TraceOptions) -> Workload:
     block_tokens = 0 if is_captured(options) else FORMATS[options.format].BLOCK_TOKENS
     trace: TraceSlice = sliced(
-        found.arrivals,
+        in_file.arrivals,
         options,
         workload.seed,
-        failed=found.failed,
-        sha256=found.sha256,
+        failed=in_file.failed,
+        sha256=in_file.sha256,
         block_tokens=block_tokens,
     )
     window_s = options.for_s / options.speed

@@ -9,6 +9,8 @@ from objectives.traffic.trace_slice import TraceSlice
 from objectives.traffic.workload import Workload
 from study.spec.model import HeldOut
 
+MOST = 0.5  # of the requests
+
 
 def slice_in_words(trace: TraceSlice) -> str:
     """Say which slice of which file is replayed, and how it was changed."""
@@ -71,6 +73,11 @@ def _notes(workload: Workload) -> list[str]:
         f"{sent_in_words(workload)}; {lengths_in_words(workload)}",
         *left_out_in_words(trace),
     ]
+    if facts.too_long > MOST * facts.thinned:
+        lines.append(
+            "most of its requests do not fit this server, so what is left is hardly the traffic "
+            "of the trace: take another one, or a longer --max-model-len"
+        )
     if facts.grid_s is not None and not options.jitter_s:
         lines.append(
             f"{facts.grid_pct:.0f} % of its stamps lie on a grid of {facts.grid_s:g} s, so that "

@@ -14,6 +14,8 @@ from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
 from objectives.speech.wer import WordVerdict
+from objectives.traffic.slices import sliced
+from objectives.traffic.trace_slice import Arrival, TraceOptions
 from study.analysis.decision import Decision, decision_of
 from study.promotion.document import Origin, document, improvement_pct, write_promotion
 from study.promotion.seal import verify
@@ -359,3 +361,19 @@ def test_the_promotion_says_how_often_both_were_launched(spec: Spec) -> None:
     )
     written = document(decision, context_of(spec), ORIGIN, why="", passed_over=())
     assert written["launches"] == {"winner": 2, "baseline": 1}
+
+
+def test_the_promotion_says_which_trace_was_replayed_and_what_was_left_out(spec: Spec) -> None:
+    decision = decision_on([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST)], spec)
+    arrivals = [Arrival(float(n), 400 + n, 100, line=n + 1) for n in range(20)]
+    options = TraceOptions(
+        file="/a/t.csv", format="azure", from_s=0.0, for_s=20.0, too_long="drop", longest=510
+    )
+    own = sliced(arrivals, options, 1, failed=0, sha256="ab", block_tokens=0)
+    for trace in (None, own):
+        of = replace(spec, workload=replace(spec.workload, trace=trace))
+        written = document(decision, context_of(of), ORIGIN, why="", passed_over=())
+        assert ("workload" in written) is (trace is not None)
+    assert written["workload"]["replays"] == "t.csv (azure), seconds 0 to 20"
+    assert written["workload"]["left_out"][0].startswith("45.0 % of its requests are longer")
+    assert written["workload"]["trace_sha256"] == "ab"

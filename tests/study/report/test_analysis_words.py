@@ -13,7 +13,9 @@ from factories import Outcome, cell, changed, make, measurement
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
+from objectives.traffic.slices import sliced
 from objectives.traffic.trace import trace
+from objectives.traffic.trace_slice import Arrival, TraceOptions
 from objectives.traffic.workload import Workload
 from study.analysis.cost.interference import by_share
 from study.analysis.kv_cache import unfilled_cache
@@ -140,3 +142,15 @@ def test_the_run_and_the_report_say_it(tmp_path: Path) -> None:
 
 def test_a_warning_says_the_one_share_where_there_is_one() -> None:
     assert "at the one share measured" in warnings([at(0.4, 20.0)], LOAD, ())[0]
+
+
+def test_of_a_trace_more_of_it_is_offered() -> None:
+    arrivals = [Arrival(float(n), 900, 100, line=n + 1) for n in range(60)]
+    options = TraceOptions(file="t.csv", format="azure", from_s=0.0, for_s=60.0, thin=0.5)
+    own = sliced(arrivals, options, 1, failed=0, sha256="x", block_tokens=0)
+    calm = [at(0.4, 20.0), at(0.6, 10.0)]
+    for thin, expected in ((0.1, "{thin: 0.55, speed: 1}"), (0.5, "{thin: 1, speed: 2.8}")):
+        of = replace(own, options=replace(options, thin=thin))
+        lines = warnings(calm, replace(LOAD, trace=of), ())
+        assert len(lines) == 2
+        assert f"one that would: `workload: {expected}` beside the trace" in lines[1]

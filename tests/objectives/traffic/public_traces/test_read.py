@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from objectives.errors import BadInput
-from objectives.traffic.public_traces.read import begins, likely_format, read_slice, slices_beside
+from objectives.traffic.public_traces.read import begins, read_slice, slices_beside
+from objectives.traffic.public_traces.request_lines import likely_format
 from objectives.traffic.trace_slice import Format
 
 SHARED = Path(__file__).resolve().parents[5] / "shared/traces"
@@ -72,18 +73,18 @@ def test_a_trace_is_read_as_it_is(
     path, data = tmp_path / "trace", text.encode()
     data = {"crlf": data.replace(b"\n", b"\r\n"), "bom": b"\xef\xbb\xbf" + data}.get(shape, data)
     path.write_bytes(gzip.compress(data) if shape == "gz" else data)
-    found = read_slice(path, format_, 0, ALL_S)
-    sent = [(a.at_s, a.prompt_tokens, a.output_tokens) for a in found.arrivals]
+    part = read_slice(path, format_, 0, ALL_S)
+    sent = [(a.at_s, a.prompt_tokens, a.output_tokens) for a in part.arrivals]
     assert sent == [pytest.approx(e, abs=2e-6) for e in expected]
-    assert (found.failed, found.is_whole) == (failed, False)
+    assert (part.failed, part.is_whole) == (failed, False)
 
 
 def test_ids_of_blocks_are_kept(tmp_path: Path) -> None:
     formats: dict[Format, list[Any]] = {"mooncake": MOONCAKE, "timed_trace": TIMED}
     for format_, objects in formats.items():
         (tmp_path / "t").write_text(lines(objects))
-        found = read_slice(tmp_path / "t", format_, 0, ALL_S)
-        assert [a.hash_ids for a in found.arrivals] == [
+        part = read_slice(tmp_path / "t", format_, 0, ALL_S)
+        assert [a.hash_ids for a in part.arrivals] == [
             tuple(o.get("hash_ids", ())) for o in objects
         ]
 
@@ -91,9 +92,9 @@ def test_ids_of_blocks_are_kept(tmp_path: Path) -> None:
 def test_a_slice_ends_reading_and_what_follows_it_may_be_anything(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"{AZURE}\nno line of a trace\n")
-    found = read_slice(path, "azure", 4, 4.5)
-    assert [a.prompt_tokens for a in found.arrivals] == [396]
-    assert found.is_whole
+    part = read_slice(path, "azure", 4, 4.5)
+    assert [a.prompt_tokens for a in part.arrivals] == [396]
+    assert part.is_whole
     with pytest.raises(BadInput, match=re.escape(f"{path}:5: ")):
         read_slice(path, "azure", 4, ALL_S)
 
@@ -221,8 +222,8 @@ def test_what_was_published_is_read_whole(
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must read the public traces: {reason}", pytrace=False)
         pytest.skip(reason)
-    found = read_slice(path, format_, 0, ALL_S)
-    assert (len(found.arrivals), round(found.last_s), found.failed) == (requests, span_s, 0)
-    prompts = sum(a.prompt_tokens for a in found.arrivals) / requests
-    answers = sum(a.output_tokens for a in found.arrivals) / requests
+    part = read_slice(path, format_, 0, ALL_S)
+    assert (len(part.arrivals), round(part.last_s), part.failed) == (requests, span_s, 0)
+    prompts = sum(a.prompt_tokens for a in part.arrivals) / requests
+    answers = sum(a.output_tokens for a in part.arrivals) / requests
     assert (round(prompts), round(answers)) == (prompt, answer)

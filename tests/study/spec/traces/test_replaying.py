@@ -169,6 +169,17 @@ def test_what_cannot_be_replayed_is_said_with_its_key(
     assert str(caught.value).isprintable()
 
 
+def test_a_wrong_key_beside_a_trace_has_its_own_line(place: Path) -> None:
+    spec(place)
+    path = place / "spec.yaml"
+    path.write_text(
+        path.read_text().replace("  trace: t.csv\n", "  trace: t.csv\n  seed:\n    -3\n")
+    )
+    number = path.read_text().split("\n").index("  seed:") + 1
+    with pytest.raises(BadInput, match=re.escape(f"{path}:{number}: workload.seed: -3 is out of")):
+        load(path)
+
+
 def test_a_wrong_line_of_the_trace_is_named(place: Path) -> None:
     (place / "t.csv").write_text("\n".join([HEADER, ROWS[0], "6,m,-1,2,0,x"]))
     with pytest.raises(BadInput, match=re.escape(f"{place}/t.csv:3: Request tokens is '-1'")):
