@@ -57,18 +57,6 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
 
 def _words(outlook: WordOutlook) -> list[str]:
     """Say in one line which configurations cannot win by the gate of the words, and what would do.
-
-    >>> few = WordOutlook(
-    ...     candidates=14,
-    ...     not_measured=0,
-    ...     too_few=10,
-    ...     limit_points=1.0,
-    ...     words=159,
-    ...     minutes=1.05,
-    ...     minutes_needed=2.54,
-    ...     longer="dictation",
-    ... )
-    >>> print(_words(few)[0].replace(": ", ":\\n"))
     """
     reasons, of = [], f"of {outlook.candidates} candidates"
     if outlook.too_few:

@@ -39,9 +39,8 @@ def test_as_much_is_said_as_the_guide_says(name):
     assert f"| `{name}` | {len(clips)} | {words:,} | {minutes:.1f} min |" in guide
 
 
-def test_dictation_can_show_one_point_and_half_a_point_of_what_is_as_good():
-    words = SAID["dictation"][1]
-    assert arm_points(words) < 0.5
+def test_dictation_can_show_one_point_and_assistant_cannot():
+    assert arm_points(SAID["dictation"][1]) < 0.7
     assert arm_points(SAID["assistant"][1]) > 2
 
 

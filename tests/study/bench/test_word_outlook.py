@@ -33,7 +33,7 @@ def test_by_the_spec_that_ships_every_candidate_can_be_judged(gpu):
 def test_by_one_minute_of_speech_ten_of_its_configurations_cannot_win(gpu):
     few = outlook(gpu, "assistant")
     assert (few.candidates, few.too_few, few.not_measured, few.words) == (14, 10, 0, 159)
-    assert (few.minutes < few.minutes_needed < 5, few.longer) == (True, "dictation")
+    assert (few.minutes < few.minutes_needed < 6, few.longer) == (True, "dictation")
     (line,) = _words(few)
     assert "10 of 14 candidates are held back" in line
     assert "(`workload: {words: dictation}` has them)" in line
@@ -57,14 +57,14 @@ def test_what_nothing_that_ships_can_show_names_its_minutes(gpu):
     half = outlook(gpu, "dictation", points=0.3)
     assert half.longer is None
     assert f"; {half.minutes_needed:.1f} min would do" in _words(half)[0]
-    assert "ships" not in _words(half)[0]
+    assert "has them" not in _words(half)[0]
 
 
 @pytest.mark.parametrize("points", [0.5, 1.0, 2.0])
 def test_as_many_words_as_named_are_what_the_gate_takes_for_equal_words(points):
     def verdict(words: float) -> WordVerdict:
         clips = [WordErrors(0, 10)] * math.ceil(words / 10)
-        differing = round(len(clips) / 20)  # one word in two hundred, each way
+        differing = round(len(clips) / 10)  # one word in a hundred, each way
         new = [WordErrors(1, 10)] * differing + [WordErrors(0, 10)] * differing
         old = [WordErrors(0, 10)] * differing + [WordErrors(1, 10)] * differing
         rest = clips[2 * differing :]
