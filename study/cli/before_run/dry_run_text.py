@@ -56,8 +56,7 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
 
 
 def _words(outlook: WordOutlook) -> list[str]:
-    """Say in one line which configurations cannot win by the gate of the words, and what would do.
-    """
+    """Say in one line which configurations cannot win by the gate of the words, and what would do."""
     reasons, of = [], f"of {outlook.candidates} candidates"
     if outlook.too_few:
         would = f"; {outlook.minutes_needed:.1f} min would do"
@@ -67,8 +66,8 @@ def _words(outlook: WordOutlook) -> list[str]:
             would += f" (`workload: {{words: {outlook.longer}}}` has them)"
         reasons.append(
             f"{outlook.too_few} {of} are held back even if they hear as well as today's, since "
-            f"{outlook.words} words ({outlook.minutes:.1f} min) cannot show "
-            f"{outlook.limit_points:g} points{would}"
+            f"{outlook.words} words ({outlook.minutes:.1f} min) cannot meet "
+            f"a gate of {outlook.limit_points:g}{would}"
         )
     if outlook.not_measured:
         reasons.append(
