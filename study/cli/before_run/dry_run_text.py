@@ -56,7 +56,7 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
 
 
 def _words(outlook: WordOutlook) -> list[str]:
-    """Say in one line which configurations cannot win by the gate of the words, and what would do."""
+    """Say in one line which candidates the gate of the words holds back, and what would do."""
     reasons, of = [], f"of {outlook.candidates} candidates"
     if outlook.too_few:
         would = f"; {outlook.minutes_needed:.1f} min would do"
