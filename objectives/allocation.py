@@ -23,12 +23,22 @@ def is_of_speech(parameter: str) -> bool:
     return parameter == SPEECH or parameter.startswith("whisper.")
 
 
+def share_of(mib: float, total_mib: float) -> float:
+    """Return the share of a device that so many MiB are, as exact as a flag writes it.
+
+    >>> share_of(40_540, 143_771)
+    0.281976
+    """
+    return round(mib / total_mib, 6)
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """An allocation divides the device: it holds a value for each parameter, fixed or searched.
 
     Args:
-        values: Values by the names of their parameters; `SHARE` and `SPEECH` are always among them.
+        values: Values by the names of their parameters; `SHARE` and `SPEECH` are always among them,
+            once the device is known. Where the memory is said in MiB, `SHARE` follows from that.
 
     >>> two = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     >>> a = Allocation({**two, "vllm.max_num_seqs": 64})
@@ -36,6 +46,8 @@ class Allocation:
     (0.5, 'base', {'max_num_seqs': 64})
     >>> str(a)
     'vllm_memory_util=0.5 whisper_model_size=base vllm.max_num_seqs=64'
+    >>> str(Allocation({**two, "vllm_memory_mib": 40540}))
+    'vllm_memory_mib=40540 whisper_model_size=base'
     """
 
     values: Mapping[str, Scalar]
@@ -44,6 +56,17 @@ class Allocation:
     def share(self) -> float:
         """Return the share of the device's memory that the LLM server gets, 0 to 1."""
         return float(self.values[SHARE])
+
+    @property
+    def memory_mib(self) -> Scalar | None:
+        """Return the memory that the LLM server gets, MiB; None where only its share is said."""
+        return self.values.get(MEMORY)
+
+    @property
+    def own_values(self) -> dict[str, Scalar]:
+        """Return the values without a share that follows from MiB, and so from the device."""
+        is_derived = MEMORY in self.values
+        return {k: v for k, v in self.values.items() if k != SHARE or not is_derived}
 
     @property
     def speech(self) -> str:
@@ -77,7 +100,8 @@ class Allocation:
     def __str__(self) -> str:
         """Return one text for equal allocations, in whatever order a file holds their values."""
         ordered = sorted(
-            self.values.items(), key=lambda kv: (kv[0] != SHARE, kv[0] != SPEECH, kv[0])
+            self.own_values.items(),
+            key=lambda kv: (kv[0] not in OF_MEMORY, kv[0] != SPEECH, kv[0]),
         )
         return " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in ordered)
 

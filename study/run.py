@@ -32,6 +32,7 @@ from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
 from study.service_pause.options import outage
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
@@ -61,6 +62,7 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
         for line in reaped:
             terminal.line(line)
         source = recorded or choose_source(this)
+        this = on_card(this, source)
         with use(this, source) as (this, source):  # the time that is left, the bench as lent
             study = open_(this, source, storage or open_storage(this.storage_url))
             before = len(counted(study))
@@ -86,6 +88,7 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
 def foretell(this: Run) -> int:
     """Say what the run would do; nothing is launched or written."""
     source = choose_source(this)
+    this = on_card(this, source)
     lending = this.options.lending
     lent = lending.states()
     forecast = foreseen(this, source, [state.unit for state in lent])
@@ -100,6 +103,12 @@ def foretell(this: Run) -> int:
 def choose_source(this: Run) -> Source:
     """Return this machine's bench, or the recording that the spec names."""
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
+
+
+def on_card(this: Run, source: Source) -> Run:
+    """Return the run with what its spec says in MiB as shares of this device."""
+    device = source.identity
+    return replace(this, spec=on_device(this.spec, device.total_mib, device.product))
 
 
 @contextmanager

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.allocation import MEMORY, OF_MEMORY, SPEECH, Allocation
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
 from objectives.servers.phase_times import start_name, started_service
 from objectives.speech.wer import WordVerdict
+
+
+def memory_in_words(allocation: Allocation) -> str:
+    """Return the LLM's memory as it is searched: a share in percent, or MiB.
+
+    >>> memory_in_words(Allocation({"vllm_memory_util": 0.375}))
+    '37.5 %'
+    >>> memory_in_words(Allocation({"vllm_memory_util": 0.281976, "vllm_memory_mib": 40540}))
+    '40,540 MiB'
+    """
+    mib = allocation.memory_mib
+    return f"{100 * allocation.share:g} %" if mib is None else f"{float(mib):,.0f} MiB"
 
 
 def allocation_in_words(allocation: Allocation) -> str:
@@ -19,7 +31,7 @@ def allocation_in_words(allocation: Allocation) -> str:
     """
     more = ", ".join(f"{k} {v}" for k, v in allocation.all_options.items())
     extra = f", with {more}" if more else ""
-    share = f"{100 * allocation.share:g} % of the memory for the LLM"
+    share = f"{memory_in_words(allocation)} of the memory for the LLM"
     return f"{share}, beside speech model {allocation.speech}{extra}"
 
 
@@ -33,7 +45,8 @@ def choice_in_words(allocation: Allocation, today: Allocation) -> str:
     >>> print(choice_in_words(Allocation({**today.values, "vllm.max_num_seqs": 32}), today))
     50 % of the memory for the LLM, beside speech model base, with max_num_seqs 32 instead of 64
     """
-    both = Allocation({name: allocation.values[name] for name in (SHARE, SPEECH)})
+    names = (*OF_MEMORY, SPEECH)
+    both = Allocation({k: v for k, v in allocation.values.items() if k in names})
     old, new = today.all_options, allocation.all_options
     changes = [f"{k} {v} instead of {old.get(k)}" for k, v in new.items() if old.get(k) != v]
     with_changes = f", with {', '.join(changes)}" if changes else ""
@@ -48,7 +61,7 @@ def pair(allocation: Allocation) -> str:
     >>> pair(Allocation(both | {"vllm.max_num_seqs": 64}))
     '50 % + base'
     """
-    return f"{100 * allocation.share:g} % + {allocation.speech}"
+    return f"{memory_in_words(allocation)} + {allocation.speech}"
 
 
 def short(allocation: Allocation, today: Allocation | None = None) -> str:
@@ -67,7 +80,7 @@ def short(allocation: Allocation, today: Allocation | None = None) -> str:
     rest = "".join(
         f", {k.partition('.')[2]}={v:g}" if isinstance(v, float) else f", {k.partition('.')[2]}={v}"
         for k, v in allocation.values.items()
-        if k not in (SHARE, SPEECH) and (today is None or today.values.get(k) != v)
+        if k not in (*OF_MEMORY, SPEECH) and (today is None or today.values.get(k) != v)
     )
     return pair(allocation) + rest
 
@@ -158,7 +171,7 @@ def server_in_words(name: str | None) -> str:
     return f"{service_name(name)} server"
 
 
-SHORT = {"vllm_memory_util": "LLM share", "whisper_model_size": "speech"}
+SHORT = {"vllm_memory_util": "LLM share", MEMORY: "LLM memory", "whisper_model_size": "speech"}
 
 
 def phase_in_words(phase: Phase) -> str:

@@ -84,9 +84,9 @@ def text_lengths(
         tokenize: It asks the server how many tokens a prompt has.
     """
     try:
-        asked = json.loads(request)
-        parts = list(events(plain(answer, encoding))) if is_stream else None
-        parts = parts if parts is not None else [json.loads(plain(answer, encoding))]
+        asked, body = json.loads(request), plain(answer, encoding)
+        is_stream = is_stream or body.startswith(b"data:")  # not every server names the type
+        parts = list(events(body)) if is_stream else [json.loads(body)]
     except (ValueError, RecursionError, zlib.error):
         return Lengths(missing=Missing.UNREADABLE)
     if not isinstance(asked, dict) or not all(isinstance(part, dict) for part in parts):

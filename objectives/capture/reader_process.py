@@ -13,6 +13,7 @@ from objectives.capture.lengths import Lengths, Missing
 
 COMMAND = (sys.executable, "-m", "objectives.capture.reader")
 MOST_WAITING = 64 * 2**20  # bytes; what comes on top is not read
+ANEW_S = 0.5  # between a reader's death and the next one
 END_S = 30.0  # what waits at the end has so long
 
 
@@ -93,6 +94,7 @@ class ReaderProcess:
             done(Lengths(**told, missing=Missing(missing) if missing else None))
         self._give_up()
         if not self._is_ending:
+            await asyncio.sleep(ANEW_S)
             await self.start()
 
     def _give_up(self) -> None:

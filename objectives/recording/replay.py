@@ -116,7 +116,8 @@ class Recording:
         Raises:
             BadInput: The configuration was not recorded.
         """
-        repeats = tuple(e for e in self.entries if dict(e.values) == dict(allocation.values))
+        key = str(allocation)
+        repeats = tuple(e for e in self.entries if e.key == key)
         if not repeats:
             raise BadInput(
                 f"{self.path.name} holds no measurement of {allocation}; search only what was "

@@ -22,8 +22,8 @@ class Parameter:
     """A parameter is searched over the listed `choices`, or over a range from `low` to `high`.
 
     Args:
-        name: `vllm_memory_util` (a share of the device's memory), `whisper_model_size`,
-            `vllm.<flag>` or `whisper.<option>`.
+        name: `vllm_memory_util` (a share of the device's memory), `vllm_memory_mib`,
+            `whisper_model_size`, `vllm.<flag>` or `whisper.<option>`.
         choices: The listed values; empty for a range.
         low: The lowest value of a range.
         high: The highest value of a range.

@@ -15,7 +15,15 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from objectives.allocation import SHARE, SPEECH, Allocation, Scalar
+from objectives.allocation import (
+    MEMORY,
+    OF_MEMORY,
+    SHARE,
+    SPEECH,
+    Allocation,
+    Scalar,
+    share_of,
+)
 from objectives.search_space.parameter import Parameter
 
 
@@ -42,11 +50,14 @@ class Space:
         parameters: The searched parameters.
         fixed: The values that every allocation has, by the names of their parameters.
         idle: When a searched parameter does nothing, by its name.
+        total_mib: The memory of the device, MiB, by which MiB are a share; None where it is not
+            known yet.
     """
 
     parameters: tuple[Parameter, ...]
     fixed: Mapping[str, Scalar]
     idle: Mapping[str, Idle] = field(default_factory=dict)
+    total_mib: float | None = None
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the Optuna distributions by Optuna's parameter names."""
@@ -54,12 +65,15 @@ class Space:
 
     def allocation(self, values: Mapping[str, Scalar]) -> Allocation:
         """Return the allocation with these values (ours, not Optuna's) of searched parameters."""
-        ordered = {SHARE: None, SPEECH: None} | dict.fromkeys(
+        ordered = {SHARE: None, MEMORY: None, SPEECH: None} | dict.fromkeys(
             [*self.fixed, *(p.name for p in self.parameters)]
         )
         both = {**self.fixed, **values}
         both |= {n: i.keeps for n, i in self.idle.items() if self.is_idle(n, both)}
-        return Allocation({name: both[name] for name in ordered})
+        if MEMORY in both and self.total_mib is not None:
+            both[SHARE] = share_of(float(both[MEMORY]), self.total_mib)
+        absent = {name for name in OF_MEMORY if name not in both}
+        return Allocation({name: both[name] for name in ordered if name not in absent})
 
     def is_idle(self, name: str, values: Mapping[str, Scalar]) -> bool:
         """Return whether a parameter does nothing beside the values of the others, by name."""

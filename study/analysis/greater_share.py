@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.allocation import SHARE
+from objectives.allocation import MEMORY, SHARE, Scalar
 from objectives.diagnosis.diagnose import consequence_of
 from objectives.engines.engine import engines_of
 from study.analysis.configurations import Configuration
@@ -41,8 +41,9 @@ def greater_share(
     """
     if not any(engine.has_share for engine in engines_of(context.services)):
         return None
-    today = context.baseline.values
-    alike = [c for c in configurations if {**c.allocation.values, SHARE: 0} == {**today, SHARE: 0}]
+    none: dict[str, Scalar] = {SHARE: 0, MEMORY: 0}
+    today = {**context.baseline.values, **none}
+    alike = [c for c in configurations if {**c.allocation.values, **none} == today]
     works = [c for c in alike if c.is_feasible]
     greatest = max(works, key=lambda c: c.allocation.share, default=None)
     beyond = 0.0 if greatest is None else greatest.allocation.share

@@ -26,6 +26,7 @@ from objectives.setting import Setting, conditions
 from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
 from study.spec.choices import RECORDED
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
@@ -73,6 +74,8 @@ def find_source(
     setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)
+        device = recording.provenance.device
+        spec = on_device(spec, device.total_mib, device.product)
         if dict(spec.limits) != dict(recording.provenance.limits):
             recording = replace(recording, limits=spec.limits)
         here = conditions(setting)
@@ -81,8 +84,8 @@ def find_source(
             if differing_names({part: there}, {part: here[part]}):
                 names = _differing(here[part], there)
                 raise BadInput(
-                    f"{spec.path}: {part} differ from the recording {spec.measure.name} ({names}); "
-                    "use the recording's own, or write `measure: live`"
+                    f"{spec.path}: {part} differ from the recording {recording.path.name} "
+                    f"({names}); use the recording's own, or write `measure: live`"
                 )
         if spec.search_space.size is None:
             raise BadInput(
@@ -91,7 +94,7 @@ def find_source(
             )
         if sampler == RECORDED and str(spec.baseline) not in {e.key for e in recording.entries}:
             raise BadInput(
-                f"{spec.path}: baseline: {spec.measure.name} holds no measurement of it; "
+                f"{spec.path}: baseline: {recording.path.name} holds no measurement of it; "
                 "name one that is there"
             )
         for allocation in () if sampler == RECORDED else spec.search_space.grid():

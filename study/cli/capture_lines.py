@@ -11,7 +11,7 @@ from objectives.capture.tally import Pair, Tally, Timing, quantile
 from objectives.traffic.clips import read_clips
 from study.text import one_line
 
-SERVICES = {"llm": "LLM requests", "stt": "clips of speech"}
+SERVICES = {"llm": ("LLM request", "LLM requests"), "stt": ("clip of speech", "clips of speech")}
 REASONS = {
     Missing.REFUSED: "refused by the server",
     Missing.FAILED: "failed",
@@ -33,18 +33,21 @@ def ending(tally: Tally, path: Path) -> list[str]:
     """Return the lines at the end of a capture."""
     count = {service: len(kept) for service, kept in tally.kept.items()}
     if not any(count.values()):
-        return [f"no request was captured, and {path} is not written", *_beside(tally)]
-    what = " and ".join(f"{n:,} {SERVICES[s]}" for s, n in count.items() if n)
+        return [
+            f"no request was captured, and {path} is not written",
+            *_beside(tally),
+            *_mirrored(tally),
+        ]
+    what = " and ".join(_counted(n, *SERVICES[s]) for s, n in count.items() if n)
     return [
         f"{path}: {what}",
         *_sizes(tally.kept),
         *_beside(tally),
         *_mirrored(tally),
-        "a study replays a part of it (guide traces.md), with this line in the spec:",
+        "a study replays a part of it in its window (guide traces.md), a confirmation all of it "
+        "beside that, with these in the spec:",
         f"    workload: {{trace: {_quoted(path.absolute())}, format: timed_trace}}",
-        "a confirmation replays it whole beside that, with these:",
-        "    workloads:",
-        f"      - {{name: {_name(path)}, replay: {_quoted(path.absolute())}}}",
+        f"    workloads: [{{name: {_name(path)}, replay: {_quoted(path.absolute())}}}]",
     ]
 
 
@@ -68,38 +71,42 @@ def _sizes(kept: dict[str, list[Lengths]]) -> list[str]:
 def _beside(tally: Tally) -> list[str]:
     """Return what is not in the trace, or less surely."""
     lines = [
-        f"  not in it: {n:,} {SERVICES[service]} {REASONS[why]}"
+        f"  not in it: {_counted(n, *SERVICES[service])} {REASONS[why]}"
         for (service, why), n in sorted(tally.missing.items(), key=str)
     ]
     if any(why is Missing.UNCOUNTED for _, why in tally.missing):
         lines.append(f"  {TELL_USAGE}")
     llm = tally.kept["llm"]
-    if pieces := sum(one.in_pieces for one in llm):
-        lines.append(
-            f"  {pieces:,} answers: counted in the pieces of their stream, of which one may hold "
-            "several tokens"
-        )
-    if asked := sum(one.by_tokenize for one in llm):
-        lines.append(f"  {asked:,} prompts: counted by the server's /tokenize afterwards")
-    if tally.left:
-        lines.append(f"  {tally.left:,} answers: as long as they were when their client hung up")
-    if tally.others:
-        lines.append(f"  passed and not captured: {tally.others:,} requests of other paths")
-    if tally.unreadable:
-        lines.append(
-            f"  passed and not captured: {tally.unreadable:,} connections that changed to "
-            "something else than HTTP/1"
-        )
+    notes = (
+        (
+            sum(one.in_pieces for one in llm),
+            ("answer", "answers"),
+            "counted in the pieces of a stream, of which one may hold several tokens",
+        ),
+        (
+            sum(one.by_tokenize for one in llm),
+            ("prompt", "prompts"),
+            "counted by the server's /tokenize afterwards",
+        ),
+        (tally.left, ("answer", "answers"), "as long as it was when the client hung up"),
+        (tally.others, ("request", "requests"), "of other paths, passed and not captured"),
+        (
+            tally.unreadable,
+            ("connection", "connections"),
+            "not captured, which changed to something else than HTTP/1",
+        ),
+    )
+    lines += [f"  {_counted(count, *words)} {note}" for count, words, note in notes if count]
     return lines
 
 
 def _mirrored(tally: Tally) -> list[str]:
     """Return how a mirror did beside the server, under the same requests."""
     lines = []
-    for service, what in SERVICES.items():
+    for service, words in SERVICES.items():
         pairs = [pair for pair in tally.pairs if pair.service == service]
         if pairs:
-            lines += [f"  {len(pairs):,} {what} to both: server, mirror", *_table(pairs)]
+            lines += [f"  {_counted(len(pairs), *words)} to both: server, mirror", *_table(pairs)]
     for count, why in (
         (tally.dropped, "without a copy, as the mirror was behind"),
         (tally.left_out, "not compared, as the client hung up or the capture ended first"),
@@ -125,6 +132,15 @@ def _table(pairs: Sequence[Pair]) -> list[str]:
                 lines.append(f"    {share:.0%} {name} within  {texts[0]:>12} {texts[1]:>12}")
     failed = [f"{sum(t.has_failed for t in side):,}" for side in sides]
     return [*lines, f"    failed  {failed[0]:>12} {failed[1]:>12}"]
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    """Return a number with what it counts.
+
+    >>> _counted(1, "clip", "clips"), _counted(1200, "clip", "clips")
+    ('1 clip', '1,200 clips')
+    """
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _ms(value: float | None) -> str:

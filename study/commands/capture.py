@@ -9,8 +9,8 @@ r"""Capture live traffic before a server: arrivals and lengths, never contents.
         --mirror http://127.0.0.1:9000    a second server gets a copy of each request; its
                                           answers are measured beside the first's, and thrown away
 
-Everything passes as it is, streams too. A confirmation replays the trace. Ctrl-C or SIGTERM ends it
-once open answers have ended, a second one at once.
+Everything passes as it is, streams too. Studies and confirmations replay the trace. Ctrl-C or
+SIGTERM ends it once open answers have ended, a second one at once.
 Exit: 0 ended, 2 bad input or a trace that is there already, 3 a server that does not answer or a
 port that is taken.
 """

@@ -25,6 +25,7 @@ from study.promotion.status import status_of
 from study.rule.rule import Claim, Rule
 from study.search.score import Scorer
 from study.spec.load import load
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic
 from study.text import one_line
@@ -153,7 +154,8 @@ def subject(
         spec = replace(spec, workload=replace(spec.workload, ramp_s=ramp_s))
     baseline = _allocation(path, data, "baseline", spec.search_space, file)
     winner = _allocation(path, data, "parameters", spec.search_space, file)
-    if dict(baseline.values) != dict(spec.baseline.values):
+    spec = _on_its_device(spec, data)
+    if str(baseline) != str(spec.baseline):
         raise BadInput(
             f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
             "name the right --spec"
@@ -188,6 +190,15 @@ def subject(
         clips=clips,
         words=words,
     )
+
+
+def _on_its_device(spec: Spec, data: Mapping[str, Any]) -> Spec:
+    """Return the spec on the device of the promotion, where that is told."""
+    device = data.get("device")
+    total_mib = device.get("total_mib") if isinstance(device, dict) else None
+    if not isinstance(device, dict) or not isinstance(total_mib, int | float) or total_mib <= 0:
+        return spec
+    return on_device(spec, total_mib, str(device.get("product")))
 
 
 def _allocation(

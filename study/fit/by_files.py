@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from objectives.allocation import Allocation
 from objectives.engines.vllm import Vllm
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell, Host, cell_of
+from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
 from objectives.fit.reserve import CONTEXT_MIB
 from objectives.fit.speech_memory import speech_memory, speech_parameters
 from objectives.fit.vllm_options import VllmOptions, vllm_options
@@ -26,7 +26,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
 ELSEWHERE = (
     "services.llm.command: a template starts the LLM server, whose memory is not known here; "
-    "only vLLM's is"
+    "only that of vLLM and of `llama-server -m FILE.gguf` is"
 )
 
 
@@ -59,13 +59,20 @@ class ByFiles:
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
         parameters = self.speech_parameters.get(allocation.speech)
+        speech = speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu)
+        tokens = self.request_tokens
+        if self.llm.command is not None:
+            argv = Vllm(self.llm).command(allocation, {}).argv
+            return llama_cell(
+                allocation, argv, self.model, speech, self.host, request_tokens=tokens
+            )
         return cell_of(
             allocation,
             self.model,
             self.options(allocation),
-            speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu),
+            speech,
             self.host,
-            request_tokens=self.request_tokens,
+            request_tokens=tokens,
             version=self.version,
         )
 
@@ -96,41 +103,47 @@ def by_files(
     """
     llm = next(s for s in services.values() if isinstance(s, LlmService))
     stt = next(s for s in services.values() if isinstance(s, SttService))
-    if llm.command is not None:
-        raise SetupError(ELSEWHERE)
     shipped = (Path(str(files("objectives"))) / SHIPPED,) if is_shipped else ()
     try:
-        return _read(llm, stt, baseline, host, request_tokens, version, beside, shipped)
+        return ByFiles(
+            llm=llm,
+            stt=stt,
+            model=_model(llm, baseline, host, (*shipped, *beside), is_shipped=is_shipped),
+            speech_parameters={
+                size: speech_parameters(size, model, _speech_folder(model, beside))
+                for size, model in stt.models.items()
+            },
+            host=host,
+            version=version,
+            request_tokens=request_tokens,
+        )
     except OSError as error:
         raise SetupError(f"a model's folder cannot be read: {error}") from error
 
 
-def _read(
+def _model(
     llm: LlmService,
-    stt: SttService,
     baseline: Allocation,
     host: Host,
-    request_tokens: int,
-    version: str | None,
-    beside: Sequence[Path],
-    shipped: Sequence[Path],
-) -> ByFiles:
-    folder = _folder(llm.model, (*shipped, *beside), is_shipped=bool(shipped))
-    read = partial(read_model, folder)
-    shape = read(is_random=True).shape
+    folders: Sequence[Path],
+    *,
+    is_shipped: bool,
+) -> Model:
+    """Return the model that a server loads.
+
+    Raises:
+        SetupError: It is not on this machine, cannot be read, or another server loads it.
+    """
+    if llm.command is not None:
+        argv = Vllm(llm).command(baseline, {}).argv
+        file = model_of(argv) if is_llama_cpp(argv) else None
+        if file is None:
+            raise SetupError(ELSEWHERE)
+        return read_model(_folder(file, folders))
+    folder = _folder(llm.model, folders, is_shipped=is_shipped)
+    shape = read_model(folder, is_random=True).shape
     options = _options(llm, baseline, shape, host)
-    return ByFiles(
-        llm=llm,
-        stt=stt,
-        model=read(is_random=options.is_random, dtype=options.dtype),
-        speech_parameters={
-            size: speech_parameters(size, model, _speech_folder(model, beside))
-            for size, model in stt.models.items()
-        },
-        host=host,
-        version=version,
-        request_tokens=request_tokens,
-    )
+    return read_model(folder, is_random=options.is_random, dtype=options.dtype)
 
 
 def vllm_in(packages: Mapping[str, str]) -> str | None:
@@ -165,7 +178,8 @@ def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) ->
     if HUB_ID.fullmatch(model):
         return Path(cached(model))
     raise SetupError(
-        f"there is no folder {model}; name one of a model, or a hub id that is in the local cache"
+        f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
+        "local cache"
     )
 
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives.engines.vllm_flags import is_share, overriding, overriding_variable
 from objectives.errors import BadInput
 from study.init_spec.running_units import Running
 
 SHARE_FLAG = "--gpu-memory-utilization"
+SET_TO_0 = "VLLM_ENABLE_STARTUP_PLAN"  # by the study: it would hand one trial another's KV cache
 VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
 # the study sets these itself
 OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
@@ -69,9 +71,10 @@ def read_llm(unit: Running) -> Llm:
             f"{unit.unit}: its command names no model; write the spec from study/specs/gpu.yaml"
         )
     notes = []
+    _refuse_overrides(unit, flags)
     share = VLLM_SHARE
-    if SHARE_FLAG in arguments:
-        text = arguments[SHARE_FLAG]
+    if texts := ["".join(values[:1]) for name, values in flags if is_share(name)]:
+        text = texts[-1]
         share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
     else:
         notes.append(
@@ -79,15 +82,13 @@ def read_llm(unit: Running) -> Llm:
             "check your version's"
         )
     if not 0 < share < 1:
-        raise BadInput(
-            f"{unit.unit}: {SHARE_FLAG} {arguments[SHARE_FLAG]} is no share between 0 and 1"
-        )
+        raise BadInput(f"{unit.unit}: {SHARE_FLAG} {text} is no share between 0 and 1")
     dropped = sorted({name for name, _ in flags if name in SECRET_FLAGS})
     if dropped:
         notes.append(f"left out of the spec, a study needs none: {', '.join(dropped)}")
     args: list[str] = []
     for name, values in flags:
-        if name not in (*OWN, *SECRET_FLAGS):
+        if name not in (*OWN, *SECRET_FLAGS) and not is_share(name):
             args += [name, *map(unit.path, values)]
     port = 8000 if 8000 in unit.ports or not unit.ports else unit.ports[0]
     if arguments.get("--port", "").isdigit():
@@ -98,11 +99,26 @@ def read_llm(unit: Running) -> Llm:
         model=unit.path(model),
         share=share,
         args=tuple(args),
-        env={k: v for k, v in unit.env.items() if KEPT_ENV.fullmatch(k)},
+        env={k: v for k, v in unit.env.items() if KEPT_ENV.fullmatch(k) and k != SET_TO_0},
         port=port,
         served_model=arguments.get("--served-model-name") or model,
         notes=tuple(notes),
     )
+
+
+def _refuse_overrides(unit: Running, flags: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    """Refuse a unit whose memory is not that of its share."""
+    found = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := overriding(name))]
+    found += [
+        f"{name}={value}: {why}"
+        for name, value in unit.env.items()
+        if name != SET_TO_0 and (why := overriding_variable(name, value))
+    ]
+    if found:
+        raise BadInput(
+            f"{unit.unit} has {found[0]}; give it a {SHARE_FLAG} instead, "
+            "or write the spec from study/specs/gpu.yaml"
+        )
 
 
 def split_flags(words: Sequence[str]) -> tuple[list[tuple[str, tuple[str, ...]]], list[str]]:

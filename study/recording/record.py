@@ -24,6 +24,7 @@ from study.provenance import git_commit
 from study.recording.export_study import gather, refuse_other_conditions
 from study.recording.rounds import longest_s, remaining, rounds
 from study.service_pause.options import Lending
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of, setting_of
 from study.wording import phase_in_words
@@ -71,15 +72,19 @@ def record(
     if not out.suffix or out.is_dir():
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
-        return _merge(conditions_of(spec), out, take)
+        return _merge(spec, out, take)
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
+        # launch even what the arithmetic rules out: evidence is recorded
+        machine = bench(replace(setting_of(spec), precheck=False), spec.device)
+        device = machine.device.identity
+        spec = on_device(spec, device.total_mib, device.product)
         planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]
-        return _record(spec, out, planned, tell, timeout_s, take, lending)
+        return _record(spec, out, planned, tell, timeout_s, take, lending, machine)
 
 
-def _merge(spec_conditions: Mapping[str, Any], out: Path, take: Sequence[Path]) -> Recording:
+def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
     """Merge what other recordings hold into one; no device is needed.
 
     The header is that of the first.
@@ -89,7 +94,8 @@ def _merge(spec_conditions: Mapping[str, Any], out: Path, take: Sequence[Path]) 
         raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
     first, *others = (read(file).provenance for file in files)
     provenance = first.with_devices(*others)
-    write(out, provenance, gather(files, spec_conditions, provenance, []))
+    spec = on_device(spec, provenance.device.total_mib, provenance.device.product)
+    write(out, provenance, gather(files, conditions_of(spec), provenance, []))
     return read(out)
 
 
@@ -101,15 +107,14 @@ def _record(
     timeout_s: float | None,
     take: Sequence[Path],
     lending: Lending,
+    machine: Bench,
 ) -> Recording:
     began = time.monotonic()
-    # launch even what the arithmetic rules out: evidence is recorded
-    machine = bench(replace(setting_of(spec), precheck=False), spec.device)
     lent_at = time.monotonic()
-    with borrowed(spec.baseline, machine, lending, tell) as machine:
+    with borrowed(spec.baseline, machine, lending, tell) as lent:
         if lending.max_outage_s is not None:
             began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
-        return _launched(spec, out, planned, tell, began, timeout_s, take, machine)
+        return _launched(spec, out, planned, tell, began, timeout_s, take, lent)
 
 
 def _launched(

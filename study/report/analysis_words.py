@@ -39,7 +39,7 @@ def _share_row(s: ShareSummary, services: Sequence[str]) -> tuple[str, ...]:
     tokens = "-" if s.kv_tokens is None else f"{s.kv_tokens:,}"
     if (s.kv_tokens_most or 0) > (s.kv_tokens or 0):
         tokens += f" to {s.kv_tokens_most:,}"
-    return (f"{100 * s.share:g} %", str(s.launches), *times, peak, tokens)
+    return (f"{100 * s.share:.4g} %", str(s.launches), *times, peak, tokens)
 
 
 def cache_warnings(cache: UnfilledCache | None) -> list[str]:
@@ -90,7 +90,7 @@ def _remedies(load: FillingLoad) -> list[str]:
         f"`workload: {{{turns}llm_burst: {load.burst}, llm_per_s: {load.per_s:g}}}` "
         f"({load.burst} requests of about {load.request_tokens:,.0f} tokens at once ask for "
         f"{PRESSED:g} x the {load.cache_tokens:,} tokens that the cache holds at "
-        f"{100 * load.share:g} %)"
+        f"{100 * load.share:.4g} %)"
     ]
     if (longer := load.longer) is not None:
         unsure = "" if longer.is_limit_known else "; the model's own limit of length was not told"

@@ -8,6 +8,7 @@ from study.analysis.gain import gain_in, gain_of
 from study.analysis.greater_share import DEFAULT_SHARE, GreaterShare, greater_share
 from study.report.answer import amount_in_words
 from study.report.summary import Summary
+from study.wording import memory_in_words
 
 
 def simpler(summary: Summary) -> list[str]:
@@ -43,7 +44,7 @@ def _default(found: GreaterShare, summary: Summary) -> str:
     if found.default is not None:
         return f"{name}, does not work."
     if found.out_of_memory is not None and found.out_of_memory < DEFAULT_SHARE:
-        return f"{name}, cannot fit: {100 * found.out_of_memory:g} % ran out of memory."
+        return f"{name}, cannot fit: {100 * found.out_of_memory:.4g} % ran out of memory."
     return f"{name}, was not measured."
 
 
@@ -68,4 +69,4 @@ def _beside(rival: Configuration, summary: Summary) -> str:
 
 
 def _pct(configuration: Configuration) -> str:
-    return f"{100 * configuration.allocation.share:g} %"
+    return memory_in_words(configuration.allocation)

@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler, GridSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.allocation import SHARE, is_of_speech
+from objectives.allocation import OF_MEMORY, is_of_speech
 from objectives.errors import BadInput, SetupError
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
@@ -200,7 +200,7 @@ def monotone_directions(
     if not declared:
         return {}
     speech = [p for p in parameters if is_of_speech(p.name)]
-    inside = {key: -1 if name == SHARE else 1 for name, key in declared.items()}
+    inside = {key: -1 if name in OF_MEMORY else 1 for name, key in declared.items()}
     return {
         "memory": dict.fromkeys(declared.values(), 1),
         "kv_cache": {**inside, **{p.key: 0 for p in speech}},

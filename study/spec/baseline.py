@@ -7,11 +7,17 @@ from collections.abc import Mapping
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.allocation import MEMORY, SHARE, SPEECH, Scalar
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
 from objectives.services import SttService
-from study.spec.search_space import CLASSIC, check_bounds, check_name, kind_of
+from study.spec.search_space import (
+    CLASSIC,
+    check_bounds,
+    check_name,
+    kind_of,
+    refuse_both_units,
+)
 from study.spec.yaml_node import YamlEntry
 
 WHISPER_ORDER = ("tiny", "base", "small", "medium", "turbo", "large")
@@ -26,9 +32,11 @@ def read_baseline(
     """Return a value for each parameter; where the file has none, the classic two have a default.
 
     The default share is the searched one nearest to a half; the default speech model is the largest
-    whose words are judged.
+    whose words are judged. Of the LLM's memory it has the unit of the file, which the device turns
+    into that of the search (`on_device`).
     """
     entries = top.at("baseline").items() if top.at("baseline").is_present else {}
+    refuse_both_units(entries)
     searched = {p.name: p for p in parameters}
     values: dict[str, Scalar] = {}
     for name, entry in entries.items():
@@ -50,13 +58,14 @@ def read_baseline(
         check_bounds(entry, name, value, bounds)
         values[name] = value
     for name, parameter in searched.items():
-        if name not in values and name not in (SHARE, SPEECH):
+        is_said = name in values or (name == MEMORY and SHARE in values)
+        if not is_said and name not in (SHARE, SPEECH):
             if len(parameter.choices) != 1:
                 raise top.at("baseline", name).wrong(
                     "it has no value in use today", f"add `{name}: VALUE` there"
                 )
             values[name] = parameter.choices[0]
-    if SHARE not in values:
+    if SHARE not in values and MEMORY not in values:
         values[SHARE] = _nearest_half(searched.get(SHARE))
         check_bounds(top.at("baseline", SHARE), SHARE, values[SHARE], bounds)
     if SPEECH not in values:

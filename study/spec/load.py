@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from objectives.allocation import OF_MEMORY
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
@@ -102,7 +103,8 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
     baseline = read_baseline(top, parameters, speech(services), bounds)
     check_options(top, llm(services), parameters, baseline, device)
     names = {p.name for p in parameters}
-    fixed = {k: v for k, v in baseline.items() if k not in names}
+    derived = {*OF_MEMORY} if names & {*OF_MEMORY} else set()
+    fixed = {k: v for k, v in baseline.items() if k not in names | derived}
     space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
     sizes = speech_sizes(space, baseline)
     services = with_models(top, services, sizes, folder)

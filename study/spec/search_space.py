@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
-CLASSIC = {SHARE: "number", SPEECH: "text"}
+CLASSIC = {SHARE: "number", MEMORY: "number", SPEECH: "text"}
 CHANGES_ANSWERS = frozenset(
     {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
     | {"quantization", "kv_cache_dtype", "calculate_kv_scales", "dtype", "load_format"}
@@ -42,7 +42,14 @@ def searched_entries(top: YamlEntry) -> dict[str, YamlEntry]:
     for name, entry in entries.items():
         if (twin := names.setdefault(name.replace("-", "_"), name)) != name:
             raise entry.wrong(f"it is the same option as {twin}", "remove one")
+    refuse_both_units(entries)
     return entries
+
+
+def refuse_both_units(entries: Mapping[str, YamlEntry]) -> None:
+    """Refuse the LLM's memory as a share and in MiB at once."""
+    if entries.keys() >= {*OF_MEMORY}:
+        raise entries[MEMORY].wrong(f"it stands beside {SHARE}, which says the same", "remove one")
 
 
 def read_bounds(top: YamlEntry) -> dict[str, tuple[float, float]]:
@@ -75,11 +82,11 @@ def check_name(entry: YamlEntry, quality: str | None) -> None:
     """Refuse a name that is no parameter, or one that may not be searched."""
     name = entry.path[-1]
     server, _, flag = name.replace("-", "_").partition(".")
-    if name in (SHARE, SPEECH):
+    if name in CLASSIC:
         return
     if not re.fullmatch(r"(vllm|whisper)\.[A-Za-z][\w.-]*", name):
         way_out = (
-            meant(name, (SHARE, SPEECH))
+            meant(name, tuple(CLASSIC))
             + ", or name a server option vllm.<flag> or whisper.<option>"
         )
         raise entry.wrong("unknown parameter", way_out)
@@ -136,7 +143,12 @@ def kind_of(value: Scalar) -> str:
 def check_bounds(
     entry: YamlEntry, name: str, value: Scalar, bounds: Mapping[str, tuple[float, float]]
 ) -> None:
-    """Refuse a value outside the hard limits of its parameter, where it has any."""
+    """Refuse a value outside the hard limits of its parameter, where it has any.
+
+    Those of the share hold for MiB too, once the device is known.
+    """
+    if name == MEMORY and not isinstance(value, str | bool) and value < 1:
+        raise entry.wrong(f"{value} is no amount of MiB", f"write MiB, or a share as {SHARE}")
     if name not in bounds:
         return
     low, high = bounds[name]

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from objectives.allocation import OF_MEMORY, SHARE, SPEECH
+from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
@@ -78,8 +78,8 @@ def read_services(
 
 def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
     """Return the parameters of one service."""
-    classic, prefix = (SHARE, "vllm.") if label == "llm" else (SPEECH, "whisper.")
-    return [p for p in parameters if p.name == classic or p.name.startswith(prefix)]
+    classic, prefix = (OF_MEMORY, "vllm.") if label == "llm" else ((SPEECH,), "whisper.")
+    return [p for p in parameters if p.name in classic or p.name.startswith(prefix)]
 
 
 def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
@@ -136,6 +136,7 @@ def _check_template(
             len(p.choices) != 1
             and p.name not in used
             and not (p.name == SPEECH and "model" in used)
+            and not (p.name == MEMORY and SHARE in used)
         ):
             raise entry.wrong(
                 f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it"

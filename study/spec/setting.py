@@ -32,6 +32,6 @@ def conditions_of(spec: Spec) -> dict[str, Any]:
         "clips": [digest(read_clips(source)) for source in own] or None,
         "search space names": sorted(p.name for p in spec.search_space.parameters),
         "limits": dict(spec.limits),
-        "baseline": dict(spec.baseline.values),
+        "baseline": spec.baseline.own_values,
         **conditions(setting_of(spec)),
     }

@@ -1,11 +1,11 @@
 """The R-Zero tournament with a memory is an Optuna sampler for small, noisy, expensive spaces.
 
-Trials come in generations of `population_size`. The first is spread over the space. For every
-later one, the generation before it, joined by the best `elitism` configurations of the whole study,
-is cut into groups of `tournament_size`; the best `survivors` of each group live (of a smaller last
-group, its share) and have children: copies with at least one parameter changed. The last
-`fresh_inject` places go to random candidates, so that no corner is closed for ever. An elite is a
-parent only: nobody pays to run it again.
+Trials come in generations of `population_size`. The first goes where a measurement tells most about
+the rest of the space. For every later one, the generation before it, joined by the best `elitism`
+configurations of the whole study, is cut into groups of `tournament_size`; the best `survivors` of
+each group live (of a smaller last group, its share) and have children: copies with at least one
+parameter changed. The last `fresh_inject` places go to random candidates, so that no corner is
+closed for ever. An elite is a parent only: nobody pays to run it again.
 
 **Nothing is tried twice by accident.** Everything tried, running, enqueued or imported is in an
 archive, and a proposal that is in the archive is drawn again. A space of 5 x 3 is measured in
@@ -13,7 +13,8 @@ exactly 15 trials.
 
 **Offspring are screened.** For each place `n_offspring` candidates are drawn, and a small Gaussian
 process in plain numpy picks the one with the greatest expected improvement that is likely to meet
-the constraints. With `n_offspring=1` there is no model: the pure tournament.
+the constraints. It averages over all hyperparameters that explain what was measured. With
+`n_offspring=1` there is no model: the pure tournament.
 
 **Replicates on purpose.** Once two measurements of one configuration have differed, the elite's
 places re-measure the configuration that tells most about which is best (OCBA); once everything was

@@ -57,9 +57,9 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def coordinate(distribution: BaseDistribution, value: Any) -> float:
-    """Return the place in the range, 0 to 1; of a category, its index."""
+    """Return the place in the range, 0 to 1; of a category, in its list."""
     if isinstance(distribution, CategoricalDistribution):
-        return place(distribution, value)
+        return place(distribution, value) / max(len(distribution.choices) - 1, 1)
     axis = _axis(distribution)
     low, high, value = axis.low, axis.high, _clip(axis, value)
     if axis.log:

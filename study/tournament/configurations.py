@@ -97,7 +97,7 @@ def _nth(space: Axes, index: int) -> Config:
 def coordinates(space: Axes, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     """Return configurations as rows of numbers, (n, d).
 
-    A number is the place in its range, 0 to 1; a category is its index; a missing value is NaN.
+    A value is the place in its range, 0 to 1; a category's that in its list; a missing one is NaN.
 
     >>> from optuna.distributions import IntDistribution
     >>> space = {"x": IntDistribution(1, 5), "y": CategoricalDistribution("ab")}

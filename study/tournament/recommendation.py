@@ -13,7 +13,7 @@ from optuna.study import Study, StudyDirection
 
 from .configurations import Axes, coordinates
 from .ledger import Cell, Ledger
-from .surrogate import fit
+from .model.fitting import fit
 
 LEADERS = 64  # what is compared: the best by mean
 POSTERIOR_DRAWS = 4096

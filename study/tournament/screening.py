@@ -11,7 +11,9 @@ from optuna.distributions import CategoricalDistribution
 
 from .configurations import Axes, Config, coordinates
 from .ledger import Cell, Ledger
-from .surrogate import Surrogate, expected_improvement, fit, gaps, normal_cdf
+from .model.fitting import fit
+from .model.opening import told
+from .model.surrogate import Surrogate
 
 BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest
 ENOUGH = 2  # measured configurations before the model says anything
@@ -20,7 +22,8 @@ ENOUGH = 2  # measured configurations before the model says anything
 def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     """Return the most promising of the offspring.
 
-    While little is known, that is the one farthest from all that was tried.
+    That is the one with the greatest expected improvement, times the probability that it meets
+    every constraint; while no values are known, the one that tells most of the others, times that.
     """
     if len(offspring) == 1:
         return offspring[0]
@@ -29,20 +32,18 @@ def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     cells = _bounded(ledger)
     measured = [cell for cell in cells if cell.shown]
     pending = coordinates(space, ledger.running)
-    if len(measured) < ENOUGH:
-        taken = np.vstack([coordinates(space, [cell.first.params for cell in cells]), pending])
-        return offspring[int(np.argmax(_distance(taken, x, is_category)))]
-    objective = _objective(measured, space, is_category)
     feasible = [cell for cell in measured if cell.violation == 0]
     worth = np.ones(len(offspring))
-    if feasible:
-        best = float(
-            objective.predict(coordinates(space, [cell.first.params for cell in feasible]))[0].min()
-        )
-        worth = expected_improvement(*objective.believing(pending).predict(x), best)
+    if len(measured) < ENOUGH:
+        known = coordinates(space, [cell.first.params for cell in measured])
+        worth = told(np.vstack([known, pending]), x, is_category)
+    elif feasible:
+        objective = _objective(measured, space, is_category)
+        at_best = coordinates(space, [cell.first.params for cell in feasible])
+        worth = objective.improvement(x, float(objective.predict(at_best)[0].min()), pending)
     broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
     for name in sorted(broken):
-        worth = worth * _is_met(name, cells, space, is_category, x)
+        worth = worth * _constraint(name, cells, space, is_category).below(x, 0.0)
     return offspring[int(np.argmax(worth))]
 
 
@@ -52,15 +53,6 @@ def _bounded(ledger: Ledger) -> list[Cell]:
     ids = {id(cell) for cell in best}
     newest = (cell for cell in ledger.newest_first() if id(cell) not in ids)
     return [*best, *itertools.islice(newest, BOUND // 2)]
-
-
-def _distance(
-    taken: NDArray[np.float64], x: NDArray[np.float64], is_category: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the squared distance from each row of x to the nearest that is taken."""
-    if not len(taken):
-        return np.zeros(len(x))
-    return np.asarray(gaps(taken, x, is_category).sum(0).min(0))
 
 
 def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_]) -> Surrogate:
@@ -89,14 +81,10 @@ def _constraints(cell: Cell) -> dict[str, float]:
     return cell.constraints if cell.constraints or not cell.violation else {"": 1.0}
 
 
-def _is_met(
-    name: str,
-    cells: Sequence[Cell],
-    space: Axes,
-    is_category: NDArray[np.bool_],
-    x: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the probability that a constraint is met, by a process for its graded value."""
+def _constraint(
+    name: str, cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_]
+) -> Surrogate:
+    """Fit the process for the graded value of a constraint, which is met at 0 and below."""
     # who broke no constraint and does not name this one has met it, nobody knows by how much
     informative = [cell for cell in cells if name in _constraints(cell) or not cell.violation]
     graded = np.array([_constraints(cell).get(name, 0.0) for cell in informative])
@@ -105,6 +93,4 @@ def _is_met(
     graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)
     # 0 is met, but not by how much
     graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))
-    x_measured = coordinates(space, [cell.first.params for cell in informative])
-    mean, sd = fit(x_measured, is_category, graded).predict(x)
-    return normal_cdf(-mean / sd)
+    return fit(coordinates(space, [cell.first.params for cell in informative]), is_category, graded)

@@ -158,7 +158,8 @@ def test_its_readme_names_what_it_offers(package):
 
 
 def test_it_holds_the_files_of_a_package_and_no_others(package):
-    source = {path.name for path in (REPOSITORY / "study/tournament").glob("*.py")}
+    ours = REPOSITORY / "study/tournament"
+    source = {str(path.relative_to(ours)) for path in ours.rglob("*.py")}
     files = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     assert files == {*source, "README.md", "LICENSE", "example.py", "tests/test_tournament.py"}
     assert not list(package.parent.glob(".*"))

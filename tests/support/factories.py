@@ -31,6 +31,7 @@ from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
 from study.spec.load import load
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of, setting_of
 from study.storage.comparability import identity_of
@@ -199,7 +200,7 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     path = write_spec(folder, **(changes or {}))
     (folder / "made.jsonl").touch()
-    spec = load(path)
+    spec = on_device(load(path), TOTAL_MIB, DEVICE.product)
     provenance = recording.Provenance(
         (DEVICE,),
         VERSIONS,

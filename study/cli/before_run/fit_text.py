@@ -44,10 +44,12 @@ def sentence(cell: Cell) -> str:
 def heading(fit: Fit) -> list[str]:
     """Return the lines above the table: the device, the model, what it takes."""
     host, model, shape = fit.asked.host, fit.asked.model, fit.asked.model.shape
-    version = f"vLLM {fit.asked.version}" if fit.asked.version else "a new vLLM (0.27 or later)"
+    server = f"vLLM {fit.asked.version}" if fit.asked.version else "a new vLLM (0.27 or later)"
+    if fit.asked.llm.command is not None:
+        server = "llama.cpp"
     lines = [
         f"{host.product}: {host.total_mib:,.0f} MiB for servers, {host.held_mib:,.0f} held by "
-        f"others, {host.reserve_mib:,.0f} kept for their growth; {version}"
+        f"others, {host.reserve_mib:,.0f} kept for their growth; {server}"
     ]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")

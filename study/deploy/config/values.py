@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from objectives.allocation import OF_MEMORY
 from objectives.errors import BadInput
 from study.deploy.config.deployed import Binding
 from study.deploy.config.deployment import Deployment
@@ -46,6 +47,9 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
     items = []
     for parameter, value in parameters.items():
         if parameter not in mapped:
+            others = {*OF_MEMORY} - {parameter} if parameter in OF_MEMORY else set()
+            if others & mapped.keys() & parameters.keys():
+                continue  # the other unit says it
             name = one_line(repr(parameter))[:80]
             raise BadInput(
                 f"the promotion sets {name}, which {deployment.path} does not map; "
@@ -71,6 +75,7 @@ def text_of(parameter: str, value: object, binding: Binding) -> str:
     """
     text = one_line(repr(value))[:80]
     if binding.choices:
+        value = str(value).lower() if isinstance(value, bool) else value
         if not isinstance(value, str) or value not in binding.choices:
             names = ", ".join(binding.choices)
             way_out = f"choose {names}, or add it to `choices:` in the deployment"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.allocation import SHARE, SPEECH, Scalar
+from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
@@ -65,6 +65,8 @@ def spelled(name: str, value: Scalar) -> str:
     """
     if name == SHARE:
         return f"{100 * float(value):g} %"
+    if name == MEMORY:
+        return f"{float(value):,.0f} MiB"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -72,9 +74,9 @@ def heat_map(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> HeatMap:
     """Lay the space out over its first two searched parameters."""
-    names = sorted(context.searched, key=lambda n: (n != SHARE, n != SPEECH))
+    names = sorted(context.searched, key=lambda n: (n not in OF_MEMORY, n != SPEECH))
     x_name = names[0]
-    y_name = names[1] if len(names) > 1 else next(n for n in (SPEECH, SHARE) if n != x_name)
+    y_name = names[1] if len(names) > 1 else SHARE if x_name == SPEECH else SPEECH
     places: dict[tuple[str, str], list[Configuration]] = {}
     for c in configurations:
         x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))

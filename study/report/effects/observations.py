@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.allocation import OF_MEMORY, SPEECH, Allocation
 from objectives.measurement import Measurement
 from study.analysis.main_effects.additive_model import CARD, FactorLevels, Observations
 
@@ -30,8 +30,9 @@ def observations(launches: Sequence[AnyLaunch]) -> tuple[Observations, list[Fact
     measured: list[tuple[FactorLevels, Measurement]] = []
     failed: list[FactorLevels] = []
     for launch in launches:
-        values = launch.allocation.values
-        setting = {name: values[name] for name in dict.fromkeys((SHARE, SPEECH, *sorted(values)))}
+        values = launch.allocation.own_values
+        ordered = dict.fromkeys((*OF_MEMORY, SPEECH, *sorted(values)))
+        setting = {name: values[name] for name in ordered if name in values}
         if launch.measurement is None:
             failed.append(setting)
         else:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.allocation import SHARE, Scalar
+from objectives.allocation import MEMORY, SHARE, Scalar
 from objectives.errors import SetupError
 from objectives.figures import figure
 from study.analysis.main_effects.additive_model import (
@@ -130,7 +130,9 @@ def _rows(
 
 
 def value_in_words(parameter: str, value: Scalar) -> str:
-    """Write a value of a parameter as the table shows it: the LLM's share in percent."""
+    """Write a value of a parameter as the table shows it: the LLM's memory with its unit."""
+    if parameter == MEMORY:
+        return f"{value:,} MiB"
     return f"{100 * float(value):g} %" if parameter == SHARE else f"{value}"
 
 

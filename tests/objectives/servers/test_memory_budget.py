@@ -1,11 +1,16 @@
 """Arithmetic before a launch goes by the study's own starts, with a margin of uncertainty."""
 
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 from factories import only
 
 from objectives.allocation import Allocation
 from objectives.engines.engine import engines_of
 from objectives.measurement import Measurement
+from objectives.recording import read
 from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures
 from objectives.services import LlmService, SttService
 
@@ -154,3 +159,31 @@ def test_where_a_flag_sets_the_cache_no_start_says_what_a_share_holds():
     engines = engines_of({"llm": LlmService(args=args), "stt": SttService()})
     starts = figures(at(0.4), [start(0.4)], engines)
     assert starts == StartFigures(None, None, None, {"stt": 1000})
+
+
+@pytest.mark.parametrize(
+    ("name", "ruled_out"), [("h100", 12), ("h100_wide", 0)], ids=["h100", "h100_wide"]
+)
+def test_what_was_measured_on_an_h100_is_foretold_by_the_other_launches(name, ruled_out):
+    """What worked is never ruled out, and what failed is never sure to fit."""
+    recording = read(Path(str(files("objectives"))) / f"recordings/{name}.jsonl")
+    told: Counter[str] = Counter()
+    for entry in recording.entries:
+        others = [
+            (Allocation(e.values), e.measurement)
+            for e in recording.entries
+            if e is not entry and e.measurement
+        ]
+        allocation = Allocation(entry.values)
+        verdict = check(
+            allocation,
+            figures(allocation, others, ENGINES),
+            total_mib=recording.provenance.device.total_mib,
+            tenants_mib=30_350,
+            reserve_mib=0,
+        )
+        told[verdict.fits] += 1
+        assert not (entry.measurement and verdict.is_ruled_out), entry.key
+        assert not (entry.diagnosis and verdict.is_sure), entry.key
+    assert told["predicted_kv_too_small"] == ruled_out
+    assert told["unknown"] == 0

@@ -17,9 +17,10 @@ import pytest
 import yaml
 from captures import COMPLETIONS, Upstream, free_port, serving_upstream
 from commands import ROOT, run_script
-from factories import make
+from live_factories import live
 
 from objectives.traffic.clips import read_clips
+from study.spec.load import load
 from study.spec.traffic_trace import captured
 
 ASKED = {"model": "m", "prompt": "one two", "max_tokens": 3}
@@ -62,11 +63,13 @@ def test_a_signal_ends_it_and_a_spec_takes_the_lines_that_it_prints(
     assert "2 LLM requests" in out and "counted in the pieces" in out
     assert len(captured(trace, CLIPS, None)) == 2
     _, _, lines = out.partition("in the spec:\n")
-    path = make(tmp_path)
-    spec = yaml.safe_load(path.read_text()) | yaml.safe_load(lines)
-    path.write_text(yaml.safe_dump(spec))
+    path = live(tmp_path)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | yaml.safe_load(lines)))
     ran = run_script("run_study.py", path, "--dry-run", "--out", tmp_path / "out")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr) == (0, "") and "an evening.jsonl" in ran.stdout
+    spec = load(path)
+    assert spec.workload.trace is not None and len(spec.workload.trace.arrivals) == 2
+    assert [held_out.name for held_out in spec.workloads] == ["an-evening"]
 
 
 def test_it_ends_by_itself_and_a_mirror_is_beside_the_server(
@@ -79,7 +82,7 @@ def test_it_ends_by_itself_and_a_mirror_is_beside_the_server(
             httpx.post(f"http://127.0.0.1:{port}{COMPLETIONS}?mood=stream", json=ASKED)
             out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
-    assert "1 LLM requests to both" in out and "95% answered within" in out
+    assert "1 LLM request to both" in out and "95% answered within" in out
 
 
 def test_a_killed_one_leaves_what_can_be_read(upstream: Upstream, tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import huggingface_hub.constants
 import pytest
 from commands import exit_code, main_of
 from factories import SPEC, write_spec
-from model_folders import QWEN_7B, write_config, write_safetensors, write_whisper_bin
+from model_folders import (
+    QWEN_7B,
+    write_config,
+    write_gguf,
+    write_safetensors,
+    write_whisper_bin,
+)
 
 import study.fit.fit as module
 from objectives.errors import SetupError
@@ -19,6 +25,14 @@ from study.fit.fit import fit
 from study.spec.load import load
 
 AWQ = QWEN_7B | {"quantization_config": {"quant_method": "awq"}, "torch_dtype": "float16"}
+GGUF = {
+    "general.architecture": "llama",
+    "llama.block_count": 32,
+    "llama.embedding_length": 4096,
+    "llama.attention.head_count": 32,
+    "llama.attention.head_count_kv": 8,
+    "tokenizer.ggml.tokens": ["a", "b"],
+}
 AWQ_BYTES = 5_570_000_000
 LLM = {"model": "org/model-AWQ", "python": "/opt/vllm/bin/python", "args": ["--enforce-eager"]}
 SIZED = [*LLM["args"], "--max-model-len", "4096"]
@@ -153,6 +167,24 @@ def test_a_template_is_not_known(tmp_path: Path, hub: Path, capsys: Any, monkeyp
     spec = spec_of(tmp_path, services={"llm": llm, "stt": {"models": {}}})
     code, text = run(capsys, monkeypatch, spec, "--card", "L4")
     assert code == 3 and "a template starts the LLM server" in text
+
+
+def test_a_template_of_llama_cpp_is_known_by_its_file(
+    tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    write_gguf(tmp_path / "m.gguf", GGUF, weights=2**20)
+    llm = {"command": "llama-server -m m.gguf --port {port} -c {vllm.ctx}"}
+    space = {"vllm.ctx": [4096, 400_000], "whisper_model_size": ["base"]}
+    baseline = {"vllm.ctx": 4096, "whisper_model_size": "base", "vllm_memory_util": 0.5}
+    services = {"llm": llm, "stt": {"models": {}}}
+    spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 0 and "llama.cpp" in text and "128 KiB a token" in text
+    assert "cannot start: 0.5 + base + 400000" in text
+    llm["command"] = "llama-server -m absent.gguf --port {port} -c {vllm.ctx}"
+    spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 3 and "absent.gguf" in text
 
 
 def test_a_card_is_for_no_cpu(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:

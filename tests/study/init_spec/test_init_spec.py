@@ -165,6 +165,26 @@ def test_a_unit_without_a_share_has_vllms_own_and_says_so():
     assert llm.share == 0.9 and "sets no --gpu-memory-utilization" in llm.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("flag", "env", "said"),
+    [
+        ("--kv_cache_memory_bytes=8G", {}, "--kv-cache-memory-bytes: "),
+        ("--kv-cache-memory=8", {}, "--kv-cache-memory-bytes: "),
+        ("--enforce-eager", {"VLLM_CPU_KVCACHE_SPACE": "4"}, "VLLM_CPU_KVCACHE_SPACE=4: "),
+    ],
+)
+def test_a_unit_whose_share_is_overridden_is_refused(flag, env, said):
+    with pytest.raises(BadInput, match=f"u.service has {said}it sets the KV cache whatever the "):
+        read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "a/b", flag, env=env))
+
+
+def test_another_name_of_the_share_is_read_and_a_startup_plan_is_left_out():
+    env = {"VLLM_ENABLE_STARTUP_PLAN": "1", "VLLM_USE_V1": "1"}
+    flags = ("--device-memory-utilization=0.4", "--gpu_memory_util", "0.6")
+    llm = read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "a/b", *flags, env=env))
+    assert (llm.share, llm.args, dict(llm.env)) == (0.6, (), {"VLLM_USE_V1": "1"})
+
+
 @pytest.mark.parametrize("share", ["0", "1.5", "much", "1e-1000", ""])
 def test_a_share_that_is_none_is_refused(share):
     with pytest.raises(BadInput, match="is no share"):

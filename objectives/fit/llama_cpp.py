@@ -1,0 +1,121 @@
+"""A server of llama.cpp by its command: the weights of its GGUF file, its whole context, no share.
+
+It takes all its memory at the start, and the KV cache has the size of the context. Of its other
+buffers the largest holds the logits of one step (`n_ubatch` tokens), as its own log tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import PurePath
+
+from objectives.allocation import Allocation
+from objectives.fit.cell import Cell, Host
+from objectives.fit.reserve import CONTEXT_MIB
+from objectives.fit.speech_memory import SpeechMemory
+from objectives.model_files.json_file import whole
+from objectives.model_files.model import Model
+
+MIB = 2**20
+PROGRAM = "llama-server"
+MODEL = ("-m", "--model")
+CONTEXT = ("-c", "--ctx-size")
+SLOTS = ("-np", "--parallel")
+STEP = ("-ub", "--ubatch-size")
+ON_DEVICE = ("-ngl", "--gpu-layers", "--n-gpu-layers")
+KEYS, VALUES = ("-ctk", "--cache-type-k"), ("-ctv", "--cache-type-v")
+USUAL_STEP, USUAL_SLOTS = 512, 1
+OTHER_MIB = 32.0  # a process on a CPU: 153 MiB with 131 of weights and cache
+SLACK_MIB = 256.0
+CACHE_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+CACHE_BYTES |= {"q4_1": 20 / 32, "q5_0": 22 / 32, "q5_1": 24 / 32, "iq4_nl": 18 / 32}
+
+
+def is_llama_cpp(argv: Sequence[str]) -> bool:
+    """Return whether a command starts a server of llama.cpp."""
+    return any(PurePath(word).name == PROGRAM for word in argv[:3])
+
+
+def model_of(argv: Sequence[str]) -> str | None:
+    """Return the GGUF file that a command names; None where it names none."""
+    return _value(argv, MODEL)
+
+
+def llama_cell(
+    allocation: Allocation,
+    argv: Sequence[str],
+    model: Model,
+    speech: SpeechMemory,
+    host: Host,
+    *,
+    request_tokens: int,
+) -> Cell:
+    """Return what the files say of a server of llama.cpp beside speech.
+
+    Args:
+        allocation: The allocation.
+        argv: The command of its LLM server.
+        model: The model that it serves.
+        speech: What the speech server takes.
+        host: The device.
+        request_tokens: The longest request of the workload, with its answer.
+    """
+    shape = model.shape
+    why = shape.attention.unknown or (model.why if model.weights_mib is None else speech.why)
+    if set(shape.attention.windows) - {None}:
+        why = why or "how much of its sliding layers llama.cpp keeps is not known"
+    sizes = [CACHE_BYTES.get(_value(argv, flag) or "f16") for flag in (KEYS, VALUES)]
+    context = _number(argv, CONTEXT) or shape.max_positions
+    if None in sizes or context is None:
+        why = why or "its context, or the number format of its cache, is not known"
+    if why or context is None or model.weights_mib is None or speech.mib is None:
+        return Cell(allocation=allocation, outcome="unknown", why=why)
+    slots = _number(argv, SLOTS) or USUAL_SLOTS
+    each = sum(size for size in sizes if size is not None) / 2
+    parts = {
+        "weights": model.weights_mib,
+        "KV cache": context * shape.attention.numbers * shape.layers * each / MIB,
+        "other": OTHER_MIB + (_number(argv, STEP) or USUAL_STEP) * shape.vocab * 4 / MIB,
+        "process": 0.0 if host.is_cpu else CONTEXT_MIB,
+        "speech": speech.mib,
+        "others": host.held_mib,
+    }
+    need_mib = sum(parts.values())
+    missing_mib, margin_mib = need_mib - host.total_mib, SLACK_MIB + speech.slack_mib
+    margin_mib += host.reserve_mib
+    on_device = _number(argv, ON_DEVICE, least=0)
+    is_split = not host.is_cpu and on_device is not None and on_device <= shape.layers
+    text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts.items())
+    text += f" = {need_mib:,.0f} of {host.total_mib:,.0f} MiB"
+    if is_split:
+        text = f"only {on_device} layers are on the device, which is not counted; {text}"
+    longest = context // slots
+    return Cell(
+        allocation=allocation,
+        outcome="predicted_oom" if missing_mib > 0 else "starts",
+        is_close=is_split or abs(missing_mib) <= margin_mib,
+        missing_mib=missing_mib,
+        margin_mib=margin_mib,
+        kv_tokens=context,
+        longest_tokens=longest,
+        at_once=slots if request_tokens <= longest else 0,
+        free_mib=-missing_mib,
+        why=text,
+    )
+
+
+def _value(argv: Sequence[str], names: Sequence[str]) -> str | None:
+    """Return the word behind the last of some flags; None where there is none."""
+    found = None
+    for word, following in pairwise(argv):
+        if word in names:
+            found = following
+    return found
+
+
+def _number(argv: Sequence[str], names: Sequence[str], *, least: int = 1) -> int | None:
+    text = _value(argv, names) or ""
+    return (
+        whole(int(text), least=least, most=10**9) if text.isdecimal() and len(text) < 10 else None
+    )

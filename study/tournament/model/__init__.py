@@ -1,0 +1,1 @@
+"""A model of what was measured tells what has not been."""

@@ -1,0 +1,141 @@
+"""This module compares configurations: a Matern 5/2 kernel with hyperparameters of its own each.
+
+The squared distance under any hyperparameters is a weighted sum of the same few features of two
+rows, so that many hyperparameters are tried with one product of matrices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+T = TypeVar("T")
+
+ABSENT = 0.75  # squared, from a number that is missing to one that is not
+FEW = 3  # parameters; with more, slants are too many to be told apart by few trials
+FACTORS = (0.4, 2.5)  # from a length scale to a shorter and to a longer one
+SHORTEST, LONGEST = 0.02, 20.0
+SLANTS = (-1.0, -0.5, 0.5, 1.0)  # how far a ridge moves along a parameter over another's range
+# log-normal prior of a length scale; what a slant costs, in nats: it must be seen to be believed
+EXPECTED_SCALE, SPREAD, SLANTED = math.log(0.5), 1.0, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Hyperparameters of a process.
+
+    Args:
+        scales: The length scale of each parameter, of its whole range.
+        noise: The variance of one measurement's noise / that of the signal.
+        ordered: Of each parameter, whether it counts how far two values are apart, or only whether
+            they differ. A category may be in the order of its list.
+        slants: (i, j, s) says that a ridge runs aslant: i is read as x_i - s x_j.
+    """
+
+    scales: tuple[float, ...]
+    noise: float
+    ordered: tuple[bool, ...]
+    slants: tuple[tuple[int, int, float], ...] = ()
+
+    @property
+    def log_prior(self) -> float:
+        logs = np.log(self.scales)
+        unlikely = float(np.mean((logs - EXPECTED_SCALE) ** 2)) / SPREAD**2
+        return -0.5 * min(len(logs), 2) * unlikely - SLANTED * len(self.slants)
+
+    @property
+    def weights(self) -> Array:
+        """Return the weight of each of the `features` in a squared distance."""
+        d = len(self.scales)
+        inverse = np.array(self.scales) ** -2.0
+        straight = np.where(self.ordered, inverse, 0.0)
+        products = np.zeros((d, d))
+        for i, j, slant in self.slants:
+            straight[j] += slant * slant * inverse[i]
+            products[min(i, j), max(i, j)] -= 2 * slant * inverse[i]
+        pairs = [products[pair] for pair in _pairs(d)]
+        return np.concatenate([straight, np.where(self.ordered, 0.0, inverse), pairs])
+
+    def moves(self, free: Sequence[int]) -> Iterator[Shape]:
+        """Yield every shape that differs in one thing.
+
+        Args:
+            free: The categories whose order is in question.
+        """
+        for i, scale in enumerate(self.scales):
+            for factor in FACTORS:
+                if SHORTEST < scale * factor < LONGEST:
+                    yield replace(self, scales=_with(self.scales, i, scale * factor))
+        for i in free:
+            kept = tuple(slant for slant in self.slants if i not in slant[:2])
+            yield replace(self, ordered=_with(self.ordered, i, not self.ordered[i]), slants=kept)
+        if len(self.scales) <= FEW:
+            yield from self._slanted(
+                [i for i, is_one in enumerate(self.ordered) if is_one or i in free]
+            )
+
+    def _slanted(self, ordinals: Sequence[int]) -> Iterator[Shape]:
+        for i, j in itertools.permutations(ordinals, 2):
+            others = tuple(slant for slant in self.slants if slant[:2] != (i, j))
+            if any(j == k or i in (k, m) for k, m, _ in others):
+                continue
+            both = tuple(is_one or k in (i, j) for k, is_one in enumerate(self.ordered))
+            for slant in SLANTS:
+                if (i, j, slant) not in self.slants:
+                    yield replace(self, ordered=both, slants=(*others, (i, j, slant)))
+            if len(others) < len(self.slants):
+                yield replace(self, slants=others)
+
+
+def _with(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
+    return (*values[:index], value, *values[index + 1 :])
+
+
+def _pairs(d: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations(range(d), 2)) if d <= FEW else []
+
+
+def features(a: Array, b: Array) -> Array:
+    """Return what squared distances are made of, (f, n, m), between rows of a (n, d) and b (m, d).
+
+    Of each parameter the squared difference, then of each whether it differs, then of each pair of
+    few parameters the product of their differences. A missing number stands beside the middle of
+    the range, between 0.75 and 1 from every present one: were it 1 from all of them, there would be
+    no such points, and no process over them. As a category, it is one more.
+    """
+    a_t, b_t = a.T[:, :, None], b.T[:, None, :]
+    apart = np.nan_to_num(a_t, nan=0.5) - np.nan_to_num(b_t, nan=0.5)
+    absent = np.isnan(a_t) ^ np.isnan(b_t)
+    products = [apart[i] * apart[j] for i, j in _pairs(len(apart))]
+    differs = (apart != 0) | absent
+    return np.concatenate(
+        [apart * apart + ABSENT * absent, differs, np.array(products).reshape(-1, *apart.shape[1:])]
+    )
+
+
+def correlations(shapes: Sequence[Shape], of: Array) -> Array:
+    """Return the correlations of two sets of rows under each shape, (shapes, n, m).
+
+    Args:
+        shapes: The hyperparameters.
+        of: The `features` of the rows.
+    """
+    weights = np.array([shape.weights for shape in shapes])
+    return matern(np.maximum(np.tensordot(weights, of, 1), 0.0))
+
+
+def matern(squared: Array) -> Array:
+    """Return the Matern 5/2 correlation of a squared scaled distance.
+
+    >>> float(matern(np.zeros(1))[0])
+    1.0
+    """
+    r = np.sqrt(5.0 * squared)
+    return np.asarray((1.0 + r + 5.0 / 3.0 * squared) * np.exp(-r))

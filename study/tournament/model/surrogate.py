@@ -1,0 +1,102 @@
+"""A small Gaussian process in plain numpy, since a package that ships alone brings no torch.
+
+It predicts configurations from those that were measured. Several sets of hyperparameters explain a
+dozen measurements about as well, and one of them alone is too sure of itself; so each speaks with
+the weight that the data give it (Rasmussen and Williams 2006, chapter 5). Values are to be
+minimised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .improvement import expected_improvement, normal_cdf
+from .kernel import Array, Shape, correlations, features
+
+NEAR = 32  # pending rows that are taken into account
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """A surrogate is a fitted process, the mixture of one for each shape.
+
+    Args:
+        x: The measured configurations, (n, d).
+        y: Their mean values, (n,).
+        shapes: The hyperparameters that explain them, k of them.
+        weights: How much each is believed, (k,).
+        mean: The prior mean of each, (k,), in the unit of the values.
+        signal: The variance of its signal, (k,), in that unit squared.
+    """
+
+    x: Array
+    y: Array
+    shapes: tuple[Shape, ...]
+    weights: Array
+    mean: Array
+    signal: Array
+    _inverse: Array  # (k, n, n), of the correlations plus each row's noise / signal
+    _pull: Array  # (k, n)
+
+    @property
+    def noise(self) -> float:
+        """Return the variance of one measurement."""
+        return float(self.weights @ (self.signal * np.array([s.noise for s in self.shapes])))
+
+    def by_shape(self, x: Array) -> tuple[Array, Array]:
+        """Return posterior means and standard deviations without noise at rows of x, (k, m)."""
+        cross = correlations(self.shapes, features(self.x, x))
+        explained = np.sum(cross * (self._inverse @ cross), 1)
+        mean = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
+        return mean, np.sqrt(self.signal[:, None] * np.maximum(1.0 - explained, 1e-12))
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Return posterior mean and standard deviation without noise at rows of x, (m,) each."""
+        means, sds = self.by_shape(x)
+        mean = self.weights @ means
+        return mean, np.sqrt(self.weights @ (sds**2 + (means - mean) ** 2))
+
+    def joint(self, x: Array) -> tuple[Array, Array]:
+        """Return posterior mean (m,) and covariance (m, m) without noise."""
+        cross = correlations(self.shapes, features(self.x, x))
+        prior = correlations(self.shapes, features(x, x))
+        means = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
+        mean = self.weights @ means
+        own = prior - np.swapaxes(cross, 1, 2) @ self._inverse @ cross
+        off = means - mean
+        both = self.signal[:, None, None] * own + off[:, :, None] * off[:, None, :]
+        return mean, np.tensordot(self.weights, both, 1)
+
+    def improvement(self, x: Array, best: float, pending: Array) -> Array:
+        """Return the expected improvement on `best` at rows of x, (m,).
+
+        Every pending row is believed to give just what is expected of it: means stay as they are,
+        and there is less doubt near those rows.
+        """
+        means, sds = self.by_shape(x)
+        if len(pending):
+            left = sds**2 - self.signal[:, None] * self._told(pending, x)
+            sds = np.sqrt(np.maximum(left, 1e-12 * self.signal[:, None]))
+        return np.asarray(self.weights @ expected_improvement(means, sds, best))
+
+    def _told(self, pending: Array, x: Array) -> Array:
+        """Return by how much the variance at rows of x falls, / signal, (k, m).
+
+        The pending rows are those that are nearest to one of x.
+        """
+        if len(pending) > NEAR:
+            nearness = correlations(self.shapes[:1], features(pending, x))[0].max(1)
+            pending = pending[np.sort(np.argsort(-nearness, kind="stable")[:NEAR])]
+        n, both = len(pending), np.vstack([pending, x])
+        cross = correlations(self.shapes, features(self.x, both))
+        prior = correlations(self.shapes, features(pending, both))
+        rest = prior - np.swapaxes(cross[:, :, :n], 1, 2) @ (self._inverse @ cross)
+        own, other = rest[:, :, :n] + 1e-6 * np.eye(n), rest[:, :, n:]
+        return np.asarray(np.sum(other * np.linalg.solve(own, other), 1))
+
+    def below(self, x: Array, limit: float) -> Array:
+        """Return the probability that the value is below the limit at rows of x, (m,)."""
+        means, sds = self.by_shape(x)
+        return np.asarray(self.weights @ normal_cdf((limit - means) / sds))
