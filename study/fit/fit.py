@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from objectives.allocation import SHARE, SPEECH, Allocation
+from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Allocation
 from objectives.devices.device import Identity
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
@@ -19,6 +19,7 @@ from objectives.servers.versions import Versions, installed
 from objectives.services import LlmService, Services
 from objectives.setting import Setting
 from study.fit.by_files import ByFiles, by_files, held_by, vllm_in
+from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 
@@ -50,11 +51,13 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
         total_mib: The memory of a device to ask for, MiB.
 
     Raises:
-        BadInput: The card is not known, or the spec is for the CPU.
+        BadInput: The card is not known, the spec is for the CPU, or what it says in MiB is no share
+            of this device that it may have.
         SetupError: There is no device here, vLLM does not run on the card, or a model's files are
             missing or broken.
     """
     host, version, notes = _host(spec, card_name, total_mib)
+    spec = on_device(spec, host.total_mib, host.product)
     asked = _asked(spec, spec.services, host, version)
     allocations: Iterable[Allocation] = [spec.baseline]
     if spec.search_space.size is None:
@@ -109,18 +112,18 @@ def _asked(spec: Spec, services: Services, host: Host, version: str | None) -> B
 
 def memory_key(allocation: Allocation) -> tuple[tuple[str, object], ...]:
     """Return what of an allocation decides its memory."""
-    return tuple(sorted((k, v) for k, v in allocation.values.items() if k not in NO_MEMORY))
+    return tuple(sorted((k, v) for k, v in allocation.own_values.items() if k not in NO_MEMORY))
 
 
 def varied(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Return the parameters in which cells differ, share and speech model first, in their order."""
+    """Return the parameters in which cells differ, memory and speech model first."""
     several: dict[str, set[object]] = {}
     for cell in cells:
-        for name, value in cell.allocation.values.items():
+        for name, value in cell.allocation.own_values.items():
             several.setdefault(name, set()).add(value)
-    apart = (SHARE, SPEECH, *NO_MEMORY)
+    apart = (*OF_MEMORY, SPEECH, *NO_MEMORY)
     others = (k for k, v in several.items() if len(v) > 1 and k not in apart)
-    return (SHARE, SPEECH, *others)
+    return (MEMORY if MEMORY in several else SHARE, SPEECH, *others)
 
 
 def _host(

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from objectives.allocation import SHARE, SPEECH
+from objectives.allocation import MEMORY, SHARE, SPEECH
 from objectives.fit.cell import Cell
 from objectives.fit.kv_layout import kv_layout
 from study.fit.agreement import Agreement
@@ -19,7 +19,7 @@ VERDICTS = {
     "predicted_kv_too_small": "no: KV cache",
     "unknown": "not known",
 }
-SHORT = {SHARE: "share", SPEECH: "speech"}
+SHORT = {SHARE: "share", MEMORY: "LLM MiB", SPEECH: "speech"}
 SHOWN = 60
 
 

@@ -94,6 +94,9 @@ H200: Sequence[tuple[str, float, tuple[str, ...], tuple[int, ...]]] = (
     ("llm-7b", 0.5, ("--max-num-batched-tokens", "2048"), (457808, 457792, 458288, 458272)),
     ("llm-7b", 0.5, ("--max-num-batched-tokens", "512"), (458208, 458192, 459568)),
     ("llm-7b", 0.5, ("--max-num-batched-tokens", "8192"), (452624, 452608, 453104)),
+    # these two were looked at after the constants had been found
+    ("llm-7b", 0.15, ("--enforce-eager", "--max-num-batched-tokens", "4096"), (55712,)),
+    ("llm-7b", 0.4, ("--enforce-eager", "--max-num-batched-tokens", "4096"), (342032,)),
 )
 
 

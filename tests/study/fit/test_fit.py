@@ -237,6 +237,21 @@ def test_searched_options_change_what_fits_and_others_are_left_out_of_the_table(
     assert sum("starts" in line for line in text.splitlines()) == 2
 
 
+def test_memory_in_mib_is_a_share_of_the_card_that_is_asked_for(
+    tmp_path: Path, hub: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    space = {"vllm_memory_mib": [6000, 7500], "whisper_model_size": ["base"]}
+    baseline = {"vllm_memory_mib": 7500, "whisper_model_size": "base"}
+    spec = spec_of(tmp_path, search_space=space, baseline=baseline)
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 0 and "\nLLM MiB" in text and "\nshare" not in text
+    first, second = fit(load(spec, is_here=False), total_mib=16_000).cells
+    assert first.allocation.share == 6000 / 16_000
+    assert second.kv_tokens and not first.kv_tokens
+    code, text = run(capsys, monkeypatch, spec, "--card", "H200")
+    assert code == 2 and "outside the bounds" in text and len(text.splitlines()) == 1
+
+
 def test_a_continuous_range_shows_the_baseline(tmp_path: Path, hub: Path) -> None:
     space = {
         "vllm_memory_util": {"low": 0.3, "high": 0.7},
