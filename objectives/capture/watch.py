@@ -105,7 +105,7 @@ class _Side:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.head_bytes, self.is_in_head = 0, True
+        self.head_bytes, self.is_in_head = 0, False  # a head has begun, and is not whole
 
     def bound_head(self, data: bytes) -> None:
         """Give up on a head without end, which the parser would keep."""
@@ -151,7 +151,7 @@ class _Requests(_Side):
         self.exchange.request.add(data)
 
     def on_message_complete(self) -> None:
-        exchange, self.exchange, self.is_in_head = self.exchange, None, True
+        exchange, self.exchange = self.exchange, None
         assert exchange is not None  # noqa: S101
         exchange.whole_s = self.watch.now_s
         if exchange.ending is None:
@@ -197,7 +197,7 @@ class _Answers(_Side):
         exchange.status, exchange.is_stream = status, self.is_stream
         exchange.encoding, exchange.is_framed = self.encoding, self.is_framed
         if exchange.method == "HEAD":  # no body follows, whatever the head tells
-            self.parser, self.is_in_head = None, True
+            self.parser = None
             self.watch.end_first(Ending.WHOLE)
 
     def on_body(self, data: bytes) -> None:
@@ -205,6 +205,5 @@ class _Answers(_Side):
             self.watch.open[0].answered(data, self.watch.now_s)
 
     def on_message_complete(self) -> None:
-        self.is_in_head = True
         if not self.is_interim and self.parser is not None:
             self.watch.end_first(Ending.WHOLE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from captures import (
     serving_upstream,
 )
 
-from objectives.capture import exchange, trace_file
+from objectives.capture import exchange, trace_file, watch
 from objectives.capture.lengths import Lengths
 from objectives.capture.trace_file import TraceFile
 from objectives.errors import BadInput
@@ -180,6 +181,34 @@ def test_what_is_too_large_passes_and_is_told(
         assert httpx.post(f"{capture.url}{COMPLETIONS}", json=asked).status_code == 200
         httpx.post(f"{capture.url}{COMPLETIONS}", json=ASKED)
     assert capture.missing == {("llm", "too large"): 1} and len(capture.lines) == 1
+
+
+def test_a_kept_connection_is_read_however_much_it_has_carried(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "MOST_HEAD_BYTES", 2000)
+    with capturing(tmp_path, upstream) as capture, httpx.Client() as client:
+        for _ in range(20):
+            client.get(f"{capture.url}/metrics/{'x' * 200}")
+        client.post(f"{capture.url}{COMPLETIONS}", json=ASKED)
+    assert (capture.tally.others, capture.tally.unreadable, len(capture.lines)) == (20, 0, 1)
+
+
+def test_a_head_without_end_passes_and_is_not_kept(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "MOST_HEAD_BYTES", 2000)
+    with (
+        capturing(tmp_path, upstream) as capture,
+        socket.create_connection(("127.0.0.1", capture.routes[0].port), 20) as client,
+    ):
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX-Long: " + b"y" * 3000)
+        while not capture.tally.unreadable:
+            time.sleep(0.01)
+        client.sendall(b"\r\nConnection: close\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert upstream.requests[-1][2]["X-Long"] == "y" * 3000
+    assert capture.tally.others == 0
 
 
 def test_a_reader_that_dies_takes_no_traffic_with_it(upstream: Upstream, tmp_path: Path) -> None:
