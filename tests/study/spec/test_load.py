@@ -243,7 +243,7 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     expected["workload"] |= {*TRACE_KEYS}
     expected["workloads"] |= {*TRACE_KEYS, "stt_per_s"}
     assert below == expected | {
-        "search_space": {"vllm_memory_mib", "vllm_memory_util", "whisper_model_size"},
+        "search_space": {"vllm_memory_util", "vllm_memory_mib", "whisper_model_size"},
         "measure": {"recorded"},
         "baseline": set(),
     }
