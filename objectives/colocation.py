@@ -14,6 +14,7 @@ from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
+from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
@@ -21,9 +22,10 @@ from objectives.engines.engine import engines_of
 from objectives.errors import GivenUp, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
-from objectives.load.client import Endpoints
+from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
+from objectives.load.sending.plan import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
@@ -41,7 +43,8 @@ from objectives.traffic.clips import read_clips
 class Colocation:
     """A colocation measures allocations on a set of devices.
 
-    It is a context manager that holds the tenants' memory, and stops every server at its end.
+    It is a context manager that holds the tenants' memory and the load generator's process, and
+    stops every server at its end.
 
     Args:
         setting: What is the same for all trials.
@@ -80,6 +83,8 @@ class Colocation:
 
     def _open(self) -> None:
         with ExitStack() as stack:
+            cores = stack.enter_context(apart())
+            self._generator = stack.enter_context(Generator(cores.generator))
             self._tenants: list[Server] = []
             for name, device in self.devices.items():
                 tenants = self._tenants_on(name)
@@ -171,9 +176,10 @@ class Colocation:
         def once() -> Hold:
             prediction = self._starts.prediction(job.allocation, self._lineup)
             endpoints, suspects = self._launcher.launch(job, self.on_phase, prediction)
-            self._exercise.alone(endpoints, suspects, self.on_phase, "", is_scored=False)
+            generator = self._generator
+            self._exercise.alone(generator, endpoints, suspects, self.on_phase, "", is_scored=False)
             hold, turns = self._exercise.hold(
-                endpoints, suspects, self.on_phase, self.setting.limits, rate_per_s
+                generator, endpoints, suspects, self.on_phase, self.setting.limits, rate_per_s
             )
             write(job.folder / "hold.jsonl", turns.replies)
             return hold
@@ -248,7 +254,10 @@ class Colocation:
             allocation.speech_key,
             not any(e.is_random(allocation) for e in self._engines),
         )
-        alone = self._exercise.alone(endpoints, suspects, on_phase, speech, is_scored=is_scored)
+        generator = self._generator
+        alone = self._exercise.alone(
+            generator, endpoints, suspects, on_phase, speech, is_scored=is_scored
+        )
         words = self._exercise.word_figures(endpoints, speech)
         measured |= self._ramp(job, endpoints, suspects, on_phase)
         if not is_worth(Measurement.from_flat(measured | words)):
@@ -258,7 +267,7 @@ class Colocation:
             devices = [self._memory(n, w.since(progress.start_s)) for n, w in watches.items()]
             return is_worth(so_far(measured | words, progress, devices))
 
-        window, figures = self._exercise.window(endpoints, suspects, on_phase, goes_on)
+        window, figures = self._exercise.window(generator, endpoints, suspects, on_phase, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
@@ -287,7 +296,7 @@ class Colocation:
         if self.setting.workload.ramp_s <= 0:
             return {}
         ramp, here, figures = self._exercise.ramp(
-            endpoints, suspects, on_phase, self.setting.limits, self.ramp_range
+            self._generator, endpoints, suspects, on_phase, self.setting.limits, self.ramp_range
         )
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here

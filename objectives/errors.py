@@ -3,6 +3,7 @@
 StudyError            anything raised on purpose; str() is one sentence for a person
 ├── BadInput          the user's spec or arguments; exit 2
 ├── SetupError        the machine: a library, a flag, a port, a driver; exit 3
+│   └── InUse         somebody else is using the device or the folder
 ├── ServerDied        a server exited before it was ready, or under load; carries its log
 ├── StartTimeout      a server was not ready in time; carries its log
 ├── GivenUp           the rest of a measurement was not worth its time; carries the figures so far
@@ -37,6 +38,10 @@ class SetupError(StudyError):
     """This machine cannot run the study as it is; the message says what to do."""
 
     exit_code = 3
+
+
+class InUse(SetupError):
+    """Somebody else is using the device or the folder: it is free again by itself."""
 
 
 class ServerDied(StudyError):

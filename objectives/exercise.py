@@ -10,14 +10,15 @@ from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import OnPhase, Phase, Step
 from objectives.figures import flat_name
-from objectives.load.client import EMPTY, Endpoints
 from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import SentTurns
 from objectives.load.figures_of_replies import interference, services_in, summarise
+from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
-from objectives.load.replies import Reply
+from objectives.load.replies import Fault, Reply
 from objectives.load.segments import segment_figures
+from objectives.load.sending.plan import Endpoints
 from objectives.servers.blame import Suspects, failed_load, failed_reply
 from objectives.speech.wer import WordErrors, wer_pct, word_errors
 from objectives.traffic.clips import Clip
@@ -54,6 +55,7 @@ class Exercise:
 
     def alone(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -79,24 +81,37 @@ class Exercise:
             (Step.ALONE, slice(WARM_UPS, None)),
         ):
             on_phase(Phase(step))
-            own = [r for several in requests.values() for r in several[part]]
+            queue = [request for own in requests.values() for request in own[part]]
             replies = one_by_one(
-                endpoints, self.clips, own, timeout_s=self.workload.request_timeout_s
+                generator,
+                endpoints,
+                self.clips,
+                queue,
+                timeout_s=self.workload.request_timeout_s,
             )
             raise_first(replies, suspects)
         if is_scored and speech not in self.word_errors:
             on_phase(Phase(Step.WORDS))
-            self.word_errors[speech] = self._count_words(endpoints, suspects)
+            self.word_errors[speech] = self._count_words(generator, endpoints, suspects)
         return replies
 
-    def _count_words(self, endpoints: Endpoints, suspects: Suspects) -> tuple[WordErrors, ...]:
-        """Send the speech whose words are counted to the service that transcribes."""
+    def _count_words(
+        self, generator: Generator, endpoints: Endpoints, suspects: Suspects
+    ) -> tuple[WordErrors, ...]:
+        """Send the speech whose words are counted to the service that transcribes.
+
+        One that hears nothing in a clip has missed all of its words.
+        """
         service = next(name for name, end in endpoints.items() if end.api.is_fed_audio)
         requests = [Request(service, 0.0, clip=n) for n in range(len(self.words))]
-        timeout_s = self.workload.request_timeout_s
-        replies = one_by_one(endpoints, self.words, requests, timeout_s=timeout_s)
-        # one that hears nothing in a clip has missed all of its words
-        raise_first([r for r in replies if r.error is not EMPTY], suspects)
+        timeout_s, replies = self.workload.request_timeout_s, list[Reply]()
+        while rest := requests[len(replies) :]:  # an empty answer ends what follows it
+            heard = one_by_one(generator, endpoints, self.words, rest, timeout_s=timeout_s)
+            is_empty = (r.error is not None and r.error.fault == Fault.EMPTY for r in heard)
+            raise_first(
+                [r for r, empty in zip(heard, is_empty, strict=True) if not empty], suspects
+            )
+            replies += heard
         return word_errors(
             [r.text or "" for r in replies],
             [c.references for c in self.words],
@@ -127,6 +142,7 @@ class Exercise:
 
     def window(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -144,6 +160,7 @@ class Exercise:
         for step in (Step.LOADING, Step.LOADING_AGAIN):
             on_phase(Phase(step))
             window = drive(
+                generator,
                 endpoints,
                 self.clips,
                 self.requests,
@@ -162,6 +179,7 @@ class Exercise:
 
     def ramp(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -174,6 +192,7 @@ class Exercise:
         others, and is measured again in that.
 
         Args:
+            generator: What sends the requests.
             endpoints: Where the servers listen.
             suspects: What may have failed.
             on_phase: Called as each ramp begins.
@@ -193,6 +212,7 @@ class Exercise:
             on_phase(Phase(step))
             self._salt += 1
             ramp = drive_ramp(
+                generator,
                 endpoints,
                 self.clips,
                 workload,
@@ -221,6 +241,7 @@ class Exercise:
 
     def hold(
         self,
+        generator: Generator,
         endpoints: Endpoints,
         suspects: Suspects,
         on_phase: OnPhase,
@@ -230,6 +251,7 @@ class Exercise:
         """Send turns at a constant rate, and count those that meet their limits.
 
         Args:
+            generator: What sends the requests.
             endpoints: Where the servers listen.
             suspects: What may have failed.
             on_phase: Called as the hold begins.
@@ -245,6 +267,7 @@ class Exercise:
         on_phase(Phase(Step.HOLD))
         self._salt += 1
         hold, turns = drive_hold(
+            generator,
             endpoints,
             self.clips,
             self.workload,

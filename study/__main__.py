@@ -1,6 +1,7 @@
 """Share one GPU between an LLM server and speech recognition: measure, decide, confirm, apply.
 
     gpu-allocation run          a study, from spec to promotion; with no spec, the replay that ships
+    gpu-allocation dream        any experiments in rotation, a study of this project among them
     gpu-allocation confirm      baseline and winner launched afresh, in turn: is it really better?
     gpu-allocation promote      a confirmed promotion to production, watched, and back
     gpu-allocation report       what a study found, as one file to send

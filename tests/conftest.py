@@ -4,7 +4,6 @@ Tests of what this machine may lack are skipped with the reason, and in CI (CI=t
 must be there. The fixtures are a fake server process, a device that is only numbers, and others.
 """
 
-import gc
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from studies import Shared
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
+from objectives.load.generator import Generator
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers.process import serving
 
@@ -107,23 +107,11 @@ def locks(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _heap_stays_frozen():
-    """Let nothing bring back to the garbage collector what `light_heap` has taken from it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "unfreeze", lambda: None)
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def light_heap():
-    """Take what is loaded by now from the garbage collector.
-
-    A load generator begins with a full collection, which the modules of all tests would make last
-    a third of a second.
-    """
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(scope="session")
+def generator():
+    """Return one load generator for all tests of this worker."""
+    with Generator() as generator:
+        yield generator
 
 
 @pytest.fixture(scope="session")

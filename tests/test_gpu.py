@@ -34,6 +34,7 @@ from objectives.devices.telemetry import watching
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
+from objectives.load.generator import Generator
 from objectives.load.open_loop import drive
 from objectives.servers import blame
 from objectives.servers.blame import Suspects, failed_load
@@ -188,7 +189,10 @@ def load(suspects, requests):
     """
     engines = (FasterWhisper(STT), Vllm(LLM))
     endpoints = {e.name: e.endpoint(suspects.servers[e.name].url) for e in engines}
-    window = drive(endpoints, CLIPS, requests, timeout_s=60.0, broken=suspects.broken)
+    with Generator() as generator:
+        window = drive(
+            generator, endpoints, CLIPS, requests, timeout_s=60.0, broken=suspects.broken
+        )
     assert window.aborted is not None, f"nothing went wrong: {[r.error for r in window.replies]}"
     return failed_load(suspects, window.aborted), window.aborted
 

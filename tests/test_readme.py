@@ -52,6 +52,10 @@ ELSEWHERE = {
         "tests/objectives/rig/test_load_bench.py",
         "minutes; there a short one, live",
     ),
+    "python scripts/bench_lateness.py": (
+        "tests/study/bench/test_lateness.py",
+        "minutes on real servers; there fake ones",
+    ),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
@@ -73,6 +77,11 @@ ELSEWHERE = {
         "tests/test_readme.py",
         "writes these pages; a test says if they are current",
     ),
+    "python scripts/run_dream.py": (
+        "tests/study/dream/test_examples.py",
+        "goes on for ever, or takes a minute",
+    ),
+    "python -m study.dream": ("tests/study/dream/test_run_dream.py", "goes on for ever"),
     "python scripts/init_spec.py": (
         "tests/study/init_spec/test_init_spec.py",
         "reads units of systemd",

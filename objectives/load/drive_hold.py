@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from objectives.capacity.holds import Hold, is_lost
 from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_rate import RampRate
-from objectives.load.client import Endpoints
 from objectives.load.drive_turns import SentTurns, drive_turns
+from objectives.load.generator import Generator
 from objectives.load.replies import Symptom
+from objectives.load.sending.plan import Endpoints
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
 
 def drive_hold(
+    generator: Generator,
     endpoints: Endpoints,
     clips: Sequence[Clip],
     workload: Workload,
@@ -29,6 +31,7 @@ def drive_hold(
     It ends early once the share of good turns that is asked for can no longer be reached.
 
     Args:
+        generator: What sends them.
         endpoints: Where the servers listen, in the order in which a turn passes them.
         clips: The speech of the turns.
         workload: The seed, the sizes of requests, and the time for which to send them.
@@ -42,7 +45,15 @@ def drive_hold(
     """
     rate = RampRate(rate_per_s, rate_per_s, workload.hold_s)
     turns = drive_turns(
-        endpoints, clips, workload, rate, limits, salt=salt, broken=broken, is_over=_is_over
+        generator,
+        endpoints,
+        clips,
+        workload,
+        rate,
+        limits,
+        salt=salt,
+        broken=broken,
+        is_over=_is_over,
     )
     good = sum(g is True for g in turns.good)
     return Hold(rate_per_s, workload.hold_s, turns.sent, good), turns

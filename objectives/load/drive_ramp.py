@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
-from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_rate import RampRate
-from objectives.load.client import Endpoints
 from objectives.load.drive_turns import SentTurns, drive_turns
+from objectives.load.generator import Generator
 from objectives.load.ramp import is_broken_beyond_doubt
 from objectives.load.replies import Symptom
+from objectives.load.sending.plan import Endpoints
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
@@ -19,6 +19,7 @@ LEAST_AHEAD = 60  # turns to come that could still be good, however slow they ar
 
 
 def drive_ramp(
+    generator: Generator,
     endpoints: Endpoints,
     clips: Sequence[Clip],
     workload: Workload,
@@ -31,6 +32,7 @@ def drive_ramp(
     """Send turns at a rising rate until they are bad beyond doubt, and wait for what is open.
 
     Args:
+        generator: What sends them.
         endpoints: Where the servers listen, in the order in which a turn passes them.
         clips: The speech of the turns.
         workload: The seed, and the sizes of requests.
@@ -39,9 +41,16 @@ def drive_ramp(
         salt: A number that no other turns on these servers have, so that no prompt is cached.
         broken: It is called a few times a second and returns why the ramp must end.
     """
-    breaking_point([1.0], [True])  # imports scipy, for which a second of requests would wait
     return drive_turns(
-        endpoints, clips, workload, rate, limits, salt=salt, broken=broken, is_over=_is_over
+        generator,
+        endpoints,
+        clips,
+        workload,
+        rate,
+        limits,
+        salt=salt,
+        broken=broken,
+        is_over=_is_over,
     )
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from objectives.capacity.limits import Limit, latest_ms, missed
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
-from objectives.load.client import Connection, Endpoints
-from objectives.load.gates import on_time
+from objectives.load.generator import Generator, Sending
+from objectives.load.kv_usage import KvUsage
 from objectives.load.open_turn import OpenTurn
 from objectives.load.ramp import turn_times
 from objectives.load.replies import Reply, Symptom
+from objectives.load.sending.plan import Endpoints, Plan
 from objectives.traffic.clips import Clip
 from objectives.traffic.turns import turn_requests
-from objectives.traffic.workload import Workload
+from objectives.traffic.workload import Request, Workload
 
 POLL_S = 0.5
-PREPARED_S = 0.2  # so much before its time a turn's bodies are made
+KNOWN_S = 20.0  # so much before its time a turn is made: most of a long ramp never is
 KV_FULL_PCT = 99.0
 OPEN = "no answer when all had been drained"
 
@@ -56,6 +57,7 @@ IsOver = Callable[[SentTurns, float], bool]
 
 
 def drive_turns(
+    generator: Generator,
     endpoints: Endpoints,
     clips: Sequence[Clip],
     workload: Workload,
@@ -69,6 +71,7 @@ def drive_turns(
     """Send turns at a rate until they are over, and wait for what is open.
 
     Args:
+        generator: What sends them.
         endpoints: Where the servers listen, in the order in which a turn passes them.
         clips: The speech of the turns.
         workload: The seed, and the sizes of requests.
@@ -77,13 +80,28 @@ def drive_turns(
         salt: A number that no other turns on these servers have, so that no prompt is cached.
         broken: It is called a few times a second and returns why all must end.
         is_over: It is called a few times a second and returns whether nothing more is to be sent.
+
+    Raises:
+        SetupError: The generator's process ended by itself.
     """
+    turns = SentTurns(rate, turn_times(rate, workload.seed))
+    services = {s: end.api.is_fed_audio for s, end in endpoints.items()}
 
-    async def run() -> SentTurns:
-        with Connection(endpoints, clips, workload.request_timeout_s) as connection:
-            return await _Running(connection, workload, rate, limits, salt).run(broken, is_over)
+    def requests_of(number: int) -> list[Request]:
+        requests = turn_requests(workload, services, number, len(clips), salt)
+        return [replace(request, at_s=turns.times_s[number]) for request in requests]
 
-    return asyncio.run(run())
+    first = [requests_of(n) for n in range(bisect_right(turns.times_s, KNOWN_S))]
+    is_whole = len(first) == len(turns.times_s)
+    plan = Plan(endpoints, first, workload.request_timeout_s, is_whole=is_whole)
+    with KvUsage(endpoints) as usage, generator.sending(plan, clips) as sending:
+        running = _Running(sending, workload.seed, limits, turns, requests_of)
+        running.follow(usage, broken, is_over)
+        running.drain(broken, workload.request_timeout_s)
+        for number, reply in sending.hang_up():
+            running.note(number, reply)
+    running.leave()
+    return running.turns
 
 
 @dataclass(slots=True)
@@ -91,88 +109,104 @@ class _Running:
     """Turns under way.
 
     Args:
-        waiting: The turns that are open, by their number.
+        requests_of: The requests of a turn by its number.
+        open: The turns that the generator knows.
     """
 
-    connection: Connection
-    workload: Workload
-    rate: RampRate
+    sending: Sending
+    seed: int
     limits: Sequence[Limit]
-    salt: int
-    turns: SentTurns = field(init=False)
-    waiting: dict[int, OpenTurn] = field(default_factory=dict)
-    start_s: float = 0.0
+    turns: SentTurns
+    requests_of: Callable[[int], Sequence[Request]]
+    open: list[OpenTurn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.turns = SentTurns(self.rate, turn_times(self.rate, self.workload.seed))
+        self._open(self.sending.plan.turns)
 
-    async def run(self, broken: Callable[[], Symptom | None], is_over: IsOver) -> SentTurns:
-        """Send turns until they are over or aborted, then wait for what is open."""
-        self.start_s = time.monotonic() + PREPARED_S
-        tasks: list[asyncio.Task[None]] = []
-        dues_s = [self.start_s + t for t in self.turns.times_s]
-        with on_time(dues_s) as due:
-            arrivals = asyncio.create_task(self._arrive(due, tasks))
-            while not arrivals.done() and self.turns.aborted is None:
-                await asyncio.wait([arrivals], timeout=POLL_S)
-                self.turns.aborted = self.turns.aborted or broken()
-                await self._note_usage()
-                self._note_late()
-                if is_over(self.turns, time.monotonic() - self.start_s):
-                    break
-            arrivals.cancel()
-            await asyncio.wait([arrivals])
-            deadline_s = time.monotonic() + self.workload.request_timeout_s
-            while self.turns.aborted is None and time.monotonic() < deadline_s:
-                if not (left := [t for t in tasks if not t.done()]):
-                    break
-                await asyncio.wait(left, timeout=POLL_S)
-                self.turns.aborted = self.turns.aborted or broken()
-        self._leave(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for task in (arrivals, *tasks):
-            if not task.cancelled():
-                task.result()  # raises a bug of ours, which is no reply
-        return self.turns
+    @property
+    def passed_s(self) -> float:
+        """Return the time since the start, seconds."""
+        return time.monotonic() - self.sending.start_s
 
-    async def _arrive(
-        self, due: dict[float, asyncio.Future[None]], tasks: list[asyncio.Task[None]]
-    ) -> None:
-        services = {s: end.api.is_fed_audio for s, end in self.connection.endpoints.items()}
-        for number, at_s in enumerate(self.turns.times_s):
-            due_s = self.start_s + at_s
-            await asyncio.sleep(due_s - PREPARED_S - time.monotonic())
-            requests = turn_requests(
-                self.workload, services, number, len(self.connection.clips), self.salt
-            )
-            bodies = [self.connection.prepared(r) for r in requests]
-            turn = OpenTurn(requests, bodies, due_s)
-            tasks.append(asyncio.create_task(self._turn(number, turn, due[due_s])))
-            self.turns.sent = number + 1
+    def follow(self, usage: KvUsage, broken: Callable[[], Symptom | None], is_over: IsOver) -> None:
+        """Take what comes back until every turn has left, or no more is to."""
+        turns, sending = self.turns, self.sending
+        while turns.sent < len(turns.times_s) and not sending.is_done and turns.aborted is None:
+            self.wait()
+            self._add()
+            turns.sent = bisect_right(turns.times_s, self.passed_s)
+            turns.aborted = turns.aborted or broken()
+            self._note_usage(usage)
+            self._note_late()
+            if is_over(turns, self.passed_s):
+                sending.no_more()
+                break
 
-    async def _turn(self, number: int, turn: OpenTurn, due: asyncio.Future[None]) -> None:
-        self.waiting[number] = turn
-        await turn.send(self.connection, due, self._note)
-        del self.waiting[number]
-        self.turns.good[number] = self.turns.good[number] is not False
+    def _add(self) -> None:
+        """Let the generator know the turns of the next seconds."""
+        times_s, known = self.turns.times_s, len(self.open)
+        upto = bisect_right(times_s, self.passed_s + KNOWN_S)
+        if known < upto:
+            more = [self.requests_of(number) for number in range(known, upto)]
+            self._open(more)
+            self.sending.add(more, is_whole=upto == len(times_s))
 
-    def _note(self, reply: Reply) -> None:
+    def _open(self, turns: Sequence[Sequence[Request]]) -> None:
+        start_s = self.sending.start_s
+        self.open += [OpenTurn(turn, start_s + turn[0].at_s) for turn in turns]
+
+    def drain(self, broken: Callable[[], Symptom | None], timeout_s: float) -> None:
+        """Wait for what has left, for as long as one answer may take."""
+        deadline_s = time.monotonic() + timeout_s
+        turns, sending = self.turns, self.sending
+        while not sending.is_done and turns.aborted is None and time.monotonic() < deadline_s:
+            self.wait()
+            turns.aborted = turns.aborted or broken()
+
+    def leave(self) -> None:
+        """Count what was still open when all was hung up as failed."""
+        self.turns.sent = self.sending.sent or 0
+        for number, turn in enumerate(self.open[: self.turns.sent]):
+            if not turn.is_over:
+                self.turns.good[number] = False
+                self.turns.replies.append(
+                    RampReply(
+                        line=0,
+                        service=turn.waiting.service,
+                        scheduled_s=round(turn.at_s - self.sending.start_s, 6),
+                        seed=self.seed,
+                        turn=number,
+                        error=OPEN,
+                    )
+                )
+
+    def wait(self) -> None:
+        """Take the replies of a moment."""
+        for number, reply in self.sending.replies(POLL_S):
+            self.note(number, reply)
+
+    def note(self, number: int, reply: Reply) -> None:
+        """Keep a reply, and judge its turn once it is over; a fatal one ends all."""
+        turns, turn = self.turns, self.open[number]
         mine = self._relative(reply)
-        self.turns.replies.append(mine)
-        if mine.turn is not None and missed([mine], self.limits):
-            self.turns.good[mine.turn] = False
+        turns.replies.append(mine)
+        if missed([mine], self.limits):
+            turns.good[number] = False
+        turn.note(reply)
+        if turn.is_over:
+            turns.good[number] = turns.good[number] is not False
         if reply.is_fatal:
-            self.turns.aborted = self.turns.aborted or reply.symptom
+            turns.aborted = turns.aborted or reply.symptom
 
     def _relative(self, reply: Reply) -> RampReply:
         def since(at_s: float | None) -> float | None:
-            return None if at_s is None else round(at_s - self.start_s, 6)
+            return None if at_s is None else round(at_s - self.sending.start_s, 6)
 
         return RampReply(
             line=0,
             service=reply.service,
-            scheduled_s=round(reply.scheduled_s - self.start_s, 6),
-            seed=self.workload.seed,
+            scheduled_s=round(reply.scheduled_s - self.sending.start_s, 6),
+            seed=self.seed,
             turn=reply.turn,
             first_s=since(reply.first_s),
             end_s=since(reply.end_s),
@@ -183,32 +217,15 @@ class _Running:
     def _note_late(self) -> None:
         """Count what has waited too long as not good, whatever its answer will be."""
         now_s = time.monotonic()
-        for number, turn in self.waiting.items():
+        for number, turn in enumerate(self.open[: self.turns.sent]):
+            if turn.is_over:
+                continue
             request = turn.waiting
             allowed_ms = latest_ms(self.limits, request.service, request.output_tokens)
             if allowed_ms is not None and (now_s - turn.at_s) * 1000.0 > allowed_ms:
                 self.turns.good[number] = False
 
-    async def _note_usage(self) -> None:
-        for service in self.connection.metered:
-            usage_pct, _ = await self.connection.usage(service)
+    def _note_usage(self, usage: KvUsage) -> None:
+        for usage_pct, _ in usage.now().values():
             if usage_pct is not None and usage_pct >= KV_FULL_PCT and self.turns.kv_full_s is None:
-                self.turns.kv_full_s = time.monotonic() - self.start_s
-
-    def _leave(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Count what is still open as failed, and hang up."""
-        for number, turn in self.waiting.items():
-            self.turns.good[number] = False
-            scheduled_s = round(turn.at_s - self.start_s, 6)
-            self.turns.replies.append(
-                RampReply(
-                    line=0,
-                    service=turn.waiting.service,
-                    scheduled_s=scheduled_s,
-                    seed=self.workload.seed,
-                    turn=number,
-                    error=OPEN,
-                )
-            )
-        for task in tasks:
-            task.cancel()
+                self.turns.kv_full_s = self.passed_s

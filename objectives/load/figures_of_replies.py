@@ -15,7 +15,7 @@ from objectives.figures import flat_name
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
 
-LEAST_LAG_MS = 5.0  # a delay below it matters to nothing that is measured here
+LEAST_SHIFT = 0.01  # of a figure: launches of one allocation differ by more
 Z_95 = NormalDist().inv_cdf(0.975)
 
 
@@ -124,40 +124,45 @@ def _lags_ms(replies: Sequence[Reply]) -> list[float]:
 
 
 def _is_late(replies: Sequence[Reply]) -> bool:
-    """Return whether more than 1 % of the requests left so late that a figure may be off by it.
+    """Return whether the lateness of our own requests moved a figure beyond its own interval.
 
-    Of more than 20 requests a single late one does not count: it is beyond their p95.
-    """
-    limit_ms = _lag_limit_ms(replies)
-    late = sum(lag_ms > limit_ms for lag_ms in _lags_ms(replies))
-    return late > max(1 if len(replies) > 20 else 0, len(replies) // 100)
-
-
-def _lag_limit_ms(replies: Sequence[Reply]) -> float:
-    """Return half of the interval of this service's p95, of the first content or the end; >= 5 ms.
-
-    A delay below it moves neither figure by more than these replies leave open anyway. They count
-    from when they left, so that delays do not widen what they are held against.
+    Each figure counts from when requests were due. It is held against the same one counted from
+    when they left: beyond the 95 % interval of that, and by more than these replies could tell, it
+    is the generator's doing. What failed is in neither.
     """
     answered = [r for r in replies if r.error is None]
-    to_end_ms = [(r.end_s - r.sent_s) * 1000.0 for r in answered if r.end_s is not None]
-    to_first_ms = [(r.first_s - r.sent_s) * 1000.0 for r in answered if r.first_s is not None]
-    halves_ms = [_half_interval(times) for times in (to_end_ms, to_first_ms) if times]
-    return max(LEAST_LAG_MS, min(halves_ms, default=0.0))
+    to_end = [(r.end_s, r) for r in answered if r.end_s is not None]
+    to_first = [(r.first_s, r) for r in answered if r.first_s is not None]
+    for times in (to_end, to_first):
+        due_ms = [(at_s - r.scheduled_s) * 1000.0 for at_s, r in times]
+        left_ms = [(at_s - r.sent_s) * 1000.0 for at_s, r in times]
+        if times and any(_is_moved(due_ms, left_ms, q) for q in (0.5, 0.95)):
+            return True
+    return False
 
 
-def _half_interval(values: Sequence[float], q: float = 0.95) -> float:
-    """Return half the width of the 95 % interval of a quantile, by the ranks that may be it.
+def _is_moved(values: Sequence[float], own: Sequence[float], q: float) -> bool:
+    """Return whether a quantile lies above the interval that the same one has of other values.
+
+    >>> _is_moved([5.0, 6.0, 9.0], [1.0, 2.0, 3.0], 0.5)
+    True
+    """
+    value, likely = nearest_rank(values, q), nearest_rank(own, q)
+    assert value is not None and likely is not None  # noqa: S101  there are values
+    return value > max(_highest(own, q), (1 + LEAST_SHIFT) * likely)
+
+
+def _highest(values: Sequence[float], q: float) -> float:
+    """Return the upper end of the 95 % interval of a quantile, by the rank that it may have.
 
     Of few values the interval ends where they do, which makes it too narrow rather than too wide.
 
-    >>> _half_interval([float(n) for n in range(400)])  # between the 371st and the 389th
-    9.0
+    >>> _highest([float(n) for n in range(400)], 0.95)  # the 389th of them
+    388.0
     """
-    ordered, count = sorted(values), len(values)
-    spread = Z_95 * math.sqrt(count * q * (1 - q))
-    low, high = math.floor(count * q - spread), math.ceil(count * q + spread)
-    return (ordered[min(high, count) - 1] - ordered[max(low, 1) - 1]) / 2
+    count = len(values)
+    rank = math.ceil(count * q + Z_95 * math.sqrt(count * q * (1 - q)))
+    return sorted(values)[min(rank, count) - 1]
 
 
 def interference(together: Sequence[Reply], alone: Sequence[Reply], service: str) -> float | None:

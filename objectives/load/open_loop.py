@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from objectives.load.client import Connection, Endpoints
-from objectives.load.gates import on_time
+from objectives.load.generator import Generator, Sending
+from objectives.load.kv_usage import KvUsage
 from objectives.load.open_turn import OpenTurn
 from objectives.load.replies import Reply, Symptom
+from objectives.load.sending.plan import Endpoints, Plan
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import Clip
 from objectives.traffic.trace import in_turns
@@ -22,7 +21,8 @@ from objectives.traffic.workload import Request
 ENGINE_POLL_S = 0.25
 DRAIN_S = 30.0  # for what is open when a window is given up; then we hang up
 # The version of the generator counts up when requests leave in another way: what another version
-# measured is not comparable.
+# measured is not comparable. It is still 2 since they leave from a process of their own: the same
+# requests at the same times, of which fewer are late than any figure could tell.
 GENERATOR_VERSION = 2
 
 
@@ -38,7 +38,7 @@ class Window:
         is_given_up: Whether it ended early since the rest was not worth its time.
         is_drained: Whether every request that left was answered.
         started_s: Its start on the monotonic clock, seconds.
-        cpu_s: The CPU time of this process while requests were under way, seconds.
+        cpu_s: The CPU time of the generator's process while requests were under way, seconds.
     """
 
     replies: list[Reply] = field(default_factory=list)
@@ -75,6 +75,7 @@ class Progress:
 
 
 def drive(
+    generator: Generator,
     endpoints: Endpoints,
     clips: Sequence[Clip],
     requests: Sequence[Request],
@@ -90,6 +91,7 @@ def drive(
     answered.
 
     Args:
+        generator: What sends them.
         endpoints: Where the servers listen.
         clips: The speech that requests name by number.
         requests: The requests, each with its time.
@@ -97,109 +99,121 @@ def drive(
         broken: It is called a few times a second and returns why the window must end: a server
             or a tenant has died.
         ends_s: When segments of the window end before it does, seconds from its start.
-        is_worth: It is called at each of these, in a thread of its own, and returns whether the
-            rest is worth its time; if not, what has left is waited for and nothing more is sent.
+        is_worth: It is called at each of these, and returns whether the rest is worth its time; if
+            not, what has left is waited for and nothing more is sent.
+
+    Raises:
+        SetupError: The generator's process ended by itself.
+    """
+    turns = sorted(in_turns(requests), key=lambda turn: turn[0].at_s)
+    with KvUsage(endpoints) as usage:
+        before = {service: preemptions for service, (_, preemptions) in usage.now().items()}
+        with generator.sending(Plan(endpoints, turns, timeout_s), clips) as sending:
+            running = _Running(sending, [OpenTurn(t, sending.start_s + t[0].at_s) for t in turns])
+            running.latest = dict(before)
+            window = running.window
+            running.follow(usage, broken, ends_s, is_worth)
+            if window.is_given_up:
+                running.drain(broken)
+            for number, reply in sending.hang_up():
+                running.note(number, reply)
+    window.cpu_s = sending.cpu_s
+    for service, count in before.items():
+        if count is not None:
+            window.preemptions[service] = (running.latest[service] or count) - count
+    return window
+
+
+@dataclass(slots=True)
+class _Running:
+    """A window under way.
+
+    Args:
+        latest: The preemptions so far by service that may tell them.
     """
 
-    async def run() -> Window:
-        with Connection(endpoints, clips, timeout_s) as connection:
-            return await _drive(connection, requests, broken, ends_s, is_worth)
+    sending: Sending
+    turns: Sequence[OpenTurn]
+    window: Window = field(default_factory=Window)
+    latest: dict[str, int | None] = field(default_factory=dict)
 
-    return asyncio.run(run())
-
-
-async def _drive(
-    connection: Connection,
-    requests: Sequence[Request],
-    broken: Callable[[], Symptom | None],
-    ends_s: Sequence[float],
-    is_worth: Callable[[Progress], bool],
-) -> Window:
-    window, checked = Window(), 0
-    bodied = [(turn, [connection.prepared(r) for r in turn]) for turn in in_turns(requests)]
-    before = {s: (await connection.usage(s))[1] for s in connection.metered}
-    window.started_s = start_s = time.monotonic() + 0.2
-    latest, cpu_s = dict(before), time.process_time()
-
-    def note(reply: Reply) -> None:
-        window.replies.append(reply)
-        if reply.is_fatal:
-            window.aborted = window.aborted or reply.symptom
-
-    turns = [OpenTurn(turn, own, start_s + turn[0].at_s) for turn, own in bodied]
-    with on_time([turn.at_s for turn in turns]) as due:
-        tasks = [asyncio.create_task(t.send(connection, due[t.at_s], note)) for t in turns]
-        whole = asyncio.gather(*tasks, return_exceptions=True)
-        while not whole.done() and window.aborted is None and not window.is_given_up:
-            await asyncio.wait([whole], timeout=ENGINE_POLL_S)
+    def follow(
+        self,
+        usage: KvUsage,
+        broken: Callable[[], Symptom | None],
+        ends_s: Sequence[float],
+        is_worth: Callable[[Progress], bool],
+    ) -> None:
+        """Take what comes back until the window is over, aborted or given up."""
+        window, sending, checked = self.window, self.sending, 0
+        window.started_s = start_s = sending.start_s
+        while not sending.is_done and window.aborted is None and not window.is_given_up:
+            self.wait()
             window.aborted = window.aborted or broken()
-            for service in connection.metered:
-                usage_pct, now = await connection.usage(service)
-                latest[service] = latest[service] if now is None else now
+            for service, (usage_pct, preemptions) in usage.now().items():
+                if preemptions is not None:
+                    self.latest[service] = preemptions
                 if usage_pct is not None:
                     peak_pct = window.kv_peak_pct.get(service, 0.0)
                     window.kv_peak_pct[service] = max(peak_pct, usage_pct)  # no NaN
             now_s = time.monotonic()
             ended = sum(start_s + end_s <= now_s for end_s in ends_s)
-            if ended > checked and not whole.done():
+            if ended > checked and not sending.is_done:
                 checked = ended
-                under_way = [t for t, task in zip(turns, tasks, strict=True) if not task.done()]
-                best = [r for turn in under_way for r in turn.at_best(now_s)]
+                best = [r for turn in self.turns if not turn.is_over for r in turn.at_best(now_s)]
                 progress = Progress([*window.replies, *best], start_s, ends_s, ended)
-                # what it keeps of this must not make requests late
-                window.is_given_up = not await asyncio.to_thread(is_worth, progress)
-        if window.is_given_up:
-            for task, turn in zip(tasks, turns, strict=True):
-                if turn.at_s > time.monotonic():
-                    task.cancel()
-            await _drain(whole, window, broken)
-        if window.aborted is not None or window.is_given_up:
-            whole.cancel()
-        await asyncio.wait([whole])
-        for task in tasks:
-            if not task.cancelled():
-                task.result()  # raises a bug of ours, which is no reply
-    window.cpu_s = time.process_time() - cpu_s
-    for service, count in before.items():
-        if count is not None:
-            window.preemptions[service] = (latest[service] or count) - count
-    return window
+                window.is_given_up = not is_worth(progress)
 
+    def drain(self, broken: Callable[[], Symptom | None]) -> None:
+        """Wait for the answers to what has left, so that the next launch finds idle servers.
 
-async def _drain(
-    left: asyncio.Future[Any], window: Window, broken: Callable[[], Symptom | None]
-) -> None:
-    """Wait for the answers to requests that have left, so that the next launch finds idle servers.
+        An overloaded server may not be idle in time.
+        """
+        self.sending.no_more()
+        window, deadline_s = self.window, time.monotonic() + DRAIN_S
+        while not self.sending.is_done and window.aborted is None and time.monotonic() < deadline_s:
+            self.wait()
+            window.aborted = window.aborted or broken()
+        window.is_drained = self.sending.is_done
 
-    An overloaded server may not be idle in time.
-    """
-    deadline_s = time.monotonic() + DRAIN_S
-    while not left.done() and window.aborted is None and time.monotonic() < deadline_s:
-        await asyncio.wait([left], timeout=ENGINE_POLL_S)
-        window.aborted = window.aborted or broken()
-    window.is_drained = left.done()
+    def wait(self) -> None:
+        """Take the replies of a moment."""
+        for number, reply in self.sending.replies(ENGINE_POLL_S):
+            self.note(number, reply)
+
+    def note(self, number: int, reply: Reply) -> None:
+        """Keep a reply; a fatal one ends the window."""
+        self.turns[number].note(reply)
+        self.window.replies.append(reply)
+        if reply.is_fatal:
+            self.window.aborted = self.window.aborted or reply.symptom
 
 
 def one_by_one(
-    endpoints: Endpoints, clips: Sequence[Clip], requests: Sequence[Request], *, timeout_s: float
+    generator: Generator,
+    endpoints: Endpoints,
+    clips: Sequence[Clip],
+    requests: Sequence[Request],
+    *,
+    timeout_s: float,
 ) -> list[Reply]:
-    """Send requests one after the other, each once the one before has ended; stop at a dead server.
+    """Send requests one after the other, each once the one before has ended; stop at a failure.
 
     Args:
+        generator: What sends them.
         endpoints: Where the servers listen.
         clips: The speech that requests name by number.
         requests: The requests; their times do not count.
         timeout_s: The time that an answer may take, seconds.
+
+    Raises:
+        SetupError: The generator's process ended by itself.
     """
-
-    async def run() -> list[Reply]:
-        replies: list[Reply] = []
-        with Connection(endpoints, clips, timeout_s) as connection:
-            for request in requests:
-                body, now_s = connection.prepared(request), time.monotonic()
-                replies.append(await connection.exchange(request, now_s, body))
-                if replies[-1].is_fatal:
-                    break
-        return replies
-
-    return asyncio.run(run())
+    if not requests:
+        return []
+    turn = [replace(request, at_s=0.0) for request in requests]
+    replies: list[Reply] = []
+    with generator.sending(Plan(endpoints, [turn], timeout_s), clips) as sending:
+        while not sending.is_done:
+            replies += (reply for _, reply in sending.replies(timeout_s))
+    return replies

@@ -26,7 +26,7 @@ import psutil
 
 from objectives.capture.capture import capture, route
 from objectives.capture.tally import quantile
-from objectives.load.http_client import HttpLine
+from objectives.load.sending.http_client import HttpLine
 
 TOKENS, INTERVAL_MS = 32, 10.0
 BODY = json.dumps(

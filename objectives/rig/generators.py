@@ -21,6 +21,7 @@ from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.engines.kv_cache import usage
 from objectives.errors import SetupError
+from objectives.load.generator import Generator as OurGenerator
 from objectives.load.open_loop import drive
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
@@ -155,12 +156,13 @@ def _late_ms(at_s: Sequence[float], due_s: Sequence[float]) -> tuple[float, ...]
 
 
 def ours(url: str, requests: Sequence[Request]) -> dict[str, Any]:
-    """Drive a trace from this process, as a trial does; return CPU seconds and failures."""
+    """Drive a trace as a trial does; return the CPU seconds of what sends it, and failures."""
     ends, clips = (
         {"llm": Endpoint(url, Completions("m", 2048), "/metrics", usage)},
         read_clips("assistant"),
     )
-    window = drive(ends, clips, requests, timeout_s=60.0, broken=lambda: None)
+    with OurGenerator() as generator:
+        window = drive(generator, ends, clips, requests, timeout_s=60.0, broken=lambda: None)
     return {"cpu_s": window.cpu_s, "failed": sum(r.error is not None for r in window.replies)}
 
 

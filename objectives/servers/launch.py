@@ -13,7 +13,7 @@ from objectives.engines.engine import Engine
 from objectives.errors import TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
-from objectives.load.client import Endpoints
+from objectives.load.sending.plan import Endpoints
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.servers.blame import Suspects

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from objectives.errors import SetupError
+from objectives.errors import InUse, SetupError
 
 # names another folder for the locks: tests must not disturb a real study
 FOLDER_VARIABLE = "ALLOCATION_STUDY_LOCKS"
@@ -47,7 +47,8 @@ def sole_use(uuid: str) -> Iterator[None]:
     The kernel gives it back whatever becomes of this process.
 
     Raises:
-        SetupError: Another process holds it; the error names that process.
+        InUse: Another process holds it; the error names that process.
+        SetupError: The lock cannot be opened.
     """
     path = lock_file(uuid)
     try:
@@ -60,7 +61,7 @@ def sole_use(uuid: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SetupError(
+            raise InUse(
                 f"the device {uuid} is in use by another study or rollout "
                 f"({holder(descriptor)}); wait for it to end"
             ) from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput, InUse
 from objectives.servers.process import reap_left_behind
 
 LOCK = "run.lock"
@@ -21,7 +21,7 @@ def alone(folder: Path) -> Iterator[list[str]]:
     A run that is refused leaves no folder behind where there was none.
 
     Raises:
-        SetupError: Another run is using the folder.
+        InUse: Another run is using the folder.
         BadInput: The folder cannot be written.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -29,7 +29,7 @@ def alone(folder: Path) -> Iterator[list[str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SetupError(
+            raise InUse(
                 f"another run is using {folder}; wait for it, or give this one another --out"
             ) from error
         try:

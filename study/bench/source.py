@@ -13,6 +13,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
+from objectives.devices.cores import cores_here
 from objectives.devices.device import Identity
 from objectives.devices.device_set import device_set
 from objectives.devices.telemetry import Occupancy
@@ -114,6 +115,7 @@ def find_source(
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
     for service, packages in machine.versions.items():
         say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in packages.items()))
+    say(f"cores: {cores_here()}")
     for o in machine.occupants[:8]:
         say(
             f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}"

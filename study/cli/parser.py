@@ -16,6 +16,7 @@ from objectives.errors import BadInput
 PROGRAM = "gpu-allocation"
 SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "run": "run_study",
+    "dream": "run_dream",
     "fit": "fit",
     "record": "record",
     "confirm": "confirm",

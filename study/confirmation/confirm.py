@@ -51,6 +51,7 @@ class ConfirmOptions:
         lending: The units that lend their GPU meanwhile.
         part: Which pairs are this card's, where several measure at once.
         take: The journals of those cards, to be merged and judged.
+        steps: How many pairs, or what comes beside them, to measure in this run; None: no limit.
     """
 
     pairs: int = LOOKS[-1]
@@ -60,6 +61,7 @@ class ConfirmOptions:
     lending: Lending = field(default_factory=Lending)
     part: Part = WHOLE
     take: tuple[Path, ...] = ()
+    steps: int | None = None
 
 
 def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> int:
@@ -119,7 +121,16 @@ def _live(
                 aa, ab = len(journal.of("aa")), len(journal.of("ab"))
                 tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
             return Runner(
-                of, lent, folder, journal, tell, options.pairs, options.part, timeout_s, began_s
+                of,
+                lent,
+                folder,
+                journal,
+                tell,
+                options.pairs,
+                options.part,
+                timeout_s,
+                began_s,
+                options.steps,
             ).run()
 
 

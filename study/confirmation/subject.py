@@ -24,6 +24,7 @@ from study.promotion.seal import verify
 from study.promotion.status import status_of
 from study.rule.rule import Claim, Rule
 from study.search.score import Scorer
+from study.spec.foreign_keys import experiment_of, slug
 from study.spec.load import load
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
@@ -142,7 +143,10 @@ def subject(
         raise BadInput(
             one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
         )
-    spec = load(file, experiment)
+    name = data.get("name")
+    spec = load(file, experiment or experiment_of(file, name))
+    if name == slug(spec.name):  # as an experiment its files have a shorter name
+        spec = replace(spec, name=slug(spec.name))
     if ramp_s is not None:
         doubling_s = spec.workload.ramp_doubling_s
         if is_ramp_too_short(ramp_s, doubling_s) or not 0 <= ramp_s <= LONGEST_RAMP_S:
@@ -160,10 +164,8 @@ def subject(
             f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
             "name the right --spec"
         )
-    if data.get("name") != spec.name:
-        raise BadInput(
-            one_line(f"{path}: it is of study {data.get('name')!r}, {file} is {spec.name!r}")
-        )
+    if name != spec.name:
+        raise BadInput(one_line(f"{path}: it is of study {name!r}, {file} is {spec.name!r}"))
     refuse_another_trace(path, data, spec)
     is_live = spec.measure == "live"
     if ramp_s is not None and not is_live:

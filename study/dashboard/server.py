@@ -22,7 +22,7 @@ from objectives.measurement import Measurement
 from study.dashboard.annotate import annotate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
-from study.storage.find import folder_of, names, promotions_of, refuse_empty
+from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
 from study.storage.url import open_storage
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
         SetupError: The port is taken.
     """
     storage = open_storage(url)
-    refuse_empty(url, storage)
+    refuse_without_studies(url, storage)
     dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
     app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
     app.refresh()

@@ -103,7 +103,7 @@ def _asked(spec: Spec, services: Services, host: Host, version: str | None) -> B
         services,
         spec.baseline,
         host,
-        spec.workload.prompt_tokens[1] + spec.workload.output_tokens,
+        sum(spec.workload.longest),
         version=version,
         beside=(spec.path.parent, Path()),
         is_shipped=isinstance(spec.measure, Path) and spec.measure.parent == shipped,

@@ -20,6 +20,9 @@ class Status(StrEnum):
 VERDICTS = (Status.CONFIRMED, Status.REJECTED, Status.INCONCLUSIVE)  # what a confirmation ends with
 
 
+OF_EXPERIMENT = "dream_experiment"  # the `kind` of a promotion that is no study's of ours
+
+
 def status_of(data: Mapping[str, Any]) -> Status | None:
     """Return the status of a promotion's data; None where it has none that is known.
 

@@ -5,11 +5,13 @@ Files that people had before this project load as they are.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from objectives.figures import Direction
 from study.spec.choices import CLAIMS_OF_0_1, FIGURES, OF_MARGINS
 from study.spec.model import KEYS
+from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
 # keys that such a file has too, and may have beside `experiments:`
@@ -24,7 +26,39 @@ SHARED = (
     "selector",
 )
 OWN_KEYS = tuple(k for k in KEYS if k not in SHARED)
-LEGACY = ("version", "run", "mutators", "logging", "description", "tags")
+LEGACY = (
+    "version",
+    "run",
+    "mutators",
+    "logging",
+    "description",
+    "tags",
+    "overrides",
+    "convergence",
+    "domain_evaluator",
+    "rzero",
+    "lending",
+)
+
+
+PREFIX = "spica_"  # begins names there that those of files do not have
+
+
+def slug(name: str) -> str:
+    """Return the name of an experiment's files.
+
+    >>> slug("spica_gpu_allocation"), slug("mine")
+    ('gpu_allocation', 'mine')
+    """
+    return name.removeprefix(PREFIX) or name
+
+
+def experiment_of(path: Path, name: object) -> str | None:
+    """Return the experiment of a file whose study has this name; None where it lists none."""
+    experiments = read_yaml(path)[0].at("experiments")
+    entries = experiments.elements() if experiments.is_list else []
+    names = [e.at("name").text for e in entries if e.is_mapping]
+    return next((n for n in names if name in (n, slug(n))), None)
 
 
 # words of 0.1, and what says the same or more today

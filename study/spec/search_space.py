@@ -106,7 +106,7 @@ def read_parameter(
     """Return one searched parameter: a list of values, or a range."""
     check_name(entry, quality)
     if entry.is_mapping:
-        return _range(entry, name, bounds)
+        return read_range(entry, name, bounds)
     elements = entry.elements()
     if not elements:
         raise entry.wrong("the list is empty", "name at least one value")
@@ -165,7 +165,8 @@ class _Range:
     log: bool = False
 
 
-def _range(entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]]) -> Parameter:
+def read_range(entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]]) -> Parameter:
+    """Return a parameter that is searched over a range."""
     limits: _Range = entry.build(_Range)
     low, high, step = (entry.at(k).scalar() for k in ("low", "high", "step"))
     if name == SPEECH:

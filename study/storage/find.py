@@ -73,6 +73,16 @@ def refuse_empty(url: str, storage: BaseStorage) -> None:
         raise _empty(url)
 
 
+def refuse_without_studies(url: str, storage: BaseStorage) -> None:
+    """Refuse a storage without a study of this project or of an experiment of its runner.
+
+    Raises:
+        BadInput: It holds none.
+    """
+    if not any("identity" in s.user_attrs for s in storage.get_all_studies()):
+        refuse_empty(url, storage)
+
+
 def _empty(url: str) -> BadInput:
     way_out = "name the storage of one that ran, or run python scripts/run_study.py with this one"
     return BadInput(f"{without_password(url)} holds no study of this project; {way_out}")

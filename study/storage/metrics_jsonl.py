@@ -6,7 +6,7 @@ It has a line for each trial that the run ended, and for those that a killed run
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,47 @@ import optuna
 
 from objectives.plain_data.atomic import write_atomic
 from study.storage.trials import Trial, counted
+
+# of a line, what is no parameter and no figure
+REST = (
+    "trial",
+    "fitness",
+    "optimistic_fitness",
+    "contributions",
+    "constraints",
+    "word_gate",
+    "minutes_more_audio",
+    "repeat_of",
+    "failure",
+    "wall_s",
+    "seed",
+    "at",
+)
+
+
+def flat_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial as one flat line: what was tried and measured, its fitness, then the rest.
+
+    What is below a key stands under both names, `failure` below its own: `failure_class`.
+
+    >>> flat_line({"test_id": "a/0", "status": "complete", "parameters": {"x": 1}, "fitness": 0.5,
+    ...     "constraints": {"memory": -1.0}, "bracket": [2.0, 3.0], "ms": 4.0})
+    {'test_id': 'a/0', 'status': 'complete', 'x': 1, 'ms': 4.0, 'fitness': 0.5, \
+'constraints_memory': -1.0, 'bracket_1': 2.0, 'bracket_2': 3.0}
+    """
+    head = {"test_id": line["test_id"], "status": line["status"], **line["parameters"]}
+    figures = {n: v for n, v in line.items() if n not in REST and not isinstance(v, dict | list)}
+    rest: dict[str, Any] = {}
+    for name, value in line.items():
+        match value:
+            case dict() if name != "parameters":
+                rest |= {f"{name}_{key.removeprefix(f'{name}_')}": v for key, v in value.items()}
+            case list() | tuple():
+                rest |= {f"{name}_{n}": v for n, v in enumerate(value, 1)}
+            case _ if name in REST:
+                rest[name] = value
+    fitness = {"fitness": rest.pop("fitness")}
+    return {**head, **{n: v for n, v in figures.items() if n not in head}, **fitness, **rest}
 
 
 @dataclass(slots=True)
@@ -61,7 +102,7 @@ class MetricsFile:
     def _line(self, r: Trial) -> dict[str, Any]:
         line = r.to_json(self._test_id(r))
         names = self.figures if r.measurement else ()
-        return line | {name: None for name in names if name not in line}
+        return flat_line(line | {name: None for name in names if name not in line})
 
     def _test_id(self, r: Trial) -> str:
         return f"{self.study.study_name}/{r.number}"

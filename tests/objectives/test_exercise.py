@@ -16,19 +16,23 @@ WORDS = (
 )
 
 
-def counted(server, suspects=None):
+def counted(generator, server, suspects=None):
     exercise = Exercise(Workload(), read_clips("assistant"), words=WORDS)
-    return exercise._count_words(endpoints_of(server.url, server.url, 2048, None), suspects)
+    return exercise._count_words(
+        generator, endpoints_of(server.url, server.url, 2048, None), suspects
+    )
 
 
-def test_each_clip_is_held_against_its_own_references(fake):
-    assert counted(fake()) == (WordErrors(0, 6), WordErrors(1, 6))
+def test_each_clip_is_held_against_its_own_references(generator, fake):
+    assert counted(generator, fake()) == (WordErrors(0, 6), WordErrors(1, 6))
 
 
-def test_where_nothing_is_heard_every_word_is_missed(fake):
-    assert counted(fake("empty")) == (WordErrors(6, 6), WordErrors(6, 6))
+def test_where_nothing_is_heard_every_word_is_missed(generator, fake):
+    assert counted(generator, fake("empty")) == (WordErrors(6, 6), WordErrors(6, 6))
 
 
-def test_an_error_of_the_server_is_no_missed_word(fake):
+def test_an_error_of_the_server_is_no_missed_word(generator, fake):
     with pytest.raises(StudyError):
-        counted(fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, []))
+        counted(
+            generator, fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, [])
+        )

@@ -75,6 +75,10 @@ def metrics(out: Path, epoch: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def parameters(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: line[name] for name in SPEC["baseline"]}
+
+
 def study(out: Path, name: str = "made-tournament-0") -> optuna.Study:
     return optuna.load_study(study_name=name, storage=f"sqlite:///{out}/made/study.db")
 
@@ -113,13 +117,12 @@ def test_every_trial_has_one_line_of_metrics(finished: tuple[Path, str]) -> None
     lines = metrics(finished[0] / "out", 1)
     assert len({line["test_id"] for line in lines}) == len(lines) == 10
     first = lines[0]
-    assert (first["trial"], first["parameters"]) == (0, SPEC["baseline"])
+    assert (first["trial"], parameters(first)) == (0, SPEC["baseline"])
+    assert list(first)[:4] == ["test_id", "status", "vllm_memory_util", "whisper_model_size"]
+    assert not any(isinstance(value, dict | list) for line in lines for value in line.values())
     pruned = [line for line in lines if line["status"] == "pruned"]
-    assert {line["parameters"]["vllm_memory_util"] for line in pruned} == {0.6}
-    assert all(
-        line["fitness"] == 0.0 and line["failure"]["failure_class"] == "oom_budget"
-        for line in pruned
-    )
+    assert {line["vllm_memory_util"] for line in pruned} == {0.6}
+    assert all(line["fitness"] == 0.0 and line["failure_class"] == "oom_budget" for line in pruned)
     assert all(0 < line["fitness"] < 1 for line in lines if line["status"] == "complete")
 
 
@@ -491,9 +494,7 @@ def test_an_added_value_grows_the_study_and_only_that_is_measured(tmp_path: Path
         search_space={"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["tiny", "base"]},
     )
     assert run_study(spec, "--out", tmp_path / "out").returncode == 0
-    grown = [
-        line["parameters"] for line in metrics(tmp_path / "out", 2) if line["repeat_of"] is None
-    ]
+    grown = [parameters(line) for line in metrics(tmp_path / "out", 2) if line["repeat_of"] is None]
     assert sorted((p["vllm_memory_util"], p["whisper_model_size"]) for p in grown) == [
         (0.5, "tiny"),
         (0.55, "base"),
@@ -609,7 +610,7 @@ def test_every_sampler_comes_to_the_end_of_the_space(tmp_path: Path, sampler: st
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "ended: every one of the 2 configurations is measured" in ran.stdout
     own = [
-        line["parameters"]["vllm_memory_util"]
+        line["vllm_memory_util"]
         for line in metrics(tmp_path / "out", 1)
         if line["repeat_of"] is None
     ]

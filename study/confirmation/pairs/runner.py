@@ -47,6 +47,7 @@ class Runner:
         part: Which of them are this card's.
         timeout_s: Nothing is begun that would not end within it, s; None for no limit.
         began_s: When that time began, by `time.monotonic`.
+        steps: How many steps to take at most; None for no limit.
     """
 
     of: Subject
@@ -58,6 +59,7 @@ class Runner:
     part: Part
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
+    steps: int | None = None
     _launcher: Launcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,8 @@ class Runner:
         device, on_phase = self.bench.device, self._launcher.on_phase
         with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
             while (step := self._next()) is not None and self._has_time(step, is_first=not done):
+                if self.steps is not None and done >= self.steps:
+                    break
                 done += 1
                 before = len(self.journal.left_out)
                 self._take(step, colocation)

@@ -18,8 +18,8 @@ from study.deploy.plan import check_times
 from study.deploy.state import pending
 from study.deploy.state.versions import Chain
 from study.deploy.watch.event import Event
-from study.promotion.seal import moment, verify
-from study.promotion.status import Status, status_of
+from study.promotion.seal import moment, read_unsealed, verify
+from study.promotion.status import OF_EXPERIMENT, Status, status_of
 
 DAY_S = 86400.0
 
@@ -39,7 +39,7 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     judged |= {str(v.promotion_sha256) for v in chain.history()}
     candidates: list[Admitted] = []
     doubts: dict[str, datetime] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in (p for p in sorted(folder.glob("*.yaml")) if not _is_of_experiment(p)):
         try:
             data = verify(path)
             status = status_of(data)
@@ -69,6 +69,14 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
         yield "holding", {"promotion": newest.path.name, "until": until}
     else:
         yield from apply_promotion(deployment, newest, say)
+
+
+def _is_of_experiment(path: Path) -> bool:
+    """Say whether a promotion is no study's of ours, and so says nothing of these services."""
+    try:
+        return read_unsealed(path).get("kind") == OF_EXPERIMENT
+    except BadInput:
+        return False
 
 
 def apply_promotion(deployment: Deployment, admitted: Admitted, say: Say) -> Iterator[Event]:

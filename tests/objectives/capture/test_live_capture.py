@@ -48,7 +48,7 @@ def until_running(url: str, count: int) -> None:
 
 @pytest.mark.live
 def test_real_answers_are_captured_and_replayed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     spec = load(ROOT / "tests/specs/ci_live.yaml")
@@ -66,7 +66,7 @@ def test_real_answers_are_captured_and_replayed(
         with capturing(tmp_path, llm, stt) as capture:
             ports = dict(zip(("llm", "stt"), (r.port for r in capture.routes), strict=True))
             through = {e.name: e.endpoint(f"http://127.0.0.1:{ports[e.name]}") for e in engines}
-            window = drive(through, CLIPS, SENT, timeout_s=60, broken=lambda: None)
+            window = drive(generator, through, CLIPS, SENT, timeout_s=60, broken=lambda: None)
             assert [r.error for r in window.replies] == [None] * 4
             target = f"{capture.url}{COMPLETIONS}"
             usage = httpx.post(target, json={**ASKED, "model": model}, timeout=60).json()["usage"]
@@ -92,6 +92,6 @@ def test_real_answers_are_captured_and_replayed(
         assert [r.clip for r in requests if r.service == "stt"] == [2, 5]
         direct = {e.name: e.endpoint(servers[e.name].url) for e in engines}
         few = [r for r in requests if r.output_tokens <= 16]
-        replies = drive(direct, CLIPS, few, timeout_s=60, broken=lambda: None).replies
+        replies = drive(generator, direct, CLIPS, few, timeout_s=60, broken=lambda: None).replies
         assert [r.error for r in replies] == [None] * 6
         assert Counter(r.tokens for r in replies) == {None: 2, 8: 1, 12: 1, 16: 2}

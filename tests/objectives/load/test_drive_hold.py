@@ -19,14 +19,16 @@ EASY = {"stt_latency_p95_ms": 60_000.0, "llm_ttft_p95_ms": 60_000.0}
 ENDED = Symptom("the llm server ended under load")
 
 
-def hold_of(server, rate_per_s, hold_s, *, limits_ms=EASY, broken=lambda: None, **more):
+def hold_of(generator, server, rate_per_s, hold_s, *, limits_ms=EASY, broken=lambda: None, **more):
     endpoints = endpoints_of(server.url, server.url, 2048)
     workload, limits = replace(PLAN, hold_s=hold_s, **more), limits_of(limits_ms)
-    return drive_hold(endpoints, CLIPS, workload, rate_per_s, limits, salt=1, broken=broken)
+    return drive_hold(
+        generator, endpoints, CLIPS, workload, rate_per_s, limits, salt=1, broken=broken
+    )
 
 
-def test_a_rate_that_the_servers_follow_is_held(fake):
-    hold, sent = hold_of(fake(), 20.0, 2.0)
+def test_a_rate_that_the_servers_follow_is_held(generator, fake):
+    hold, sent = hold_of(generator, fake(), 20.0, 2.0)
     assert (hold.is_held, hold.good_pct, hold.rate_per_s) == (True, 100.0, 20.0)
     assert 20 < hold.turns == hold.good == len(sent.times_s) < 60
     assert len(sent.replies) == 2 * hold.turns and all(r.error is None for r in sent.replies)
@@ -34,17 +36,19 @@ def test_a_rate_that_the_servers_follow_is_held(fake):
     assert 0 < first < 0.5 and 1.5 < last < 2.0
 
 
-def test_two_holds_of_a_seed_have_the_same_arrivals_and_another_seed_has_others(fake):
+def test_two_holds_of_a_seed_have_the_same_arrivals_and_another_seed_has_others(generator, fake):
     server = fake()
-    first, again, other = (hold_of(server, 20.0, 0.5, seed=s)[1].times_s for s in (1, 1, 2))
+    first, again, other = (
+        hold_of(generator, server, 20.0, 0.5, seed=s)[1].times_s for s in (1, 1, 2)
+    )
     assert first == again != other
 
 
-def test_a_hold_ends_once_too_few_turns_can_still_be_good(fake):
+def test_a_hold_ends_once_too_few_turns_can_still_be_good(generator, fake):
     began = time.monotonic()
     limits = {"stt_latency_p95_ms": 300.0, "llm_ttft_p95_ms": 60_000.0}
     hold, sent = hold_of(
-        fake("serial", "--delay", 0.1), 20.0, 30.0, limits_ms=limits, request_timeout_s=2
+        generator, fake("serial", "--delay", 0.1), 20.0, 30.0, limits_ms=limits, request_timeout_s=2
     )
     assert time.monotonic() - began < 15
     assert not hold.is_held and hold.good_pct < 95
@@ -52,17 +56,17 @@ def test_a_hold_ends_once_too_few_turns_can_still_be_good(fake):
     assert sent.aborted is None
 
 
-def test_what_is_still_open_after_the_drain_is_not_good(fake):
+def test_what_is_still_open_after_the_drain_is_not_good(generator, fake):
     began = time.monotonic()
-    hold, sent = hold_of(fake("serial", "--delay", 0.6), 10.0, 0.5, request_timeout_s=1)
+    hold, sent = hold_of(generator, fake("serial", "--delay", 0.6), 10.0, 0.5, request_timeout_s=1)
     assert time.monotonic() - began < 8
     assert not hold.is_held
     assert any(r.error == OPEN or "Timeout" in (r.error or "") for r in sent.replies)
 
 
 @pytest.mark.parametrize("mood", [(), ("stt-oom", "--after", 3)])
-def test_a_hold_ends_with_a_server(fake, mood):
+def test_a_hold_ends_with_a_server(generator, fake, mood):
     broken = (lambda: None) if mood else (lambda: ENDED)
-    _, sent = hold_of(fake(*mood), 10.0, 20.0, broken=broken)
+    _, sent = hold_of(generator, fake(*mood), 10.0, 20.0, broken=broken)
     assert sent.aborted is not None
     assert sent.sent < len(sent.times_s)

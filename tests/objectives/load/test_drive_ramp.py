@@ -20,10 +20,10 @@ EASY = {"stt_latency_p95_ms": 60_000.0, "llm_ttft_p95_ms": 60_000.0}
 ENDED = Symptom("the llm server ended under load")
 
 
-def ramp_of(server, limits_ms, rate, *, workload=PLAN, broken=lambda: None):
+def ramp_of(generator, server, limits_ms, rate, *, workload=PLAN, broken=lambda: None):
     endpoints = endpoints_of(server.url, server.url, 2048)
     limits = limits_of(limits_ms)
-    ramp = drive_ramp(endpoints, CLIPS, workload, rate, limits, salt=1, broken=broken)
+    ramp = drive_ramp(generator, endpoints, CLIPS, workload, rate, limits, salt=1, broken=broken)
     if ramp.aborted is not None:
         return ramp, {}
     return ramp, ramp_figures(
@@ -31,8 +31,8 @@ def ramp_of(server, limits_ms, rate, *, workload=PLAN, broken=lambda: None):
     )
 
 
-def test_a_turn_is_a_clip_and_then_a_prompt(fake):
-    ramp, figures = ramp_of(fake(), EASY, RampRate(10.0, 20.0, 2.0, "geometric"))
+def test_a_turn_is_a_clip_and_then_a_prompt(generator, fake):
+    ramp, figures = ramp_of(generator, fake(), EASY, RampRate(10.0, 20.0, 2.0, "geometric"))
     turns = {r.turn for r in ramp.replies}
     assert len(ramp.replies) == 2 * len(turns) and all(r.error is None for r in ramp.replies)
     for turn in turns:
@@ -47,11 +47,11 @@ def test_a_turn_is_a_clip_and_then_a_prompt(fake):
     assert figures["concurrent_capacity"] >= 15
 
 
-def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(fake):
+def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fake):
     limits = {"stt_latency_p95_ms": 600.0, "llm_ttft_p95_ms": 60_000.0}
     began = time.monotonic()
     rate = RampRate.doubling(2.0, every_s=5.0, ramp_s=60.0)
-    _, figures = ramp_of(fake("serial", "--delay", 0.05), limits, rate)
+    _, figures = ramp_of(generator, fake("serial", "--delay", 0.05), limits, rate)
     assert 20 < time.monotonic() - began < 55
     assert figures["capacity_bound_by"] == "stt_latency_p95_ms"
     assert 4 < figures["breaking_point_turns_per_s"] < 16  # 10 turns/s of two times 0.05 s
@@ -68,18 +68,20 @@ def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(fake):
         ("llm_ttft_p95_ms", 1.0, "kv"),
     ],
 )
-def test_where_no_rate_is_good_there_is_no_capacity(fake, limit, kv, bound_by):
+def test_where_no_rate_is_good_there_is_no_capacity(generator, fake, limit, kv, bound_by):
     rate = RampRate.doubling(20.0, every_s=30.0, ramp_s=60.0)
-    _, figures = ramp_of(fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate)
+    _, figures = ramp_of(
+        generator, fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate
+    )
     assert (figures["capacity_turns_per_s"], figures["concurrent_capacity"]) == (None, None)
     assert figures["capacity_bound_by"] == bound_by
 
 
-def test_what_is_still_open_after_the_drain_has_failed(fake):
+def test_what_is_still_open_after_the_drain_has_failed(generator, fake):
     began = time.monotonic()
     rate = RampRate(10.0, 20.0, 0.5, "geometric")
     plan = Workload(prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=1)
-    ramp, figures = ramp_of(fake("serial", "--delay", 0.6), EASY, rate, workload=plan)
+    ramp, figures = ramp_of(generator, fake("serial", "--delay", 0.6), EASY, rate, workload=plan)
     assert time.monotonic() - began < 8
     assert {r.error is None or r.error == OPEN or "Timeout" in r.error for r in ramp.replies} == {
         True
@@ -88,10 +90,10 @@ def test_what_is_still_open_after_the_drain_has_failed(fake):
     assert figures["capacity_bound_by"] == "failed_requests"
 
 
-def test_a_ramp_ends_with_a_server(fake):
+def test_a_ramp_ends_with_a_server(generator, fake):
     rate = RampRate(10.0, 20.0, 20.0, "geometric")
-    assert ramp_of(fake(), EASY, rate, broken=lambda: ENDED)[0].aborted == ENDED
-    ramp, _ = ramp_of(fake("stt-oom", "--after", 3), EASY, rate)
+    assert ramp_of(generator, fake(), EASY, rate, broken=lambda: ENDED)[0].aborted == ENDED
+    ramp, _ = ramp_of(generator, fake("stt-oom", "--after", 3), EASY, rate)
     assert str(ramp.aborted).startswith("stt: HTTP 507")
 
 

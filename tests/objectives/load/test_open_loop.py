@@ -32,12 +32,16 @@ def ends(server, *, vocabulary=2048, metrics_path="/metrics", stt=None):
     return endpoints_of(server.url, (stt or server).url, vocabulary, metrics_path)
 
 
-def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
-    return drive(endpoints, CLIPS, requests, timeout_s=timeout_s, broken=broken)
+@pytest.fixture
+def load(generator):
+    def load(endpoints, requests, *, timeout_s=20.0, broken=lambda: None):
+        return drive(generator, endpoints, CLIPS, requests, timeout_s=timeout_s, broken=broken)
+
+    return load
 
 
 @pytest.mark.parametrize("vocabulary", [2048, None])
-def test_both_services_answer_token_ids_and_words(fake, vocabulary):
+def test_both_services_answer_token_ids_and_words(load, fake, vocabulary):
     window = load(ends(fake(), vocabulary=vocabulary), [*at(LLM, 0.0, 0.1), *at(STT, 0.0, 0.05)])
     assert window.aborted is None
     assert [r.error for r in window.replies] == [None] * 4
@@ -50,7 +54,7 @@ def test_both_services_answer_token_ids_and_words(fake, vocabulary):
     ] * 2
 
 
-def test_requests_leave_on_schedule_and_waiting_counts(fake):
+def test_requests_leave_on_schedule_and_waiting_counts(load, fake):
     """Each answer takes 0.4 s: the second request leaves before the first answer, and waits."""
     window = load(ends(fake("serial", "--delay", 0.4)), at(STT, 0.0, 0.1))
     first, second = sorted(window.replies, key=lambda r: r.scheduled_s)
@@ -63,7 +67,7 @@ def turn(number, at_s):
     return [replace(STT, at_s=at_s, turn=number), replace(LLM, at_s=at_s, turn=number)]
 
 
-def test_the_prompt_of_a_turn_leaves_when_its_clip_has_been_answered(fake):
+def test_the_prompt_of_a_turn_leaves_when_its_clip_has_been_answered(load, fake):
     requests = [*turn(4, 0.0), *turn(5, 0.1), *at(LLM, 0.05)]
     window = load(ends(fake("slow", "--delay", 0.3)), requests)
     assert [r.error for r in window.replies] == [None] * 5
@@ -84,21 +88,21 @@ def test_the_prompt_of_a_turn_leaves_when_its_clip_has_been_answered(fake):
     assert found["llm_offered"] == 3
 
 
-def test_a_turn_ends_with_its_first_request_that_fails_and_waits_for_ever(fake):
+def test_a_turn_ends_with_its_first_request_that_fails_and_waits_for_ever(load, fake):
     window = load(ends(fake("empty")), [*turn(1, 0.0), *turn(2, 0.0)])
     assert [r.service for r in window.replies] == ["stt", "stt"]
     assert summarise(window.replies)["turn_ttft_ms"] == INFINITE
     assert goodput_pct(((r.turn, r) for r in window.replies), ()) == 0
 
 
-def test_a_window_without_turns_has_no_time_of_a_turn(fake):
+def test_a_window_without_turns_has_no_time_of_a_turn(load, fake):
     found = summarise(load(ends(fake()), [*at(LLM, 0.0), *at(STT, 0.0)]).replies)
     assert (found["turn_ttft_ms"], found["turn_ttft_p95_ms"]) == (None, None)
 
 
 @pytest.mark.parametrize("mood", ["silent", "empty"])
 @pytest.mark.parametrize("request_", [LLM, STT], ids=["llm", "stt"])
-def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(fake, mood, request_):
+def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(load, fake, mood, request_):
     window = load(ends(fake(mood), metrics_path=None), at(request_, 0.0, 0.1), timeout_s=0.5)
     assert window.aborted is None
     assert [r.latency_ms for r in window.replies] == [INFINITE, INFINITE]
@@ -112,7 +116,7 @@ def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(fake, mood, r
     assert found[f"{request_.service}_latency_ms"] == INFINITE
 
 
-def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(fake):
+def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(load, fake):
     window = load(ends(fake("error-in-stream", "--after", 1)), at(LLM, 0.0, 0.5, 5.0))
     good, bad = sorted(window.replies, key=lambda r: r.scheduled_s)
     assert good.error is None
@@ -124,7 +128,7 @@ def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(fake):
     assert str(window.aborted) == f"llm: {bad.error}"
 
 
-def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(fake):
+def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(load, fake):
     server = fake("exits-0-under-load", "--after", 0)
     window = load(ends(server), at(LLM, 0.0, 20.0))
     assert len(window.replies) == 1
@@ -132,7 +136,7 @@ def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(fake):
     assert str(window.aborted).startswith("llm: RemoteProtocolError")
 
 
-def test_a_server_that_dies_between_requests_ends_the_window(fake):
+def test_a_server_that_dies_between_requests_ends_the_window(load, fake):
     server = fake()
     asked = []
 
@@ -145,7 +149,7 @@ def test_a_server_that_dies_between_requests_ends_the_window(fake):
     assert len(window.replies) == 1
 
 
-def test_speech_out_of_memory_ends_the_window_at_the_first_one(fake):
+def test_speech_out_of_memory_ends_the_window_at_the_first_one(load, fake):
     window = load(ends(fake("stt-oom", "--after", 1)), [*at(STT, 0.0, 0.4, 20.0), *at(LLM, 0.0)])
     heard = [r for r in window.replies if r.service == "stt"]
     assert [r.error is None for r in heard] == [True, False]
@@ -173,29 +177,33 @@ def test_what_ends_a_window_at_once(service, error, fatal):
     assert Reply(service=service, scheduled_s=0, sent_s=0, error=error).is_fatal is fatal
 
 
-def test_the_engine_tells_its_peak_and_its_preemptions_of_the_window_alone(fake):
+def test_the_engine_tells_its_peak_and_its_preemptions_of_the_window_alone(load, generator, fake):
     server = fake("slow", "--kv", 0.75)
-    one_by_one(ends(server), CLIPS, [LLM], timeout_s=20)  # the fake counts one preemption a request
+    one_by_one(
+        generator, ends(server), CLIPS, [LLM], timeout_s=20
+    )  # the fake counts one preemption a request
     window = load(ends(server), at(LLM, 0.0, 0.3, 0.6))
     assert window.kv_peak_pct == {"llm": 75}
     assert window.preemptions == {"llm": 3}
 
 
-def test_a_server_without_metrics_tells_neither(fake):
+def test_a_server_without_metrics_tells_neither(load, fake):
     window = load(ends(fake(), metrics_path=None), [LLM])
     assert (window.kv_peak_pct, window.preemptions) == ({}, {})
     window = load(ends(fake(), metrics_path="/no-such-page"), [LLM])
     assert (window.kv_peak_pct, window.preemptions) == ({}, {})
 
 
-def test_one_by_one_waits_for_each_answer(fake):
-    replies = one_by_one(ends(fake("slow", "--delay", 0.1)), CLIPS, [LLM, STT, LLM], timeout_s=20)
+def test_one_by_one_waits_for_each_answer(generator, fake):
+    replies = one_by_one(
+        generator, ends(fake("slow", "--delay", 0.1)), CLIPS, [LLM, STT, LLM], timeout_s=20
+    )
     assert [r.service for r in replies] == ["llm", "stt", "llm"]
     assert all(b.scheduled_s >= a.end_s for a, b in itertools.pairwise(replies))
 
 
-def test_one_by_one_ends_with_a_dead_server(fake):
+def test_one_by_one_ends_with_a_dead_server(generator, fake):
     replies = one_by_one(
-        ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20
+        generator, ends(fake("exits-0-under-load", "--after", 1)), CLIPS, [LLM] * 4, timeout_s=20
     )
     assert [r.error is None for r in replies] == [True, False]

@@ -28,9 +28,11 @@ def arrivals(url):
         return json.load(answer)
 
 
-def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stub):
+def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(generator, stub):
     requests = [Request("llm", 0.01 * n, 300, 7, seed=n) for n in range(20)]
-    window = drive(endpoints_of(stub, stub, 2048), [], requests, timeout_s=20, broken=lambda: None)
+    window = drive(
+        generator, endpoints_of(stub, stub, 2048), [], requests, timeout_s=20, broken=lambda: None
+    )
     assert {(r.error, r.tokens) for r in window.replies} == {(None, 7)}
     arrived = arrivals(stub)
     sent = sorted(r.sent_s for r in window.replies)
@@ -39,9 +41,11 @@ def test_every_request_is_answered_whole_by_the_stub_which_keeps_its_arrival(stu
     assert (window.kv_peak_pct, window.preemptions) == ({}, {})
 
 
-def test_tokens_keep_their_pace_and_one_connection_serves_several_requests(stub):
+def test_tokens_keep_their_pace_and_one_connection_serves_several_requests(generator, stub):
     requests = [Request("llm", 0.3 * n, 8, 10, seed=n) for n in range(2)]
-    window = drive(endpoints_of(stub, stub, None), [], requests, timeout_s=20, broken=lambda: None)
+    window = drive(
+        generator, endpoints_of(stub, stub, None), [], requests, timeout_s=20, broken=lambda: None
+    )
     for r in window.replies:
         assert r.end_s - r.first_s >= 9 * 0.005 * 0.9
 

@@ -19,6 +19,7 @@ from study.cli import checkout
 from study.cli.parser import PROGRAM, SCRIPTS
 
 DEVELOPERS = {
+    "bench_lateness",
     "bench_load",
     "build_optunahub",
     "compare_samplers",

@@ -40,7 +40,7 @@ def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
     # a busy machine is none of these tests' business
-    monkeypatch.setattr(figures_of_replies, "_lag_limit_ms", lambda _: 1e6)
+    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)
     monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
 
 
@@ -245,6 +245,19 @@ def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pai
     data = verify(path)
     assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
     assert data["note"] == "its confirmation is not finished: 0 of 12 pairs at most"
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_step_a_run_comes_to_the_same_verdict_as_all_at_once(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole, path = promotion(tmp_path / "whole"), promotion(tmp_path)
+    code, _ = confirmed(whole, aa_pairs=1)
+    counts, last = [], None
+    while last is None or verify(path)["status"] == "candidate":
+        last, _ = confirmed(path, options={"steps": 1}, aa_pairs=1)
+        counts.append(len(journal.read_journal(journal_of(path)).pairs))
+    assert counts[:4] == [1, 1, 2, 3], "an A/A pair, the stress, and then pairs"
+    assert (last, verify(path)["status"]) == (code, verify(whole)["status"])
 
 
 def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(

@@ -75,7 +75,11 @@ def goes_on(spec: Path, out: Path, before: list[Trial]) -> None:
         json.loads(line)
         for line in (out / "made" / "epoch_2" / "metrics.jsonl").read_text().splitlines()
     ]
-    launched = [line["parameters"] for line in last if line["repeat_of"] is None]
+    launched = [
+        {k: line[k] for k in ("vllm_memory_util", "whisper_model_size")}
+        for line in last
+        if line["repeat_of"] is None
+    ]
     assert len(launched) == 3 - len(done)
     assert dict(interrupted[0].allocation.values) in launched
     assert not ours(out)

@@ -12,8 +12,9 @@ from typing import Self
 
 from objectives.apis.api import Answer, Endpoint, Reading
 from objectives.apis.completions import StreamError
-from objectives.load import http_client
 from objectives.load.replies import Fault, Reply, RequestError
+from objectives.load.sending import http_client
+from objectives.load.sending.plan import Endpoints
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -31,15 +32,12 @@ NOTHING = Answer(is_empty=True)
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
-Endpoints = Mapping[str, Endpoint]  # by service, in the order in which a voice turn passes them
-
-
 @dataclass(slots=True)
 class Connection:
-    """A connection reaches the servers of one window; as a context manager it hangs up at the end.
+    """A connection reaches the servers of one plan; as a context manager it hangs up at the end.
 
-    Meanwhile the garbage collector leaves alone what was there before: a full collection of a
-    study's process takes as long as many tokens, and requests would leave late.
+    Meanwhile the garbage collector leaves alone what was there before: a full collection takes as
+    long as many tokens, and requests would leave late.
 
     Args:
         endpoints: Where the servers listen.
@@ -66,11 +64,6 @@ class Connection:
         gc.unfreeze()
         self._lines.close()
 
-    @property
-    def metered(self) -> list[str]:
-        """The services whose server may tell of its KV cache."""
-        return [name for name, end in self.endpoints.items() if end.metrics_path is not None]
-
     def prepared(self, request: Request) -> bytes:
         """Return the body of a request; it is made ahead, for 24 long prompts would leave late."""
         return self.endpoints[request.service].api.body(request, self.clips)
@@ -84,7 +77,7 @@ class Connection:
             request: The request.
             scheduled_s: Its time on the monotonic clock, seconds.
             body: Its body, made before.
-            due: A future that is done at `scheduled_s`, from `on_time`.
+            due: A future that is done at `scheduled_s`.
         """
         await asyncio.sleep(scheduled_s - AHEAD_S - time.monotonic())
         return await self.exchange(request, scheduled_s, body, due)
@@ -153,21 +146,6 @@ class Connection:
         finally:
             self._lines.give_back(line)
         return sent_s, error
-
-    async def usage(self, service: str) -> tuple[float | None, int | None]:
-        """Return KV cache usage in percent and preemptions so far; None where none are told."""
-        endpoint = self.endpoints[service]
-        if endpoint.metrics_path is None:
-            return None, None
-        line, parts = self._lines.line(endpoint.url), list[bytes]()
-        try:
-            async with asyncio.timeout(10):
-                await line.ask("GET", endpoint.metrics_path, parts.append)
-        except REQUEST_FAILURES:
-            return None, None
-        finally:
-            self._lines.give_back(line)
-        return endpoint.usage(b"".join(parts).decode(errors="replace"))
 
 
 def _error(failure: Exception) -> RequestError:

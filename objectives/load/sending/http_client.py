@@ -163,7 +163,7 @@ class HttpLine(asyncio.BufferedProtocol):
 
 
 class HttpLines:
-    """HttpLines are the connections to the servers of one window, kept between requests."""
+    """HttpLines are the connections to the servers of one plan, kept between requests."""
 
     def __init__(self) -> None:
         self._idle: dict[str, list[HttpLine]] = {}

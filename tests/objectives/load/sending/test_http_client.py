@@ -1,4 +1,4 @@
-"""The generator's HTTP reads answers cut anywhere, keeps connections, and sends on time."""
+"""The generator's HTTP reads answers cut anywhere and keeps connections."""
 
 import asyncio
 import json
@@ -7,8 +7,12 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
-from objectives.load.gates import on_time
-from objectives.load.http_client import ConnectError, HttpLine, HttpLines, RemoteProtocolError
+from objectives.load.sending.http_client import (
+    ConnectError,
+    HttpLine,
+    HttpLines,
+    RemoteProtocolError,
+)
 from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
@@ -192,38 +196,7 @@ def test_a_connection_that_has_ended_serves_no_other(answer, then_close):
 
 
 def test_a_connection_that_idled_too_long_serves_no_other(monkeypatch):
-    monkeypatch.setattr("objectives.load.http_client.IDLE_S", 0.05)
+    monkeypatch.setattr("objectives.load.sending.http_client.IDLE_S", 0.05)
     serve, seen = talk(WHOLE, WHOLE)
     assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
     assert len(seen) == 2
-
-
-def test_no_gate_opens_before_its_time_and_all_of_them_open():
-    async def pass_through():
-        start_s = time.monotonic()
-        due = [start_s + 0.05, start_s + 0.02, start_s + 0.05, start_s - 1]
-        passed = []
-
-        async def one(n):
-            await opened[due[n]]
-            passed.append((n, time.monotonic()))
-
-        with on_time(due) as opened:
-            assert len(opened) == 3
-            await asyncio.gather(*(one(n) for n in range(4)))
-        return due, passed
-
-    due, passed = asyncio.run(pass_through())
-    order = [n for n, _ in passed]
-    assert sorted(order) == [0, 1, 2, 3] and order.index(0) < order.index(2)
-    assert all(at_s >= due[n] for n, at_s in passed)
-
-
-def test_gates_that_nobody_waits_for_any_more_end_at_once():
-    async def leave():
-        began = time.monotonic()
-        with on_time([began + 600]):
-            pass
-        return time.monotonic() - began
-
-    assert asyncio.run(leave()) < 60

@@ -1,0 +1,53 @@
+"""The usage of KV caches is asked of the servers while they are under load."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from objectives.apis.short_requests import certificates
+from objectives.load.sending.plan import Endpoints
+
+TIMEOUT_S = 10.0
+
+
+class KvUsage:
+    """This asks each server that may tell of its KV cache, on a connection that stays open.
+
+    Args:
+        endpoints: Where the servers listen.
+    """
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = {s: e for s, e in endpoints.items() if e.metrics_path is not None}
+        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=certificates())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def now(self) -> dict[str, tuple[float | None, int | None]]:
+        """Return the usage in percent and the preemptions so far by service; None where not told.
+
+        >>> KvUsage({}).now()
+        {}
+        """
+        found: dict[str, tuple[float | None, int | None]] = {}
+        for service, endpoint in self._endpoints.items():
+            try:
+                page = self._http.get(f"{endpoint.url}{endpoint.metrics_path}")
+            except httpx.HTTPError:
+                found[service] = (None, None)
+            else:
+                is_there = page.status_code == 200
+                found[service] = endpoint.usage(page.text) if is_there else (None, None)
+        return found

@@ -1,0 +1,1 @@
+"""What is here runs in a process of its own: it sends turns on time and reads the answers."""

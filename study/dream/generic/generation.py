@@ -1,0 +1,233 @@
+"""Run one generation of a generic experiment: ask for candidates, evaluate them, tell the study."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from objectives.errors import BadInput
+from study.dream.experiments.model import GenericExperiment
+from study.dream.experiments.values import as_text
+from study.dream.generic.evaluation import Evaluated, evaluate, result_of
+from study.dream.generic.figures import canonical, fitness, missing, number, numbers
+from study.dream.generic.open_study import INTERRUPTED, REFERENCE, free_left_behind
+from study.dream.records import is_counted
+from study.storage.trials import REPLICATE
+
+ASKS = 20  # for each place of a generation, of a sampler that proposes what is known
+
+
+@dataclass(slots=True)
+class Generation:
+    """A generation is one epoch of a generic experiment.
+
+    Args:
+        experiment: What is evaluated.
+        study: It is asked, and told.
+        folder: The folder of what evaluators print.
+        say: Gets a line about each evaluation.
+        on_trial: Called when a trial has been told.
+        cycle_generation: The generation of this cycle, from 0, which the evaluator is told.
+        evaluated: How many candidates were evaluated.
+    """
+
+    experiment: GenericExperiment
+    study: optuna.Study
+    folder: Path
+    say: Callable[[str], None]
+    on_trial: Callable[[], None]
+    cycle_generation: int = 0
+    evaluated: int = field(default=0, init=False)
+    _began: float = field(default=0.0, init=False)
+    _longest_s: float = field(default=0.0, init=False)
+
+    def run(self) -> bool:
+        """Evaluate until the generation is full or its time is over.
+
+        Returns:
+            Whether nothing is left: every candidate is known.
+
+        Raises:
+            BadInput: The first result lacks a figure that `target_direction` names.
+            KeyboardInterrupt: The evaluator is killed; its candidate comes first next time.
+        """
+        self._began = time.monotonic()
+        for left in free_left_behind(self.study, self.folder):
+            trial = self.study.get_trials(deepcopy=False)[left]
+            if (earlier := result_of(self.folder / str(left))) is not None:
+                self._tell(left, trial.user_attrs["candidate"], earlier)
+        self._queue()
+        asks = 0
+        while self.evaluated < self.experiment.selector.population_size:
+            if self.is_exhausted():
+                return True
+            if self.evaluated and self._left_s() < self._longest_s:
+                self.say(f"the time is over after {self.evaluated} evaluation(s)")
+                break
+            asks += 1
+            if asks > ASKS * self.experiment.selector.population_size:
+                break
+            self._one()
+        return self.is_exhausted()
+
+    def is_exhausted(self) -> bool:
+        """Say whether every candidate is known, and none is to be evaluated again."""
+        size = self.experiment.values.size
+        if size is None or len(self._settled()) < size:
+            return False
+        selector = self.experiment.selector
+        if selector.exhausted == "stop" or self.experiment.sampler != "tournament":
+            return True
+        most = max(size, selector.population_size * self.experiment.budget.max_generations)
+        return sum(is_counted(t) for t in self._ended()) >= most
+
+    def _queue(self) -> None:
+        """Queue the baseline, what was interrupted, and what may be tried once more."""
+        values, known = self.experiment.values, self._settled()
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        queued = [t.system_attrs.get("fixed_params", {}) for t in waiting]
+        again = [t.user_attrs.get("candidate") for t in self._ended() if t.state is TrialState.FAIL]
+        first = [self.experiment.baseline, *again]
+        for candidate in (c for c in first if c is not None):
+            try:
+                params = values.encode(candidate)
+            except (KeyError, ValueError, TypeError):
+                continue  # no longer in the space
+            if as_text(candidate) not in known and params not in queued:
+                queued.append(params)
+                self.study.enqueue_trial(params)
+
+    def _one(self) -> None:
+        trial = self.study.ask(self.experiment.values.distributions)
+        candidate = self.experiment.values.decode(trial.params)
+        is_replicate = trial.user_attrs.get("role") == REPLICATE
+        if as_text(candidate) in self._settled() and not is_replicate:
+            self._repeat(trial, candidate)
+            return
+        trial.set_user_attr("candidate", candidate)
+        generation = trial.user_attrs.get("generation", self.cycle_generation)
+        context = {
+            "experiment": self.experiment.name,
+            "generation": generation,
+            **self.experiment.context,
+            "timestamp": int(time.time()),
+        }
+        limit_s = self.experiment.budget.wallclock_sec
+        if self.evaluated:
+            limit_s = max(0.1, self._left_s())
+        folder = self.folder / str(trial.number)
+        try:
+            outcome = evaluate(self.experiment, candidate, context, folder, limit_s)
+        except KeyboardInterrupt:
+            self._interrupt(trial.number)
+            raise
+        if outcome.failure == "timeout" and self.evaluated:
+            self._interrupt(trial.number)  # not the candidate's doing: it began late
+            self._longest_s = float("inf")
+            return
+        self._longest_s = max(self._longest_s, outcome.seconds)
+        self._tell(trial.number, candidate, outcome)
+
+    def _interrupt(self, number: int) -> None:
+        trial = self.study.get_trials(deepcopy=False)[number]
+        self.study._storage.set_trial_user_attr(trial._trial_id, "why", INTERRUPTED)
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def _tell(self, number: int, candidate: Mapping[str, Any], outcome: Evaluated) -> None:
+        goals, figures = self.experiment.goals, outcome.figures
+        attributes: dict[str, Any] = {"seconds": round(outcome.seconds, 3)}
+        attributes["at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        value = None
+        if outcome.failure is None and (lacking := missing(figures, goals)):
+            self._refuse_first(number, lacking, figures)
+            words = f"the result has no number for {', '.join(lacking)}"
+            outcome = Evaluated(figures, "bad_result", words, outcome.seconds)
+        if outcome.failure is None:
+            values = numbers(figures, goals)
+            if (reference := self.study.user_attrs.get(REFERENCE)) is None:
+                reference = values
+                self.study.set_user_attr(REFERENCE, reference)
+            value = fitness(values, reference, goals)
+            attributes["canonical"] = canonical(figures, goals)
+        else:
+            attributes |= {"failure": outcome.failure, "error": outcome.error}
+        attributes["figures"] = dict(figures)
+        storage_id = self.study.get_trials(deepcopy=False)[number]._trial_id
+        for name, attribute in attributes.items():
+            self.study._storage.set_trial_user_attr(storage_id, name, attribute)
+        if value is None:
+            self.study.tell(number, state=TrialState.FAIL)
+            self.say(f"trial {number}: {as_text(candidate)}: failed: {outcome.error}")
+        else:
+            self.study.tell(number, value)
+            shown = ", ".join(f"{g.name} {number_of(figures[g.name])}" for g in goals)
+            self.say(f"trial {number}: {as_text(candidate)}: fitness {value:.4g}; {shown}")
+        self.evaluated += 1
+        self.on_trial()
+
+    def _refuse_first(self, trial: int, lacking: list[str], figures: Mapping[str, Any]) -> None:
+        """Stop the experiment where no result has had the figures that it names."""
+        if REFERENCE in self.study.user_attrs:
+            return
+        self._interrupt(trial)
+        there = [name for name, value in figures.items() if number(value) is not None]
+        raise BadInput(
+            f"the first result has no number for {', '.join(lacking)}, which target_direction "
+            f"names; it has {', '.join(there) or 'no numbers'}; correct the names"
+        )
+
+    def _repeat(self, trial: optuna.Trial, candidate: Mapping[str, Any]) -> None:
+        """Tell what is known of a candidate; nothing is evaluated."""
+        earlier = next(
+            t for t in self._ended() if is_counted(t) and t.user_attrs["candidate"] == candidate
+        )
+        complete = [
+            t
+            for t in self._ended()
+            if is_counted(t)
+            and t.user_attrs["candidate"] == candidate
+            and t.state is TrialState.COMPLETE
+        ]
+        trial.set_user_attr("candidate", dict(candidate))
+        trial.set_user_attr("repeat_of", (complete or [earlier])[0].number)
+        if complete:
+            self.study.tell(trial, complete[0].value)
+        else:
+            self.study.tell(trial, state=TrialState.FAIL)
+
+    def _ended(self) -> list[FrozenTrial]:
+        states = (TrialState.COMPLETE, TrialState.FAIL)
+        return self.study.get_trials(deepcopy=False, states=states)
+
+    def _settled(self) -> set[str]:
+        """Return the candidates that need no evaluation: known, or failed often enough."""
+        trials = [t for t in self._ended() if is_counted(t)]
+        failures = Counter(
+            as_text(t.user_attrs["candidate"]) for t in trials if t.state is TrialState.FAIL
+        )
+        spent = {c for c, n in failures.items() if n > self.experiment.budget.retries}
+        done = {
+            as_text(t.user_attrs["candidate"]) for t in trials if t.state is TrialState.COMPLETE
+        }
+        return done | spent
+
+    def _left_s(self) -> float:
+        return self._began + self.experiment.budget.wallclock_sec - time.monotonic()
+
+
+def number_of(value: Any) -> str:
+    """Return a figure for a line.
+
+    >>> number_of(12.345678), number_of(True)
+    ('12.35', '1')
+    """
+    found = number(value)
+    return "?" if found is None else f"{found:.4g}"

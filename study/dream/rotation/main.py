@@ -1,0 +1,89 @@
+"""Run the experiments of a file, or show where they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from objectives.errors import BadInput, InUse
+from study.bench.run_lock import alone
+from study.cli.console import console_of
+from study.dream.experiments.file import Broken, DreamFile, read_dream_file
+from study.dream.rotation.runner import Runner, RunnerOptions
+from study.dream.rotation.signals import woken
+from study.dream.rotation.turn_process import TurnProcess
+from study.dream.turns.log import Log
+from study.text import meant
+
+STOPPED = 130
+
+
+def run_dream(options: RunnerOptions) -> int:
+    """Run cycles until they are over, or a signal asks for the end; return the exit code.
+
+    Raises:
+        BadInput: The file or an option is wrong.
+        SetupError: Another runner uses the folder of logs.
+    """
+    _refuse_unknown(read_dream_file(options.config), options)
+    with alone(options.logdir):
+        log = Log(options.logdir / "runner.log")
+        runner = Runner(options, log, TurnProcess, pause=lambda _: None)
+        try:
+            runner.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"{runner.root} cannot be written ({error.strerror}); name another --out"
+            ) from error
+
+        def stop() -> None:
+            runner.is_stopping = True
+
+        def reload() -> None:
+            runner.is_reloading = True
+
+        with woken(stop, reload) as pause:
+            runner.pause = pause
+            try:
+                runner.run()
+            finally:
+                runner.stop_turns()
+        if runner.is_stopping:
+            log.line("stopped; everything finished is kept: run the same command again to go on")
+            return STOPPED
+    return 0
+
+
+def show_status(options: RunnerOptions) -> None:
+    """Show where every experiment of the file stands.
+
+    Raises:
+        BadInput: The file is wrong.
+    """
+    runner = Runner(options, Log(Path("/dev/null")), TurnProcess, pause=lambda _: None)
+    console_of().print(runner.status(is_alive=_is_alive(options.logdir)))
+
+
+def _is_alive(logdir: Path) -> bool:
+    if not logdir.is_dir():
+        return False
+    try:
+        with alone(logdir):
+            return False
+    except InUse:
+        return True
+
+
+def _refuse_unknown(file: DreamFile, options: RunnerOptions) -> None:
+    """Refuse an experiment that the file does not hold, or cannot be read."""
+    name = options.experiment
+    names = [e.name for e in file.entries]
+    if name is not None:
+        match file.named(name):
+            case None:
+                raise BadInput(
+                    f"{options.config}: it holds no experiment {name!r}; {meant(name, names)}"
+                )
+            case Broken(reason=reason):
+                raise BadInput(reason)
+    elif not any(e.is_enabled for e in file.entries):
+        raise BadInput(f"{options.config}: no experiment is enabled; write `enabled: true` in one")

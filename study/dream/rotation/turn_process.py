@@ -1,0 +1,86 @@
+"""A turn runs below a supervisor, which ends all of it whatever becomes of the runner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import study
+from objectives.servers.process import READABLE, SUPERVISOR
+from study.dream.turns.job import Ending, Job, Report
+
+ROOT = Path(study.__file__).parents[1]
+CODE = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    "from study.dream.turns.__main__ import main; main(sys.argv[1])"
+)
+
+
+@dataclass(slots=True)
+class TurnProcess:
+    """A turn that runs.
+
+    Args:
+        job: What it does.
+    """
+
+    job: Job
+    _process: subprocess.Popen[bytes] = field(init=False)
+    _writing: int = field(init=False)
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        folder = self.job.report.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        self.job.report.unlink(missing_ok=True)
+        reading, self._writing = os.pipe()
+        status = self.job.report.with_suffix(".exit")
+        command = [sys.executable, "-c", CODE, self.job.to_text()]
+        self._began = time.monotonic()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(SUPERVISOR), str(reading), str(status), "--", *command],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **READABLE},
+                pass_fds=[reading],
+                start_new_session=True,
+            )
+        finally:
+            os.close(reading)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it has run."""
+        return time.monotonic() - self._began
+
+    def poll(self) -> Report | None:
+        """Return what became of it; None while it runs."""
+        if self._process.poll() is None:
+            return None
+        self._close()
+        report = Report.read(self.job.report)
+        if report is None:
+            why = "its process died before it could report; the runner's own output says more"
+            return Report(ending=Ending.FAILED, reason=why)
+        return report
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it to end; it is killed after so many seconds."""
+        try:
+            os.write(self._writing, f"stop {grace_s:g}\n".encode())
+        except (BrokenPipeError, OSError):
+            return  # it has ended by itself
+
+    def kill(self) -> None:
+        """Kill all of it."""
+        self._close()
+        self._process.wait(20)
+
+    def _close(self) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+            self._writing = -1

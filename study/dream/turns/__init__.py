@@ -1,0 +1,1 @@
+"""A turn is one epoch of one experiment, in a process of its own."""

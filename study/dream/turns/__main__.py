@@ -1,0 +1,65 @@
+"""Run the turn that the argument, a job as JSON, names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from objectives.errors import BadInput, InUse, StudyError
+from objectives.servers.supervisor import LIBC, PR_SET_CHILD_SUBREAPER
+from study.dream.experiments.file import Broken, read_dream_file
+from study.dream.experiments.model import GenericExperiment, OwnExperiment
+from study.dream.turns.generic import run_generic
+from study.dream.turns.job import Ending, Job, Report
+from study.dream.turns.log import Log
+from study.text import one_line
+
+
+def main(text: str) -> None:
+    """Run the turn and write its report."""
+    job = Job.from_text(text)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what an evaluator leaves behind is ours to end
+    if job.cores:
+        os.sched_setaffinity(0, job.cores)
+    _report(job).write(job.report)
+
+
+def _report(job: Job) -> Report:
+    """Return what became of the turn; what the user or the machine did wrong is its reason."""
+    ending, reason = Ending.INTERRUPTED, ""
+    try:
+        return _run(job, Log(job.logdir / "runner.log", job.name))
+    except BadInput as error:
+        ending, reason = Ending.STOPPED, str(error)
+    except InUse as error:
+        ending, reason = Ending.BUSY, str(error)
+    except (StudyError, OSError) as error:
+        ending, reason = Ending.FAILED, str(error)
+    except KeyboardInterrupt:
+        pass
+    return Report(ending=ending, reason=one_line(reason))
+
+
+def _run(job: Job, log: Log) -> Report:
+    match read_dream_file(job.config).named(job.name):
+        case GenericExperiment() as generic:
+            return run_generic(generic, job, log)
+        case OwnExperiment() as own:
+            from study.dream.turns.own import run_own  # noqa: PLC0415  it imports servers
+
+            return run_own(own, job, log)
+        case Broken(reason=reason):
+            raise BadInput(reason)
+    raise BadInput(f"{job.config} holds the experiment no more")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

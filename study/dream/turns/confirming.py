@@ -1,0 +1,63 @@
+"""The turns after a study of ours has its candidate: its confirmation, a step a turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from objectives.errors import BadInput
+from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.subject import subject
+from study.dream.experiments.model import OwnExperiment
+from study.dream.turns.job import Ending, Job, Report
+from study.dream.turns.log import Log
+from study.promotion.seal import verify
+from study.promotion.status import Status, status_of
+from study.run_plan import Run
+
+
+def candidate_of(plan: Run) -> Path | None:
+    """Return the newest promotion of a study, where nobody has judged it yet."""
+    paths = sorted(plan.promotions.glob(f"{plan.spec.name}_*.yaml"))
+    return paths[-1] if paths and not _is_judged(paths[-1]) else None
+
+
+def confirm_next(
+    promotion: Path, plan: Run, job: Job, experiment: OwnExperiment, log: Log
+) -> Report:
+    """Measure the next pair of a candidate, or what comes beside the pairs; write what they say.
+
+    A replay has all of its pairs already. The promotion keeps its place, where a watch looks.
+
+    Raises:
+        BadInput: The promotion was changed, or the journal was begun for something else.
+        SetupError: This machine cannot measure, or pairs are disturbed again and again.
+    """
+    options = ConfirmOptions(out=job.root, lending=plan.options.lending, steps=1)
+    of = subject(promotion, spec_file=job.config, experiment=experiment.name)
+    confirm(of, options, log.line)
+    is_over = _is_judged(promotion)
+    return Report(
+        ending=Ending.FINISHED if is_over else Ending.RAN,
+        reason=_says(promotion) if is_over else "a step of the confirmation is measured",
+        is_confirming=not is_over,
+    )
+
+
+def _is_judged(promotion: Path) -> bool:
+    """Say whether a confirmation has come to its end; one of a replay is over with its first."""
+    try:
+        data = verify(promotion)
+    except BadInput:
+        return True  # it was changed since: there is nothing to confirm
+    match status_of(data):
+        case Status.CANDIDATE:
+            return False
+        case Status.REPLAY:
+            return "confirmation" in data
+    return True
+
+
+def _says(promotion: Path) -> str:
+    data = verify(promotion)
+    confirmation = data.get("confirmation") or {}
+    return f"{confirmation.get('verdict')}: {promotion}"

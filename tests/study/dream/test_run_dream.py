@@ -1,0 +1,169 @@
+"""Checks the runner as a whole, in real processes: cycles, SIGTERM, and kill -9 at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from commands import ROOT, run_script
+from dream import dream_file, entry
+
+MOMENTS = int(os.environ.get("DREAM_KILLS", "3"))
+SLOW = """
+import time
+def evaluate(candidate):
+    time.sleep(0.15)
+    return {"height": 10 - abs(candidate["x"] - 3), "ms": 5}
+"""
+SPACE = {"x": list(range(1000))}
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        str(ROOT / "scripts/run_dream.py"),
+        *("--config", str(folder / "dream.yaml"), "--logdir", str(folder / "log")),
+        *("--out", str(folder / "art"), *more),
+    ]
+
+
+def alive(marker: str) -> list[int]:
+    """Return the processes whose command line holds the text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if marker in text and int(path.parent.name) != os.getpid():
+            found.append(int(path.parent.name))
+    return found
+
+
+def until(holds, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def finished(folder: Path) -> dict[int, dict[str, int]]:
+    """Return the evaluations that the study holds as finished."""
+    url = f"sqlite:///{folder / 'art/toy/study.db'}"
+    study = optuna.load_study(study_name="toy", storage=url)
+    return {
+        t.number: t.user_attrs["candidate"]
+        for t in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    }
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    evaluator = {"path": "toy.py"}
+    budget = {"max_candidates": 12, "wallclock_sec": 60}
+    one = entry(evaluator=evaluator, search_space=SPACE, budget=budget)
+    dream_file(tmp_path, one, code=SLOW)
+    return tmp_path
+
+
+def test_kills_lose_nothing_that_was_finished(slow: Path) -> None:
+    """Kill the runner alone, as the kernel would; set DREAM_KILLS for more moments than here."""
+    moments = random.Random(5)
+    log = slow / "log/toy.jsonl"
+    known: dict[int, dict[str, int]] = {}
+    for _ in range(MOMENTS):
+        runner = subprocess.Popen(command(slow), stdout=subprocess.DEVNULL)
+        count = len(log.read_text().splitlines()) if log.exists() else 0
+        until(lambda: log.exists() and len(log.read_text().splitlines()) > count)  # noqa: B023
+        time.sleep(moments.uniform(0, 0.5))
+        runner.kill()
+        runner.wait()
+        until(lambda: not alive(str(slow)))  # what it had started ends with it
+        now = finished(slow)
+        assert {n: now[n] for n in known} == known
+        known = now
+    ran = subprocess.run(
+        command(slow, "--cycles", "1"), capture_output=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0
+    known = finished(slow)
+    candidates = [c["x"] for c in known.values()]
+    assert len(candidates) == len(set(candidates)) >= MOMENTS
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sorted(line["trial"] for line in lines) == sorted(known)
+    metrics = [
+        json.loads(line)["test_id"]
+        for path in slow.glob("art/toy/epoch_*/metrics.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert len(metrics) == len(set(metrics)) == len(known)
+
+
+def test_sigterm_ends_all_within_10_s_and_it_goes_on(slow: Path) -> None:
+    code = "import time\ndef evaluate(c): time.sleep(60)"
+    (slow / "toy.py").write_text(code)
+    runner = subprocess.Popen(command(slow), stdout=subprocess.DEVNULL)
+    until(lambda: any((slow / "art/toy/trials").glob("*/*/evaluator.log")))
+    began = time.monotonic()
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(30) == 130
+    assert time.monotonic() - began < 10
+    assert not alive(str(slow))
+    state = json.loads((slow / "log/state.json").read_text())
+    assert state["progress"]["spica_toy"]["ending"] == "interrupted" and not state["running"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--experiment", "toy"), 2, "it holds no experiment 'toy'; use spica_toy"),
+        (("--cycles", "0"), 2, "--cycles must be from 1"),
+        (("--out", "/proc/x"), 2, "name another --out"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words, code, message, tmp_path) -> None:
+    path = dream_file(tmp_path, entry())
+    ran = run_script("run_dream.py", "--config", path, "--logdir", tmp_path / "log", *words)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (code, 1)
+    assert message in ran.stderr
+
+
+def test_the_module_is_the_same_command(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "study.dream", "--help"]
+    ran = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "--epochs-per-cycle" in ran.stdout
+
+
+def test_the_unit_runs_the_same_command_under_quotas(tmp_path: Path) -> None:
+    path = dream_file(tmp_path, entry())
+    words = ("--config", path, "--logdir", tmp_path / "a log", "--max-parallel", 2)
+    ran = run_script("run_dream.py", *words, "--print-unit")
+    assert ran.returncode == 0
+    lines = dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line[:20])
+    command = shlex.split(lines["ExecStart"])
+    assert command[1:] == [
+        *("-m", "study.dream", "--config", str(path), "--logdir", str(tmp_path / "a log")),
+        *("--epochs-per-cycle", "1", "--max-parallel", "2", "--sleep-between-cycles", "0"),
+    ]
+    assert lines["CPUQuota"].endswith("%") and lines["MemoryMax"].endswith("M")
+    assert lines["TimeoutStopSec"] == "10" and "@" not in ran.stdout
+    assert not (tmp_path / "a log").exists()
+
+
+def test_the_status_shows_every_experiment_and_runs_nothing(tmp_path: Path) -> None:
+    path = dream_file(
+        tmp_path, entry(), entry(name="off", enabled=False), entry(name="bad", seed=-1)
+    )
+    ran = run_script("run_dream.py", "--config", path, "--logdir", tmp_path / "log", "--status")
+    assert ran.returncode == 0 and not (tmp_path / "log").exists()
+    for text in ("spica_toy", "in this cycle", "off", "disabled", "bad", "seed: -1 is out of"):
+        assert text in ran.stdout
