@@ -6,7 +6,12 @@ import math
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
@@ -372,7 +377,7 @@ def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction)
 
 def test_one_that_was_given_up_has_met_what_it_does_not_name():
     study = optuna.create_study()
-    axes = {"x": IntDistribution(0, 9)}
+    axes: dict[str, BaseDistribution] = {"x": IntDistribution(0, 9)}
     for x, attrs in enumerate(({"pruned": "dominated"}, {})):
         trial = study.ask(axes)
         trial.report(9.0 + x, 0)

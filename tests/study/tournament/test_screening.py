@@ -3,7 +3,12 @@
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState, create_trial
 
 from study.tournament import TournamentSampler
@@ -172,7 +177,7 @@ def test_the_model_is_kept_until_a_trial_ends(monkeypatch):
         "study.tournament.screening.fit", lambda *given: fits.append(0) or fit(*given)
     )
     study = optuna.create_study(sampler=TournamentSampler(seed=0))
-    space = {"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)}
+    space: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in "ab"}
     for _ in range(6):
         study.tell(study.ask(space), 1.0)
     fits.clear()
