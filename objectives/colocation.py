@@ -70,7 +70,11 @@ class Colocation:
         self.on_phase = on_phase
         self._engines = engines_of(setting.services)
         self._starts = Starts(self._engines, list(measurements))
-        self._exercise = Exercise(setting.workload, read_clips(setting.workload.clips))
+        self._exercise = Exercise(
+            setting.workload,
+            read_clips(setting.workload.clips),
+            words=read_clips(setting.workload.scored_clips),
+        )
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -28,6 +28,7 @@ class Step(StrEnum):
     STARTING = "starting"
     WARMING_UP = "warming_up"
     ALONE = "alone"
+    WORDS = "words"  # the speech whose words are counted, once for each speech configuration
     LOADING = "loading"
     LOADING_AGAIN = "loading_again"  # since our own requests left late
     RAMP = "ramp"

@@ -16,7 +16,7 @@ from objectives.load.drive_turns import SentTurns
 from objectives.load.figures_of_replies import interference, services_in, summarise
 from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
-from objectives.load.replies import Reply
+from objectives.load.replies import Fault, Reply
 from objectives.load.segments import segment_figures
 from objectives.load.sending.plan import Endpoints
 from objectives.servers.blame import Suspects, failed_load, failed_reply
@@ -37,12 +37,17 @@ class Exercise:
         workload: The traffic pattern.
         clips: The speech that is sent.
         requests: The requests to send in place of the workload's own trace.
+        words: The speech whose words are counted; without it that is `clips`.
     """
 
     def __init__(
-        self, workload: Workload, clips: tuple[Clip, ...], requests: tuple[Request, ...] = ()
+        self,
+        workload: Workload,
+        clips: tuple[Clip, ...],
+        requests: tuple[Request, ...] = (),
+        words: tuple[Clip, ...] = (),
     ) -> None:
-        self.workload, self.clips = workload, clips
+        self.workload, self.clips, self.words = workload, clips, words or clips
         self.requests = requests or trace(workload, len(clips))
         self.ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
@@ -60,14 +65,12 @@ class Exercise:
     ) -> list[Reply]:
         """Warm up both services, then load each alone; return the replies of the second part.
 
-        All clips are sent once per speech configuration, so that its word errors are measured.
+        The speech whose words are counted is sent once per speech configuration.
 
         Raises:
             TrialFailed: A request failed; it is the first that did.
         """
-        count, timeout_s = self.workload.alone_requests, self.workload.request_timeout_s
-        is_scored = is_scored and speech not in self.word_errors
-        clips = range(len(self.clips) if is_scored else min(count, len(self.clips)))
+        clips = range(min(self.workload.alone_requests, len(self.clips)))
         requests = {
             service: self._clips(service, clips) if end.api.is_fed_audio else self._prompts(service)
             for service, end in reversed([*endpoints.items()])
@@ -79,15 +82,41 @@ class Exercise:
         ):
             on_phase(Phase(step))
             queue = [request for own in requests.values() for request in own[part]]
-            replies = one_by_one(generator, endpoints, self.clips, queue, timeout_s=timeout_s)
-            for reply in replies:
-                if reply.error is not None:
-                    raise failed_reply(reply, suspects)
-        if is_scored:
-            texts = [r.text or "" for r in replies if r.clip is not None]
-            self.word_errors[speech] = word_errors(texts, [c.references for c in self.clips])
-        by_service = ([r for r in replies if r.service == service] for service in requests)
-        return [reply for own in by_service for reply in own[:count]]
+            replies = one_by_one(
+                generator,
+                endpoints,
+                self.clips,
+                queue,
+                timeout_s=self.workload.request_timeout_s,
+            )
+            raise_first(replies, suspects)
+        if is_scored and speech not in self.word_errors:
+            on_phase(Phase(Step.WORDS))
+            self.word_errors[speech] = self._count_words(generator, endpoints, suspects)
+        return replies
+
+    def _count_words(
+        self, generator: Generator, endpoints: Endpoints, suspects: Suspects
+    ) -> tuple[WordErrors, ...]:
+        """Send the speech whose words are counted to the service that transcribes.
+
+        One that hears nothing in a clip has missed all of its words.
+        """
+        service = next(name for name, end in endpoints.items() if end.api.is_fed_audio)
+        requests = [Request(service, 0.0, clip=n) for n in range(len(self.words))]
+        timeout_s, replies = self.workload.request_timeout_s, list[Reply]()
+        while rest := requests[len(replies) :]:  # an empty answer ends what follows it
+            heard = one_by_one(generator, endpoints, self.words, rest, timeout_s=timeout_s)
+            is_empty = (r.error is not None and r.error.fault == Fault.EMPTY for r in heard)
+            raise_first(
+                [r for r, empty in zip(heard, is_empty, strict=True) if not empty], suspects
+            )
+            replies += heard
+        return word_errors(
+            [r.text or "" for r in replies],
+            [c.references for c in self.words],
+            [c.language for c in self.words],
+        )
 
     def word_figures(self, endpoints: Endpoints, speech: str) -> dict[str, Any]:
         """Return the word errors of each service that transcribes; none where none were scored."""
@@ -250,6 +279,17 @@ class Exercise:
         if turns.aborted is not None:
             raise failed_load(suspects, turns.aborted)
         return hold, turns
+
+
+def raise_first(replies: Sequence[Reply], suspects: Suspects) -> None:
+    """Raise what the first failure among replies means.
+
+    Raises:
+        TrialFailed: A request failed.
+    """
+    for reply in replies:
+        if reply.error is not None:
+            raise failed_reply(reply, suspects)
 
 
 def window_figures(

@@ -11,8 +11,10 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
+from objectives.traffic.clips import SHIPPED
 from study.analysis.reweigh import weighed
 from study.bench.source import Source, held_in
+from study.bench.word_outlook import word_outlook
 from study.cli.console import Terminal
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.fit.fit import readable
@@ -182,6 +184,16 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         recorded=recorded,
         by_files=files.cell if files else None,
     )
+    clips = source.setting.workload.scored_clips
+    if clips in SHIPPED or not run.is_replay:  # clips of one's own may be elsewhere
+        words = word_outlook(
+            source.setting.services,
+            [p.allocation for p in outlook.prospects],
+            run.spec.baseline,
+            clips,
+            run.spec.gates.wer_points,
+        )
+        outlook = replace(outlook, words=words)
     if run.is_replay:
         return outlook
     outlook = replace(outlook, unread=unread)

@@ -129,6 +129,7 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
 STEPS: Mapping[Step, str] = {
     Step.WARMING_UP: "warming up",
     Step.ALONE: "each service alone",
+    Step.WORDS: "counting words",
     Step.LOADING: "loading both",
     Step.LOADING_AGAIN: "loading both again: our requests left late",
     Step.RAMP: "ramp of turns",

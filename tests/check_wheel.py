@@ -20,6 +20,8 @@ NEEDED = (
     "objectives/diagnosis/setup_errors.yaml",
     "objectives/speech/assistant/manifest.jsonl",
     "objectives/speech/assistant/*.flac",
+    "objectives/speech/dictation/manifest.jsonl",
+    "objectives/speech/dictation/*.mp3",
     "*/licenses/LICENSE",
     "*/entry_points.txt",
 )

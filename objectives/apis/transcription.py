@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import ClassVar
 
 from objectives.apis.api import Answer
@@ -13,6 +14,15 @@ from objectives.traffic.workload import Request
 
 BOUNDARY = "c5d1f7a2e94b48c8"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
+SOUNDS = {
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "audio/webm",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,25 @@ class Words:
 def transcription(clip: Clip) -> bytes:
     """Return the body of content type `FORM`: a clip's sound with the fields of OpenAI's form."""
     name = clip.name.translate({34: "%22", 13: "%0D", 10: "%0A"})
+    values = {"model": "whisper-1", "response_format": "json"}
+    if clip.language is not None:
+        values["language"] = clip.language
     fields = "".join(
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
-        for key, value in (("model", "whisper-1"), ("response_format", "json"))
+        for key, value in values.items()
     )
     fields += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
     return (
-        f"{fields}Content-Type: audio/flac\r\n\r\n".encode()
+        f"{fields}Content-Type: {content_type(clip.name)}\r\n\r\n".encode()
         + clip.audio
         + f"\r\n--{BOUNDARY}--\r\n".encode()
     )
+
+
+def content_type(name: str) -> str:
+    """Return the media type of a file of sound by its name.
+
+    >>> content_type("01.FLAC"), content_type("01.aiff")
+    ('audio/flac', 'application/octet-stream')
+    """
+    return SOUNDS.get(PurePath(name).suffix.lower(), "application/octet-stream")

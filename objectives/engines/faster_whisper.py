@@ -12,7 +12,7 @@ import httpx
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import page, request
-from objectives.apis.transcription import Transcriptions
+from objectives.apis.transcription import Transcriptions, content_type
 from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
@@ -138,7 +138,7 @@ class FasterWhisper:
                 "POST",
                 url + Transcriptions.path,
                 timeout_s=60,
-                files={"file": (clip.name, clip.audio, "audio/flac")},
+                files={"file": (clip.name, clip.audio, content_type(clip.name))},
                 data={"model": "whisper-1"},
             )
             return answer.status_code == 200 and "text" in answer.json()

@@ -15,11 +15,12 @@ from objectives.engines.command import flag_value
 # for it (its own log advises `--kv-cache-memory`), and why it overrides the share.
 OVERRIDES: Mapping[str, tuple[str, str]] = {
     "kv-cache-memory-bytes": ("kv-cache-mem", "it sets the KV cache whatever the share is"),
-    "num-gpu-blocks-override": ("num-gpu", "it sets the KV cache's blocks whatever the share is"),
+    "num-gpu-blocks-override": ("num-g", "it sets the KV cache's blocks whatever the share is"),
     "config": ("config", "its file may set kv-cache-memory-bytes, and the study does not see it"),
 }
+DEFAULT_SHARE = 0.92  # where no flag sets it, as read in 0.25 and 0.32; it was 0.9 in older ones
 SHARE_FLAGS: Mapping[str, str] = {
-    "gpu-memory-utilization": "gpu-mem",
+    "gpu-memory-utilization": "gpu",
     "device-memory-utilization": "device-mem",
 }
 # variables of the environment, with the values that leave the share alone
@@ -55,7 +56,7 @@ def flag_name(word: str) -> str | None:
 def is_share(word: str) -> bool:
     """Return whether a word of the command line sets the share, in full or cut short.
 
-    >>> is_share("--gpu_memory_util=0.5"), is_share("--gpu")
+    >>> is_share("--gpu_memory_util=0.5"), is_share("--gpus")
     (True, False)
     """
     name = flag_name(word) or ""

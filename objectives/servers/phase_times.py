@@ -10,6 +10,7 @@ TIMED = {
     Step.STOPPING: "stopping",
     Step.WARMING_UP: "alone",
     Step.ALONE: "alone",
+    Step.WORDS: "alone",
     Step.LOADING: "window",
     Step.LOADING_AGAIN: "window",
     Step.RAMP: "ramp",

@@ -1,6 +1,7 @@
 """This module measures word errors, and gates what would trade words for speed.
 
-Both sides are normalised as Whisper's authors do (package whisper-normalizer) and aligned by jiwer.
+Both sides are normalised, by the language that is spoken, and aligned by jiwer. Where that is
+written without spaces, a character is a word.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING
+
+from objectives.speech.normaliser import normalised
 
 if TYPE_CHECKING:  # half a second of imports, for which no --help waits
     import numpy as np
     from numpy.typing import NDArray
-    from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
 
 # Where no difference was seen, up to this many may have been due, at 97.5 %: the "rule of three"
 # for one side.
@@ -36,7 +37,8 @@ class WordErrors:
 
     Args:
         errors: Their number.
-        reference_words: The number of words that were spoken.
+        reference_words: The number of words that were spoken; of characters, where the language is
+            written without spaces.
     """
 
     errors: int
@@ -64,19 +66,31 @@ class Gate:
 
 
 def word_errors(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    languages: Sequence[str | None] | None = None,
 ) -> tuple[WordErrors, ...]:
     """Return the errors of each clip against the nearest of its accepted references.
 
+    Args:
+        hypotheses: What was understood, one text a clip.
+        references: What counts as right, at least one text a clip.
+        languages: The code of each clip's language; None, of all or of one, is English.
+
     >>> word_errors(["set a timer for 12 minutes"], [["Set a timer for twelve minutes."]])
     (WordErrors(errors=0, reference_words=6),)
+    >>> word_errors(["明日は雨です"], [["明日は晴れです。"]], ["ja"])
+    (WordErrors(errors=2, reference_words=7),)
     """
-    pairs = zip(hypotheses, references, strict=True)
-    clips = ([align(text, words) for words in accepted] for text, accepted in pairs)
+    spoken = languages or [None] * len(hypotheses)
+    triples = zip(hypotheses, references, spoken, strict=True)
+    clips = (
+        [align(text, words, language) for words in accepted] for text, accepted, language in triples
+    )
     return tuple(min(clip, key=lambda e: e.errors / e.reference_words) for clip in clips)
 
 
-def align(hypothesis: str, reference: str) -> WordErrors:
+def align(hypothesis: str, reference: str, language: str | None = None) -> WordErrors:
     """Count the errors of one answer against one reference.
 
     Raises:
@@ -84,10 +98,10 @@ def align(hypothesis: str, reference: str) -> WordErrors:
     """
     import jiwer  # noqa: PLC0415  see above
 
-    words = normaliser()(reference)
+    words = normalised(reference, language)
     if not words:
         raise ValueError(f"the reference {reference!r} holds no word; leave the clip out")
-    counts = jiwer.process_words(words, normaliser()(hypothesis))
+    counts = jiwer.process_words(words, normalised(hypothesis, language))
     errors = counts.substitutions + counts.deletions + counts.insertions
     return WordErrors(errors, counts.hits + counts.substitutions + counts.deletions)
 
@@ -165,11 +179,3 @@ def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:
     rates = sums[..., ::2] / sums[..., 1::2]
     difference: NDArray[np.float64] = 100 * (rates[..., 0] - rates[..., 1])
     return difference
-
-
-@cache
-def normaliser() -> EnglishTextNormalizer:
-    """Return the normaliser that both texts go through before they are compared."""
-    from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415  see above
-
-    return EnglishTextNormalizer()

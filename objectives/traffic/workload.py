@@ -49,7 +49,10 @@ class Workload:
         llm_burst: The number of those LLM requests that arrive together; their mean rate stays.
         prompt_tokens: The shortest and the longest prompt, tokens.
         output_tokens: The tokens of every answer (`ignore_eos`, so that work is equal).
-        clips: `assistant` (shipped), or a folder with a manifest.jsonl.
+        clips: `assistant` or `dictation` (shipped), or a folder with a manifest.jsonl: the speech
+            of the traffic.
+        words: The speech whose words are counted, likewise, once for each speech configuration;
+            None counts those of `clips`.
         ramp_s: The longest time in which a ramp reaches twice the baseline's capacity, seconds; 0
             leaves the ramp out.
         ramp_doubling_s: The time in which the rate of a ramp doubles, seconds; longer where too
@@ -72,6 +75,7 @@ class Workload:
     prompt_tokens: Annotated[tuple[int, int], Range(1, 1e7)] = (512, 2048)
     output_tokens: Annotated[int, Range(1, 1e7)] = 128
     clips: str = "assistant"
+    words: str | None = None
     ramp_s: Annotated[float, Range(0, 1e5)] = 120.0
     ramp_doubling_s: Annotated[float, Range(1, 1e4)] = 25.0
     hold_s: Annotated[float, Range(1, 1e5)] = 90.0
@@ -100,6 +104,11 @@ class Workload:
             Traffic("llm", "completions", self.llm_per_s, self.llm_burst),
             Traffic("stt", "transcription", self.stt_per_s),
         )
+
+    @property
+    def scored_clips(self) -> str:
+        """Return the clips whose words are counted."""
+        return self.words or self.clips
 
     @property
     def least_per_s(self) -> float:

@@ -75,7 +75,7 @@ class Decision:
         """Return what is known of a configuration; None where it is not feasible."""
         if configuration is None:
             return None
-        values = dict(configuration.allocation.values)
+        values = configuration.allocation.own_values
         return next((s for s in self.standings if s.params == values), None)
 
     def against(self, allocation: Allocation) -> Ineligibility | None:
@@ -110,7 +110,7 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
         standings=standings,
         luckiest=_luckiest(launched, standings),
     )
-    values = dict(context.baseline.values)
+    values = context.baseline.own_values
     today = next((n for n, s in enumerate(standings) if s.params == values), None)
     if today is None:
         baseline = configuration_of(context.baseline, launched)
@@ -138,7 +138,7 @@ def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) 
     """Return the best single trial, where its configuration is not the best by its mean."""
     works = [t for c in launched for t in c.measured if t.is_feasible]
     best = max(works, key=lambda t: t.fitness or 0.0, default=None)
-    is_other = best and standings and dict(best.allocation.values) != standings[0].params
+    is_other = best and standings and best.allocation.own_values != standings[0].params
     return best if is_other else None
 
 
@@ -151,7 +151,7 @@ def ranking(
     eligible.
     """
     feasible = [c for c in launched if c.is_feasible]
-    scores = [(dict(c.allocation.values), c.values("fitness")) for c in feasible]
+    scores = [(c.allocation.own_values, c.values("fitness")) for c in feasible]
     eligible = [str(c.allocation) not in ineligible for c in feasible]
     space = _space([values for values, _ in scores])
     standings = compare(scores, space, maximise=True, among=eligible)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from objectives.allocation import MEMORY, SHARE, Scalar
 from objectives.diagnosis.diagnose import consequence_of
 from objectives.engines.engine import engines_of
+from objectives.engines.vllm_flags import DEFAULT_SHARE
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
-
-DEFAULT_SHARE = 0.9  # vLLM's own --gpu-memory-utilization
 
 
 @dataclass(frozen=True, slots=True)

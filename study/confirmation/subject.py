@@ -16,7 +16,7 @@ from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
-from objectives.traffic.clips import Clip, read_clips
+from objectives.traffic.clips import SHIPPED, Clip, read_clips
 from study.confirmation.asked_rule import claim_of, rule_of
 from study.confirmation.held_out import held_out_traffics, plain_traffic, refuse_another_trace
 from study.promotion.schema import check_schema
@@ -51,6 +51,7 @@ class Subject:
         aa_pairs: Pairs of the baseline against itself, before all others.
         traffics: The study's own workload first, then the held-out ones.
         clips: The clips for speech recognition.
+        words: The clips whose words are counted.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Subject:
     aa_pairs: int
     traffics: tuple[WindowTraffic, ...]
     clips: tuple[Clip, ...]
+    words: tuple[Clip, ...]
 
     @property
     def digest(self) -> str:
@@ -173,7 +175,10 @@ def subject(
         raise BadInput(
             "--workloads: a recording holds the study's own workload alone; leave it out"
         )
-    clips = read_clips(spec.workload.clips) if is_live or spec.workload.clips == "assistant" else ()
+    clips, words = (
+        read_clips(source) if is_live or source in SHIPPED else ()
+        for source in (spec.workload.clips, spec.workload.scored_clips)
+    )
     held_out = held_out_traffics(workloads or (), spec, claimed, clips) if is_live else []
     return Subject(
         path=path,
@@ -185,6 +190,7 @@ def subject(
         aa_pairs=aa_pairs,
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
+        words=words,
     )
 
 

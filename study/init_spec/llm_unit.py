@@ -7,13 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from objectives.engines.vllm_flags import is_share, overriding, overriding_variable
+from objectives.engines.vllm_flags import (
+    DEFAULT_SHARE,
+    is_share,
+    overriding,
+    overriding_variable,
+)
 from objectives.errors import BadInput
 from study.init_spec.running_units import Running
 
 SHARE_FLAG = "--gpu-memory-utilization"
 SET_TO_0 = "VLLM_ENABLE_STARTUP_PLAN"  # by the study: it would hand one trial another's KV cache
-VLLM_SHARE = 0.9  # vLLM's own, where the flag is absent
 # the study sets these itself
 OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
 SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
@@ -72,13 +76,13 @@ def read_llm(unit: Running) -> Llm:
         )
     notes = []
     _refuse_overrides(unit, flags)
-    share = VLLM_SHARE
+    share = DEFAULT_SHARE
     if texts := ["".join(values[:1]) for name, values in flags if is_share(name)]:
         text = texts[-1]
         share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
     else:
         notes.append(
-            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {VLLM_SHARE} is taken; "
+            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {DEFAULT_SHARE} is taken; "
             "check your version's"
         )
     if not 0 < share < 1:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from objectives.engines.vllm_flags import DEFAULT_SHARE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion
 from study.analysis.gain import gain_in, gain_of
-from study.analysis.greater_share import DEFAULT_SHARE, GreaterShare, greater_share
+from study.analysis.greater_share import GreaterShare, greater_share
 from study.report.answer import amount_in_words
 from study.report.summary import Summary
 from study.wording import memory_in_words

@@ -19,6 +19,7 @@ from objectives.servers import memory_budget
 from objectives.servers.memory_budget import Prediction
 from objectives.setting import Setting
 from study.bench.launch_order import launch_key, order_by_restarts
+from study.bench.word_outlook import WordOutlook
 from study.search.expected_time import guess_s
 
 LISTED = 60  # configurations; a space may have thousands
@@ -111,6 +112,7 @@ class Forecast:
             where the space has more than are listed.
         recorded: Of a replay, the configuration of each launch that it can draw.
         effort: What the trials that are left take.
+        words: Of which configurations the clips cannot judge the words; None where of none.
         unread: Why the models' files say nothing; empty where they were read.
     """
 
@@ -123,6 +125,7 @@ class Forecast:
     commands: Mapping[str, tuple[str, ...]]
     recorded: Sequence[str] | None
     effort: Effort
+    words: WordOutlook | None = None
     unread: str = ""
 
 

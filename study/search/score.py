@@ -13,7 +13,7 @@ from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import Gate, WordVerdict, gate
-from objectives.traffic.clips import read_clips
+from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import StudyContext
@@ -88,7 +88,7 @@ class Scorer:
             baseline: What a launch of the allocation in use today measured.
             same_speech: Whether the speech configuration is the baseline's own, so that its words
                 cannot differ.
-            clip_seconds: The length of each clip of speech, seconds.
+            clip_seconds: The length of each clip whose words are counted, seconds.
         """
         value = self.fitness(measured, reference)
         words = gate(
@@ -151,13 +151,14 @@ class StudyScorer:
     Args:
         scorer: What turns measurements into values.
         baseline: The allocation in use today.
-        clip_seconds: The length of each clip of speech, seconds.
+        clip_seconds: The length of each clip whose words are counted, seconds; None where they are
+            not here.
         reference: What every score is relative to; None so far.
     """
 
     scorer: Scorer
     baseline: Allocation
-    clip_seconds: tuple[float, ...]
+    clip_seconds: tuple[float, ...] | None
     reference: Reference | None = field(default=None, init=False)
     _baseline: Measurement | None = field(default=None, init=False)
 
@@ -194,7 +195,9 @@ def study_scorer(context: StudyContext, trials: Sequence[Trial]) -> StudyScorer:
     An earlier run's reference stays the reference.
     """
     rule = Scorer(context.fitness, context.gates, context.workload)
-    clip_seconds = tuple(c.seconds for c in read_clips(context.workload.clips))
+    source, clip_seconds = context.workload.scored_clips, None
+    if source in SHIPPED or not context.is_replay:  # clips of one's own may be elsewhere
+        clip_seconds = tuple(c.seconds for c in read_clips(source))
     scorer = StudyScorer(rule, context.baseline, clip_seconds)
     for r in sorted(trials, key=lambda r: not r.is_reference):
         if r.measurement is not None and r.repeat_of is None:

@@ -29,7 +29,8 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import llm, place_clips, read_measure, read_services, speech, with_models
+from study.spec.services import llm, read_measure, read_services, speech, with_models
+from study.spec.speech.clips import place_clips
 from study.spec.traces.held_out import read_traffic
 from study.spec.traces.options import read_workload
 from study.spec.traces.replaying import longest_taken
@@ -90,7 +91,6 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
     _check_plain(top, plain)
     measure = read_measure(top, path.parent)
     is_live = measure == "live"
-    place_clips(top, plain, path.parent, must_exist=is_live and is_here)
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
@@ -106,10 +106,20 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
     derived = {*OF_MEMORY} if names & {*OF_MEMORY} else set()
     fixed = {k: v for k, v in baseline.items() if k not in names | derived}
     space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
-    services = with_models(top, services, speech_sizes(space, baseline), folder)
+    sizes = speech_sizes(space, baseline)
+    services = with_models(top, services, sizes, folder)
+    plain["workload"] = place_clips(
+        top,
+        plain.get("workload", Workload()),
+        path.parent,
+        services,
+        sizes,
+        is_live=is_live,
+        is_here=is_here,
+    )
     longest = longest_taken(services, parameters, baseline)
     main, workloads = read_traffic(
-        top, plain.get("workload", Workload()), trace_entry, path.parent, longest, is_live=is_live
+        top, plain["workload"], trace_entry, path.parent, longest, is_live=is_live
     )
     plain["workload"] = main
     notes += trace_notes(main, workloads)

@@ -1,4 +1,4 @@
-"""Read what a study runs on: both servers with interpreters and models, recording, clips."""
+"""Read what a study runs on: both servers with interpreters and models, recording."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
@@ -184,26 +184,13 @@ def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
     entry = entry.at("recorded")
     named = entry.build(str)
     shipped = Path(str(files("objectives"))) / "recordings"
-    if path := _path(named, (folder, shipped), Path.is_file):
+    if path := file_at(named, (folder, shipped), Path.is_file):
         return path
     recordings = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
     raise entry.wrong(
         f"there is no recording {named!r}",
         f"name a file of scripts/record.py (shipped: {recordings})",
     )
-
-
-def place_clips(top: YamlEntry, plain: dict[str, Any], folder: Path, *, must_exist: bool) -> None:
-    """Make the folder of the user's own clips absolute."""
-    clips = plain["workload"].clips if "workload" in plain else "assistant"
-    if clips == "assistant":
-        return
-    path = _path(clips, (folder, Path()), lambda f: (f / "manifest.jsonl").is_file())
-    if path is not None:
-        plain["workload"] = replace(plain["workload"], clips=str(path))
-    elif must_exist:
-        what = f"there is no folder {clips!r} with a manifest.jsonl"
-        raise top.at("workload", "clips").wrong(what, "name one, or write assistant")
 
 
 def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
@@ -216,7 +203,7 @@ def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
         if executable := shutil.which(name):
             return str(Path(executable).absolute())
         raise entry.wrong(f"{name!r} is not on the PATH", way_out)
-    if path := _path(
+    if path := file_at(
         name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)
     ):
         return str(path)
@@ -225,7 +212,7 @@ def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
 
 def _model(entry: YamlEntry, name: str, folder: Path) -> str:
     """Return the absolute path of a model's folder, or the hub id as it is."""
-    if path := _path(name, (folder, Path()), Path.is_dir):
+    if path := file_at(name, (folder, Path()), Path.is_dir):
         return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
         return name
@@ -235,7 +222,7 @@ def _model(entry: YamlEntry, name: str, folder: Path) -> str:
     )
 
 
-def _path(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
+def file_at(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
     """Return the absolute path of a file or folder that passes the test; links stay as they are."""
     for folder in folders:
         full = os.path.expanduser(name) if name[:1] == "~" else folder / name  # noqa: PTH111

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from objectives.setting import Setting, conditions
+from objectives.traffic.clips import SHIPPED, digest, read_clips
 from study.spec.model import Spec
 
 
@@ -25,7 +26,10 @@ def setting_of(spec: Spec) -> Setting:
 
 def conditions_of(spec: Spec) -> dict[str, Any]:
     """Return what of a spec makes its trials comparable, by the names that a person reads."""
+    sources = (spec.workload.clips, spec.workload.scored_clips)
+    own = [s for s in dict.fromkeys(sources) if s not in SHIPPED and spec.measure == "live"]
     return {
+        "clips": [digest(read_clips(source)) for source in own] or None,
         "search space names": sorted(p.name for p in spec.search_space.parameters),
         "limits": dict(spec.limits),
         "baseline": spec.baseline.own_values,

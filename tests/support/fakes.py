@@ -215,7 +215,7 @@ class Fake(Handler):
 
     def transcribe(self, body: bytes) -> None:
         fake = self.server
-        parts = (b'name="file"; filename="', b"fLaC", b'name="model"')
+        parts = (b'name="file"; filename="', b"Content-Type: audio/", b'name="model"')
         if not all(part in body for part in parts):
             self.answer(400, {"error": "not what a transcription needs"})
             return

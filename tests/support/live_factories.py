@@ -41,6 +41,7 @@ FAKES: dict[str, Any] = {
     },
     "workload": {
         "window_s": 1,
+        "words": "assistant",
         "llm_per_s": 6,
         "stt_per_s": 6,
         "prompt_tokens": [8, 16],

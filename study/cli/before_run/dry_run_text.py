@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from objectives.allocation import Allocation
+from study.bench.word_outlook import WordOutlook
 from study.cli.before_run.fit_text import sentence
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 from study.wording import short
@@ -28,6 +31,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
     in_short = baseline if forecast.has_more else None
     lines += [_prospect(p, in_short) for p in forecast.prospects]
+    lines += _words(forecast.words) if forecast.words else []
     lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += [
@@ -49,6 +53,28 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
     if p.by_files is not None:
         said = f"by the model's files: {sentence(p.by_files)}"
     return f"  {name}  {said}{mark}"
+
+
+def _words(outlook: WordOutlook) -> list[str]:
+    """Say in one line which candidates the gate of the words holds back, and what would do."""
+    reasons, of = [], f"of {outlook.candidates} candidates"
+    if outlook.too_few:
+        would = f"; {outlook.minutes_needed:.1f} min would do"
+        if math.isinf(outlook.minutes_needed):
+            would = "; no number of words can, so raise `gates: {wer_points: ...}`"
+        elif outlook.longer:
+            would += f" (`workload: {{words: {outlook.longer}}}` has them)"
+        reasons.append(
+            f"{outlook.too_few} {of} are held back even if they hear as well as today's, since "
+            f"{outlook.words} words ({outlook.minutes:.1f} min) cannot meet "
+            f"a gate of {outlook.limit_points:g}{would}"
+        )
+    if outlook.not_measured:
+        reasons.append(
+            f"{outlook.not_measured} {of} cannot win, since the words of a speech model with "
+            "random weights are not counted"
+        )
+    return [f"words: {'; '.join(reasons)}"]
 
 
 def _effort(effort: Effort) -> str:

@@ -77,7 +77,7 @@ class Launcher:
     ) -> Outcome:
         within = folder / traffic.name
         within.mkdir(parents=True, exist_ok=True)
-        exercise = Exercise(traffic.workload, self.of.clips, traffic.requests)
+        exercise = Exercise(traffic.workload, self.of.clips, traffic.requests, self.of.words)
         exercise.word_errors = self.word_errors
         colocation.under(exercise, self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "

@@ -47,7 +47,7 @@ def measure_stress(
         traffic = stress(of.traffics[0], of.traffics[1:], of.clips, bound, seed=seed)
         job = Job(of.winner, 0, folder / half, is_fresh=half == "stress")
         job.folder.mkdir(parents=True, exist_ok=True)
-        exercise = Exercise(traffic.workload, of.clips, traffic.requests)
+        exercise = Exercise(traffic.workload, of.clips, traffic.requests, of.words)
         exercise.word_errors = word_errors
         colocation.under(exercise, None)
         failed = colocation.restart_first(job) if half == "restart" else None

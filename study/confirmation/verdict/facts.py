@@ -69,6 +69,6 @@ def words_of(journal: PairsJournal, of: Subject) -> Gate:
         new,
         old,
         limit_points=of.spec.gates.wer_points,
-        clip_seconds=[c.seconds for c in of.clips],
+        clip_seconds=[c.seconds for c in of.words],
         same_configuration=is_same and bool(new),
     )

@@ -23,6 +23,7 @@ BOTH: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"
         ("--kv_cache_memory_bytes=8G", "--kv-cache-memory-bytes"),
         ("--kv-cache-memory=123", "--kv-cache-memory-bytes"),  # as vLLM's own log advises it
         ("--num_gpu_blocks_override", "--num-gpu-blocks-override"),
+        ("--num-g=9", "--num-gpu-blocks-override"),
         ("--config", "--config"),
         ("--kv-cache-dtype", None),
         ("--config-format", None),
@@ -42,6 +43,7 @@ def test_a_flag_that_sets_the_kv_cache_overrides_the_share(word, flag):
         ("--gpu_memory_utilization=0.4", True),
         ("--device-memory-utilization=0.4", True),
         ("--gpu-memory-util", True),
+        ("--gpu", True),
         ("--gpu-memory-utilization-not", False),
         ("--max-model-len", False),
     ],

@@ -13,12 +13,14 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
+from objectives.exercise import Exercise
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.tenants import Tenant
-from objectives.traffic.clips import read_clips
+from objectives.speech.wer import WordErrors
+from objectives.traffic.clips import Clip, read_clips
 
 HIGH = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 TINY = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "tiny"})
@@ -110,6 +112,17 @@ def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
     assert len(first.word_errors) == len(read_clips("assistant"))
     assert first.figure("stt_wer_pct") > 50
     assert second.figure("stt_wer_pct") == 0  # from what is remembered: not scored again
+
+
+def test_words_are_counted_over_clips_of_their_own(device, tmp_path):
+    with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
+        said = Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",))
+        other = Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes",))
+        exercise = colocation._exercise
+        colocation.under(Exercise(exercise.workload, exercise.clips, words=(said, other)), None)
+        m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
+    assert m.word_errors == (WordErrors(0, 6), WordErrors(1, 6))
+    assert m.figure("stt_offered") == 8  # of the window: these clips are no traffic
 
 
 def test_no_memory_for_the_share_at_the_start(failed):

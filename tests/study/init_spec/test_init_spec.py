@@ -162,7 +162,7 @@ def test_a_unit_without_a_share_has_vllms_own_and_says_so():
     llm = read_llm(
         unit("/opt/bin/python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "a/b")
     )
-    assert llm.share == 0.9 and "sets no --gpu-memory-utilization" in llm.notes[0]
+    assert llm.share == 0.92 and "sets no --gpu-memory-utilization" in llm.notes[0]
 
 
 @pytest.mark.parametrize(

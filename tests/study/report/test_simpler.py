@@ -13,7 +13,7 @@ from study.storage.find import study_in
 
 SEQS = "vllm.max_num_seqs"
 BASELINE = {"vllm_memory_util": 0.5, "whisper_model_size": "base", SEQS: 64}
-DEFAULT_UNKNOWN = "vLLM's default share, 90 %, was not measured."
+DEFAULT_UNKNOWN = "vLLM's default share, 92 %, was not measured."
 
 
 def replayed(folder: Path, p95_ms: dict[float, float], **changes: object) -> Summary:
@@ -42,7 +42,7 @@ def test_a_smaller_winner_is_set_against_the_largest_that_fits(tmp_path: Path) -
     (line,) = simpler(replayed(tmp_path, shares, capacity_turns_per_s=None))
     assert line == (
         "The largest share that fits, 60 %, would have come to 11 % less waiting, in 1 launch. "
-        "vLLM's default share, 90 %, cannot fit: 65 % ran out of memory."
+        "vLLM's default share, 92 %, cannot fit: 65 % ran out of memory."
     )
 
 

@@ -200,10 +200,10 @@ def test_packaged_specs_load_where_their_files_exist(
     ],
 )
 def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
-    """It has neither ramp nor turns, which version 0.1 did not have: those are the live one's."""
+    """It has no ramp, turns or words of their own, which version 0.1 did not have."""
     texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
     shared = ["device:" + t.partition("\ndevice:")[2] for t in texts]
-    rates = "seed|window_s|turns_per_s|llm_per_s|llm_burst|stt_per_s"
+    rates = "words|seed|window_s|turns_per_s|llm_per_s|llm_burst|stt_per_s"
     of_turns = re.compile(rf"^ *(ramp_s|pause_s|{rates}): .*\n|^limits: .*\n\n", re.MULTILINE)
     assert "ramp_s: 0 " in shared[1] and "turns_per_s" not in shared[1]
     assert "turns_per_s" in shared[0]
@@ -243,7 +243,7 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     expected["workload"] |= {*TRACE_KEYS}
     expected["workloads"] |= {*TRACE_KEYS, "stt_per_s"}
     assert below == expected | {
-        "search_space": {"vllm_memory_util", "whisper_model_size"},
+        "search_space": {"vllm_memory_util", "vllm_memory_mib", "whisper_model_size"},
         "measure": {"recorded"},
         "baseline": set(),
     }

@@ -157,7 +157,7 @@ def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(
     )
     assert "- Of what was launched, 45 % + base works best." in text
     assert (
-        "- The largest share that fits, 45 %, works. vLLM's default share, 90 %, cannot fit: 50 %"
+        "- The largest share that fits, 45 %, works. vLLM's default share, 92 %, cannot fit: 50 %"
         in text
     )
 
@@ -180,7 +180,7 @@ def test_the_winner_is_told_by_one_figure_and_by_what_gets_worse(
     )
     assert line_of(text, "- The largest share") == (
         "- The largest share that fits, 55 %, is this one: trying it alone would have found it. "
-        "vLLM's default share, 90 %, cannot fit: 60 % ran out of memory."
+        "vLLM's default share, 92 %, cannot fit: 60 % ran out of memory."
     )
 
 

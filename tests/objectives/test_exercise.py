@@ -1,0 +1,38 @@
+"""An exercise counts words over clips of their own, also those in which nothing was heard."""
+
+import pytest
+from factories import endpoints_of
+
+from objectives.errors import StudyError
+from objectives.exercise import Exercise
+from objectives.servers.blame import Suspects
+from objectives.speech.wer import WordErrors
+from objectives.traffic.clips import Clip, read_clips
+from objectives.traffic.workload import Workload
+
+WORDS = (
+    Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",)),
+    Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes", "timer for 12 minutes")),
+)
+
+
+def counted(generator, server, suspects=None):
+    exercise = Exercise(Workload(), read_clips("assistant"), words=WORDS)
+    return exercise._count_words(
+        generator, endpoints_of(server.url, server.url, 2048, None), suspects
+    )
+
+
+def test_each_clip_is_held_against_its_own_references(generator, fake):
+    assert counted(generator, fake()) == (WordErrors(0, 6), WordErrors(1, 6))
+
+
+def test_where_nothing_is_heard_every_word_is_missed(generator, fake):
+    assert counted(generator, fake("empty")) == (WordErrors(6, 6), WordErrors(6, 6))
+
+
+def test_an_error_of_the_server_is_no_missed_word(generator, fake):
+    with pytest.raises(StudyError):
+        counted(
+            generator, fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, [])
+        )
