@@ -57,7 +57,7 @@ def trials_to_best(table, seed, *, is_silent=False, monotone=None):
         trial = study.ask(SPACE)
         at = (
             round((trial.params["share"] - 0.3) / 0.05),
-            SPACE["size"].choices.index(trial.params["size"]),
+            ["tiny", "base", "small"].index(trial.params["size"]),
         )
         if not (fits[at] and is_silent):
             trial.set_constraint("memory", float(short[at]))
