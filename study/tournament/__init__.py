@@ -28,16 +28,19 @@ trial is told).
 
     COMPLETE   known; infeasible if a constraint is above 0
     PRUNED     known and infeasible: after every feasible one, by how far it exceeds constraints;
-               with constraints that are all met feasible and poor: after all that was measured
-               whole, its last report the best that it could have been, and never recommended
+               with constraints that are all met, or the user attribute `pruned: dominated`,
+               feasible and poor: after all that was measured whole, its last report the best that
+               it could have been, which the model takes for a noisier value; never recommended
     RUNNING    taken: it has its place in the generation, and nobody else proposes the same
     FAIL       unknown: gives its place back, is no parent, may come once more (after two, it counts
                as tried)
 
 `monotone={"memory": {"share": 1, "size": 1}, "kv_cache": {"share": -1, "size": 0}}` says of a
 constraint that more (1) or less (-1) of a parameter demands more, or that it does not matter (0).
-Then one trial that broke it rules out all that demands at least as much. Categories count in the
-order of their list.
+Then one trial that broke it speaks against all that demands at least as much: such a configuration
+is taken to meet the constraint with a chance of 5 %, and comes last, until a trial that demands as
+much has met it. Who broke no constraint has met those that it does not name. Categories count in
+the order of their list.
 
 **State lives in the storage.** Generation, slot, role ("random", "child", "fresh", "enqueued",
 "replicate" or "repeat"), parents and proposal are attributes of the trial, settings and seed of the

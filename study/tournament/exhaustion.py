@@ -5,8 +5,9 @@ from __future__ import annotations
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from .cell import ATTRIBUTE
 from .configurations import all_configurations, size
-from .ledger import ATTRIBUTE, Ledger
+from .ledger import Ledger
 from .recommendation import to_replicate
 
 LISTABLE = 20_000  # a larger space is not listed
@@ -21,7 +22,7 @@ def ledger_of(study: Study) -> Ledger:
 
 
 def left(study: Study) -> int | None:
-    """Count the configurations that nobody has tried and no broken constraint rules out.
+    """Count the configurations that nobody has tried and no broken constraint speaks against.
 
     None in a space that is infinite or larger than 20,000. The space is what the trials have asked
     for, so before the first one the answer is None too.
@@ -30,7 +31,8 @@ def left(study: Study) -> int | None:
     space = ledger.space()
     if not space or size(space) > LISTABLE:
         return None
-    return sum(config not in ledger for config in all_configurations(space))
+    open_ones = (config for config in all_configurations(space) if config not in ledger)
+    return sum(not ledger.rules_out(config) for config in open_ones)
 
 
 def can_replicate(study: Study) -> bool:

@@ -9,69 +9,23 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from .axes import Signature, signature
+from .cell import ATTRIBUTE, Cell, Rank
 from .configurations import Archive, Config
-from .monotone import Monotone, demands_at_least
+from .monotone import Frontier, Monotone
+from .running import RunningTrials
 
-ATTRIBUTE = "tournament"  # our attribute of a trial and of the study
 KNOWN = (TrialState.COMPLETE, TrialState.PRUNED)
 HUGE = 1e100  # what is beyond it counts as infinite: its square would be no number
-Rank = tuple[float, float, int]
-
-
-@dataclass(slots=True)
-class Cell:
-    """One configuration and what its known trials have shown.
-
-    Args:
-        first: Its trial with the lowest number.
-        violation: The largest sum of excesses over 0 of a trial's constraints.
-        values: Its fresh measurements, least first, negated where the study maximises.
-        bound: What it could at best have been where it was pruned with every constraint met, in
-            the unit of `values`; infinite where it was not.
-        constraints: The worst value of each constraint.
-        running: How many trials measure it now.
-        is_spent: Whether it cannot be measured again.
-    """
-
-    first: FrozenTrial
-    violation: float = 0.0
-    values: list[float] = field(default_factory=list)
-    bound: float = math.inf
-    constraints: dict[str, float] = field(default_factory=dict)
-    running: int = 0
-    is_spent: bool = False
-
-    @property
-    def mean(self) -> float:
-        """Return the mean of its values; infinite where it has none, or one of them is."""
-        return (
-            math.inf
-            if math.inf in self.values or not self.values
-            else math.fsum(self.values) / len(self.values)
-        )
-
-    @property
-    def shown(self) -> list[float]:
-        """Return its values; where it has none, what it could at best have been."""
-        return self.values or ([self.bound] if math.isfinite(self.bound) else [])
-
-    @property
-    def rank(self) -> Rank:
-        """Return its rank, the less the better: by violation, then by mean, then by number."""
-        return self.violation, self.mean, self.first.number
-
-    @property
-    def is_candidate(self) -> bool:
-        """Tell whether it may be recommended: it broke no constraint, and its mean is finite."""
-        return self.violation == 0 and math.isfinite(self.mean)
+DOMINATED = "dominated"  # the user attribute `pruned` of a trial that works and could not win
+T = TypeVar("T")
 
 
 class Ledger:
@@ -84,7 +38,7 @@ class Ledger:
 
     def __init__(self, direction: StudyDirection, monotone: Monotone | None = None) -> None:
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-        self._monotone = monotone or {}
+        self._frontiers = {name: Frontier(of) for name, of in (monotone or {}).items()}
         self._cells: dict[Signature, Cell] = {}
         self._by_number: dict[int, Cell] = {}
         self._ranked: list[Rank] = []
@@ -93,36 +47,53 @@ class Ledger:
         self._idle: list[int] = []  # failed or waiting: no part of a generation
         self._born: dict[int, list[int]] = defaultdict(list)  # known trials by generation
         self._unseated: list[int] = []  # known trials without a generation: imported, say
-        self._archive, self._running = Archive(), set[Signature]()
+        self._archive = Archive()
         self._failed: set[Signature] = set()
-        self._broken: list[tuple[str, FrozenTrial]] = []
+        self._kept: dict[Hashable, Any] = {}
         self._axes: dict[str, tuple[int, BaseDistribution]] = {}
-        self.running: list[Config] = []
+        self.running = RunningTrials()
+        self.trials: Sequence[FrozenTrial] = ()
         self.is_noisy = False
+        self.asking = -1  # for whom the trials were read
 
     def catch_up(self, trials: Sequence[FrozenTrial], asking: int = -1) -> None:
         """Read what is new in the trials, which stand in order of their numbers.
 
         `asking` is the trial to propose for, which does not count as running.
         """
-        for cell in self._cells.values() if self.running else ():
+        for cell in filter(None, map(self._cells.get, self.running)):
             cell.running = 0
-        self.running, self._running, still_open = [], set(), []
+        still_open = []
         for number in [*self._open, *range(self._read, len(trials))]:
             trial = trials[number]
             if trial.state.is_finished():
                 self._end(trial)
             else:
                 still_open.append(number)
+        running = [number for number in still_open if trials[number].state == TrialState.RUNNING]
+        others = [trials[number] for number in running if number != asking]
+        for trial in self.running.look(others):
+            self._widen(trial)
         # only now are all cells known, also those of later trials that ended before
-        for number in still_open:
-            if number != asking and trials[number].state == TrialState.RUNNING:
-                self._run(trials[number])
-        self._read, self._open = len(trials), still_open
-        waiting = [number for number in still_open if trials[number].state == TrialState.WAITING]
+        for cell in filter(None, map(self._cells.get, self.running)):
+            cell.running += 1
+        self.trials, self._read, self._open = trials, len(trials), still_open
+        waiting = set(still_open).difference(running)
         self._absent = sorted([*self._idle, *waiting])
+        self.asking = asking
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which is kept until another trial has ended.
+
+        So it may depend on trials that have ended, and on nothing else but the key.
+        """
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
 
     def _end(self, trial: FrozenTrial) -> None:
+        self._kept.clear()
         key = signature(trial.params)
         self._widen(trial)
         if trial.state in KNOWN:
@@ -156,7 +127,8 @@ class Ledger:
         for name, value in constraints.items():
             cell.constraints[name] = max(value, cell.constraints.get(name, -math.inf))
         if trial.state == TrialState.PRUNED:
-            if constraints and not excess and trial.value is not None:
+            works = constraints or trial.user_attrs.get("pruned") == DOMINATED
+            if works and not excess and trial.value is not None:
                 # feasible and poor: it ranks behind all that was measured whole
                 cell.bound = min(cell.bound, _bounded(self._sign * trial.value))
             else:
@@ -167,40 +139,27 @@ class Ledger:
         cell.violation = max(cell.violation, excess)
         cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))
         insort(self._ranked, cell.rank)
-        self._broken += [
-            (name, trial)
-            for name in self._monotone
-            if trial.params and constraints.get(name, 0.0) > 0
-        ]
-
-    def _run(self, trial: FrozenTrial) -> None:
-        self._widen(trial)
-        proposal = trial.system_attrs.get(ATTRIBUTE, {}).get("proposal", {})
-        config = {**proposal, **trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if config:
-            self.running.append(config)
-            self._running.add(key := signature(config))
-            if cell := self._cells.get(key):
-                cell.running += 1
+        for name, frontier in self._frontiers.items() if trial.params else ():
+            if constraints.get(name, 0.0) > 0:
+                frontier.broke(trial)
+            elif name in constraints or not excess:
+                frontier.met(trial)
 
     def space(self) -> dict[str, BaseDistribution]:
         """Return the parameters that trials have asked for, each in its newest range."""
         return {name: distribution for name, (_, distribution) in sorted(self._axes.items())}
 
     def __contains__(self, config: Config) -> bool:
-        """Tell whether nobody should propose it: tried, running, failed twice or ruled out."""
-        return (
-            config in self._archive or signature(config) in self._running or self.rules_out(config)
-        )
+        """Tell whether nobody should propose it: tried, running or failed twice."""
+        return config in self._archive or signature(config) in self.running
 
     def rules_out(self, config: Config) -> bool:
         """Tell whether it demands at least as much as a trial that broke a constraint.
 
-        It must do so in every parameter on which the constraint depends.
+        It must do so in every parameter on which the constraint depends; and no trial that met the
+        constraint may have demanded as much as that one.
         """
-        return any(
-            demands_at_least(config, trial, self._monotone[name]) for name, trial in self._broken
-        )
+        return any(frontier.rules_out(config) for frontier in self._frontiers.values())
 
     def best_first(self, most: int | None = None) -> list[Cell]:
         """Return the known configurations, best first."""

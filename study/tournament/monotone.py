@@ -1,4 +1,4 @@
-"""This module tells whether a configuration demands as much as one that broke a constraint."""
+"""This module holds what a trial that broke a constraint tells of those that demand as much."""
 
 from __future__ import annotations
 
@@ -14,7 +14,53 @@ from .configurations import Config
 Monotone = Mapping[str, Mapping[str, int]]  # by constraint and parameter: 1, -1 or 0
 
 
-def demands_at_least(config: Config, broken: FrozenTrial, directions: Mapping[str, int]) -> bool:
+class Frontier:
+    """What the trials tell of one constraint by the directions that are declared for it.
+
+    That is strong evidence and no law: a direction may be wrong, and a failure may have had a cause
+    of its own. A trial that met the constraint although it demands at least as much refutes it.
+
+    Args:
+        directions: By parameter 1, -1 or 0; see `demands_at_least`.
+    """
+
+    def __init__(self, directions: Mapping[str, int]) -> None:
+        self._directions = directions
+        self._broke: list[FrozenTrial] = []  # none of them implies another
+        self._implied: list[FrozenTrial] = []  # by one of those, while it is not refuted
+        self._met: list[FrozenTrial] = []  # none of them demands as much as another
+
+    def broke(self, trial: FrozenTrial) -> None:
+        """Note a trial that broke the constraint."""
+        if any(self._demands(met, trial) for met in self._met):
+            return
+        if any(self._demands(trial, other) for other in self._broke):
+            self._implied.append(trial)
+            return
+        self._implied += [other for other in self._broke if self._demands(other, trial)]
+        self._broke = [other for other in self._broke if not self._demands(other, trial)] + [trial]
+
+    def met(self, trial: FrozenTrial) -> None:
+        """Note a trial that met it."""
+        if any(self._demands(other, trial) for other in self._met):
+            return
+        self._met = [other for other in self._met if not self._demands(trial, other)] + [trial]
+        if any(self._demands(trial, other) for other in self._broke):
+            again, self._broke, self._implied = [*self._broke, *self._implied], [], []
+            for other in again:
+                self.broke(other)
+
+    def rules_out(self, config: Config) -> bool:
+        """Tell whether it demands at least as much as what broke the constraint."""
+        return any(demands_at_least(config, trial, self._directions) for trial in self._broke)
+
+    def _demands(self, trial: FrozenTrial, other: FrozenTrial) -> bool:
+        return demands_at_least(trial.params, other, self._directions)
+
+
+def demands_at_least(
+    config: Mapping[str, Any], broken: FrozenTrial, directions: Mapping[str, int]
+) -> bool:
     """Tell whether every parameter demands at least as much as in a trial that broke a constraint.
 
     Direction 1: more demands more; -1: less does; 0: it does not matter. Without a direction, only

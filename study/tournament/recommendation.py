@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 from optuna.study import Study, StudyDirection
 
+from .cell import Cell
 from .configurations import Axes, coordinates
-from .ledger import Cell, Ledger
+from .ledger import Ledger
 from .model.fitting import fit
 
 LEADERS = 64  # what is compared: the best by mean

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Set
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -14,19 +15,15 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from .axes import Signature, signature
-from .configurations import Axes, Config, all_configurations, child, fits, inherit, pinned, size
-from .exhaustion import LISTABLE
-from .generations import parents, take_seat
-from .ledger import ATTRIBUTE, Ledger
+from .breeding import Breeder
+from .cell import ATTRIBUTE
+from .configurations import Axes, Config, pinned
+from .generations import Seat, Settings, mirror, record, take_seat
+from .ledger import Ledger
 from .monotone import Monotone
-from .recommendation import to_replicate
-from .screening import screen
-
-TRIES = 20  # for each offspring, before the untried configurations are listed
 
 
-class Proposal(dict[str, Any]):
+class Parameters(dict[str, Any]):
     """What Optuna's `Trial` holds of a proposal; unlike a dict, it can be referred to weakly."""
 
 
@@ -48,8 +45,8 @@ class TournamentSampler(BaseSampler):
         exhausted: What happens once every configuration was tried: "replicate" measures the leaders
             again, "repeat" proposes one of them for a caller who keeps results.
         monotone: For each constraint, for each parameter: 1 where more of it demands more, -1 where
-            less does, 0 where it does not matter. A trial that broke the constraint then rules out
-            every configuration that demands at least as much.
+            less does, 0 where it does not matter. A trial that broke the constraint then speaks
+            against every configuration that demands at least as much, until one has met it.
         seed: The seed of all proposals, 0 or more; without one the study draws a seed and keeps it.
 
     Raises:
@@ -69,65 +66,33 @@ class TournamentSampler(BaseSampler):
         monotone: Monotone | None = None,
         seed: int | None = None,
     ) -> None:
-        numbers = {
-            "tournament_size": tournament_size,
-            "survivors": survivors,
-            "elitism": elitism,
-            "seed": seed or 0,
-        }
-        numbers |= {
-            "fresh_inject": fresh_inject,
-            "population_size": population_size,
-            "n_offspring": n_offspring,
-        }
-        for name, number in numbers.items():
-            if type(number) is not int:
-                raise ValueError(f"{name} is {number!r}; give a whole number")
-        if not 1 <= survivors <= tournament_size:
-            raise ValueError(
-                f"survivors is {survivors}; give 1 to tournament_size ({tournament_size})"
-            )
-        if not 0 <= fresh_inject < population_size:
-            raise ValueError(
-                f"fresh_inject is {fresh_inject}; "
-                f"give 0 to population_size - 1 ({population_size - 1})"
-            )
-        if elitism < 0 or (seed or 0) < 0:
-            raise ValueError(f"elitism is {elitism} and seed is {seed}; give 0 or more")
-        if n_offspring < 1:
-            raise ValueError(f"n_offspring is {n_offspring}; give 1 (no screening) or more")
-        if exhausted not in ("replicate", "repeat"):
-            raise ValueError(f"exhausted is {exhausted!r}; give 'replicate' or 'repeat'")
-        for name, directions in (monotone or {}).items():
-            if wrong := {k: v for k, v in directions.items() if v not in (-1, 0, 1)}:
-                raise ValueError(
-                    f"monotone[{name!r}] has {wrong}; "
-                    "give 1 (more demands more), -1 (less does) or 0"
-                )
-        self.tournament_size = tournament_size
-        self.survivors = survivors
-        self.elitism = elitism
-        self.fresh_inject = fresh_inject
-        self.population_size = population_size
-        self.n_offspring = n_offspring
-        self.exhausted = exhausted
-        self.monotone = {name: dict(directions) for name, directions in (monotone or {}).items()}
-        self.seed = seed
+        self._settings = Settings(
+            tournament_size=tournament_size,
+            survivors=survivors,
+            elitism=elitism,
+            fresh_inject=fresh_inject,
+            population_size=population_size,
+            n_offspring=n_offspring,
+            exhausted=exhausted,
+            monotone={name: dict(directions) for name, directions in (monotone or {}).items()},
+            seed=seed,
+        )
         self._ledgers: weakref.WeakKeyDictionary[Study, Ledger] = weakref.WeakKeyDictionary()
         # by storage and trial: whoever runs a trial in this process holds its proposal
-        self._proposals: weakref.WeakValueDictionary[tuple[int, int], Proposal] = (
+        self._proposals: weakref.WeakValueDictionary[tuple[int, int], Parameters] = (
             weakref.WeakValueDictionary()
         )
         self._lock = threading.RLock()  # of the ledgers: threads of one study share them
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._settings()
+        return self.settings()
 
     def __setstate__(self, settings: dict[str, Any]) -> None:
         self.__init__(**settings)  # type: ignore[misc]
 
-    def _settings(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+    def settings(self) -> dict[str, Any]:
+        """Return what it was given, by name."""
+        return asdict(self._settings)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         _refuse_several_objectives(study)
@@ -135,10 +100,9 @@ class TournamentSampler(BaseSampler):
         # a trial that fixes every parameter is never sampled, so it takes its seat here
         if "fixed_params" in trial.system_attrs:
             with self._lock:
-                seat = take_seat(study, trial, self._ledger(study, trial), self.population_size)
-            record = {**seat, "role": "enqueued", "parents": [], "proposal": {}}
-            _record(study, trial, record)
-            _mirror(study, trial, record)
+                seat = self._seat(trial, self._ledger(study, trial))
+            written = record(study, trial, seat, role="enqueued", parents=[], proposal={})
+            mirror(study, trial, written)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -150,7 +114,7 @@ class TournamentSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         rng = np.random.default_rng([self._seed(study), trial.number])
-        proposal = Proposal(self._settle(study, trial, search_space, set(), rng))
+        proposal = Parameters(self._settle(study, trial, search_space, set(), rng, is_read=True))
         self._proposals[id(study._storage), trial._trial_id] = proposal
         return proposal
 
@@ -170,7 +134,7 @@ class TournamentSampler(BaseSampler):
         rng = np.random.default_rng(
             [self._seed(study), trial.number, zlib.crc32(param_name.encode())]
         )
-        whole = self._proposals.get((id(study._storage), trial._trial_id), Proposal())
+        whole = self._proposals.get((id(study._storage), trial._trial_id), Parameters())
         if param_name not in whole:
             own = study._storage.get_trial_system_attrs(trial._trial_id).get(ATTRIBUTE, {})
             kept = {**own.get("proposal", {}), **trial.params}
@@ -185,13 +149,16 @@ class TournamentSampler(BaseSampler):
         whole.update({name: again[name] for name in whole if name in again})
         return again[param_name]
 
-    def _ledger(self, study: Study, trial: FrozenTrial) -> Ledger:
+    def _ledger(self, study: Study, trial: FrozenTrial, *, is_read: bool = False) -> Ledger:
         """Return the study's ledger, brought up to date without this trial."""
         _refuse_several_objectives(study)
-        if study not in self._ledgers:
-            self._ledgers[study] = Ledger(study.direction, self.monotone)
-        self._ledgers[study].catch_up(study.get_trials(deepcopy=False), trial.number)
-        return self._ledgers[study]
+        ledger = self._ledgers.get(study)
+        if ledger is None:
+            monotone = self._settings.monotone
+            ledger = self._ledgers[study] = Ledger(study.direction, monotone)
+        if not (is_read and ledger.asking == trial.number):
+            ledger.catch_up(study.get_trials(deepcopy=False), trial.number)
+        return ledger
 
     def _settle(
         self,
@@ -200,117 +167,39 @@ class TournamentSampler(BaseSampler):
         space: Axes,
         needed: Set[str],
         rng: np.random.Generator,
+        *,
+        is_read: bool = False,
     ) -> Config:
         """Propose and record parameters until no other trial holds the same; return them.
 
-        `needed` are the names that a configuration must have to be proposed again.
+        `needed` are the names that a configuration must have to be proposed again; `is_read` says
+        that the trials were read for this one just now.
         """
         fixed = trial.system_attrs.get("fixed_params", {})
         space, needed = {**space, **pinned(fixed)}, {*needed, *fixed}
         with self._lock:
-            ledger = self._ledger(study, trial)
-            seat = take_seat(study, trial, ledger, self.population_size)
+            ledger = self._ledger(study, trial, is_read=is_read)
+            seat = self._seat(trial, ledger)
             while True:
-                role, parents, proposal = self._propose(seat, ledger, space, needed, rng)
-                record = {
-                    **seat,
-                    "role": "enqueued" if fixed else role,
-                    "parents": parents,
-                    "proposal": proposal,
-                }
-                _record(study, trial, record)
+                made = Breeder(self._settings, ledger, space, needed, rng).propose(seat)
+                role = "enqueued" if fixed else made.role
+                written = record(
+                    study, trial, seat, role=role, parents=made.parents, proposal=made.config
+                )
                 ledger = self._ledger(study, trial)
-                if role in ("replicate", "repeat") or proposal not in ledger:
-                    _mirror(study, trial, record)
-                    return proposal
+                if made.role in ("replicate", "repeat") or made.config not in ledger:
+                    mirror(study, trial, written)
+                    return made.config
 
-    def _propose(
-        self,
-        seat: Mapping[str, int],
-        ledger: Ledger,
-        space: Axes,
-        needed: Set[str],
-        rng: np.random.Generator,
-    ) -> tuple[str, list[int], Config]:
-        """Return role, parents and parameters of a trial in this seat."""
-        slot, alive = seat["slot"], self._parents(seat["generation"], ledger)
-        is_elites = (
-            bool(alive)
-            and slot < self.elitism
-            and ledger.is_noisy
-            and self.exhausted == "replicate"
-        )
-        if is_elites and (replicate := self._replicate(ledger, space, needed)):
-            return replicate
-        if alive and slot < self.population_size - self.fresh_inject:
-            turn = slot % len(alive)
-            # the parent, then those who lend what the parent has not
-            family = alive[turn:] + alive[:turn]
-            if offspring := self._novel(lambda: child(family, space, rng), ledger):
-                return "child", [family[0].number], screen(ledger, space, offspring)
-        if offspring := self._novel(lambda: inherit([], space, rng), ledger) or self._untried(
-            ledger, space, rng
-        ):
-            return "fresh" if alive else "random", [], screen(ledger, space, offspring)
-        replicate = (
-            self._replicate(ledger, space, needed) if self.exhausted == "replicate" else None
-        )
-        return replicate or self._repeat(ledger, space, rng)
-
-    def _novel(self, draw: Callable[[], Config], ledger: Ledger) -> list[Config]:
-        """Return up to `n_offspring` different untried draws; fewer where few are left."""
-        offspring: dict[Signature, Config] = {}
-        failures = 0  # in a row
-        while len(offspring) < self.n_offspring and failures < TRIES:
-            config = draw()
-            key = signature(config)
-            if key in offspring or config in ledger:
-                failures += 1
-            else:
-                offspring[key], failures = config, 0
-        return list(offspring.values())
-
-    def _untried(self, ledger: Ledger, space: Axes, rng: np.random.Generator) -> list[Config]:
-        """Return some of the untried configurations of a space that can be listed, or else none."""
-        if size(space) > LISTABLE:
-            return []
-        untried = [config for config in all_configurations(space) if config not in ledger]
-        return [untried[i] for i in rng.permutation(len(untried))[: self.n_offspring]]
-
-    def _replicate(
-        self, ledger: Ledger, space: Axes, needed: Set[str]
-    ) -> tuple[str, list[int], Config] | None:
-        """Return the configuration of this space that is worth another measurement, if any."""
-        pairs = [(cell, cell.first.params) for cell in ledger.best_first()]
-        cells = [cell for cell, params in pairs if needed <= params.keys() and fits(space, params)]
-        cell = to_replicate(cells, space)
-        return None if cell is None else ("replicate", [cell.first.number], dict(cell.first.params))
-
-    def _repeat(
-        self, ledger: Ledger, space: Axes, rng: np.random.Generator
-    ) -> tuple[str, list[int], Config]:
-        """Return one of the best once more, for a caller who keeps results."""
-        leaders = [cell.first for cell in ledger.best_first(self.survivors)]
-        family = [leaders[i] for i in rng.permutation(len(leaders))]
-        return "repeat", [], inherit(family, space, rng)
-
-    def _parents(self, generation: int, ledger: Ledger) -> list[FrozenTrial]:
-        """Return the parents of a generation, best first; none of the first generation."""
-        return parents(
-            ledger,
-            generation,
-            population_size=self.population_size,
-            elitism=self.elitism,
-            tournament_size=self.tournament_size,
-            survivors=self.survivors,
-        )
+    def _seat(self, trial: FrozenTrial, ledger: Ledger) -> Seat:
+        return take_seat(trial, ledger, self._settings.population_size)
 
     def _seed(self, study: Study) -> int:
         """Return the seed, and keep it and the settings in the study, for a resumed one."""
         stored = study._storage.get_study_system_attrs(study._study_id).get(ATTRIBUTE, {})
         default = stored.get("seed", int(np.random.default_rng().integers(2**31)))
-        seed: int = default if self.seed is None else self.seed
-        if stored != (settings := {**self._settings(), "seed": seed}):
+        seed: int = default if self._settings.seed is None else self._settings.seed
+        if stored != (settings := {**self.settings(), "seed": seed}):
             study._storage.set_study_system_attr(study._study_id, ATTRIBUTE, settings)
             study.set_user_attr(ATTRIBUTE, settings)
         return seed
@@ -321,15 +210,3 @@ def _refuse_several_objectives(study: Study) -> None:
         raise ValueError(
             f"TournamentSampler has one objective, not {len(study.directions)}; use NSGAIISampler"
         )
-
-
-def _record(study: Study, trial: FrozenTrial, record: Config) -> None:
-    study._storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE, record)
-
-
-def _mirror(study: Study, trial: FrozenTrial, record: Config) -> None:
-    # the dashboard shows user attributes only
-    for name in ("generation", "slot", "role", "parents"):
-        if record["role"] == "enqueued" and name in trial.user_attrs:
-            continue  # whoever queued it has given it a role of its own
-        study._storage.set_trial_user_attr(trial._trial_id, name, record[name])

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
+from .cell import Cell
 from .configurations import Axes, Config, coordinates
-from .ledger import Cell, Ledger
+from .ledger import Ledger
 from .model.fitting import fit
 from .model.opening import told
 from .model.surrogate import Surrogate
 
 BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest
 ENOUGH = 2  # measured configurations before the model says anything
+DOUBT = 0.05  # how likely what a declared direction rules out meets the constraint all the same
 
 
 def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
@@ -28,22 +31,30 @@ def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     if len(offspring) == 1:
         return offspring[0]
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
-    x = coordinates(space, offspring)
-    cells = _bounded(ledger)
+    x, pending = coordinates(space, offspring), ledger.running.coordinates(space)
+    of = tuple(sorted((name, repr(axis)) for name, axis in space.items()))
+    cells = ledger.once("cells", lambda: _bounded(ledger))
     measured = [cell for cell in cells if cell.shown]
-    pending = coordinates(space, ledger.running)
-    feasible = [cell for cell in measured if cell.violation == 0]
-    worth = np.ones(len(offspring))
+    feasible = [cell for cell in measured if cell.violation == 0 and cell.values]
+    worth = np.array([DOUBT if ledger.rules_out(config) else 1.0 for config in offspring])
     if len(measured) < ENOUGH:
         known = coordinates(space, [cell.first.params for cell in measured])
-        worth = told(np.vstack([known, pending]), x, is_category)
+        worth = worth * told(np.vstack([known, pending]), x, is_category)
     elif feasible:
-        objective = _objective(measured, space, is_category)
-        at_best = coordinates(space, [cell.first.params for cell in feasible])
-        worth = objective.improvement(x, float(objective.predict(at_best)[0].min()), pending)
+
+        def objective() -> tuple[Surrogate, float]:
+            fitted = _objective(measured, space, is_category)
+            at = coordinates(space, [cell.first.params for cell in feasible])
+            return fitted, float(fitted.predict(at)[0].min())
+
+        fitted, best = ledger.once(("value", of), objective)
+        worth = worth * fitted.improvement(x, best, pending)
     broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
     for name in sorted(broken):
-        worth = worth * _constraint(name, cells, space, is_category).below(x, 0.0)
+        constraint = ledger.once(
+            ("constraint", name, of), partial(_constraint, name, cells, space, is_category)
+        )
+        worth = worth * constraint.below(x, 0.0)
     return offspring[int(np.argmax(worth))]
 
 
@@ -69,7 +80,7 @@ def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_
         return np.asarray(np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z))
 
     groups = [drawn_in(cell.shown) for cell in cells]
-    y, counts = np.array([g.mean() for g in groups]), np.array([float(len(g)) for g in groups])
+    y, counts = np.array([g.mean() for g in groups]), np.array([cell.weight for cell in cells])
     within = float(sum(((g - g.mean()) ** 2).sum() for g in groups))
     return fit(
         coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within

@@ -153,7 +153,7 @@ def test_its_readme_names_what_it_offers(package):
         for node in ast.parse((package / "__init__.py").read_text()).body
         if isinstance(node, ast.Assign)
     )
-    settings = set(TournamentSampler()._settings())
+    settings = set(TournamentSampler().settings())
     assert {name for name in {*offered, *settings} if f"`{name}" not in text} == set()
 
 

@@ -43,7 +43,7 @@ def fit(
     counts = np.ones(len(y)) if counts is None else counts
     seen: dict[Shape, Score] = {}
     spread = float(np.mean((y - np.average(y, weights=counts)) ** 2)) or 1.0
-    of, total = features(x, x), float(counts.sum())
+    of, total = features(x, x), float(np.maximum(counts, 1).sum())  # rows are one at least
     right = np.stack([y, np.ones(len(y))], 1)
 
     def score(shapes: Sequence[Shape]) -> None:

@@ -23,8 +23,10 @@ FEW = 3  # parameters; with more, slants are too many to be told apart by few tr
 FACTORS = (0.4, 2.5)  # from a length scale to a shorter and to a longer one
 SHORTEST, LONGEST = 0.02, 20.0
 SLANTS = (-1.0, -0.5, 0.5, 1.0)  # how far a ridge moves along a parameter over another's range
-# log-normal prior of a length scale; what a slant costs, in nats: it must be seen to be believed
-EXPECTED_SCALE, SPREAD, SLANTED = math.log(0.5), 1.0, 0.5
+# log-normal prior of a length scale in one dimension; it grows with the root of the dimensions, as
+# distances do (Hvarfner, Hellsten and Nardi 2024)
+EXPECTED_SCALE, SPREAD = 0.35, 1.0
+SLANTED = 0.5  # what a slant costs, in nats: it must be seen to be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Shape:
     @property
     def log_prior(self) -> float:
         logs = np.log(self.scales)
-        unlikely = float(np.mean((logs - EXPECTED_SCALE) ** 2)) / SPREAD**2
+        expected = math.log(EXPECTED_SCALE * math.sqrt(len(logs)))
+        unlikely = float(np.mean((logs - expected) ** 2)) / SPREAD**2
         return -0.5 * min(len(logs), 2) * unlikely - SLANTED * len(self.slants)
 
     @property

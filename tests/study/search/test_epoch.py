@@ -552,15 +552,17 @@ def test_a_configuration_is_replayed_no_more_often_than_it_was_recorded(
     }  # out of memory: no second launch
 
 
-def test_one_failure_rules_out_what_asks_for_more_and_the_study_ends(
+def test_one_failure_speaks_against_what_asks_for_more_and_the_study_ends(
     spec, storage, tmp_path
 ) -> None:
     known, study = replicating(
         tmp_path, storage, monotone=["vllm_memory_util", "whisper_model_size"]
     )
-    bench = Bench(lambda n, a: oom(600.0) if a.share > 0.47 and str(a) != BASELINE else None)
+    # the lowest of the four that do not fit comes first
+    study.enqueue_trial({"vllm_memory_util": 0.55, "whisper_model_size": "tiny"})
+    bench = Bench(lambda n, a: oom(600.0) if a.share > 0.52 else None)
     ending = epoch(study, known, bench, tmp_path, available=lambda _: 1).run()
-    assert len([r for r in own(study) if r.state == "pruned"]) < 5
+    assert len([r for r in own(study) if r.state == "pruned"]) <= 2
     measured = len(bench.launched)
     assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=measured)
 

@@ -99,6 +99,21 @@ def test_what_a_frontier_rules_out_is_not_left():
     assert left(optuna.load_study(study_name=study.study_name, storage=study._storage)) == 15 - 6
 
 
+def test_what_a_frontier_rules_out_is_tried_last_of_all():
+    study = new_study(monotone={"memory": {"share": 1, "size": 1}}, n_offspring=1)
+    study.enqueue_trial({"share": 0.5, "size": "base"})
+    for number in range(15):
+        trial = study.ask(SPACE)
+        cell = trial.params["share"], ["tiny", "base", "small"].index(trial.params["size"])
+        if is_beyond := cell >= (0.49, 0) and cell[1] >= 1:
+            trial.set_constraint("memory", 1.0)
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, 1.0)
+        assert is_beyond == (number == 0 or number > 9)
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 15
+
+
 def test_imported_trials_are_not_left_and_the_newest_range_counts():
     study = new_study()
     study.add_trial(

@@ -6,7 +6,12 @@ import math
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
@@ -108,6 +113,23 @@ def test_a_trial_that_broke_a_constraint_before_it_asked_for_anything_rules_out_
     assert ruled_out(ledger, [{}, *CELLS]) == []
 
 
+BROKE = ({"share": 0.45, "size": "tiny"}, None, {"memory": 1.0})
+BROKE_TOO = ({"share": 0.55, "size": "small"}, None, {"memory": 1.0})
+MET = ({"share": 0.5, "size": "base"}, 1.0, {"memory": -1.0})
+
+
+@pytest.mark.parametrize("trials", [*itertools.permutations([BROKE, BROKE_TOO, MET])])
+def test_what_met_it_though_it_demands_as_much_refutes_a_failure_and_no_other(trials):
+    assert len(ruled_out(ledger_with(BROKE, BROKE_TOO))) == 12
+    assert ruled_out(ledger_with(*trials)) == [(0.55, "small"), (0.6, "small")]
+
+
+def test_who_broke_nothing_and_names_nothing_refutes_a_failure_too():
+    assert ruled_out(ledger_with(BROKE, ({"share": 0.5, "size": "base"}, 1.0, {}))) == []
+    other = ({"share": 0.5, "size": "base"}, None, {"kv_cache": 1.0})
+    assert len(ruled_out(ledger_with(BROKE, other), CELLS[3:])) == 12
+
+
 def test_a_tiny_value_is_not_as_much_as_one_ten_times_as_large():
     study = optuna.create_study()
     rate = {"rate": FloatDistribution(1e-15, 1e-12, log=True)}
@@ -182,7 +204,8 @@ def portrait(ledger, size=5):
         [c.first.number for c in ledger.newest_first()],
         generations,
         [ledger.started_before(number) for number in range(101)],
-        ledger.running,
+        ledger.running.configs,
+        np.nan_to_num(ledger.running.coordinates(SPACE), nan=-1).tolist(),
         ledger.is_noisy,
         ledger.space(),
         [config in ledger for config in CELLS],
@@ -214,7 +237,7 @@ def test_the_one_that_asks_is_not_in_its_own_way():
     ledger = Ledger(study.direction)
     for asking, other in itertools.permutations(trials):
         ledger.catch_up(study.get_trials(deepcopy=False), asking.number)
-        assert ledger.running == [other.params]
+        assert ledger.running.configs == [other.params]
         assert asking.params not in ledger
         assert other.params in ledger
 
@@ -350,3 +373,20 @@ def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction)
     sign = -1 if direction == "maximize" else 1
     assert ranked[1].shown == [sign * 9.0] and ranked[2].shown == []
     assert {"x": 2} in ledger
+
+
+def test_one_that_was_given_up_has_met_what_it_does_not_name():
+    study = optuna.create_study()
+    axes: dict[str, BaseDistribution] = {"x": IntDistribution(0, 9)}
+    for x, attrs in enumerate(({"pruned": "dominated"}, {})):
+        trial = study.ask(axes)
+        trial.report(9.0 + x, 0)
+        for name, value in attrs.items():
+            trial.set_user_attr(name, value)
+        study.tell(trial, state=TrialState.PRUNED)
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.trials)
+    dominated, silent = ledger.best_first()
+    assert (dominated.violation, dominated.shown, silent.shown) == (0.0, [9.0], [])
+    assert dominated.weight < 1
+    assert not dominated.is_candidate

@@ -268,7 +268,7 @@ def test_a_copy_has_the_settings_and_proposes_the_same(copy_of):
     study = optuna.create_study(sampler=sampler)
     run(study, 8, noise())
     other = copy_of(sampler)
-    assert other._settings() == sampler._settings()
+    assert other.settings() == sampler.settings()
     second = optuna.create_study(sampler=other)
     second.add_trials(study.trials)
     assert run(second, 1, noise())[0].params == run(study, 1, noise())[0].params

@@ -3,11 +3,18 @@
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState, create_trial
 
+from study.tournament import TournamentSampler
 from study.tournament.configurations import coordinates
 from study.tournament.ledger import Ledger
+from study.tournament.model.fitting import fit
 from study.tournament.screening import BOUND, _bounded, _constraint, screen
 
 SPACE = {"a": IntDistribution(0, 10), "b": CategoricalDistribution("xyz")}
@@ -132,3 +139,50 @@ def test_only_the_best_and_the_newest_are_fitted():
 def test_coordinates_of_what_is_missing_are_no_numbers():
     rows = coordinates(SPACE, [{"a": 5}, {"b": "z"}, {}])
     assert np.isnan(rows).tolist() == [[False, True], [True, False], [True, True]]
+
+
+def test_what_a_declared_direction_rules_out_is_doubted_and_not_excluded():
+    rows = [({"a": a}, -float(a), {"memory": -1.0}) for a in (0, 2)]
+    rows += [({"a": 8}, None, {"memory": 1.0})]
+    ledger = ledger_of(rows, LINE, monotone={"memory": {"a": 1}})
+    same = ledger_of(rows, LINE)
+    near, beyond = {"a": 5}, {"a": 9}
+    assert ledger.rules_out(beyond) and not ledger.rules_out(near)
+    assert screen(ledger, LINE, [beyond, near]) == near
+    wrong = ledger_of(rows, LINE, monotone={"memory": {"a": -1}})
+    assert wrong.rules_out({"a": 9}) is wrong.rules_out({"a": 1}) is False  # 0 and 2 have met it
+    assert screen(wrong, LINE, [{"a": 1}, near]) == screen(same, LINE, [{"a": 1}, near])
+
+
+def test_one_that_was_given_up_is_measured_and_tells_less():
+    study = optuna.create_study()
+    for a in (0, 2, 4, 8, 10):
+        trial = study.ask({"a": IntDistribution(a, a)})
+        if a == 8:
+            trial.report(6.0, 0)
+            trial.set_user_attr("pruned", "dominated")
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, float(abs(a - 3)))
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.trials)
+    given_up = next(cell for cell in ledger.best_first() if not cell.values)
+    assert given_up.weight < 1 and given_up.violation == 0
+    assert screen(ledger, LINE, [{"a": 9}, {"a": 3}, {"a": 7}]) == {"a": 3}
+
+
+def test_the_model_is_kept_until_a_trial_ends(monkeypatch):
+    fits = []
+    monkeypatch.setattr(
+        "study.tournament.screening.fit", lambda *given: fits.append(0) or fit(*given)
+    )
+    study = optuna.create_study(sampler=TournamentSampler(seed=0))
+    space: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in "ab"}
+    for _ in range(6):
+        study.tell(study.ask(space), 1.0)
+    fits.clear()
+    batch = [study.ask(space) for _ in range(8)]
+    assert len(fits) <= 1
+    study.tell(batch[0], 2.0)
+    study.ask(space)
+    assert len(fits) <= 2

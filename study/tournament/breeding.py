@@ -1,0 +1,146 @@
+"""`Breeder` proposes the parameters of a trial from what a ledger knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from .axes import Signature, signature
+from .configurations import Axes, Config, all_configurations, child, fits, inherit, size
+from .exhaustion import LISTABLE
+from .generations import Seat, Settings, parents
+from .ledger import Ledger
+from .recommendation import to_replicate
+from .screening import screen
+
+TRIES = 20  # for each offspring, before the untried configurations are listed
+ASIDE = 4  # so many times fewer offspring that are ruled out compete with those that are not
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a trial is to measure, and why.
+
+    Args:
+        role: "random", "child", "fresh", "replicate" or "repeat".
+        parents: The numbers of the trials that it comes from.
+        config: Its parameters.
+    """
+
+    role: str
+    parents: list[int]
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Breeder:
+    """The breeder of one trial.
+
+    Args:
+        settings: The numbers of the tournament.
+        ledger: What is known.
+        space: What is searched.
+        needed: The names that a configuration must have to be proposed again.
+        rng: The random numbers of this trial.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    space: Axes
+    needed: Set[str]
+    rng: np.random.Generator
+
+    def propose(self, seat: Seat) -> Proposal:
+        """Return what the trial in this seat is to measure."""
+        settings, slot = self.settings, seat["slot"]
+        alive = parents(self.ledger, seat["generation"], settings)
+        replicates = settings.exhausted == "replicate"
+        is_elites = bool(alive) and slot < settings.elitism and self.ledger.is_noisy and replicates
+        if is_elites and (replicate := self._replicate()):
+            return replicate
+        if alive and slot < settings.population_size - settings.fresh_inject:
+            turn = slot % len(alive)
+            # the parent, then those who lend what the parent has not
+            family = alive[turn:] + alive[:turn]
+            if offspring := self._novel(lambda: child(family, self.space, self.rng)):
+                return Proposal("child", [family[0].number], self._screened(offspring))
+        role = "fresh" if alive else "random"
+        if offspring := self._novel(lambda: inherit([], self.space, self.rng)) or self._untried():
+            return Proposal(role, [], self._screened(offspring))
+        replicate = self._replicate() if replicates else None
+        # what is ruled out comes last; where something else is worth a trial, or a repeat is free,
+        # only in the places of fresh blood
+        is_fresh = slot >= settings.population_size - settings.fresh_inject
+        is_better = (replicate and self.ledger.is_noisy) or not replicates
+        if (is_fresh or not is_better) and (offspring := self._ruled_out()):
+            return Proposal(role, [], self._screened(offspring))
+        return replicate or self._repeat()
+
+    def _screened(self, offspring: list[Config]) -> Config:
+        return screen(self.ledger, self.space, offspring)
+
+    def _novel(self, draw: Callable[[], Config]) -> list[Config]:
+        """Return up to `n_offspring` different untried draws; fewer where few are left.
+
+        Some that a broken constraint rules out are among them, in case the direction that was
+        declared is wrong; but none where there is nothing else.
+        """
+        n = self.settings.n_offspring
+        offspring: dict[Signature, Config] = {}
+        aside: dict[Signature, Config] = {}
+        failures = 0  # in a row
+        while len(offspring) < n and failures < TRIES:
+            config = draw()
+            key = signature(config)
+            if key in offspring or key in aside or config in self.ledger:
+                failures += 1
+            elif self.ledger.rules_out(config):
+                aside[key] = config
+                failures += 1
+            else:
+                offspring[key], failures = config, 0
+        doubtful = list(aside.values())[: n // ASIDE] if offspring else []
+        return [*offspring.values(), *doubtful]
+
+    def _untried(self) -> list[Config]:
+        """Return some of what is untried and not ruled out, of a space that can be listed."""
+        if size(self.space) > LISTABLE:
+            return []
+        return self._some(
+            one
+            for one in all_configurations(self.space)
+            if one not in self.ledger and not self.ledger.rules_out(one)
+        )
+
+    def _ruled_out(self) -> list[Config]:
+        """Return some of what is untried, drawn where the space cannot be listed."""
+        if size(self.space) > LISTABLE:
+            draws = (inherit([], self.space, self.rng) for _ in range(TRIES))
+            return self._some(one for one in draws if one not in self.ledger)
+        return self._some(o for o in all_configurations(self.space) if o not in self.ledger)
+
+    def _some(self, configs: Iterable[Config]) -> list[Config]:
+        every = list(configs)
+        return [every[i] for i in self.rng.permutation(len(every))[: self.settings.n_offspring]]
+
+    def _replicate(self) -> Proposal | None:
+        """Return the configuration of this space that is worth another measurement, if any."""
+        pairs = [(cell, cell.first.params) for cell in self.ledger.best_first()]
+        cells = [
+            cell
+            for cell, params in pairs
+            if self.needed <= params.keys() and fits(self.space, params)
+        ]
+        cell = to_replicate(cells, self.space)
+        if cell is None:
+            return None
+        return Proposal("replicate", [cell.first.number], dict(cell.first.params))
+
+    def _repeat(self) -> Proposal:
+        """Return one of the best once more, for a caller who keeps results."""
+        leaders = [cell.first for cell in self.ledger.best_first(self.settings.survivors)]
+        family: list[FrozenTrial] = [leaders[i] for i in self.rng.permutation(len(leaders))]
+        return Proposal("repeat", [], inherit(family, self.space, self.rng))
