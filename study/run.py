@@ -13,8 +13,10 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
+from objectives.errors import SetupError
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
+from study.bench.elsewhere import elsewhere
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
 from study.cli.before_run.dry_run_text import forecast_in_words
@@ -87,7 +89,14 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
 
 def foretell(this: Run) -> int:
     """Say what the run would do; nothing is launched or written."""
-    source = choose_source(this)
+    try:
+        source = choose_source(this)
+    except SetupError as error:
+        if this.is_replay or this.options.is_elsewhere:
+            raise
+        raise SetupError(
+            f"{error}; or plan for a machine elsewhere: --card 'RTX 3060', or --total-mib N"
+        ) from error
     this = on_card(this, source)
     lending = this.options.lending
     lent = lending.states()
@@ -101,7 +110,10 @@ def foretell(this: Run) -> int:
 
 
 def choose_source(this: Run) -> Source:
-    """Return this machine's bench, or the recording that the spec names."""
+    """Return this machine's bench, the recording of the spec, or a device that is named."""
+    options = this.options
+    if options.is_elsewhere:
+        return elsewhere(this.spec, options.card, options.total_mib, this.terminal.line)
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 

@@ -46,6 +46,8 @@ class RunOptions:
         restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
             asked: a study of its own.
         lending: The units that lend their GPU meanwhile.
+        card: The name of a card elsewhere that is planned for.
+        total_mib: The memory of a device elsewhere that is planned for, MiB.
     """
 
     sampler: str | None = None
@@ -60,6 +62,13 @@ class RunOptions:
     preset: Preset | None = None
     restart_per_trial: bool = False
     lending: Lending = field(default_factory=Lending)
+    card: str | None = None
+    total_mib: float | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Say whether the device is named, and need not be in this machine."""
+        return self.card is not None or self.total_mib is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +153,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
     """
     trials: list[Trial] = []
     file = sqlite_file(run.storage_url)
-    if file is None or file.exists():
+    if not run.options.is_elsewhere and (file is None or file.exists()):
         storage = open_storage(run.storage_url)
         if names := succession(storage, run.study_name):
             trials = counted(optuna.load_study(study_name=names[-1], storage=storage))
@@ -185,7 +194,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         by_files=files.cell if files else None,
     )
     clips = source.setting.workload.scored_clips
-    if clips in SHIPPED or not run.is_replay:  # clips of one's own may be elsewhere
+    if clips in SHIPPED or source.bench is not None:  # clips of one's own may be elsewhere
         words = word_outlook(
             source.setting.services,
             [p.allocation for p in outlook.prospects],

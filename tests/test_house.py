@@ -7,6 +7,13 @@ from study.cli.parser import SCRIPTS
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def test_the_map_has_every_room():
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    modules = (p.relative_to(REPOSITORY) for p in REPOSITORY.glob("[os]*/*/*.py"))
+    rooms = {f"{p.parent}/" for p in modules if p.parts[0] in ("objectives", "study")}
+    assert len(rooms) > 30 and {room for room in rooms if f"`{room}" not in page} == set()
+
+
 def test_a_script_has_less_than_60_lines():
     scripts = (REPOSITORY / "scripts").glob("*.py")
     assert [p.name for p in scripts if len(p.read_text().splitlines()) >= 60] == []

@@ -121,6 +121,10 @@ def disagreement(
     tokens, seqs, capture, longest = (
         _numbers(name, values, args) for name in (TOKENS, SEQS, CAPTURE, "max_model_len")
     )
+    for name in (TOKENS, SEQS):
+        for value in values.get(name, ()):
+            if isinstance(value, int | float) and (value < 1 or value != int(value)):
+                return name, f"{value} is no whole number from 1", "write one"
     if not tokens:
         return None
     least = min(tokens)

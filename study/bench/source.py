@@ -54,6 +54,14 @@ class Source:
     recording: Recording | None
 
 
+def say_notes(spec: Spec, say: Callable[[str], None]) -> None:
+    """Tell what a person must know of a spec, and which of its keys are ignored."""
+    for note in spec.notes:
+        say(f"note: {note}")
+    if spec.ignored:
+        say(f"ignored in the spec: {', '.join(spec.ignored)}")
+
+
 def find_source(
     spec: Spec, sampler: str, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> Source:
@@ -68,10 +76,7 @@ def find_source(
         BadInput: The spec and the recording differ.
         SetupError: Nothing can be measured here.
     """
-    for note in spec.notes:
-        say(f"note: {note}")
-    if spec.ignored:
-        say(f"ignored in the spec: {', '.join(spec.ignored)}")
+    say_notes(spec, say)
     setting = setting_of(spec)
     if isinstance(spec.measure, Path):
         recording = read(spec.measure)

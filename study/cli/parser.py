@@ -54,6 +54,29 @@ def add_sources(options: argparse.ArgumentParser) -> None:
     options.add_argument("sources", nargs="*", metavar="SOURCE", help=help_text)
 
 
+def add_device(options: argparse.ArgumentParser, when: str = "") -> None:
+    """Add a device that need not be in this machine: the name of its card, or its memory.
+
+    Args:
+        options: The options of a command.
+        when: What stands before the help of each.
+    """
+    device = options.add_mutually_exclusive_group()
+    device.add_argument("--card", metavar="NAME", help=f'{when}a GPU by its name, e.g. "RTX 3060"')
+    device.add_argument(
+        "--total-mib",
+        type=float,
+        metavar="N",
+        help=f"{when}a GPU's memory as CUDA has it; nvidia-smi shows 1 to 4 %% more",
+    )
+
+
+def check_total_mib(options: argparse.ArgumentParser, total_mib: float | None) -> None:
+    """Refuse a memory that no device has."""
+    if total_mib is not None and not 256 <= total_mib <= 1e7:
+        options.error("--total-mib must be from 256 to 10,000,000")
+
+
 def parser(doc: str) -> argparse.ArgumentParser:
     """Make a parser with this help.
 

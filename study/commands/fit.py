@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from study.cli.parser import parser
+from study.cli.parser import add_device, check_total_mib, parser
 
 WIDTH = 80  # of a table in a file
 
@@ -29,14 +29,7 @@ def main() -> None:
     add = options.add_argument
     add("spec", type=Path, nargs="?", metavar="SPEC", help="default: the study that ships")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
-    device = options.add_mutually_exclusive_group()
-    device.add_argument("--card", metavar="NAME", help='a GPU by its name, e.g. "RTX 3060"')
-    device.add_argument(
-        "--total-mib",
-        type=float,
-        metavar="N",
-        help="a GPU's memory as CUDA has it; nvidia-smi shows 1 to 4 %% more",
-    )
+    add_device(options)
     add(
         "--against",
         type=Path,
@@ -46,13 +39,19 @@ def main() -> None:
     )
     add("--json", action="store_true", help="the answer as one JSON object")
     arguments = options.parse_args()
-    if arguments.total_mib is not None and not 256 <= arguments.total_mib <= 1e7:
-        options.error("--total-mib must be from 256 to 10,000,000")
+    check_total_mib(options, arguments.total_mib)
     if arguments.against and (arguments.spec or arguments.card or arguments.total_mib):
         options.error("--against takes device and models from the recordings; name nothing else")
 
     from objectives.recording import read
-    from study.cli.before_run.fit_text import agreement_table, as_json, ending, heading, table
+    from study.cli.before_run.fit_text import (
+        agreement_table,
+        as_json,
+        cannot_start,
+        ending,
+        heading,
+        table,
+    )
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
     from study.fit.agreement import agreement
@@ -64,7 +63,10 @@ def main() -> None:
         console.width = WIDTH
     with exiting():
         if arguments.against:
-            console.print(agreement_table([agreement(read(file)) for file in arguments.against]))
+            agreements = [agreement(read(file)) for file in arguments.against]
+            console.print(agreement_table(agreements))
+            for line in cannot_start(agreements):
+                console.print(line, markup=False)
             return
         spec = load(arguments.spec, arguments.experiment, is_here=False)
         answer = fit(spec, card_name=arguments.card, total_mib=arguments.total_mib)

@@ -4,6 +4,8 @@
     python scripts/run_study.py study/specs/cpu.yaml  measure this machine, without a GPU
     python scripts/run_study.py my_gpu.yaml --dry-run
                                                       what would be launched, and how long it takes
+    python scripts/run_study.py my_gpu.yaml --dry-run --card "RTX 3060"
+                                                      the same on a laptop, for a card elsewhere
 
 Run again, it goes on where it stopped.
 Exit: 0 done, 2 bad input, 3 set-up, 4 nothing feasible, 130 stopped.
@@ -14,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.fitness import PRESETS
-from study.cli.parser import parser
+from study.cli.parser import add_device, check_total_mib, parser
 from study.service_pause.options import add_lending, lending
 from study.spec.choices import SAMPLERS
 
@@ -45,6 +47,7 @@ def main() -> None:
     add("--restart-per-trial", action="store_true", help="never keep a server: what keeping saves")
     add_lending(options)
     add("--dry-run", action="store_true", help="print the plan and launch nothing")
+    add_device(options, "with --dry-run: ")
     add("--json", action="store_true", help="one JSON object per trial on standard output")
     add("--quiet", action="store_true", help="only the end")
     arguments = options.parse_args()
@@ -53,6 +56,10 @@ def main() -> None:
         value = getattr(arguments, name)
         if value is not None and not least <= value <= most:
             options.error(f"--{name.replace('_', '-')} must be from {least} to {most}, not {value}")
+    check_total_mib(options, arguments.total_mib)
+    is_elsewhere = arguments.card is not None or arguments.total_mib is not None
+    if is_elsewhere and not arguments.dry_run:
+        options.error("--card and --total-mib plan for a device elsewhere; add --dry-run")
 
     from study.cli.console import Terminal
     from study.cli.exit_codes import exiting
@@ -74,7 +81,10 @@ def main() -> None:
             dry_run=arguments.dry_run,
             preset=arguments.preset,
             restart_per_trial=arguments.restart_per_trial,
+            card=arguments.card,
+            total_mib=arguments.total_mib,
         )
         is_quiet = arguments.quiet and not arguments.dry_run
         terminal = Terminal(quiet=is_quiet, as_json=arguments.json)
-        raise SystemExit(run(load(arguments.spec, arguments.experiment), chosen, terminal))
+        spec = load(arguments.spec, arguments.experiment, is_here=not is_elsewhere)
+        raise SystemExit(run(spec, chosen, terminal))

@@ -126,6 +126,29 @@ def varied(cells: Iterable[Cell]) -> tuple[str, ...]:
     return (MEMORY if MEMORY in several else SHARE, SPEECH, *others)
 
 
+def named_device(
+    spec: Spec, card_name: str | None, total_mib: float | None
+) -> tuple[str, float, list[str]]:
+    """Return the name, the memory (MiB) and notes of a device that need not be in this machine.
+
+    Args:
+        spec: The spec of a study on it.
+        card_name: The name of its card; None where its memory alone is known.
+        total_mib: Its memory, MiB, where no card is named.
+
+    Raises:
+        BadInput: The card is not known, or the spec is for the CPU.
+        SetupError: vLLM does not run on the card.
+    """
+    if card_name is None:
+        assert total_mib is not None  # noqa: S101  one of both is named
+        return "a device", total_mib, []
+    if spec.device == "cpu":
+        raise BadInput(f"--card: {spec.path.name} says `device: cpu`; leave --card out")
+    named = card(card_name)
+    return named.name, named.usable_mib, named.notes
+
+
 def _host(
     spec: Spec, card_name: str | None, total_mib: float | None
 ) -> tuple[Host, str | None, list[str]]:
@@ -134,19 +157,14 @@ def _host(
     is_cpu, held_mib = spec.device == "cpu", 0.0
     notes: list[str] = []
     version = _vllm_here(spec)
-    product = "a device"
-    if card_name is not None:
-        if is_cpu:
-            raise BadInput(f"--card: {spec.path.name} says `device: cpu`; leave --card out")
-        named = card(card_name)
-        product, total_mib = named.name, named.usable_mib
-        notes += named.notes
-    elif total_mib is None and isinstance(spec.measure, Path):
+    if card_name is not None or total_mib is not None:
+        product, total_mib, notes = named_device(spec, card_name, total_mib)
+    elif isinstance(spec.measure, Path):
         recording = read(spec.measure)
         product = recording.provenance.device.product
         total_mib = recording.provenance.device.total_mib
         version = vllm_in(recording.provenance.versions.get("llm", {}))
-    elif total_mib is None:
+    else:
         try:
             device = open_device(spec.device)
         except SetupError as error:

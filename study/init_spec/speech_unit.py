@@ -14,11 +14,8 @@ from objectives.servers.versions import cached, installed
 from study.init_spec.llm_unit import split_flags
 from study.init_spec.running_units import Running
 from study.spec.services import WHISPER_HUB
+from study.spec.speech.options import ARITHMETICS
 
-COMPUTE_TYPES = (
-    *("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16"),
-    *("float16", "bfloat16", "float32"),
-)
 # what is searched beside today's, where it is on the machine
 ORDER = ("tiny", "base", "small", "medium", "large-v3")
 
@@ -96,7 +93,7 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         device=next(
             ("cuda" if v == "cuda" else "cpu" for *_, v in settings if v in ("cuda", "cpu")), None
         ),
-        compute_type=next((v for *_, v in settings if v in COMPUTE_TYPES), None),
+        compute_type=next((v for *_, v in settings if v in ARITHMETICS), None),
         beam_size=next(
             (int(v) for f, n, v in settings if "beam" in (f or n).lower() and v.isdigit()), None
         ),

@@ -31,6 +31,7 @@ from study.spec.search_space import (
 )
 from study.spec.services import llm, read_measure, read_services, speech, with_models
 from study.spec.speech.clips import place_clips
+from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic
 from study.spec.traces.options import read_workload
 from study.spec.traces.replaying import longest_taken
@@ -102,6 +103,7 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds)
     check_options(top, llm(services), parameters, baseline, device)
+    check_speech_options(top, speech(services))
     names = {p.name for p in parameters}
     derived = {*OF_MEMORY} if names & {*OF_MEMORY} else set()
     fixed = {k: v for k, v in baseline.items() if k not in names | derived}

@@ -5,16 +5,16 @@ Each has the lengths of its prompt and its answer, or the spoken clip.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
+from objectives.traffic.public_traces.fields import json_fields, short
 from objectives.traffic.workload import Request
 from study.text import meant, one_line
 
@@ -62,14 +62,11 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
         if not raw.strip():
             continue
         try:
-            line = json.loads(
-                raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refused
-            )
-        except (ValueError, RecursionError) as error:
-            raise wrong(number, f"not JSON ({str(error)[:80]})") from error
-        try:
+            line = json_fields(raw.decode("utf-8-sig"))
             requests.append(_request(line, number, clips, longest))
             _add_to_turn(turns, requests[-1], number)
+        except UnicodeDecodeError as error:
+            raise wrong(number, "it is no text of UTF-8") from error
         except ValueError as error:
             raise wrong(number, str(error)) from error
         if len(requests) > MAX_REQUESTS:
@@ -103,30 +100,20 @@ def _in_order(requests: Sequence[Request]) -> tuple[Request, ...]:
     return tuple(sorted(timed, key=lambda r: (r.at_s, r.turn is not None and r.service == "llm")))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key is there twice")
-    return dict(pairs)
-
-
-def _refused(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _request(line: object, number: int, clips: Sequence[Clip], longest: int | None) -> Request:
+def _request(
+    line: Mapping[str, Any], number: int, clips: Sequence[Clip], longest: int | None
+) -> Request:
     """Return one line as a request; a ValueError says what is wrong with it."""
-    if not isinstance(line, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004  one kind of error for a line
     service = line.get("service")
     if service not in ("llm", "stt"):
-        raise ValueError(f"service is {_short(service)}, not llm or stt")
+        raise ValueError(f"service is {short(service)}, not llm or stt")
     fields = FIELDS[service]
     if service == "stt" and SECONDS in line:
         if "clip" in line:
             raise ValueError(f"it has clip and {SECONDS}, and a line has one of them")
         fields = ("at_s", "service", SECONDS)
     if unknown := sorted(line.keys() - {*fields, TURN}):
-        raise ValueError(f"unknown key {_short(unknown[0])}, {meant(unknown[0], (*fields, TURN))}")
+        raise ValueError(f"unknown key {short(unknown[0])}, {meant(unknown[0], (*fields, TURN))}")
     if missing := [k for k in fields if k not in line]:
         raise ValueError(f"{missing[0]} is missing")
     at_s = line["at_s"]
@@ -135,10 +122,10 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
         or not isinstance(at_s, int | float)
         or not (0 <= at_s <= MAX_S and math.isfinite(at_s))
     ):
-        raise ValueError(f"at_s is {_short(at_s)}, not seconds from 0 to {MAX_S:,.0f}")
+        raise ValueError(f"at_s is {short(at_s)}, not seconds from 0 to {MAX_S:,.0f}")
     turn = line.get(TURN)
     if turn is not None and (type(turn) is not int or not 0 <= turn < MAX_TURN):
-        raise ValueError(f"turn is {_short(turn)}, not a whole number from 0")
+        raise ValueError(f"turn is {short(turn)}, not a whole number from 0")
     if service == "stt":
         is_length = SECONDS in line
         clip = _of_length(line[SECONDS], clips) if is_length else _clip(line["clip"], clips)
@@ -147,7 +134,7 @@ def _request(line: object, number: int, clips: Sequence[Clip], longest: int | No
     for name in ("prompt_tokens", "output_tokens"):
         value = line[name]
         if type(value) is not int or not 1 <= value <= 10_000_000:
-            raise ValueError(f"{name} is {_short(value)}, not a whole number from 1")
+            raise ValueError(f"{name} is {short(value)}, not a whole number from 1")
         tokens.append(value)
     if longest is not None and sum(tokens) > longest:
         raise ValueError(
@@ -165,7 +152,7 @@ def _clip(clip: object, clips: Sequence[Clip]) -> int:
     if isinstance(clip, str) and clip in names:
         return names.index(clip)
     raise ValueError(
-        f"clip is {_short(clip)}, not a number from 0 to {len(clips) - 1} "
+        f"clip is {short(clip)}, not a number from 0 to {len(clips) - 1} "
         "or a file name of the clips"
     )
 
@@ -177,10 +164,5 @@ def _of_length(seconds: object, clips: Sequence[Clip]) -> int:
         or not isinstance(seconds, int | float)
         or not 0 < seconds <= MAX_S
     ):
-        raise ValueError(f"{SECONDS} is {_short(seconds)}, not above 0 to {MAX_S:,.0f}")
+        raise ValueError(f"{SECONDS} is {short(seconds)}, not above 0 to {MAX_S:,.0f}")
     return min(range(len(clips)), key=lambda n: abs(clips[n].seconds - seconds))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

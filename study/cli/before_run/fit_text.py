@@ -173,6 +173,17 @@ def _listed(cells: Sequence[Cell], parameters: Sequence[str], what: str) -> str:
     return f"{what}: {', '.join(names) or 'none'}{more}"
 
 
+def cannot_start(agreements: Sequence[Agreement]) -> list[str]:
+    """Return a line a recording, with those of its cells that cannot start by the files."""
+    lines = []
+    for a in agreements:
+        cells = [start.cell for start in a.starts]
+        parameters = _telling(cells)
+        ruled_out = [cell for cell in _distinct(cells, parameters) if cell.is_ruled_out]
+        lines.append(_listed(ruled_out, parameters, f"{a.name}: cannot start"))
+    return lines
+
+
 def agreement_table(agreements: Sequence[Agreement]) -> Table:
     """Return the table of how the files agree with recordings, one a row."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

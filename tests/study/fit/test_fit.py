@@ -20,7 +20,8 @@ from model_folders import (
 )
 
 import study.fit.fit as module
-from objectives.errors import SetupError
+from objectives.errors import BadInput, SetupError
+from study.bench.elsewhere import elsewhere
 from study.fit.fit import fit
 from study.spec.load import load
 
@@ -88,6 +89,58 @@ def test_a_laptop_says_what_a_card_would_hold(
     assert "56 KiB a token" in text
     assert "cannot start: 0.4 + tiny, 0.4 + base" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_dry_run_plans_for_a_card_elsewhere(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    spec, out = spec_of(tmp_path), tmp_path / "out"
+
+    def plan(*words: object) -> tuple[int, str]:
+        own = ["scripts/run_study.py", spec, "--out", out, *words]
+        monkeypatch.setattr("sys.argv", [str(word) for word in own])
+        code = exit_code(main_of("run_study.py"))
+        said, errors = capsys.readouterr()
+        return code, said + errors
+
+    code, text = plan("--dry-run", "--card", "RTX 3060")
+    assert code == 0 and not out.exists()
+    assert "device: RTX 3060, 12,036 MiB, not of this machine" in text
+    cells = {
+        str(c.allocation): c for c in fit(load(spec, is_here=False), card_name="RTX 3060").cells
+    }
+    lines = {line.split("  ")[1]: line for line in text.splitlines() if "model's files" in line}
+    assert lines.keys() == cells.keys()
+    for name, cell in cells.items():
+        assert ("files: no: " in lines[name]) == cell.is_ruled_out
+        assert cell.is_ruled_out or f"{cell.kv_tokens:,} tokens" in lines[name]
+    assert any(cell.is_ruled_out for cell in cells.values())
+    assert "a first answer after" in text and "/opt/vllm/bin/python -m vllm" in text
+    assert plan("--dry-run", "--total-mib", "12036")[0] == 0
+    for words, code, part in (
+        (("--card", "RTX 3060"), 2, "add --dry-run"),
+        (("--dry-run", "--card", "RTX 9999"), 2, "near it are"),
+        (("--dry-run", "--card", "GTX 1080 Ti"), 3, "compute capability"),
+        (("--dry-run", "--total-mib", "3"), 2, "--total-mib must be"),
+        (("--dry-run",), 2, "/opt/vllm/bin/python"),
+    ):
+        ended, text = plan(*words)
+        assert (ended, part in text.splitlines()[-1]) == (code, True), text
+
+
+def test_a_host_elsewhere_is_no_card(tmp_path: Path, hub: Path) -> None:
+    spec = load(spec_of(tmp_path, device="cpu"), is_here=False)
+    said: list[str] = []
+    assert elsewhere(spec, None, 64_000.0, said.append).identity.cuda is None
+    assert "a device, 64,000 MiB" in said[-1]
+    with pytest.raises(BadInput, match="leave --card out"):
+        elsewhere(spec, "L4", None, said.append)
+
+
+def test_a_replay_has_a_device_of_its_own(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.argv", ["scripts/run_study.py", "--dry-run", "--card", "L4"])
+    code = exit_code(main_of("run_study.py"))
+    assert code == 2 and "is a replay" in capsys.readouterr().err
 
 
 def test_json_has_every_cell_with_its_figures(
@@ -269,3 +322,12 @@ def test_recordings_are_held_against_the_files(capsys: Any, monkeypatch: Any) ->
     words = ("--against", recordings / "h100_7b.jsonl")
     code, text = run(capsys, monkeypatch, *words)
     assert code == 0 and "h100_7b.jsonl" in text and "3 of 3" in text
+    words = ("--against", *(recordings / f"{name}.jsonl" for name in ("h100", "h100_wide")))
+    code, text = run(capsys, monkeypatch, *words)
+    named = text.replace(" \n", " ").splitlines()[-2:]
+    head, _, cells = named[0].rpartition(": ")
+    assert head == "h100.jsonl: cannot start"
+    sizes = ("tiny.en", "base", "small")
+    found = {f"{share} + {size}" for share in (0.4, 0.45) for size in sizes} | {"0.6 + small"}
+    assert {*cells.split(", ")} == found
+    assert named[1] == "h100_wide.jsonl: cannot start: none"

@@ -182,13 +182,13 @@ def test_speech_of_a_length_is_the_clip_nearest_in_length(tmp_path: Path, off_s:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{", "not JSON"),
-        (b"\xff\xfe{}", "not JSON"),
+        (b"{", "it is no JSON"),
+        (b"\xff\xfe{}", "it is no text of UTF-8"),
         (b"[1]", "it is no JSON object"),
-        (b"[" * 100_000, "not JSON"),
+        (b"[" * 100_000, "it is no JSON"),
         (b'{"at_s": NaN, "service": "stt", "clip": 1}', "NaN is no number"),
         (b'{"at_s": 1, "at_s": 2, "service": "stt", "clip": 1}', "a key is there twice"),
-        (b"9" * 5000, "not JSON"),
+        (b"9" * 5000, "it is no JSON"),
         ({**LLM, "service": "tts"}, "service is 'tts', not llm or stt"),
         ({**LLM, "service": ["llm"]}, "service is ['llm'], not llm or stt"),
         ({**LLM, "prompt\ntokens": 1}, "unknown key 'prompt\\ntokens'"),

@@ -63,6 +63,10 @@ def test_the_server_of_a_template_is_not_known(loaded):
             ":5: search_space.vllm.max-cudagraph-capture-size: vLLM cuts 512 and 1024 to the 512 ",
         ),
         (
+            ("[512, 2048]", "[0, 512]"),
+            ":6: search_space.vllm.max_num_batched_tokens: 0 is no whole number from 1; write one",
+        ),
+        (
             ("  vllm.enforce_eager: [true, false]\n", ""),
             None,
         ),
