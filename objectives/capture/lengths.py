@@ -17,8 +17,11 @@ from email.message import Message
 from enum import Enum
 from typing import Any
 
+from objectives.traffic.public_traces.fields import MOST_TOKENS
+
 FILE = re.compile(rb"(?i)content-disposition:[^\r\n]*[;\s]name=\"?file\"?(?=[;\s]|$)")
 LEAST_S = 0.001
+MOST_S = 86_400.0  # what a trace takes
 MOST_INFLATED = 64 * 2**20
 TOKENIZE_KEYS = (  # of a chat request, what decides the length of its prompt
     "model",
@@ -147,7 +150,7 @@ def sound_lengths(request: bytes, content_type: str) -> Lengths:
     if not ends or base is None:
         return Lengths(missing=Missing.UNREADABLE)
     seconds = float((max(end for end, _ in ends) - min(begin for _, begin in ends)) * base)
-    is_sound = seconds >= LEAST_S
+    is_sound = LEAST_S <= seconds <= MOST_S
     return Lengths(seconds=seconds) if is_sound else Lengths(missing=Missing.UNREADABLE)
 
 
@@ -225,5 +228,5 @@ def _has_content(event: Mapping[str, Any]) -> bool:
 
 
 def _count(value: object) -> int | None:
-    """Return a number of tokens; None for what is none."""
-    return value if type(value) is int and value > 0 else None
+    """Return a number of tokens; None for what is none, or more than a trace may have."""
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else None

@@ -88,7 +88,8 @@ class ReaderProcess:
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101  it was asked for
         async for line in process.stdout:
-            told: dict[str, Any] = json.loads(line)
+            if (told := _answer(line)) is None:
+                continue
             done = self._waiting.pop(told.pop("number"))
             missing = told.pop("missing")
             done(Lengths(**told, missing=Missing(missing) if missing else None))
@@ -102,3 +103,12 @@ class ReaderProcess:
         while self._waiting:
             _, done = self._waiting.popitem()
             done(Lengths(missing=Missing.UNREAD))
+
+
+def _answer(line: bytes) -> dict[str, Any] | None:
+    """Return a line of the reader; None for what else its interpreter prints, as at its start."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and "number" in told else None

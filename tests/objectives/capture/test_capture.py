@@ -102,6 +102,16 @@ def test_a_stream_without_a_count_is_counted_and_told_to_be(
     assert all(one.in_pieces and one.by_tokenize for one in capture.tally.kept["llm"])
 
 
+def test_what_else_is_printed_in_the_reader_is_no_answer(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello'); print(5); print({}, flush=True)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with capturing(tmp_path, upstream) as capture:
+        httpx.post(f"{capture.url}{COMPLETIONS}?mood=stream", json=STREAM)
+    assert len(capture.lines) == 1
+
+
 @pytest.mark.parametrize(
     ("mood", "asked", "missing"),
     [

@@ -111,6 +111,12 @@ def test_what_cannot_be_counted_is_not_invented(asked: Any, answer: Any, missing
     assert told(asked, answer) == Lengths(missing=missing)
 
 
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_count_that_no_trace_takes_is_none(name: str) -> None:
+    usage = {**USAGE, name: 10**7 + 1}
+    assert told(ASKED, {"usage": usage}, tokens=None).missing is Missing.UNCOUNTED
+
+
 def test_a_prompt_that_nobody_counts_has_no_length() -> None:
     assert told(ASKED, [TEXT], tokens=None).missing is Missing.UNCOUNTED
 
